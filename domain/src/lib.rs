@@ -1,0 +1,1 @@
+//! Aggregates, commands and events: what a pass service decides, without I/O.

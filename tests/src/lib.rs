@@ -1,0 +1,1 @@
+//! Integration tests that speak through actors: an integrator, a phone, an operator.
