@@ -1,1 +1,32 @@
-//! Aggregates, commands and events: what a pass service decides, without I/O.
+//! What a pass service decides, readable on paper: aggregates turn commands into events.
+//!
+//! The cast, in reading order:
+//!
+//! - [`ids`]: the names of things. A name is checked once, where it enters, and trusted afterwards.
+//! - [`json`]: reads JSON as strictly as RFC 8785 needs it; [`content`] is the JSON object that an integrator puts on a pass.
+//! - [`images`]: which images a pass shows: its own, else those of its pass type, else the brand's.
+//! - [`etag`]: how the state of a pass becomes the 64 hex digits that name it.
+//! - [`pass`]: one pass: issued, changed, voided, reinstated. It alone decides its `ETag` and its `updated_at`.
+//! - [`registration`]: one device with one pass type: its push token and the serial numbers it holds.
+//! - [`organization`]: an integrator and the digests of its API keys.
+//! - [`pass_type`]: a pass type identifier, the organisation it belongs to and the images its passes fall back to.
+//! - [`brand_assets`]: the images that every pass falls back to in the end.
+//! - [`upcasters`]: how events written by earlier versions are read.
+//!
+//! Nothing in this crate does I/O, reads a clock, draws a random number or knows SQL or HTTP. Time and random values arrive in
+//! commands and in [`pass::Circumstances`].
+
+pub mod ids;
+pub mod json;
+
+pub mod content;
+pub mod etag;
+pub mod images;
+
+pub mod brand_assets;
+pub mod organization;
+pub mod pass;
+pub mod pass_type;
+pub mod registration;
+
+pub mod upcasters;

@@ -1,0 +1,121 @@
+//! The images that every pass falls back to in the end. There is one set, under the id [`BRAND_ID`].
+
+use cqrs_es::event_sink::EventSink;
+use cqrs_es::{Aggregate, DomainEvent};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::Digest;
+use crate::images::Images;
+
+/// The id of the only [`BrandAssets`].
+pub const BRAND_ID: &str = "brand";
+
+/// The brand's images as their events tell them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct BrandAssets {
+    assets: Images,
+}
+
+/// What an operator asks.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BrandAssetsCommand {
+    /// Give every pass an image to fall back to.
+    PutAsset {
+        /// File name, `logo@2x.png`.
+        file: String,
+        /// Digest of bytes that are stored already.
+        digest: Digest,
+    },
+}
+
+/// What can have happened. The JSON of this type is a promise: `fixtures/events/`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum BrandAssetsEvent {
+    /// The images changed.
+    #[serde(rename = "BrandAssetsChanged", rename_all = "camelCase")]
+    Changed {
+        /// All of them.
+        assets: Images,
+    },
+}
+
+/// The brand's images refuse nothing; what an image is, is checked when its bytes are stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BrandAssetsError {}
+
+impl BrandAssets {
+    /// Decides a command: the events it leads to, none if it changes nothing.
+    pub fn decide(&self, command: BrandAssetsCommand) -> Vec<BrandAssetsEvent> {
+        let BrandAssetsCommand::PutAsset { file, digest } = command;
+        if self.assets.get(&file) == Some(&digest) {
+            return Vec::new();
+        }
+        let mut assets = self.assets.clone();
+        assets.insert(file, digest);
+        vec![BrandAssetsEvent::Changed { assets }]
+    }
+}
+
+impl DomainEvent for BrandAssetsEvent {
+    fn event_type(&self) -> String {
+        match self {
+            Self::Changed { .. } => "BrandAssetsChanged".to_owned(),
+        }
+    }
+
+    fn event_version(&self) -> String {
+        "1".to_owned()
+    }
+}
+
+impl Aggregate for BrandAssets {
+    const TYPE: &'static str = "BrandAssets";
+    type Command = BrandAssetsCommand;
+    type Event = BrandAssetsEvent;
+    type Error = BrandAssetsError;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: BrandAssetsCommand,
+        (): &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), BrandAssetsError> {
+        for event in self.decide(command) {
+            sink.write(event, self).await;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, event: BrandAssetsEvent) {
+        match event {
+            BrandAssetsEvent::Changed { assets } => self.assets = assets,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::TestFramework;
+
+    use super::*;
+
+    fn put(file: &str) -> BrandAssetsCommand {
+        BrandAssetsCommand::PutAsset { file: file.into(), digest: Digest::of(b"x") }
+    }
+
+    fn changed(files: &[&str]) -> BrandAssetsEvent {
+        let assets = files.iter().map(|file| ((*file).to_owned(), Digest::of(b"x"))).collect();
+        BrandAssetsEvent::Changed { assets }
+    }
+
+    #[test]
+    fn an_image_is_put_beside_the_others_once() {
+        let given = |history| TestFramework::<BrandAssets>::with(()).given(history);
+        given(vec![]).when(put("icon.png")).then_expect_events(vec![changed(&["icon.png"])]);
+        given(vec![changed(&["icon.png"])])
+            .when(put("logo.png"))
+            .then_expect_events(vec![changed(&["icon.png", "logo.png"])]);
+        given(vec![changed(&["icon.png"])]).when(put("icon.png")).then_expect_events(vec![]);
+    }
+}

@@ -1,0 +1,22 @@
+//! What an operator asks of an organisation.
+
+use crate::ids::{Digest, OrganizationId};
+
+/// An intent, in the imperative.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OrganizationCommand {
+    /// Bring the organisation into being.
+    Create {
+        /// Its name in this service.
+        organization_id: OrganizationId,
+        /// Its name for people; the `organizationName` of passes that name no other.
+        name: String,
+    },
+    /// Let the holder of a key act for it.
+    AddApiKey {
+        /// SHA-256 of the key. The key itself is never stored.
+        key_digest: Digest,
+        /// What the key is for, in an operator's words.
+        label: String,
+    },
+}

@@ -1,0 +1,52 @@
+//! The rules of an organisation, one sentence each.
+
+use cqrs_es::test::TestFramework;
+
+use super::*;
+use crate::ids::{Digest, OrganizationId};
+
+fn create(name: &str) -> OrganizationCommand {
+    OrganizationCommand::Create { organization_id: OrganizationId::parse("club").unwrap(), name: name.into() }
+}
+
+fn created(name: &str) -> OrganizationEvent {
+    OrganizationEvent::Created { organization_id: OrganizationId::parse("club").unwrap(), name: name.into() }
+}
+
+fn add_key(key: &str) -> OrganizationCommand {
+    OrganizationCommand::AddApiKey { key_digest: Digest::of(key.as_bytes()), label: "till".into() }
+}
+
+fn key_added(key: &str) -> OrganizationEvent {
+    OrganizationEvent::ApiKeyAdded { key_digest: Digest::of(key.as_bytes()), label: "till".into() }
+}
+
+#[track_caller]
+fn check(history: Vec<OrganizationEvent>, command: OrganizationCommand, expected: Vec<OrganizationEvent>) {
+    TestFramework::<Organization>::with(()).given(history).when(command).then_expect_events(expected);
+}
+
+#[track_caller]
+fn refuse(history: Vec<OrganizationEvent>, command: OrganizationCommand, expected: &OrganizationError) {
+    let found = TestFramework::<Organization>::with(()).given(history).when(command).inspect_result();
+    assert_eq!(found.as_ref(), Err(expected));
+}
+
+#[test]
+fn an_organisation_is_created_once() {
+    check(vec![], create("Club"), vec![created("Club")]);
+    check(vec![created("Club")], create("Club"), vec![]);
+    refuse(vec![created("Club")], create("Other"), &OrganizationError::AlreadyCreated);
+}
+
+#[test]
+fn a_key_is_added_once() {
+    check(vec![created("Club")], add_key("a"), vec![key_added("a")]);
+    check(vec![created("Club"), key_added("a")], add_key("a"), vec![]);
+    check(vec![created("Club"), key_added("a")], add_key("b"), vec![key_added("b")]);
+}
+
+#[test]
+fn an_organisation_that_nobody_created_has_no_keys() {
+    refuse(vec![], add_key("a"), &OrganizationError::Unknown);
+}

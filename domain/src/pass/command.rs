@@ -1,0 +1,84 @@
+//! What one can ask of a pass.
+
+use crate::content::Content;
+use crate::ids::{AuthenticationToken, Digest, ETag, OrganizationId, PassId, UnixSeconds};
+use crate::images::{DefaultImages, Images};
+use crate::pass::TicketStyle;
+
+/// An intent, in the imperative.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PassCommand {
+    /// Bring the pass into being. The same order again, however late, does nothing.
+    Issue(Box<IssuePass>),
+    /// Put this content in place of what is there.
+    ReplaceContent {
+        /// The whole new content.
+        content: Content,
+    },
+    /// Give the pass an image of its own.
+    PutAsset {
+        /// File name, `logo@2x.png`.
+        file: String,
+        /// Digest of bytes that are stored already.
+        digest: Digest,
+    },
+    /// Take an image of its own away, so that the type's or the brand's shows again.
+    RemoveAsset {
+        /// File name, `logo@2x.png`.
+        file: String,
+    },
+    /// Mark the pass as no longer valid.
+    Void,
+    /// Make a voided pass valid again.
+    Reinstate,
+}
+
+/// What [`PassCommand::Issue`] needs to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IssuePass {
+    /// Which pass.
+    pub id: PassId,
+    /// What it is drawn as.
+    pub ticket_style: TicketStyle,
+    /// Whether it asks for the poster layout of iOS 18.
+    pub poster: bool,
+    /// What is on it.
+    pub content: Content,
+    /// Images of its own.
+    pub assets: Images,
+    /// A fresh random token; kept only if this order is the one that issues the pass.
+    pub authentication_token: AuthenticationToken,
+}
+
+/// What a decision depends on beside the command and the pass's own history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Circumstances {
+    /// The time of the decision.
+    pub now: UnixSeconds,
+    /// Who asks. A pass answers only to the organisation that issued it.
+    pub organization_id: OrganizationId,
+    /// The images that a pass without its own falls back to.
+    pub default_images: DefaultImages,
+    /// What the caller believes the state to be (`If-Match`).
+    pub precondition: Precondition,
+}
+
+/// What must hold of the current tag (RFC 9110 section 13.1.1).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Precondition {
+    /// Nothing was said.
+    #[default]
+    None,
+    /// The current tag is one of these. Empty when the caller named only tags that can be no pass's.
+    OneOf(Vec<ETag>),
+}
+
+impl Precondition {
+    /// Whether a pass with this tag may be changed.
+    pub fn holds_for(&self, current: &ETag) -> bool {
+        match self {
+            Self::None => true,
+            Self::OneOf(tags) => tags.contains(current),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What can have happened to a pass. The JSON of these types is a promise: `fixtures/events/` must decode for ever.
+
+use cqrs_es::DomainEvent;
+use serde::{Deserialize, Serialize};
+
+use crate::content::Content;
+use crate::ids::{AuthenticationToken, ETag, OrganizationId, PassTypeIdentifier, SerialNumber, UnixSeconds};
+use crate::images::Images;
+use crate::pass::TicketStyle;
+
+/// A fact about a pass. Every change carries the tag and the time it leads to, so that readers copy and never compute.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum PassEvent {
+    /// The pass exists from here on.
+    #[serde(rename = "PassIssued")]
+    Issued(Box<PassIssued>),
+    /// Its content was replaced.
+    #[serde(rename = "PassContentChanged", rename_all = "camelCase")]
+    ContentChanged {
+        /// The whole new content.
+        content: Content,
+        /// Tag of the new state.
+        etag: ETag,
+        /// Time of the new state.
+        updated_at: UnixSeconds,
+    },
+    /// Its images changed.
+    #[serde(rename = "PassAssetsChanged", rename_all = "camelCase")]
+    AssetsChanged {
+        /// Images of its own, all of them.
+        assets: Images,
+        /// The images that end up in it.
+        images: Images,
+        /// Tag of the new state.
+        etag: ETag,
+        /// Time of the new state.
+        updated_at: UnixSeconds,
+    },
+    /// It is no longer valid.
+    #[serde(rename = "PassVoided", rename_all = "camelCase")]
+    Voided {
+        /// Tag of the new state.
+        etag: ETag,
+        /// Time of the new state.
+        updated_at: UnixSeconds,
+    },
+    /// It is valid again.
+    #[serde(rename = "PassReinstated", rename_all = "camelCase")]
+    Reinstated {
+        /// Tag of the new state.
+        etag: ETag,
+        /// Time of the new state.
+        updated_at: UnixSeconds,
+    },
+}
+
+/// The payload of [`PassEvent::Issued`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PassIssued {
+    /// Who issued it.
+    pub organization_id: OrganizationId,
+    /// Its type.
+    pub pass_type_identifier: PassTypeIdentifier,
+    /// Its serial number within the type.
+    pub serial_number: SerialNumber,
+    /// What it is drawn as.
+    pub ticket_style: TicketStyle,
+    /// Whether it asks for the poster layout.
+    pub poster: bool,
+    /// What is on it.
+    pub content: Content,
+    /// Images of its own.
+    pub assets: Images,
+    /// The images that end up in it.
+    pub images: Images,
+    /// What a phone shows to act on it; never changed afterwards.
+    pub authentication_token: AuthenticationToken,
+    /// Tag of the first state.
+    pub etag: ETag,
+    /// Time of the first state.
+    pub updated_at: UnixSeconds,
+}
+
+impl DomainEvent for PassEvent {
+    fn event_type(&self) -> String {
+        match self {
+            Self::Issued(_) => "PassIssued",
+            Self::ContentChanged { .. } => "PassContentChanged",
+            Self::AssetsChanged { .. } => "PassAssetsChanged",
+            Self::Voided { .. } => "PassVoided",
+            Self::Reinstated { .. } => "PassReinstated",
+        }
+        .to_owned()
+    }
+
+    fn event_version(&self) -> String {
+        "1".to_owned()
+    }
+}

@@ -1,0 +1,353 @@
+//! The rules of a pass, one sentence each.
+
+use cqrs_es::test::TestFramework;
+use serde_json::json;
+
+use super::*;
+use crate::content::Content;
+use crate::etag::Tagged;
+use crate::ids::{AuthenticationToken, Digest, ETag, OrganizationId, PassId, UnixSeconds};
+use crate::images::{DefaultImages, Images};
+
+const NOW: i64 = 1_700_000_000;
+
+fn id() -> PassId {
+    PassId::parse("pass.com.example.ticket/A-1").unwrap()
+}
+
+fn content(seat: &str) -> Content {
+    Content::from_value(json!({ "eventName": "Opening", "seat": seat })).unwrap()
+}
+
+fn image(file: &str, bytes: &str) -> Images {
+    Images::from([(file.to_owned(), Digest::of(bytes.as_bytes()))])
+}
+
+fn at(now: i64) -> Circumstances {
+    Circumstances {
+        now: UnixSeconds(now),
+        organization_id: OrganizationId::parse("club").unwrap(),
+        default_images: DefaultImages { pass_type: Images::new(), brand: image("icon.png", "brand icon") },
+        precondition: Precondition::None,
+    }
+}
+
+fn order(seat: &str) -> IssuePass {
+    IssuePass {
+        id: id(),
+        ticket_style: TicketStyle::Event,
+        poster: false,
+        content: content(seat),
+        assets: Images::new(),
+        authentication_token: AuthenticationToken::parse("0123456789abcdef0123").unwrap(),
+    }
+}
+
+fn issue(seat: &str) -> PassCommand {
+    PassCommand::Issue(Box::new(order(seat)))
+}
+
+fn tag(seat: &str, images: &Images, voided: bool, updated_at: i64) -> ETag {
+    Tagged {
+        id: &id(),
+        ticket_style: TicketStyle::Event,
+        poster: false,
+        voided,
+        updated_at: UnixSeconds(updated_at),
+        content: &content(seat),
+        images,
+    }
+    .etag()
+}
+
+fn issued(seat: &str, updated_at: i64) -> PassEvent {
+    let images = image("icon.png", "brand icon");
+    PassEvent::Issued(Box::new(PassIssued {
+        organization_id: OrganizationId::parse("club").unwrap(),
+        pass_type_identifier: id().pass_type_identifier,
+        serial_number: id().serial_number,
+        ticket_style: TicketStyle::Event,
+        poster: false,
+        content: content(seat),
+        assets: Images::new(),
+        etag: tag(seat, &images, false, updated_at),
+        images,
+        authentication_token: AuthenticationToken::parse("0123456789abcdef0123").unwrap(),
+        updated_at: UnixSeconds(updated_at),
+    }))
+}
+
+fn changed(seat: &str, updated_at: i64) -> PassEvent {
+    let etag = tag(seat, &image("icon.png", "brand icon"), false, updated_at);
+    PassEvent::ContentChanged { content: content(seat), etag, updated_at: UnixSeconds(updated_at) }
+}
+
+fn voided(seat: &str, updated_at: i64) -> PassEvent {
+    let etag = tag(seat, &image("icon.png", "brand icon"), true, updated_at);
+    PassEvent::Voided { etag, updated_at: UnixSeconds(updated_at) }
+}
+
+fn reinstated(seat: &str, updated_at: i64) -> PassEvent {
+    let etag = tag(seat, &image("icon.png", "brand icon"), false, updated_at);
+    PassEvent::Reinstated { etag, updated_at: UnixSeconds(updated_at) }
+}
+
+fn replace(seat: &str) -> PassCommand {
+    PassCommand::ReplaceContent { content: content(seat) }
+}
+
+#[track_caller]
+fn check(history: Vec<PassEvent>, at: Circumstances, command: PassCommand, expected: Vec<PassEvent>) {
+    TestFramework::<Pass>::with(at).given(history).when(command).then_expect_events(expected);
+}
+
+#[track_caller]
+fn refuse(history: Vec<PassEvent>, at: Circumstances, command: PassCommand, expected: &PassError) {
+    let found = TestFramework::<Pass>::with(at).given(history).when(command).inspect_result();
+    assert_eq!(found.as_ref(), Err(expected));
+}
+
+#[test]
+fn issuing_fixes_content_images_token_tag_and_time() {
+    check(vec![], at(NOW), issue("1A"), vec![issued("1A", NOW)]);
+}
+
+#[test]
+fn issuing_takes_the_passs_own_images_before_all_others() {
+    let own = image("icon@2x.png", "own icon");
+    let order = IssuePass { assets: own.clone(), ..order("1A") };
+    let PassEvent::Issued(mut expected) = issued("1A", NOW) else { unreachable!() };
+    expected.etag = tag("1A", &own, false, NOW);
+    expected.images.clone_from(&own);
+    expected.assets = own;
+    check(vec![], at(NOW), PassCommand::Issue(Box::new(order)), vec![PassEvent::Issued(expected)]);
+}
+
+#[test]
+fn issuing_without_any_icon_is_refused() {
+    let bare = Circumstances { default_images: DefaultImages::default(), ..at(NOW) };
+    refuse(vec![], bare, issue("1A"), &PassError::MissingImage { slot: "icon" });
+}
+
+#[test]
+fn issuing_a_poster_without_a_background_is_refused() {
+    let poster = IssuePass { poster: true, ..order("1A") };
+    let command = PassCommand::Issue(Box::new(poster));
+    refuse(vec![], at(NOW), command, &PassError::MissingImage { slot: "background" });
+}
+
+#[test]
+fn issuing_the_same_again_does_nothing_even_after_changes() {
+    check(vec![issued("1A", NOW)], at(NOW + 9), issue("1A"), vec![]);
+    check(vec![issued("1A", NOW), changed("2B", NOW + 1)], at(NOW + 9), issue("1A"), vec![]);
+}
+
+#[test]
+fn issuing_again_with_a_fresh_token_is_still_the_same_order() {
+    let retry = IssuePass {
+        authentication_token: AuthenticationToken::parse("another-random-token").unwrap(),
+        ..order("1A")
+    };
+    check(vec![issued("1A", NOW)], at(NOW), PassCommand::Issue(Box::new(retry)), vec![]);
+}
+
+#[test]
+fn issuing_a_taken_serial_with_other_content_is_refused() {
+    refuse(vec![issued("1A", NOW)], at(NOW), issue("2B"), &PassError::AlreadyIssued);
+    // The content it has now is not the content it was issued with.
+    refuse(vec![issued("1A", NOW), changed("2B", NOW + 1)], at(NOW), issue("2B"), &PassError::AlreadyIssued);
+}
+
+#[test]
+fn replacing_content_leads_to_a_new_tag_and_time() {
+    check(vec![issued("1A", NOW)], at(NOW + 60), replace("2B"), vec![changed("2B", NOW + 60)]);
+}
+
+#[test]
+fn a_second_change_in_the_same_second_gets_the_next_second() {
+    let history = vec![issued("1A", NOW), changed("2B", NOW + 1)];
+    check(history, at(NOW), replace("3C"), vec![changed("3C", NOW + 2)]);
+}
+
+#[test]
+fn a_clock_that_jumps_back_never_takes_time_back() {
+    check(vec![issued("1A", NOW)], at(NOW - 5_000), replace("2B"), vec![changed("2B", NOW + 1)]);
+}
+
+#[test]
+fn replacing_content_with_its_equal_changes_nothing() {
+    check(vec![issued("1A", NOW)], at(NOW + 60), replace("1A"), vec![]);
+}
+
+#[test]
+fn equal_content_in_another_spelling_changes_nothing() {
+    let spelled = |text: &str| Content::from_value(crate::json::parse(text.as_bytes()).unwrap()).unwrap();
+    let history = vec![issued("1A", NOW), {
+        let content = spelled(r#"{"n":10,"a":"é"}"#);
+        let etag = tag("1A", &Images::new(), false, NOW + 1);
+        PassEvent::ContentChanged { content, etag, updated_at: UnixSeconds(NOW + 1) }
+    }];
+    let command = PassCommand::ReplaceContent { content: spelled("{ \"a\": \"\\u00e9\", \"n\": 1.0e1 }") };
+    check(history, at(NOW + 60), command, vec![]);
+}
+
+#[test]
+fn changing_back_to_an_earlier_content_is_a_change_with_a_tag_of_its_own() {
+    let history = vec![issued("1A", NOW), changed("2B", NOW + 1)];
+    check(history, at(NOW + 2), replace("1A"), vec![changed("1A", NOW + 2)]);
+    assert_ne!(changed("1A", NOW + 2), changed("1A", NOW));
+}
+
+#[test]
+fn voiding_and_reinstating_change_the_tag() {
+    check(vec![issued("1A", NOW)], at(NOW + 1), PassCommand::Void, vec![voided("1A", NOW + 1)]);
+    let history = vec![issued("1A", NOW), voided("1A", NOW + 1)];
+    check(history, at(NOW + 2), PassCommand::Reinstate, vec![reinstated("1A", NOW + 2)]);
+}
+
+#[test]
+fn voiding_a_void_pass_and_reinstating_a_valid_one_change_nothing() {
+    check(vec![issued("1A", NOW), voided("1A", NOW + 1)], at(NOW + 2), PassCommand::Void, vec![]);
+    check(vec![issued("1A", NOW)], at(NOW + 2), PassCommand::Reinstate, vec![]);
+}
+
+#[test]
+fn a_void_pass_can_still_be_changed_and_stays_void() {
+    let images = image("icon.png", "brand icon");
+    let expected = PassEvent::ContentChanged {
+        content: content("2B"),
+        etag: tag("2B", &images, true, NOW + 2),
+        updated_at: UnixSeconds(NOW + 2),
+    };
+    check(vec![issued("1A", NOW), voided("1A", NOW + 1)], at(NOW + 2), replace("2B"), vec![expected]);
+}
+
+#[test]
+fn an_image_of_its_own_takes_the_place_of_the_default() {
+    let own = image("icon.png", "own icon");
+    let command = PassCommand::PutAsset { file: "icon.png".into(), digest: Digest::of(b"own icon") };
+    let expected = PassEvent::AssetsChanged {
+        assets: own.clone(),
+        etag: tag("1A", &own, false, NOW + 1),
+        images: own,
+        updated_at: UnixSeconds(NOW + 1),
+    };
+    check(vec![issued("1A", NOW)], at(NOW), command, vec![expected]);
+}
+
+#[test]
+fn putting_the_image_that_is_there_changes_nothing() {
+    let own = image("icon.png", "own icon");
+    let put = PassCommand::PutAsset { file: "icon.png".into(), digest: Digest::of(b"own icon") };
+    let there = PassEvent::AssetsChanged {
+        assets: own.clone(),
+        etag: tag("1A", &own, false, NOW + 1),
+        images: own,
+        updated_at: UnixSeconds(NOW + 1),
+    };
+    check(vec![issued("1A", NOW), there], at(NOW + 5), put, vec![]);
+}
+
+#[test]
+fn removing_an_image_of_its_own_shows_the_default_again() {
+    let (own, brand) = (image("icon.png", "own icon"), image("icon.png", "brand icon"));
+    let there = PassEvent::AssetsChanged {
+        assets: own.clone(),
+        etag: tag("1A", &own, false, NOW + 1),
+        images: own,
+        updated_at: UnixSeconds(NOW + 1),
+    };
+    let expected = PassEvent::AssetsChanged {
+        assets: Images::new(),
+        etag: tag("1A", &brand, false, NOW + 5),
+        images: brand,
+        updated_at: UnixSeconds(NOW + 5),
+    };
+    let command = PassCommand::RemoveAsset { file: "icon.png".into() };
+    check(vec![issued("1A", NOW), there], at(NOW + 5), command, vec![expected]);
+}
+
+#[test]
+fn removing_an_image_that_is_not_there_changes_nothing() {
+    check(vec![issued("1A", NOW)], at(NOW + 5), PassCommand::RemoveAsset { file: "logo.png".into() }, vec![]);
+}
+
+#[test]
+fn removing_the_last_icon_is_refused() {
+    let own = image("icon.png", "own icon");
+    let there = PassEvent::AssetsChanged {
+        assets: own.clone(),
+        etag: tag("1A", &own, false, NOW + 1),
+        images: own,
+        updated_at: UnixSeconds(NOW + 1),
+    };
+    let bare = Circumstances { default_images: DefaultImages::default(), ..at(NOW + 5) };
+    let command = PassCommand::RemoveAsset { file: "icon.png".into() };
+    refuse(vec![issued("1A", NOW), there], bare, command, &PassError::MissingImage { slot: "icon" });
+}
+
+#[test]
+fn a_pass_that_was_never_issued_is_unknown() {
+    for command in [replace("1A"), PassCommand::Void, PassCommand::Reinstate] {
+        refuse(vec![], at(NOW), command, &PassError::Unknown);
+    }
+}
+
+#[test]
+fn another_organisation_cannot_learn_that_the_pass_exists() {
+    let stranger =
+        || Circumstances { organization_id: OrganizationId::parse("stranger").unwrap(), ..at(NOW) };
+    for command in [replace("2B"), PassCommand::Void, issue("1A"), issue("2B")] {
+        refuse(vec![issued("1A", NOW)], stranger(), command, &PassError::Unknown);
+    }
+}
+
+#[test]
+fn a_change_is_refused_when_the_caller_knows_another_state() {
+    let current = tag("1A", &image("icon.png", "brand icon"), false, NOW);
+    let stale = tag("0X", &Images::new(), false, 1);
+    let knowing = |tags: Vec<ETag>| Circumstances { precondition: Precondition::OneOf(tags), ..at(NOW + 1) };
+    let history = || vec![issued("1A", NOW)];
+    check(
+        history(),
+        knowing(vec![stale.clone(), current.clone()]),
+        replace("2B"),
+        vec![changed("2B", NOW + 1)],
+    );
+    for tags in [vec![stale], vec![]] {
+        refuse(
+            history(),
+            knowing(tags),
+            replace("2B"),
+            &PassError::PreconditionFailed { current: current.clone() },
+        );
+    }
+}
+
+/// The three examples of `docs/etag.md`, so that the page cannot grow old.
+#[test]
+fn the_documented_examples_hold() {
+    let page = include_str!("../../../docs/etag.md");
+    let blocks: Vec<&str> = page.split("```").skip(1).step_by(2).collect();
+    assert_eq!(blocks.len(), 9, "three examples of input, canonical text and tag");
+    for example in blocks.chunks(3) {
+        let [input, canonical, hex] = example else { unreachable!() };
+        let input: serde_json::Value = serde_json::from_str(input.trim_start_matches("json")).unwrap();
+        let images: Images = serde_json::from_value(input["images"].clone()).unwrap();
+        let content =
+            Content::from_value(crate::json::parse(input["content"].to_string().as_bytes()).unwrap())
+                .unwrap();
+        let id = PassId::parse(input["pass"].as_str().unwrap()).unwrap();
+        let tagged = Tagged {
+            id: &id,
+            ticket_style: TicketStyle::parse(input["ticketStyle"].as_str().unwrap()).unwrap(),
+            poster: input["poster"].as_bool().unwrap(),
+            voided: input["voided"].as_bool().unwrap(),
+            updated_at: UnixSeconds(input["updatedAtSec"].as_i64().unwrap()),
+            content: &content,
+            images: &images,
+        };
+        assert_eq!(tagged.canonical_text(), canonical.trim_start_matches("text").trim());
+        assert_eq!(tagged.etag().as_str(), hex.trim_start_matches("text").trim());
+    }
+}

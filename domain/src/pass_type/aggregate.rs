@@ -1,0 +1,72 @@
+//! The rules of a pass type (`decide`) and its memory (`apply`).
+
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{OrganizationId, TeamIdentifier};
+use crate::images::Images;
+use crate::pass_type::{PassTypeCommand, PassTypeError, PassTypeEvent};
+
+/// A pass type as its events tell it. The default is an identifier that nobody has used.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PassType {
+    owner: Option<(OrganizationId, TeamIdentifier)>,
+    assets: Images,
+}
+
+impl PassType {
+    /// Decides a command: the events it leads to, none if it changes nothing.
+    ///
+    /// # Errors
+    /// [`PassTypeError`] says why not.
+    pub fn decide(&self, command: PassTypeCommand) -> Result<Vec<PassTypeEvent>, PassTypeError> {
+        match (command, &self.owner) {
+            (PassTypeCommand::Create { pass_type_identifier, organization_id, team_identifier }, None) => {
+                Ok(vec![PassTypeEvent::Created { pass_type_identifier, organization_id, team_identifier }])
+            }
+            (PassTypeCommand::Create { organization_id, team_identifier, .. }, Some(owner)) => {
+                let same = *owner == (organization_id, team_identifier);
+                if same { Ok(Vec::new()) } else { Err(PassTypeError::AlreadyCreated) }
+            }
+            (PassTypeCommand::PutAsset { .. }, None) => Err(PassTypeError::Unknown),
+            (PassTypeCommand::PutAsset { file, digest }, Some(_)) => {
+                if self.assets.get(&file) == Some(&digest) {
+                    return Ok(Vec::new());
+                }
+                let mut assets = self.assets.clone();
+                assets.insert(file, digest);
+                Ok(vec![PassTypeEvent::AssetsChanged { assets }])
+            }
+        }
+    }
+}
+
+impl Aggregate for PassType {
+    const TYPE: &'static str = "PassType";
+    type Command = PassTypeCommand;
+    type Event = PassTypeEvent;
+    type Error = PassTypeError;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: PassTypeCommand,
+        (): &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), PassTypeError> {
+        for event in self.decide(command)? {
+            sink.write(event, self).await;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, event: PassTypeEvent) {
+        match event {
+            PassTypeEvent::Created { organization_id, team_identifier, .. } => {
+                self.owner = Some((organization_id, team_identifier));
+            }
+            PassTypeEvent::AssetsChanged { assets } => self.assets = assets,
+        }
+    }
+}

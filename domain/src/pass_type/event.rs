@@ -1,0 +1,42 @@
+//! What can have happened to a pass type. The JSON of these types is a promise: `fixtures/events/`.
+
+use cqrs_es::DomainEvent;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{OrganizationId, PassTypeIdentifier, TeamIdentifier};
+use crate::images::Images;
+
+/// A fact about a pass type.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum PassTypeEvent {
+    /// It exists from here on.
+    #[serde(rename = "PassTypeCreated", rename_all = "camelCase")]
+    Created {
+        /// The identifier.
+        pass_type_identifier: PassTypeIdentifier,
+        /// Whose it is.
+        organization_id: OrganizationId,
+        /// The developer team whose certificate signs its passes.
+        team_identifier: TeamIdentifier,
+    },
+    /// The images that its passes fall back to changed.
+    #[serde(rename = "PassTypeAssetsChanged", rename_all = "camelCase")]
+    AssetsChanged {
+        /// All of them.
+        assets: Images,
+    },
+}
+
+impl DomainEvent for PassTypeEvent {
+    fn event_type(&self) -> String {
+        match self {
+            Self::Created { .. } => "PassTypeCreated",
+            Self::AssetsChanged { .. } => "PassTypeAssetsChanged",
+        }
+        .to_owned()
+    }
+
+    fn event_version(&self) -> String {
+        "1".to_owned()
+    }
+}

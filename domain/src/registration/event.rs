@@ -1,0 +1,50 @@
+//! What can have happened between a device and a pass type. The JSON of these types is a promise: `fixtures/events/`.
+
+use cqrs_es::DomainEvent;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{PushToken, SerialNumber, UnixSeconds};
+
+/// A fact about a registration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum RegistrationEvent {
+    /// The device holds this pass from here on.
+    #[serde(rename = "DeviceRegistered", rename_all = "camelCase")]
+    DeviceRegistered {
+        /// The pass.
+        serial_number: SerialNumber,
+        /// Where the device is reached, for all its passes of this type.
+        push_token: PushToken,
+        /// When it asked.
+        registered_at: UnixSeconds,
+    },
+    /// The device is reached elsewhere from here on, for all its passes of this type.
+    #[serde(rename = "PushTokenChanged", rename_all = "camelCase")]
+    PushTokenChanged {
+        /// The new token.
+        push_token: PushToken,
+        /// When it told us.
+        changed_at: UnixSeconds,
+    },
+    /// The device holds this pass no longer.
+    #[serde(rename = "DeviceUnregistered", rename_all = "camelCase")]
+    DeviceUnregistered {
+        /// The pass.
+        serial_number: SerialNumber,
+    },
+}
+
+impl DomainEvent for RegistrationEvent {
+    fn event_type(&self) -> String {
+        match self {
+            Self::DeviceRegistered { .. } => "DeviceRegistered",
+            Self::PushTokenChanged { .. } => "PushTokenChanged",
+            Self::DeviceUnregistered { .. } => "DeviceUnregistered",
+        }
+        .to_owned()
+    }
+
+    fn event_version(&self) -> String {
+        "1".to_owned()
+    }
+}
