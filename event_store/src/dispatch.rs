@@ -1,0 +1,189 @@
+//! From a command to committed events: load, decide, append, and again when somebody else was faster.
+//!
+//! cqrs-es supplies the traits ([`Aggregate`], [`EventSink`], [`DomainEvent`]). Its own executor returns no events, and callers need them:
+//! Apple's 201 and 200 differ by whether anything happened.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cqrs_es::event_sink::EventSink;
+use cqrs_es::{Aggregate, DomainEvent};
+use honoken_domain::upcasters::Upcasters;
+use tokio::sync::Mutex;
+
+use crate::log::{Append, AppendError, EventLog, LogError, NewEvent, Position, RecordedEvent};
+
+/// How often a command is decided anew before the caller is told to come back.
+const ATTEMPTS: u32 = 8;
+
+/// Commands for different aggregates hardly ever share one of these.
+const STRIPES: usize = 1024;
+
+/// Who asked, for whom, in which request: kept beside every event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// `api-key:…`, `device:…`, `system:…`; never a secret.
+    pub actor: String,
+    /// The organisation in whose name it happens, where there is one.
+    pub organization: Option<String>,
+    /// The id that the caller sees in `X-Request-Id`.
+    pub request_id: String,
+    /// Unix milliseconds.
+    pub recorded_at_ms: i64,
+}
+
+impl Metadata {
+    fn to_json(&self) -> String {
+        let mut map =
+            HashMap::from([("actor", self.actor.as_str()), ("requestId", self.request_id.as_str())]);
+        if let Some(organization) = &self.organization {
+            map.insert("organization", organization);
+        }
+        serde_json::json!(map).to_string()
+    }
+}
+
+/// The outcome of a command.
+#[derive(Debug)]
+pub struct Committed<A: Aggregate> {
+    /// The aggregate as it is now.
+    pub aggregate: A,
+    /// What this command added to the log; empty when it changed nothing.
+    pub events: Vec<A::Event>,
+    /// Position of the aggregate's last event, whoever wrote it; 0 when it has none.
+    pub position: Position,
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum DispatchError<E: std::error::Error> {
+    /// The aggregate says no.
+    #[error(transparent)]
+    Refused(E),
+    /// Others kept changing the aggregate; the caller may try again.
+    #[error("the aggregate was changed by others {ATTEMPTS} times in a row")]
+    Conflict,
+    /// The log is away.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A stored event does not decode.
+    #[error("the event at position {position} does not decode")]
+    Undecodable {
+        /// Where.
+        position: Position,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// Carries commands to aggregates.
+#[derive(Debug)]
+pub struct Dispatcher<L> {
+    log: Arc<L>,
+    upcasters: Upcasters,
+    /// Commands for one aggregate wait for each other here instead of racing to a conflict; other processes are met by `ATTEMPTS`.
+    stripes: Vec<Mutex<()>>,
+    hasher: RandomState,
+}
+
+impl<L: EventLog> Dispatcher<L> {
+    /// A dispatcher that writes to this log.
+    pub fn new(log: Arc<L>, upcasters: Upcasters) -> Self {
+        let stripes = (0..STRIPES).map(|_| Mutex::new(())).collect();
+        Self { log, upcasters, stripes, hasher: RandomState::new() }
+    }
+
+    /// Loads an aggregate, lets it decide, and appends what it decided.
+    ///
+    /// # Errors
+    /// [`DispatchError`]; nothing has been appended then.
+    pub async fn dispatch<A>(
+        &self,
+        aggregate_id: &str,
+        command: A::Command,
+        services: &A::Services,
+        metadata: &Metadata,
+    ) -> Result<Committed<A>, DispatchError<A::Error>>
+    where
+        A: Aggregate,
+        A::Command: Clone,
+    {
+        let stripe = self.hasher.hash_one((A::TYPE, aggregate_id)) % STRIPES as u64;
+        #[expect(clippy::cast_possible_truncation, reason = "a remainder of STRIPES")]
+        let _turn = self.stripes[stripe as usize].lock().await;
+        for attempt in 0..ATTEMPTS {
+            match self.attempt::<A>(aggregate_id, command.clone(), services, metadata).await? {
+                Some(committed) => return Ok(committed),
+                None => tokio::time::sleep(back_off(attempt)).await,
+            }
+        }
+        Err(DispatchError::Conflict)
+    }
+
+    /// One turn; `None` when the stream grew between load and append.
+    async fn attempt<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+        command: A::Command,
+        services: &A::Services,
+        metadata: &Metadata,
+    ) -> Result<Option<Committed<A>>, DispatchError<A::Error>> {
+        let Loaded { mut aggregate, sequence, position } = self.load::<A>(aggregate_id).await?;
+        let sink = EventSink::default();
+        aggregate.handle(command, services, &sink).await.map_err(DispatchError::Refused)?;
+        let events = sink.collect().await;
+        if events.is_empty() {
+            return Ok(Some(Committed { aggregate, events, position }));
+        }
+        let append = Append {
+            aggregate_type: A::TYPE,
+            aggregate_id: aggregate_id.to_owned(),
+            expected_sequence: sequence,
+            events: events.iter().map(new_event).collect(),
+            metadata: metadata.to_json(),
+            recorded_at_ms: metadata.recorded_at_ms,
+        };
+        match self.log.append(append).await {
+            Ok(position) => Ok(Some(Committed { aggregate, events, position })),
+            Err(AppendError::Conflict) => Ok(None),
+            Err(AppendError::Log(fault)) => Err(fault.into()),
+        }
+    }
+
+    async fn load<A: Aggregate>(&self, aggregate_id: &str) -> Result<Loaded<A>, DispatchError<A::Error>> {
+        let mut loaded = Loaded { aggregate: A::default(), sequence: 0, position: Position::default() };
+        for RecordedEvent { position, event, .. } in self.log.load(A::TYPE, aggregate_id, 0).await? {
+            loaded.sequence = event.sequence as u64;
+            loaded.position = position;
+            let event = self.upcasters.upcast(event);
+            let event = serde_json::from_value(event.payload)
+                .map_err(|source| DispatchError::Undecodable { position, source })?;
+            loaded.aggregate.apply(event);
+        }
+        Ok(loaded)
+    }
+}
+
+struct Loaded<A> {
+    aggregate: A,
+    sequence: u64,
+    position: Position,
+}
+
+fn new_event<E: DomainEvent>(event: &E) -> NewEvent {
+    NewEvent {
+        event_type: event.event_type(),
+        event_version: event.event_version(),
+        payload: serde_json::to_string(event).expect("an event is made of strings, numbers and JSON objects"),
+    }
+}
+
+/// A random wait below 2, 4, 8 … milliseconds, so that two that collided do not collide again.
+fn back_off(attempt: u32) -> Duration {
+    let ceiling_us = 2_000_u64 << attempt.min(6);
+    #[expect(clippy::disallowed_methods, reason = "decides nothing that is stored")]
+    Duration::from_micros(rand::random_range(0..ceiling_us))
+}
