@@ -1,1 +1,23 @@
-//! A fake iPhone that speaks PassKit's web service protocol and judges every answer as Wallet would.
+//! A fake iPhone that speaks `PassKit`'s web service protocol and judges every answer as Wallet would.
+//!
+//! The crate stands alone: it knows no other crate of this workspace, only HTTP, so it can be pointed at any pass
+//! server. Its cast:
+//!
+//! - [`http`]: a small client and its [`Answer`], also handy for requests that no phone would ever send.
+//! - [`phone`]: the device. It keeps passes, asks for updates when it is woken, and remembers a [`Complaint`] for
+//!   every answer a phone would log as an error. Start reading at [`Phone`].
+//!
+//! What it deliberately does not do: verify the signature of a pass (a reader that knows Apple's certificates does
+//! that elsewhere), slow down after too many pushes, or repeat a request that failed. A failed request is the finding.
+
+pub mod http;
+pub mod phone;
+
+pub use crate::http::{Answer, HttpClient, HttpError};
+pub use crate::phone::{
+    Complaint, HeldPass, Installation, InvalidPass, Joining, Package, Phone, PhoneError, Registration, Rule,
+    Strictness, TokenChange, Update, WebService,
+};
+
+#[cfg(test)]
+mod tests;

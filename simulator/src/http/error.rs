@@ -1,0 +1,51 @@
+//! Why there is no answer at all.
+
+use std::time::Duration;
+
+/// A request that did not lead to a complete answer. What the server did answer, however rude, is an
+/// [`Answer`](crate::Answer) and never this.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The URL cannot be put on the wire.
+    #[error("{url:?} is not a URL that can be requested")]
+    Url {
+        /// The URL as given.
+        url: String,
+        /// What is wrong with it.
+        #[source]
+        source: ::http::uri::InvalidUri,
+    },
+    /// The URL names no scheme and host, or a scheme other than HTTP.
+    #[error("{url:?} is not an absolute http URL")]
+    NotHttp {
+        /// The URL as given.
+        url: String,
+    },
+    /// The URL asks for TLS, which this client does not speak.
+    #[error("{url:?} asks for https, but this client speaks plain http only")]
+    HttpsNotSupported {
+        /// The URL as given.
+        url: String,
+    },
+    /// The connection could not be made, or broke before the head of the answer was read.
+    #[error("no answer from {authority}")]
+    Unanswered {
+        /// Host and port.
+        authority: String,
+        /// What went wrong.
+        #[source]
+        source: hyper_util::client::legacy::Error,
+    },
+    /// The body broke off, or was larger than the client takes.
+    #[error("the body of the answer could not be read: {reason}")]
+    Body {
+        /// What went wrong.
+        reason: String,
+    },
+    /// A raw exchange failed on the socket.
+    #[error("the raw exchange failed")]
+    Socket(#[from] std::io::Error),
+    /// The answer took too long.
+    #[error("no complete answer within {0:?}")]
+    Timeout(Duration),
+}

@@ -1,0 +1,13 @@
+//! One sentence per rule: detected when broken, silent when kept.
+
+mod actors;
+mod address;
+mod get;
+mod http;
+mod install;
+mod list;
+mod log;
+mod package;
+mod pass_file;
+mod register;
+mod server;
