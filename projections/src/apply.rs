@@ -1,0 +1,61 @@
+//! Which table an event goes to.
+
+use honoken_domain::ids::InvalidId;
+use honoken_event_store::RecordedEvent;
+use sqlx::SqliteConnection;
+
+use crate::{wallet_organization, wallet_pass, wallet_pass_type, wallet_registration};
+
+/// Why an event was not applied.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApplyError {
+    /// It will not be applied however often it is tried by this release: it is parked.
+    #[error("{0}")]
+    Unappliable(String),
+    /// The store is away; the same event is tried again.
+    #[error("the read model could not be written")]
+    Store(#[source] sqlx::Error),
+}
+
+impl From<sqlx::Error> for ApplyError {
+    fn from(fault: sqlx::Error) -> Self {
+        let breaks_a_rule = fault.as_database_error().is_some_and(|database| {
+            database.is_unique_violation()
+                || database.is_foreign_key_violation()
+                || database.is_check_violation()
+        });
+        if breaks_a_rule { Self::Unappliable(fault.to_string()) } else { Self::Store(fault) }
+    }
+}
+
+impl From<serde_json::Error> for ApplyError {
+    fn from(fault: serde_json::Error) -> Self {
+        Self::Unappliable(format!("the event does not decode: {fault}"))
+    }
+}
+
+impl From<InvalidId> for ApplyError {
+    fn from(fault: InvalidId) -> Self {
+        Self::Unappliable(format!("the event names something that cannot be: {fault}"))
+    }
+}
+
+/// Applies one event, upcast already, to the tables of its aggregate.
+pub(crate) async fn apply(
+    connection: &mut SqliteConnection,
+    recorded: RecordedEvent,
+) -> Result<(), ApplyError> {
+    match recorded.event.aggregate_type.as_str() {
+        "Pass" => wallet_pass::apply(connection, recorded).await,
+        "Registration" => wallet_registration::apply(connection, recorded).await,
+        "PassType" => wallet_pass_type::apply(connection, recorded).await,
+        "BrandAssets" => wallet_pass_type::apply_brand(connection, recorded).await,
+        "Organization" => wallet_organization::apply(connection, recorded).await,
+        other => Err(ApplyError::Unappliable(format!("this release knows no aggregate `{other}`"))),
+    }
+}
+
+/// The sequence as SQLite stores it.
+pub(crate) fn sequence_of(recorded: &RecordedEvent) -> i64 {
+    i64::try_from(recorded.event.sequence).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,134 @@
+//! `wallet_pass_type` and `wallet_brand_assets`: whose a pass type is, and which images its passes fall back to.
+
+use honoken_domain::brand_assets::BrandAssetsEvent;
+use honoken_domain::ids::{OrganizationId, PassTypeIdentifier, TeamIdentifier};
+use honoken_domain::images::{DefaultImages, Images};
+use honoken_domain::pass_type::PassTypeEvent;
+use honoken_event_store::RecordedEvent;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+
+use crate::apply::{ApplyError, sequence_of};
+use crate::read_model::{QueryError, ReadModel, decode};
+
+/// A pass type with all that a command for one of its passes needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassTypeRow {
+    /// The identifier.
+    pub pass_type_identifier: PassTypeIdentifier,
+    /// Whose it is.
+    pub organization_id: OrganizationId,
+    /// The team whose certificate signs its passes.
+    pub team_identifier: TeamIdentifier,
+    /// What its passes fall back to.
+    pub default_images: DefaultImages,
+}
+
+impl ReadModel {
+    /// One pass type, by its identifier.
+    pub async fn pass_type(
+        &self,
+        identifier: &PassTypeIdentifier,
+    ) -> Result<Option<PassTypeRow>, QueryError> {
+        let row = sqlx::query(
+            "select pass_type_identifier, organization_id, team_identifier, assets,
+                    (select assets from wallet_brand_assets) as brand_assets
+             from wallet_pass_type
+             where pass_type_identifier = $1",
+        )
+        .bind(identifier.as_str())
+        .fetch_optional(&self.readers)
+        .await;
+        row.and_then(|row| row.as_ref().map(pass_type_row).transpose()).map_err(QueryError::of("a pass type"))
+    }
+}
+
+fn pass_type_row(row: &SqliteRow) -> sqlx::Result<PassTypeRow> {
+    let brand: Option<&str> = row.try_get("brand_assets")?;
+    Ok(PassTypeRow {
+        pass_type_identifier: PassTypeIdentifier::parse(row.try_get::<String, _>("pass_type_identifier")?)
+            .map_err(decode)?,
+        organization_id: OrganizationId::parse(row.try_get::<String, _>("organization_id")?)
+            .map_err(decode)?,
+        team_identifier: TeamIdentifier::parse(row.try_get::<String, _>("team_identifier")?)
+            .map_err(decode)?,
+        default_images: DefaultImages {
+            pass_type: serde_json::from_str(row.try_get("assets")?).map_err(decode)?,
+            brand: brand.map(serde_json::from_str).transpose().map_err(decode)?.unwrap_or_default(),
+        },
+    })
+}
+
+pub(crate) async fn apply(
+    connection: &mut SqliteConnection,
+    recorded: RecordedEvent,
+) -> Result<(), ApplyError> {
+    let identifier = PassTypeIdentifier::parse(recorded.event.aggregate_id.clone())?;
+    let sequence = sequence_of(&recorded);
+    let event: PassTypeEvent = serde_json::from_value(recorded.event.payload)?;
+    match event {
+        PassTypeEvent::Created { organization_id, team_identifier, .. } => {
+            insert(connection, &identifier, &organization_id, &team_identifier, sequence).await
+        }
+        PassTypeEvent::AssetsChanged { assets } => {
+            set_assets(connection, &identifier, &assets, sequence).await
+        }
+    }
+}
+
+async fn insert(
+    connection: &mut SqliteConnection,
+    identifier: &PassTypeIdentifier,
+    organization_id: &OrganizationId,
+    team_identifier: &TeamIdentifier,
+    sequence: i64,
+) -> Result<(), ApplyError> {
+    sqlx::query(
+        "insert into wallet_pass_type (pass_type_identifier, organization_id, team_identifier, assets, sequence)
+         values ($1, $2, $3, '{}', $4)
+         on conflict do nothing",
+    )
+    .bind(identifier.as_str())
+    .bind(organization_id.as_str())
+    .bind(team_identifier.as_str())
+    .bind(sequence)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn set_assets(
+    connection: &mut SqliteConnection,
+    identifier: &PassTypeIdentifier,
+    assets: &Images,
+    sequence: i64,
+) -> Result<(), ApplyError> {
+    sqlx::query(
+        "update wallet_pass_type set assets = $2, sequence = $3
+         where pass_type_identifier = $1 and sequence < $3",
+    )
+    .bind(identifier.as_str())
+    .bind(serde_json::to_string(assets)?)
+    .bind(sequence)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn apply_brand(
+    connection: &mut SqliteConnection,
+    recorded: RecordedEvent,
+) -> Result<(), ApplyError> {
+    let sequence = sequence_of(&recorded);
+    let BrandAssetsEvent::Changed { assets } = serde_json::from_value(recorded.event.payload)?;
+    sqlx::query(
+        "insert into wallet_brand_assets (id, assets, sequence) values (1, $1, $2)
+         on conflict (id) do update set assets = excluded.assets, sequence = excluded.sequence
+         where wallet_brand_assets.sequence < excluded.sequence",
+    )
+    .bind(serde_json::to_string(&assets)?)
+    .bind(sequence)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
