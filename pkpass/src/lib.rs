@@ -1,1 +1,73 @@
 //! Apple Wallet passes as files: pass.json, manifest, signature, archive, and a reader that verifies them.
+//!
+//! Bytes in, bytes out. Nothing here reads a clock, a file, the environment or the network; the one thing that is
+//! not a function of its arguments is the signature, into which OpenSSL writes the signing time.
+//!
+//! # A short tour, in reading order
+//!
+//! - [`TicketStyle`] says which kind of pass it is, [`PassSource`] is everything that ends up in pass.json, and
+//!   [`pass_json()`] turns the one into the other: it writes the identity, maps the loose fields of a simple event
+//!   ticket, and copies whatever it does not know.
+//! - [`lint()`] reads the content an integrator sent and says, with a JSON pointer each, what a phone would refuse
+//!   ([`Severity::Error`]) or quietly ignore ([`Severity::Warning`]).
+//! - [`image`] knows the names and sizes of the images and reads PNG files far enough to trust them.
+//! - [`SigningIdentity`] is a certificate, its private key and the intermediate that issued it, parsed once.
+//! - [`build()`] is three small functions in a row: manifest, signature, archive.
+//! - [`reader`] takes a `.pkpass` apart again, as suspicious of it as a phone is.
+//!
+//! What it does not do: remember anything, decide who may have a pass, or speak HTTP.
+//!
+//! ```
+//! use honoken_pkpass::{PassSource, TicketStyle, lint, pass_json};
+//!
+//! let content = serde_json::json!({ "eventName": "Night at the Museum", "eventDateISO": "2027-03-01T19:30+01:00" });
+//! let content = content.as_object().expect("an object");
+//! assert!(lint(TicketStyle::Event, false, content).iter().all(|finding| !finding.is_error()));
+//!
+//! let bytes = pass_json(&PassSource {
+//!     pass_type_identifier: "pass.com.example.museum",
+//!     serial_number: "A-1",
+//!     team_identifier: "TEAM123456",
+//!     organization_name: "The Museum",
+//!     web_service_url: "https://passes.example.com",
+//!     authentication_token: "0123456789abcdef",
+//!     ticket_style: TicketStyle::Event,
+//!     poster: false,
+//!     voided: false,
+//!     content,
+//! });
+//! let pass: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+//! assert_eq!(pass["eventTicket"]["primaryFields"][0]["value"], "Night at the Museum");
+//! assert_eq!(pass["description"], "Night at the Museum");
+//! ```
+
+mod archive;
+mod build;
+mod certificate;
+mod color;
+mod date;
+mod finding;
+mod identity;
+pub mod image;
+mod lint;
+mod manifest;
+mod pass_json;
+mod pointer;
+pub mod reader;
+mod required_images;
+mod signature;
+mod source;
+mod style;
+
+#[cfg(test)]
+mod tests;
+
+pub use build::{BUILDER_VERSION, BuildError, build};
+pub use date::{DateError, ZonedDate};
+pub use finding::{Finding, MAX_FINDINGS, Severity};
+pub use identity::{IdentityError, SigningIdentity};
+pub use lint::lint;
+pub use pass_json::pass_json;
+pub use required_images::{image_slots_for, missing_images};
+pub use source::PassSource;
+pub use style::{TicketStyle, UnknownTicketStyle};

@@ -1,0 +1,81 @@
+//! From a [`PassSource`] to a `.pkpass`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use openssl::error::ErrorStack;
+use sha1::{Digest, Sha1};
+use thiserror::Error;
+use zip::result::ZipError;
+
+use crate::image::{Image, ImageName, ImageSlot};
+use crate::manifest::{MANIFEST, PASS, PassFile, SIGNATURE, manifest};
+use crate::{IdentityError, PassSource, SigningIdentity, archive, image_slots_for, pass_json, signature};
+
+/// Grows whenever the same source would give other files. Part of the key of every cache of built passes.
+pub const BUILDER_VERSION: u32 = 1;
+
+/// Why a pass could not be built.
+#[derive(Debug, Error)]
+pub enum BuildError {
+    /// The certificate is for another pass type or team: no phone would accept the pass.
+    #[error("the certificate cannot sign this pass")]
+    Identity(#[source] IdentityError),
+    /// There is no icon at any scale: no phone would open the pass.
+    #[error("a pass needs an icon.png, at any scale")]
+    NoIcon,
+    /// OpenSSL did not sign.
+    #[error("the manifest could not be signed")]
+    Signature(#[source] ErrorStack),
+    /// The archive was not written.
+    #[error("the archive could not be written")]
+    Archive(#[source] ZipError),
+}
+
+/// Builds and signs a pass: the bytes of a `.pkpass`.
+///
+/// Images of slots that this pass does not have are left out. Whether the certificate is valid *now* is asked with
+/// [`SigningIdentity::check`] before. It signs, so it blocks for about half a millisecond of one core.
+///
+/// <https://developer.apple.com/documentation/walletpasses/building-a-pass>
+///
+/// # Errors
+/// [`BuildError`]; none of them goes away by trying again.
+pub fn build(
+    source: &PassSource<'_>,
+    images: &BTreeMap<ImageName, Arc<Image>>,
+    identity: &SigningIdentity,
+) -> Result<Vec<u8>, BuildError> {
+    identity
+        .check_names(source.pass_type_identifier, source.team_identifier)
+        .map_err(BuildError::Identity)?;
+    if !images.keys().any(|name| name.slot() == ImageSlot::Icon) {
+        return Err(BuildError::NoIcon);
+    }
+    let pass = pass_json(source);
+    let files = pass_files(source, &pass, images);
+    let manifest = manifest(&files);
+    let signature = signature::sign(&manifest, identity).map_err(BuildError::Signature)?;
+    pack(&files, &manifest, &signature).map_err(BuildError::Archive)
+}
+
+/// pass.json first, then the images in the order of their names.
+fn pass_files<'a>(
+    source: &PassSource<'_>,
+    pass: &'a [u8],
+    images: &'a BTreeMap<ImageName, Arc<Image>>,
+) -> Vec<PassFile<'a>> {
+    let slots = image_slots_for(source.ticket_style, source.poster);
+    let images = images
+        .iter()
+        .filter(|(name, _)| slots.contains(&name.slot()))
+        .map(|(name, image)| PassFile { path: name.to_string(), bytes: image.bytes(), sha1: *image.sha1() });
+    let pass = PassFile { path: PASS.to_owned(), bytes: pass, sha1: Sha1::digest(pass).into() };
+    std::iter::once(pass).chain(images).collect()
+}
+
+/// The files in their fixed order: the manifest and its signature first, so that a reader meets them early.
+pub(crate) fn pack(files: &[PassFile<'_>], manifest: &[u8], signature: &[u8]) -> Result<Vec<u8>, ZipError> {
+    let named = files.iter().map(|file| (file.path.as_str(), file.bytes));
+    archive::archive([(MANIFEST, manifest), (SIGNATURE, signature)].into_iter().chain(named))
+}

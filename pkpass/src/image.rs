@@ -1,0 +1,57 @@
+//! The images of a pass: their names, their sizes, and enough of PNG to know that a file is one.
+//!
+//! Nothing is decoded: the chunks are walked and their checksums compared, which is what decides whether a phone can
+//! show the file, and costs no memory.
+//!
+//! <https://developer.apple.com/documentation/walletpasses/creating-the-source-for-a-pass>
+
+mod name;
+mod png;
+mod size;
+
+use std::fmt;
+
+use bytes::Bytes;
+use sha1::{Digest, Sha1};
+
+pub use name::{ImageName, ImageSlot, Scale};
+pub use png::{PngError, PngHeader, read_png};
+pub use size::{ImageError, check_size};
+
+/// The largest image accepted, in bytes: 2 MiB.
+pub const MAX_IMAGE_BYTES: usize = 2 * 1024 * 1024;
+
+/// The largest width or height accepted, in pixels.
+pub const MAX_IMAGE_PIXELS: u32 = 4096;
+
+/// The bytes of an image with their SHA-1, which every manifest that lists the image needs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Image {
+    bytes: Bytes,
+    sha1: [u8; 20],
+}
+
+impl Image {
+    /// Hashes the bytes, once. They are not checked here: see [`read_png`] and [`check_size`].
+    pub fn new(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        let sha1 = Sha1::digest(&bytes).into();
+        Self { bytes, sha1 }
+    }
+
+    /// The file itself.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// SHA-1 of the file, as the manifest lists it.
+    pub fn sha1(&self) -> &[u8; 20] {
+        &self.sha1
+    }
+}
+
+impl fmt::Debug for Image {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Image({} bytes, sha1 {})", self.bytes.len(), hex::encode(self.sha1))
+    }
+}

@@ -1,0 +1,72 @@
+//! How large an image has to be.
+
+use thiserror::Error;
+
+use crate::image::{ImageName, ImageSlot, PngHeader};
+
+/// Why an image cannot be taken for its slot.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ImageError {
+    /// No pass has a file of this name.
+    #[error("unknown image {file_name:?}; accepted: {}", accepted_names())]
+    UnknownName {
+        /// What was sent.
+        file_name: String,
+    },
+    /// The image has the wrong number of pixels.
+    #[error("{name} is {}×{} pixels; accepted: {}", found.width, found.height, accepted_sizes(*name))]
+    WrongSize {
+        /// The file.
+        name: ImageName,
+        /// What it measures.
+        found: PngHeader,
+    },
+}
+
+/// A size in points: pixels at 1x.
+#[derive(Clone, Copy)]
+enum Points {
+    Exactly { width: u32, height: u32 },
+    AtMost { width: u32, height: u32 },
+}
+
+/// Today's size first, then the one of older systems, which generators still use.
+const fn sizes(slot: ImageSlot) -> &'static [Points] {
+    match slot {
+        ImageSlot::Icon => {
+            &[Points::Exactly { width: 38, height: 38 }, Points::Exactly { width: 29, height: 29 }]
+        }
+        ImageSlot::Logo => &[Points::AtMost { width: 160, height: 50 }],
+        ImageSlot::Background => {
+            &[Points::Exactly { width: 345, height: 505 }, Points::Exactly { width: 180, height: 220 }]
+        }
+    }
+}
+
+/// Compares the pixels of an image with the points of its slot, times its scale.
+///
+/// # Errors
+/// [`ImageError::WrongSize`] names the file, what was found and what is accepted.
+///
+/// <https://developer.apple.com/documentation/walletpasses/creating-the-source-for-a-pass>
+pub fn check_size(name: &ImageName, found: PngHeader) -> Result<(), ImageError> {
+    let factor = name.scale().factor();
+    let fits = sizes(name.slot()).iter().any(|points| match *points {
+        Points::Exactly { width, height } => found.width == width * factor && found.height == height * factor,
+        Points::AtMost { width, height } => found.width <= width * factor && found.height <= height * factor,
+    });
+    if fits { Ok(()) } else { Err(ImageError::WrongSize { name: *name, found }) }
+}
+
+fn accepted_sizes(name: ImageName) -> String {
+    let factor = name.scale().factor();
+    let describe = |points: &Points| match points {
+        Points::Exactly { width, height } => format!("{}×{}", width * factor, height * factor),
+        Points::AtMost { width, height } => format!("at most {}×{}", width * factor, height * factor),
+    };
+    sizes(name.slot()).iter().map(describe).collect::<Vec<_>>().join(" or ")
+}
+
+fn accepted_names() -> String {
+    ImageName::all().map(|name| name.to_string()).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,61 @@
+//! Reads the content of a pass the way a phone will, and says what it would not like.
+//!
+//! Each file knows one part of pass.json; `shape.rs` is the vocabulary they share (types, dates, colours). Keys that
+//! nobody here knows are left in peace: Wallet ignores them, and a newer Wallet may not.
+
+mod actions;
+mod barcodes;
+mod dictionary;
+mod fields;
+mod loose;
+mod names;
+mod nfc;
+mod places;
+mod poster;
+mod relevant_dates;
+mod semantics;
+mod server_keys;
+mod shape;
+mod top_level;
+
+use serde_json::{Map, Value};
+
+use crate::TicketStyle;
+use crate::finding::{Finding, Findings};
+use crate::pass_json::poster::asks_for_poster;
+
+/// What the rules need to know besides the content.
+#[derive(Clone, Copy)]
+struct Ticket<'a> {
+    style: TicketStyle,
+    content: &'a Map<String, Value>,
+    /// The poster look is asked for, by the server's flag or by the content's own `preferredStyleSchemes`.
+    poster: bool,
+}
+
+/// Checks the content of a pass: at most [`MAX_FINDINGS`](crate::MAX_FINDINGS), in the order of the rules.
+///
+/// A content without an [`Error`](crate::Severity::Error) finding gives a pass that Wallet accepts as far as the
+/// content decides it; warnings say what it ignores, shortens or replaces. Images are not content: see
+/// [`missing_images`](crate::missing_images).
+///
+/// <https://developer.apple.com/documentation/walletpasses/pass>
+pub fn lint(style: TicketStyle, poster: bool, content: &Map<String, Value>) -> Vec<Finding> {
+    let ticket = Ticket { style, content, poster: poster || asks_for_poster(content) };
+    let mut findings = Findings::default();
+    server_keys::check(&mut findings, content);
+    names::check(&mut findings, content);
+    top_level::check(&mut findings, ticket);
+    dictionary::check(&mut findings, ticket);
+    loose::check(&mut findings, ticket);
+    barcodes::check(&mut findings, ticket);
+    places::check(&mut findings, content);
+    relevant_dates::check(&mut findings, content);
+    nfc::check(&mut findings, content);
+    actions::check(&mut findings, ticket);
+    if let Some(tags) = content.get("semantics") {
+        semantics::check(&mut findings, "/semantics", tags);
+    }
+    poster::check(&mut findings, poster, ticket);
+    findings.into_vec()
+}

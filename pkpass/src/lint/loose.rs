@@ -1,0 +1,33 @@
+//! The loose fields that stand for a style dictionary.
+
+use crate::finding::Findings;
+use crate::lint::Ticket;
+use crate::lint::shape::{Kind, check_value};
+use crate::pass_json::loose::{PRIMARY, SECONDARY, are_loose_fields_mapped};
+use crate::pointer::at;
+
+pub(super) fn check(findings: &mut Findings, ticket: Ticket<'_>) {
+    let Ticket { content, style, .. } = ticket;
+    let mapped = are_loose_fields_mapped(content, style);
+    for field in PRIMARY.iter().chain(&SECONDARY) {
+        let (Some(value), pointer) = (content.get(field.key), at("", field.key)) else { continue };
+        if mapped {
+            let kind = if field.is_date { Kind::Date } else { Kind::TextOrNumber };
+            check_value(findings, &pointer, value, kind);
+        } else {
+            let detail = format!(
+                "{} is not shown, because the content has its own {}",
+                field.key,
+                style.pass_json_key()
+            );
+            findings.warning("loose_field_ignored", &pointer, detail);
+        }
+    }
+    if mapped && !PRIMARY.iter().any(|field| content.contains_key(field.key)) {
+        let detail = format!(
+            "there is neither {} nor a loose field: the front shows the description",
+            style.pass_json_key()
+        );
+        findings.warning("primary_field_missing", &at("", style.pass_json_key()), detail);
+    }
+}

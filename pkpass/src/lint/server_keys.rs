@@ -1,0 +1,22 @@
+//! Keys that belong to the server: content that carries them is confused about who decides.
+
+use serde_json::{Map, Value, json};
+
+use crate::finding::Findings;
+use crate::pass_json::SERVER_KEYS;
+use crate::pointer::at;
+
+pub(super) fn check(findings: &mut Findings, content: &Map<String, Value>) {
+    for (key, instead) in SERVER_KEYS {
+        let Some(value) = content.get(key) else { continue };
+        // A generator that writes the only version there is means no harm.
+        if key == "formatVersion" && *value == json!(1) {
+            continue;
+        }
+        findings.error(
+            "server_key",
+            &at("", key),
+            format!("{key} is written by the server: {instead}; remove it"),
+        );
+    }
+}

@@ -1,0 +1,78 @@
+//! From a [`PassSource`] to the bytes of pass.json.
+//!
+//! Total and deterministic: any content gives bytes, and the same source gives the same bytes, because a phone
+//! compares manifests and an entity tag promises equality.
+
+mod aliases;
+pub(crate) mod loose;
+pub(crate) mod poster;
+
+use serde_json::{Map, Value, json};
+
+use crate::PassSource;
+
+/// The keys that the server writes and nobody else, with what to do instead of sending them.
+pub(crate) const SERVER_KEYS: [(&str, &str); 7] = [
+    ("formatVersion", "it is always 1"),
+    ("passTypeIdentifier", "it is given when the pass is issued, outside the content"),
+    ("serialNumber", "it is given when the pass is issued, outside the content"),
+    ("teamIdentifier", "it comes from the signing certificate of the pass type"),
+    ("webServiceURL", "it is the address of this service"),
+    ("authenticationToken", "it is made by this service when the pass is issued"),
+    ("voided", "use POST …/void and POST …/reinstate"),
+];
+
+/// The bytes of pass.json, in RFC 8785 canonical form.
+///
+/// - The server's own keys are always written from the source, whatever the content says.
+/// - `organizationName` and `description` are the content's, else a fallback.
+/// - The loose fields of a simple ticket become a style dictionary, see `pass_json/loose.rs`.
+/// - Deprecated and current spellings accompany each other, see `pass_json/aliases.rs`.
+/// - Everything else is copied, known or not: a key of a new iOS needs no new release of this service.
+///
+/// <https://developer.apple.com/documentation/walletpasses/pass>
+pub fn pass_json(source: &PassSource<'_>) -> Vec<u8> {
+    let mut pass = source.content.clone();
+    write_names(&mut pass, source);
+    if source.poster {
+        // Before the loose fields are taken away: it reads them.
+        poster::ask_for_poster(&mut pass, source.ticket_style);
+    }
+    loose::map_loose_fields(&mut pass, source.ticket_style);
+    aliases::add_aliases(&mut pass);
+    write_server_keys(&mut pass, source);
+    serde_json_canonicalizer::to_vec(&pass)
+        .expect("a JSON value has string keys and finite numbers, and a Vec takes all bytes")
+}
+
+fn write_names(pass: &mut Map<String, Value>, source: &PassSource<'_>) {
+    let organization_name =
+        given_text(pass, "organizationName").unwrap_or(source.organization_name).to_owned();
+    let description = given_text(pass, "description")
+        .or_else(|| given_text(pass, "eventName"))
+        .unwrap_or(&organization_name)
+        .to_owned();
+    pass.insert("organizationName".to_owned(), Value::String(organization_name));
+    pass.insert("description".to_owned(), Value::String(description));
+}
+
+fn write_server_keys(pass: &mut Map<String, Value>, source: &PassSource<'_>) {
+    for (key, _) in SERVER_KEYS {
+        pass.remove(key);
+    }
+    let mut write = |key: &str, value: Value| pass.insert(key.to_owned(), value);
+    write("formatVersion", json!(1));
+    write("passTypeIdentifier", json!(source.pass_type_identifier));
+    write("serialNumber", json!(source.serial_number));
+    write("teamIdentifier", json!(source.team_identifier));
+    write("webServiceURL", json!(source.web_service_url));
+    write("authenticationToken", json!(source.authentication_token));
+    if source.voided {
+        write("voided", json!(true));
+    }
+}
+
+/// The text behind a key; an empty one counts as not given.
+pub(crate) fn given_text<'a>(content: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+    content.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
+}

@@ -1,0 +1,78 @@
+//! Loose fields: an integrator may send `eventName`, `eventDateISO`, `venueName`, `seat` and `section` at the top of
+//! the content instead of writing a style dictionary.
+
+use serde_json::{Map, Value, json};
+
+use crate::{TicketStyle, ZonedDate};
+
+/// One loose key: its name is the key of the field too.
+pub(crate) struct LooseField {
+    pub(crate) key: &'static str,
+    label: &'static str,
+    pub(crate) is_date: bool,
+}
+
+/// Loose keys of an event ticket that become primary fields, in this order.
+pub(crate) const PRIMARY: [LooseField; 3] = [
+    LooseField { key: "eventName", label: "EVENT", is_date: false },
+    LooseField { key: "eventDateISO", label: "DATE", is_date: true },
+    LooseField { key: "venueName", label: "VENUE", is_date: false },
+];
+
+/// Loose keys of an event ticket that become secondary fields, in this order.
+pub(crate) const SECONDARY: [LooseField; 2] = [
+    LooseField { key: "seat", label: "SEAT", is_date: false },
+    LooseField { key: "section", label: "SECTION", is_date: false },
+];
+
+/// Whether the loose keys of this content mean anything: not next to a style dictionary, which is then left alone.
+pub(crate) fn are_loose_fields_mapped(content: &Map<String, Value>, style: TicketStyle) -> bool {
+    match style {
+        TicketStyle::Event => !content.contains_key(style.pass_json_key()),
+    }
+}
+
+/// Whether a value can be shown in a field.
+pub(crate) fn can_be_shown(value: &Value) -> bool {
+    value.is_string() || value.is_number()
+}
+
+/// Moves the loose fields into a style dictionary. The pass has its `description` already: it becomes the primary
+/// field when there is no other.
+pub(super) fn map_loose_fields(pass: &mut Map<String, Value>, style: TicketStyle) {
+    if !are_loose_fields_mapped(pass, style) {
+        return;
+    }
+    let mut primary_fields = take_fields(pass, &PRIMARY);
+    if primary_fields.is_empty() {
+        primary_fields.push(json!({ "key": "description", "value": pass.get("description") }));
+    }
+    let mut dictionary = Map::from_iter([("primaryFields".to_owned(), Value::Array(primary_fields))]);
+    let secondary_fields = take_fields(pass, &SECONDARY);
+    if !secondary_fields.is_empty() {
+        dictionary.insert("secondaryFields".to_owned(), Value::Array(secondary_fields));
+    }
+    pass.insert(style.pass_json_key().to_owned(), Value::Object(dictionary));
+}
+
+/// A value that no field can show stays where it was, as any unknown key does.
+fn take_fields(pass: &mut Map<String, Value>, loose: &[LooseField]) -> Vec<Value> {
+    loose
+        .iter()
+        .filter_map(|loose| {
+            pass.get(loose.key).filter(|value| can_be_shown(value))?;
+            pass.remove(loose.key).map(|value| field(loose, &value))
+        })
+        .collect()
+}
+
+fn field(loose: &LooseField, value: &Value) -> Value {
+    // A date style on something that is not a date makes Wallet refuse the whole pass.
+    let styled = loose.is_date && value.as_str().is_some_and(|text| ZonedDate::parse(text).is_ok());
+    let mut field = json!({ "key": loose.key, "label": loose.label, "value": value });
+    if styled {
+        field["dateStyle"] = json!("PKDateStyleMedium");
+        field["timeStyle"] = json!("PKDateStyleShort");
+    }
+    field
+}

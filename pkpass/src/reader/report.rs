@@ -1,0 +1,143 @@
+//! What the reader found, for programs (`Serialize`) and for people (`Display`).
+
+use serde::Serialize;
+
+use crate::Finding;
+
+/// Everything the reader found out about a `.pkpass`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inspection {
+    /// The verdict: no problem, and no finding that is an error.
+    pub valid: bool,
+    /// What is wrong with the package, its signature or its identity.
+    pub problems: Vec<Problem>,
+    /// Every file of the archive, by path.
+    pub files: Vec<FileReport>,
+    /// Paths that the manifest lists and the archive does not have.
+    pub missing_files: Vec<String>,
+    /// The signature, if there is one.
+    pub signature: Option<SignatureReport>,
+    /// The pass, if pass.json can be read.
+    pub pass: Option<PassSummary>,
+    /// What the linter and the image checks say.
+    pub findings: Vec<Finding>,
+}
+
+/// One thing that makes the package invalid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Stable name, `snake_case`.
+    pub code: &'static str,
+    /// A sentence for a person.
+    pub detail: String,
+}
+
+impl Problem {
+    pub(super) fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+}
+
+/// A file of the archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileReport {
+    /// Path inside the archive.
+    pub path: String,
+    /// Unpacked size in bytes.
+    pub size: usize,
+    /// What the manifest says about it.
+    pub manifest: ManifestState,
+}
+
+/// How a file and the manifest agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ManifestState {
+    /// The manifest and its signature are not listed.
+    Exempt,
+    /// Listed with the hash the file has.
+    Matches,
+    /// Listed with another hash: the file was changed.
+    WrongHash,
+    /// Not listed: the file was added.
+    NotListed,
+}
+
+/// What the signature says and whether it is true.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignatureReport {
+    /// The signer inside made this signature over exactly this manifest.
+    pub verified: bool,
+    /// Digest of the signature, such as `SHA-256`.
+    pub digest_algorithm: Option<String>,
+    /// When it was signed, as the signer states it (RFC 3339); Wallet requires it.
+    pub signing_time: Option<String>,
+    /// The certificate that signed.
+    pub signer: Option<CertificateReport>,
+    /// The certificate inside the signature that issued the signer.
+    pub issuer: Option<CertificateReport>,
+    /// Whether the chain ends at a root the caller trusts.
+    pub root: RootVerdict,
+}
+
+/// A certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateReport {
+    /// Common name of the subject.
+    pub common_name: Option<String>,
+    /// `UID` of the subject: the pass type identifier.
+    pub uid: Option<String>,
+    /// `OU` of the subject: the team identifier.
+    pub ou: Option<String>,
+    /// First second of its validity, RFC 3339.
+    pub not_before: String,
+    /// Last second of its validity, RFC 3339.
+    pub not_after: String,
+    /// SHA-256 of the certificate, lowercase hex.
+    pub fingerprint: String,
+}
+
+/// Whether the chain ends at a trusted root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "verdict", content = "reason")]
+pub enum RootVerdict {
+    /// The caller named no root.
+    NotAsked,
+    /// It does.
+    Trusted,
+    /// It does not, for this reason.
+    NotTrusted(String),
+}
+
+/// The parts of pass.json that identify a pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "a report of facts that are independent of each other")]
+pub struct PassSummary {
+    /// The key of its style dictionary, such as `eventTicket`.
+    pub style: Option<String>,
+    /// It asks for the poster look.
+    pub poster: bool,
+    /// `passTypeIdentifier`
+    pub pass_type_identifier: Option<String>,
+    /// `serialNumber`
+    pub serial_number: Option<String>,
+    /// `teamIdentifier`
+    pub team_identifier: Option<String>,
+    /// `organizationName`
+    pub organization_name: Option<String>,
+    /// `description`
+    pub description: Option<String>,
+    /// `voided`
+    pub voided: bool,
+    /// `webServiceURL` is there: the pass can be updated.
+    pub has_web_service_url: bool,
+    /// Characters of `authenticationToken`, if there is one. The token itself is a secret and not reported.
+    pub authentication_token_length: Option<usize>,
+    /// The linter knows this style; otherwise the findings are about images only.
+    pub linted: bool,
+}

@@ -1,0 +1,213 @@
+//! Names, sizes and bytes of images.
+
+use proptest::prelude::*;
+
+use crate::image::{
+    Image, ImageError, ImageName, ImageSlot, MAX_IMAGE_BYTES, PngError, PngHeader, Scale, check_size,
+    read_png,
+};
+use crate::tests::fixtures::png;
+use crate::{TicketStyle, image_slots_for, missing_images};
+
+fn name(text: &str) -> ImageName {
+    ImageName::parse(text).unwrap()
+}
+
+/// A chunk with its length and checksum.
+fn chunk(kind: [u8; 4], data: &[u8]) -> Vec<u8> {
+    let covered = [&kind, data].concat();
+    let length = u32::try_from(data.len()).unwrap().to_be_bytes();
+    [&length[..], &covered, &crc32fast::hash(&covered).to_be_bytes()].concat()
+}
+
+fn header(width: u32, height: u32, rest: [u8; 5]) -> Vec<u8> {
+    chunk(*b"IHDR", &[&width.to_be_bytes()[..], &height.to_be_bytes(), &rest].concat())
+}
+
+fn file(chunks: &[Vec<u8>]) -> Vec<u8> {
+    [&b"\x89PNG\r\n\x1a\n"[..], &chunks.concat()].concat()
+}
+
+const RGB8: [u8; 5] = [8, 2, 0, 0, 0];
+
+#[test]
+fn a_name_is_a_slot_and_a_scale() {
+    let background = name("background@3x.png");
+    assert_eq!((background.slot(), background.scale()), (ImageSlot::Background, Scale::Three));
+    assert_eq!(name("icon.png"), ImageName::new(ImageSlot::Icon, Scale::One));
+    for each in ImageName::all() {
+        assert_eq!(name(&each.to_string()), each);
+    }
+    assert_eq!(ImageName::all().count(), 9);
+}
+
+#[test]
+fn an_unknown_name_is_refused_with_the_accepted_ones() {
+    for text in ["Icon.png", "icon@4x.png", "icon@1x.png", "icon.pdf", "../icon.png", "strip.png", "icon", ""]
+    {
+        let error = ImageName::parse(text).unwrap_err();
+        assert_eq!(error, ImageError::UnknownName { file_name: text.to_owned() });
+        assert!(error.to_string().contains("background.png, background@2x.png"), "{error}");
+    }
+}
+
+#[test]
+fn sizes_are_those_of_the_slot_times_the_scale() {
+    let fits = |text, width, height| check_size(&name(text), PngHeader { width, height }).is_ok();
+    for (text, width, height) in [
+        ("icon.png", 38, 38),
+        ("icon.png", 29, 29),
+        ("icon@3x.png", 114, 114),
+        ("icon@3x.png", 87, 87),
+        ("logo.png", 160, 50),
+        ("logo.png", 1, 1),
+        ("logo@2x.png", 320, 100),
+        ("background.png", 345, 505),
+        ("background@2x.png", 360, 440),
+    ] {
+        assert!(fits(text, width, height), "{text} {width}×{height}");
+    }
+    for (text, width, height) in [
+        ("icon.png", 38, 29),
+        ("icon.png", 76, 76),
+        ("icon@2x.png", 38, 38),
+        ("logo.png", 161, 50),
+        ("logo.png", 160, 51),
+        ("background.png", 505, 345),
+    ] {
+        assert!(!fits(text, width, height), "{text} {width}×{height}");
+    }
+}
+
+#[test]
+fn a_wrong_size_names_the_file_what_was_found_and_what_is_accepted() {
+    let error =
+        |text, width, height| check_size(&name(text), PngHeader { width, height }).unwrap_err().to_string();
+    assert_eq!(error("icon@2x.png", 38, 38), "icon@2x.png is 38×38 pixels; accepted: 76×76 or 58×58");
+    assert_eq!(error("logo.png", 200, 50), "logo.png is 200×50 pixels; accepted: at most 160×50");
+}
+
+#[test]
+fn a_png_file_is_measured() {
+    assert_eq!(read_png(&png(38, 29)), Ok(PngHeader { width: 38, height: 29 }));
+    let handmade =
+        file(&[header(4096, 1, RGB8), chunk(*b"tEXt", b"hi"), chunk(*b"IDAT", b""), chunk(*b"IEND", b"")]);
+    assert_eq!(read_png(&handmade), Ok(PngHeader { width: 4096, height: 1 }));
+}
+
+#[test]
+fn a_png_file_cut_off_anywhere_is_refused() {
+    let whole = png(5, 5);
+    for length in 0..whole.len() {
+        let error = read_png(&whole[..length]).unwrap_err();
+        let expected = if length < 8 {
+            matches!(error, PngError::Signature)
+        } else {
+            matches!(error, PngError::Truncated { .. })
+        };
+        assert!(expected, "{length}: {error}");
+    }
+}
+
+#[test]
+fn a_png_file_with_any_byte_changed_is_refused() {
+    let whole = png(5, 5);
+    for position in 0..whole.len() {
+        let mut changed = whole.clone();
+        changed[position] ^= 0x10;
+        assert!(read_png(&changed).is_err(), "{position}");
+    }
+}
+
+#[test]
+fn each_fault_of_a_png_file_has_its_name() {
+    let (good, data, end) = (header(5, 5, RGB8), chunk(*b"IDAT", b"x"), chunk(*b"IEND", b""));
+    let mut wrong_checksum = file(&[good.clone(), data.clone(), end.clone()]);
+    wrong_checksum[8 + 25 + 8] ^= 1;
+    let cases = [
+        (b"GIF89a".to_vec(), PngError::Signature),
+        (wrong_checksum, PngError::Checksum { offset: 33 }),
+        (file(&[data.clone(), good.clone(), end.clone()]), PngError::Header),
+        (file(&[chunk(*b"IHDR", b"short"), data.clone(), end.clone()]), PngError::Header),
+        (
+            file(&[good.clone(), good.clone(), data.clone(), end.clone()]),
+            PngError::SecondHeader { offset: 33 },
+        ),
+        (file(&[good.clone(), end.clone()]), PngError::NoData),
+        (file(&[good.clone(), data.clone()]), PngError::Truncated { offset: 46 }),
+        (file(&[good.clone(), data.clone(), end.clone(), b"junk".to_vec()]), PngError::Trailing { bytes: 4 }),
+        (file(&[header(0, 5, RGB8)]), PngError::Dimensions { width: 0, height: 5 }),
+        (file(&[header(5, 0, RGB8)]), PngError::Dimensions { width: 5, height: 0 }),
+        (file(&[header(4097, 5, RGB8)]), PngError::Dimensions { width: 4097, height: 5 }),
+        (file(&[header(5, u32::MAX, RGB8)]), PngError::Dimensions { width: 5, height: u32::MAX }),
+        (file(&[header(5, 5, [4, 2, 0, 0, 0])]), PngError::ColorType { bit_depth: 4, color_type: 2 }),
+        (file(&[header(5, 5, [16, 3, 0, 0, 0])]), PngError::ColorType { bit_depth: 16, color_type: 3 }),
+        (file(&[header(5, 5, [8, 1, 0, 0, 0])]), PngError::ColorType { bit_depth: 8, color_type: 1 }),
+        (file(&[header(5, 5, [8, 2, 1, 0, 0])]), PngError::Method),
+        (file(&[header(5, 5, [8, 2, 0, 0, 2])]), PngError::Method),
+        (vec![0; MAX_IMAGE_BYTES + 1], PngError::TooLarge { bytes: MAX_IMAGE_BYTES + 1 }),
+    ];
+    for (bytes, expected) in cases {
+        assert_eq!(read_png(&bytes), Err(expected));
+    }
+}
+
+#[test]
+fn a_chunk_that_claims_to_be_enormous_is_cut_off() {
+    let mut bytes = file(&[header(5, 5, RGB8)]);
+    bytes.extend([0xff, 0xff, 0xff, 0xff]);
+    bytes.extend(*b"IDATxxxxxxxx");
+    assert_eq!(read_png(&bytes), Err(PngError::Truncated { offset: 33 }));
+}
+
+#[test]
+fn an_image_knows_its_sha_1() {
+    let image = Image::new(&b"abc"[..]);
+    assert_eq!(hex::encode(image.sha1()), "a9993e364706816aba3e25717850c26c9cd0d89d");
+    assert_eq!(&image.bytes()[..], b"abc");
+}
+
+#[test]
+fn an_event_ticket_has_room_for_icon_logo_and_background() {
+    let slots = image_slots_for(TicketStyle::Event, false);
+    assert_eq!(slots, [ImageSlot::Background, ImageSlot::Icon, ImageSlot::Logo]);
+}
+
+fn missing(poster: bool, names: &[&str]) -> Vec<(bool, String, String)> {
+    let names: Vec<ImageName> = names.iter().map(|text| name(text)).collect();
+    let findings = missing_images(TicketStyle::Event, poster, names.iter());
+    findings.into_iter().map(|each| (each.is_error(), each.code.into_owned(), each.pointer)).collect()
+}
+
+#[test]
+fn a_pass_without_an_icon_cannot_be() {
+    let icon = (true, "image_missing".to_owned(), "/assets/icon.png".to_owned());
+    let background = (true, "image_missing".to_owned(), "/assets/background.png".to_owned());
+    assert_eq!(missing(false, &["logo.png"]), std::slice::from_ref(&icon));
+    assert_eq!(missing(true, &["logo.png"]), [icon, background]);
+}
+
+#[test]
+fn a_missing_scale_of_the_icon_is_a_warning() {
+    let scale = |text: &str| (false, "image_scale_missing".to_owned(), format!("/assets/{text}"));
+    assert_eq!(missing(false, &["icon.png"]), [scale("icon@2x.png"), scale("icon@3x.png")]);
+    assert_eq!(missing(false, &["icon@2x.png"]), [scale("icon@3x.png")]);
+    assert_eq!(missing(true, &["icon@2x.png", "icon@3x.png", "background@3x.png"]), []);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(read_png(&bytes).is_err(), "random bytes have no right checksums");
+    }
+
+    #[test]
+    fn any_chunks_behind_a_header_are_read_or_refused(
+        chunks in proptest::collection::vec((any::<[u8; 4]>(), proptest::collection::vec(any::<u8>(), 0..40)), 0..6),
+        header_bytes in any::<[u8; 13]>(),
+    ) {
+        let mut parts = vec![chunk(*b"IHDR", &header_bytes)];
+        parts.extend(chunks.iter().map(|(kind, data)| chunk(*kind, data)));
+        prop_assert!(read_png(&file(&parts)).is_err(), "there is no end chunk");
+    }
+}
