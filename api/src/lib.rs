@@ -1,1 +1,32 @@
-//! The HTTP service and the binary honoken.
+//! The HTTP service and the binary `honoken`.
+//!
+//! Where to start reading: [`router`] is every route in one list; a handler is a file of its own under [`device`], [`manage`] or [`admin`].
+//! [`app`] puts the parts together, [`server`] listens, [`dev`] sets up a folder in which everything works, [`cli`] is the command line.
+//!
+//! This crate is the only one that knows all others. It contains no SQL, and it does not know APNs.
+
+pub mod app;
+pub mod blobs;
+pub mod built_passes;
+pub mod clock;
+pub mod config;
+pub mod ids;
+pub mod signers;
+
+pub mod auth;
+pub mod error;
+pub mod json_body;
+pub mod limits;
+pub mod path;
+pub mod request_context;
+pub mod router;
+pub mod server;
+
+pub mod admin;
+pub mod device;
+pub mod health;
+pub mod manage;
+
+pub mod cli;
+pub mod dev;
+pub mod inspect;

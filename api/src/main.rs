@@ -1,1 +1,7 @@
-fn main() {}
+//! The binary `honoken`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    honoken_api::cli::main()
+}

@@ -48,6 +48,8 @@ impl Metadata {
 /// The outcome of a command.
 #[derive(Debug)]
 pub struct Committed<A: Aggregate> {
+    /// The aggregate's id; with its type it names the stream.
+    pub aggregate_id: String,
     /// The aggregate as it is now.
     pub aggregate: A,
     /// What this command added to the log; empty when it changed nothing.
@@ -135,19 +137,20 @@ impl<L: EventLog> Dispatcher<L> {
         let sink = EventSink::default();
         aggregate.handle(command, services, &sink).await.map_err(DispatchError::Refused)?;
         let events = sink.collect().await;
+        let aggregate_id = aggregate_id.to_owned();
         if events.is_empty() {
-            return Ok(Some(Committed { aggregate, events, position }));
+            return Ok(Some(Committed { aggregate_id, aggregate, events, position }));
         }
         let append = Append {
             aggregate_type: A::TYPE,
-            aggregate_id: aggregate_id.to_owned(),
+            aggregate_id: aggregate_id.clone(),
             expected_sequence: sequence,
             events: events.iter().map(new_event).collect(),
             metadata: metadata.to_json(),
             recorded_at_ms: metadata.recorded_at_ms,
         };
         match self.log.append(append).await {
-            Ok(position) => Ok(Some(Committed { aggregate, events, position })),
+            Ok(position) => Ok(Some(Committed { aggregate_id, aggregate, events, position })),
             Err(AppendError::Conflict) => Ok(None),
             Err(AppendError::Log(fault)) => Err(fault.into()),
         }

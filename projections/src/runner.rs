@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cqrs_es::Aggregate;
 use honoken_domain::upcasters::Upcasters;
-use honoken_event_store::{EventLog, LogError, Position, RecordedEvent};
+use honoken_event_store::{Committed, EventLog, LogError, Position, RecordedEvent};
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -107,13 +108,15 @@ impl Projector {
         self.progress.clone()
     }
 
-    /// Waits until readers see what was committed at `position`, but no longer than `limit`. `false` when they do not: it takes longer, or
-    /// an event of the aggregate is parked.
-    pub async fn shows(&self, position: Position, aggregate: &AggregateKey, limit: Duration) -> bool {
+    /// Waits until readers see what a command led to, but no longer than `limit`. `false` when they do not: it takes longer, or an event of
+    /// the aggregate is parked.
+    pub async fn shows<A: Aggregate>(&self, committed: &Committed<A>, limit: Duration) -> bool {
         let mut progress = self.progress.clone();
-        let reached = progress.wait_for(|progress| progress.position >= position);
+        let reached = progress.wait_for(|progress| progress.position >= committed.position);
         match tokio::time::timeout(limit, reached).await {
-            Ok(Ok(progress)) => !progress.parked.contains(aggregate),
+            Ok(Ok(progress)) => {
+                !progress.parked.contains(&(A::TYPE.to_owned(), committed.aggregate_id.clone()))
+            }
             Ok(Err(_)) | Err(_) => false,
         }
     }

@@ -99,7 +99,6 @@ fn pass_row(row: &SqliteRow) -> sqlx::Result<PassRow> {
 }
 
 fn pass_document(row: &SqliteRow) -> sqlx::Result<PassDocument> {
-    let style: &str = row.try_get("ticket_style")?;
     Ok(PassDocument {
         row: pass_row(row)?,
         organization_id: OrganizationId::parse(row.try_get::<String, _>("organization_id")?)
@@ -107,8 +106,7 @@ fn pass_document(row: &SqliteRow) -> sqlx::Result<PassDocument> {
         organization_name: row.try_get("organization_name")?,
         team_identifier: TeamIdentifier::parse(row.try_get::<String, _>("team_identifier")?)
             .map_err(decode)?,
-        ticket_style: TicketStyle::parse(style)
-            .ok_or_else(|| sqlx::Error::Decode(format!("ticket style {style:?}").into()))?,
+        ticket_style: ticket_style(row.try_get("ticket_style")?)?,
         poster: row.try_get("poster")?,
         voided: row.try_get("voided")?,
         content: serde_json::from_str(row.try_get("content")?).map_err(decode)?,
@@ -116,6 +114,12 @@ fn pass_document(row: &SqliteRow) -> sqlx::Result<PassDocument> {
         update_tag: Position(row.try_get::<i64, _>("update_tag")?.cast_unsigned()),
         registrations: row.try_get::<i64, _>("registrations")?.cast_unsigned(),
     })
+}
+
+/// Reads a stored style back.
+pub(crate) fn ticket_style(name: &str) -> sqlx::Result<TicketStyle> {
+    TicketStyle::parse(name)
+        .ok_or_else(|| sqlx::Error::Decode(format!("unknown ticket style {name:?}").into()))
 }
 
 pub(crate) async fn apply(

@@ -1,8 +1,9 @@
 //! `wallet_pass_type` and `wallet_brand_assets`: whose a pass type is, and which images its passes fall back to.
 
 use honoken_domain::brand_assets::BrandAssetsEvent;
-use honoken_domain::ids::{OrganizationId, PassTypeIdentifier, TeamIdentifier};
+use honoken_domain::ids::{OrganizationId, PassId, PassTypeIdentifier, TeamIdentifier};
 use honoken_domain::images::{DefaultImages, Images};
+use honoken_domain::pass::TicketStyle;
 use honoken_domain::pass_type::PassTypeEvent;
 use honoken_event_store::RecordedEvent;
 use sqlx::sqlite::SqliteRow;
@@ -10,6 +11,7 @@ use sqlx::{Row, SqliteConnection};
 
 use crate::apply::{ApplyError, sequence_of};
 use crate::read_model::{QueryError, ReadModel, decode};
+use crate::wallet_pass::ticket_style;
 
 /// A pass type with all that a command for one of its passes needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +43,43 @@ impl ReadModel {
         .await;
         row.and_then(|row| row.as_ref().map(pass_type_row).transpose()).map_err(QueryError::of("a pass type"))
     }
+}
+
+impl ReadModel {
+    /// A pass type, and what one of its passes is; the latter is `None` while the pass does not exist or is not projected yet.
+    pub async fn pass_type_of(
+        &self,
+        id: &PassId,
+    ) -> Result<Option<(PassTypeRow, Option<PassKind>)>, QueryError> {
+        let row = sqlx::query(
+            "select pass_type.pass_type_identifier, pass_type.organization_id, pass_type.team_identifier, pass_type.assets,
+                    (select assets from wallet_brand_assets) as brand_assets, pass.ticket_style, pass.poster
+             from wallet_pass_type pass_type
+             left join wallet_pass pass
+               on pass.pass_type_identifier = pass_type.pass_type_identifier and pass.serial_number = $2
+             where pass_type.pass_type_identifier = $1",
+        )
+        .bind(id.pass_type_identifier.as_str())
+        .bind(id.serial_number.as_str())
+        .fetch_optional(&self.readers)
+        .await;
+        let read = |row: &SqliteRow| Ok((pass_type_row(row)?, pass_kind(row)?));
+        row.and_then(|row| row.as_ref().map(read).transpose()).map_err(QueryError::of("a pass type"))
+    }
+}
+
+/// What a pass is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PassKind {
+    /// What it is drawn as.
+    pub ticket_style: TicketStyle,
+    /// Whether it asks for the poster layout.
+    pub poster: bool,
+}
+
+fn pass_kind(row: &SqliteRow) -> sqlx::Result<Option<PassKind>> {
+    let Some(style) = row.try_get::<Option<&str>, _>("ticket_style")? else { return Ok(None) };
+    Ok(Some(PassKind { ticket_style: ticket_style(style)?, poster: row.try_get("poster")? }))
 }
 
 fn pass_type_row(row: &SqliteRow) -> sqlx::Result<PassTypeRow> {

@@ -1,0 +1,4 @@
+//! What operators ask.
+
+pub mod parked;
+pub mod projections;

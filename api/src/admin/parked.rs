@@ -1,0 +1,116 @@
+//! Events that a projection could not apply: see them, try them again, do without them.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use honoken_event_store::Position;
+use honoken_projections::parked::ParkedEvent;
+use honoken_projections::runner::WALLET;
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::app::AppState;
+use crate::error::ApiError;
+use crate::json_body::{self, Fields};
+use crate::limits;
+use crate::path::Segments;
+
+/// Events in one answer at the most.
+const LIMIT: u32 = 200;
+
+/// The answer.
+#[derive(Debug, Serialize)]
+pub struct Parked {
+    parked: Vec<Entry>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    position: u64,
+    aggregate_type: String,
+    aggregate_id: String,
+    sequence: u64,
+    event_type: String,
+    error: String,
+    /// Whether it only waits behind an earlier event of the same aggregate.
+    waiting: bool,
+}
+
+impl From<ParkedEvent> for Entry {
+    fn from(parked: ParkedEvent) -> Self {
+        // The id of a registration ends in a device identifier, which is a secret.
+        let aggregate_id = match (parked.aggregate_type.as_str(), parked.aggregate_id.split_once('/')) {
+            ("Registration", Some((pass_type, device))) => {
+                format!("{pass_type}/{}…", device.chars().take(6).collect::<String>())
+            }
+            _ => parked.aggregate_id,
+        };
+        Self {
+            position: parked.position.0,
+            aggregate_type: parked.aggregate_type,
+            aggregate_id,
+            sequence: parked.sequence,
+            event_type: parked.event_type,
+            error: parked.error,
+            waiting: parked.waiting,
+        }
+    }
+}
+
+/// `GET /admin/projections/{projection}/parked`
+///
+/// # Errors
+/// 401, 404, 503.
+pub async fn list(State(app): State<AppState>, segments: Segments) -> Result<Json<Parked>, ApiError> {
+    check_projection(&segments)?;
+    let parked = app.read_model.parked_events(WALLET, LIMIT).await?;
+    Ok(Json(Parked { parked: parked.into_iter().map(Entry::from).collect() }))
+}
+
+/// `POST /admin/projections/{projection}/parked/{position}/retry`
+///
+/// # Errors
+/// 401, 404, 409 when it is not parked or fails again, 503.
+pub async fn retry(State(app): State<AppState>, segments: Segments) -> Result<StatusCode, ApiError> {
+    app.projector.retry(position(&segments)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /admin/projections/{projection}/parked/{position}/skip` with `{"reason": "…"}`
+///
+/// # Errors
+/// 401, 404, 409 when it is not parked, 422 without a reason, 503.
+pub async fn skip(
+    State(app): State<AppState>,
+    segments: Segments,
+    request: Request,
+) -> Result<StatusCode, ApiError> {
+    let position = position(&segments)?;
+    let mut fields = Fields::of(json_body::read_json(request, limits::JSON_BYTES).await?)?;
+    let reason = fields.required("reason");
+    let reason = fields.parse("reason", reason, |text| {
+        if (1..=1000).contains(&text.chars().count()) {
+            Ok(text)
+        } else {
+            Err("`reason` must have 1 to 1000 characters")
+        }
+    });
+    fields.finish()?;
+    app.projector.skip(position, reason.unwrap_or_default()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn position(segments: &Segments) -> Result<Position, ApiError> {
+    check_projection(segments)?;
+    let position =
+        segments.get("position").and_then(|text| text.parse().ok()).filter(|position| *position >= 1);
+    position.map(Position).ok_or(ApiError::NotFound { what: "parked event" })
+}
+
+fn check_projection(segments: &Segments) -> Result<(), ApiError> {
+    if segments.get("projection") == Some(WALLET) {
+        Ok(())
+    } else {
+        Err(ApiError::NotFound { what: "projection" })
+    }
+}

@@ -1,0 +1,44 @@
+//! How far the projections are.
+
+use axum::Json;
+use axum::extract::State;
+use honoken_event_store::EventLog;
+use honoken_projections::runner::{VERSION, WALLET};
+use serde::Serialize;
+
+use crate::app::AppState;
+use crate::error::ApiError;
+
+/// The answer.
+#[derive(Debug, Serialize)]
+pub struct Projections {
+    projections: [Projection; 1],
+}
+
+#[derive(Debug, Serialize)]
+struct Projection {
+    name: &'static str,
+    version: i64,
+    position: u64,
+    head: u64,
+    parked: u64,
+    /// Nothing can be rebuilt while the service runs yet.
+    rebuild: Option<()>,
+}
+
+/// `GET /admin/projections`
+///
+/// # Errors
+/// 401, 503.
+pub async fn list(State(app): State<AppState>) -> Result<Json<Projections>, ApiError> {
+    let head = app.log.head().borrow().0;
+    let projection = Projection {
+        name: WALLET,
+        version: VERSION,
+        position: app.read_model.checkpoint(WALLET).await?.0,
+        head,
+        parked: app.read_model.parked_count(WALLET).await?,
+        rebuild: None,
+    };
+    Ok(Json(Projections { projections: [projection] }))
+}

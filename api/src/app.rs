@@ -1,0 +1,120 @@
+//! Puts the parts together: log, projector, read model, images, certificates. What a handler can reach is here, and nothing else.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use honoken_domain::upcasters::Upcasters;
+use honoken_event_store::{Dispatcher, EventLog, Metadata, SqliteLog};
+use honoken_projections::{Projector, ReadModel};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::blobs::Blobs;
+use crate::built_passes::BuiltPasses;
+use crate::clock::Clock;
+use crate::config::AdminCredentials;
+use crate::ids::{self, IdSource};
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct App {
+    /// The log; handlers need its epoch and its head.
+    pub log: Arc<SqliteLog>,
+    /// Carries commands to aggregates.
+    pub dispatcher: Arc<Dispatcher<SqliteLog>>,
+    /// Answers questions.
+    pub read_model: ReadModel,
+    /// Tells how far the read model is.
+    pub projector: Projector,
+    /// Images.
+    pub blobs: Blobs,
+    /// `.pkpass` files.
+    pub built_passes: BuiltPasses,
+    /// Who the operator is.
+    pub admin: AdminCredentials,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Random values.
+    pub ids: Arc<dyn IdSource>,
+}
+
+/// The state of the router.
+pub type AppState = Arc<App>;
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Who asked, in which request, and when: kept beside the events of a command.
+    pub fn metadata(&self, actor: String, organization: Option<&str>, request_id: &str) -> Metadata {
+        Metadata {
+            actor,
+            organization: organization.map(str::to_owned),
+            request_id: request_id.to_owned(),
+            recorded_at_ms: self.clock.unix_ms(),
+        }
+    }
+}
+
+/// The stores of a data folder, opened, with the projector running.
+pub struct Stores {
+    /// The log.
+    pub log: Arc<SqliteLog>,
+    /// Carries commands to aggregates.
+    pub dispatcher: Arc<Dispatcher<SqliteLog>>,
+    /// Answers questions.
+    pub read_model: ReadModel,
+    /// Tells how far the read model is.
+    pub projector: Projector,
+    /// Images.
+    pub blobs: Blobs,
+    running: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+/// How long a start waits for the read model before it goes on without: then readiness says no until it is there.
+const CATCH_UP: Duration = Duration::from_secs(60 * 60);
+
+impl Stores {
+    /// Opens what is in the folder, creating what is missing, and lets the read model catch up with the log.
+    ///
+    /// # Errors
+    /// When a store cannot be opened.
+    pub async fn open(folder: &Path, ids: &dyn IdSource) -> anyhow::Result<Self> {
+        let log = Arc::new(SqliteLog::open(&folder.join("events.sqlite"), ids::epoch(ids)).await?);
+        let read_model = ReadModel::open(&folder.join("read_model.sqlite")).await?;
+        let stop = CancellationToken::new();
+        let (projector, run) =
+            Projector::start(log.clone(), Upcasters::current(), read_model.clone(), stop.clone()).await?;
+        let running = tokio::spawn(run);
+        let head = *log.head().borrow();
+        let mut progress = projector.progress();
+        if let Ok(Err(_)) =
+            tokio::time::timeout(CATCH_UP, progress.wait_for(|progress| progress.position >= head)).await
+        {
+            anyhow::bail!("the projector ended before it had caught up with the log");
+        }
+        let blobs = Blobs::in_folder(&folder.join("blobs"))?;
+        let dispatcher = Arc::new(Dispatcher::new(log.clone(), Upcasters::current()));
+        Ok(Self { log, dispatcher, read_model, projector, blobs, running, stop })
+    }
+
+    /// Stops the projector, then finishes and closes the log. Nobody may hold the log any more.
+    pub async fn close(self) {
+        self.stop.cancel();
+        if let Err(fault) = self.running.await {
+            tracing::error!(error = %fault, "the projector ended badly");
+        }
+        self.read_model.close().await;
+        drop(self.dispatcher);
+        match Arc::into_inner(self.log) {
+            Some(log) => log.close().await,
+            // A request outlived the time it had; what it appended is on disk, only the file is not tidied up.
+            None => tracing::warn!("the event log is still in use and is left as it is"),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Who may ask: a phone for one pass, an integrator for its organisation, an operator for everything.
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use honoken_domain::ids::{Digest, OrganizationId, PassId};
+use honoken_projections::wallet_pass::PassRow;
+use http::request::Parts;
+use http::{HeaderMap, header};
+use secrecy::ExposeSecret;
+use subtle::ConstantTimeEq;
+
+use crate::app::AppState;
+use crate::config::AdminCredentials;
+use crate::error::ApiError;
+use crate::path::Segments;
+
+/// The pass that a phone has shown its token for.
+///
+/// Unknown type, unknown serial, wrong, missing and malformed token are one answer: a caller learns nothing, not even that a serial exists.
+#[derive(Debug, Clone)]
+pub struct AuthorizedPass {
+    /// Which pass.
+    pub id: PassId,
+    /// Its row as it was when the token was compared.
+    pub row: PassRow,
+}
+
+/// Stands in for the token of a pass that does not exist, so that the comparison takes place all the same.
+const NO_TOKEN: &[u8; 43] = b"-------------------------------------------";
+
+impl FromRequestParts<AppState> for AuthorizedPass {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        let Ok(segments) = Segments::from_request_parts(parts, app).await;
+        let shown = credentials(&parts.headers, &["ApplePass", "AndroidPass"]).unwrap_or_default();
+        let found = match segments.pass() {
+            Some(id) => app.read_model.pass_row(&id).await?.map(|row| (id, row)),
+            None => None,
+        };
+        let expected =
+            found.as_ref().map_or(&NO_TOKEN[..], |(_, row)| row.authentication_token.as_str().as_bytes());
+        let same = bool::from(shown.as_bytes().ct_eq(expected));
+        match found {
+            Some((id, row)) if same => Ok(Self { id, row }),
+            _ => Err(ApiError::UnauthorizedDevice),
+        }
+    }
+}
+
+/// The organisation whose API key was sent.
+#[derive(Debug, Clone)]
+pub struct Integrator {
+    /// Which organisation.
+    pub organization_id: OrganizationId,
+    /// Who it is in the metadata of events: the beginning of the key's digest.
+    pub actor: String,
+}
+
+impl FromRequestParts<AppState> for Integrator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        let key = credentials(&parts.headers, &["Bearer"]).ok_or(ApiError::UnauthorizedKey)?;
+        // The digest is looked up, not the key: nothing that a caller can vary tells how much of a key was right.
+        let digest = Digest::of(key.as_bytes());
+        let organization_id =
+            app.read_model.organization_of_key(&digest).await?.ok_or(ApiError::UnauthorizedKey)?;
+        Ok(Self { organization_id, actor: format!("api-key:{}", &digest.as_str()[..12]) })
+    }
+}
+
+/// Lets only the operator through.
+///
+/// # Errors
+/// 401 for everybody else.
+pub async fn require_operator(
+    State(app): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let shown = credentials(request.headers(), &["Basic"]).unwrap_or_default();
+    let shown = STANDARD.decode(shown).unwrap_or_default();
+    if is_operator(&app.admin, &shown) {
+        Ok(next.run(request).await)
+    } else {
+        Err(ApiError::UnauthorizedOperator)
+    }
+}
+
+fn is_operator(admin: &AdminCredentials, shown: &[u8]) -> bool {
+    let expected = format!("{}:{}", admin.username, admin.password.expose_secret());
+    bool::from(shown.ct_eq(expected.as_bytes()))
+}
+
+/// What follows one of the schemes, which are compared without regard to case (RFC 9110 section 11.1).
+fn credentials<'a>(headers: &'a HeaderMap, schemes: &[&str]) -> Option<&'a str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, credentials) = value.split_once(' ')?;
+    schemes.iter().any(|known| known.eq_ignore_ascii_case(scheme)).then(|| credentials.trim_matches(' '))
+}

@@ -1,0 +1,127 @@
+//! Images by the SHA-256 of their bytes: stored once, hashed once, never changed.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use honoken_domain::ids::Digest;
+use honoken_pkpass::image::{Image, ImageError, ImageName, MAX_IMAGE_BYTES, PngError, check_size, read_png};
+use moka::future::Cache;
+use opendal::services::Fs;
+use opendal::{ErrorKind, Operator};
+
+/// Bytes of images kept in memory.
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Why an image was not stored or found.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// It is not a PNG file that Wallet can show.
+    #[error(transparent)]
+    NotAPng(#[from] PngError),
+    /// It is larger than an image of a pass may be.
+    #[error("the image has {found} bytes; at most {MAX_IMAGE_BYTES} are accepted")]
+    TooLarge {
+        /// Its size.
+        found: usize,
+    },
+    /// It cannot be shown under this name.
+    #[error(transparent)]
+    WrongSize(#[from] ImageError),
+    /// Nobody uploaded it.
+    #[error("no image with the digest {0} has been uploaded")]
+    Unknown(Digest),
+    /// The stored bytes are not those that were uploaded.
+    #[error("the stored image {0} is damaged")]
+    Damaged(Digest),
+    /// The store is away.
+    #[error("the image store could not be used")]
+    Store(#[from] opendal::Error),
+}
+
+/// The image store.
+#[derive(Debug, Clone)]
+pub struct Blobs {
+    operator: Operator,
+    cache: Cache<Digest, Arc<Image>>,
+}
+
+impl Blobs {
+    /// A store in a folder.
+    ///
+    /// # Errors
+    /// When the folder cannot be used.
+    pub fn in_folder(folder: &Path) -> Result<Self, opendal::Error> {
+        let root = folder.to_string_lossy();
+        // Written beside and renamed, so that a crash never leaves half an image under its digest.
+        let unfinished = folder.join("unfinished");
+        let operator =
+            Operator::new(Fs::default().root(&root).atomic_write_dir(&unfinished.to_string_lossy()))?;
+        let weigh = |_: &Digest, image: &Arc<Image>| u32::try_from(image.bytes().len()).unwrap_or(u32::MAX);
+        Ok(Self { operator, cache: Cache::builder().weigher(weigh).max_capacity(CACHE_BYTES).build() })
+    }
+
+    /// Checks and stores an image.
+    ///
+    /// # Errors
+    /// [`BlobError`] when it is not an image, or the store is away.
+    pub async fn put(&self, bytes: Bytes) -> Result<Digest, BlobError> {
+        if bytes.len() > MAX_IMAGE_BYTES {
+            return Err(BlobError::TooLarge { found: bytes.len() });
+        }
+        read_png(&bytes)?;
+        let digest = Digest::of(&bytes);
+        if !self.operator.exists(&path(&digest)).await? {
+            self.operator.write(&path(&digest), bytes.clone()).await?;
+        }
+        self.cache.insert(digest.clone(), Arc::new(Image::new(bytes))).await;
+        Ok(digest)
+    }
+
+    /// Checks that an image fits a name, then stores it.
+    ///
+    /// # Errors
+    /// As [`Blobs::put`], and when its dimensions do not fit.
+    pub async fn put_as(&self, name: &ImageName, bytes: Bytes) -> Result<Digest, BlobError> {
+        check_size(name, read_png(&bytes)?)?;
+        self.put(bytes).await
+    }
+
+    /// Checks that a stored image fits a name.
+    ///
+    /// # Errors
+    /// As [`Blobs::get`], and when its dimensions do not fit.
+    pub async fn check_as(&self, name: &ImageName, digest: &Digest) -> Result<(), BlobError> {
+        let image = self.get(digest).await?;
+        Ok(check_size(name, read_png(image.bytes())?)?)
+    }
+
+    /// An image, from memory or from the store. Read from the store, it is compared with its digest.
+    ///
+    /// # Errors
+    /// [`BlobError`] when it is unknown or damaged, or the store is away.
+    pub async fn get(&self, digest: &Digest) -> Result<Arc<Image>, BlobError> {
+        if let Some(image) = self.cache.get(digest).await {
+            return Ok(image);
+        }
+        let bytes = match self.operator.read(&path(digest)).await {
+            Ok(buffer) => buffer.to_bytes(),
+            Err(fault) if fault.kind() == ErrorKind::NotFound => {
+                return Err(BlobError::Unknown(digest.clone()));
+            }
+            Err(fault) => return Err(fault.into()),
+        };
+        if Digest::of(&bytes) != *digest {
+            return Err(BlobError::Damaged(digest.clone()));
+        }
+        let image = Arc::new(Image::new(bytes));
+        self.cache.insert(digest.clone(), image.clone()).await;
+        Ok(image)
+    }
+}
+
+/// Two levels, so that no folder grows too wide.
+fn path(digest: &Digest) -> String {
+    let (head, tail) = digest.as_str().split_at(2);
+    format!("{head}/{tail}")
+}

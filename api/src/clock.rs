@@ -1,0 +1,28 @@
+//! Time, as an argument: the system's in `main`, a held one in tests.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use honoken_domain::ids::UnixSeconds;
+
+/// Where the time comes from.
+pub trait Clock: Send + Sync + 'static {
+    /// Milliseconds since 1970-01-01 UTC.
+    fn unix_ms(&self) -> i64;
+
+    /// The same in whole seconds.
+    fn unix_seconds(&self) -> UnixSeconds {
+        UnixSeconds(self.unix_ms().div_euclid(1000))
+    }
+}
+
+/// The system's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the system's time enters")]
+    fn unix_ms(&self) -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+}

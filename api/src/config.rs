@@ -1,0 +1,210 @@
+//! Configuration: read once, at start, from the environment. Nothing else reads it.
+//!
+//! A value that is missing or malformed stops the start with a sentence that names the variable. Variables that an earlier service used and
+//! this one does not are named in a warning; unknown variables are ignored.
+
+use secrecy::SecretString;
+use url::Url;
+
+/// What the environment says.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// `HONOKEN_PUBLIC_URL`: what phones reach this service under; the `webServiceURL` of every pass. Default: the address it listens on.
+    pub public_url: Option<Url>,
+    /// `HONOKEN_ADMIN_USERNAME` and `HONOKEN_ADMIN_PASSWORD`, both or neither. `dev` makes its own where they are missing.
+    pub admin: Option<AdminCredentials>,
+    /// `VERBOSE_LOGGING`: `true` shows what is for digging as well.
+    pub verbose_logging: bool,
+    /// Sentences about variables that are set and have no effect.
+    pub warnings: Vec<String>,
+}
+
+/// Name and password of the operator.
+#[derive(Debug, Clone)]
+pub struct AdminCredentials {
+    /// The name.
+    pub username: String,
+    /// The password.
+    pub password: SecretString,
+}
+
+/// A variable that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{variable} {problem}")]
+pub struct ConfigError {
+    /// Its name.
+    pub variable: &'static str,
+    /// What is wrong, and what to do.
+    pub problem: String,
+}
+
+/// Variables of an earlier service, and what to use instead.
+const OBSOLETE: &[(&str, &str)] = &[
+    ("DEV_DATABASE_URL", "is obsolete: use DATABASE_URL"),
+    ("UPSTASH_REDIS_REST_URL", "is obsolete: use the Redis URL in HONOKEN_ASSETS_URL"),
+    ("UPSTASH_REDIS_REST_TOKEN", "is obsolete: use the Redis URL in HONOKEN_ASSETS_URL"),
+    ("APNS_MODE", "is obsolete: passes are pushed through Apple's production host only"),
+    ("APNS_ENV", "is obsolete: passes are pushed through Apple's production host only"),
+    ("UPDATE_TAG_STRATEGY", "is obsolete: update tags are positions of the log"),
+];
+
+/// Variables for parts that this release does not have yet. Where data goes must not be guessed, so those stop the start.
+const NOT_YET: &[(&str, bool, &str)] = &[
+    (
+        "DATABASE_URL",
+        true,
+        "is set, but this release keeps everything in SQLite files in --data-dir: unset it",
+    ),
+    (
+        "HONOKEN_EVENT_STORE_URL",
+        true,
+        "is set, but this release keeps its log in SQLite files in --data-dir: unset it",
+    ),
+    ("HONOKEN_ASSETS_URL", true, "is set, but this release keeps images in --data-dir: unset it"),
+    ("NATS_URL", false, "has no effect yet: this release does not push"),
+    ("HONOKEN_APNS_ENDPOINT", false, "has no effect yet: this release does not push"),
+];
+
+impl Config {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first variable that cannot be used.
+    pub fn from_environment() -> Result<Self, ConfigError> {
+        #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+        Self::read(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut warnings: Vec<String> = OBSOLETE
+            .iter()
+            .filter(|(name, _)| variable(name).is_some())
+            .map(|(name, sentence)| format!("{name} {sentence}"))
+            .collect();
+        for (name, stops, sentence) in NOT_YET {
+            if variable(name).is_some() {
+                if *stops {
+                    return Err(ConfigError { variable: name, problem: (*sentence).to_owned() });
+                }
+                warnings.push(format!("{name} {sentence}"));
+            }
+        }
+        Ok(Self {
+            public_url: variable("HONOKEN_PUBLIC_URL").map(|text| public_url(&text)).transpose()?,
+            admin: admin(variable("HONOKEN_ADMIN_USERNAME"), variable("HONOKEN_ADMIN_PASSWORD"))?,
+            verbose_logging: variable("VERBOSE_LOGGING")
+                .map(|text| verbose(&text))
+                .transpose()?
+                .unwrap_or_default(),
+            warnings,
+        })
+    }
+}
+
+fn public_url(text: &str) -> Result<Url, ConfigError> {
+    let refuse = |problem: &str| ConfigError { variable: "HONOKEN_PUBLIC_URL", problem: problem.to_owned() };
+    let url = Url::parse(text).map_err(|fault| {
+        refuse(&format!("is not a URL ({fault}): use one like https://passes.example.com"))
+    })?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(refuse("must begin with https:// (or http:// while testing) and name a host"));
+    }
+    if url.query().is_some()
+        || url.fragment().is_some()
+        || !url.username().is_empty()
+        || url.password().is_some()
+    {
+        return Err(refuse("must not have a user, a query or a fragment: phones append /v1/… to it"));
+    }
+    Ok(url)
+}
+
+fn admin(
+    username: Option<String>,
+    password: Option<String>,
+) -> Result<Option<AdminCredentials>, ConfigError> {
+    let both = "is missing: set HONOKEN_ADMIN_USERNAME and HONOKEN_ADMIN_PASSWORD together, or neither";
+    match (username, password) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(ConfigError { variable: "HONOKEN_ADMIN_PASSWORD", problem: both.to_owned() }),
+        (None, Some(_)) => Err(ConfigError { variable: "HONOKEN_ADMIN_USERNAME", problem: both.to_owned() }),
+        (Some(username), Some(_)) if username.contains(':') => Err(ConfigError {
+            variable: "HONOKEN_ADMIN_USERNAME",
+            problem: "must not contain a colon: Basic authentication (RFC 7617) cannot carry it".to_owned(),
+        }),
+        (Some(username), Some(password)) => {
+            Ok(Some(AdminCredentials { username, password: password.into() }))
+        }
+    }
+}
+
+fn verbose(text: &str) -> Result<bool, ConfigError> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => {
+            Err(ConfigError { variable: "VERBOSE_LOGGING", problem: "must be `true` or `false`".to_owned() })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::read(|name| {
+            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[track_caller]
+    fn refused(variables: &[(&str, &str)], variable: &str) {
+        assert_eq!(read(variables).map(|_| ()).unwrap_err().variable, variable);
+    }
+
+    #[test]
+    fn nothing_needs_to_be_configured() {
+        let config = read(&[]).unwrap();
+        assert!(config.public_url.is_none() && config.admin.is_none() && config.warnings.is_empty());
+    }
+
+    #[test]
+    fn a_malformed_value_names_its_variable() {
+        for url in
+            ["passes.example.com", "ftp://a", "https://a?b", "https://a#b", "https://user@a", "http://"]
+        {
+            refused(&[("HONOKEN_PUBLIC_URL", url)], "HONOKEN_PUBLIC_URL");
+        }
+        refused(&[("VERBOSE_LOGGING", "yes please")], "VERBOSE_LOGGING");
+        refused(
+            &[("HONOKEN_ADMIN_USERNAME", "a:b"), ("HONOKEN_ADMIN_PASSWORD", "x")],
+            "HONOKEN_ADMIN_USERNAME",
+        );
+    }
+
+    #[test]
+    fn half_a_pair_of_credentials_names_the_other_half() {
+        refused(&[("HONOKEN_ADMIN_USERNAME", "admin")], "HONOKEN_ADMIN_PASSWORD");
+        refused(&[("HONOKEN_ADMIN_PASSWORD", "secret")], "HONOKEN_ADMIN_USERNAME");
+    }
+
+    #[test]
+    fn a_place_for_data_that_does_not_exist_yet_stops_the_start() {
+        refused(&[("DATABASE_URL", "postgres://localhost/honoken")], "DATABASE_URL");
+    }
+
+    #[test]
+    fn obsolete_variables_are_named_and_unknown_ones_ignored() {
+        let config = read(&[("APNS_ENV", "sandbox"), ("SOMETHING_ELSE", "1")]).unwrap();
+        assert_eq!(config.warnings.len(), 1);
+        assert!(config.warnings[0].starts_with("APNS_ENV is obsolete"));
+    }
+
+    #[test]
+    fn secrets_are_not_shown_by_debug() {
+        let config =
+            read(&[("HONOKEN_ADMIN_USERNAME", "admin"), ("HONOKEN_ADMIN_PASSWORD", "hunter2")]).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,166 @@
+//! The data folder: one process at a time, secrets for its owner alone, and nothing half written.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use secrecy::SecretString;
+
+use crate::ids::{self, IdSource};
+
+/// A data folder, locked for as long as this lives.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// What was made for this folder, and stays.
+#[derive(Debug)]
+pub struct Secrets {
+    /// The key of the development organisation.
+    pub api_key: SecretString,
+    /// The operator's password.
+    pub admin_password: SecretString,
+}
+
+impl Folder {
+    /// Opens a folder, making it where it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be used, or another process uses it.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        make_folder(path)?;
+        let path = fs::canonicalize(path).with_context(|| format!("could not find {}", path.display()))?;
+        let lock_file = path.join("honoken.lock");
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&lock_file)
+            .with_context(|| format!("could not open {}", lock_file.display()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path, _lock: lock }),
+            Err(TryLockError::WouldBlock) => anyhow::bail!(
+                "another process is using {}; stop it, or choose another folder with --data-dir",
+                path.display()
+            ),
+            Err(TryLockError::Error(fault)) => {
+                Err(fault).with_context(|| format!("could not lock {}", lock_file.display()))
+            }
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file that holds the API key, for command lines that must not show it.
+    pub fn api_key_file(&self) -> PathBuf {
+        self.path.join("secrets").join("api-key")
+    }
+
+    /// The secrets of this folder, made where they are missing.
+    ///
+    /// # Errors
+    /// When they cannot be read or written.
+    pub fn secrets(&self, ids: &dyn IdSource) -> anyhow::Result<Secrets> {
+        make_folder(&self.path.join("secrets"))?;
+        let ensure = |file: &Path, prefix: &str| -> anyhow::Result<SecretString> {
+            let about = || format!("could not use {}", file.display());
+            if !file.try_exists().with_context(about)? {
+                write_secret(file, &format!("{prefix}{}", ids::secret(ids))).with_context(about)?;
+            }
+            Ok(fs::read_to_string(file).with_context(about)?.trim().into())
+        };
+        Ok(Secrets {
+            api_key: ensure(&self.api_key_file(), "honoken_dev_")?,
+            admin_password: ensure(&self.path.join("secrets").join("admin-password"), "")?,
+        })
+    }
+}
+
+fn make_folder(path: &Path) -> anyhow::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("could not make the folder {}", path.display()))
+}
+
+/// Writes a file that only its owner can read: beside its place, synced, then renamed, so that it is there whole or not at all.
+///
+/// # Errors
+/// The file system's.
+pub fn write_secret(file: &Path, content: &str) -> std::io::Result<()> {
+    let mut unfinished = file.as_os_str().to_owned();
+    unfinished.push(".unfinished");
+    let unfinished = PathBuf::from(unfinished);
+    remove_if_there(&unfinished)?;
+    let mut out = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&unfinished)?;
+    out.write_all(content.as_bytes())?;
+    out.sync_all()?;
+    fs::rename(&unfinished, file)?;
+    sync_folder_of(file)
+}
+
+/// A rename is on disk when its folder is.
+pub(super) fn sync_folder_of(file: &Path) -> std::io::Result<()> {
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent)?.sync_all()
+}
+
+/// Removes a file.
+///
+/// # Errors
+/// The file system's, but not that there is none.
+pub fn remove_if_there(file: &Path) -> std::io::Result<()> {
+    match fs::remove_file(file) {
+        Err(fault) if fault.kind() != ErrorKind::NotFound => Err(fault),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+    use crate::ids::SystemIds;
+
+    #[test]
+    fn a_folder_has_one_user_at_a_time() {
+        let root = tempfile::tempdir().unwrap();
+        let first = Folder::open(root.path()).unwrap();
+        let refused = Folder::open(root.path()).unwrap_err();
+        assert!(refused.to_string().contains("another process is using"), "{refused}");
+        drop(first);
+        Folder::open(root.path()).unwrap();
+    }
+
+    #[test]
+    fn secrets_stay_and_belong_to_the_owner() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::open(root.path()).unwrap();
+        let (first, second) = (folder.secrets(&SystemIds).unwrap(), folder.secrets(&SystemIds).unwrap());
+        assert_eq!(first.api_key.expose_secret(), second.api_key.expose_secret());
+        assert_eq!(first.admin_password.expose_secret(), second.admin_password.expose_secret());
+        let mode = fs::metadata(folder.api_key_file()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_write_that_was_cut_off_does_not_stand_in_the_way() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("ready.json");
+        fs::write(root.path().join("ready.json.unfinished"), "{\"half").unwrap();
+        write_secret(&file, "{}").unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "{}");
+    }
+}

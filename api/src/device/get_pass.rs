@@ -1,0 +1,145 @@
+//! Get the latest pass: 200 with the file, or 304.
+//! <https://developer.apple.com/documentation/walletpasses/send-an-updated-pass>
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use honoken_domain::ids::{ETag, UnixSeconds};
+use honoken_projections::wallet_pass::PassRow;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use crate::app::AppState;
+use crate::auth::AuthorizedPass;
+use crate::device::tag::http_date;
+use crate::error::ApiError;
+
+/// `GET /v1/passes/{type}/{serial}`, and `HEAD`.
+///
+/// A 304 is answered from the one row that the token was compared with. Everything that a file depends on is read by one statement, so its
+/// tag belongs to its content even when the pass changes meanwhile.
+///
+/// # Errors
+/// 401, 503.
+pub async fn handler(
+    State(app): State<AppState>,
+    pass: AuthorizedPass,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    if is_not_modified(&headers, &pass.row) {
+        return Ok((StatusCode::NOT_MODIFIED, validators(&pass.row)).into_response());
+    }
+    if let Some(file) = app.built_passes.cached(&pass.id, &pass.row.etag).await {
+        return Ok(file_response(&pass.row, file));
+    }
+    let document = app.read_model.pass_document(&pass.id).await?.ok_or(ApiError::UnauthorizedDevice)?;
+    let row = document.row.clone();
+    let file = app.built_passes.get(&pass.id, document, app.clock.unix_seconds()).await?;
+    Ok(file_response(&row, file))
+}
+
+/// The file with everything that the phone keeps of an answer.
+pub fn file_response(row: &PassRow, file: Bytes) -> Response {
+    let mut headers = validators(row);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/vnd.apple.pkpass"));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(file.len()));
+    headers.insert(
+        header::CONTENT_DISPOSITION,
+        HeaderValue::from_static("attachment; filename=\"pass.pkpass\""),
+    );
+    (StatusCode::OK, headers, file).into_response()
+}
+
+fn validators(row: &PassRow) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let etag = format!("\"{}\"", row.etag);
+    headers
+        .insert(header::ETAG, HeaderValue::try_from(etag).expect("hex digits in quotes are a header value"));
+    headers.insert(header::LAST_MODIFIED, last_modified(row.updated_at));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"));
+    headers
+}
+
+fn last_modified(updated_at: UnixSeconds) -> HeaderValue {
+    let seconds = u64::try_from(updated_at.0).unwrap_or_default().min(LAST_HTTP_SECOND);
+    let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
+    HeaderValue::try_from(text).expect("an HTTP date is a header value")
+}
+
+/// The end of the year 9999, beyond which an HTTP date cannot be written.
+const LAST_HTTP_SECOND: u64 = 253_402_300_799;
+
+/// RFC 9110 section 13.2.2: `If-None-Match` decides alone when it is there, else `If-Modified-Since`.
+fn is_not_modified(headers: &HeaderMap, row: &PassRow) -> bool {
+    if headers.contains_key(header::IF_NONE_MATCH) {
+        return headers.get_all(header::IF_NONE_MATCH).iter().any(|value| names(value, &row.etag));
+    }
+    headers
+        .get(header::IF_MODIFIED_SINCE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(http_date)
+        .is_some_and(|since| row.updated_at.0 <= since)
+}
+
+/// Whether a list of entity tags names this one, by weak comparison.
+fn names(list: &HeaderValue, etag: &ETag) -> bool {
+    let list = list.to_str().unwrap_or_default();
+    list.split(',').map(str::trim).any(|tag| {
+        let tag = tag.strip_prefix("W/").unwrap_or(tag);
+        tag == "*" || tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')) == Some(etag.as_str())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use honoken_domain::ids::AuthenticationToken;
+
+    use super::*;
+
+    fn row() -> PassRow {
+        PassRow {
+            authentication_token: AuthenticationToken::parse("0123456789abcdef").unwrap(),
+            etag: ETag::parse("a".repeat(64)).unwrap(),
+            updated_at: UnixSeconds(1_700_000_000),
+        }
+    }
+
+    #[track_caller]
+    fn check(sent: &[(header::HeaderName, &str)], expected: bool) {
+        let mut headers = HeaderMap::new();
+        for (name, value) in sent {
+            headers.append(name, HeaderValue::from_str(value).unwrap());
+        }
+        assert_eq!(is_not_modified(&headers, &row()), expected, "{sent:?}");
+    }
+
+    #[test]
+    fn a_tag_in_a_list_weak_or_not_and_a_star_match() {
+        let tag = format!("\"{}\"", "a".repeat(64));
+        for list in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}"), "*".into()] {
+            check(&[(header::IF_NONE_MATCH, &list)], true);
+        }
+        for list in ["\"x\"".to_owned(), "a".repeat(64), String::new(), "\"".into()] {
+            check(&[(header::IF_NONE_MATCH, &list)], false);
+        }
+        check(&[(header::IF_NONE_MATCH, "\"x\""), (header::IF_NONE_MATCH, &tag)], true);
+    }
+
+    #[test]
+    fn a_date_counts_only_without_a_tag() {
+        let same = "Tue, 14 Nov 2023 22:13:20 GMT";
+        check(&[(header::IF_MODIFIED_SINCE, same)], true);
+        check(&[(header::IF_MODIFIED_SINCE, "Tue, 14 Nov 2023 22:13:21 GMT")], true);
+        check(&[(header::IF_MODIFIED_SINCE, "Tue, 14 Nov 2023 22:13:19 GMT")], false);
+        check(&[(header::IF_MODIFIED_SINCE, "yesterday")], false);
+        check(&[(header::IF_MODIFIED_SINCE, same), (header::IF_NONE_MATCH, "\"x\"")], false);
+        check(&[], false);
+    }
+
+    #[test]
+    fn last_modified_is_the_second_of_the_change() {
+        assert_eq!(last_modified(UnixSeconds(1_700_000_000)), "Tue, 14 Nov 2023 22:13:20 GMT");
+        assert_eq!(last_modified(UnixSeconds(i64::MAX)), "Fri, 31 Dec 9999 23:59:59 GMT");
+    }
+}

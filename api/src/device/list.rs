@@ -1,0 +1,57 @@
+//! List the passes that changed: 200 with serial numbers, or 204. Nothing else is ever answered, since the phone accepts nothing else.
+//! <https://developer.apple.com/documentation/walletpasses/get-the-list-of-updatable-passes>
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use honoken_event_store::EventLog;
+use honoken_projections::wallet_registration::Since;
+use http::{StatusCode, Uri};
+use serde::Serialize;
+
+use crate::app::AppState;
+use crate::device::tag;
+use crate::error::ApiError;
+use crate::path::Segments;
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    serial_numbers: Vec<String>,
+    last_updated: String,
+}
+
+/// `GET /v1/devices/{device}/registrations/{type}?passesUpdatedSince={tag}`
+///
+/// No token is asked for: the device identifier is the secret of this call.
+///
+/// # Errors
+/// 503 when the read model is away.
+pub async fn handler(
+    State(app): State<AppState>,
+    segments: Segments,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let (Some(device), Some(pass_type)) = (segments.device(), segments.pass_type()) else {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    };
+    let epoch = app.log.epoch();
+    let head = *app.log.head().borrow();
+    let since = passes_updated_since(&uri).map_or(Since::Nothing, |tag| tag::read(&tag, epoch, head));
+    let Some(updated) = app.read_model.serials_updated_since(&device, &pass_type, since).await? else {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    };
+    let body = Body {
+        serial_numbers: updated.serial_numbers.into_iter().map(String::from).collect(),
+        last_updated: tag::render(epoch, updated.up_to),
+    };
+    Ok(Json(body).into_response())
+}
+
+fn passes_updated_since(uri: &Uri) -> Option<String> {
+    // A plus sign is a plus sign in a path-like tag (`+01:00`), not a space: nobody fills this in by a form.
+    let query = uri.query()?.replace('+', "%2B");
+    url::form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name == "passesUpdatedSince")
+        .map(|(_, value)| value.into_owned())
+}

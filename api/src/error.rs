@@ -1,0 +1,354 @@
+//! Errors as callers see them: `application/problem+json` (RFC 9457) with a stable code. The only place that maps an error to a status.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use axum::response::{IntoResponse, Response};
+use honoken_domain::brand_assets::BrandAssetsError;
+use honoken_domain::organization::OrganizationError;
+use honoken_domain::pass::PassError;
+use honoken_domain::pass_type::PassTypeError;
+use honoken_domain::registration::RegistrationError;
+use honoken_event_store::DispatchError;
+use honoken_projections::{OperationError, QueryError};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use crate::blobs::BlobError;
+use crate::built_passes::BuildFailure;
+
+/// One fault of a body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Stable name of the rule.
+    pub code: String,
+    /// RFC 6901 pointer into the body.
+    pub pointer: String,
+    /// What is wrong, and what would be right.
+    pub detail: String,
+}
+
+impl Fault {
+    /// A fault at a place of the body.
+    pub fn new(code: &str, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), pointer: pointer.into(), detail: detail.into() }
+    }
+}
+
+/// An answer that is not a success: one variant per status of the contract.
+#[derive(Debug)]
+pub enum ApiError {
+    /// 400: the request cannot be read.
+    Unreadable {
+        /// Why.
+        detail: String,
+        /// Where, when a place can be named.
+        errors: Vec<Fault>,
+    },
+    /// 401 to a phone: one constant answer, whatever the reason.
+    UnauthorizedDevice,
+    /// 401 to an integrator.
+    UnauthorizedKey,
+    /// 401 to an operator.
+    UnauthorizedOperator,
+    /// 404: nothing there, or somebody else's.
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// 405, with the methods that would do.
+    MethodNotAllowed,
+    /// 408: the caller took too long to send its body.
+    BodyTimeout,
+    /// 409: the state does not allow it.
+    Conflict {
+        /// Stable name of the rule.
+        code: &'static str,
+        /// Why.
+        detail: String,
+    },
+    /// 412: `If-Match` names another state.
+    PreconditionFailed {
+        /// The current tag is named in it.
+        detail: String,
+    },
+    /// 413: the body is too large.
+    TooLarge {
+        /// What is accepted, in bytes.
+        limit: usize,
+    },
+    /// 415: the body is of another type.
+    UnsupportedMediaType,
+    /// 422: readable, but not acceptable.
+    Unacceptable {
+        /// Every fault found.
+        errors: Vec<Fault>,
+    },
+    /// 500: our fault.
+    Internal(Box<dyn Error + Send + Sync>),
+    /// 503: a store is away; the caller may come back.
+    Unavailable(Box<dyn Error + Send + Sync>),
+    /// 503: the request took too long.
+    TimedOut,
+}
+
+/// Seconds after which a caller may come back.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+impl ApiError {
+    /// 422 with a single fault.
+    pub fn fault(code: &str, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Unacceptable { errors: vec![Fault::new(code, pointer, detail)] }
+    }
+
+    /// 404 for a pass.
+    pub const NO_PASS: Self = Self::NotFound { what: "pass" };
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Unreadable { .. } => StatusCode::BAD_REQUEST,
+            Self::UnauthorizedDevice | Self::UnauthorizedKey | Self::UnauthorizedOperator => {
+                StatusCode::UNAUTHORIZED
+            }
+            Self::NotFound { .. } => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Conflict { .. } => StatusCode::CONFLICT,
+            Self::PreconditionFailed { .. } => StatusCode::PRECONDITION_FAILED,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Unacceptable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unavailable(_) | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Stable code, title and sentence. Those of a 5xx say nothing about the inside.
+    fn words(&self) -> (&'static str, &'static str, String) {
+        match self {
+            Self::Unreadable { detail, .. } => ("unreadable", "The request cannot be read", detail.clone()),
+            Self::UnauthorizedDevice => (
+                "unauthorized",
+                "Unauthorized",
+                "Send `Authorization: ApplePass` with the authentication token of this pass.".into(),
+            ),
+            Self::UnauthorizedKey => (
+                "unauthorized",
+                "Unauthorized",
+                "Send `Authorization: Bearer` with an API key of your organisation.".into(),
+            ),
+            Self::UnauthorizedOperator => (
+                "unauthorized",
+                "Unauthorized",
+                "Send Basic credentials of the operator.".into(),
+            ),
+            Self::NotFound { what } => {
+                ("not_found", "Not found", format!("There is no such {what}, or it is not yours."))
+            }
+            Self::MethodNotAllowed => {
+                ("method_not_allowed", "Method not allowed", "The header `Allow` names the methods of this path.".into())
+            }
+            Self::BodyTimeout => {
+                ("body_timeout", "The body did not arrive", "The body of the request did not arrive in time; send it again.".into())
+            }
+            Self::Conflict { code, detail } => (code, "Not possible in this state", detail.clone()),
+            Self::PreconditionFailed { detail } => ("precondition_failed", "The state has changed", detail.clone()),
+            Self::TooLarge { limit } => {
+                ("too_large", "The body is too large", format!("At most {limit} bytes are accepted here."))
+            }
+            Self::UnsupportedMediaType => (
+                "unsupported_media_type",
+                "The body is of another type",
+                "Send JSON with `Content-Type: application/json`.".into(),
+            ),
+            Self::Unacceptable { errors } => (
+                "unacceptable",
+                "The request cannot be accepted",
+                match errors.as_slice() {
+                    [one] => one.detail.clone(),
+                    many => format!("{} faults; see `errors`.", many.len()),
+                },
+            ),
+            Self::Internal(_) => {
+                ("internal", "Internal error", "Something went wrong here. Nothing is known to have changed.".into())
+            }
+            Self::Unavailable(_) => {
+                ("unavailable", "Not available right now", "A store is away. Try again after `Retry-After` seconds.".into())
+            }
+            Self::TimedOut => (
+                "timed_out",
+                "It took too long",
+                "The request took too long; a change may or may not have happened. Try again after `Retry-After` seconds.".into(),
+            ),
+        }
+    }
+
+    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        match self {
+            Self::UnauthorizedDevice => {
+                Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("ApplePass")))
+            }
+            Self::UnauthorizedKey => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            Self::UnauthorizedOperator => Some((
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Basic realm=\"honoken\", charset=\"UTF-8\""),
+            )),
+            Self::Unavailable(_) | Self::TimedOut => Some((header::RETRY_AFTER, RETRY_AFTER)),
+            _ => None,
+        }
+    }
+
+    fn log(&self) {
+        let (Self::Internal(cause) | Self::Unavailable(cause)) = self else { return };
+        tracing::error!(error = chain(&**cause), "could not answer a request");
+    }
+}
+
+/// An error and all its sources, in one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    line
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    detail: String,
+    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+    errors: &'a [Fault],
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.log();
+        let (code, title, detail) = self.words();
+        let errors = match &self {
+            Self::Unreadable { errors, .. } | Self::Unacceptable { errors } => errors.as_slice(),
+            _ => &[],
+        };
+        let status = self.status();
+        let r#type = format!("urn:honoken:problem:{code}");
+        let problem = Problem { r#type, title, status: status.as_u16(), code, detail, errors };
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some((name, value)) = self.header() {
+            headers.insert(name, value);
+        }
+        response
+    }
+}
+
+/// What an aggregate's refusal means to a caller.
+pub trait Refusal: Error + Send + Sync + 'static {
+    /// The answer.
+    fn into_api_error(self) -> ApiError;
+}
+
+impl Refusal for PassError {
+    fn into_api_error(self) -> ApiError {
+        match &self {
+            Self::Unknown => ApiError::NO_PASS,
+            Self::AlreadyIssued => ApiError::Conflict { code: "already_issued", detail: self.to_string() },
+            Self::PreconditionFailed { .. } => ApiError::PreconditionFailed { detail: self.to_string() },
+            Self::MissingImage { slot } => {
+                ApiError::fault("missing_image", format!("/assets/{slot}.png"), self.to_string())
+            }
+        }
+    }
+}
+
+impl Refusal for RegistrationError {
+    fn into_api_error(self) -> ApiError {
+        match self {}
+    }
+}
+
+impl Refusal for BrandAssetsError {
+    fn into_api_error(self) -> ApiError {
+        match self {}
+    }
+}
+
+impl Refusal for OrganizationError {
+    fn into_api_error(self) -> ApiError {
+        match self {
+            Self::Unknown => ApiError::NotFound { what: "organisation" },
+            Self::AlreadyCreated => ApiError::Conflict { code: "already_created", detail: self.to_string() },
+        }
+    }
+}
+
+impl Refusal for PassTypeError {
+    fn into_api_error(self) -> ApiError {
+        match self {
+            Self::Unknown => ApiError::NotFound { what: "pass type" },
+            Self::AlreadyCreated => ApiError::Conflict { code: "already_created", detail: self.to_string() },
+        }
+    }
+}
+
+impl<E: Refusal> From<DispatchError<E>> for ApiError {
+    fn from(fault: DispatchError<E>) -> Self {
+        match fault {
+            DispatchError::Refused(refusal) => refusal.into_api_error(),
+            DispatchError::Conflict | DispatchError::Log(_) => Self::Unavailable(fault.into()),
+            DispatchError::Undecodable { .. } => Self::Internal(fault.into()),
+        }
+    }
+}
+
+impl From<QueryError> for ApiError {
+    fn from(fault: QueryError) -> Self {
+        Self::Unavailable(fault.into())
+    }
+}
+
+impl From<OperationError> for ApiError {
+    fn from(fault: OperationError) -> Self {
+        match fault {
+            OperationError::NotParked => Self::Conflict { code: "not_parked", detail: fault.to_string() },
+            OperationError::StillUnappliable(_) => {
+                Self::Conflict { code: "still_unappliable", detail: fault.to_string() }
+            }
+            OperationError::Store(_) | OperationError::Log(_) | OperationError::Stopped => {
+                Self::Unavailable(fault.into())
+            }
+        }
+    }
+}
+
+impl From<Arc<BuildFailure>> for ApiError {
+    fn from(fault: Arc<BuildFailure>) -> Self {
+        match &*fault {
+            BuildFailure::Image(BlobError::Store(_)) => Self::Unavailable(fault.into()),
+            // A certificate that is missing or expired is the operator's to mend; the phone comes back.
+            BuildFailure::NoCertificate | BuildFailure::Certificate(_) => Self::Unavailable(fault.into()),
+            BuildFailure::Image(_) | BuildFailure::Build(_) | BuildFailure::Died => {
+                Self::Internal(fault.into())
+            }
+        }
+    }
+}
+
+/// A blob error as the answer to an upload; `pointer` names the place in the body, empty for the body itself.
+pub fn blob_error(fault: BlobError, pointer: &str) -> ApiError {
+    match fault {
+        BlobError::NotAPng(_) => ApiError::fault("not_a_png", pointer, fault.to_string()),
+        BlobError::TooLarge { .. } => ApiError::TooLarge { limit: honoken_pkpass::image::MAX_IMAGE_BYTES },
+        BlobError::WrongSize(_) => ApiError::fault("wrong_image", pointer, fault.to_string()),
+        BlobError::Unknown(_) => ApiError::fault("unknown_blob", pointer, fault.to_string()),
+        BlobError::Damaged(_) => ApiError::Internal(fault.into()),
+        BlobError::Store(_) => ApiError::Unavailable(fault.into()),
+    }
+}

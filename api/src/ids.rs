@@ -1,0 +1,106 @@
+//! Random values and the names made of them.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use honoken_domain::ids::{AuthenticationToken, OrganizationId, PassTypeIdentifier, SerialNumber};
+use honoken_event_store::Epoch;
+use sha2::{Digest, Sha256};
+use uuid::{Builder, Uuid, Variant, Version};
+
+/// Where random bytes come from.
+pub trait IdSource: Send + Sync + 'static {
+    /// Fills with bytes that nobody can guess.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// The operating system's random numbers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemIds;
+
+impl IdSource for SystemIds {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the system's randomness enters")]
+    fn fill(&self, bytes: &mut [u8]) {
+        use rand::Rng as _;
+        rand::rng().fill_bytes(bytes);
+    }
+}
+
+fn random<const N: usize>(ids: &dyn IdSource) -> [u8; N] {
+    let mut bytes = [0; N];
+    ids.fill(&mut bytes);
+    bytes
+}
+
+/// 32 random bytes as 43 characters of base64url: API keys, passwords, and what a phone shows for its pass.
+pub fn secret(ids: &dyn IdSource) -> String {
+    URL_SAFE_NO_PAD.encode(random::<32>(ids))
+}
+
+/// A fresh `authenticationToken`.
+pub fn authentication_token(ids: &dyn IdSource) -> AuthenticationToken {
+    AuthenticationToken::parse(secret(ids)).expect("43 characters of base64url are a token")
+}
+
+/// A fresh request id (UUID version 4).
+pub fn request_id(ids: &dyn IdSource) -> String {
+    Builder::from_random_bytes(random(ids)).into_uuid().to_string()
+}
+
+/// What the update tags of a new log begin with.
+pub fn epoch(ids: &dyn IdSource) -> Epoch {
+    Epoch(u32::from_be_bytes(random(ids)))
+}
+
+/// A serial number for a pass that came without one: UUID version 7, so that serials sort by age.
+pub fn serial_number(ids: &dyn IdSource, unix_ms: i64) -> SerialNumber {
+    let millis = u64::try_from(unix_ms).unwrap_or_default();
+    serial_of(Builder::from_unix_timestamp_millis(millis, &random(ids)).into_uuid())
+}
+
+/// The serial number that belongs to an `Idempotency-Key`: the same for the same key, type and organisation, so that a retry after a lost
+/// answer names the same pass.
+pub fn serial_number_for_key(
+    organization_id: &OrganizationId,
+    pass_type_identifier: &PassTypeIdentifier,
+    idempotency_key: &str,
+) -> SerialNumber {
+    let digest = Sha256::new()
+        .chain_update(organization_id.as_str())
+        .chain_update([0])
+        .chain_update(pass_type_identifier.as_str())
+        .chain_update([0])
+        .chain_update(idempotency_key)
+        .finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    let uuid = Builder::from_bytes(bytes).with_variant(Variant::RFC4122).with_version(Version::SortRand);
+    serial_of(uuid.into_uuid())
+}
+
+fn serial_of(uuid: Uuid) -> SerialNumber {
+    SerialNumber::parse(uuid.to_string()).expect("a UUID is a serial number")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_idempotency_key_names_the_same_pass() {
+        let club = OrganizationId::parse("club").unwrap();
+        let other = OrganizationId::parse("other").unwrap();
+        let ticket = PassTypeIdentifier::parse("pass.com.example").unwrap();
+        let serial = serial_number_for_key(&club, &ticket, "order-1");
+        assert_eq!(serial, serial_number_for_key(&club, &ticket, "order-1"));
+        assert_ne!(serial, serial_number_for_key(&club, &ticket, "order-2"));
+        assert_ne!(serial, serial_number_for_key(&other, &ticket, "order-1"));
+        assert_eq!(Uuid::parse_str(serial.as_str()).unwrap().get_version_num(), 7);
+    }
+
+    #[test]
+    fn serial_numbers_sort_by_age() {
+        let (older, newer) = (serial_number(&SystemIds, 1_000), serial_number(&SystemIds, 2_000));
+        assert!(older.as_str() < newer.as_str());
+        assert_eq!(Uuid::parse_str(older.as_str()).unwrap().get_version_num(), 7);
+    }
+}

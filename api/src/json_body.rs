@@ -1,0 +1,145 @@
+//! Bodies: bounded, read strictly, and taken apart field by field so that every fault can be named by its pointer.
+
+use axum::body::Body;
+use axum::extract::Request;
+use bytes::Bytes;
+use honoken_domain::json;
+use http::{HeaderMap, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::{Map, Value};
+
+use crate::error::{ApiError, Fault};
+
+/// Reads a body of at most `limit` bytes.
+///
+/// # Errors
+/// 413 when it is larger, 400 when the connection breaks off.
+pub async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    match Limited::new(body, limit).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(fault) if fault.is::<LengthLimitError>() => Err(ApiError::TooLarge { limit }),
+        Err(_) => Err(unreadable("the body broke off")),
+    }
+}
+
+/// Reads a JSON body.
+///
+/// # Errors
+/// 415 when the content type says that it is something else, 413, and 400 when it is not JSON as RFC 8785 allows it.
+pub async fn read_json(request: Request, limit: usize) -> Result<Value, ApiError> {
+    if !may_be_json(request.headers()) {
+        return Err(ApiError::UnsupportedMediaType);
+    }
+    parse(&read(request.into_body(), limit).await?)
+}
+
+/// Parses JSON.
+///
+/// # Errors
+/// 400 with the place and the reason.
+pub fn parse(bytes: &[u8]) -> Result<Value, ApiError> {
+    json::parse(bytes).map_err(|fault| unreadable(&format!("the body is not acceptable JSON: {fault}")))
+}
+
+fn unreadable(detail: &str) -> ApiError {
+    ApiError::Unreadable { detail: detail.to_owned(), errors: Vec::new() }
+}
+
+/// No content type at all is taken as JSON: there is nothing else a body could be here.
+fn may_be_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return true };
+    let essence =
+        value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// The fields of a JSON object, taken one by one; what is wrong with any of them is collected.
+#[derive(Debug)]
+pub struct Fields {
+    object: Map<String, Value>,
+    faults: Vec<Fault>,
+}
+
+impl Fields {
+    /// # Errors
+    /// 422 when the value is not an object.
+    pub fn of(value: Value) -> Result<Self, ApiError> {
+        match value {
+            Value::Object(object) => Ok(Self { object, faults: Vec::new() }),
+            _ => Err(ApiError::fault("wrong_type", "", "the body must be a JSON object")),
+        }
+    }
+
+    /// Notes a fault.
+    pub fn fault(&mut self, code: &str, pointer: impl Into<String>, detail: impl Into<String>) {
+        self.faults.push(Fault::new(code, pointer, detail));
+    }
+
+    /// Takes an optional field; `null` counts as absent.
+    pub fn optional(&mut self, name: &str) -> Option<Value> {
+        self.object.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// Takes a field that must be there.
+    pub fn required(&mut self, name: &str) -> Option<Value> {
+        let value = self.optional(name);
+        if value.is_none() {
+            self.fault("required", format!("/{name}"), format!("`{name}` is missing"));
+        }
+        value
+    }
+
+    /// Turns a field's text into a name, noting what is wrong with it.
+    pub fn parse<T, E: std::fmt::Display>(
+        &mut self,
+        name: &str,
+        value: Option<Value>,
+        parse: impl FnOnce(String) -> Result<T, E>,
+    ) -> Option<T> {
+        match value? {
+            Value::String(text) => match parse(text) {
+                Ok(parsed) => Some(parsed),
+                Err(fault) => {
+                    self.fault("invalid", format!("/{name}"), fault.to_string());
+                    None
+                }
+            },
+            _ => {
+                self.fault("wrong_type", format!("/{name}"), format!("`{name}` must be a string"));
+                None
+            }
+        }
+    }
+
+    /// Takes an optional boolean.
+    pub fn optional_bool(&mut self, name: &str) -> Option<bool> {
+        match self.optional(name)? {
+            Value::Bool(value) => Some(value),
+            _ => {
+                self.fault("wrong_type", format!("/{name}"), format!("`{name}` must be true or false"));
+                None
+            }
+        }
+    }
+
+    /// Ends the reading: what is left over is unknown.
+    ///
+    /// # Errors
+    /// 422 with every fault that was noted.
+    pub fn finish(mut self) -> Result<(), ApiError> {
+        let unknown: Vec<String> = self.object.keys().cloned().collect();
+        for name in unknown {
+            self.fault(
+                "unknown_field",
+                format!("/{}", escape(&name)),
+                "this field is not known here; is it misspelled?",
+            );
+        }
+        if self.faults.is_empty() { Ok(()) } else { Err(ApiError::Unacceptable { errors: self.faults }) }
+    }
+}
+
+/// A name as a segment of a JSON pointer (RFC 6901 section 3).
+pub fn escape(segment: &str) -> String {
+    segment.replace('~', "~0").replace('/', "~1")
+}

@@ -1,0 +1,30 @@
+//! What a caller may send, and how long it may take. One place, so that the numbers can be read together.
+
+use std::time::Duration;
+
+/// Bytes of a JSON body: a pass has fields and texts, not files.
+pub const JSON_BYTES: usize = 256 * 1024;
+
+/// Bytes of what a phone sends to register.
+pub const REGISTRATION_BYTES: usize = 16 * 1024;
+
+/// Bytes of a phone's log.
+pub const LOG_BYTES: usize = 64 * 1024;
+
+/// A request that takes longer is answered 503.
+pub const REQUEST: Duration = Duration::from_secs(30);
+
+/// Time to send the head of a request.
+pub const HEADERS: Duration = Duration::from_secs(15);
+
+/// Bytes of the head of a request.
+pub const HEADER_BYTES: usize = 64 * 1024;
+
+/// Connections at a time; more wait in the system's queue.
+pub const CONNECTIONS: usize = 8192;
+
+/// Requests in flight when the service is told to stop may take this long.
+pub const SHUTDOWN: Duration = Duration::from_secs(20);
+
+/// A change is answered when readers see it, or after this.
+pub const VISIBLE: Duration = Duration::from_secs(2);

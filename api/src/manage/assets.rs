@@ -1,0 +1,83 @@
+//! The images of one pass: give it its own, take that away again, look at what it shows.
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use honoken_domain::pass::PassCommand;
+use honoken_pkpass::image::{ImageName, MAX_IMAGE_BYTES};
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::app::AppState;
+use crate::auth::Integrator;
+use crate::error::{ApiError, Fault, blob_error};
+use crate::json_body;
+use crate::manage::change::{self, Change};
+use crate::manage::state::own_document;
+use crate::path::Segments;
+use crate::request_context::CurrentRequest;
+
+/// `PUT /manage/v1/passes/{type}/{serial}/assets/{file}`
+///
+/// # Errors
+/// 401, 404, 412, 413, 422 when the file name or the image is not acceptable, 503.
+pub async fn put(
+    State(app): State<AppState>,
+    integrator: Integrator,
+    segments: Segments,
+    current: CurrentRequest,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let id = segments.pass().ok_or(ApiError::NO_PASS)?;
+    let name = image_name(&segments)?;
+    let precondition = change::if_match(request.headers());
+    let change = Change { app: &app, integrator, current: &current, id, precondition };
+    let (pass_type, _) = change.own_pass_type().await?;
+    let bytes = json_body::read(request.into_body(), MAX_IMAGE_BYTES).await?;
+    let digest = app.blobs.put_as(&name, bytes).await.map_err(|fault| blob_error(fault, ""))?;
+    let committed =
+        change.dispatch(pass_type, PassCommand::PutAsset { file: name.to_string(), digest }).await?;
+    Ok(change.answer(&committed, Vec::new()).await?.into_response())
+}
+
+/// `DELETE /manage/v1/passes/{type}/{serial}/assets/{file}`
+///
+/// # Errors
+/// 401, 404, 412, 422 when the pass would be left without an image that it needs, 503.
+pub async fn delete(
+    State(app): State<AppState>,
+    integrator: Integrator,
+    segments: Segments,
+    current: CurrentRequest,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let id = segments.pass().ok_or(ApiError::NO_PASS)?;
+    let name = image_name(&segments)?;
+    let change =
+        Change { app: &app, integrator, current: &current, id, precondition: change::if_match(&headers) };
+    change.carry_out(PassCommand::RemoveAsset { file: name.to_string() }).await
+}
+
+/// `GET /manage/v1/passes/{type}/{serial}/assets/{file}`: the image that the pass shows, its own or not.
+///
+/// # Errors
+/// 401, 404, 503.
+pub async fn get(
+    State(app): State<AppState>,
+    integrator: Integrator,
+    segments: Segments,
+) -> Result<Response, ApiError> {
+    let (_, document) = own_document(&app, &integrator, &segments).await?;
+    let file = segments.get("file").unwrap_or_default();
+    let digest = document.images.get(file).ok_or(ApiError::NotFound { what: "image" })?;
+    let image = app.blobs.get(digest).await.map_err(|fault| blob_error(fault, ""))?;
+    let etag =
+        HeaderValue::try_from(format!("\"{digest}\"")).expect("hex digits in quotes are a header value");
+    let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("image/png")), (header::ETAG, etag)];
+    Ok((headers, image.bytes().clone()).into_response())
+}
+
+/// The file name is in the path, so there is no pointer to it.
+fn image_name(segments: &Segments) -> Result<ImageName, ApiError> {
+    ImageName::parse(segments.get("file").unwrap_or_default()).map_err(|fault| ApiError::Unacceptable {
+        errors: vec![Fault::new("unknown_image", "", fault.to_string())],
+    })
+}

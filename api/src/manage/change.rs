@@ -1,0 +1,237 @@
+//! The way of every change: find out whose pass type it is, dispatch the command, wait until readers see it, answer.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use honoken_domain::content::Content;
+use honoken_domain::ids::{ETag, PassId, UnixSeconds};
+use honoken_domain::pass::{Circumstances, Pass, PassCommand, PassEvent, Precondition};
+use honoken_event_store::{Committed, EventLog};
+use honoken_pkpass::Finding;
+use honoken_projections::wallet_pass_type::{PassKind, PassTypeRow};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::app::App;
+use crate::auth::Integrator;
+use crate::built_passes;
+use crate::device::tag;
+use crate::error::{ApiError, Fault};
+use crate::limits;
+use crate::request_context::CurrentRequest;
+
+/// The answer to every change.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangeAnswer {
+    pass_type_identifier: String,
+    serial_number: String,
+    etag: String,
+    updated_at: String,
+    update_tag: String,
+    position: u64,
+    /// Whether the command changed anything.
+    changed: bool,
+    /// Whether readers see it already.
+    projected: bool,
+    /// What a phone would ignore or show otherwise than meant.
+    warnings: Vec<Finding>,
+}
+
+/// A change to a pass, from the request to its outcome.
+#[derive(Debug)]
+pub struct Change<'a> {
+    /// The service.
+    pub app: &'a App,
+    /// Who asks.
+    pub integrator: Integrator,
+    /// In which request.
+    pub current: &'a CurrentRequest,
+    /// Which pass.
+    pub id: PassId,
+    /// What the caller believes the state to be.
+    pub precondition: Precondition,
+}
+
+impl Change<'_> {
+    /// Carries a command out on a pass of a type that belongs to the caller.
+    ///
+    /// # Errors
+    /// The refusal of the pass, or 503.
+    pub async fn dispatch(
+        &self,
+        pass_type: PassTypeRow,
+        command: PassCommand,
+    ) -> Result<Committed<Pass>, ApiError> {
+        let organization_id = self.integrator.organization_id.clone();
+        let metadata = self.app.metadata(
+            self.integrator.actor.clone(),
+            Some(organization_id.as_str()),
+            &self.current.0.0,
+        );
+        let circumstances = Circumstances {
+            now: self.app.clock.unix_seconds(),
+            organization_id,
+            default_images: pass_type.default_images,
+            precondition: self.precondition.clone(),
+        };
+        Ok(self
+            .app
+            .dispatcher
+            .dispatch::<Pass>(&self.id.to_string(), command, &circumstances, &metadata)
+            .await?)
+    }
+
+    /// The type of the pass, if it belongs to the caller, and what the pass is, if readers see it. Whether the pass exists is for its
+    /// aggregate to say: the read model may be a moment behind.
+    ///
+    /// # Errors
+    /// 404 when the type does not exist or is somebody else's.
+    pub async fn own_pass_type(&self) -> Result<(PassTypeRow, Option<PassKind>), ApiError> {
+        let found = self.app.read_model.pass_type_of(&self.id).await?;
+        found
+            .filter(|(pass_type, _)| pass_type.organization_id == self.integrator.organization_id)
+            .ok_or(ApiError::NO_PASS)
+    }
+
+    /// Waits until readers see the outcome, and puts it into words.
+    ///
+    /// # Errors
+    /// 500 when the aggregate has no tag, which no event can lead to.
+    pub async fn answer(
+        &self,
+        committed: &Committed<Pass>,
+        warnings: Vec<Finding>,
+    ) -> Result<ChangeAnswer, ApiError> {
+        let (Some(etag), Some(updated_at)) = (committed.aggregate.etag(), committed.aggregate.updated_at())
+        else {
+            return Err(ApiError::Internal("a pass without a tag".into()));
+        };
+        let projected = self.app.projector.shows(committed, limits::VISIBLE).await;
+        Ok(ChangeAnswer {
+            pass_type_identifier: self.id.pass_type_identifier.to_string(),
+            serial_number: self.id.serial_number.to_string(),
+            etag: etag.to_string(),
+            updated_at: rfc3339(updated_at),
+            update_tag: tag::render(self.app.log.epoch(), committed.position),
+            position: committed.position.0,
+            changed: !committed.events.is_empty(),
+            projected,
+            warnings,
+        })
+    }
+
+    /// Carries a command out that needs nothing but the pass, and answers it.
+    ///
+    /// # Errors
+    /// 404, the refusal of the pass, or 503.
+    pub async fn carry_out(&self, command: PassCommand) -> Result<Response, ApiError> {
+        let (pass_type, _) = self.own_pass_type().await?;
+        let committed = self.dispatch(pass_type, command).await?;
+        Ok(self.answer(&committed, Vec::new()).await?.into_response())
+    }
+}
+
+impl ChangeAnswer {
+    /// The answer to an order that brought the pass into being.
+    pub fn created(self) -> Response {
+        let location =
+            format!("/manage/v1/passes/{}/{}", self.pass_type_identifier, path_segment(&self.serial_number));
+        let mut response = (StatusCode::CREATED, self).into_response();
+        if let Ok(location) = HeaderValue::try_from(location) {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        response
+    }
+}
+
+impl IntoResponse for ChangeAnswer {
+    fn into_response(self) -> Response {
+        let etag = HeaderValue::try_from(format!("\"{}\"", self.etag));
+        let mut response = Json(self).into_response();
+        if let Ok(etag) = etag {
+            response.headers_mut().insert(header::ETAG, etag);
+        }
+        response
+    }
+}
+
+fn path_segment(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// Whether the command brought the pass into being.
+pub fn is_issue(events: &[PassEvent]) -> bool {
+    events.iter().any(|event| matches!(event, PassEvent::Issued(_)))
+}
+
+/// A moment as RFC 3339 has it, in UTC.
+pub fn rfc3339(moment: UnixSeconds) -> String {
+    OffsetDateTime::from_unix_timestamp(moment.0)
+        .ok()
+        .and_then(|moment| moment.format(&Rfc3339).ok())
+        .unwrap_or_else(|| moment.0.to_string())
+}
+
+/// Reads `If-Match` (RFC 9110 section 13.1.1). Weak tags and anything malformed match no state, so such a change is refused with 412.
+pub fn if_match(headers: &HeaderMap) -> Precondition {
+    let values: Vec<&str> =
+        headers.get_all(header::IF_MATCH).iter().map(|value| value.to_str().unwrap_or_default()).collect();
+    let mut tags = values.iter().flat_map(|value| value.split(',')).map(str::trim);
+    if values.is_empty() || tags.clone().any(|tag| tag == "*") {
+        return Precondition::None;
+    }
+    let unquoted = |tag: &str| ETag::parse(tag.strip_prefix('"')?.strip_suffix('"')?).ok();
+    Precondition::OneOf(tags.by_ref().filter_map(unquoted).collect())
+}
+
+/// Lints content: its errors refuse it, with pointers below `root`; its warnings are returned.
+///
+/// # Errors
+/// 422 with every error found.
+pub fn lint(kind: PassKind, content: &Content, root: &str) -> Result<Vec<Finding>, ApiError> {
+    let findings =
+        honoken_pkpass::lint(built_passes::style(kind.ticket_style), kind.poster, content.as_map());
+    let below = |pointer: &str| format!("{root}{pointer}");
+    let (errors, warnings): (Vec<_>, Vec<_>) = findings.into_iter().partition(Finding::is_error);
+    if errors.is_empty() {
+        let moved = |finding: Finding| Finding { pointer: below(&finding.pointer), ..finding };
+        return Ok(warnings.into_iter().map(moved).collect());
+    }
+    let fault = |finding: &Finding| Fault::new(&finding.code, below(&finding.pointer), &*finding.detail);
+    Err(ApiError::Unacceptable { errors: errors.iter().map(fault).collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(sent: &[&str], expected: &Precondition) {
+        let mut headers = HeaderMap::new();
+        for value in sent {
+            headers.append(header::IF_MATCH, HeaderValue::from_str(value).unwrap());
+        }
+        assert_eq!(if_match(&headers), *expected, "{sent:?}");
+    }
+
+    #[test]
+    fn if_match_names_states_by_strong_tags() {
+        let (a, b) = ("a".repeat(64), "b".repeat(64));
+        let etag = |text: &str| ETag::parse(text).unwrap();
+        check(&[], &Precondition::None);
+        check(&["*"], &Precondition::None);
+        check(&[&format!("\"{a}\"")], &Precondition::OneOf(vec![etag(&a)]));
+        check(&[&format!("\"{a}\", \"{b}\"")], &Precondition::OneOf(vec![etag(&a), etag(&b)]));
+        check(&[&format!("\"{a}\""), &format!("\"{b}\"")], &Precondition::OneOf(vec![etag(&a), etag(&b)]));
+        check(&[&format!("W/\"{a}\"")], &Precondition::OneOf(vec![]));
+        check(&["nonsense"], &Precondition::OneOf(vec![]));
+        check(&[""], &Precondition::OneOf(vec![]));
+    }
+
+    #[test]
+    fn a_moment_is_written_in_utc() {
+        assert_eq!(rfc3339(UnixSeconds(1_700_000_000)), "2023-11-14T22:13:20Z");
+    }
+}

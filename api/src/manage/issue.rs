@@ -1,0 +1,190 @@
+//! Issue a pass.
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use honoken_domain::content::Content;
+use honoken_domain::ids::{Digest, PassId, PassTypeIdentifier, SerialNumber};
+use honoken_domain::images::Images;
+use honoken_domain::pass::{IssuePass, PassCommand, TicketStyle};
+use honoken_pkpass::image::ImageName;
+use honoken_projections::wallet_pass_type::{PassKind, PassTypeRow};
+use http::HeaderMap;
+use serde_json::Value;
+
+use crate::app::{App, AppState};
+use crate::auth::Integrator;
+use crate::blobs::BlobError;
+use crate::error::{ApiError, Fault, blob_error};
+use crate::ids;
+use crate::json_body::{self, Fields, escape};
+use crate::limits;
+use crate::manage::change::{self, Change};
+use crate::request_context::CurrentRequest;
+
+/// What the body asks for, every name checked.
+struct Order {
+    pass_type_identifier: PassTypeIdentifier,
+    serial_number: Option<SerialNumber>,
+    ticket_style: TicketStyle,
+    poster: bool,
+    content: Content,
+    assets: Images,
+}
+
+/// `POST /manage/v1/passes`
+///
+/// 201 when the pass is new; 200 when the very same order was carried out before, however long ago.
+///
+/// # Errors
+/// 400, 401, 409 when the serial number is taken, 413, 415, 422 with pointers, 503.
+pub async fn handler(
+    State(app): State<AppState>,
+    integrator: Integrator,
+    current: CurrentRequest,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let headers = request.headers().clone();
+    let body = json_body::read_json(request, limits::JSON_BYTES).await?;
+    let order = read(body)?;
+    let pass_type = own_pass_type(&app, &integrator, &order.pass_type_identifier).await?;
+    let kind = PassKind { ticket_style: order.ticket_style, poster: order.poster };
+    let warnings = change::lint(kind, &order.content, "/content")?;
+    check_images(&app, &order.assets).await?;
+
+    let serial_number = match &order.serial_number {
+        Some(serial_number) => serial_number.clone(),
+        None => serial_number(&app, &integrator, &order.pass_type_identifier, &headers)?,
+    };
+    let id = PassId { pass_type_identifier: order.pass_type_identifier, serial_number };
+    let precondition = change::if_match(&headers);
+    let change = Change { app: &app, integrator, current: &current, id: id.clone(), precondition };
+    let command = PassCommand::Issue(Box::new(IssuePass {
+        id,
+        ticket_style: order.ticket_style,
+        poster: order.poster,
+        content: order.content,
+        assets: order.assets,
+        authentication_token: ids::authentication_token(&*app.ids),
+    }));
+    let committed = change.dispatch(pass_type, command).await?;
+    let answer = change.answer(&committed, warnings).await?;
+    Ok(if change::is_issue(&committed.events) { answer.created() } else { answer.into_response() })
+}
+
+fn read(body: Value) -> Result<Order, ApiError> {
+    let mut fields = Fields::of(body)?;
+    let pass_type = fields.required("passTypeIdentifier");
+    let pass_type_identifier = fields.parse("passTypeIdentifier", pass_type, PassTypeIdentifier::parse);
+    let serial_number = fields.optional("serialNumber");
+    let serial_number = fields.parse("serialNumber", serial_number, SerialNumber::parse);
+    let style = fields.required("ticketStyle");
+    let ticket_style = fields.parse("ticketStyle", style, |name| {
+        let known = TicketStyle::NAMES.join("`, `");
+        TicketStyle::parse(&name).ok_or_else(|| format!("`ticketStyle` must be `{known}`, not `{name}`"))
+    });
+    let poster = fields.optional_bool("poster").unwrap_or_default();
+    let content = match fields.required("content").map(Content::from_value) {
+        Some(Ok(content)) => Some(content),
+        Some(Err(fault)) => {
+            fields.fault("wrong_type", "/content", fault.to_string());
+            None
+        }
+        None => None,
+    };
+    let assets = assets(&mut fields);
+    fields.finish()?;
+    match (pass_type_identifier, ticket_style, content) {
+        (Some(pass_type_identifier), Some(ticket_style), Some(content)) => {
+            Ok(Order { pass_type_identifier, serial_number, ticket_style, poster, content, assets })
+        }
+        // Whatever is missing was noted as a fault, and `finish` has refused it.
+        _ => Err(ApiError::Internal("a faulty order was accepted".into())),
+    }
+}
+
+fn assets(fields: &mut Fields) -> Images {
+    let mut images = Images::new();
+    let object = match fields.optional("assets") {
+        None => return images,
+        Some(Value::Object(object)) => object,
+        Some(_) => {
+            fields.fault("wrong_type", "/assets", "`assets` must be an object of file name and digest");
+            return images;
+        }
+    };
+    for (file, digest) in object {
+        let pointer = format!("/assets/{}", escape(&file));
+        if let Err(fault) = ImageName::parse(&file) {
+            fields.fault("unknown_image", &pointer, fault.to_string());
+        }
+        match digest.as_str().map(Digest::parse) {
+            Some(Ok(digest)) => {
+                images.insert(file, digest);
+            }
+            Some(Err(fault)) => fields.fault("invalid", &pointer, fault.to_string()),
+            None => fields.fault(
+                "wrong_type",
+                &pointer,
+                "must be the digest that `POST /manage/v1/blobs` returned",
+            ),
+        }
+    }
+    images
+}
+
+/// In a body, a pass type that is unknown or somebody else's is a fault of the body, not a path that does not exist.
+async fn own_pass_type(
+    app: &App,
+    integrator: &Integrator,
+    identifier: &PassTypeIdentifier,
+) -> Result<PassTypeRow, ApiError> {
+    let pass_type = app.read_model.pass_type(identifier).await?;
+    pass_type.filter(|pass_type| pass_type.organization_id == integrator.organization_id).ok_or_else(|| {
+        ApiError::fault(
+            "unknown_pass_type",
+            "/passTypeIdentifier",
+            format!("your organisation has no pass type `{identifier}`"),
+        )
+    })
+}
+
+/// Every image must have been uploaded, and fit its name.
+async fn check_images(app: &App, assets: &Images) -> Result<(), ApiError> {
+    let mut faults = Vec::new();
+    for (file, digest) in assets {
+        let name = ImageName::parse(file).map_err(BlobError::from);
+        let checked = match name {
+            Ok(name) => app.blobs.check_as(&name, digest).await,
+            Err(fault) => Err(fault),
+        };
+        let Err(fault) = checked else { continue };
+        let pointer = format!("/assets/{}", escape(file));
+        match blob_error(fault, &pointer) {
+            ApiError::Unacceptable { errors } => faults.extend(errors),
+            other => return Err(other),
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(ApiError::Unacceptable { errors: faults }) }
+}
+
+fn serial_number(
+    app: &App,
+    integrator: &Integrator,
+    pass_type: &PassTypeIdentifier,
+    headers: &HeaderMap,
+) -> Result<SerialNumber, ApiError> {
+    let Some(key) = headers.get("idempotency-key") else {
+        return Ok(ids::serial_number(&*app.ids, app.clock.unix_ms()));
+    };
+    let key = key.to_str().ok().filter(|key| (1..=256).contains(&key.len())).ok_or_else(|| {
+        ApiError::Unreadable {
+            detail: "`Idempotency-Key` must be 1 to 256 visible ASCII characters".into(),
+            errors: vec![Fault::new(
+                "invalid",
+                "",
+                "`Idempotency-Key` must be 1 to 256 visible ASCII characters",
+            )],
+        }
+    })?;
+    Ok(ids::serial_number_for_key(&integrator.organization_id, pass_type, key))
+}

@@ -1,0 +1,11 @@
+//! What integrators ask: commands for passes, and what has become of them. One call a file.
+
+pub mod assets;
+pub mod blobs;
+pub mod change;
+pub mod issue;
+pub mod pkpass;
+pub mod reinstate;
+pub mod replace_content;
+pub mod state;
+pub mod void;

@@ -1,0 +1,26 @@
+//! The file of a pass, for handing it out.
+
+use axum::extract::State;
+use axum::response::Response;
+
+use crate::app::AppState;
+use crate::auth::Integrator;
+use crate::device::get_pass::file_response;
+use crate::error::ApiError;
+use crate::manage::state::own_document;
+use crate::path::Segments;
+
+/// `GET /manage/v1/passes/{type}/{serial}/pkpass`
+///
+/// # Errors
+/// 401, 404, 503.
+pub async fn handler(
+    State(app): State<AppState>,
+    integrator: Integrator,
+    segments: Segments,
+) -> Result<Response, ApiError> {
+    let (id, document) = own_document(&app, &integrator, &segments).await?;
+    let row = document.row.clone();
+    let file = app.built_passes.get(&id, document, app.clock.unix_seconds()).await?;
+    Ok(file_response(&row, file))
+}

@@ -1,0 +1,41 @@
+//! Replace the content of a pass.
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use honoken_domain::content::Content;
+use honoken_domain::pass::{PassCommand, TicketStyle};
+use honoken_projections::wallet_pass_type::PassKind;
+
+use crate::app::AppState;
+use crate::auth::Integrator;
+use crate::error::ApiError;
+use crate::json_body;
+use crate::limits;
+use crate::manage::change::{self, Change};
+use crate::path::Segments;
+use crate::request_context::CurrentRequest;
+
+/// `PUT /manage/v1/passes/{type}/{serial}/content`
+///
+/// # Errors
+/// 400, 401, 404, 412, 413, 415, 422 with pointers, 503.
+pub async fn handler(
+    State(app): State<AppState>,
+    integrator: Integrator,
+    segments: Segments,
+    current: CurrentRequest,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let id = segments.pass().ok_or(ApiError::NO_PASS)?;
+    let precondition = change::if_match(request.headers());
+    let change = Change { app: &app, integrator, current: &current, id, precondition };
+    let (pass_type, kind) = change.own_pass_type().await?;
+    let body = json_body::read_json(request, limits::JSON_BYTES).await?;
+    let content =
+        Content::from_value(body).map_err(|fault| ApiError::fault("wrong_type", "", fault.to_string()))?;
+    // A pass that readers do not see yet was issued a moment ago, or does not exist, which its aggregate will say.
+    let kind = kind.unwrap_or(PassKind { ticket_style: TicketStyle::Event, poster: false });
+    let warnings = change::lint(kind, &content, "")?;
+    let committed = change.dispatch(pass_type, PassCommand::ReplaceContent { content }).await?;
+    Ok(change.answer(&committed, warnings).await?.into_response())
+}

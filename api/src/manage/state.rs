@@ -1,0 +1,88 @@
+//! The state of a pass, as an integrator sees it.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use honoken_domain::content::Content;
+use honoken_domain::ids::PassId;
+use honoken_domain::images::Images;
+use honoken_event_store::EventLog;
+use honoken_projections::wallet_pass::PassDocument;
+use http::{HeaderValue, header};
+use serde::Serialize;
+
+use crate::app::{App, AppState};
+use crate::auth::Integrator;
+use crate::device::tag;
+use crate::error::ApiError;
+use crate::manage::change::rfc3339;
+use crate::path::Segments;
+
+/// Everything that the tag is made of is here, so that anyone can check it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PassState {
+    pass_type_identifier: String,
+    serial_number: String,
+    ticket_style: &'static str,
+    poster: bool,
+    voided: bool,
+    content: Content,
+    /// The images that end up in the pass, its own or not.
+    assets: Images,
+    etag: String,
+    updated_at: String,
+    update_tag: String,
+    position: u64,
+    registrations: u64,
+    /// Empty until this service wakes phones.
+    deliveries: [(); 0],
+}
+
+/// `GET /manage/v1/passes/{type}/{serial}`
+///
+/// # Errors
+/// 401, 404, 503.
+pub async fn handler(
+    State(app): State<AppState>,
+    integrator: Integrator,
+    segments: Segments,
+) -> Result<Response, ApiError> {
+    let (id, document) = own_document(&app, &integrator, &segments).await?;
+    let etag = HeaderValue::try_from(format!("\"{}\"", document.row.etag));
+    let state = PassState {
+        pass_type_identifier: id.pass_type_identifier.to_string(),
+        serial_number: id.serial_number.to_string(),
+        ticket_style: document.ticket_style.as_str(),
+        poster: document.poster,
+        voided: document.voided,
+        content: document.content,
+        assets: document.images,
+        etag: document.row.etag.to_string(),
+        updated_at: rfc3339(document.row.updated_at),
+        update_tag: tag::render(app.log.epoch(), document.update_tag),
+        position: document.update_tag.0,
+        registrations: document.registrations,
+        deliveries: [],
+    };
+    let mut response = Json(state).into_response();
+    if let Ok(etag) = etag {
+        response.headers_mut().insert(header::ETAG, etag);
+    }
+    Ok(response)
+}
+
+/// A pass of the caller's organisation.
+///
+/// # Errors
+/// 404 when it does not exist or is somebody else's, 503.
+pub async fn own_document(
+    app: &App,
+    integrator: &Integrator,
+    segments: &Segments,
+) -> Result<(PassId, PassDocument), ApiError> {
+    let id = segments.pass().ok_or(ApiError::NO_PASS)?;
+    let document = app.read_model.pass_document(&id).await?;
+    let document = document.filter(|document| document.organization_id == integrator.organization_id);
+    Ok((id, document.ok_or(ApiError::NO_PASS)?))
+}

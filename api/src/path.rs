@@ -1,0 +1,109 @@
+//! Names in the path: split first, decoded afterwards, so that a serial number may hold anything, `/` included.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use honoken_domain::ids::{DeviceLibraryIdentifier, PassId, PassTypeIdentifier, SerialNumber};
+use http::Uri;
+use http::request::Parts;
+use http::uri::PathAndQuery;
+
+/// The captured segments of a route, percent-decoded. What does not decode to UTF-8 is missing, like any name that cannot exist.
+#[derive(Debug, Clone, Default)]
+pub struct Segments(HashMap<String, String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segments {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let Ok(params) = RawPathParams::from_request_parts(parts, state).await else {
+            return Ok(Self::default());
+        };
+        Ok(Self(params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()))
+    }
+}
+
+impl Segments {
+    /// `{type}`
+    pub fn pass_type(&self) -> Option<PassTypeIdentifier> {
+        PassTypeIdentifier::parse(self.0.get("type")?.as_str()).ok()
+    }
+
+    /// `{type}/{serial}`
+    pub fn pass(&self) -> Option<PassId> {
+        let serial_number = SerialNumber::parse(self.0.get("serial")?.as_str()).ok()?;
+        Some(PassId { pass_type_identifier: self.pass_type()?, serial_number })
+    }
+
+    /// `{device}`
+    pub fn device(&self) -> Option<DeviceLibraryIdentifier> {
+        DeviceLibraryIdentifier::parse(self.0.get("device")?.as_str()).ok()
+    }
+
+    /// Any other segment, by its name in the route.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+/// Areas of this service that are not a phone's, however their paths go on.
+const OTHER_AREAS: &[&str] = &["/manage/", "/admin/", "/api/admin/", "/console", "/p/", "/health/"];
+
+/// Finds the device protocol under any prefix: `webServiceURL` may have a path, and a phone joins a trailing slash to `//v1`.
+///
+/// Routes know `/v1/…` only; this is what makes `/api/v1/…`, `//v1/…` and a proxy's prefix the same.
+pub fn without_prefix(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    if OTHER_AREAS.iter().any(|area| path.starts_with(area)) {
+        return None;
+    }
+    let start = ["/v1/devices/", "/v1/passes/"]
+        .iter()
+        .filter_map(|root| path.find(root))
+        .min()
+        .or_else(|| path.ends_with("/v1/log").then(|| path.len() - "/v1/log".len()))?;
+    if start == 0 {
+        return None;
+    }
+    let mut rest = path[start..].to_owned();
+    if let Some(query) = uri.query() {
+        rest.push('?');
+        rest.push_str(query);
+    }
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(rest).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(path: &str, expected: Option<&str>) {
+        let found = without_prefix(&path.parse().unwrap());
+        assert_eq!(found.map(|uri| uri.to_string()).as_deref(), expected, "{path}");
+    }
+
+    #[test]
+    fn the_device_protocol_is_found_under_any_prefix() {
+        check("/api/v1/passes/t/s", Some("/v1/passes/t/s"));
+        check("//v1/passes/t/s", Some("/v1/passes/t/s"));
+        check(
+            "/a/b//v1/devices/d/registrations/t?passesUpdatedSince=x",
+            Some("/v1/devices/d/registrations/t?passesUpdatedSince=x"),
+        );
+        check("/wallet/v1/log", Some("/v1/log"));
+    }
+
+    #[test]
+    fn what_needs_no_change_is_left_alone() {
+        check("/v1/passes/t/s", None);
+        check("/v1/log", None);
+        check("/manage/v1/passes/t/s", None);
+        check("/admin/projections", None);
+        check("/v1/passes/t/%2Fv1%2Flog", None);
+        check("/", None);
+    }
+}

@@ -1,0 +1,69 @@
+//! Every route, in one list.
+
+use axum::extract::Request;
+use axum::routing::{get, post, put};
+use axum::{Router, middleware};
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::app::AppState;
+use crate::error::ApiError;
+use crate::{admin, auth, device, health, manage, path, request_context};
+
+/// The service. Give it requests whose path has been through [`strip_prefix`].
+pub fn router(app: AppState) -> Router {
+    let device = Router::new()
+        .route(
+            "/v1/devices/{device}/registrations/{type}/{serial}",
+            post(device::register::handler).delete(device::unregister::handler),
+        )
+        .route("/v1/devices/{device}/registrations/{type}", get(device::list::handler))
+        .route("/v1/passes/{type}/{serial}", get(device::get_pass::handler))
+        .route("/v1/log", post(device::log::handler));
+
+    let manage = Router::new()
+        .route("/manage/v1/passes", post(manage::issue::handler))
+        .route("/manage/v1/passes/{type}/{serial}", get(manage::state::handler))
+        .route("/manage/v1/passes/{type}/{serial}/content", put(manage::replace_content::handler))
+        .route("/manage/v1/passes/{type}/{serial}/void", post(manage::void::handler))
+        .route("/manage/v1/passes/{type}/{serial}/reinstate", post(manage::reinstate::handler))
+        .route("/manage/v1/passes/{type}/{serial}/pkpass", get(manage::pkpass::handler))
+        .route(
+            "/manage/v1/passes/{type}/{serial}/assets/{file}",
+            get(manage::assets::get).put(manage::assets::put).delete(manage::assets::delete),
+        )
+        .route("/manage/v1/blobs", post(manage::blobs::handler));
+
+    let operator = Router::new()
+        .route("/projections", get(admin::projections::list))
+        .route("/projections/{projection}/parked", get(admin::parked::list))
+        .route("/projections/{projection}/parked/{position}/retry", post(admin::parked::retry))
+        .route("/projections/{projection}/parked/{position}/skip", post(admin::parked::skip))
+        .route_layer(middleware::from_fn_with_state(app.clone(), auth::require_operator));
+
+    let running =
+        Router::new().route("/health/live", get(health::live)).route("/health/ready", get(health::ready));
+
+    Router::new()
+        .merge(device)
+        .merge(manage)
+        .nest("/admin", operator.clone())
+        .nest("/api/admin", operator)
+        .merge(running)
+        .fallback(async || ApiError::NotFound { what: "path" })
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(
+            ServiceBuilder::new()
+                .layer(middleware::from_fn_with_state(app.clone(), request_context::around))
+                .layer(CatchPanicLayer::custom(request_context::after_panic)),
+        )
+        .with_state(app)
+}
+
+/// Makes `/v1/…` of a device request under any prefix. It runs before the router, which matches the path as it is.
+pub fn strip_prefix(mut request: Request) -> Request {
+    if let Some(uri) = path::without_prefix(request.uri()) {
+        *request.uri_mut() = uri;
+    }
+    request
+}

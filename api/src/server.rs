@@ -1,0 +1,83 @@
+//! Listens: bounded connections, bounded heads, and a shutdown that lets requests in flight finish.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::limits;
+use crate::router::strip_prefix;
+
+/// Serves until `stop`, then finishes what is in flight, for at most [`limits::SHUTDOWN`].
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let connections = Arc::new(Semaphore::new(limits::CONNECTIONS));
+    let graceful = GracefulShutdown::new();
+    loop {
+        // The permit comes first: beyond the limit, connections wait in the system's queue instead of in our memory.
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = accept(&listener, &connections) => accepted,
+        };
+        match accepted {
+            Ok((stream, peer, permit)) => {
+                let watched = graceful.watch(connection(stream, router.clone()));
+                tokio::spawn(async move {
+                    if let Err(fault) = watched.await {
+                        // The other side went away or spoke something else than HTTP; it has been told what can be told.
+                        tracing::debug!(error = %fault, peer.ip = %peer.ip(), "a connection ended badly");
+                    }
+                    drop(permit);
+                });
+            }
+            Err(fault) => {
+                tracing::warn!(error = %fault, "could not accept a connection");
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(limits::SHUTDOWN, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests were still in flight after {:?} and are cut off", limits::SHUTDOWN);
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let permit = connections.clone().acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, peer, permit))
+}
+
+fn connection(
+    stream: TcpStream,
+    router: Router,
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = Box<dyn std::error::Error + Send + Sync>> + Send
+{
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::HEADERS)
+        .max_buf_size(limits::HEADER_BYTES)
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(128)
+        .max_header_list_size(u32::try_from(limits::HEADER_BYTES).unwrap_or(u32::MAX));
+    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let request: Request = request.map(axum::body::Body::new);
+        router.clone().oneshot(strip_prefix(request))
+    });
+    builder.serve_connection(TokioIo::new(stream), service).into_owned()
+}
