@@ -77,7 +77,7 @@ pub struct Stores {
 }
 
 /// How long a start waits for the read model before it goes on without: then readiness says no until it is there.
-const CATCH_UP: Duration = Duration::from_secs(60 * 60);
+const CATCH_UP: Duration = Duration::from_hours(1);
 
 impl Stores {
     /// Opens what is in the folder, creating what is missing, and lets the read model catch up with the log.
@@ -103,6 +103,14 @@ impl Stores {
         Ok(Self { log, dispatcher, read_model, projector, blobs, running, stop })
     }
 
+    /// Ends when the log's writer or the projector does, which neither ever should before [`Stores::close`].
+    pub async fn failed(&mut self) {
+        tokio::select! {
+            () = self.log.ended() => {}
+            _ = &mut self.running => {}
+        }
+    }
+
     /// Stops the projector, then finishes and closes the log. Nobody may hold the log any more.
     pub async fn close(self) {
         self.stop.cancel();
@@ -111,10 +119,11 @@ impl Stores {
         }
         self.read_model.close().await;
         drop(self.dispatcher);
-        match Arc::into_inner(self.log) {
-            Some(log) => log.close().await,
+        if let Some(log) = Arc::into_inner(self.log) {
+            log.close().await;
+        } else {
             // A request outlived the time it had; what it appended is on disk, only the file is not tidied up.
-            None => tracing::warn!("the event log is still in use and is left as it is"),
+            tracing::warn!("the event log is still in use and is left as it is");
         }
     }
 }

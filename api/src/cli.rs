@@ -32,13 +32,13 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run everything in one process, in one folder, with nothing configured: for trying out and developing against.
-    Dev(Listen),
+    Dev(DevOptions),
     /// Take a .pkpass file apart as suspiciously as a phone does, and say what is wrong with it.
     Inspect(inspect::Options),
 }
 
 #[derive(Debug, Args)]
-struct Listen {
+struct DevOptions {
     /// Address and port to listen on; port 0 picks a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
@@ -69,26 +69,26 @@ fn complain(fault: &anyhow::Error) {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Inspect(options) => inspect::run(&options),
-        Command::Dev(listen) => {
+        Command::Dev(options) => {
             let config = Config::from_environment()?;
             log_to_stderr(&config);
             let runtime = tokio::runtime::Runtime::new().context("the async runtime did not start")?;
-            runtime.block_on(run_dev(listen, config))?;
+            runtime.block_on(run_dev(options, config))?;
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-async fn run_dev(listen: Listen, config: Config) -> anyhow::Result<()> {
+async fn run_dev(options: DevOptions, config: Config) -> anyhow::Result<()> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
     let dev = Dev {
-        listen: listen.listen,
-        data_dir: listen.data_dir,
-        ready_file: listen.ready_file,
+        listen: options.listen,
+        data_dir: options.data_dir,
+        ready_file: options.ready_file,
         config,
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
@@ -102,7 +102,13 @@ fn log_to_stderr(config: &Config) {
     let filter = EnvFilter::new(format!(
         "warn,honoken_api={level},honoken_event_store={level},honoken_projections={level}"
     ));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        // It would tell standard error that standard error cannot be written, and panic when that fails: on a full disk, say.
+        .log_internal_errors(false)
+        .init();
 }
 
 /// SIGTERM and Ctrl-C stop the service; a second one is not waited for, the process supervisor has SIGKILL for that.

@@ -331,9 +331,10 @@ impl From<OperationError> for ApiError {
 impl From<Arc<BuildFailure>> for ApiError {
     fn from(fault: Arc<BuildFailure>) -> Self {
         match &*fault {
-            BuildFailure::Image(BlobError::Store(_)) => Self::Unavailable(fault.into()),
             // A certificate that is missing or expired is the operator's to mend; the phone comes back.
-            BuildFailure::NoCertificate | BuildFailure::Certificate(_) => Self::Unavailable(fault.into()),
+            BuildFailure::Image(BlobError::Store(_))
+            | BuildFailure::NoCertificate
+            | BuildFailure::Certificate(_) => Self::Unavailable(fault.into()),
             BuildFailure::Image(_) | BuildFailure::Build(_) | BuildFailure::Died => {
                 Self::Internal(fault.into())
             }

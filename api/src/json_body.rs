@@ -9,13 +9,15 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 
 use crate::error::{ApiError, Fault};
+use crate::limits;
 
 /// Reads a body of at most `limit` bytes.
 ///
 /// # Errors
-/// 413 when it is larger, 400 when the connection breaks off.
+/// 413 when it is larger, 408 when it does not come, 400 when the connection breaks off.
 pub async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
-    match Limited::new(body, limit).collect().await {
+    let collected = tokio::time::timeout(limits::BODY, Limited::new(body, limit).collect()).await;
+    match collected.map_err(|_| ApiError::BodyTimeout)? {
         Ok(body) => Ok(body.to_bytes()),
         Err(fault) if fault.is::<LengthLimitError>() => Err(ApiError::TooLarge { limit }),
         Err(_) => Err(unreadable("the body broke off")),
@@ -72,7 +74,12 @@ impl Fields {
 
     /// Notes a fault.
     pub fn fault(&mut self, code: &str, pointer: impl Into<String>, detail: impl Into<String>) {
-        self.faults.push(Fault::new(code, pointer, detail));
+        self.note(Fault::new(code, pointer, detail));
+    }
+
+    /// Notes a fault that was found elsewhere.
+    pub fn note(&mut self, fault: Fault) {
+        self.faults.push(fault);
     }
 
     /// Takes an optional field; `null` counts as absent.
@@ -96,16 +103,14 @@ impl Fields {
         value: Option<Value>,
         parse: impl FnOnce(String) -> Result<T, E>,
     ) -> Option<T> {
-        match value? {
-            Value::String(text) => match parse(text) {
-                Ok(parsed) => Some(parsed),
-                Err(fault) => {
-                    self.fault("invalid", format!("/{name}"), fault.to_string());
-                    None
-                }
-            },
-            _ => {
-                self.fault("wrong_type", format!("/{name}"), format!("`{name}` must be a string"));
+        let Value::String(text) = value? else {
+            self.fault("wrong_type", format!("/{name}"), format!("`{name}` must be a string"));
+            return None;
+        };
+        match parse(text) {
+            Ok(parsed) => Some(parsed),
+            Err(fault) => {
+                self.fault("invalid", format!("/{name}"), fault.to_string());
                 None
             }
         }
@@ -113,13 +118,11 @@ impl Fields {
 
     /// Takes an optional boolean.
     pub fn optional_bool(&mut self, name: &str) -> Option<bool> {
-        match self.optional(name)? {
-            Value::Bool(value) => Some(value),
-            _ => {
-                self.fault("wrong_type", format!("/{name}"), format!("`{name}` must be true or false"));
-                None
-            }
-        }
+        let Value::Bool(value) = self.optional(name)? else {
+            self.fault("wrong_type", format!("/{name}"), format!("`{name}` must be true or false"));
+            return None;
+        };
+        Some(value)
     }
 
     /// Ends the reading: what is left over is unknown.

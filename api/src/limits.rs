@@ -14,14 +14,20 @@ pub const LOG_BYTES: usize = 64 * 1024;
 /// A request that takes longer is answered 503.
 pub const REQUEST: Duration = Duration::from_secs(30);
 
-/// Time to send the head of a request.
-pub const HEADERS: Duration = Duration::from_secs(15);
+/// Time to send the head of a request, and the longest that a connection may be idle.
+pub const HEADERS: Duration = Duration::from_secs(30);
+
+/// Time to send the body of a request.
+pub const BODY: Duration = Duration::from_secs(20);
 
 /// Bytes of the head of a request.
 pub const HEADER_BYTES: usize = 64 * 1024;
 
-/// Connections at a time; more wait in the system's queue.
+/// Connections at a time, if the system allows that many open files; more wait in the system's queue.
 pub const CONNECTIONS: usize = 8192;
+
+/// Open files that are not connections: databases, images, the log.
+pub const OTHER_FILES: usize = 128;
 
 /// Requests in flight when the service is told to stop may take this long.
 pub const SHUTDOWN: Duration = Duration::from_secs(20);

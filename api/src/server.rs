@@ -19,7 +19,7 @@ use crate::router::strip_prefix;
 
 /// Serves until `stop`, then finishes what is in flight, for at most [`limits::SHUTDOWN`].
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let connections = Arc::new(Semaphore::new(limits::CONNECTIONS));
+    let connections = Arc::new(Semaphore::new(connections_allowed()));
     let graceful = GracefulShutdown::new();
     loop {
         // The permit comes first: beyond the limit, connections wait in the system's queue instead of in our memory.
@@ -48,6 +48,15 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
     if tokio::time::timeout(limits::SHUTDOWN, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests were still in flight after {:?} and are cut off", limits::SHUTDOWN);
     }
+}
+
+/// As many connections as we want, or as the system lets us have beside our own files.
+fn connections_allowed() -> usize {
+    let wanted = limits::CONNECTIONS + limits::OTHER_FILES;
+    // Where the limit cannot be raised or read, the usual one of 1024 is a safe guess.
+    let files = rlimit::increase_nofile_limit(wanted as u64).unwrap_or(1024);
+    let files = usize::try_from(files).unwrap_or(wanted);
+    files.saturating_sub(limits::OTHER_FILES).clamp(16, limits::CONNECTIONS)
 }
 
 async fn accept(

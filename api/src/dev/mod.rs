@@ -64,7 +64,7 @@ pub async fn run(dev: Dev, stop: CancellationToken) -> anyhow::Result<()> {
             dev.listen
         )
     })?;
-    let base_url = format!("http://{}", listener.local_addr()?);
+    let base_url = base_url(listener.local_addr()?);
     let web_service_url = dev
         .config
         .public_url
@@ -116,8 +116,23 @@ pub async fn run(dev: Dev, stop: CancellationToken) -> anyhow::Result<()> {
     if let Some(file) = &dev.ready_file {
         folder::write_secret(file, &ready).with_context(|| format!("could not write {}", file.display()))?;
     }
-    greeting.print()?;
-    serving.await.context("the server ended unexpectedly")?;
+    if let Err(fault) = greeting.print() {
+        tracing::warn!(error = %fault, "nobody reads standard output");
+    }
+    let mut stores = stores;
+    tokio::select! {
+        served = serving => served.context("the server ended unexpectedly")?,
+        // Half a service is worse than none: whoever supervises the process starts it again.
+        () = stores.failed() => anyhow::bail!("a part of the service ended unexpectedly; start it again"),
+    }
     stores.close().await;
     Ok(())
+}
+
+/// Where to find the service from this machine. An address that means all of them is no place to go to.
+fn base_url(listening: SocketAddr) -> String {
+    if listening.ip().is_unspecified() {
+        return format!("http://localhost:{}", listening.port());
+    }
+    format!("http://{listening}")
 }

@@ -186,21 +186,14 @@ pub fn if_match(headers: &HeaderMap) -> Precondition {
     Precondition::OneOf(tags.by_ref().filter_map(unquoted).collect())
 }
 
-/// Lints content: its errors refuse it, with pointers below `root`; its warnings are returned.
-///
-/// # Errors
-/// 422 with every error found.
-pub fn lint(kind: PassKind, content: &Content, root: &str) -> Result<Vec<Finding>, ApiError> {
+/// Lints content: the faults that refuse it, and the warnings that go into the answer, with pointers below `root`.
+pub fn lint(kind: PassKind, content: &Content, root: &str) -> (Vec<Fault>, Vec<Finding>) {
     let findings =
         honoken_pkpass::lint(built_passes::style(kind.ticket_style), kind.poster, content.as_map());
-    let below = |pointer: &str| format!("{root}{pointer}");
-    let (errors, warnings): (Vec<_>, Vec<_>) = findings.into_iter().partition(Finding::is_error);
-    if errors.is_empty() {
-        let moved = |finding: Finding| Finding { pointer: below(&finding.pointer), ..finding };
-        return Ok(warnings.into_iter().map(moved).collect());
-    }
-    let fault = |finding: &Finding| Fault::new(&finding.code, below(&finding.pointer), &*finding.detail);
-    Err(ApiError::Unacceptable { errors: errors.iter().map(fault).collect() })
+    let below = |finding: Finding| Finding { pointer: format!("{root}{}", finding.pointer), ..finding };
+    let (errors, warnings): (Vec<_>, Vec<_>) = findings.into_iter().map(below).partition(Finding::is_error);
+    let fault = |finding: Finding| Fault::new(&finding.code, finding.pointer, finding.detail);
+    (errors.into_iter().map(fault).collect(), warnings)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use honoken_domain::content::Content;
 use honoken_domain::ids::{Digest, PassId, PassTypeIdentifier, SerialNumber};
 use honoken_domain::images::Images;
 use honoken_domain::pass::{IssuePass, PassCommand, TicketStyle};
+use honoken_pkpass::Finding;
 use honoken_pkpass::image::ImageName;
 use honoken_projections::wallet_pass_type::{PassKind, PassTypeRow};
 use http::HeaderMap;
@@ -29,6 +30,7 @@ struct Order {
     poster: bool,
     content: Content,
     assets: Images,
+    warnings: Vec<Finding>,
 }
 
 /// `POST /manage/v1/passes`
@@ -47,8 +49,6 @@ pub async fn handler(
     let body = json_body::read_json(request, limits::JSON_BYTES).await?;
     let order = read(body)?;
     let pass_type = own_pass_type(&app, &integrator, &order.pass_type_identifier).await?;
-    let kind = PassKind { ticket_style: order.ticket_style, poster: order.poster };
-    let warnings = change::lint(kind, &order.content, "/content")?;
     check_images(&app, &order.assets).await?;
 
     let serial_number = match &order.serial_number {
@@ -67,7 +67,7 @@ pub async fn handler(
         authentication_token: ids::authentication_token(&*app.ids),
     }));
     let committed = change.dispatch(pass_type, command).await?;
-    let answer = change.answer(&committed, warnings).await?;
+    let answer = change.answer(&committed, order.warnings).await?;
     Ok(if change::is_issue(&committed.events) { answer.created() } else { answer.into_response() })
 }
 
@@ -92,10 +92,18 @@ fn read(body: Value) -> Result<Order, ApiError> {
         None => None,
     };
     let assets = assets(&mut fields);
+    let mut warnings = Vec::new();
+    if let (Some(ticket_style), Some(content)) = (ticket_style, &content) {
+        let (faults, found) = change::lint(PassKind { ticket_style, poster }, content, "/content");
+        for fault in faults {
+            fields.note(fault);
+        }
+        warnings = found;
+    }
     fields.finish()?;
     match (pass_type_identifier, ticket_style, content) {
         (Some(pass_type_identifier), Some(ticket_style), Some(content)) => {
-            Ok(Order { pass_type_identifier, serial_number, ticket_style, poster, content, assets })
+            Ok(Order { pass_type_identifier, serial_number, ticket_style, poster, content, assets, warnings })
         }
         // Whatever is missing was noted as a fault, and `finish` has refused it.
         _ => Err(ApiError::Internal("a faulty order was accepted".into())),

@@ -35,7 +35,10 @@ pub async fn handler(
         Content::from_value(body).map_err(|fault| ApiError::fault("wrong_type", "", fault.to_string()))?;
     // A pass that readers do not see yet was issued a moment ago, or does not exist, which its aggregate will say.
     let kind = kind.unwrap_or(PassKind { ticket_style: TicketStyle::Event, poster: false });
-    let warnings = change::lint(kind, &content, "")?;
+    let (errors, warnings) = change::lint(kind, &content, "");
+    if !errors.is_empty() {
+        return Err(ApiError::Unacceptable { errors });
+    }
     let committed = change.dispatch(pass_type, PassCommand::ReplaceContent { content }).await?;
     Ok(change.answer(&committed, warnings).await?.into_response())
 }

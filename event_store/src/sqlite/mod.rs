@@ -66,6 +66,11 @@ impl SqliteLog {
         })
     }
 
+    /// Ends when the writer does, which it never should before [`SqliteLog::close`]: nothing can be appended any more.
+    pub async fn ended(&self) {
+        self.requests.closed().await;
+    }
+
     /// Finishes the appends that wait and closes the file.
     pub async fn close(self) {
         drop(self.requests);
