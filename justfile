@@ -1,0 +1,23 @@
+# Lists the recipes.
+default:
+    @just --list
+
+# Runs the service with nothing configured.
+dev *args:
+    cargo run --release -- dev {{ args }}
+
+# Runs all tests.
+test *args:
+    scripts/test {{ args }}
+
+# Formats the code.
+fmt:
+    cargo fmt --all
+
+# Clippy, docs and, where it is installed, cargo-deny.
+lint:
+    scripts/lint
+
+# What the gate runs.
+ci:
+    .ci/run
