@@ -14,6 +14,7 @@ use crate::blobs::Blobs;
 use crate::built_passes::BuiltPasses;
 use crate::clock::Clock;
 use crate::config::AdminCredentials;
+use crate::folder::ensure_private;
 use crate::ids::{self, IdSource};
 
 /// What handlers share.
@@ -85,8 +86,12 @@ impl Stores {
     /// # Errors
     /// When a store cannot be opened.
     pub async fn open(folder: &Path, ids: &dyn IdSource) -> anyhow::Result<Self> {
-        let log = Arc::new(SqliteLog::open(&folder.join("events.sqlite"), ids::epoch(ids)).await?);
-        let read_model = ReadModel::open(&folder.join("read_model.sqlite")).await?;
+        let (log_file, read_model_file) = (folder.join("events.sqlite"), folder.join("read_model.sqlite"));
+        // Both hold authentication tokens, whatever the mode of the folder.
+        ensure_private(&log_file)?;
+        ensure_private(&read_model_file)?;
+        let log = Arc::new(SqliteLog::open(&log_file, ids::epoch(ids)).await?);
+        let read_model = ReadModel::open(&read_model_file).await?;
         let stop = CancellationToken::new();
         let (projector, run) =
             Projector::start(log.clone(), Upcasters::current(), read_model.clone(), stop.clone()).await?;

@@ -10,6 +10,7 @@ pub mod blobs;
 pub mod built_passes;
 pub mod clock;
 pub mod config;
+pub mod folder;
 pub mod ids;
 pub mod signers;
 

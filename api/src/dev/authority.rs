@@ -19,8 +19,8 @@ use openssl::x509::extension::{
 };
 use openssl::x509::{X509, X509Builder, X509Name, X509NameBuilder, X509Ref};
 
-use crate::dev::folder::{self, Folder};
 use crate::dev::sample;
+use crate::folder::{self, Folder};
 use crate::ids::IdSource;
 
 /// What the signer needs, and where the root is.

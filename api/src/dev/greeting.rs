@@ -7,8 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use crate::config::AdminCredentials;
-use crate::dev::folder::Folder;
 use crate::dev::sample::{PASS_TYPE, SERIAL_NUMBER};
+use crate::folder::Folder;
 
 /// What there is to say once requests are answered.
 #[derive(Debug)]

@@ -1,6 +1,5 @@
 //! `honoken dev`: everything in one process and one folder, with nothing configured.
 //!
-//! - [`folder`]: the data folder, its lock, and the secrets in it
 //! - [`authority`]: a development CA that plays Apple's part
 //! - [`drawing`]: images for those who have none yet
 //! - [`sample`]: an organisation, a pass type and an event ticket to look at
@@ -8,7 +7,6 @@
 
 pub mod authority;
 pub mod drawing;
-pub mod folder;
 pub mod greeting;
 pub mod sample;
 
@@ -25,11 +23,11 @@ use crate::app::{App, Stores};
 use crate::built_passes::BuiltPasses;
 use crate::clock::Clock;
 use crate::config::{AdminCredentials, Config};
+use crate::folder::{self, Folder};
 use crate::ids::IdSource;
 use crate::router::router;
 use crate::server;
 use crate::signers::Signers;
-use folder::Folder;
 use greeting::Greeting;
 
 /// What `dev` needs to know.

@@ -108,8 +108,17 @@ pub fn write_secret(file: &Path, content: &str) -> std::io::Result<()> {
     sync_folder_of(file)
 }
 
+/// Makes an empty file that only its owner can read, if there is none. SQLite takes it for an empty database, and gives the files that it
+/// makes beside it the same mode.
+///
+/// # Errors
+/// The file system's.
+pub fn ensure_private(file: &Path) -> std::io::Result<()> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(file).map(drop)
+}
+
 /// A rename is on disk when its folder is.
-pub(super) fn sync_folder_of(file: &Path) -> std::io::Result<()> {
+pub(crate) fn sync_folder_of(file: &Path) -> std::io::Result<()> {
     let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(parent)?.sync_all()
 }
