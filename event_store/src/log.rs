@@ -108,6 +108,8 @@ pub enum LogError {
     Unreadable {
         /// Where.
         position: Position,
+        /// What is known of it: all but its payload and metadata, which are null.
+        event: Box<SerializedEvent>,
         /// Why.
         #[source]
         source: serde_json::Error,
@@ -127,7 +129,8 @@ pub trait EventLog: Send + Sync + 'static {
         after_sequence: u64,
     ) -> impl Future<Output = Result<Vec<RecordedEvent>, LogError>> + Send;
 
-    /// At most `limit` events behind a position, in order.
+    /// At most `limit` events behind a position, in order. [`LogError::Unreadable`] only when the first of them is: those before an
+    /// unreadable one are answered, so that a reader can come as far as to it, and then take what is known of it and go on behind it.
     fn read_after(
         &self,
         position: Position,

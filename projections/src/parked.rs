@@ -89,6 +89,7 @@ pub(crate) async fn aggregates(
     Ok(keys.into_iter().collect())
 }
 
+/// Parks an event. One that merely waits does not take the place of one that is parked for a reason of its own.
 pub(crate) async fn park(
     connection: &mut SqliteConnection,
     projection: &str,
@@ -99,7 +100,8 @@ pub(crate) async fn park(
     sqlx::query(
         "insert into parked_event (projection, position, aggregate_type, aggregate_id, sequence, event_type, error, waiting)
          values ($1, $2, $3, $4, $5, $6, $7, $8)
-         on conflict (projection, position) do update set error = excluded.error, waiting = excluded.waiting",
+         on conflict (projection, position) do update set error = excluded.error, waiting = excluded.waiting
+         where excluded.waiting = 0",
     )
     .bind(projection)
     .bind(recorded.position.0.cast_signed())
@@ -112,6 +114,42 @@ pub(crate) async fn park(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Whether this event or an earlier one of its aggregate is parked. Those before the first parked one are not held up when they are read
+/// again.
+pub(crate) async fn holds_up(
+    connection: &mut SqliteConnection,
+    projection: &str,
+    recorded: &RecordedEvent,
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select 1 from parked_event
+                        where projection = $1 and aggregate_type = $2 and aggregate_id = $3 and position <= $4)",
+    )
+    .bind(projection)
+    .bind(&recorded.event.aggregate_type)
+    .bind(&recorded.event.aggregate_id)
+    .bind(recorded.position.0.cast_signed())
+    .fetch_one(connection)
+    .await
+}
+
+/// The events behind a position that an operator decided to do without.
+pub(crate) async fn skipped_after(
+    connection: &mut SqliteConnection,
+    projection: &str,
+    position: Position,
+) -> sqlx::Result<BTreeSet<Position>> {
+    let positions: Vec<i64> = sqlx::query_scalar(
+        "select position from skipped_event
+         where projection = $1 and position > $2",
+    )
+    .bind(projection)
+    .bind(position.0.cast_signed())
+    .fetch_all(connection)
+    .await?;
+    Ok(positions.into_iter().map(|position| Position(position.cast_unsigned())).collect())
 }
 
 /// The parked event at a position, if it is the one its aggregate waits for.

@@ -80,7 +80,7 @@ impl Projector {
     /// Starts following the log; the returned future does the work and ends after `stop`.
     ///
     /// # Errors
-    /// When the checkpoint cannot be read.
+    /// When the checkpoint cannot be read, or is of another log than this one.
     pub async fn start<L: EventLog>(
         log: Arc<L>,
         upcasters: Upcasters,
@@ -89,6 +89,10 @@ impl Projector {
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), sqlx::Error> {
         let mut connection = read_model.open_writer().await?;
         let progress = load_progress(&mut connection).await?;
+        let head = *log.head().borrow();
+        if progress.position > head {
+            return Err(ahead_of_the_log(progress.position, head));
+        }
         let (progress_sender, progress_receiver) = watch::channel(progress);
         let (operations, requests) = mpsc::channel(16);
         let runner = Runner {
@@ -169,7 +173,7 @@ impl<L: EventLog> Runner<L> {
     async fn run(mut self, mut operations: mpsc::Receiver<Operation>, stop: CancellationToken) {
         let mut head = self.log.head();
         loop {
-            let wait = match self.catch_up(&stop).await {
+            let wait = match self.catch_up(&mut operations, &stop).await {
                 Ok(()) => {
                     self.behind = 0;
                     POLL
@@ -184,10 +188,8 @@ impl<L: EventLog> Runner<L> {
             let position = self.progress.borrow().position;
             tokio::select! {
                 () = stop.cancelled() => break,
-                operation = operations.recv() => match operation {
-                    Some(operation) => self.operate(operation).await,
-                    None => break,
-                },
+                // Without a handle there is nobody left to ask; the log is followed all the same.
+                Some(operation) = operations.recv() => self.operate(operation).await,
                 () = grown_beyond(&mut head, position), if self.behind == 0 => {}
                 () = tokio::time::sleep(wait) => {}
             }
@@ -199,13 +201,18 @@ impl<L: EventLog> Runner<L> {
         }
     }
 
+    /// Applies what the log has. Operators get their turn between batches: the end of the log may be long in coming.
     async fn catch_up(
         &mut self,
+        operations: &mut mpsc::Receiver<Operation>,
         stop: &CancellationToken,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         while !stop.is_cancelled() {
-            let position = self.progress.borrow().position;
-            let events = self.log.read_after(position, BATCH).await?;
+            if let Ok(operation) = operations.try_recv() {
+                self.operate(operation).await;
+            }
+            let position = self.position().await?;
+            let events = read(&*self.log, position, BATCH).await?;
             if events.is_empty() {
                 break;
             }
@@ -235,8 +242,8 @@ impl<L: EventLog> Runner<L> {
         last: Position,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         loop {
-            let position = self.progress.borrow().position;
-            let next = self.log.read_after(position, 1).await?;
+            let position = self.position().await?;
+            let next = read(&*self.log, position, 1).await?;
             let Some(recorded) = next.first().filter(|event| event.position <= last).cloned() else {
                 return Ok(());
             };
@@ -277,11 +284,22 @@ impl<L: EventLog> Runner<L> {
         outcome
     }
 
+    /// How far the file is.
+    async fn position(&mut self) -> sqlx::Result<Position> {
+        self.connection = Some(self.take_connection().await?);
+        Ok(self.progress.borrow().position)
+    }
+
+    /// The connection. After a failure it is a new one, and the file is asked what it holds, since the driver cannot say how far a
+    /// failed commit came.
     async fn take_connection(&mut self) -> sqlx::Result<SqliteConnection> {
-        match self.connection.take() {
-            Some(connection) => Ok(connection),
-            None => self.read_model.open_writer().await,
+        if let Some(connection) = self.connection.take() {
+            return Ok(connection);
         }
+        let mut connection = self.read_model.open_writer().await?;
+        let progress = load_progress(&mut connection).await?;
+        self.progress.send_if_modified(|known| std::mem::replace(known, progress.clone()) != progress);
+        Ok(connection)
     }
 
     /// Keeps the connection after a success. After a failure it is given up: what it holds open is rolled back with it.
@@ -291,6 +309,26 @@ impl<L: EventLog> Runner<L> {
         } else if let Err(fault) = connection.close().await {
             tracing::debug!(error = %fault, "a broken connection did not close");
         }
+    }
+}
+
+/// A log only grows, so it was restored from a backup. What it has gained since then would never be read.
+fn ahead_of_the_log(position: Position, head: Position) -> sqlx::Error {
+    let sentence = format!(
+        "the read model, at position {position}, is ahead of the log, which ends at {head}: the log was restored from a backup; \
+         remove the read model, it is filled again from the log"
+    );
+    sqlx::Error::Configuration(sentence.into())
+}
+
+/// Reads on in the log. An event whose row is not even JSON comes without a payload, so that it is parked like any other that does not
+/// decode.
+async fn read<L: EventLog>(log: &L, position: Position, limit: u32) -> Result<Vec<RecordedEvent>, LogError> {
+    match log.read_after(position, limit).await {
+        Err(LogError::Unreadable { position, event, .. }) => {
+            Ok(vec![RecordedEvent { position, recorded_at_ms: 0, event: *event }])
+        }
+        outcome => outcome,
     }
 }
 
@@ -315,9 +353,15 @@ async fn apply_all(
 ) -> Result<Progress, BatchError> {
     let mut position = before.position;
     let mut transaction = connection.begin_with("begin immediate").await?;
+    let skipped = parked::skipped_after(&mut transaction, WALLET, position).await?;
     for recorded in events {
         position = recorded.position;
-        if before.parked.contains(&key_of(&recorded)) {
+        if skipped.contains(&position) {
+            continue;
+        }
+        if before.parked.contains(&key_of(&recorded))
+            && parked::holds_up(&mut transaction, WALLET, &recorded).await?
+        {
             parked::park(&mut transaction, WALLET, &recorded, "waits behind an earlier event", true).await?;
             continue;
         }
@@ -331,7 +375,7 @@ async fn apply_all(
     Ok(Progress { position, parked: before.parked })
 }
 
-/// Tries one event a last time and parks it if it fails again.
+/// Tries one event a last time and parks it if it fails again. What was skipped does not come here: `apply_all` passes it by.
 async fn park_one(
     connection: &mut SqliteConnection,
     upcasters: &Upcasters,
@@ -377,19 +421,22 @@ async fn resume<L: EventLog>(
         parked::record_skip(&mut transaction, WALLET, &parked, reason).await.map_err(store)?;
     }
     let mut outcome = Ok(());
-    for position in parked::positions_of(&mut transaction, WALLET, &key).await.map_err(store)? {
-        let before = Position(position.0 - 1);
-        let Some(recorded) = log.read_after(before, 1).await?.into_iter().next() else { break };
+    for next in parked::positions_of(&mut transaction, WALLET, &key).await.map_err(store)? {
+        let before = Position(next.0 - 1);
+        let Some(recorded) = read(log, before, 1).await?.into_iter().next() else { break };
         let mut attempt = transaction.begin().await.map_err(store)?;
         match apply(&mut attempt, upcast(upcasters, recorded.clone())).await {
             Ok(()) => {
-                parked::unpark(&mut attempt, WALLET, position).await.map_err(store)?;
+                parked::unpark(&mut attempt, WALLET, next).await.map_err(store)?;
                 attempt.commit().await.map_err(store)?;
             }
             Err(ApplyError::Unappliable(reason)) => {
                 attempt.rollback().await.map_err(store)?;
                 parked::park(&mut transaction, WALLET, &recorded, &reason, false).await.map_err(store)?;
-                outcome = Err(OperationError::StillUnappliable(reason));
+                // What was asked for has been done if a later event is the one that fails; it is the parked one from here on.
+                if next == position {
+                    outcome = Err(OperationError::StillUnappliable(reason));
+                }
                 break;
             }
             Err(ApplyError::Store(fault)) => return Err(store(fault)),

@@ -34,7 +34,7 @@ impl ReadModel {
     ) -> Result<Option<PassTypeRow>, QueryError> {
         let row = sqlx::query(
             "select pass_type_identifier, organization_id, team_identifier, assets,
-                    (select assets from wallet_brand_assets) as brand_assets
+                    (select assets from wallet_brand_assets where id = 1) as brand_assets
              from wallet_pass_type
              where pass_type_identifier = $1",
         )
@@ -53,7 +53,7 @@ impl ReadModel {
     ) -> Result<Option<(PassTypeRow, Option<PassKind>)>, QueryError> {
         let row = sqlx::query(
             "select pass_type.pass_type_identifier, pass_type.organization_id, pass_type.team_identifier, pass_type.assets,
-                    (select assets from wallet_brand_assets) as brand_assets, pass.ticket_style, pass.poster
+                    (select assets from wallet_brand_assets where id = 1) as brand_assets, pass.ticket_style, pass.poster
              from wallet_pass_type pass_type
              left join wallet_pass pass
                on pass.pass_type_identifier = pass_type.pass_type_identifier and pass.serial_number = $2

@@ -10,6 +10,7 @@ use sqlx::{Row, SqliteConnection};
 
 use crate::apply::{ApplyError, sequence_of};
 use crate::read_model::{QueryError, ReadModel, decode};
+use crate::runner::WALLET;
 
 /// What a phone has seen already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +49,7 @@ impl ReadModel {
             Since::Moment(moment) => (-1, moment.0),
         };
         let rows = sqlx::query(
-            "select pass.serial_number, pass.update_tag, (select min(position) from parked_event) as first_parked
+            "select pass.serial_number, pass.update_tag, (select min(position) from parked_event where projection = $5) as first_parked
              from wallet_registration registration
              join wallet_pass pass using (pass_type_identifier, serial_number)
              where registration.pass_type_identifier = $1 and registration.device_library_identifier = $2
@@ -59,6 +60,7 @@ impl ReadModel {
         .bind(device.as_str())
         .bind(after_position)
         .bind(after_moment)
+        .bind(WALLET)
         .fetch_all(&self.readers)
         .await
         .map_err(QueryError::of("updated serial numbers"))?;

@@ -104,8 +104,9 @@ impl EventLog for SqliteLog {
         .bind(aggregate_id)
         .bind(after_sequence.cast_signed())
         .fetch_all(&self.readers)
-        .await;
-        read(rows, "loaded")
+        .await
+        .map_err(unavailable("loaded"))?;
+        rows.iter().map(|row| recorded(row).map_err(unavailable("loaded"))?).collect()
     }
 
     async fn read_after(&self, position: Position, limit: u32) -> Result<Vec<RecordedEvent>, LogError> {
@@ -119,8 +120,17 @@ impl EventLog for SqliteLog {
         .bind(position.0.cast_signed())
         .bind(limit)
         .fetch_all(&self.readers)
-        .await;
-        read(rows, "read")
+        .await
+        .map_err(unavailable("read"))?;
+        let mut events = Vec::with_capacity(rows.len());
+        for row in &rows {
+            match recorded(row).map_err(unavailable("read"))? {
+                Ok(event) => events.push(event),
+                Err(LogError::Unreadable { .. }) if !events.is_empty() => break,
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(events)
     }
 
     fn head(&self) -> watch::Receiver<Position> {
@@ -132,35 +142,29 @@ impl EventLog for SqliteLog {
     }
 }
 
-fn read(rows: sqlx::Result<Vec<SqliteRow>>, doing: &'static str) -> Result<Vec<RecordedEvent>, LogError> {
-    let unavailable = |source| LogError::Unavailable { doing, source };
-    rows.map_err(unavailable)?.iter().map(|row| recorded(row).map_err(unavailable)?).collect()
+fn unavailable(doing: &'static str) -> impl Fn(sqlx::Error) -> LogError {
+    move |source| LogError::Unavailable { doing, source }
 }
 
 /// The outer error is the driver's, the inner one the JSON's.
 fn recorded(row: &SqliteRow) -> sqlx::Result<Result<RecordedEvent, LogError>> {
     let position = Position(row.try_get::<i64, _>("position")?.cast_unsigned());
-    let json = |column: &str| -> sqlx::Result<Result<serde_json::Value, LogError>> {
-        let text: &str = row.try_get(column)?;
-        Ok(serde_json::from_str(text).map_err(|source| LogError::Unreadable { position, source }))
+    let mut event = SerializedEvent {
+        aggregate_id: row.try_get("aggregate_id")?,
+        sequence: usize::try_from(row.try_get::<i64, _>("sequence")?).unwrap_or_default(),
+        aggregate_type: row.try_get("aggregate_type")?,
+        event_type: row.try_get("event_type")?,
+        event_version: row.try_get("event_version")?,
+        payload: serde_json::Value::Null,
+        metadata: serde_json::Value::Null,
     };
-    let (payload, metadata) = match (json("payload")?, json("metadata")?) {
-        (Ok(payload), Ok(metadata)) => (payload, metadata),
-        (Err(fault), _) | (_, Err(fault)) => return Ok(Err(fault)),
-    };
-    Ok(Ok(RecordedEvent {
-        position,
-        recorded_at_ms: row.try_get("recorded_at")?,
-        event: SerializedEvent {
-            aggregate_id: row.try_get("aggregate_id")?,
-            sequence: usize::try_from(row.try_get::<i64, _>("sequence")?).unwrap_or_default(),
-            aggregate_type: row.try_get("aggregate_type")?,
-            event_type: row.try_get("event_type")?,
-            event_version: row.try_get("event_version")?,
-            payload,
-            metadata,
-        },
-    }))
+    match (serde_json::from_str(row.try_get("payload")?), serde_json::from_str(row.try_get("metadata")?)) {
+        (Ok(payload), Ok(metadata)) => (event.payload, event.metadata) = (payload, metadata),
+        (Err(source), _) | (_, Err(source)) => {
+            return Ok(Err(LogError::Unreadable { position, event: Box::new(event), source }));
+        }
+    }
+    Ok(Ok(RecordedEvent { position, recorded_at_ms: row.try_get("recorded_at")?, event }))
 }
 
 /// Closes a connection that is given up; its own failure tells nothing new.

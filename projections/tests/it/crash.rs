@@ -1,0 +1,103 @@
+//! Whatever ends the projector, the tables become what the log says.
+
+use std::sync::Arc;
+
+use honoken_domain::upcasters::Upcasters;
+use honoken_projections::{Projector, ReadModel};
+use tokio_util::sync::CancellationToken;
+
+use crate::history::history;
+use crate::world::{World, assert_same, soon, ticket};
+
+/// Kills a projector every few commands, while they run: at once, or after it has come a little further.
+async fn lives_through_crashes(seed: u8) -> World {
+    let world = Arc::new(World::new().await);
+    let history: Arc<[_]> = history(seed, 200).into();
+    let (mut begin, mut deaths) = (0, 0_usize);
+    while begin < history.len() {
+        let end = history.len().min(begin + 1 + deaths * 5 % 9);
+        let running = world.projects().await;
+        let mut commands = tokio::spawn({
+            let (world, history) = (world.clone(), history.clone());
+            async move { world.lives_through(&history[begin..end]).await }
+        });
+        let target = running.progress().position.0 + ((deaths * 7 + usize::from(seed)) % 13) as u64;
+        let mut progress = running.projector.progress();
+        let finished = tokio::select! {
+            _ = soon("progress", progress.wait_for(|progress| progress.position.0 >= target)) => None,
+            outcome = &mut commands => Some(outcome),
+        };
+        running.dies().await;
+        match finished {
+            Some(outcome) => outcome.unwrap(),
+            None => commands.await.unwrap(),
+        }
+        (begin, deaths) = (end, deaths + 1);
+    }
+    assert!(deaths > 20, "{deaths} crashes prove little");
+    Arc::into_inner(world).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_projector_that_dies_at_any_point_is_made_up_for_by_the_next() {
+    for seed in 0..4 {
+        let world = lives_through_crashes(seed).await;
+        let running = world.projects().await;
+        running.reaches(world.head()).await;
+        running.stops().await;
+        let tables = world.tables().await;
+        assert!(tables["wallet_pass"].len() > 1 && tables["wallet_registration"].len() > 1, "{tables:?}");
+        assert_same(&tables, &world.projected_anew().await);
+    }
+}
+
+#[tokio::test]
+async fn a_read_model_that_was_thrown_away_comes_back_the_same() {
+    let world = World::new().await;
+    world.lives_through(&history(9, 100)).await;
+    let running = world.projects().await;
+    running.reaches(world.head()).await;
+    running.stops().await;
+    let before = world.tables().await;
+    for suffix in ["", "-wal", "-shm"] {
+        let mut file = world.read_model_file().into_os_string();
+        file.push(suffix);
+        match std::fs::remove_file(file) {
+            Err(fault) if suffix.is_empty() => panic!("{fault}"),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    let running = world.projects().await;
+    running.reaches(world.head()).await;
+    running.stops().await;
+    assert_same(&world.tables().await, &before);
+}
+
+#[tokio::test]
+async fn a_projector_that_is_stopped_in_the_middle_of_the_log_ends_soon() {
+    let world = World::new().await;
+    world.lives_through(&history(3, 100)).await;
+    let running = world.projects().await;
+    running.stops().await;
+    let running = world.projects().await;
+    running.reaches(world.head()).await;
+    running.stops().await;
+    assert_same(&world.tables().await, &world.projected_anew().await);
+}
+
+/// Following on from its checkpoint, a projector would never see what the restored log has in the places of the events that it lost.
+#[tokio::test]
+async fn a_read_model_that_is_ahead_of_the_log_is_refused() {
+    let world = World::new().await;
+    world.issues(&ticket("A"), "1").await;
+    world.projects().await.stops().await;
+    let ahead = world.head().0 + 1;
+    world
+        .execute(&format!("insert or replace into projection_checkpoint values ('wallet', 1, {ahead})"))
+        .await;
+    let model = ReadModel::open(&world.read_model_file()).await.unwrap();
+    let started =
+        Projector::start(world.log.clone(), Upcasters::current(), model, CancellationToken::new()).await;
+    let Err(fault) = started else { panic!("it was started") };
+    assert!(fault.to_string().contains("ahead of the log"), "{fault}");
+}

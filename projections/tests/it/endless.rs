@@ -1,0 +1,77 @@
+//! A log that grows faster than it can be read.
+
+use std::sync::Arc;
+
+use cqrs_es::persist::SerializedEvent;
+use honoken_domain::upcasters::Upcasters;
+use honoken_event_store::{Append, AppendError, Epoch, EventLog, LogError, Position, RecordedEvent};
+use honoken_projections::OperationError;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use crate::world::{Running, soon};
+
+/// Has as many events as anybody asks for; the first is of an aggregate that nobody knows.
+struct Endless(watch::Sender<Position>);
+
+impl EventLog for Endless {
+    async fn append(&self, _: Append) -> Result<Position, AppendError> {
+        Err(LogError::Closed.into())
+    }
+
+    async fn load(&self, _: &str, _: &str, _: u64) -> Result<Vec<RecordedEvent>, LogError> {
+        Ok(Vec::new())
+    }
+
+    async fn read_after(&self, position: Position, limit: u32) -> Result<Vec<RecordedEvent>, LogError> {
+        Ok((position.0 + 1..=position.0 + u64::from(limit)).map(event).collect())
+    }
+
+    fn head(&self) -> watch::Receiver<Position> {
+        self.0.subscribe()
+    }
+
+    fn epoch(&self) -> Epoch {
+        Epoch(1)
+    }
+}
+
+fn event(position: u64) -> RecordedEvent {
+    let aggregate_type = if position == 1 { "Loyalty" } else { "BrandAssets" };
+    RecordedEvent {
+        position: Position(position),
+        recorded_at_ms: 1,
+        event: SerializedEvent::new(
+            "brand".into(),
+            usize::try_from(position).unwrap(),
+            aggregate_type.into(),
+            "BrandAssetsChanged".into(),
+            "1".into(),
+            json!({ "BrandAssetsChanged": { "assets": {} } }),
+            json!({}),
+        ),
+    }
+}
+
+async fn follows_an_endless_log(folder: &TempDir) -> Running {
+    let log = Arc::new(Endless(watch::channel(Position(u64::MAX)).0));
+    let running = Running::start(log, &folder.path().join("read_model.sqlite"), Upcasters::current()).await;
+    running.reaches(Position(1000)).await;
+    running
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_is_answered_while_the_projector_has_always_more_to_do() {
+    let folder = TempDir::new().unwrap();
+    let running = follows_an_endless_log(&folder).await;
+    let retried = soon("an answer", running.projector.retry(Position(1))).await;
+    assert!(matches!(retried, Err(OperationError::StillUnappliable(_))), "{retried:?}");
+    running.stops().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_projector_that_has_always_more_to_do_can_be_stopped() {
+    let folder = TempDir::new().unwrap();
+    follows_an_endless_log(&folder).await.stops().await;
+}

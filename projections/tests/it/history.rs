@@ -1,0 +1,105 @@
+//! Random histories: what integrators, phones and operators do in no order.
+
+use honoken_domain::ids::{Digest, PassId};
+use honoken_domain::pass::{PassCommand, PassError};
+use honoken_event_store::DispatchError;
+use proptest::prelude::*;
+
+use crate::world::{OTHER, TICKET, World, content, order, pass_id};
+
+pub(crate) const DEVICES: [&str; 3] = ["phone-1", "phone-2", "watch"];
+
+/// The passes of these histories; the last is of another type and shares its serial number with the first.
+pub(crate) fn passes() -> [PassId; 4] {
+    [pass_id(TICKET, "A"), pass_id(TICKET, "B"), pass_id(TICKET, "C"), pass_id(OTHER, "A")]
+}
+
+/// One command. Numbers choose among few values, so that they meet often.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    Issue { pass: usize },
+    Change { pass: usize, seat: u8 },
+    PutImage { pass: usize, image: u8 },
+    RemoveImage { pass: usize },
+    Void { pass: usize },
+    Reinstate { pass: usize },
+    Register { device: usize, pass: usize, token: u8 },
+    Unregister { device: usize, pass: usize },
+    AddKey { key: u8 },
+    TypeImage { image: u8 },
+    BrandImage { image: u8 },
+}
+
+pub(crate) fn steps(count: impl Into<proptest::collection::SizeRange>) -> impl Strategy<Value = Vec<Step>> {
+    let (pass, device, few) = (0..passes().len(), 0..DEVICES.len(), 0..3_u8);
+    let step = prop_oneof![
+        3 => pass.clone().prop_map(|pass| Step::Issue { pass }),
+        6 => (pass.clone(), few.clone()).prop_map(|(pass, seat)| Step::Change { pass, seat }),
+        2 => (pass.clone(), few.clone()).prop_map(|(pass, image)| Step::PutImage { pass, image }),
+        1 => pass.clone().prop_map(|pass| Step::RemoveImage { pass }),
+        1 => pass.clone().prop_map(|pass| Step::Void { pass }),
+        1 => pass.clone().prop_map(|pass| Step::Reinstate { pass }),
+        6 => (device.clone(), pass.clone(), few.clone())
+            .prop_map(|(device, pass, token)| Step::Register { device, pass, token }),
+        5 => (device, pass).prop_map(|(device, pass)| Step::Unregister { device, pass }),
+        1 => few.clone().prop_map(|key| Step::AddKey { key }),
+        1 => few.clone().prop_map(|image| Step::TypeImage { image }),
+        1 => few.prop_map(|image| Step::BrandImage { image }),
+    ];
+    proptest::collection::vec(step, count)
+}
+
+/// One history, the same in every run with the same seed.
+pub(crate) fn history(seed: u8, length: usize) -> Vec<Step> {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    steps(length).new_tree(&mut runner).unwrap().current()
+}
+
+impl World {
+    pub(crate) async fn performs(&self, step: &Step) {
+        let passes = passes();
+        let asks = async |pass: usize, command| match self.asks(&passes[pass], command).await {
+            Ok(_) | Err(DispatchError::Refused(PassError::Unknown | PassError::AlreadyIssued)) => {}
+            Err(fault) => panic!("{fault}"),
+        };
+        match *step {
+            Step::Issue { pass } => asks(pass, order(&passes[pass], "first")).await,
+            Step::Change { pass, seat } => {
+                asks(pass, PassCommand::ReplaceContent { content: content(&seat.to_string()) }).await;
+            }
+            Step::PutImage { pass, image } => {
+                let digest = Digest::of(&[image]);
+                asks(pass, PassCommand::PutAsset { file: "logo.png".into(), digest }).await;
+            }
+            Step::RemoveImage { pass } => {
+                asks(pass, PassCommand::RemoveAsset { file: "logo.png".into() }).await;
+            }
+            Step::Void { pass } => asks(pass, PassCommand::Void).await,
+            Step::Reinstate { pass } => asks(pass, PassCommand::Reinstate).await,
+            Step::Register { device, pass, token } => {
+                self.registers(DEVICES[device], &passes[pass], &format!("token-{token}")).await;
+            }
+            Step::Unregister { device, pass } => {
+                self.unregisters(DEVICES[device], &passes[pass]).await;
+            }
+            Step::AddKey { key } => {
+                self.adds_api_key(&key.to_string()).await;
+            }
+            Step::TypeImage { image } => {
+                self.puts_type_image(TICKET, "logo.png", &image.to_string()).await;
+            }
+            Step::BrandImage { image } => {
+                self.puts_brand_image("logo.png", &image.to_string()).await;
+            }
+        }
+    }
+
+    pub(crate) async fn lives_through(&self, history: &[Step]) {
+        for step in history {
+            self.performs(step).await;
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Each event reaches its table, and the questions are answered from there.
+
+use std::time::Duration;
+
+use honoken_domain::brand_assets::{BRAND_ID, BrandAssets};
+use honoken_domain::ids::{Digest, TeamIdentifier};
+use honoken_domain::images::{DefaultImages, Images};
+use honoken_domain::pass::{Pass, PassCommand, TicketStyle};
+use honoken_event_store::{Committed, EventLog, Position};
+use honoken_projections::runner::WALLET;
+use honoken_projections::wallet_pass::{PassDocument, PassRow};
+use honoken_projections::wallet_pass_type::{PassKind, PassTypeRow};
+
+use crate::world::{
+    LIMIT, OTHER, Running, TICKET, World, club, content, icon, pass_id, pass_type, soon, ticket, token_of,
+};
+
+fn row(committed: &Committed<Pass>) -> PassRow {
+    PassRow {
+        authentication_token: token_of(&ticket("A")),
+        etag: committed.aggregate.etag().unwrap().clone(),
+        updated_at: committed.aggregate.updated_at().unwrap(),
+    }
+}
+
+fn document(committed: &Committed<Pass>, seat: &str) -> PassDocument {
+    PassDocument {
+        row: row(committed),
+        organization_id: club(),
+        organization_name: "The club".into(),
+        team_identifier: TeamIdentifier::parse("ABCDE12345").unwrap(),
+        ticket_style: TicketStyle::Event,
+        poster: false,
+        voided: false,
+        content: content(seat),
+        images: icon(),
+        update_tag: committed.position,
+        registrations: 0,
+    }
+}
+
+async fn shown(running: &Running, committed: &Committed<Pass>) -> PassDocument {
+    assert!(running.projector.shows(committed, LIMIT).await);
+    let document = running.model.pass_document(&ticket("A")).await.unwrap().unwrap();
+    assert_eq!(running.model.pass_row(&ticket("A")).await.unwrap().unwrap(), document.row);
+    document
+}
+
+#[tokio::test]
+async fn every_change_of_a_pass_is_in_its_row_with_the_tag_and_the_time_of_the_event() {
+    let world = World::new().await;
+    let running = world.projects().await;
+    let a = ticket("A");
+
+    let issued = world.issues(&a, "1").await;
+    assert_eq!(shown(&running, &issued).await, document(&issued, "1"));
+
+    let changed = world.changes(&a, "2").await;
+    assert_ne!(changed.aggregate.etag(), issued.aggregate.etag());
+    assert_eq!(shown(&running, &changed).await, document(&changed, "2"));
+
+    let digest = Digest::of(b"own logo");
+    let own = ("logo.png".to_owned(), digest.clone());
+    let dressed = world.asks(&a, PassCommand::PutAsset { file: "logo.png".into(), digest }).await.unwrap();
+    let mut images = icon();
+    images.extend([own.clone()]);
+    assert_eq!(shown(&running, &dressed).await, PassDocument { images, ..document(&dressed, "2") });
+    let assets = world.column("select assets from wallet_pass_content").await;
+    assert_eq!(assets, [serde_json::to_string(&Images::from([own])).unwrap()]);
+
+    let undressed = world.asks(&a, PassCommand::RemoveAsset { file: "logo.png".into() }).await.unwrap();
+    assert_eq!(shown(&running, &undressed).await, document(&undressed, "2"));
+
+    let voided = world.asks(&a, PassCommand::Void).await.unwrap();
+    assert_eq!(shown(&running, &voided).await, PassDocument { voided: true, ..document(&voided, "2") });
+    let while_void = world.changes(&a, "3").await;
+    assert_eq!(
+        shown(&running, &while_void).await,
+        PassDocument { voided: true, ..document(&while_void, "3") },
+        "a change leaves a void pass void"
+    );
+
+    let valid = world.asks(&a, PassCommand::Reinstate).await.unwrap();
+    assert_eq!(shown(&running, &valid).await, document(&valid, "3"));
+    running.stops().await;
+}
+
+#[tokio::test]
+async fn a_pass_of_the_same_serial_number_and_another_type_is_another_pass() {
+    let world = World::new().await;
+    let running = world.projects().await;
+    let first = world.issues(&ticket("A"), "1").await;
+    let other = world.issues(&pass_id(OTHER, "A"), "1").await;
+    world.changes(&pass_id(OTHER, "A"), "2").await;
+    running.reaches(world.head()).await;
+    assert_eq!(running.model.pass_row(&ticket("A")).await.unwrap(), Some(row(&first)));
+    let other_row = running.model.pass_row(&pass_id(OTHER, "A")).await.unwrap().unwrap();
+    assert_ne!(Some(&other_row.etag), other.aggregate.etag());
+    running.stops().await;
+}
+
+#[tokio::test]
+async fn a_pass_that_nobody_issued_is_not_there() {
+    let world = World::new().await;
+    let running = world.projects().await;
+    world.issues(&ticket("A"), "1").await;
+    running.reaches(world.head()).await;
+    for id in [ticket("B"), pass_id(OTHER, "A")] {
+        assert_eq!(running.model.pass_row(&id).await.unwrap(), None, "{id}");
+        assert_eq!(running.model.pass_document(&id).await.unwrap(), None, "{id}");
+    }
+    running.stops().await;
+}
+
+#[tokio::test]
+async fn a_command_that_changes_nothing_leaves_the_row_alone() {
+    let world = World::new().await;
+    let running = world.projects().await;
+    let issued = world.issues(&ticket("A"), "1").await;
+    let same = world.changes(&ticket("A"), "1").await;
+    assert_eq!((same.events.len(), same.position), (0, issued.position));
+    assert_eq!(shown(&running, &same).await, document(&issued, "1"));
+    running.stops().await;
+}
+
+#[tokio::test]
+async fn a_pass_counts_the_devices_that_hold_it() {
+    let world = World::new().await;
+    let running = world.projects().await;
+    world.issues(&ticket("A"), "1").await;
+    world.issues(&ticket("B"), "1").await;
+    for (name, pass) in [("one", "A"), ("two", "A"), ("two", "B")] {
+        world.registers(name, &ticket(pass), "aa").await;
+    }
+    world.registers("three", &pass_id(OTHER, "A"), "aa").await;
+    running.reaches(world.head()).await;
+    assert_eq!(running.model.pass_document(&ticket("A")).await.unwrap().unwrap().registrations, 2);
+    world.unregisters("one", &ticket("A")).await;
+    running.reaches(world.head()).await;
+    assert_eq!(running.model.pass_document(&ticket("A")).await.unwrap().unwrap().registrations, 1);
+    running.stops().await;
+}
+
+#[tokio::test]
+async fn a_pass_type_is_shown_with_its_owner_its_images_and_the_brands() {
+    let world = World::new().await;
+    let running = world.projects().await;
+    let created = world.creates_pass_type("pass.com.example.third").await;
+    assert!(running.projector.shows(&created, LIMIT).await);
+    let identifier = pass_type("pass.com.example.third");
+    let mut expected = PassTypeRow {
+        pass_type_identifier: identifier.clone(),
+        organization_id: club(),
+        team_identifier: TeamIdentifier::parse("ABCDE12345").unwrap(),
+        default_images: DefaultImages::default(),
+    };
+    assert_eq!(running.model.pass_type(&identifier).await.unwrap(), Some(expected.clone()));
+
+    let digest = |bytes: &str| Digest::of(bytes.as_bytes());
+    world.puts_type_image("pass.com.example.third", "logo.png", "one").await;
+    world.puts_type_image("pass.com.example.third", "logo.png", "two").await;
+    world.puts_brand_image("icon.png", "three").await;
+    world.puts_brand_image("logo.png", "four").await;
+    running.reaches(world.head()).await;
+    expected.default_images = DefaultImages {
+        pass_type: Images::from([("logo.png".into(), digest("two"))]),
+        brand: Images::from([("icon.png".into(), digest("three")), ("logo.png".into(), digest("four"))]),
+    };
+    assert_eq!(running.model.pass_type(&identifier).await.unwrap(), Some(expected));
+    assert_eq!(running.model.pass_type(&pass_type("pass.com.example.nobodys")).await.unwrap(), None);
+    let own = running.model.pass_type(&pass_type(TICKET)).await.unwrap().unwrap();
+    assert_eq!(own.default_images.pass_type, Images::new(), "another type's images are not its own");
+    running.stops().await;
+}
+
+#[tokio::test]
+async fn a_pass_type_is_answered_with_what_the_pass_is_if_there_is_one() {
+    let world = World::new().await;
+    let running = world.projects().await;
+    world.issues(&ticket("A"), "1").await;
+    running.reaches(world.head()).await;
+    let (of_pass, kind) = running.model.pass_type_of(&ticket("A")).await.unwrap().unwrap();
+    assert_eq!(of_pass, running.model.pass_type(&pass_type(TICKET)).await.unwrap().unwrap());
+    assert_eq!(kind, Some(PassKind { ticket_style: TicketStyle::Event, poster: false }));
+    let (_, kind) = running.model.pass_type_of(&ticket("B")).await.unwrap().unwrap();
+    assert_eq!(kind, None);
+    assert_eq!(running.model.pass_type_of(&pass_id("pass.com.example.nobodys", "A")).await.unwrap(), None);
+    running.stops().await;
+}
+
+#[tokio::test]
+async fn a_poster_is_known_as_one() {
+    let world = World::new().await;
+    let running = world.projects().await;
+    let mut order = crate::world::order(&ticket("A"), "1");
+    if let PassCommand::Issue(order) = &mut order {
+        order.poster = true;
+        order.assets.insert("background.png".into(), Digest::of(b"background"));
+    }
+    world.asks(&ticket("A"), order).await.unwrap();
+    running.reaches(world.head()).await;
+    assert!(running.model.pass_document(&ticket("A")).await.unwrap().unwrap().poster);
+    let (_, kind) = running.model.pass_type_of(&ticket("A")).await.unwrap().unwrap();
+    assert!(kind.unwrap().poster);
+    running.stops().await;
+}
+
+#[tokio::test]
+async fn a_key_names_the_organization_it_was_given_to() {
+    let world = World::new().await;
+    let running = world.projects().await;
+    world.creates_organization("shop").await;
+    let added = world.adds_api_key("secret").await;
+    assert!(running.projector.shows(&added, LIMIT).await);
+    let owner =
+        async |key: &str| running.model.organization_of_key(&Digest::of(key.as_bytes())).await.unwrap();
+    assert_eq!(owner("secret").await, Some(club()));
+    assert_eq!(owner("guess").await, None);
+    assert_eq!(
+        world.column("select organization_id || ' is ' || name from wallet_organization order by 1").await,
+        ["club is The club", "shop is The shop"]
+    );
+    assert_eq!(world.column("select label from wallet_api_key").await, ["key secret"]);
+    running.stops().await;
+}
+
+#[tokio::test]
+async fn a_command_is_shown_once_it_is_projected_and_not_before() {
+    let world = World::new().await;
+    let issued = world.issues(&ticket("A"), "1").await;
+    let running = world.projects().await;
+    assert!(running.projector.shows(&issued, LIMIT).await);
+    let checkpoint = running.model.checkpoint(WALLET).await.unwrap();
+    assert_eq!(checkpoint, issued.position);
+    let projector = running.projector.clone();
+    running.stops().await;
+
+    let later = world.changes(&ticket("A"), "2").await;
+    assert!(projector.shows(&issued, Duration::ZERO).await, "what was shown stays shown");
+    assert!(!projector.shows(&later, LIMIT).await, "nobody projects any more, so nobody waits for it");
+}
+
+#[tokio::test]
+async fn a_wait_for_what_does_not_come_ends() {
+    let world = World::new().await;
+    let running = world.projects().await;
+    running.reaches(world.head()).await;
+    let never = Committed::<BrandAssets> {
+        aggregate_id: BRAND_ID.into(),
+        aggregate: BrandAssets::default(),
+        events: Vec::new(),
+        position: Position(u64::MAX),
+    };
+    assert!(!soon("an answer", running.projector.shows(&never, Duration::from_millis(50))).await);
+    running.stops().await;
+}
+
+#[tokio::test]
+async fn a_projector_whose_handle_was_dropped_goes_on_until_it_is_stopped() {
+    let world = World::new().await;
+    let Running { model, projector, stop, task } = world.projects().await;
+    let mut progress = projector.progress();
+    drop(projector);
+    for seat in ["1", "2"] {
+        let position = if seat == "1" {
+            world.issues(&ticket("A"), seat).await
+        } else {
+            world.changes(&ticket("A"), seat).await
+        }
+        .position;
+        soon("the projection", progress.wait_for(|progress| progress.position == position)).await.unwrap();
+    }
+    stop.cancel();
+    soon("the end", task).await.unwrap();
+    model.close().await;
+}
+
+#[tokio::test]
+async fn operations_are_refused_when_the_projector_has_stopped() {
+    let world = World::new().await;
+    let running = world.projects().await;
+    let projector = running.projector.clone();
+    running.stops().await;
+    let refused = soon("an answer", projector.retry(Position(1))).await.unwrap_err();
+    assert!(matches!(refused, honoken_projections::OperationError::Stopped), "{refused}");
+}
+
+/// Three batches of passes, followed by a reader that asks for the checkpoint and the rows in one statement.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_sees_a_batch_whole_or_not_at_all() {
+    let world = std::sync::Arc::new(World::new().await);
+    let before = world.head().0;
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..1200 {
+        let world = world.clone();
+        tasks.spawn(async move { world.issues(&ticket(&number.to_string()), "1").await.position });
+    }
+    tasks.join_all().await;
+    assert_eq!(world.log.read_after(Position(before), 2000).await.unwrap().len(), 1200);
+
+    let running = world.projects().await;
+    let mut connection = world.sql().await;
+    let mut seen = std::collections::BTreeSet::new();
+    let follow = async {
+        while seen.last() != Some(&world.head().0.cast_signed()) {
+            let (position, passes, contents): (i64, i64, i64) = sqlx::query_as(
+                "select coalesce((select position from projection_checkpoint), 0),
+                        (select count(*) from wallet_pass), (select count(*) from wallet_pass_content)",
+            )
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+            let expected = (position - before.cast_signed()).max(0);
+            assert_eq!((passes, contents), (expected, expected), "at {position}");
+            seen.insert(position);
+        }
+    };
+    soon("the projection", follow).await;
+    running.stops().await;
+}
