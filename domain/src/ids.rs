@@ -106,12 +106,11 @@ id!(
 );
 
 id!(
-    /// `pushToken`: where APNs reaches the phone. Opaque; it is put into a URL path later, so only visible ASCII is taken.
+    /// `pushToken`: where APNs reaches the phone. Opaque: whoever puts it into a URL encodes it.
     PushToken,
     "pushToken",
-    "must be 1 to 512 visible ASCII characters without `/`, `?` and `#`",
-    |value| (1..=512).contains(&value.len())
-        && value.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'/' | b'?' | b'#'))
+    "must have 1 to 1024 characters and no control characters",
+    |value| (1..=1024).contains(&value.chars().count()) && !value.chars().any(char::is_control)
 );
 
 id!(

@@ -2,7 +2,6 @@
 //! else.
 
 use anyhow::Context;
-use bytes::Bytes;
 use honoken_domain::brand_assets::{BRAND_ID, BrandAssets, BrandAssetsCommand};
 use honoken_domain::content::Content;
 use honoken_domain::ids::{Digest, OrganizationId, PassId, PassTypeIdentifier, SerialNumber, TeamIdentifier};
@@ -118,27 +117,24 @@ impl Setup<'_> {
     async fn images(&self) -> anyhow::Result<()> {
         let dispatcher = &self.stores.dispatcher;
         let metadata = self.metadata();
-        for Drawing { file, bytes } in drawing::pass_type_logo() {
-            let command = PassTypeCommand::PutAsset { file, digest: self.store(bytes).await? };
-            dispatcher.dispatch::<PassType>(PASS_TYPE, command, &(), &metadata).await?;
-        }
-        let mut last = Position::default();
-        for Drawing { file, bytes } in drawing::brand() {
-            let command = BrandAssetsCommand::PutAsset { file, digest: self.store(bytes).await? };
-            last = dispatcher.dispatch::<BrandAssets>(BRAND_ID, command, &(), &metadata).await?.position;
-        }
-        self.settle(last).await
+        let command = PassTypeCommand::PutAssets { assets: self.store(drawing::pass_type_logo()).await? };
+        dispatcher.dispatch::<PassType>(PASS_TYPE, command, &(), &metadata).await?;
+        // Last, and all at once: that the brand has images says that this step was finished.
+        let command = BrandAssetsCommand::PutAssets { assets: self.store(drawing::brand()).await? };
+        let brand = dispatcher.dispatch::<BrandAssets>(BRAND_ID, command, &(), &metadata).await?;
+        self.settle(brand.position).await
     }
 
-    async fn store(&self, bytes: Bytes) -> anyhow::Result<Digest> {
-        Ok(self.stores.blobs.put(bytes).await?)
+    async fn store(&self, drawings: Vec<Drawing>) -> anyhow::Result<Images> {
+        let mut images = Images::new();
+        for Drawing { file, bytes } in drawings {
+            images.insert(file, self.stores.blobs.put(bytes).await?);
+        }
+        Ok(images)
     }
 
     async fn ticket(&self, id: PassId, ids: &dyn IdSource) -> anyhow::Result<()> {
-        let mut assets = Images::new();
-        for Drawing { file, bytes } in drawing::sample_icon() {
-            assets.insert(file, self.store(bytes).await?);
-        }
+        let assets = self.store(drawing::sample_icon()).await?;
         let row = self.pass_type_row().await?.context("the development pass type is missing")?;
         let circumstances = Circumstances {
             now: self.clock.unix_seconds(),

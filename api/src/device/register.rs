@@ -46,7 +46,10 @@ pub async fn handler(
     let committed =
         app.dispatcher.dispatch::<Registration>(&id.aggregate_id(), command, &(), &metadata).await?;
 
-    app.projector.shows(&committed, limits::VISIBLE).await;
+    if !app.projector.shows(&committed, limits::VISIBLE).await {
+        // The list that follows would be empty, and the phone content with it. It comes back after a 503, and finds itself registered.
+        return Err(ApiError::Unavailable("the registration is on disk, but not visible yet".into()));
+    }
     let is_new =
         committed.events.iter().any(|event| matches!(event, RegistrationEvent::DeviceRegistered { .. }));
     Ok(if is_new { StatusCode::CREATED } else { StatusCode::OK })
@@ -57,8 +60,9 @@ fn push_token(body: &[u8]) -> Result<PushToken, ApiError> {
         Fields::of(json_body::parse(body)?).map_err(|_| unreadable("a JSON object with `pushToken`", ""))?;
     let value = fields.optional("pushToken");
     let text = value.as_ref().and_then(|value| value.as_str());
-    text.and_then(|text| PushToken::parse(text).ok())
-        .ok_or_else(|| unreadable("`pushToken`, a string of 1 to 512 visible ASCII characters", "/pushToken"))
+    text.and_then(|text| PushToken::parse(text).ok()).ok_or_else(|| {
+        unreadable("`pushToken`, a string of 1 to 1024 characters without control characters", "/pushToken")
+    })
 }
 
 fn unreadable(expected: &str, pointer: &str) -> ApiError {

@@ -179,8 +179,11 @@ pub fn if_match(headers: &HeaderMap) -> Precondition {
     let values: Vec<&str> =
         headers.get_all(header::IF_MATCH).iter().map(|value| value.to_str().unwrap_or_default()).collect();
     let mut tags = values.iter().flat_map(|value| value.split(',')).map(str::trim);
-    if values.is_empty() || tags.clone().any(|tag| tag == "*") {
+    if values.is_empty() {
         return Precondition::None;
+    }
+    if tags.clone().any(|tag| tag == "*") {
+        return Precondition::Any;
     }
     let unquoted = |tag: &str| ETag::parse(tag.strip_prefix('"')?.strip_suffix('"')?).ok();
     Precondition::OneOf(tags.by_ref().filter_map(unquoted).collect())
@@ -214,7 +217,7 @@ mod tests {
         let (a, b) = ("a".repeat(64), "b".repeat(64));
         let etag = |text: &str| ETag::parse(text).unwrap();
         check(&[], &Precondition::None);
-        check(&["*"], &Precondition::None);
+        check(&["*"], &Precondition::Any);
         check(&[&format!("\"{a}\"")], &Precondition::OneOf(vec![etag(&a)]));
         check(&[&format!("\"{a}\", \"{b}\"")], &Precondition::OneOf(vec![etag(&a), etag(&b)]));
         check(&[&format!("\"{a}\""), &format!("\"{b}\"")], &Precondition::OneOf(vec![etag(&a), etag(&b)]));

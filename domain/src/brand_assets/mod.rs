@@ -4,7 +4,6 @@ use cqrs_es::event_sink::EventSink;
 use cqrs_es::{Aggregate, DomainEvent};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::Digest;
 use crate::images::Images;
 
 /// The id of the only [`BrandAssets`].
@@ -19,12 +18,10 @@ pub struct BrandAssets {
 /// What an operator asks.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BrandAssetsCommand {
-    /// Give every pass an image to fall back to.
-    PutAsset {
-        /// File name, `logo@2x.png`.
-        file: String,
-        /// Digest of bytes that are stored already.
-        digest: Digest,
+    /// Give every pass these images to fall back to, beside those that are there.
+    PutAssets {
+        /// File names and digests of bytes that are stored already.
+        assets: Images,
     },
 }
 
@@ -46,13 +43,10 @@ pub enum BrandAssetsError {}
 impl BrandAssets {
     /// Decides a command: the events it leads to, none if it changes nothing.
     pub fn decide(&self, command: BrandAssetsCommand) -> Vec<BrandAssetsEvent> {
-        let BrandAssetsCommand::PutAsset { file, digest } = command;
-        if self.assets.get(&file) == Some(&digest) {
-            return Vec::new();
-        }
+        let BrandAssetsCommand::PutAssets { assets: more } = command;
         let mut assets = self.assets.clone();
-        assets.insert(file, digest);
-        vec![BrandAssetsEvent::Changed { assets }]
+        assets.extend(more);
+        if assets == self.assets { Vec::new() } else { vec![BrandAssetsEvent::Changed { assets }] }
     }
 }
 
@@ -99,23 +93,27 @@ mod tests {
     use cqrs_es::test::TestFramework;
 
     use super::*;
+    use crate::ids::Digest;
 
-    fn put(file: &str) -> BrandAssetsCommand {
-        BrandAssetsCommand::PutAsset { file: file.into(), digest: Digest::of(b"x") }
+    fn images(files: &[&str]) -> Images {
+        files.iter().map(|file| ((*file).to_owned(), Digest::of(b"x"))).collect()
+    }
+
+    fn put(files: &[&str]) -> BrandAssetsCommand {
+        BrandAssetsCommand::PutAssets { assets: images(files) }
     }
 
     fn changed(files: &[&str]) -> BrandAssetsEvent {
-        let assets = files.iter().map(|file| ((*file).to_owned(), Digest::of(b"x"))).collect();
-        BrandAssetsEvent::Changed { assets }
+        BrandAssetsEvent::Changed { assets: images(files) }
     }
 
     #[test]
-    fn an_image_is_put_beside_the_others_once() {
+    fn images_are_put_beside_the_others_once() {
         let given = |history| TestFramework::<BrandAssets>::with(()).given(history);
-        given(vec![]).when(put("icon.png")).then_expect_events(vec![changed(&["icon.png"])]);
+        given(vec![]).when(put(&["icon.png"])).then_expect_events(vec![changed(&["icon.png"])]);
         given(vec![changed(&["icon.png"])])
-            .when(put("logo.png"))
+            .when(put(&["logo.png"]))
             .then_expect_events(vec![changed(&["icon.png", "logo.png"])]);
-        given(vec![changed(&["icon.png"])]).when(put("icon.png")).then_expect_events(vec![]);
+        given(vec![changed(&["icon.png"])]).when(put(&["icon.png"])).then_expect_events(vec![]);
     }
 }

@@ -72,11 +72,14 @@ impl Pass {
     /// [`PassError`] says why not.
     pub fn decide(&self, command: PassCommand, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
         match (&self.issued, command) {
+            (None, PassCommand::Issue(_)) if !at.precondition.holds_for(None) => {
+                Err(PassError::PreconditionFailed { current: None })
+            }
             (None, PassCommand::Issue(order)) => issue(*order, at),
             (None, _) => Err(PassError::Unknown),
             (Some(state), _) if state.organization_id != at.organization_id => Err(PassError::Unknown),
-            (Some(state), _) if !at.precondition.holds_for(&state.etag) => {
-                Err(PassError::PreconditionFailed { current: state.etag.clone() })
+            (Some(state), _) if !at.precondition.holds_for(Some(&state.etag)) => {
+                Err(PassError::PreconditionFailed { current: Some(state.etag.clone()) })
             }
             (Some(state), command) => change(state, command, at),
         }

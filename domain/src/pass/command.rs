@@ -69,16 +69,19 @@ pub enum Precondition {
     /// Nothing was said.
     #[default]
     None,
+    /// There is a current state, whichever (`*`).
+    Any,
     /// The current tag is one of these. Empty when the caller named only tags that can be no pass's.
     OneOf(Vec<ETag>),
 }
 
 impl Precondition {
-    /// Whether a pass with this tag may be changed.
-    pub fn holds_for(&self, current: &ETag) -> bool {
-        match self {
-            Self::None => true,
-            Self::OneOf(tags) => tags.contains(current),
+    /// Whether it holds for a pass in this state; `None` stands for a pass that does not exist.
+    pub fn holds_for(&self, current: Option<&ETag>) -> bool {
+        match (self, current) {
+            (Self::None, _) | (Self::Any, Some(_)) => true,
+            (Self::Any | Self::OneOf(_), None) => false,
+            (Self::OneOf(tags), Some(current)) => tags.contains(current),
         }
     }
 }

@@ -14,12 +14,10 @@ pub enum PassError {
     )]
     AlreadyIssued,
     /// `If-Match` names a state that is no longer the current one.
-    #[error(
-        "the pass has changed since: its current etag is \"{current}\"; read it again and repeat the change"
-    )]
+    #[error("{}", precondition_failed(current.as_ref()))]
     PreconditionFailed {
-        /// The tag of the state as it is.
-        current: ETag,
+        /// The tag of the state as it is; `None` when there is no pass.
+        current: Option<ETag>,
     },
     /// Wallet would not open the pass, or not as asked.
     #[error(
@@ -29,4 +27,15 @@ pub enum PassError {
         /// The empty slot.
         slot: &'static str,
     },
+}
+
+fn precondition_failed(current: Option<&ETag>) -> String {
+    match current {
+        Some(current) => {
+            format!(
+                "the pass has changed since: its current etag is \"{current}\"; read it again and repeat the change"
+            )
+        }
+        None => "there is no such pass yet, so it has no etag; issue it without `If-Match`".to_owned(),
+    }
 }

@@ -319,9 +319,23 @@ fn a_change_is_refused_when_the_caller_knows_another_state() {
             history(),
             knowing(tags),
             replace("2B"),
-            &PassError::PreconditionFailed { current: current.clone() },
+            &PassError::PreconditionFailed { current: Some(current.clone()) },
         );
     }
+}
+
+#[test]
+fn a_pass_that_does_not_exist_has_no_state_that_a_caller_could_know() {
+    for precondition in [Precondition::Any, Precondition::OneOf(vec![])] {
+        let knowing = Circumstances { precondition, ..at(NOW) };
+        refuse(vec![], knowing, issue("1A"), &PassError::PreconditionFailed { current: None });
+    }
+}
+
+#[test]
+fn a_change_to_whatever_state_there_is_goes_through() {
+    let knowing = Circumstances { precondition: Precondition::Any, ..at(NOW + 1) };
+    check(vec![issued("1A", NOW)], knowing, replace("2B"), vec![changed("2B", NOW + 1)]);
 }
 
 /// The three examples of `docs/etag.md`, so that the page cannot grow old.

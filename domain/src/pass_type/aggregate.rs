@@ -29,14 +29,12 @@ impl PassType {
                 let same = *owner == (organization_id, team_identifier);
                 if same { Ok(Vec::new()) } else { Err(PassTypeError::AlreadyCreated) }
             }
-            (PassTypeCommand::PutAsset { .. }, None) => Err(PassTypeError::Unknown),
-            (PassTypeCommand::PutAsset { file, digest }, Some(_)) => {
-                if self.assets.get(&file) == Some(&digest) {
-                    return Ok(Vec::new());
-                }
+            (PassTypeCommand::PutAssets { .. }, None) => Err(PassTypeError::Unknown),
+            (PassTypeCommand::PutAssets { assets: more }, Some(_)) => {
                 let mut assets = self.assets.clone();
-                assets.insert(file, digest);
-                Ok(vec![PassTypeEvent::AssetsChanged { assets }])
+                assets.extend(more);
+                let changed = assets != self.assets;
+                Ok(if changed { vec![PassTypeEvent::AssetsChanged { assets }] } else { Vec::new() })
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What an operator asks of a pass type.
 
-use crate::ids::{Digest, OrganizationId, PassTypeIdentifier, TeamIdentifier};
+use crate::ids::{OrganizationId, PassTypeIdentifier, TeamIdentifier};
+use crate::images::Images;
 
 /// An intent, in the imperative.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,11 +15,9 @@ pub enum PassTypeCommand {
         /// The developer team whose certificate signs its passes.
         team_identifier: TeamIdentifier,
     },
-    /// Give the passes of this type an image to fall back to.
-    PutAsset {
-        /// File name, `logo@2x.png`.
-        file: String,
-        /// Digest of bytes that are stored already.
-        digest: Digest,
+    /// Give the passes of this type images to fall back to, beside those that are there.
+    PutAssets {
+        /// File names and digests of bytes that are stored already.
+        assets: Images,
     },
 }

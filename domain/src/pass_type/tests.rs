@@ -23,12 +23,15 @@ fn created(organization: &str) -> PassTypeEvent {
 }
 
 fn put(bytes: &str) -> PassTypeCommand {
-    PassTypeCommand::PutAsset { file: "logo.png".into(), digest: Digest::of(bytes.as_bytes()) }
+    PassTypeCommand::PutAssets { assets: images(bytes) }
 }
 
 fn assets(bytes: &str) -> PassTypeEvent {
-    let assets = Images::from([("logo.png".to_owned(), Digest::of(bytes.as_bytes()))]);
-    PassTypeEvent::AssetsChanged { assets }
+    PassTypeEvent::AssetsChanged { assets: images(bytes) }
+}
+
+fn images(bytes: &str) -> Images {
+    Images::from([("logo.png".to_owned(), Digest::of(bytes.as_bytes()))])
 }
 
 #[track_caller]
