@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{Dispatcher, EventLog, Metadata, SqliteLog};
 use honoken_projections::{Projector, ReadModel};
@@ -77,11 +78,11 @@ pub struct Stores {
     stop: CancellationToken,
 }
 
-/// How long a start waits for the read model before it goes on without: then readiness says no until it is there.
-const CATCH_UP: Duration = Duration::from_hours(1);
+/// Between two lines about a read model that takes long to catch up.
+const PROGRESS_LINES: Duration = Duration::from_secs(5);
 
 impl Stores {
-    /// Opens what is in the folder, creating what is missing, and lets the read model catch up with the log.
+    /// Opens what is in the folder, creating what is missing.
     ///
     /// # Errors
     /// When a store cannot be opened.
@@ -96,16 +97,27 @@ impl Stores {
         let (projector, run) =
             Projector::start(log.clone(), Upcasters::current(), read_model.clone(), stop.clone()).await?;
         let running = tokio::spawn(run);
-        let head = *log.head().borrow();
-        let mut progress = projector.progress();
-        if let Ok(Err(_)) =
-            tokio::time::timeout(CATCH_UP, progress.wait_for(|progress| progress.position >= head)).await
-        {
-            anyhow::bail!("the projector ended before it had caught up with the log");
-        }
         let blobs = Blobs::in_folder(&folder.join("blobs"))?;
         let dispatcher = Arc::new(Dispatcher::new(log.clone(), Upcasters::current()));
         Ok(Self { log, dispatcher, read_model, projector, blobs, running, stop })
+    }
+
+    /// Lets the read model catch up with the log, and says how far it is while that takes long.
+    ///
+    /// # Errors
+    /// When the projector ends before it has.
+    pub async fn caught_up(&self) -> anyhow::Result<()> {
+        let head = *self.log.head().borrow();
+        let mut progress = self.projector.progress();
+        loop {
+            let reached = progress.wait_for(|progress| progress.position >= head);
+            if let Ok(reached) = tokio::time::timeout(PROGRESS_LINES, reached).await {
+                reached.context("the projector ended before it had caught up with the log")?;
+                return Ok(());
+            }
+            let position = self.projector.progress().borrow().position;
+            tracing::info!("the read model catches up with the log: {position} of {head} events");
+        }
     }
 
     /// Ends when the log's writer or the projector does, which neither ever should before [`Stores::close`].

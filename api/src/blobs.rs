@@ -1,11 +1,14 @@
 //! Images by the SHA-256 of their bytes: stored once, hashed once, never changed.
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use honoken_domain::ids::Digest;
-use honoken_pkpass::image::{Image, ImageError, ImageName, MAX_IMAGE_BYTES, PngError, check_size, read_png};
+use honoken_pkpass::image::{
+    Image, ImageError, ImageName, MAX_IMAGE_BYTES, PngError, check_size, decode_png, read_png,
+};
 use moka::future::Cache;
 use opendal::services::Fs;
 use opendal::{ErrorKind, Operator};
@@ -37,12 +40,16 @@ pub enum BlobError {
     /// The store is away.
     #[error("the image store could not be used")]
     Store(#[from] opendal::Error),
+    /// A folder of the store is away.
+    #[error("the image store could not be synced")]
+    Folder(#[from] std::io::Error),
 }
 
 /// The image store.
 #[derive(Debug, Clone)]
 pub struct Blobs {
     operator: Operator,
+    folder: PathBuf,
     cache: Cache<Digest, Arc<Image>>,
 }
 
@@ -58,7 +65,11 @@ impl Blobs {
         let operator =
             Operator::new(Fs::default().root(&root).atomic_write_dir(&unfinished.to_string_lossy()))?;
         let weigh = |_: &Digest, image: &Arc<Image>| u32::try_from(image.bytes().len()).unwrap_or(u32::MAX);
-        Ok(Self { operator, cache: Cache::builder().weigher(weigh).max_capacity(CACHE_BYTES).build() })
+        Ok(Self {
+            operator,
+            folder: folder.to_owned(),
+            cache: Cache::builder().weigher(weigh).max_capacity(CACHE_BYTES).build(),
+        })
     }
 
     /// Checks and stores an image.
@@ -69,13 +80,27 @@ impl Blobs {
         if bytes.len() > MAX_IMAGE_BYTES {
             return Err(BlobError::TooLarge { found: bytes.len() });
         }
-        read_png(&bytes)?;
+        let checked = bytes.clone();
+        // Every pixel is looked at, which takes longer than other requests should wait for.
+        let checked = tokio::task::spawn_blocking(move || decode_png(&checked).map(drop)).await;
+        checked.map_err(std::io::Error::other)??;
         let digest = Digest::of(&bytes);
-        if !self.operator.exists(&path(&digest)).await? {
+        // What is stored is read, not merely looked for: a file that was damaged is mended by uploading it again.
+        if !matches!(self.get(&digest).await, Ok(stored) if *stored.bytes() == bytes) {
             self.operator.write(&path(&digest), bytes.clone()).await?;
+            self.sync_folders(&digest).await?;
         }
         self.cache.insert(digest.clone(), Arc::new(Image::new(bytes))).await;
         Ok(digest)
+    }
+
+    /// The file is on disk when it is written, its name when the folders are.
+    async fn sync_folders(&self, digest: &Digest) -> Result<(), BlobError> {
+        let file = self.folder.join(path(digest));
+        let synced = tokio::task::spawn_blocking(move || {
+            file.ancestors().skip(1).take(2).try_for_each(|folder| File::open(folder)?.sync_all())
+        });
+        synced.await.map_err(std::io::Error::other)?.map_err(BlobError::Folder)
     }
 
     /// Checks that an image fits a name, then stores it.

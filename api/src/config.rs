@@ -3,8 +3,12 @@
 //! A value that is missing or malformed stops the start with a sentence that names the variable. Variables that an earlier service used and
 //! this one does not are named in a warning; unknown variables are ignored.
 
+use std::env::VarError;
+
 use secrecy::SecretString;
 use url::Url;
+
+use crate::path;
 
 /// What the environment says.
 #[derive(Debug, Clone, Default)]
@@ -62,6 +66,7 @@ const NOT_YET: &[(&str, bool, &str)] = &[
     ),
     ("HONOKEN_ASSETS_URL", true, "is set, but this release keeps images in --data-dir: unset it"),
     ("NATS_URL", false, "has no effect yet: this release does not push"),
+    ("HONOKEN_APNS_CA_FILE", false, "has no effect yet: this release does not push"),
     ("HONOKEN_APNS_ENDPOINT", false, "has no effect yet: this release does not push"),
 ];
 
@@ -71,18 +76,29 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the first variable that cannot be used.
     pub fn from_environment() -> Result<Self, ConfigError> {
-        #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
-        Self::read(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        Self::read(|name| {
+            #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+            match std::env::var(name) {
+                Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+                Err(VarError::NotPresent) => Ok(None),
+                Err(VarError::NotUnicode(_)) => {
+                    Err(ConfigError { variable: name, problem: "is not UTF-8: set it anew".to_owned() })
+                }
+            }
+        })
     }
 
-    fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut warnings: Vec<String> = OBSOLETE
-            .iter()
-            .filter(|(name, _)| variable(name).is_some())
-            .map(|(name, sentence)| format!("{name} {sentence}"))
-            .collect();
+    fn read(
+        variable: impl Fn(&'static str) -> Result<Option<String>, ConfigError>,
+    ) -> Result<Self, ConfigError> {
+        let mut warnings = Vec::new();
+        for (name, sentence) in OBSOLETE {
+            if variable(name)?.is_some() {
+                warnings.push(format!("{name} {sentence}"));
+            }
+        }
         for (name, stops, sentence) in NOT_YET {
-            if variable(name).is_some() {
+            if variable(name)?.is_some() {
                 if *stops {
                     return Err(ConfigError { variable: name, problem: (*sentence).to_owned() });
                 }
@@ -90,9 +106,9 @@ impl Config {
             }
         }
         Ok(Self {
-            public_url: variable("HONOKEN_PUBLIC_URL").map(|text| public_url(&text)).transpose()?,
-            admin: admin(variable("HONOKEN_ADMIN_USERNAME"), variable("HONOKEN_ADMIN_PASSWORD"))?,
-            verbose_logging: variable("VERBOSE_LOGGING")
+            public_url: variable("HONOKEN_PUBLIC_URL")?.map(|text| public_url(&text)).transpose()?,
+            admin: admin(variable("HONOKEN_ADMIN_USERNAME")?, variable("HONOKEN_ADMIN_PASSWORD")?)?,
+            verbose_logging: variable("VERBOSE_LOGGING")?
                 .map(|text| verbose(&text))
                 .transpose()?
                 .unwrap_or_default(),
@@ -115,6 +131,11 @@ fn public_url(text: &str) -> Result<Url, ConfigError> {
         || url.password().is_some()
     {
         return Err(refuse("must not have a user, a query or a fragment: phones append /v1/… to it"));
+    }
+    if !path::leads_to_device_routes(url.path()) {
+        return Err(refuse(
+            "has a path that belongs to another area of this service: choose one like /wallet, or none",
+        ));
     }
     Ok(url)
 }
@@ -154,7 +175,7 @@ mod tests {
 
     fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
         Config::read(|name| {
-            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            Ok(variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
         })
     }
 
@@ -181,6 +202,13 @@ mod tests {
             &[("HONOKEN_ADMIN_USERNAME", "a:b"), ("HONOKEN_ADMIN_PASSWORD", "x")],
             "HONOKEN_ADMIN_USERNAME",
         );
+    }
+
+    #[test]
+    fn a_public_url_may_have_a_path_of_its_own() {
+        for url in ["https://a", "https://a:8443/", "https://a/wallet", "https://a/b/c/", "https://a/api"] {
+            assert!(read(&[("HONOKEN_PUBLIC_URL", url)]).is_ok(), "{url}");
+        }
     }
 
     #[test]

@@ -332,7 +332,7 @@ impl From<Arc<BuildFailure>> for ApiError {
     fn from(fault: Arc<BuildFailure>) -> Self {
         match &*fault {
             // A certificate that is missing or expired is the operator's to mend; the phone comes back.
-            BuildFailure::Image(BlobError::Store(_))
+            BuildFailure::Image(BlobError::Store(_) | BlobError::Folder(_))
             | BuildFailure::NoCertificate
             | BuildFailure::Certificate(_) => Self::Unavailable(fault.into()),
             BuildFailure::Image(_) | BuildFailure::Build(_) | BuildFailure::Died => {
@@ -350,6 +350,6 @@ pub fn blob_error(fault: BlobError, pointer: &str) -> ApiError {
         BlobError::WrongSize(_) => ApiError::fault("wrong_image", pointer, fault.to_string()),
         BlobError::Unknown(_) => ApiError::fault("unknown_blob", pointer, fault.to_string()),
         BlobError::Damaged(_) => ApiError::Internal(fault.into()),
-        BlobError::Store(_) => ApiError::Unavailable(fault.into()),
+        BlobError::Store(_) | BlobError::Folder(_) => ApiError::Unavailable(fault.into()),
     }
 }

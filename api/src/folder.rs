@@ -34,6 +34,11 @@ impl Folder {
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         make_folder(path)?;
         let path = fs::canonicalize(path).with_context(|| format!("could not find {}", path.display()))?;
+        anyhow::ensure!(
+            path.to_str().is_some(),
+            "the folder {} has a name that is not UTF-8; choose another with --data-dir",
+            path.display()
+        );
         let lock_file = path.join("honoken.lock");
         let lock = OpenOptions::new()
             .create(true)

@@ -20,6 +20,9 @@ pub const HEADERS: Duration = Duration::from_secs(30);
 /// Time to send the body of a request.
 pub const BODY: Duration = Duration::from_secs(20);
 
+/// Time without any progress while an answer is sent.
+pub const WRITE: Duration = Duration::from_secs(30);
+
 /// Bytes of the head of a request.
 pub const HEADER_BYTES: usize = 64 * 1024;
 

@@ -3,24 +3,37 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::{FromRequestParts, MatchedPath};
 use honoken_domain::ids::{DeviceLibraryIdentifier, PassId, PassTypeIdentifier, SerialNumber};
 use http::Uri;
 use http::request::Parts;
 use http::uri::PathAndQuery;
+use percent_encoding::percent_decode_str;
 
-/// The captured segments of a route, percent-decoded. What does not decode to UTF-8 is missing, like any name that cannot exist.
+/// The captured segments of a route, percent-decoded each by itself. What does not decode to UTF-8 is missing, like any name that cannot
+/// exist.
 #[derive(Debug, Clone, Default)]
 pub struct Segments(HashMap<String, String>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Segments {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        let Ok(params) = RawPathParams::from_request_parts(parts, state).await else {
-            return Ok(Self::default());
-        };
-        Ok(Self(params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()))
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        let Some(route) = parts.extensions.get::<MatchedPath>() else { return Ok(Self::default()) };
+        Ok(Self::of(route.as_str(), parts.uri.path()))
+    }
+}
+
+impl Segments {
+    /// From the end, since a nested router sees the path without the prefix that the route begins with.
+    fn of(route: &str, path: &str) -> Self {
+        let pairs = route.rsplit('/').zip(path.rsplit('/'));
+        let captured = pairs.filter_map(|(name, value)| {
+            let name = name.strip_prefix('{')?.strip_suffix('}')?;
+            let value = percent_decode_str(value).decode_utf8().ok()?;
+            Some((name.to_owned(), value.into_owned()))
+        });
+        Self(captured.collect())
     }
 }
 
@@ -48,7 +61,7 @@ impl Segments {
 }
 
 /// Areas of this service that are not a phone's, however their paths go on.
-const OTHER_AREAS: &[&str] = &["/manage/", "/admin/", "/api/admin/", "/console", "/p/", "/health/"];
+const OTHER_AREAS: &[&str] = &["/manage/", "/admin/", "/api/admin/", "/console/", "/p/", "/health/"];
 
 /// Finds the device protocol under any prefix: `webServiceURL` may have a path, and a phone joins a trailing slash to `//v1`.
 ///
@@ -76,6 +89,14 @@ pub fn without_prefix(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
+/// Whether the device protocol is found below this path of a `webServiceURL`.
+pub fn leads_to_device_routes(path: &str) -> bool {
+    let route = "/v1/passes/pass.a/1";
+    let asked = format!("{}{route}", path.trim_end_matches('/'));
+    asked == route
+        || asked.parse().ok().and_then(|uri| without_prefix(&uri)).is_some_and(|uri| uri.path() == route)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +116,21 @@ mod tests {
             Some("/v1/devices/d/registrations/t?passesUpdatedSince=x"),
         );
         check("/wallet/v1/log", Some("/v1/log"));
+    }
+
+    #[test]
+    fn segments_are_split_first_and_decoded_each_by_itself() {
+        let segments = Segments::of(
+            "/v1/devices/{device}/registrations/{type}/{serial}",
+            "/v1/devices/%FF/registrations/pass.a/1%2F2",
+        );
+        assert_eq!(segments.device(), None);
+        assert_eq!(segments.pass().unwrap().serial_number.as_str(), "1/2");
+        assert_eq!(
+            Segments::of("/admin/projections/{projection}/parked", "/projections/wallet/parked")
+                .get("projection"),
+            Some("wallet")
+        );
     }
 
     #[test]

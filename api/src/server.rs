@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
+use futures::FutureExt;
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -28,26 +30,34 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
             accepted = accept(&listener, &connections) => accepted,
         };
         match accepted {
-            Ok((stream, peer, permit)) => {
-                let watched = graceful.watch(connection(stream, router.clone()));
-                tokio::spawn(async move {
-                    if let Err(fault) = watched.await {
-                        // The other side went away or spoke something else than HTTP; it has been told what can be told.
-                        tracing::debug!(error = %fault, peer.ip = %peer.ip(), "a connection ended badly");
-                    }
-                    drop(permit);
-                });
-            }
+            Ok(accepted) => start(accepted, &router, &graceful),
             Err(fault) => {
                 tracing::warn!(error = %fault, "could not accept a connection");
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }
         }
     }
+    // Whoever connected before the stop is served, though the system had not handed the connection over yet.
+    while let Some(Ok(accepted)) = accept(&listener, &connections).now_or_never() {
+        start(accepted, &router, &graceful);
+    }
     drop(listener);
     if tokio::time::timeout(limits::SHUTDOWN, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests were still in flight after {:?} and are cut off", limits::SHUTDOWN);
     }
+}
+
+type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
+
+fn start((stream, peer, permit): Accepted, router: &Router, graceful: &GracefulShutdown) {
+    let watched = graceful.watch(connection(stream, router.clone()));
+    tokio::spawn(async move {
+        if let Err(fault) = watched.await {
+            // The other side went away or spoke something else than HTTP; it has been told what can be told.
+            tracing::debug!(error = %fault, peer.ip = %peer.ip(), "a connection ended badly");
+        }
+        drop(permit);
+    });
 }
 
 /// As many connections as we want, or as the system lets us have beside our own files.
@@ -59,34 +69,25 @@ fn connections_allowed() -> usize {
     files.saturating_sub(limits::OTHER_FILES).clamp(16, limits::CONNECTIONS)
 }
 
-async fn accept(
-    listener: &TcpListener,
-    connections: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> std::io::Result<Accepted> {
     let permit = connections.clone().acquire_owned().await.map_err(std::io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
     Ok((stream, peer, permit))
 }
 
-fn connection(
-    stream: TcpStream,
-    router: Router,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = Box<dyn std::error::Error + Send + Sync>> + Send
-{
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits::HEADERS)
-        .max_buf_size(limits::HEADER_BYTES)
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(128)
-        .max_header_list_size(u32::try_from(limits::HEADER_BYTES).unwrap_or(u32::MAX));
+/// HTTP/1.1 alone: TLS and HTTP/2 end at the proxy that a service on the internet stands behind. Every wait for the other side is bounded, so
+/// that silence cannot use up the connections: the head of a request here, bodies in `json_body`, reading the answer by the stream.
+fn connection(stream: TcpStream, router: Router) -> impl GracefulConnection<Error = hyper::Error> + Send {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits::WRITE));
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let request: Request = request.map(axum::body::Body::new);
         router.clone().oneshot(strip_prefix(request))
     });
-    builder.serve_connection(TokioIo::new(stream), service).into_owned()
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::HEADERS)
+        .max_buf_size(limits::HEADER_BYTES)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service)
 }

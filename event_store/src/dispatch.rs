@@ -101,7 +101,7 @@ impl<L: EventLog> Dispatcher<L> {
     /// Loads an aggregate, lets it decide, and appends what it decided.
     ///
     /// # Errors
-    /// [`DispatchError`]; nothing has been appended then.
+    /// [`DispatchError`]. A refusal or a conflict has appended nothing; when the log failed, the outcome is known when it is back.
     pub async fn dispatch<A>(
         &self,
         aggregate_id: &str,

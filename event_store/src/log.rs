@@ -80,7 +80,8 @@ pub enum AppendError {
     /// The stream has grown since it was loaded.
     #[error("the stream has grown since it was loaded")]
     Conflict,
-    /// The store could not take it. Whether it is on disk is unknown only if the process died; an error here means it is not visible.
+    /// The store could not take it, or could not say that it did: a sync that failed leaves the outcome unknown until the stream is loaded
+    /// again. Repeating the command is safe, since it is decided on what is there then.
     #[error(transparent)]
     Log(#[from] LogError),
 }

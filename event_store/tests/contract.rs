@@ -176,6 +176,27 @@ async fn a_stored_row_that_is_not_json_is_named_by_its_position() {
     assert!(matches!(fault, LogError::Unreadable { position: Position(1), .. }), "{fault}");
 }
 
+#[tokio::test]
+async fn a_reader_comes_as_far_as_to_a_row_that_is_not_json_and_can_go_on_behind_it() {
+    let folder = TempDir::new().unwrap();
+    let log = sqlite(&folder).await;
+    let broken = NewEvent { event_type: "Noted".into(), event_version: "1".into(), payload: "{".into() };
+    log.append(append("a", 0, &["one"])).await.unwrap();
+    log.append(Append { events: vec![broken], ..append("b", 0, &[]) }).await.unwrap();
+    log.append(append("c", 0, &["three"])).await.unwrap();
+
+    let before = log.read_after(Position(0), 10).await.unwrap();
+    assert_eq!(before.iter().map(|event| event.position.0).collect::<Vec<_>>(), [1]);
+    match log.read_after(Position(1), 10).await {
+        Err(LogError::Unreadable { position: Position(2), event, .. }) => {
+            assert_eq!((event.aggregate_id.as_str(), event.sequence), ("b", 1));
+        }
+        other => panic!("{other:?}"),
+    }
+    let behind = log.read_after(Position(2), 10).await.unwrap();
+    assert_eq!(behind.iter().map(|event| event.position.0).collect::<Vec<_>>(), [3]);
+}
+
 fn create(name: &str) -> OrganizationCommand {
     OrganizationCommand::Create { organization_id: OrganizationId::parse("club").unwrap(), name: name.into() }
 }

@@ -1,7 +1,7 @@
 //! The images of a pass: their names, their sizes, and enough of PNG to know that a file is one.
 //!
-//! Nothing is decoded: the chunks are walked and their checksums compared, which is what decides whether a phone can
-//! show the file, and costs no memory.
+//! Reading an image's size walks its chunks and compares their checksums, which costs no memory. Whether its pixels can be read is looked at
+//! once, when it is uploaded ([`decode_png`]).
 //!
 //! <https://developer.apple.com/documentation/walletpasses/creating-the-source-for-a-pass>
 
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use sha1::{Digest, Sha1};
 
 pub use name::{ImageName, ImageSlot, Scale};
-pub use png::{PngError, PngHeader, read_png};
+pub use png::{PngError, PngHeader, decode_png, read_png};
 pub use size::{ImageError, check_size};
 
 /// The largest image accepted, in bytes: 2 MiB.

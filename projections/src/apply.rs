@@ -30,7 +30,9 @@ impl From<sqlx::Error> for ApplyError {
 
 impl From<serde_json::Error> for ApplyError {
     fn from(fault: serde_json::Error) -> Self {
-        Self::Unappliable(format!("the event does not decode: {fault}"))
+        // What stands in quotes may be a value of the event, and so a secret.
+        let reason = fault.to_string().split('"').step_by(2).collect::<Vec<_>>().join("\"…\"");
+        Self::Unappliable(format!("the event does not decode: {reason}"))
     }
 }
 

@@ -25,7 +25,7 @@ pub const WALLET: &str = "wallet";
 pub const VERSION: i64 = 1;
 
 /// Events applied in one transaction at the most.
-const BATCH: u32 = 500;
+const BATCH: u32 = 250;
 
 /// Asks the log without having been woken, in case a wake-up was lost.
 const POLL: Duration = Duration::from_secs(1);
@@ -179,8 +179,8 @@ impl<L: EventLog> Runner<L> {
                     POLL
                 }
                 Err(fault) => {
-                    self.behind += 1;
                     let wait = BACK_OFF.1.min(BACK_OFF.0 * 2_u32.saturating_pow(self.behind));
+                    self.behind += 1;
                     tracing::error!(error = %fault, source = ?fault.source(), "the projection stands still, next try in {wait:?}");
                     wait
                 }

@@ -53,6 +53,8 @@ impl Greeting<'_> {
         let key = format!("-H \"Authorization: Bearer $(cat {})\"", quoted(&self.folder.api_key_file()));
         let json = "-H 'Content-Type: application/json'";
         let pass = format!("{base_url}/manage/v1/passes/{PASS_TYPE}/{SERIAL_NUMBER}");
+        let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("honoken"));
+        let program = quoted(&program);
         let mut out = std::io::stdout().lock();
         writeln!(
             out,
@@ -69,7 +71,11 @@ Download the sample pass, change its seat, issue a pass of your own:
   curl -fsS {key} {json} -X PUT -d '{{\"eventName\": \"Opening Night\", \"seat\": \"14C\"}}' {pass}/content
   curl -fsS {key} {json} -d '{{\"passTypeIdentifier\": \"{PASS_TYPE}\", \"ticketStyle\": \"event\", \"content\": {{\"eventName\": \"My Event\", \"seat\": \"1\"}}}}' {base_url}/manage/v1/passes
 
-Take the pass apart with `honoken inspect sample.pkpass`. Stop with Ctrl-C; the folder goes on where it was.",
+Take the pass apart with
+
+  {program} inspect sample.pkpass
+
+Stop with Ctrl-C; the folder goes on where it was.",
             self.ca_file.display(),
         )?;
         out.flush()

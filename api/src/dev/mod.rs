@@ -46,15 +46,11 @@ pub struct Dev {
     pub ids: Arc<dyn IdSource>,
 }
 
-/// Runs until `stop`.
+/// Runs until `stop`, also when that comes before the service has started: whatever a start has done by then, the next one goes on from.
 ///
 /// # Errors
 /// When the folder, the address or a store cannot be used; the sentence says what to do.
 pub async fn run(dev: Dev, stop: CancellationToken) -> anyhow::Result<()> {
-    // A file of an earlier run would send whoever waits for it to the wrong address.
-    if let Some(file) = &dev.ready_file {
-        folder::remove_if_there(file)?;
-    }
     let folder = Folder::open(&dev.data_dir)?;
     let listener = TcpListener::bind(dev.listen).await.with_context(|| {
         format!(
@@ -62,6 +58,10 @@ pub async fn run(dev: Dev, stop: CancellationToken) -> anyhow::Result<()> {
             dev.listen
         )
     })?;
+    // A file of an earlier run would send whoever waits for it to the wrong address; one of a running service is not ours to touch.
+    if let Some(file) = &dev.ready_file {
+        folder::remove_if_there(file).with_context(|| format!("could not replace {}", file.display()))?;
+    }
     let base_url = base_url(listener.local_addr()?);
     let web_service_url = dev
         .config
@@ -82,8 +82,18 @@ pub async fn run(dev: Dev, stop: CancellationToken) -> anyhow::Result<()> {
         "the development certificate cannot be used; remove the folder `certificates` to have it made anew",
     )?;
 
-    let stores = Stores::open(folder.path(), &*dev.ids).await?;
-    sample::ensure(&stores, &*dev.clock, &*dev.ids, &secrets.api_key).await?;
+    let mut stores = Stores::open(folder.path(), &*dev.ids).await?;
+    let prepared = async {
+        stores.caught_up().await?;
+        sample::ensure(&stores, &*dev.clock, &*dev.ids, &secrets.api_key).await
+    };
+    tokio::select! {
+        prepared = prepared => prepared?,
+        () = stop.cancelled() => {
+            stores.close().await;
+            return Ok(());
+        }
+    }
     let signers = Signers::default().with(sample::pass_type(), identity, now);
     let admin = dev
         .config
@@ -117,7 +127,6 @@ pub async fn run(dev: Dev, stop: CancellationToken) -> anyhow::Result<()> {
     if let Err(fault) = greeting.print() {
         tracing::warn!(error = %fault, "nobody reads standard output");
     }
-    let mut stores = stores;
     tokio::select! {
         served = serving => served.context("the server ended unexpectedly")?,
         // Half a service is worse than none: whoever supervises the process starts it again.

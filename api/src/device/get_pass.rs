@@ -33,7 +33,10 @@ pub async fn handler(
     if let Some(file) = app.built_passes.cached(&pass.id, &pass.row.etag).await {
         return Ok(file_response(&pass.row, file));
     }
-    let document = app.read_model.pass_document(&pass.id).await?.ok_or(ApiError::UnauthorizedDevice)?;
+    // The token was right, so the pass exists: what it is made of is missing only while an event of its type or organisation is parked.
+    let document = app.read_model.pass_document(&pass.id).await?;
+    let document =
+        document.ok_or_else(|| ApiError::Unavailable("the type of the pass is not projected".into()))?;
     let row = document.row.clone();
     let file = app.built_passes.get(&pass.id, document, app.clock.unix_seconds()).await?;
     Ok(file_response(&row, file))

@@ -3,7 +3,7 @@
 
 use axum::extract::Request;
 use http::StatusCode;
-use serde_json::Value;
+use serde::Deserialize;
 
 use crate::error::{ApiError, Fault};
 use crate::{json_body, limits};
@@ -20,7 +20,7 @@ const CHARACTERS: usize = 1000;
 /// 413 above 64 KiB, 400 when it is not `{"logs": ["…"]}`.
 pub async fn handler(request: Request) -> Result<StatusCode, ApiError> {
     let body = json_body::read(request.into_body(), limits::LOG_BYTES).await?;
-    let lines = lines(json_body::parse(&body)?)?;
+    let lines = lines(&body)?;
     for line in lines.iter().take(LINES) {
         tracing::warn!(
             phone.cause = Cause::of(line).name(),
@@ -34,54 +34,46 @@ pub async fn handler(request: Request) -> Result<StatusCode, ApiError> {
     Ok(StatusCode::OK)
 }
 
-fn lines(body: Value) -> Result<Vec<String>, ApiError> {
-    let expected = |pointer: String| {
-        let detail = "expected {\"logs\": [\"…\"]}: an array of strings".to_owned();
-        ApiError::Unreadable {
-            detail: detail.clone(),
-            errors: vec![Fault::new("wrong_type", pointer, detail)],
-        }
-    };
-    let Value::Object(mut object) = body else { return Err(expected(String::new())) };
-    let Some(Value::Array(lines)) = object.remove("logs") else { return Err(expected("/logs".into())) };
-    let text = |(index, line): (usize, Value)| match line {
-        Value::String(line) => Ok(line),
-        _ => Err(expected(format!("/logs/{index}"))),
-    };
-    lines.into_iter().enumerate().map(text).collect()
+/// Read leniently: nothing of it is kept, and a phone that is refused only tries again.
+fn lines(body: &[u8]) -> Result<Vec<String>, ApiError> {
+    let body: Body = serde_json::from_slice(body).map_err(|fault| {
+        let detail = format!("expected {{\"logs\": [\"…\"]}}, an array of strings: {fault}");
+        ApiError::Unreadable { detail: detail.clone(), errors: vec![Fault::new("invalid", "/logs", detail)] }
+    })?;
+    Ok(body.logs)
 }
 
-/// A line for our log: bounded, without control characters, its device identifier and tokens shortened.
+#[derive(Deserialize)]
+struct Body {
+    logs: Vec<String>,
+}
+
+/// A line for our log: bounded, without control characters, and with everything shortened that is or may be a secret.
 fn readable(line: &str) -> String {
+    let line: String = line.chars().take(CHARACTERS).map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut shown = String::new();
-    let mut rest: String =
-        line.chars().take(CHARACTERS).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    // After these words stands a device library identifier, whatever it looks like.
-    for word in ["device ", "Device = "] {
-        if let Some(at) = rest.find(word) {
-            let start = at + word.len();
-            let end = rest[start..].find([',', ')', ' ', ';']).map_or(rest.len(), |length| start + length);
-            let kept: String = rest[start..end].chars().take(6).collect();
-            rest.replace_range(start..end, &format!("{kept}…"));
-        }
-    }
-    let mut run = String::new();
-    for c in rest.chars().chain([' ']) {
-        if c.is_ascii_hexdigit() {
-            run.push(c);
-            continue;
-        }
-        if run.len() >= 20 {
-            shown.push_str(&run[..6]);
+    // Words end where none of the characters of identifiers, tokens and keys goes on.
+    for piece in line.split_inclusive(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-'))) {
+        let (word, end) = piece.char_indices().last().map_or((piece, ""), |(at, last)| {
+            if last.is_alphanumeric() || matches!(last, '_' | '-') { (piece, "") } else { piece.split_at(at) }
+        });
+        if is_secret(word, &shown) {
+            shown.extend(word.chars().take(6));
             shown.push('…');
         } else {
-            shown.push_str(&run);
+            shown.push_str(word);
         }
-        run.clear();
-        shown.push(c);
+        shown.push_str(end);
     }
-    shown.truncate(shown.trim_end().len());
     shown
+}
+
+/// A device library identifier, an authentication token or a key: by the word before it, or by its looks.
+fn is_secret(word: &str, before: &str) -> bool {
+    let follows =
+        ["device ", "Device = ", "ApplePass ", "AndroidPass ", "Bearer "].iter().any(|w| before.ends_with(w));
+    let is_hex = word.len() >= 20 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    (follows && word.chars().count() > 6) || is_hex || word.len() >= 40
 }
 
 /// Why a phone complains; the words it uses are Wallet's own.
@@ -175,6 +167,6 @@ mod tests {
     #[test]
     fn control_characters_and_endless_lines_do_not_reach_the_log() {
         assert_eq!(readable("a\nb\u{1b}[31mc"), "a b [31mc");
-        assert_eq!(readable(&"ü".repeat(5000)).chars().count(), CHARACTERS);
+        assert_eq!(readable(&"ü ".repeat(5000)).chars().count(), CHARACTERS);
     }
 }

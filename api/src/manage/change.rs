@@ -83,15 +83,18 @@ impl Change<'_> {
             .await?)
     }
 
-    /// The type of the pass, if it belongs to the caller, and what the pass is, if readers see it. Whether the pass exists is for its
-    /// aggregate to say: the read model may be a moment behind.
+    /// The type of the pass, if it belongs to the caller, and what the pass is, if readers see it. They do not while the read model is a
+    /// moment behind; then the pass itself will say whether it exists.
     ///
     /// # Errors
-    /// 404 when the type does not exist or is somebody else's.
+    /// 404 when the type does not exist or is somebody else's, or surely no such pass was issued.
     pub async fn own_pass_type(&self) -> Result<(PassTypeRow, Option<PassKind>), ApiError> {
+        let head = *self.app.log.head().borrow();
+        let all_is_visible = self.app.projector.progress().borrow().position >= head;
         let found = self.app.read_model.pass_type_of(&self.id).await?;
         found
             .filter(|(pass_type, _)| pass_type.organization_id == self.integrator.organization_id)
+            .filter(|(_, kind)| kind.is_some() || !all_is_visible)
             .ok_or(ApiError::NO_PASS)
     }
 

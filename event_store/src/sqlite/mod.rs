@@ -18,7 +18,7 @@ const MIGRATIONS: &[EmbeddedMigration] =
     &[(1, "events", include_str!("../../../migrations/sqlite/event_store/0001_events.sql"))];
 
 /// Appends that may wait for the writer; more make their callers wait.
-const QUEUE: usize = 1024;
+const QUEUE: usize = 256;
 
 /// Connections for loading streams and following the log.
 const READERS: u32 = 4;

@@ -2,6 +2,8 @@
 //!
 //! <https://www.w3.org/TR/png-3/>
 
+use std::io::Cursor;
+
 use serde::Serialize;
 use thiserror::Error;
 
@@ -75,6 +77,9 @@ pub enum PngError {
         /// Where the chunk begins.
         offset: usize,
     },
+    /// The compressed pixels cannot be read.
+    #[error("the pixels of the PNG file cannot be read")]
+    Pixels,
     /// Something follows the end chunk.
     #[error("{bytes} bytes follow the end of the PNG file")]
     Trailing {
@@ -91,7 +96,7 @@ struct Chunk<'a> {
 
 /// Checks that the bytes are one complete PNG file with correct checksums, and reads its size.
 ///
-/// The compressed pixels are not looked into.
+/// The compressed pixels are not looked into: [`decode_png`] does that.
 ///
 /// # Errors
 /// [`PngError`] names the first thing that is wrong.
@@ -123,6 +128,29 @@ pub fn read_png(bytes: &[u8]) -> Result<PngHeader, PngError> {
         trailing => Err(PngError::Trailing { bytes: trailing }),
     }
 }
+
+/// Checks a PNG file as [`read_png`] does, and that every row of its pixels can be read.
+///
+/// Row by row, so that a small file cannot ask for much memory. It takes up to some tenths of a second for the largest images: call it where
+/// waiting is allowed.
+///
+/// # Errors
+/// [`PngError`] names the first thing that is wrong.
+pub fn decode_png(bytes: &[u8]) -> Result<PngHeader, PngError> {
+    let header = read_png(bytes)?;
+    let limits = ::png::Limits { bytes: DECODER_BYTES };
+    let mut decoder = ::png::Decoder::new_with_limits(Cursor::new(bytes), limits);
+    decoder.set_ignore_text_chunk(true);
+    let rows = move || -> Result<(), ::png::DecodingError> {
+        let mut reader = decoder.read_info()?;
+        while reader.next_row()?.is_some() {}
+        reader.finish()
+    };
+    rows().map(|()| header).map_err(|_| PngError::Pixels)
+}
+
+/// Memory for decoding: rows, a palette, a colour profile.
+const DECODER_BYTES: usize = 16 * 1024 * 1024;
 
 /// The chunk that begins at `offset`, and where the next one begins.
 fn chunk_at(bytes: &[u8], offset: usize) -> Result<(Chunk<'_>, usize), PngError> {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::image::{
     Image, ImageError, ImageName, ImageSlot, MAX_IMAGE_BYTES, PngError, PngHeader, Scale, check_size,
-    read_png,
+    decode_png, read_png,
 };
 use crate::tests::fixtures::png;
 use crate::{TicketStyle, image_slots_for, missing_images};
@@ -210,4 +210,19 @@ proptest! {
         parts.extend(chunks.iter().map(|(kind, data)| chunk(*kind, data)));
         prop_assert!(read_png(&file(&parts)).is_err(), "there is no end chunk");
     }
+}
+
+#[test]
+fn an_image_whose_pixels_cannot_be_read_is_refused_when_it_is_uploaded() {
+    let whole = png(29, 29);
+    assert_eq!(decode_png(&whole).unwrap(), PngHeader { width: 29, height: 29 });
+    let garbage = file(&[
+        header(29, 29, [8, 6, 0, 0, 0]),
+        chunk(*b"IDAT", b"these are no pixels"),
+        chunk(*b"IEND", b""),
+    ]);
+    assert!(read_png(&garbage).is_ok(), "its chunks are in order");
+    assert_eq!(decode_png(&garbage), Err(PngError::Pixels));
+    let no_palette = file(&[header(29, 29, [8, 3, 0, 0, 0]), chunk(*b"IDAT", &[]), chunk(*b"IEND", b"")]);
+    assert_eq!(decode_png(&no_palette), Err(PngError::Pixels));
 }

@@ -196,13 +196,16 @@ impl World {
     }
 
     pub(crate) async fn puts_type_image(&self, name: &str, file: &str, bytes: &str) -> Committed<PassType> {
-        let command = PassTypeCommand::PutAsset { file: file.into(), digest: Digest::of(bytes.as_bytes()) };
+        let command = PassTypeCommand::PutAssets {
+            assets: Images::from([(file.into(), Digest::of(bytes.as_bytes()))]),
+        };
         self.dispatch::<PassType>(name, command, &()).await.unwrap()
     }
 
     pub(crate) async fn puts_brand_image(&self, file: &str, bytes: &str) -> Committed<BrandAssets> {
-        let command =
-            BrandAssetsCommand::PutAsset { file: file.into(), digest: Digest::of(bytes.as_bytes()) };
+        let command = BrandAssetsCommand::PutAssets {
+            assets: Images::from([(file.into(), Digest::of(bytes.as_bytes()))]),
+        };
         self.dispatch::<BrandAssets>(BRAND_ID, command, &()).await.unwrap()
     }
 
