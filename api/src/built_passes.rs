@@ -156,3 +156,98 @@ pub fn style(style: honoken_domain::pass::TicketStyle) -> TicketStyle {
         honoken_domain::pass::TicketStyle::Event => TicketStyle::Event,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use honoken_domain::content::Content;
+    use honoken_domain::ids::{AuthenticationToken, OrganizationId, TeamIdentifier};
+    use honoken_domain::images::Images;
+    use honoken_event_store::Position;
+    use honoken_projections::wallet_pass::PassRow;
+    use openssl::ec::{EcGroup, EcKey};
+    use openssl::nid::Nid;
+    use openssl::pkey::PKey;
+    use serde_json::json;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::dev::{authority, drawing, sample};
+    use crate::ids::SystemIds;
+
+    const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
+
+    /// Elliptic keys: their signatures are random, so two builds never have the same bytes, and equal bytes are one build.
+    fn signers() -> Signers {
+        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+        let new_key = || PKey::from_ec_key(EcKey::generate(&group)?);
+        let [_, intermediate, pass] = authority::chain(&new_key, &SystemIds, NOW).unwrap();
+        let identity = SigningIdentity::from_pem(
+            &pass.certificate.to_pem().unwrap(),
+            &pass.key.private_key_to_pem_pkcs8().unwrap(),
+            &intermediate.certificate.to_pem().unwrap(),
+        );
+        Signers::default().with(sample::pass_type(), identity.unwrap(), NOW)
+    }
+
+    fn id() -> PassId {
+        PassId::parse(&format!("{}/1", sample::PASS_TYPE)).unwrap()
+    }
+
+    async fn document(blobs: &Blobs) -> PassDocument {
+        let mut images = Images::new();
+        for drawing in drawing::brand() {
+            images.insert(drawing.file, blobs.put(drawing.bytes).await.unwrap());
+        }
+        PassDocument {
+            row: PassRow {
+                authentication_token: AuthenticationToken::parse("0123456789abcdef").unwrap(),
+                etag: ETag::parse("a".repeat(64)).unwrap(),
+                updated_at: NOW,
+            },
+            organization_id: OrganizationId::parse("dev").unwrap(),
+            organization_name: "Dev".into(),
+            team_identifier: TeamIdentifier::parse(sample::TEAM).unwrap(),
+            ticket_style: honoken_domain::pass::TicketStyle::Event,
+            poster: false,
+            voided: false,
+            content: Content::from_value(json!({ "description": "d" })).unwrap(),
+            images,
+            update_tag: Position(1),
+            registrations: 0,
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn requests_that_arrive_together_share_one_build() {
+        let folder = TempDir::new().unwrap();
+        let blobs = Blobs::in_folder(folder.path()).unwrap();
+        let document = document(&blobs).await;
+        let signers = signers();
+        let built = BuiltPasses::new(signers.clone(), blobs.clone(), "https://example.com");
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..32 {
+            let (built, document) = (built.clone(), document.clone());
+            tasks.spawn(async move { built.get(&id(), document, NOW).await.unwrap() });
+        }
+        let files = tasks.join_all().await;
+        assert!(files.iter().all(|file| *file == files[0]), "more than one build");
+        assert_eq!(built.cached(&id(), &document.row.etag).await.unwrap(), files[0]);
+
+        let another = BuiltPasses::new(signers, blobs, "https://example.com");
+        assert_ne!(another.get(&id(), document, NOW).await.unwrap(), files[0], "two builds differ");
+    }
+
+    #[tokio::test]
+    async fn a_pass_that_nobody_can_sign_is_not_built() {
+        let folder = TempDir::new().unwrap();
+        let blobs = Blobs::in_folder(folder.path()).unwrap();
+        let document = document(&blobs).await;
+        let nobody = BuiltPasses::new(Signers::default(), blobs.clone(), "https://example.com");
+        let fault = nobody.get(&id(), document.clone(), NOW).await.unwrap_err();
+        assert!(matches!(*fault, BuildFailure::NoCertificate));
+
+        let expired = BuiltPasses::new(signers(), blobs, "https://example.com");
+        let fault = expired.get(&id(), document, UnixSeconds(i64::MAX)).await.unwrap_err();
+        assert!(matches!(*fault, BuildFailure::Certificate(_)));
+    }
+}

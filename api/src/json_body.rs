@@ -6,6 +6,7 @@ use bytes::Bytes;
 use honoken_domain::json;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Body as _;
 use serde_json::{Map, Value};
 
 use crate::error::{ApiError, Fault};
@@ -15,12 +16,36 @@ use crate::limits;
 ///
 /// # Errors
 /// 413 when it is larger, 408 when it does not come, 400 when the connection breaks off.
-pub async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
-    let collected = tokio::time::timeout(limits::BODY, Limited::new(body, limit).collect()).await;
+pub async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
+    let waits_for_go_ahead = request.headers().contains_key(header::EXPECT);
+    let mut body = request.into_body();
+    if body.size_hint().lower() > limit as u64 {
+        // A caller that asked before sending has sent nothing yet, and need not.
+        if !waits_for_go_ahead {
+            drain(&mut body).await;
+        }
+        return Err(ApiError::TooLarge { limit });
+    }
+    let collected = tokio::time::timeout(limits::BODY, Limited::new(&mut body, limit).collect()).await;
     match collected.map_err(|_| ApiError::BodyTimeout)? {
         Ok(body) => Ok(body.to_bytes()),
-        Err(fault) if fault.is::<LengthLimitError>() => Err(ApiError::TooLarge { limit }),
+        Err(fault) if fault.is::<LengthLimitError>() => {
+            drain(&mut body).await;
+            Err(ApiError::TooLarge { limit })
+        }
         Err(_) => Err(unreadable("the body broke off")),
+    }
+}
+
+/// Reads on a little and throws it away: a connection that is closed while the caller still sends takes the answer with it.
+async fn drain(body: &mut Body) {
+    let mut left = limits::DRAIN_BYTES;
+    while let Ok(Some(Ok(frame))) = tokio::time::timeout(limits::DRAIN, body.frame()).await {
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        match left.checked_sub(bytes) {
+            Some(rest) => left = rest,
+            None => return,
+        }
     }
 }
 
@@ -32,7 +57,7 @@ pub async fn read_json(request: Request, limit: usize) -> Result<Value, ApiError
     if !may_be_json(request.headers()) {
         return Err(ApiError::UnsupportedMediaType);
     }
-    parse(&read(request.into_body(), limit).await?)
+    parse(&read(request, limit).await?)
 }
 
 /// Parses JSON.

@@ -11,6 +11,12 @@ pub const REGISTRATION_BYTES: usize = 16 * 1024;
 /// Bytes of a phone's log.
 pub const LOG_BYTES: usize = 64 * 1024;
 
+/// Bytes read on from a caller that sends too much, so that it gets to read its refusal.
+pub const DRAIN_BYTES: usize = 8 * 1024 * 1024;
+
+/// Pause of such a caller that ends the reading.
+pub const DRAIN: Duration = Duration::from_millis(500);
+
 /// A request that takes longer is answered 503.
 pub const REQUEST: Duration = Duration::from_secs(30);
 

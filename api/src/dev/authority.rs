@@ -73,9 +73,7 @@ fn make(folder: &Folder, ids: &dyn IdSource, now: UnixSeconds) -> anyhow::Result
         fs::remove_dir_all(&unfinished)?;
     }
     DirBuilder::new().mode(0o700).create(&unfinished)?;
-    let root = Issued::root(ids, now)?;
-    let intermediate = Issued::intermediate(&root, ids, now)?;
-    let pass = Issued::pass(&intermediate, ids, now)?;
+    let [root, intermediate, pass] = chain(&|| PKey::from_rsa(Rsa::generate(2048)?), ids, now)?;
     let files = [
         (ROOT, root.certificate.to_pem()?),
         ("root.key", root.key.private_key_to_pem_pkcs8()?),
@@ -93,14 +91,29 @@ fn make(folder: &Folder, ids: &dyn IdSource, now: UnixSeconds) -> anyhow::Result
     Ok(())
 }
 
-struct Issued {
-    certificate: X509,
-    key: PKey<Private>,
+/// A certificate and its private key.
+pub(crate) struct Issued {
+    pub(crate) certificate: X509,
+    pub(crate) key: PKey<Private>,
+}
+
+/// Makes a key.
+type NewKey<'a> = &'a dyn Fn() -> Result<PKey<Private>, ErrorStack>;
+
+/// Root, intermediate and pass certificate, with keys of the caller's kind.
+pub(crate) fn chain(
+    new_key: NewKey<'_>,
+    ids: &dyn IdSource,
+    now: UnixSeconds,
+) -> Result<[Issued; 3], ErrorStack> {
+    let root = Issued::root(new_key()?, ids, now)?;
+    let intermediate = Issued::intermediate(new_key()?, &root, ids, now)?;
+    let pass = Issued::pass(new_key()?, &intermediate, ids, now)?;
+    Ok([root, intermediate, pass])
 }
 
 impl Issued {
-    fn root(ids: &dyn IdSource, now: UnixSeconds) -> Result<Self, ErrorStack> {
-        let key = PKey::from_rsa(Rsa::generate(2048)?)?;
+    fn root(key: PKey<Private>, ids: &dyn IdSource, now: UnixSeconds) -> Result<Self, ErrorStack> {
         let name =
             name(&[(Nid::COMMONNAME, "Honoken Development Root CA"), (Nid::ORGANIZATIONNAME, "Honoken")])?;
         let mut builder = begin(&name, &name, &key, ids, now)?;
@@ -109,8 +122,12 @@ impl Issued {
         Ok(Self { certificate: builder.build(), key })
     }
 
-    fn intermediate(root: &Self, ids: &dyn IdSource, now: UnixSeconds) -> Result<Self, ErrorStack> {
-        let key = PKey::from_rsa(Rsa::generate(2048)?)?;
+    fn intermediate(
+        key: PKey<Private>,
+        root: &Self,
+        ids: &dyn IdSource,
+        now: UnixSeconds,
+    ) -> Result<Self, ErrorStack> {
         let name = name(&[
             (Nid::COMMONNAME, "Honoken Development Intermediate CA"),
             (Nid::ORGANIZATIONNAME, "Honoken"),
@@ -121,8 +138,12 @@ impl Issued {
         Ok(Self { certificate: builder.build(), key })
     }
 
-    fn pass(intermediate: &Self, ids: &dyn IdSource, now: UnixSeconds) -> Result<Self, ErrorStack> {
-        let key = PKey::from_rsa(Rsa::generate(2048)?)?;
+    fn pass(
+        key: PKey<Private>,
+        intermediate: &Self,
+        ids: &dyn IdSource,
+        now: UnixSeconds,
+    ) -> Result<Self, ErrorStack> {
         let common_name = format!("Pass Type ID: {}", sample::PASS_TYPE);
         let name = name(&[
             (Nid::USERID, sample::PASS_TYPE),

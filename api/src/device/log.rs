@@ -19,7 +19,7 @@ const CHARACTERS: usize = 1000;
 /// # Errors
 /// 413 above 64 KiB, 400 when it is not `{"logs": ["…"]}`.
 pub async fn handler(request: Request) -> Result<StatusCode, ApiError> {
-    let body = json_body::read(request.into_body(), limits::LOG_BYTES).await?;
+    let body = json_body::read(request, limits::LOG_BYTES).await?;
     let lines = lines(&body)?;
     for line in lines.iter().take(LINES) {
         tracing::warn!(

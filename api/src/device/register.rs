@@ -28,7 +28,7 @@ pub async fn handler(
     current: CurrentRequest,
     request: Request,
 ) -> Result<StatusCode, ApiError> {
-    let body = json_body::read(request.into_body(), limits::REGISTRATION_BYTES).await?;
+    let body = json_body::read(request, limits::REGISTRATION_BYTES).await?;
     let push_token = push_token(&body)?;
     let device =
         segments.device().ok_or_else(|| unreadable("the device library identifier in the path", ""))?;

@@ -31,7 +31,7 @@ pub async fn put(
     let precondition = change::if_match(request.headers());
     let change = Change { app: &app, integrator, current: &current, id, precondition };
     let (pass_type, _) = change.own_pass_type().await?;
-    let bytes = json_body::read(request.into_body(), MAX_IMAGE_BYTES).await?;
+    let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
     let digest = app.blobs.put_as(&name, bytes).await.map_err(|fault| blob_error(fault, ""))?;
     let committed =
         change.dispatch(pass_type, PassCommand::PutAsset { file: name.to_string(), digest }).await?;

@@ -21,7 +21,7 @@ pub async fn handler(
     _integrator: Integrator,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let bytes = json_body::read(request.into_body(), MAX_IMAGE_BYTES).await?;
+    let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
     let digest = app.blobs.put(bytes).await.map_err(|fault| blob_error(fault, ""))?;
     Ok((StatusCode::CREATED, Json(json!({ "digest": digest }))).into_response())
 }

@@ -9,6 +9,7 @@ use honoken_event_store::{Committed, EventLog};
 use honoken_pkpass::Finding;
 use honoken_projections::wallet_pass_type::{PassKind, PassTypeRow};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -160,8 +161,11 @@ impl IntoResponse for ChangeAnswer {
     }
 }
 
+/// Everything but the unreserved characters of RFC 3986 section 2.3.
+const NOT_UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 fn path_segment(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+    percent_encoding::utf8_percent_encode(text, &NOT_UNRESERVED).to_string()
 }
 
 /// Whether the command brought the pass into being.

@@ -1,0 +1,5 @@
+//! The program under test: `honoken` itself, under a name that cargo builds for these tests.
+
+fn main() -> std::process::ExitCode {
+    honoken_api::cli::main()
+}

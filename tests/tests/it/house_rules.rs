@@ -1,0 +1,247 @@
+//! Rules of the house that the compiler does not know.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use honoken_domain::pass::TicketStyle;
+use honoken_tests::storage::files_below;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}
+
+/// The sources of a crate without their tests, with their paths from the root of the workspace.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    let files = files_below(&root().join(folder)).into_iter();
+    let rust = files.filter(|file| file.extension().is_some_and(|extension| extension == "rs"));
+    let named = rust.map(|file| {
+        let text = fs::read_to_string(&file).expect("sources are text");
+        let path = file.strip_prefix(root()).expect("below the root").display().to_string();
+        (path, text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned())
+    });
+    let found: Vec<_> =
+        named.filter(|(path, _)| !path.contains("/tests/") && !path.ends_with("/tests.rs")).collect();
+    assert!(!found.is_empty(), "there are no sources below {folder}");
+    found
+}
+
+/// Without comments, in lower case, with single spaces: what a search for SQL should see.
+fn searchable(source: &str) -> String {
+    let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code = code.collect::<Vec<_>>().join(" ").to_lowercase();
+    code.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The crates of the workspace that a crate leans on when it is built for use.
+fn leans_on(folder: &str) -> BTreeSet<String> {
+    let manifest =
+        fs::read_to_string(root().join(folder).join("Cargo.toml")).expect("every crate has a manifest");
+    let mut section = String::new();
+    let mut found = BTreeSet::new();
+    for line in manifest.lines().map(str::trim) {
+        if line.starts_with('[') {
+            line.clone_into(&mut section);
+        } else if section == "[dependencies]"
+            && let Some(name) = line.strip_prefix("honoken-")
+        {
+            let name: String = name.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+            found.insert(name.replace('-', "_"));
+        }
+    }
+    found
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let allowed = BTreeMap::from([
+        ("domain", vec![]),
+        ("event_store", vec!["domain"]),
+        ("projections", vec!["domain", "event_store"]),
+        ("pkpass", vec![]),
+        ("simulator", vec![]),
+        ("api", vec!["domain", "event_store", "projections", "pkpass"]),
+    ]);
+    let workspace = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let members = workspace.lines().find(|line| line.starts_with("members")).expect("the list of members");
+    let members = members.split('"').skip(1).step_by(2).filter(|member| *member != "tests");
+    for member in members {
+        let allowed = allowed.get(member).unwrap_or_else(|| panic!("say here what {member} may lean on"));
+        let allowed: BTreeSet<String> = allowed.iter().map(|name| (*name).to_owned()).collect();
+        let found = leans_on(member);
+        assert!(found.is_subset(&allowed), "{member} leans on {found:?}, which is more than {allowed:?}");
+    }
+}
+
+#[test]
+fn the_domain_does_no_input_and_no_output() {
+    let manifest = fs::read_to_string(root().join("domain/Cargo.toml")).unwrap();
+    let used = manifest.split("[dev-dependencies]").next().unwrap();
+    for forbidden in ["tokio", "sqlx", "axum", "hyper", "http", "reqwest", "opendal", "rand"] {
+        assert!(!used.lines().any(|line| line.starts_with(forbidden)), "domain depends on {forbidden}");
+    }
+    for (path, source) in sources("domain/src") {
+        let code = searchable(&source);
+        for forbidden in ["std::fs", "std::net", "std::env", "systemtime::now", "std::process"] {
+            assert!(!code.contains(forbidden), "{path} uses {forbidden}");
+        }
+    }
+}
+
+#[test]
+fn only_projections_write_the_read_model() {
+    for folder in ["domain", "event_store", "pkpass", "simulator", "api"] {
+        for (path, source) in sources(folder) {
+            let code = searchable(&source);
+            for table in ["wallet_", "projection_checkpoint", "parked_event", "skipped_event"] {
+                for write in [
+                    "insert into",
+                    "insert or ignore into",
+                    "insert or replace into",
+                    "replace into",
+                    "update",
+                    "delete from",
+                    "drop table",
+                ] {
+                    let statement = format!("{write} {table}");
+                    assert!(!code.contains(&statement), "{path} holds `{statement}…`");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_writes_the_read_model_is_private_to_projections() {
+    for (path, source) in sources("projections/src") {
+        for (at, line) in source.lines().enumerate() {
+            let is_public_function =
+                line.trim_start().starts_with("pub async fn") || line.trim_start().starts_with("pub fn");
+            assert!(
+                !(is_public_function && line.contains("SqliteConnection")),
+                "{path}:{}: a public function takes a writing connection",
+                at + 1
+            );
+        }
+    }
+}
+
+#[test]
+fn only_the_configuration_reads_the_environment() {
+    for folder in ["domain", "event_store", "projections", "pkpass", "simulator", "api"] {
+        for (path, source) in sources(folder) {
+            let reads = ["env::var(", "env::var_os(", "env::vars(", "env::vars_os("];
+            let reads = reads.iter().any(|read| searchable(&source).contains(read));
+            assert!(!reads || path == "api/src/config.rs", "{path} reads the environment");
+        }
+    }
+}
+
+#[test]
+fn there_is_no_sql_in_the_api() {
+    let manifest = fs::read_to_string(root().join("api/Cargo.toml")).unwrap();
+    assert!(!manifest.contains("sqlx"), "api depends on sqlx");
+    for (path, source) in sources("api/src") {
+        let code = searchable(&source);
+        for sql in [
+            "sqlx::",
+            "\"select ",
+            "\"insert into ",
+            "\"delete from ",
+            "\"update wallet",
+            "\"create table ",
+            "pragma ",
+        ] {
+            assert!(!code.contains(sql), "{path} holds `{sql}`");
+        }
+    }
+}
+
+#[test]
+fn the_log_is_never_edited() {
+    for folder in ["domain", "event_store/src", "projections/src", "api/src"] {
+        for (path, source) in sources(folder) {
+            let code = searchable(&source);
+            for edit in ["update events", "delete from events", "replace into events", "drop table events"] {
+                assert!(!code.contains(edit), "{path} holds `{edit}`");
+            }
+        }
+    }
+}
+
+/// The targets of the links of a page that lead to files.
+fn linked_files(text: &str) -> Vec<String> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
+    let files = targets.filter(|target| {
+        !target.contains("://") && !target.starts_with(['#', '<']) && !target.starts_with("mailto:")
+    });
+    files
+        .map(|target| target.split(['#', ' ']).next().unwrap_or(target).to_owned())
+        .filter(|file| !file.is_empty())
+        .collect()
+}
+
+#[test]
+fn every_link_to_a_file_leads_to_one() {
+    let root = root();
+    let mut pages: Vec<PathBuf> = files_below(&root.join("docs"));
+    pages.extend(["README.md", "ARCHITECTURE.md"].map(|name| root.join(name)));
+    for page in pages.iter().filter(|page| page.extension().is_some_and(|extension| extension == "md")) {
+        let Ok(text) = fs::read_to_string(page) else { panic!("{} is missing", page.display()) };
+        for file in linked_files(&text) {
+            let target = page.parent().expect("a page lies in a folder").join(&file);
+            assert!(target.exists(), "{} links to {file}, which is not there", page.display());
+        }
+    }
+}
+
+#[test]
+fn the_files_that_the_architecture_names_exist() {
+    let root = root();
+    let text = fs::read_to_string(root.join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    for named in text.split('`').skip(1).step_by(2).filter(|named| {
+        named.contains('/')
+            && [".rs", ".sql", ".toml", ".md"].iter().any(|ending| named.ends_with(ending))
+            && !named.contains(['*', '{', '…', ' '])
+    }) {
+        assert!(root.join(named).exists(), "ARCHITECTURE.md names {named}, which is not there");
+    }
+}
+
+#[test]
+fn the_image_slots_of_domain_and_pkpass_agree() {
+    for name in TicketStyle::NAMES {
+        let domain = TicketStyle::parse(name).unwrap();
+        let pkpass = honoken_pkpass::TicketStyle::parse(name).unwrap();
+        for poster in [false, true] {
+            let theirs: BTreeSet<&str> =
+                honoken_pkpass::image_slots_for(pkpass, poster).iter().map(|slot| slot.as_str()).collect();
+            let ours: BTreeSet<&str> = domain.image_slots().iter().copied().collect();
+            assert_eq!(ours, theirs, "{name}, poster: {poster}");
+            let missing = honoken_pkpass::missing_images(pkpass, poster, std::iter::empty());
+            let missing: BTreeSet<String> = missing
+                .iter()
+                .filter(|finding| finding.is_error())
+                .map(|finding| finding.pointer.clone())
+                .collect();
+            let required: BTreeSet<String> =
+                domain.required_slots(poster).iter().map(|slot| format!("/assets/{slot}.png")).collect();
+            assert_eq!(required, missing, "{name}, poster: {poster}");
+        }
+    }
+    let ours: BTreeSet<&str> = TicketStyle::NAMES.iter().copied().collect();
+    let theirs: BTreeSet<&str> =
+        honoken_pkpass::TicketStyle::ALL.iter().map(|style| style.as_str()).collect();
+    assert_eq!(ours, theirs, "both know the same styles");
+}
+
+#[test]
+fn no_source_names_a_machine_or_leaves_something_to_do() {
+    for folder in ["domain", "event_store", "projections", "pkpass", "simulator", "api", "tests/src"] {
+        for (path, source) in sources(folder) {
+            for word in ["/home/", "/work/", "/root/", "FIXME", "XXX:"] {
+                assert!(!source.contains(word), "{path} holds {word:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The routes that integrators use, as the contract lists them.
+
+mod access;
+mod assets;
+mod bodies;
+mod changes;
+mod concurrency;
+mod issue;
+mod requests;
+
+use honoken_tests::{Honoken, Integrator};
+
+use crate::a_service;
+
+/// A service with one ticket, and its integrator.
+async fn a_service_with_a_pass() -> (Honoken, Integrator) {
+    let honoken = a_service().await;
+    let integrator = honoken.integrator();
+    integrator.issues("A-1").await;
+    (honoken, integrator)
+}

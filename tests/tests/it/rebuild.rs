@@ -1,0 +1,99 @@
+//! The read model can be thrown away: rebuilt tables equal live tables.
+
+use honoken_tests::device::{device, push_token};
+use honoken_tests::waiting::{PATIENCE, eventually};
+use honoken_tests::{Honoken, a_ticket, drawing, storage};
+use http::StatusCode;
+
+use crate::a_service;
+
+/// A service with some history: changes of every kind, devices that came and went.
+async fn a_service_with_history() -> Honoken {
+    let honoken = a_service().await;
+    let (integrator, devices) = (honoken.integrator(), honoken.devices());
+    for number in 0..10 {
+        let serial = format!("H-{number}");
+        integrator.issues(&serial).await;
+        let pass = integrator.credentials(&serial).await;
+        for phone in [number % 3, 7] {
+            devices.register(&device(phone), &push_token(phone, 0), &pass).await;
+        }
+        match number % 4 {
+            0 => drop(integrator.voids(&serial).await),
+            1 => drop(integrator.puts_asset(&serial, "logo.png", drawing::logo(1)).await),
+            2 => drop(devices.unregister(&device(7), &pass).await.assert_status(StatusCode::OK)),
+            _ => drop(integrator.moves_to(&serial, "🎫").await),
+        }
+    }
+    let pass = integrator.credentials("H-0").await;
+    devices.register(&device(7), &push_token(7, 1), &pass).await.assert_status(StatusCode::OK);
+    integrator.reinstates("H-0").await;
+    integrator.issue(&integrator.order("H-1", &a_ticket("1A"))).await.assert_status(StatusCode::OK);
+    honoken
+}
+
+#[tokio::test]
+async fn a_rebuilt_read_model_equals_the_one_that_was_thrown_away() {
+    let mut honoken = a_service_with_history().await;
+    let data_dir = honoken.home().data_dir();
+    let integrator = honoken.integrator();
+    let pass_type = integrator.pass_type_identifier().to_owned();
+    let mut seen = Vec::new();
+    for number in 0..10 {
+        let state = integrator.state(&format!("H-{number}")).await;
+        let list = honoken.devices().lists(&device(number), &pass_type, None).await;
+        seen.push((state, list));
+    }
+    honoken.terminate().await;
+    let before = storage::dump_read_model(&data_dir).await;
+    let read_model = storage::read_model_file(&data_dir).await;
+    let name = read_model.file_name().unwrap().to_str().unwrap().to_owned();
+    for file in storage::files_below(&data_dir) {
+        if file.file_name().unwrap().to_str().unwrap().starts_with(&name) {
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+    honoken.restart().await;
+    let operator = honoken.operator();
+    eventually(PATIENCE, "the projection is at the head again", async || {
+        let wallet = operator.wallet_projection().await;
+        (wallet["position"] == wallet["head"]).then_some(())
+    })
+    .await;
+
+    for (number, (state, list)) in seen.into_iter().enumerate() {
+        assert_eq!(honoken.integrator().state(&format!("H-{number}")).await, state);
+        assert_eq!(honoken.devices().lists(&device(number), &pass_type, None).await, list);
+    }
+    honoken.terminate().await;
+    let after = storage::dump_read_model(&data_dir).await;
+    assert_eq!(after.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
+    for (table, rows) in before {
+        assert_eq!(after[&table], rows, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_is_ready_only_when_its_read_model_is() {
+    let mut honoken = a_service_with_history().await;
+    let data_dir = honoken.home().data_dir();
+    honoken.terminate().await;
+    let read_model = storage::read_model_file(&data_dir).await;
+    for suffix in ["", "-wal", "-shm"] {
+        let mut file = read_model.clone().into_os_string();
+        file.push(suffix);
+        // After a clean end there is only the first of the three.
+        drop(std::fs::remove_file(file));
+    }
+    honoken.restart().await;
+    let integrator = honoken.integrator();
+    eventually(PATIENCE, "the service is ready", async || {
+        let answer = honoken.request(http::Method::GET, "/health/ready", http::HeaderMap::new(), "").await;
+        (answer.status == StatusCode::OK).then_some(())
+    })
+    .await;
+    // From here on nothing may be missing.
+    for number in 0..10 {
+        integrator.state(&format!("H-{number}")).await;
+    }
+}
