@@ -130,7 +130,8 @@ impl Projector {
         self.ask(|answer| Operation::Retry { position, answer }).await
     }
 
-    /// Does without a parked event, for a reason that is kept, and applies those that wait behind it.
+    /// Does without a parked event, for a reason that is kept, and applies those that wait behind it. The log still has it: commands for an
+    /// aggregate with an event that does not decode go on failing.
     pub async fn skip(&self, position: Position, reason: String) -> Result<(), OperationError> {
         self.ask(|answer| Operation::Skip { position, reason, answer }).await
     }
