@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use honoken_event_store::EventLog;
-use honoken_projections::runner::WALLET;
+use honoken_projections::WALLET;
 use serde_json::json;
 
 use crate::app::AppState;

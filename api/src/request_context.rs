@@ -1,12 +1,13 @@
 //! Around every request: its id, its log line, its time limit, and what happens when a handler panics.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, RequestPartsExt};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tracing::Instrument;
 
@@ -17,6 +18,21 @@ use crate::{ids, limits};
 /// The id of a request: the caller's if it is acceptable, else a fresh one. It goes into the answer, the log and every event.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
+
+impl RequestId {
+    /// The id that [`around`] has given to this request.
+    pub fn of(parts: &Parts) -> Self {
+        parts.extensions.get().cloned().unwrap_or_else(|| Self(String::new()))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for RequestId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(parts))
+    }
+}
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -32,7 +48,7 @@ pub async fn around(State(app): State<AppState>, request: Request, next: Next) -
     let method = request.method().clone();
     let (mut parts, body) = request.into_parts();
     let route =
-        parts.extract::<MatchedPath>().await.map_or_else(|_| "-".to_owned(), |path| path.as_str().to_owned());
+        parts.extensions.get::<MatchedPath>().map_or_else(|| "-".to_owned(), |path| path.as_str().to_owned());
     parts.extensions.insert(RequestId(id.clone()));
 
     let span = tracing::info_span!("api.request", request.id = id);
@@ -69,6 +85,3 @@ pub fn after_panic(panic: Box<dyn Any + Send>) -> Response {
         .unwrap_or("no message");
     ApiError::Internal(format!("a handler panicked: {message}").into()).into_response()
 }
-
-/// The request id, for handlers that send commands.
-pub type CurrentRequest = Extension<RequestId>;

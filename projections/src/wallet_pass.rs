@@ -132,11 +132,18 @@ pub(crate) async fn apply(
     let state = match event {
         PassEvent::Issued(issued) => return insert(connection, &issued, position, sequence).await,
         PassEvent::ContentChanged { content, etag, updated_at } => {
-            set_content(connection, &id, &content, sequence).await?;
+            let document =
+                Document { content: Some(serde_json::to_string(&content)?), ..Document::default() };
+            set_document(connection, &id, document, sequence).await?;
             State { etag, updated_at, voided: None }
         }
         PassEvent::AssetsChanged { assets, images, etag, updated_at } => {
-            set_images(connection, &id, &assets, &images, sequence).await?;
+            let document = Document {
+                assets: Some(serde_json::to_string(&assets)?),
+                images: Some(serde_json::to_string(&images)?),
+                ..Document::default()
+            };
+            set_document(connection, &id, document, sequence).await?;
             State { etag, updated_at, voided: None }
         }
         PassEvent::Voided { etag, updated_at } => State { etag, updated_at, voided: Some(true) },
@@ -192,36 +199,23 @@ async fn insert(
     Ok(())
 }
 
-async fn set_content(
-    connection: &mut SqliteConnection,
-    id: &PassId,
-    content: &Content,
-    sequence: i64,
-) -> Result<(), ApplyError> {
-    sqlx::query(
-        "update wallet_pass_content set content = $4
-         where pass_type_identifier = $1 and serial_number = $2
-           and (select sequence from wallet_pass
-                where pass_type_identifier = $1 and serial_number = $2) < $3",
-    )
-    .bind(id.pass_type_identifier.as_str())
-    .bind(id.serial_number.as_str())
-    .bind(sequence)
-    .bind(serde_json::to_string(content)?)
-    .execute(connection)
-    .await?;
-    Ok(())
+/// What an event puts into `wallet_pass_content`; `None` leaves it as it is.
+#[derive(Default)]
+struct Document {
+    content: Option<String>,
+    assets: Option<String>,
+    images: Option<String>,
 }
 
-async fn set_images(
+async fn set_document(
     connection: &mut SqliteConnection,
     id: &PassId,
-    assets: &Images,
-    images: &Images,
+    document: Document,
     sequence: i64,
 ) -> Result<(), ApplyError> {
     sqlx::query(
-        "update wallet_pass_content set assets = $4, images = $5
+        "update wallet_pass_content
+         set content = coalesce($4, content), assets = coalesce($5, assets), images = coalesce($6, images)
          where pass_type_identifier = $1 and serial_number = $2
            and (select sequence from wallet_pass
                 where pass_type_identifier = $1 and serial_number = $2) < $3",
@@ -229,8 +223,9 @@ async fn set_images(
     .bind(id.pass_type_identifier.as_str())
     .bind(id.serial_number.as_str())
     .bind(sequence)
-    .bind(serde_json::to_string(assets)?)
-    .bind(serde_json::to_string(images)?)
+    .bind(document.content)
+    .bind(document.assets)
+    .bind(document.images)
     .execute(connection)
     .await?;
     Ok(())

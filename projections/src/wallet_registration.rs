@@ -9,8 +9,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use crate::apply::{ApplyError, sequence_of};
+use crate::batch::WALLET;
 use crate::read_model::{QueryError, ReadModel, decode};
-use crate::runner::WALLET;
 
 /// What a phone has seen already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use honoken_event_store::Position;
+use honoken_projections::WALLET;
 use honoken_projections::parked::ParkedEvent;
-use honoken_projections::runner::WALLET;
 use http::StatusCode;
 use serde::Serialize;
 

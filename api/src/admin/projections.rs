@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use honoken_event_store::EventLog;
-use honoken_projections::runner::{VERSION, WALLET};
+use honoken_projections::{VERSION, WALLET};
 use serde::Serialize;
 
 use crate::app::AppState;

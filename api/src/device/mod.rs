@@ -8,5 +8,6 @@ pub mod get_pass;
 pub mod list;
 pub mod log;
 pub mod register;
+pub mod registration;
 pub mod tag;
 pub mod unregister;

@@ -2,17 +2,18 @@
 //! <https://developer.apple.com/documentation/walletpasses/register-a-pass-for-update-notifications>
 
 use axum::extract::{Request, State};
-use honoken_domain::ids::{PushToken, RegistrationId};
-use honoken_domain::registration::{Registration, RegistrationCommand, RegistrationEvent};
+use honoken_domain::ids::{PassId, PushToken};
+use honoken_domain::registration::{RegistrationCommand, RegistrationEvent};
 use http::StatusCode;
 
 use crate::app::AppState;
 use crate::auth::AuthorizedPass;
-use crate::error::ApiError;
+use crate::device::registration;
+use crate::error::{ApiError, Fault};
 use crate::json_body::{self, Fields};
 use crate::limits;
 use crate::path::Segments;
-use crate::request_context::CurrentRequest;
+use crate::request_context::RequestId;
 
 /// `POST /v1/devices/{device}/registrations/{type}/{serial}`
 ///
@@ -25,27 +26,16 @@ pub async fn handler(
     State(app): State<AppState>,
     pass: AuthorizedPass,
     segments: Segments,
-    current: CurrentRequest,
+    request_id: RequestId,
     request: Request,
 ) -> Result<StatusCode, ApiError> {
     let body = json_body::read(request, limits::REGISTRATION_BYTES).await?;
     let push_token = push_token(&body)?;
     let device =
         segments.device().ok_or_else(|| unreadable("the device library identifier in the path", ""))?;
-    let id = RegistrationId {
-        pass_type_identifier: pass.id.pass_type_identifier,
-        device_library_identifier: device,
-    };
-    let metadata =
-        app.metadata(format!("device:{}", id.device_library_identifier.shortened()), None, &current.0.0);
-    let command = RegistrationCommand::Register {
-        serial_number: pass.id.serial_number,
-        push_token,
-        at: app.clock.unix_seconds(),
-    };
-    let committed =
-        app.dispatcher.dispatch::<Registration>(&id.aggregate_id(), command, &(), &metadata).await?;
-
+    let PassId { pass_type_identifier, serial_number } = pass.id;
+    let command = RegistrationCommand::Register { serial_number, push_token, at: app.clock.unix_seconds() };
+    let committed = registration::dispatch(&app, device, pass_type_identifier, command, &request_id).await?;
     if !app.projector.shows(&committed, limits::VISIBLE).await {
         // The list that follows would be empty, and the phone content with it. It comes back after a 503, and finds itself registered.
         return Err(ApiError::Unavailable("the registration is on disk, but not visible yet".into()));
@@ -67,6 +57,6 @@ fn push_token(body: &[u8]) -> Result<PushToken, ApiError> {
 
 fn unreadable(expected: &str, pointer: &str) -> ApiError {
     let detail = format!("expected {expected}");
-    let errors = vec![crate::error::Fault::new("invalid", pointer, detail.clone())];
+    let errors = vec![Fault::new("invalid", pointer, detail.clone())];
     ApiError::Unreadable { detail, errors }
 }

@@ -4,35 +4,25 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use honoken_domain::pass::PassCommand;
 use honoken_pkpass::image::{ImageName, MAX_IMAGE_BYTES};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderValue, header};
 
 use crate::app::AppState;
 use crate::auth::Integrator;
 use crate::error::{ApiError, Fault, blob_error};
 use crate::json_body;
-use crate::manage::change::{self, Change};
+use crate::manage::change::Change;
 use crate::manage::state::own_document;
 use crate::path::Segments;
-use crate::request_context::CurrentRequest;
 
 /// `PUT /manage/v1/passes/{type}/{serial}/assets/{file}`
 ///
 /// # Errors
 /// 401, 404, 412, 413, 422 when the file name or the image is not acceptable, 503.
-pub async fn put(
-    State(app): State<AppState>,
-    integrator: Integrator,
-    segments: Segments,
-    current: CurrentRequest,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let id = segments.pass().ok_or(ApiError::NO_PASS)?;
+pub async fn put(change: Change, segments: Segments, request: Request) -> Result<Response, ApiError> {
     let name = image_name(&segments)?;
-    let precondition = change::if_match(request.headers());
-    let change = Change { app: &app, integrator, current: &current, id, precondition };
     let (pass_type, _) = change.own_pass_type().await?;
     let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
-    let digest = app.blobs.put_as(&name, bytes).await.map_err(|fault| blob_error(fault, ""))?;
+    let digest = change.app.blobs.put_as(&name, bytes).await.map_err(|fault| blob_error(fault, ""))?;
     let committed =
         change.dispatch(pass_type, PassCommand::PutAsset { file: name.to_string(), digest }).await?;
     Ok(change.answer(&committed, Vec::new()).await?.into_response())
@@ -42,17 +32,8 @@ pub async fn put(
 ///
 /// # Errors
 /// 401, 404, 412, 422 when the pass would be left without an image that it needs, 503.
-pub async fn delete(
-    State(app): State<AppState>,
-    integrator: Integrator,
-    segments: Segments,
-    current: CurrentRequest,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    let id = segments.pass().ok_or(ApiError::NO_PASS)?;
+pub async fn delete(change: Change, segments: Segments) -> Result<Response, ApiError> {
     let name = image_name(&segments)?;
-    let change =
-        Change { app: &app, integrator, current: &current, id, precondition: change::if_match(&headers) };
     change.carry_out(PassCommand::RemoveAsset { file: name.to_string() }).await
 }
 

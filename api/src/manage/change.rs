@@ -1,6 +1,7 @@
 //! The way of every change: find out whose pass type it is, dispatch the command, wait until readers see it, answer.
 
 use axum::Json;
+use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use honoken_domain::content::Content;
 use honoken_domain::ids::{ETag, PassId, UnixSeconds};
@@ -8,19 +9,21 @@ use honoken_domain::pass::{Circumstances, Pass, PassCommand, PassEvent, Precondi
 use honoken_event_store::{Committed, EventLog};
 use honoken_pkpass::Finding;
 use honoken_projections::wallet_pass_type::{PassKind, PassTypeRow};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::app::App;
+use crate::app::AppState;
 use crate::auth::Integrator;
 use crate::built_passes;
 use crate::device::tag;
 use crate::error::{ApiError, Fault};
 use crate::limits;
-use crate::request_context::CurrentRequest;
+use crate::path::Segments;
+use crate::request_context::RequestId;
 
 /// The answer to every change.
 #[derive(Debug, Serialize)]
@@ -40,22 +43,39 @@ pub struct ChangeAnswer {
     warnings: Vec<Finding>,
 }
 
-/// A change to a pass, from the request to its outcome.
+/// A change to a pass, from the request to its outcome. As an extractor it takes everything but the body: who asks, which pass the path
+/// names, and `If-Match`.
 #[derive(Debug)]
-pub struct Change<'a> {
+pub struct Change {
     /// The service.
-    pub app: &'a App,
+    pub app: AppState,
     /// Who asks.
     pub integrator: Integrator,
     /// In which request.
-    pub current: &'a CurrentRequest,
+    pub request_id: RequestId,
     /// Which pass.
     pub id: PassId,
     /// What the caller believes the state to be.
     pub precondition: Precondition,
 }
 
-impl Change<'_> {
+impl FromRequestParts<AppState> for Change {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        let integrator = Integrator::from_request_parts(parts, app).await?;
+        let Ok(segments) = Segments::from_request_parts(parts, app).await;
+        Ok(Self {
+            app: app.clone(),
+            integrator,
+            request_id: RequestId::of(parts),
+            id: segments.pass().ok_or(ApiError::NO_PASS)?,
+            precondition: if_match(&parts.headers),
+        })
+    }
+}
+
+impl Change {
     /// Carries a command out on a pass of a type that belongs to the caller.
     ///
     /// # Errors
@@ -69,7 +89,7 @@ impl Change<'_> {
         let metadata = self.app.metadata(
             self.integrator.actor.clone(),
             Some(organization_id.as_str()),
-            &self.current.0.0,
+            &self.request_id.0,
         );
         let circumstances = Circumstances {
             now: self.app.clock.unix_seconds(),

@@ -20,7 +20,7 @@ use crate::ids;
 use crate::json_body::{self, Fields, escape};
 use crate::limits;
 use crate::manage::change::{self, Change};
-use crate::request_context::CurrentRequest;
+use crate::request_context::RequestId;
 
 /// What the body asks for, every name checked.
 struct Order {
@@ -42,7 +42,7 @@ struct Order {
 pub async fn handler(
     State(app): State<AppState>,
     integrator: Integrator,
-    current: CurrentRequest,
+    request_id: RequestId,
     request: Request,
 ) -> Result<Response, ApiError> {
     let headers = request.headers().clone();
@@ -57,7 +57,7 @@ pub async fn handler(
     };
     let id = PassId { pass_type_identifier: order.pass_type_identifier, serial_number };
     let precondition = change::if_match(&headers);
-    let change = Change { app: &app, integrator, current: &current, id: id.clone(), precondition };
+    let change = Change { app: app.clone(), integrator, request_id, id: id.clone(), precondition };
     let command = PassCommand::Issue(Box::new(IssuePass {
         id,
         ticket_style: order.ticket_style,

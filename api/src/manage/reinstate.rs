@@ -1,30 +1,15 @@
 //! Make a voided pass valid again.
 
-use axum::extract::State;
 use axum::response::Response;
 use honoken_domain::pass::PassCommand;
-use http::HeaderMap;
 
-use crate::app::AppState;
-use crate::auth::Integrator;
 use crate::error::ApiError;
-use crate::manage::change::{self, Change};
-use crate::path::Segments;
-use crate::request_context::CurrentRequest;
+use crate::manage::change::Change;
 
 /// `POST /manage/v1/passes/{type}/{serial}/reinstate`
 ///
 /// # Errors
 /// 401, 404, 412, 503.
-pub async fn handler(
-    State(app): State<AppState>,
-    integrator: Integrator,
-    segments: Segments,
-    current: CurrentRequest,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    let id = segments.pass().ok_or(ApiError::NO_PASS)?;
-    let change =
-        Change { app: &app, integrator, current: &current, id, precondition: change::if_match(&headers) };
+pub async fn handler(change: Change) -> Result<Response, ApiError> {
     change.carry_out(PassCommand::Reinstate).await
 }

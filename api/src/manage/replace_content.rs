@@ -1,34 +1,21 @@
 //! Replace the content of a pass.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use honoken_domain::content::Content;
 use honoken_domain::pass::{PassCommand, TicketStyle};
 use honoken_projections::wallet_pass_type::PassKind;
 
-use crate::app::AppState;
-use crate::auth::Integrator;
 use crate::error::ApiError;
 use crate::json_body;
 use crate::limits;
 use crate::manage::change::{self, Change};
-use crate::path::Segments;
-use crate::request_context::CurrentRequest;
 
 /// `PUT /manage/v1/passes/{type}/{serial}/content`
 ///
 /// # Errors
 /// 400, 401, 404, 412, 413, 415, 422 with pointers, 503.
-pub async fn handler(
-    State(app): State<AppState>,
-    integrator: Integrator,
-    segments: Segments,
-    current: CurrentRequest,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let id = segments.pass().ok_or(ApiError::NO_PASS)?;
-    let precondition = change::if_match(request.headers());
-    let change = Change { app: &app, integrator, current: &current, id, precondition };
+pub async fn handler(change: Change, request: Request) -> Result<Response, ApiError> {
     let (pass_type, kind) = change.own_pass_type().await?;
     let body = json_body::read_json(request, limits::JSON_BYTES).await?;
     let content =

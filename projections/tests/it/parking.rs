@@ -5,7 +5,7 @@ use std::sync::Arc;
 use honoken_domain::brand_assets::BRAND_ID;
 use honoken_event_store::{EventLog, Position};
 use honoken_projections::OperationError;
-use honoken_projections::runner::WALLET;
+use honoken_projections::WALLET;
 use honoken_projections::wallet_pass::PassDocument;
 use serde_json::json;
 

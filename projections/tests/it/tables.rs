@@ -7,7 +7,7 @@ use honoken_domain::ids::{Digest, TeamIdentifier};
 use honoken_domain::images::{DefaultImages, Images};
 use honoken_domain::pass::{Pass, PassCommand, TicketStyle};
 use honoken_event_store::{Committed, EventLog, Position};
-use honoken_projections::runner::WALLET;
+use honoken_projections::WALLET;
 use honoken_projections::wallet_pass::{PassDocument, PassRow};
 use honoken_projections::wallet_pass_type::{PassKind, PassTypeRow};
 

@@ -24,7 +24,7 @@ use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{
     Append, Committed, DispatchError, Dispatcher, Epoch, EventLog, Metadata, NewEvent, Position, SqliteLog,
 };
-use honoken_projections::runner::WALLET;
+use honoken_projections::WALLET;
 use honoken_projections::{Progress, Projector, ReadModel};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;

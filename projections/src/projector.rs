@@ -1,0 +1,132 @@
+//! The projector from outside: start it, see how far it is, ask it to retry or skip what is parked.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cqrs_es::Aggregate;
+use honoken_domain::upcasters::Upcasters;
+use honoken_event_store::{Committed, EventLog, LogError, Position};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::batch;
+use crate::parked::AggregateKey;
+use crate::read_model::ReadModel;
+use crate::runner::Runner;
+
+/// How far the read model is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Everything up to here is visible, but for what is parked.
+    pub position: Position,
+    /// Aggregates whose rows stand still because an event of theirs is parked.
+    pub parked: Arc<BTreeSet<AggregateKey>>,
+}
+
+/// Why an operator's request was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum OperationError {
+    /// No event at this position is parked, or it waits behind another one.
+    #[error(
+        "no event at this position can be retried or skipped: it is not parked, or it waits behind an earlier one"
+    )]
+    NotParked,
+    /// It was tried and failed again.
+    #[error("the event could still not be applied: {0}")]
+    StillUnappliable(String),
+    /// The store is away.
+    #[error("the read model could not be written")]
+    Store(#[source] sqlx::Error),
+    /// The log is away.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The projector has been stopped.
+    #[error("the projector is not running")]
+    Stopped,
+}
+
+/// What an operator asks of the runner.
+pub(crate) enum Operation {
+    Retry { position: Position, answer: oneshot::Sender<Result<(), OperationError>> },
+    Skip { position: Position, reason: String, answer: oneshot::Sender<Result<(), OperationError>> },
+}
+
+/// The handle on a running projector. Clones speak to the same one.
+#[derive(Debug, Clone)]
+pub struct Projector {
+    progress: watch::Receiver<Progress>,
+    operations: mpsc::Sender<Operation>,
+}
+
+impl Projector {
+    /// Starts following the log; the returned future does the work and ends after `stop`.
+    ///
+    /// # Errors
+    /// When the checkpoint cannot be read, or is of another log than this one.
+    pub async fn start<L: EventLog>(
+        log: Arc<L>,
+        upcasters: Upcasters,
+        read_model: ReadModel,
+        stop: CancellationToken,
+    ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), sqlx::Error> {
+        let mut connection = read_model.open_writer().await?;
+        let progress = batch::load_progress(&mut connection).await?;
+        let head = *log.head().borrow();
+        if progress.position > head {
+            return Err(ahead_of_the_log(progress.position, head));
+        }
+        let (progress_sender, progress_receiver) = watch::channel(progress);
+        let (operations, requests) = mpsc::channel(16);
+        let runner = Runner::new(log, upcasters, read_model, connection, progress_sender);
+        let handle = Self { progress: progress_receiver, operations };
+        Ok((handle, runner.run(requests, stop)))
+    }
+
+    /// How far the read model is; changes wake whoever waits.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
+    }
+
+    /// Waits until readers see what a command led to, but no longer than `limit`. `false` when they do not: it takes longer, or an event of
+    /// the aggregate is parked.
+    pub async fn shows<A: Aggregate>(&self, committed: &Committed<A>, limit: Duration) -> bool {
+        let mut progress = self.progress.clone();
+        let reached = progress.wait_for(|progress| progress.position >= committed.position);
+        match tokio::time::timeout(limit, reached).await {
+            Ok(Ok(progress)) => {
+                !progress.parked.contains(&(A::TYPE.to_owned(), committed.aggregate_id.clone()))
+            }
+            Ok(Err(_)) | Err(_) => false,
+        }
+    }
+
+    /// Tries a parked event again, and then those that wait behind it.
+    pub async fn retry(&self, position: Position) -> Result<(), OperationError> {
+        self.ask(|answer| Operation::Retry { position, answer }).await
+    }
+
+    /// Does without a parked event, for a reason that is kept, and applies those that wait behind it. The log still has it: commands for an
+    /// aggregate with an event that does not decode go on failing.
+    pub async fn skip(&self, position: Position, reason: String) -> Result<(), OperationError> {
+        self.ask(|answer| Operation::Skip { position, reason, answer }).await
+    }
+
+    async fn ask(
+        &self,
+        operation: impl FnOnce(oneshot::Sender<Result<(), OperationError>>) -> Operation,
+    ) -> Result<(), OperationError> {
+        let (answer, answered) = oneshot::channel();
+        self.operations.send(operation(answer)).await.map_err(|_| OperationError::Stopped)?;
+        answered.await.map_err(|_| OperationError::Stopped)?
+    }
+}
+
+/// A log only grows, so it was restored from a backup. What it has gained since then would never be read.
+fn ahead_of_the_log(position: Position, head: Position) -> sqlx::Error {
+    let sentence = format!(
+        "the read model, at position {position}, is ahead of the log, which ends at {head}: the log was restored from a backup; \
+         remove the read model, it is filled again from the log"
+    );
+    sqlx::Error::Configuration(sentence.into())
+}
