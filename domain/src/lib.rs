@@ -12,6 +12,7 @@
 //! - [`pass_type`]: a pass type identifier, the organisation it belongs to and the images its passes fall back to.
 //! - [`brand_assets`]: the images that every pass falls back to in the end.
 //! - [`upcasters`]: how events written by earlier versions are read.
+//! - [`snapshot`]: what the stored state of an aggregate looks like.
 //!
 //! Nothing in this crate does I/O, reads a clock, draws a random number or knows SQL or HTTP. Time and random values arrive in
 //! commands and in [`pass::Circumstances`].
@@ -29,4 +30,5 @@ pub mod pass;
 pub mod pass_type;
 pub mod registration;
 
+pub mod snapshot;
 pub mod upcasters;

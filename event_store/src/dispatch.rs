@@ -10,13 +10,18 @@ use std::time::Duration;
 
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::{Aggregate, DomainEvent};
+use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
 use tokio::sync::Mutex;
 
 use crate::log::{Append, AppendError, EventLog, LogError, NewEvent, Position, RecordedEvent};
+use crate::snapshots::{Snapshots, StoredSnapshot};
 
 /// How often a command is decided anew before the caller is told to come back.
 const ATTEMPTS: u32 = 8;
+
+/// Events behind the stored state of an aggregate after which a newer state is stored.
+const SNAPSHOT_EVERY: u64 = 100;
 
 /// Commands for different aggregates hardly ever share one of these.
 const STRIPES: usize = 1024;
@@ -91,7 +96,7 @@ pub struct Dispatcher<L> {
     hasher: RandomState,
 }
 
-impl<L: EventLog> Dispatcher<L> {
+impl<L: EventLog + Snapshots> Dispatcher<L> {
     /// A dispatcher that writes to this log.
     pub fn new(log: Arc<L>, upcasters: Upcasters) -> Self {
         let stripes = (0..STRIPES).map(|_| Mutex::new(())).collect();
@@ -110,7 +115,7 @@ impl<L: EventLog> Dispatcher<L> {
         metadata: &Metadata,
     ) -> Result<Committed<A>, DispatchError<A::Error>>
     where
-        A: Aggregate,
+        A: Snapshot,
         A::Command: Clone,
     {
         let stripe = self.hasher.hash_one((A::TYPE, aggregate_id)) % STRIPES as u64;
@@ -126,14 +131,14 @@ impl<L: EventLog> Dispatcher<L> {
     }
 
     /// One turn; `None` when the stream grew between load and append.
-    async fn attempt<A: Aggregate>(
+    async fn attempt<A: Snapshot>(
         &self,
         aggregate_id: &str,
         command: A::Command,
         services: &A::Services,
         metadata: &Metadata,
     ) -> Result<Option<Committed<A>>, DispatchError<A::Error>> {
-        let Loaded { mut aggregate, sequence, position } = self.load::<A>(aggregate_id).await?;
+        let Loaded { mut aggregate, sequence, position, stored_at } = self.load::<A>(aggregate_id).await?;
         let sink = EventSink::default();
         aggregate.handle(command, services, &sink).await.map_err(DispatchError::Refused)?;
         let events = sink.collect().await;
@@ -150,15 +155,25 @@ impl<L: EventLog> Dispatcher<L> {
             recorded_at_ms: metadata.recorded_at_ms,
         };
         match self.log.append(append).await {
-            Ok(position) => Ok(Some(Committed { aggregate_id, aggregate, events, position })),
+            Ok(position) => {
+                let sequence = sequence + events.len() as u64;
+                if sequence - stored_at >= SNAPSHOT_EVERY {
+                    self.store::<A>(&aggregate, &aggregate_id, sequence, position);
+                }
+                Ok(Some(Committed { aggregate_id, aggregate, events, position }))
+            }
             Err(AppendError::Conflict) => Ok(None),
             Err(AppendError::Log(fault)) => Err(fault.into()),
         }
     }
 
-    async fn load<A: Aggregate>(&self, aggregate_id: &str) -> Result<Loaded<A>, DispatchError<A::Error>> {
-        let mut loaded = Loaded { aggregate: A::default(), sequence: 0, position: Position::default() };
-        for RecordedEvent { position, event, .. } in self.log.load(A::TYPE, aggregate_id, 0).await? {
+    /// The state of an aggregate: the stored one, if it is of the shape that this release understands, and the events behind it.
+    async fn load<A: Snapshot>(&self, aggregate_id: &str) -> Result<Loaded<A>, DispatchError<A::Error>> {
+        let stored = self.log.load_snapshot(A::TYPE, aggregate_id).await?;
+        let mut loaded = stored.and_then(understood::<A>).unwrap_or_default();
+        for RecordedEvent { position, event, .. } in
+            self.log.load(A::TYPE, aggregate_id, loaded.sequence).await?
+        {
             loaded.sequence = event.sequence as u64;
             loaded.position = position;
             let event = self.upcasters.upcast(event);
@@ -168,12 +183,29 @@ impl<L: EventLog> Dispatcher<L> {
         }
         Ok(loaded)
     }
+
+    fn store<A: Snapshot>(&self, aggregate: &A, aggregate_id: &str, sequence: u64, position: Position) {
+        let state =
+            serde_json::to_string(aggregate).expect("a state is made of strings, numbers and JSON objects");
+        let snapshot = StoredSnapshot { sequence, position, shape: A::SHAPE, state };
+        self.log.store_snapshot(A::TYPE, aggregate_id.to_owned(), snapshot);
+    }
 }
 
+#[derive(Default)]
 struct Loaded<A> {
     aggregate: A,
     sequence: u64,
     position: Position,
+    /// Sequence of the stored state that this began with, 0 for none.
+    stored_at: u64,
+}
+
+/// A stored state, unless it is of another shape, or of the right one and yet not readable: then the events say it all.
+fn understood<A: Snapshot>(stored: StoredSnapshot) -> Option<Loaded<A>> {
+    let StoredSnapshot { sequence, position, shape, state } = stored;
+    let aggregate = (shape == A::SHAPE).then(|| serde_json::from_str(&state).ok()).flatten()?;
+    Some(Loaded { aggregate, sequence, position, stored_at: sequence })
 }
 
 fn new_event<E: DomainEvent>(event: &E) -> NewEvent {

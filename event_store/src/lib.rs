@@ -3,6 +3,7 @@
 //! - [`log`] says in one trait what a log is, and why its positions can be trusted.
 //! - [`sqlite`] keeps it in one file; the engine behind `honoken dev`.
 //! - [`dispatch`] turns a command into committed events: load, decide, append, again on a conflict.
+//! - [`snapshots`]: stored states of aggregates, every hundred events.
 //! - [`database`] opens SQLite files the way this service needs them; `projections` uses it too.
 //!
 //! This crate does not know what any event means, except that an aggregate can apply it.
@@ -10,8 +11,10 @@
 pub mod database;
 pub mod dispatch;
 pub mod log;
+pub mod snapshots;
 pub mod sqlite;
 
 pub use dispatch::{Committed, DispatchError, Dispatcher, Metadata};
 pub use log::{Append, AppendError, Epoch, EventLog, LogError, NewEvent, Position, RecordedEvent};
+pub use snapshots::{Snapshots, StoredSnapshot};
 pub use sqlite::SqliteLog;

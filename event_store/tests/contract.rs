@@ -8,11 +8,13 @@ use cqrs_es::persist::SemanticVersionEventUpcaster;
 use honoken_domain::ids::{Digest, OrganizationId};
 use honoken_domain::organization::{Organization, OrganizationCommand, OrganizationError};
 use honoken_domain::upcasters::Upcasters;
+use honoken_event_store::database::{Durability, open_writer};
 use honoken_event_store::{
     Append, AppendError, DispatchError, Dispatcher, Epoch, EventLog, LogError, Metadata, NewEvent, Position,
-    SqliteLog,
+    Snapshots, SqliteLog, StoredSnapshot,
 };
 use serde_json::json;
+use sqlx::SqliteConnection;
 use tempfile::TempDir;
 
 const EPOCH: Epoch = Epoch(0x00c0_ffee);
@@ -307,4 +309,88 @@ async fn commands_for_different_aggregates_share_a_sync() {
     }
     tasks.join_all().await;
     assert!(commits.len() < 20, "100 appends took {} commits", commits.len());
+}
+
+#[tokio::test]
+async fn a_snapshot_is_read_back_and_only_a_newer_one_or_another_shape_takes_its_place() {
+    let folder = TempDir::new().unwrap();
+    let log = sqlite(&folder).await;
+    let snapshot = |sequence: u64, shape: u32| StoredSnapshot {
+        sequence,
+        position: Position(sequence * 2),
+        shape,
+        state: json!({ "at": sequence }).to_string(),
+    };
+    assert_eq!(log.load_snapshot("Note", "a").await.unwrap(), None);
+    for (offered, expected) in [
+        (snapshot(100, 1), snapshot(100, 1)),
+        (snapshot(50, 1), snapshot(100, 1)),
+        (snapshot(60, 2), snapshot(60, 2)),
+    ] {
+        log.store_snapshot("Note", "a".into(), offered);
+        // The writer serves in order, so an append that is answered stands behind the snapshot.
+        let stream = log.head().borrow().0.to_string();
+        log.append(append(&stream, 0, &["x"])).await.unwrap();
+        assert_eq!(log.load_snapshot("Note", "a").await.unwrap(), Some(expected));
+    }
+    assert_eq!(log.load_snapshot("Note", "b").await.unwrap(), None);
+}
+
+/// Adds this many keys, numbered on from `first`.
+async fn add_keys(dispatcher: &Dispatcher<SqliteLog>, first: usize, keys: usize) {
+    for number in first..first + keys {
+        dispatcher.dispatch::<Organization>("club", add_key(number), &(), &metadata()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_aggregate_with_many_events_is_loaded_from_its_snapshot_and_the_few_events_behind_it() {
+    let folder = TempDir::new().unwrap();
+    let log = Arc::new(sqlite(&folder).await);
+    let dispatcher = Dispatcher::new(log.clone(), Upcasters::current());
+    dispatcher.dispatch::<Organization>("club", create("Club"), &(), &metadata()).await.unwrap();
+    add_keys(&dispatcher, 0, 250).await;
+    let snapshot = log.load_snapshot("Organization", "club").await.unwrap().unwrap();
+    assert!(
+        (151..=250).contains(&snapshot.sequence),
+        "at most 100 events are behind it: {}",
+        snapshot.sequence
+    );
+    assert_eq!(snapshot.position, Position(snapshot.sequence));
+
+    // What is not read cannot be missed.
+    let mut raw = raw(&folder).await;
+    let delete = sqlx::query("delete from events where sequence <= $1").bind(snapshot.sequence.cast_signed());
+    delete.execute(&mut raw).await.unwrap();
+    let known = dispatcher.dispatch::<Organization>("club", add_key(7), &(), &metadata()).await.unwrap();
+    assert_eq!(
+        (known.events.len(), known.position),
+        (0, Position(251)),
+        "the key is known from the snapshot"
+    );
+    let new = dispatcher.dispatch::<Organization>("club", add_key(900), &(), &metadata()).await.unwrap();
+    assert_eq!((new.events.len(), new.position), (1, Position(252)));
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_not_understood_is_left_alone_and_made_anew() {
+    for spoil in ["update snapshots set shape = 99", "update snapshots set state = '{\"name\": 7}'"] {
+        let folder = TempDir::new().unwrap();
+        let log = Arc::new(sqlite(&folder).await);
+        let dispatcher = Dispatcher::new(log.clone(), Upcasters::current());
+        dispatcher.dispatch::<Organization>("club", create("Club"), &(), &metadata()).await.unwrap();
+        add_keys(&dispatcher, 0, 120).await;
+        sqlx::query(spoil).execute(&mut raw(&folder).await).await.unwrap();
+
+        let known = dispatcher.dispatch::<Organization>("club", add_key(7), &(), &metadata()).await.unwrap();
+        assert_eq!(known.events.len(), 0, "the events say the same");
+        add_keys(&dispatcher, 500, 2).await;
+        let snapshot = log.load_snapshot("Organization", "club").await.unwrap().unwrap();
+        assert!(snapshot.sequence >= 122, "{spoil}: {}", snapshot.sequence);
+    }
+}
+
+/// A connection of the test's own, for doing what the service never does.
+async fn raw(folder: &TempDir) -> SqliteConnection {
+    open_writer(&folder.path().join("events.sqlite"), Durability::EveryCommit).await.unwrap()
 }

@@ -12,10 +12,13 @@ use tokio::task::JoinHandle;
 
 use crate::database::{self, Durability, EmbeddedMigration};
 use crate::log::{Append, AppendError, Epoch, EventLog, LogError, Position, RecordedEvent};
+use crate::snapshots::{Snapshots, StoredSnapshot};
 use writer::{Request, Writer};
 
-const MIGRATIONS: &[EmbeddedMigration] =
-    &[(1, "events", include_str!("../../../migrations/sqlite/event_store/0001_events.sql"))];
+const MIGRATIONS: &[EmbeddedMigration] = &[
+    (1, "events", include_str!("../../../migrations/sqlite/event_store/0001_events.sql")),
+    (2, "snapshots", include_str!("../../../migrations/sqlite/event_store/0002_snapshots.sql")),
+];
 
 /// Appends that may wait for the writer; more make their callers wait.
 const QUEUE: usize = 256;
@@ -84,7 +87,7 @@ impl SqliteLog {
 impl EventLog for SqliteLog {
     async fn append(&self, append: Append) -> Result<Position, AppendError> {
         let (answer, answered) = oneshot::channel();
-        self.requests.send(Request { append, answer }).await.map_err(|_| LogError::Closed)?;
+        self.requests.send(Request::Append { append, answer }).await.map_err(|_| LogError::Closed)?;
         answered.await.map_err(|_| LogError::Closed)?
     }
 
@@ -140,6 +143,38 @@ impl EventLog for SqliteLog {
     fn epoch(&self) -> Epoch {
         self.epoch
     }
+}
+
+impl Snapshots for SqliteLog {
+    async fn load_snapshot(
+        &self,
+        aggregate_type: &str,
+        aggregate_id: &str,
+    ) -> Result<Option<StoredSnapshot>, LogError> {
+        let row = sqlx::query(
+            "select sequence, position, shape, state from snapshots
+             where aggregate_type = $1 and aggregate_id = $2",
+        )
+        .bind(aggregate_type)
+        .bind(aggregate_id)
+        .fetch_optional(&self.readers)
+        .await;
+        row.and_then(|row| row.as_ref().map(stored_snapshot).transpose()).map_err(unavailable("loaded"))
+    }
+
+    fn store_snapshot(&self, aggregate_type: &'static str, aggregate_id: String, snapshot: StoredSnapshot) {
+        // While the writer is too busy to take it, the next command for this aggregate offers a newer one.
+        let _ = self.requests.try_send(Request::Snapshot { aggregate_type, aggregate_id, snapshot });
+    }
+}
+
+fn stored_snapshot(row: &SqliteRow) -> sqlx::Result<StoredSnapshot> {
+    Ok(StoredSnapshot {
+        sequence: row.try_get::<i64, _>("sequence")?.cast_unsigned(),
+        position: Position(row.try_get::<i64, _>("position")?.cast_unsigned()),
+        shape: row.try_get("shape")?,
+        state: row.try_get("state")?,
+    })
 }
 
 fn unavailable(doing: &'static str) -> impl Fn(sqlx::Error) -> LogError {

@@ -9,15 +9,21 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::database::{self, Durability};
 use crate::log::{Append, AppendError, LogError, Position};
+use crate::snapshots::StoredSnapshot;
+
+/// Type and id of an aggregate, and its state.
+type NewSnapshot = (&'static str, String, StoredSnapshot);
 
 /// Appends committed with one sync at the most, so that the last of a crowd does not wait for all of it.
 const BATCH: usize = 256;
 
-/// An append and where its outcome goes.
+/// What the writer is asked to write.
 #[derive(Debug)]
-pub(super) struct Request {
-    pub(super) append: Append,
-    pub(super) answer: oneshot::Sender<Result<Position, AppendError>>,
+pub(super) enum Request {
+    /// An append, and where its outcome goes.
+    Append { append: Append, answer: oneshot::Sender<Result<Position, AppendError>> },
+    /// A snapshot, of which nobody waits to hear.
+    Snapshot { aggregate_type: &'static str, aggregate_id: String, snapshot: StoredSnapshot },
 }
 
 pub(super) struct Writer {
@@ -46,9 +52,19 @@ impl Writer {
     }
 
     async fn serve(&mut self, batch: Vec<Request>) {
-        let (appends, answers): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|request| (request.append, request.answer)).unzip();
-        let outcomes = match self.commit(appends).await {
+        let (mut appends, mut answers, mut snapshots) = (Vec::new(), Vec::new(), Vec::new());
+        for request in batch {
+            match request {
+                Request::Append { append, answer } => {
+                    appends.push(append);
+                    answers.push(answer);
+                }
+                Request::Snapshot { aggregate_type, aggregate_id, snapshot } => {
+                    snapshots.push((aggregate_type, aggregate_id, snapshot));
+                }
+            }
+        }
+        let outcomes = match self.commit(appends, &snapshots).await {
             Ok(outcomes) => outcomes,
             Err(fault) => {
                 tracing::error!(error = %fault, appends = answers.len(), "could not append to the event log");
@@ -65,13 +81,17 @@ impl Writer {
 
     /// Commits what is not stale. After any failure the connection is given up and the file is asked again what it holds, since the
     /// driver cannot say how far a failed commit came.
-    async fn commit(&mut self, appends: Vec<Append>) -> sqlx::Result<Vec<Result<Position, AppendError>>> {
+    async fn commit(
+        &mut self,
+        appends: Vec<Append>,
+        snapshots: &[NewSnapshot],
+    ) -> sqlx::Result<Vec<Result<Position, AppendError>>> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.reopen().await?,
         };
         let head = *self.head.borrow();
-        match append_all(&mut connection, head, appends).await {
+        match write_all(&mut connection, head, appends, snapshots).await {
             Ok((head, outcomes)) => {
                 self.connection = Some(connection);
                 self.head.send_if_modified(|known| std::mem::replace(known, head) != head);
@@ -99,10 +119,11 @@ pub(super) async fn read_head(connection: &mut SqliteConnection) -> sqlx::Result
     Ok(Position(head.cast_unsigned()))
 }
 
-async fn append_all(
+async fn write_all(
     connection: &mut SqliteConnection,
     head: Position,
     appends: Vec<Append>,
+    snapshots: &[NewSnapshot],
 ) -> sqlx::Result<(Position, Vec<Result<Position, AppendError>>)> {
     let mut transaction = connection.begin_with("begin immediate").await?;
     let mut sequences = stream_heads(&mut transaction, &appends).await?;
@@ -133,11 +154,16 @@ async fn append_all(
         }
         outcomes.push(Ok(Position(position)));
     }
-    if rows.is_empty() {
+    if rows.is_empty() && snapshots.is_empty() {
         transaction.rollback().await?;
         return Ok((head, outcomes));
     }
-    insert(&mut transaction, rows).await?;
+    if !rows.is_empty() {
+        insert(&mut transaction, rows).await?;
+    }
+    for snapshot in snapshots {
+        put_snapshot(&mut transaction, snapshot).await?;
+    }
     transaction.commit().await?;
     Ok((Position(position), outcomes))
 }
@@ -174,6 +200,29 @@ async fn insert(connection: &mut SqliteConnection, rows: Vec<serde_json::Value>)
          order by key",
     )
     .bind(serde_json::Value::Array(rows).to_string())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// An older state does not take the place of a newer one, which another writer of the same aggregate may have offered.
+async fn put_snapshot(
+    connection: &mut SqliteConnection,
+    (aggregate_type, aggregate_id, snapshot): &NewSnapshot,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into snapshots (aggregate_type, aggregate_id, sequence, position, shape, state)
+         values ($1, $2, $3, $4, $5, $6)
+         on conflict (aggregate_type, aggregate_id) do update
+         set sequence = excluded.sequence, position = excluded.position, shape = excluded.shape, state = excluded.state
+         where excluded.sequence > snapshots.sequence or excluded.shape <> snapshots.shape",
+    )
+    .bind(aggregate_type)
+    .bind(aggregate_id)
+    .bind(snapshot.sequence.cast_signed())
+    .bind(snapshot.position.0.cast_signed())
+    .bind(snapshot.shape)
+    .bind(&snapshot.state)
     .execute(connection)
     .await?;
     Ok(())

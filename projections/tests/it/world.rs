@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use cqrs_es::Aggregate;
 use cqrs_es::persist::SemanticVersionEventUpcaster;
 use honoken_domain::brand_assets::{BRAND_ID, BrandAssets, BrandAssetsCommand};
 use honoken_domain::content::Content;
@@ -20,6 +19,7 @@ use honoken_domain::organization::{Organization, OrganizationCommand};
 use honoken_domain::pass::{Circumstances, IssuePass, Pass, PassCommand, Precondition, TicketStyle};
 use honoken_domain::pass_type::{PassType, PassTypeCommand};
 use honoken_domain::registration::{Registration, RegistrationCommand};
+use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{
     Append, Committed, DispatchError, Dispatcher, Epoch, EventLog, Metadata, NewEvent, Position, SqliteLog,
@@ -158,7 +158,7 @@ impl World {
         services: &A::Services,
     ) -> Result<Committed<A>, DispatchError<A::Error>>
     where
-        A: Aggregate,
+        A: Snapshot,
         A::Command: Clone,
     {
         let metadata = Metadata {
