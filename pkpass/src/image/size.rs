@@ -30,16 +30,15 @@ enum Points {
     AtMost { width: u32, height: u32 },
 }
 
-/// Today's size first, then the one of older systems, which generators still use.
+/// Where there are two, today's is first, then the one of older systems, which generators still use.
 const fn sizes(slot: ImageSlot) -> &'static [Points] {
     match slot {
         ImageSlot::Icon => {
             &[Points::Exactly { width: 38, height: 38 }, Points::Exactly { width: 29, height: 29 }]
         }
         ImageSlot::Logo => &[Points::AtMost { width: 160, height: 50 }],
-        ImageSlot::Background => {
-            &[Points::Exactly { width: 345, height: 505 }, Points::Exactly { width: 180, height: 220 }]
-        }
+        // Sharp on a poster, blurred on the plain ticket, cropped to the card by both: only what is larger than any card is refused.
+        ImageSlot::Background => &[Points::AtMost { width: 345, height: 505 }],
     }
 }
 
