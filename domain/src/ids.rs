@@ -177,8 +177,9 @@ impl Digest {
     }
 }
 
-/// The identity of a pass: its type and its serial number.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// The identity of a pass: its type and its serial number. Stored as its aggregate id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct PassId {
     /// The pass type.
     pub pass_type_identifier: PassTypeIdentifier,
@@ -197,6 +198,20 @@ impl PassId {
             pass_type_identifier: PassTypeIdentifier::parse(pass_type_identifier)?,
             serial_number: SerialNumber::parse(serial_number)?,
         })
+    }
+}
+
+impl TryFrom<String> for PassId {
+    type Error = InvalidId;
+
+    fn try_from(aggregate_id: String) -> Result<Self, InvalidId> {
+        Self::parse(&aggregate_id)
+    }
+}
+
+impl From<PassId> for String {
+    fn from(id: PassId) -> Self {
+        id.to_string()
     }
 }
 
@@ -231,6 +246,11 @@ impl RegistrationId {
     /// The text under which the log keeps this registration. Not `Display`: it holds a secret and must not slip into a log line.
     pub fn aggregate_id(&self) -> String {
         format!("{}/{}", self.pass_type_identifier, self.device_library_identifier.as_str())
+    }
+
+    /// The same with the device shortened, for logs and operators.
+    pub fn shortened(&self) -> String {
+        format!("{}/{}", self.pass_type_identifier, self.device_library_identifier.shortened())
     }
 }
 

@@ -5,8 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use crate::ids::Digest;
 use crate::pass::TicketStyle;
 
@@ -14,7 +12,7 @@ use crate::pass::TicketStyle;
 pub type Images = BTreeMap<String, Digest>;
 
 /// The images a pass falls back to, as they stand when a command is decided.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DefaultImages {
     /// Those of its pass type.
     pub pass_type: Images,

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 /// How deep arrays and objects may nest. Stored events wrap content a few levels deeper, and must stay below the 128 of `serde_json`.
@@ -171,16 +171,6 @@ impl<'de> Visitor<'de> for Strict {
 
 fn refuse_nul<E: serde::de::Error>(text: &str) -> Result<(), E> {
     if text.contains('\0') { Err(E::custom("a string holds the character U+0000")) } else { Ok(()) }
-}
-
-/// A JSON value read strictly, for use inside other `Deserialize` types.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StrictValue(pub Value);
-
-impl<'de> Deserialize<'de> for StrictValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Strict { depth: 0 }.deserialize(deserializer).map(Self)
-    }
 }
 
 #[cfg(test)]

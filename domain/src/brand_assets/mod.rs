@@ -1,4 +1,5 @@
-//! The images that every pass falls back to in the end. There is one set, under the id [`BRAND_ID`].
+//! The images that every pass falls back to in the end. There is one set, under the id [`BRAND_ID`]. All in one file: there is one command,
+//! one event, and nothing to refuse.
 
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::{Aggregate, DomainEvent};

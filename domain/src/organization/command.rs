@@ -9,7 +9,8 @@ pub enum OrganizationCommand {
     Create {
         /// Its name in this service.
         organization_id: OrganizationId,
-        /// Its name for people; the `organizationName` of passes that name no other.
+        /// Its name for people; the `organizationName` of passes that name no other. It cannot be changed: the tags of those passes do not
+        /// name it.
         name: String,
     },
     /// Let the holder of a key act for it.

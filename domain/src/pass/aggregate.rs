@@ -3,11 +3,10 @@
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::content::Content;
 use crate::etag::Tagged;
-use crate::ids::{ETag, OrganizationId, PassId, UnixSeconds};
+use crate::ids::{Digest, ETag, OrganizationId, PassId, UnixSeconds};
 use crate::images::{self, Images};
 use crate::pass::{Circumstances, IssuePass, PassCommand, PassError, PassEvent, PassIssued, TicketStyle};
 
@@ -20,7 +19,6 @@ pub struct Pass {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct State {
     organization_id: OrganizationId,
-    #[serde(with = "pass_id_as_text")]
     id: PassId,
     ticket_style: TicketStyle,
     poster: bool,
@@ -31,17 +29,17 @@ struct State {
     etag: ETag,
     updated_at: UnixSeconds,
     /// What the pass was issued with, to know a late retry of the same order from another pass with the same serial.
-    issued_as: String,
+    issued_as: Digest,
 }
 
 impl State {
-    /// The tag and the time of a new state. Time is strictly increasing in whole seconds, so that no `If-Modified-Since` can hide a
-    /// second change in the same second.
-    fn after(&self, changed: &Self, now: UnixSeconds) -> (ETag, UnixSeconds) {
-        let updated_at = UnixSeconds(now.0.max(self.updated_at.0.saturating_add(1)));
-        (changed.tagged(updated_at).etag(), updated_at)
+    /// The time of the next change: strictly increasing in whole seconds, so that no `If-Modified-Since` can hide a second change in the
+    /// same second.
+    fn next_update(&self, now: UnixSeconds) -> UnixSeconds {
+        UnixSeconds(now.0.max(self.updated_at.0.saturating_add(1)))
     }
 
+    /// This state as a tag names it, at another time; a change replaces what it changes.
     fn tagged(&self, updated_at: UnixSeconds) -> Tagged<'_> {
         Tagged {
             id: &self.id,
@@ -52,6 +50,11 @@ impl State {
             content: &self.content,
             images: &self.images,
         }
+    }
+
+    fn is_now(&mut self, etag: ETag, updated_at: UnixSeconds) {
+        self.etag = etag;
+        self.updated_at = updated_at;
     }
 }
 
@@ -145,9 +148,9 @@ fn replace_content(state: &State, content: Content, at: &Circumstances) -> Vec<P
     if content == state.content {
         return Vec::new();
     }
-    let changed = State { content, ..state.clone() };
-    let (etag, updated_at) = state.after(&changed, at.now);
-    vec![PassEvent::ContentChanged { content: changed.content, etag, updated_at }]
+    let updated_at = state.next_update(at.now);
+    let etag = Tagged { content: &content, ..state.tagged(updated_at) }.etag();
+    vec![PassEvent::ContentChanged { content, etag, updated_at }]
 }
 
 fn change_assets(state: &State, assets: Images, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
@@ -158,17 +161,17 @@ fn change_assets(state: &State, assets: Images, at: &Circumstances) -> Result<Ve
     if let Some(slot) = images::missing_slot(state.ticket_style, state.poster, &images) {
         return Err(PassError::MissingImage { slot });
     }
-    let changed = State { assets, images, ..state.clone() };
-    let (etag, updated_at) = state.after(&changed, at.now);
-    Ok(vec![PassEvent::AssetsChanged { assets: changed.assets, images: changed.images, etag, updated_at }])
+    let updated_at = state.next_update(at.now);
+    let etag = Tagged { images: &images, ..state.tagged(updated_at) }.etag();
+    Ok(vec![PassEvent::AssetsChanged { assets, images, etag, updated_at }])
 }
 
 fn set_voided(state: &State, voided: bool, at: &Circumstances) -> Vec<PassEvent> {
     if voided == state.voided {
         return Vec::new();
     }
-    let changed = State { voided, ..state.clone() };
-    let (etag, updated_at) = state.after(&changed, at.now);
+    let updated_at = state.next_update(at.now);
+    let etag = Tagged { voided, ..state.tagged(updated_at) }.etag();
     vec![if voided {
         PassEvent::Voided { etag, updated_at }
     } else {
@@ -176,11 +179,11 @@ fn set_voided(state: &State, voided: bool, at: &Circumstances) -> Vec<PassEvent>
     }]
 }
 
-/// A short name for an order: the SHA-256 of its canonical JSON.
-fn fingerprint(style: TicketStyle, poster: bool, content: &Content, assets: &Images) -> String {
+/// A short name for an order: the digest of its canonical JSON.
+fn fingerprint(style: TicketStyle, poster: bool, content: &Content, assets: &Images) -> Digest {
     let text = serde_json_canonicalizer::to_string(&(style, poster, content, assets))
         .expect("strings, finite numbers and booleans have a canonical form");
-    hex::encode(Sha256::digest(text.as_bytes()))
+    Digest::of(text.as_bytes())
 }
 
 impl Aggregate for Pass {
@@ -234,13 +237,6 @@ impl Aggregate for Pass {
     }
 }
 
-impl State {
-    fn is_now(&mut self, etag: ETag, updated_at: UnixSeconds) {
-        self.etag = etag;
-        self.updated_at = updated_at;
-    }
-}
-
 impl From<PassIssued> for State {
     fn from(issued: PassIssued) -> Self {
         let issued_as = fingerprint(issued.ticket_style, issued.poster, &issued.content, &issued.assets);
@@ -260,19 +256,5 @@ impl From<PassIssued> for State {
             updated_at: issued.updated_at,
             issued_as,
         }
-    }
-}
-
-mod pass_id_as_text {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    use crate::ids::PassId;
-
-    pub(super) fn serialize<S: Serializer>(id: &PassId, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(id)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PassId, D::Error> {
-        PassId::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }

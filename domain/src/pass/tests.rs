@@ -337,31 +337,3 @@ fn a_change_to_whatever_state_there_is_goes_through() {
     let knowing = Circumstances { precondition: Precondition::Any, ..at(NOW + 1) };
     check(vec![issued("1A", NOW)], knowing, replace("2B"), vec![changed("2B", NOW + 1)]);
 }
-
-/// The three examples of `docs/etag.md`, so that the page cannot grow old.
-#[test]
-fn the_documented_examples_hold() {
-    let page = include_str!("../../../docs/etag.md");
-    let blocks: Vec<&str> = page.split("```").skip(1).step_by(2).collect();
-    assert_eq!(blocks.len(), 9, "three examples of input, canonical text and tag");
-    for example in blocks.chunks(3) {
-        let [input, canonical, hex] = example else { unreachable!() };
-        let input: serde_json::Value = serde_json::from_str(input.trim_start_matches("json")).unwrap();
-        let images: Images = serde_json::from_value(input["images"].clone()).unwrap();
-        let content =
-            Content::from_value(crate::json::parse(input["content"].to_string().as_bytes()).unwrap())
-                .unwrap();
-        let id = PassId::parse(input["pass"].as_str().unwrap()).unwrap();
-        let tagged = Tagged {
-            id: &id,
-            ticket_style: TicketStyle::parse(input["ticketStyle"].as_str().unwrap()).unwrap(),
-            poster: input["poster"].as_bool().unwrap(),
-            voided: input["voided"].as_bool().unwrap(),
-            updated_at: UnixSeconds(input["updatedAtSec"].as_i64().unwrap()),
-            content: &content,
-            images: &images,
-        };
-        assert_eq!(tagged.canonical_text(), canonical.trim_start_matches("text").trim());
-        assert_eq!(tagged.etag().as_str(), hex.trim_start_matches("text").trim());
-    }
-}
