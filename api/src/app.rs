@@ -51,6 +51,27 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
+    /// What handlers share, over these stores.
+    pub fn new(
+        stores: &Stores,
+        built_passes: BuiltPasses,
+        admin: AdminCredentials,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+    ) -> Self {
+        Self {
+            log: stores.log.clone(),
+            dispatcher: stores.dispatcher.clone(),
+            read_model: stores.read_model.clone(),
+            projector: stores.projector.clone(),
+            blobs: stores.blobs.clone(),
+            built_passes,
+            admin,
+            clock,
+            ids,
+        }
+    }
+
     /// Who asked, in which request, and when: kept beside the events of a command.
     pub fn metadata(&self, actor: String, organization: Option<&str>, request_id: &str) -> Metadata {
         Metadata {
@@ -91,8 +112,10 @@ impl Stores {
         // Both hold authentication tokens, whatever the mode of the folder.
         ensure_private(&log_file)?;
         ensure_private(&read_model_file)?;
-        let log = Arc::new(SqliteLog::open(&log_file, ids::epoch(ids)).await?);
-        let read_model = ReadModel::open(&read_model_file).await?;
+        let about = |file: &Path| format!("could not open {}", file.display());
+        let log = SqliteLog::open(&log_file, ids::epoch(ids)).await.with_context(|| about(&log_file))?;
+        let log = Arc::new(log);
+        let read_model = ReadModel::open(&read_model_file).await.with_context(|| about(&read_model_file))?;
         let stop = CancellationToken::new();
         let (projector, run) =
             Projector::start(log.clone(), Upcasters::current(), read_model.clone(), stop.clone()).await?;

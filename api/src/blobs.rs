@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use honoken_domain::ids::Digest;
-use honoken_pkpass::image::{
-    Image, ImageError, ImageName, MAX_IMAGE_BYTES, PngError, check_size, decode_png, read_png,
-};
+use honoken_pkpass::image::{Image, ImageError, ImageName, PngError, check_size, decode_png, read_png};
 use moka::future::Cache;
 use opendal::services::Fs;
 use opendal::{ErrorKind, Operator};
@@ -22,12 +20,6 @@ pub enum BlobError {
     /// It is not a PNG file that Wallet can show.
     #[error(transparent)]
     NotAPng(#[from] PngError),
-    /// It is larger than an image of a pass may be.
-    #[error("the image has {found} bytes; at most {MAX_IMAGE_BYTES} are accepted")]
-    TooLarge {
-        /// Its size.
-        found: usize,
-    },
     /// It cannot be shown under this name.
     #[error(transparent)]
     WrongSize(#[from] ImageError),
@@ -43,6 +35,9 @@ pub enum BlobError {
     /// A folder of the store is away.
     #[error("the image store could not be synced")]
     Folder(#[from] std::io::Error),
+    /// The thread that looked at the image died.
+    #[error("the image could not be looked at")]
+    Died,
 }
 
 /// The image store.
@@ -77,16 +72,13 @@ impl Blobs {
     /// # Errors
     /// [`BlobError`] when it is not an image, or the store is away.
     pub async fn put(&self, bytes: Bytes) -> Result<Digest, BlobError> {
-        if bytes.len() > MAX_IMAGE_BYTES {
-            return Err(BlobError::TooLarge { found: bytes.len() });
-        }
         let checked = bytes.clone();
         // Every pixel is looked at, which takes longer than other requests should wait for.
         let checked = tokio::task::spawn_blocking(move || decode_png(&checked).map(drop)).await;
-        checked.map_err(std::io::Error::other)??;
+        checked.map_err(|_| BlobError::Died)??;
         let digest = Digest::of(&bytes);
-        // What is stored is read, not merely looked for: a file that was damaged is mended by uploading it again.
-        if !matches!(self.get(&digest).await, Ok(stored) if *stored.bytes() == bytes) {
+        // What is stored is read, not merely looked for, and not in memory either: a file that was damaged is mended by uploading it again.
+        if !matches!(self.read_stored(&digest).await, Ok(stored) if *stored.bytes() == bytes) {
             self.operator.write(&path(&digest), bytes.clone()).await?;
             self.sync_folders(&digest).await?;
         }
@@ -100,7 +92,7 @@ impl Blobs {
         let synced = tokio::task::spawn_blocking(move || {
             file.ancestors().skip(1).take(2).try_for_each(|folder| File::open(folder)?.sync_all())
         });
-        synced.await.map_err(std::io::Error::other)?.map_err(BlobError::Folder)
+        Ok(synced.await.map_err(|_| BlobError::Died)??)
     }
 
     /// Checks that an image fits a name, then stores it.
@@ -129,6 +121,12 @@ impl Blobs {
         if let Some(image) = self.cache.get(digest).await {
             return Ok(image);
         }
+        let image = self.read_stored(digest).await?;
+        self.cache.insert(digest.clone(), image.clone()).await;
+        Ok(image)
+    }
+
+    async fn read_stored(&self, digest: &Digest) -> Result<Arc<Image>, BlobError> {
         let bytes = match self.operator.read(&path(digest)).await {
             Ok(buffer) => buffer.to_bytes(),
             Err(fault) if fault.kind() == ErrorKind::NotFound => {
@@ -139,9 +137,7 @@ impl Blobs {
         if Digest::of(&bytes) != *digest {
             return Err(BlobError::Damaged(digest.clone()));
         }
-        let image = Arc::new(Image::new(bytes));
-        self.cache.insert(digest.clone(), image.clone()).await;
-        Ok(image)
+        Ok(Arc::new(Image::new(bytes)))
     }
 }
 
@@ -149,4 +145,39 @@ impl Blobs {
 fn path(digest: &Digest) -> String {
     let (head, tail) = digest.as_str().split_at(2);
     format!("{head}/{tail}")
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::dev::drawing;
+
+    #[tokio::test]
+    async fn an_image_that_was_damaged_is_noticed_and_mended_by_uploading_it_again() {
+        let folder = TempDir::new().unwrap();
+        let blobs = Blobs::in_folder(folder.path()).unwrap();
+        let bytes = drawing::brand()[0].bytes.clone();
+        let digest = blobs.put(bytes.clone()).await.unwrap();
+        std::fs::write(folder.path().join(path(&digest)), b"").unwrap();
+
+        let later = || Blobs::in_folder(folder.path()).unwrap();
+        assert!(matches!(later().get(&digest).await, Err(BlobError::Damaged(_))));
+        assert_eq!(
+            blobs.put(bytes.clone()).await.unwrap(),
+            digest,
+            "though the good bytes are still in memory"
+        );
+        assert_eq!(*later().get(&digest).await.unwrap().bytes(), bytes);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_image_is_not_stored() {
+        let folder = TempDir::new().unwrap();
+        let blobs = Blobs::in_folder(folder.path()).unwrap();
+        assert!(matches!(blobs.put(Bytes::from_static(b"GIF89a")).await, Err(BlobError::NotAPng(_))));
+        let nobody = Digest::of(b"never uploaded");
+        assert!(matches!(blobs.get(&nobody).await, Err(BlobError::Unknown(digest)) if digest == nobody));
+    }
 }

@@ -1,7 +1,7 @@
 //! `.pkpass` files, built when they are first asked for and kept in a bounded cache.
 //!
-//! The cache is keyed by everything that the bytes depend on: tag, certificate, web service URL and version of the builder. So an entry is
-//! never stale, and nothing has to be evicted when a pass changes. Requests that arrive while a pass is being built wait for that build.
+//! The cache is keyed by everything that the bytes depend on and that can change: tag, certificate, web service URL and version of the builder.
+//! So an entry is never stale, and nothing has to be evicted when a pass changes. Requests that arrive while a pass is being built wait for that build.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,6 +1,5 @@
 //! The command line.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -21,8 +20,7 @@ use crate::inspect;
 #[command(
     name = "honoken",
     version,
-    about,
-    after_help = "Start with `honoken dev`: it needs nothing and says where to look."
+    after_help = "Start with `honoken dev`: it needs nothing and says where to look. docs/configuration.md lists the environment variables."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -39,9 +37,9 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct DevOptions {
-    /// Address and port to listen on; port 0 picks a free one.
+    /// Host and port to listen on; port 0 picks a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
+    listen: String,
     /// Where everything is kept. A folder that has been used goes on as it was.
     #[arg(long, value_name = "DIR", default_value = "./honoken-data")]
     data_dir: PathBuf,

@@ -32,6 +32,13 @@ pub struct AdminCredentials {
     pub password: SecretString,
 }
 
+impl AdminCredentials {
+    /// Those of an operator who chose none.
+    pub fn generated(password: SecretString) -> Self {
+        Self { username: "admin".to_owned(), password }
+    }
+}
+
 /// A variable that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{variable} {problem}")]
@@ -42,32 +49,24 @@ pub struct ConfigError {
     pub problem: String,
 }
 
-/// Variables of an earlier service, and what to use instead.
-const OBSOLETE: &[(&str, &str)] = &[
+/// Variables that are set for nothing, and what to use instead.
+const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("DEV_DATABASE_URL", "is obsolete: use DATABASE_URL"),
     ("UPSTASH_REDIS_REST_URL", "is obsolete: use the Redis URL in HONOKEN_ASSETS_URL"),
     ("UPSTASH_REDIS_REST_TOKEN", "is obsolete: use the Redis URL in HONOKEN_ASSETS_URL"),
     ("APNS_MODE", "is obsolete: passes are pushed through Apple's production host only"),
     ("APNS_ENV", "is obsolete: passes are pushed through Apple's production host only"),
     ("UPDATE_TAG_STRATEGY", "is obsolete: update tags are positions of the log"),
+    ("NATS_URL", "has no effect yet: this release does not push"),
+    ("HONOKEN_APNS_ENDPOINT", "has no effect yet: this release does not push"),
+    ("HONOKEN_APNS_CA_FILE", "has no effect yet: this release does not push"),
 ];
 
-/// Variables for parts that this release does not have yet. Where data goes must not be guessed, so those stop the start.
-const NOT_YET: &[(&str, bool, &str)] = &[
-    (
-        "DATABASE_URL",
-        true,
-        "is set, but this release keeps everything in SQLite files in --data-dir: unset it",
-    ),
-    (
-        "HONOKEN_EVENT_STORE_URL",
-        true,
-        "is set, but this release keeps its log in SQLite files in --data-dir: unset it",
-    ),
-    ("HONOKEN_ASSETS_URL", true, "is set, but this release keeps images in --data-dir: unset it"),
-    ("NATS_URL", false, "has no effect yet: this release does not push"),
-    ("HONOKEN_APNS_CA_FILE", false, "has no effect yet: this release does not push"),
-    ("HONOKEN_APNS_ENDPOINT", false, "has no effect yet: this release does not push"),
+/// Variables that say where data goes, for engines that this release does not have: to go on would be to keep it elsewhere.
+const REFUSED: &[(&str, &str)] = &[
+    ("DATABASE_URL", "is set, but this release keeps everything in SQLite files in --data-dir: unset it"),
+    ("HONOKEN_EVENT_STORE_URL", "is set, but this release keeps its log in --data-dir: unset it"),
+    ("HONOKEN_ASSETS_URL", "is set, but this release keeps images in --data-dir: unset it"),
 ];
 
 impl Config {
@@ -91,17 +90,14 @@ impl Config {
     fn read(
         variable: impl Fn(&'static str) -> Result<Option<String>, ConfigError>,
     ) -> Result<Self, ConfigError> {
-        let mut warnings = Vec::new();
-        for (name, sentence) in OBSOLETE {
+        for (name, sentence) in REFUSED {
             if variable(name)?.is_some() {
-                warnings.push(format!("{name} {sentence}"));
+                return Err(ConfigError { variable: name, problem: (*sentence).to_owned() });
             }
         }
-        for (name, stops, sentence) in NOT_YET {
+        let mut warnings = Vec::new();
+        for (name, sentence) in WITHOUT_EFFECT {
             if variable(name)?.is_some() {
-                if *stops {
-                    return Err(ConfigError { variable: name, problem: (*sentence).to_owned() });
-                }
                 warnings.push(format!("{name} {sentence}"));
             }
         }

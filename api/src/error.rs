@@ -4,12 +4,9 @@ use std::error::Error;
 use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
-use honoken_domain::brand_assets::BrandAssetsError;
-use honoken_domain::organization::OrganizationError;
 use honoken_domain::pass::PassError;
-use honoken_domain::pass_type::PassTypeError;
 use honoken_domain::registration::RegistrationError;
-use honoken_event_store::DispatchError;
+use honoken_event_store::{DispatchError, error_chain};
 use honoken_projections::{OperationError, QueryError};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -35,7 +32,7 @@ impl Fault {
     }
 }
 
-/// An answer that is not a success: one variant per status of the contract.
+/// An answer that is not a success: one variant per answer.
 #[derive(Debug)]
 pub enum ApiError {
     /// 400: the request cannot be read.
@@ -56,6 +53,8 @@ pub enum ApiError {
         /// What was looked for.
         what: &'static str,
     },
+    /// 404: no route.
+    NoSuchPath,
     /// 405, with the methods that would do.
     MethodNotAllowed,
     /// 408: the caller took too long to send its body.
@@ -101,6 +100,12 @@ impl ApiError {
         Self::Unacceptable { errors: vec![Fault::new(code, pointer, detail)] }
     }
 
+    /// 400 with the place in the body, empty for the body itself.
+    pub fn unreadable(code: &str, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self::Unreadable { errors: vec![Fault::new(code, pointer, detail.clone())], detail }
+    }
+
     /// 404 for a pass.
     pub const NO_PASS: Self = Self::NotFound { what: "pass" };
 
@@ -110,7 +115,7 @@ impl ApiError {
             Self::UnauthorizedDevice | Self::UnauthorizedKey | Self::UnauthorizedOperator => {
                 StatusCode::UNAUTHORIZED
             }
-            Self::NotFound { .. } => StatusCode::NOT_FOUND,
+            Self::NotFound { .. } | Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict { .. } => StatusCode::CONFLICT,
@@ -145,6 +150,12 @@ impl ApiError {
             Self::NotFound { what } => {
                 ("not_found", "Not found", format!("There is no such {what}, or it is not yours."))
             }
+            Self::NoSuchPath => (
+                "not_found",
+                "Not found",
+                "There is nothing at this path: phones ask below /v1, integrators below /manage/v1, operators below /admin."
+                    .into(),
+            ),
             Self::MethodNotAllowed => {
                 ("method_not_allowed", "Method not allowed", "The header `Allow` names the methods of this path.".into())
             }
@@ -200,20 +211,8 @@ impl ApiError {
 
     fn log(&self) {
         let (Self::Internal(cause) | Self::Unavailable(cause)) = self else { return };
-        tracing::error!(error = chain(&**cause), "could not answer a request");
+        tracing::error!(error = error_chain(&**cause), "could not answer a request");
     }
-}
-
-/// An error and all its sources, in one line.
-pub fn chain(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        line.push_str(": ");
-        line.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    line
 }
 
 #[derive(Serialize)]
@@ -274,30 +273,6 @@ impl Refusal for RegistrationError {
     }
 }
 
-impl Refusal for BrandAssetsError {
-    fn into_api_error(self) -> ApiError {
-        match self {}
-    }
-}
-
-impl Refusal for OrganizationError {
-    fn into_api_error(self) -> ApiError {
-        match self {
-            Self::Unknown => ApiError::NotFound { what: "organisation" },
-            Self::AlreadyCreated => ApiError::Conflict { code: "already_created", detail: self.to_string() },
-        }
-    }
-}
-
-impl Refusal for PassTypeError {
-    fn into_api_error(self) -> ApiError {
-        match self {
-            Self::Unknown => ApiError::NotFound { what: "pass type" },
-            Self::AlreadyCreated => ApiError::Conflict { code: "already_created", detail: self.to_string() },
-        }
-    }
-}
-
 impl<E: Refusal> From<DispatchError<E>> for ApiError {
     fn from(fault: DispatchError<E>) -> Self {
         match fault {
@@ -346,10 +321,9 @@ impl From<Arc<BuildFailure>> for ApiError {
 pub fn blob_error(fault: BlobError, pointer: &str) -> ApiError {
     match fault {
         BlobError::NotAPng(_) => ApiError::fault("not_a_png", pointer, fault.to_string()),
-        BlobError::TooLarge { .. } => ApiError::TooLarge { limit: honoken_pkpass::image::MAX_IMAGE_BYTES },
         BlobError::WrongSize(_) => ApiError::fault("wrong_image", pointer, fault.to_string()),
         BlobError::Unknown(_) => ApiError::fault("unknown_blob", pointer, fault.to_string()),
-        BlobError::Damaged(_) => ApiError::Internal(fault.into()),
+        BlobError::Damaged(_) | BlobError::Died => ApiError::Internal(fault.into()),
         BlobError::Store(_) | BlobError::Folder(_) => ApiError::Unavailable(fault.into()),
     }
 }

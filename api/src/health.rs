@@ -18,7 +18,7 @@ pub async fn live() -> Response {
     Json(json!({ "status": "live" })).into_response()
 }
 
-/// `GET /health/ready`: the stores answer and the read model follows the log.
+/// `GET /health/ready`: the read model answers and follows the log.
 ///
 /// # Errors
 /// 503 when they do not.

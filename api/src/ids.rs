@@ -13,7 +13,7 @@ pub trait IdSource: Send + Sync + 'static {
     fn fill(&self, bytes: &mut [u8]);
 }
 
-/// The operating system's random numbers.
+/// Random numbers from a generator that the operating system seeds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemIds;
 

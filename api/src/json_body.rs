@@ -33,7 +33,7 @@ pub async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
             drain(&mut body).await;
             Err(ApiError::TooLarge { limit })
         }
-        Err(_) => Err(unreadable("the body broke off")),
+        Err(_) => Err(ApiError::unreadable("body", "", "the body broke off")),
     }
 }
 
@@ -65,11 +65,9 @@ pub async fn read_json(request: Request, limit: usize) -> Result<Value, ApiError
 /// # Errors
 /// 400 with the place and the reason.
 pub fn parse(bytes: &[u8]) -> Result<Value, ApiError> {
-    json::parse(bytes).map_err(|fault| unreadable(&format!("the body is not acceptable JSON: {fault}")))
-}
-
-fn unreadable(detail: &str) -> ApiError {
-    ApiError::Unreadable { detail: detail.to_owned(), errors: Vec::new() }
+    json::parse(bytes).map_err(|fault| {
+        ApiError::unreadable("json", "", format!("the body is not acceptable JSON: {fault}"))
+    })
 }
 
 /// No content type at all is taken as JSON: there is nothing else a body could be here.

@@ -3,7 +3,7 @@
 //! Where to start reading: [`router`] is every route in one list; a handler is a file of its own under [`device`], [`manage`] or [`admin`].
 //! [`app`] puts the parts together, [`server`] listens, [`dev`] sets up a folder in which everything works, [`cli`] is the command line.
 //!
-//! This crate is the only one that knows all others. It contains no SQL, and it does not know APNs.
+//! This crate knows all others but the simulator. It contains no SQL, and it does not know APNs.
 
 pub mod app;
 pub mod blobs;
@@ -16,12 +16,14 @@ pub mod signers;
 
 pub mod auth;
 pub mod error;
+pub mod headers;
 pub mod json_body;
 pub mod limits;
 pub mod path;
 pub mod request_context;
 pub mod router;
 pub mod server;
+pub mod update_tag;
 
 pub mod admin;
 pub mod device;

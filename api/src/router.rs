@@ -50,7 +50,7 @@ pub fn router(app: AppState) -> Router {
         .nest("/admin", operator.clone())
         .nest("/api/admin", operator)
         .merge(running)
-        .fallback(async || ApiError::NotFound { what: "path" })
+        .fallback(async || ApiError::NoSuchPath)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(
             ServiceBuilder::new()

@@ -18,23 +18,25 @@ impl Signers {
     #[must_use]
     pub fn with(
         mut self,
-        pass_type: PassTypeIdentifier,
+        pass_type_identifier: PassTypeIdentifier,
         identity: SigningIdentity,
         now: UnixSeconds,
     ) -> Self {
-        let left = identity.not_after().unix_timestamp() - now.0;
+        // Whichever ends first ends the signing.
+        let ends = identity.not_after().min(identity.intermediate_not_after());
+        let left = ends.unix_timestamp() - now.0;
         if left < WARN_BEFORE_SECONDS {
             tracing::warn!(
-                pass.r#type = %pass_type,
-                "the certificate of {pass_type} expires {}", identity.not_after()
+                pass.r#type = %pass_type_identifier,
+                "the certificate of {pass_type_identifier}, or the intermediate that issued it, expires {ends}"
             );
         }
-        self.0.insert(pass_type, Arc::new(identity));
+        self.0.insert(pass_type_identifier, Arc::new(identity));
         self
     }
 
     /// The identity that signs passes of this type.
-    pub fn get(&self, pass_type: &PassTypeIdentifier) -> Option<&Arc<SigningIdentity>> {
-        self.0.get(pass_type)
+    pub fn get(&self, pass_type_identifier: &PassTypeIdentifier) -> Option<&Arc<SigningIdentity>> {
+        self.0.get(pass_type_identifier)
     }
 }

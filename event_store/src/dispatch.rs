@@ -3,7 +3,6 @@
 //! cqrs-es supplies the traits ([`Aggregate`], [`EventSink`], [`DomainEvent`]). Its own executor returns no events, and callers need them:
 //! Apple's 201 and 200 differ by whether anything happened.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use cqrs_es::event_sink::EventSink;
 use cqrs_es::{Aggregate, DomainEvent};
 use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
+use serde::Serialize;
 use tokio::sync::Mutex;
 
 use crate::log::{Append, AppendError, EventLog, LogError, NewEvent, Position, RecordedEvent};
@@ -26,28 +26,20 @@ const SNAPSHOT_EVERY: u64 = 100;
 /// Commands for different aggregates hardly ever share one of these.
 const STRIPES: usize = 1024;
 
-/// Who asked, for whom, in which request: kept beside every event.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Who asked, for whom, in which request: kept beside every event. Which event caused a command will join it when events cause commands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Metadata {
     /// `api-key:…`, `device:…`, `system:…`; never a secret.
     pub actor: String,
     /// The organisation in whose name it happens, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub organization: Option<String>,
     /// The id that the caller sees in `X-Request-Id`.
     pub request_id: String,
-    /// Unix milliseconds.
+    /// Unix milliseconds; a column of its own in the log.
+    #[serde(skip)]
     pub recorded_at_ms: i64,
-}
-
-impl Metadata {
-    fn to_json(&self) -> String {
-        let mut map =
-            HashMap::from([("actor", self.actor.as_str()), ("requestId", self.request_id.as_str())]);
-        if let Some(organization) = &self.organization {
-            map.insert("organization", organization);
-        }
-        serde_json::json!(map).to_string()
-    }
 }
 
 /// The outcome of a command.
@@ -151,7 +143,7 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
             aggregate_id: aggregate_id.clone(),
             expected_sequence: sequence,
             events: events.iter().map(new_event).collect(),
-            metadata: metadata.to_json(),
+            metadata: serde_json::to_string(metadata).expect("metadata is made of strings"),
             recorded_at_ms: metadata.recorded_at_ms,
         };
         match self.log.append(append).await {

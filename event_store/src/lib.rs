@@ -10,11 +10,13 @@
 
 pub mod database;
 pub mod dispatch;
+mod error_chain;
 pub mod log;
 pub mod snapshots;
 pub mod sqlite;
 
 pub use dispatch::{Committed, DispatchError, Dispatcher, Metadata};
+pub use error_chain::error_chain;
 pub use log::{Append, AppendError, Epoch, EventLog, LogError, NewEvent, Position, RecordedEvent};
 pub use snapshots::{Snapshots, StoredSnapshot};
 pub use sqlite::SqliteLog;

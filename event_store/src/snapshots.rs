@@ -29,6 +29,6 @@ pub trait Snapshots: Send + Sync + 'static {
         aggregate_id: &str,
     ) -> impl Future<Output = Result<Option<StoredSnapshot>, LogError>> + Send;
 
-    /// Stores the state of an aggregate in the place of an older one, soon, and without a word if that is not possible: it only saves time.
+    /// Stores the state of an aggregate in the place of an older one, soon, if the writer has room for it: it only saves time, and the next command offers a newer one.
     fn store_snapshot(&self, aggregate_type: &'static str, aggregate_id: String, snapshot: StoredSnapshot);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use honoken_domain::upcasters::Upcasters;
-use honoken_event_store::{EventLog, LogError, Position, RecordedEvent};
+use honoken_event_store::{Epoch, EventLog, LogError, Position, RecordedEvent};
 use sqlx::{Connection, SqliteConnection};
 
 use crate::apply::{ApplyError, apply};
@@ -13,7 +13,7 @@ use crate::projector::{OperationError, Progress};
 /// The name under which this projection keeps its checkpoint; frozen.
 pub const WALLET: &str = "wallet";
 
-/// Raised when the tables change their meaning; a rebuild follows.
+/// Raised when the tables change their meaning: those of another version are emptied and filled again at the next start.
 pub const VERSION: i64 = 1;
 
 /// Why a batch was given up.
@@ -43,6 +43,60 @@ pub(crate) async fn read<L: EventLog>(
         outcome => outcome,
     }
 }
+
+/// Begins where the tables are. Tables of another log, under another meaning, or further than the log goes (it was restored from a backup,
+/// and what it gains from now on would never be read) are emptied, and filled again from the beginning.
+pub(crate) async fn begin(
+    connection: &mut SqliteConnection,
+    epoch: Epoch,
+    head: Position,
+) -> sqlx::Result<Progress> {
+    let epoch = epoch.to_string();
+    let mut transaction = connection.begin_with("begin immediate").await?;
+    let known: Option<(String, i64, i64)> =
+        sqlx::query_as("select epoch, version, position from projection_checkpoint where projection = $1")
+            .bind(WALLET)
+            .fetch_optional(&mut *transaction)
+            .await?;
+    let continues = known.as_ref().is_some_and(|(of, version, position)| {
+        *of == epoch && *version == VERSION && position.cast_unsigned() <= head.0
+    });
+    if !continues {
+        if let Some((of, version, position)) = known {
+            tracing::warn!(
+                "the read model (log {of}, version {version}, position {position}) does not fit the log {epoch}, version {VERSION}, \
+                 position {head}: it is filled again from the beginning"
+            );
+        }
+        for table in DERIVED {
+            sqlx::query(&format!("delete from {table}")).execute(&mut *transaction).await?;
+        }
+        sqlx::query(
+            "insert into projection_checkpoint (projection, epoch, version, position) values ($1, $2, $3, 0)",
+        )
+        .bind(WALLET)
+        .bind(epoch)
+        .bind(VERSION)
+        .execute(&mut *transaction)
+        .await?;
+    }
+    transaction.commit().await?;
+    load_progress(connection).await
+}
+
+/// Every table that the log fills.
+const DERIVED: &[&str] = &[
+    "projection_checkpoint",
+    "parked_event",
+    "wallet_organization",
+    "wallet_api_key",
+    "wallet_pass_type",
+    "wallet_brand_assets",
+    "wallet_pass",
+    "wallet_pass_content",
+    "wallet_device",
+    "wallet_registration",
+];
 
 /// How far the file is.
 pub(crate) async fn load_progress(connection: &mut SqliteConnection) -> sqlx::Result<Progress> {
@@ -138,7 +192,10 @@ pub(crate) async fn resume<L: EventLog>(
     let mut outcome = Ok(());
     for next in parked::positions_of(&mut transaction, WALLET, &key).await.map_err(store)? {
         let before = Position(next.0 - 1);
-        let Some(recorded) = read(log, before, 1).await?.into_iter().next() else { break };
+        // What is parked was read from this log once, and a log only grows.
+        let Some(recorded) = read(log, before, 1).await?.into_iter().next() else {
+            return Err(store(sqlx::Error::RowNotFound));
+        };
         let mut attempt = transaction.begin().await.map_err(store)?;
         match apply(&mut attempt, upcast(upcasters, recorded.clone())).await {
             Ok(()) => {
@@ -162,15 +219,11 @@ pub(crate) async fn resume<L: EventLog>(
 }
 
 async fn set_checkpoint(connection: &mut SqliteConnection, position: Position) -> sqlx::Result<()> {
-    sqlx::query(
-        "insert into projection_checkpoint (projection, version, position) values ($1, $2, $3)
-         on conflict (projection) do update set version = excluded.version, position = excluded.position",
-    )
-    .bind(WALLET)
-    .bind(VERSION)
-    .bind(position.0.cast_signed())
-    .execute(connection)
-    .await?;
+    sqlx::query("update projection_checkpoint set position = $2 where projection = $1")
+        .bind(WALLET)
+        .bind(position.0.cast_signed())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -24,6 +24,13 @@ pub struct Progress {
     pub parked: Arc<BTreeSet<AggregateKey>>,
 }
 
+impl Progress {
+    /// Whether the rows of an aggregate stand still because an event of it is parked.
+    pub fn holds_up<A: Aggregate>(&self, aggregate_id: &str) -> bool {
+        !self.parked.is_empty() && self.parked.contains(&(A::TYPE.to_owned(), aggregate_id.to_owned()))
+    }
+}
+
 /// Why an operator's request was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum OperationError {
@@ -63,7 +70,7 @@ impl Projector {
     /// Starts following the log; the returned future does the work and ends after `stop`.
     ///
     /// # Errors
-    /// When the checkpoint cannot be read, or is of another log than this one.
+    /// When the read model cannot be read or written.
     pub async fn start<L: EventLog>(
         log: Arc<L>,
         upcasters: Upcasters,
@@ -71,11 +78,8 @@ impl Projector {
         stop: CancellationToken,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), sqlx::Error> {
         let mut connection = read_model.open_writer().await?;
-        let progress = batch::load_progress(&mut connection).await?;
         let head = *log.head().borrow();
-        if progress.position > head {
-            return Err(ahead_of_the_log(progress.position, head));
-        }
+        let progress = batch::begin(&mut connection, log.epoch(), head).await?;
         let (progress_sender, progress_receiver) = watch::channel(progress);
         let (operations, requests) = mpsc::channel(16);
         let runner = Runner::new(log, upcasters, read_model, connection, progress_sender);
@@ -94,9 +98,7 @@ impl Projector {
         let mut progress = self.progress.clone();
         let reached = progress.wait_for(|progress| progress.position >= committed.position);
         match tokio::time::timeout(limit, reached).await {
-            Ok(Ok(progress)) => {
-                !progress.parked.contains(&(A::TYPE.to_owned(), committed.aggregate_id.clone()))
-            }
+            Ok(Ok(progress)) => !progress.holds_up::<A>(&committed.aggregate_id),
             Ok(Err(_)) | Err(_) => false,
         }
     }
@@ -120,13 +122,4 @@ impl Projector {
         self.operations.send(operation(answer)).await.map_err(|_| OperationError::Stopped)?;
         answered.await.map_err(|_| OperationError::Stopped)?
     }
-}
-
-/// A log only grows, so it was restored from a backup. What it has gained since then would never be read.
-fn ahead_of_the_log(position: Position, head: Position) -> sqlx::Error {
-    let sentence = format!(
-        "the read model, at position {position}, is ahead of the log, which ends at {head}: the log was restored from a backup; \
-         remove the read model, it is filled again from the log"
-    );
-    sqlx::Error::Configuration(sentence.into())
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use honoken_domain::upcasters::Upcasters;
-use honoken_event_store::{EventLog, Position, RecordedEvent};
+use honoken_event_store::{EventLog, Position, RecordedEvent, error_chain};
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -33,7 +33,7 @@ pub(crate) struct Runner<L> {
     connection: Option<SqliteConnection>,
     progress: watch::Sender<Progress>,
     /// Failures in a row.
-    behind: u32,
+    failures: u32,
 }
 
 impl<L: EventLog> Runner<L> {
@@ -44,7 +44,7 @@ impl<L: EventLog> Runner<L> {
         connection: SqliteConnection,
         progress: watch::Sender<Progress>,
     ) -> Self {
-        Self { log, upcasters, read_model, connection: Some(connection), progress, behind: 0 }
+        Self { log, upcasters, read_model, connection: Some(connection), progress, failures: 0 }
     }
 
     /// Runs until `stop`.
@@ -53,13 +53,16 @@ impl<L: EventLog> Runner<L> {
         loop {
             let wait = match self.catch_up(&mut operations, &stop).await {
                 Ok(()) => {
-                    self.behind = 0;
+                    self.failures = 0;
                     POLL
                 }
                 Err(fault) => {
-                    let wait = BACK_OFF.1.min(BACK_OFF.0 * 2_u32.saturating_pow(self.behind));
-                    self.behind += 1;
-                    tracing::error!(error = %fault, source = ?fault.source(), "the projection stands still, next try in {wait:?}");
+                    let wait = BACK_OFF.1.min(BACK_OFF.0 * 2_u32.saturating_pow(self.failures));
+                    self.failures += 1;
+                    tracing::error!(
+                        error = error_chain(&*fault),
+                        "the projection stands still, next try in {wait:?}"
+                    );
                     wait
                 }
             };
@@ -68,7 +71,7 @@ impl<L: EventLog> Runner<L> {
                 () = stop.cancelled() => break,
                 // Without a handle there is nobody left to ask; the log is followed all the same.
                 Some(operation) = operations.recv() => self.operate(operation).await,
-                () = grown_beyond(&mut head, position), if self.behind == 0 => {}
+                () = grown_beyond(&mut head, position), if self.failures == 0 => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }

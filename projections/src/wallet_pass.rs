@@ -137,12 +137,8 @@ pub(crate) async fn apply(
             set_document(connection, &id, document, sequence).await?;
             State { etag, updated_at, voided: None }
         }
-        PassEvent::AssetsChanged { assets, images, etag, updated_at } => {
-            let document = Document {
-                assets: Some(serde_json::to_string(&assets)?),
-                images: Some(serde_json::to_string(&images)?),
-                ..Document::default()
-            };
+        PassEvent::AssetsChanged { images, etag, updated_at, .. } => {
+            let document = Document { images: Some(serde_json::to_string(&images)?), ..Document::default() };
             set_document(connection, &id, document, sequence).await?;
             State { etag, updated_at, voided: None }
         }
@@ -185,14 +181,13 @@ async fn insert(
     .execute(&mut *connection)
     .await?;
     sqlx::query(
-        "insert into wallet_pass_content (pass_type_identifier, serial_number, content, assets, images)
-         values ($1, $2, $3, $4, $5)
+        "insert into wallet_pass_content (pass_type_identifier, serial_number, content, images)
+         values ($1, $2, $3, $4)
          on conflict do nothing",
     )
     .bind(issued.pass_type_identifier.as_str())
     .bind(issued.serial_number.as_str())
     .bind(serde_json::to_string(&issued.content)?)
-    .bind(serde_json::to_string(&issued.assets)?)
     .bind(serde_json::to_string(&issued.images)?)
     .execute(connection)
     .await?;
@@ -203,7 +198,6 @@ async fn insert(
 #[derive(Default)]
 struct Document {
     content: Option<String>,
-    assets: Option<String>,
     images: Option<String>,
 }
 
@@ -215,7 +209,7 @@ async fn set_document(
 ) -> Result<(), ApplyError> {
     sqlx::query(
         "update wallet_pass_content
-         set content = coalesce($4, content), assets = coalesce($5, assets), images = coalesce($6, images)
+         set content = coalesce($4, content), images = coalesce($5, images)
          where pass_type_identifier = $1 and serial_number = $2
            and (select sequence from wallet_pass
                 where pass_type_identifier = $1 and serial_number = $2) < $3",
@@ -224,7 +218,6 @@ async fn set_document(
     .bind(id.serial_number.as_str())
     .bind(sequence)
     .bind(document.content)
-    .bind(document.assets)
     .bind(document.images)
     .execute(connection)
     .await?;

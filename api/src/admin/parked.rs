@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
+use honoken_domain::ids::RegistrationId;
 use honoken_event_store::Position;
 use honoken_projections::WALLET;
 use honoken_projections::parked::ParkedEvent;
@@ -39,10 +40,8 @@ struct Entry {
 impl From<ParkedEvent> for Entry {
     fn from(parked: ParkedEvent) -> Self {
         // The id of a registration ends in a device identifier, which is a secret.
-        let aggregate_id = match (parked.aggregate_type.as_str(), parked.aggregate_id.split_once('/')) {
-            ("Registration", Some((pass_type, device))) => {
-                format!("{pass_type}/{}…", device.chars().take(6).collect::<String>())
-            }
+        let aggregate_id = match RegistrationId::parse(&parked.aggregate_id) {
+            Ok(id) if parked.aggregate_type == "Registration" => id.shortened(),
             _ => parked.aggregate_id,
         };
         Self {

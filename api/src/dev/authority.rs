@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use honoken_domain::ids::UnixSeconds;
+use honoken_pkpass::SigningIdentity;
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
 use openssl::error::ErrorStack;
@@ -36,6 +37,21 @@ pub struct Authority {
     pub intermediate_pem: Vec<u8>,
 }
 
+impl Authority {
+    /// The identity that signs, checked.
+    ///
+    /// # Errors
+    /// When the files do not belong together, or have expired.
+    pub fn identity(&self, now: UnixSeconds) -> anyhow::Result<SigningIdentity> {
+        let about = "the development certificate cannot be used; remove the folder `certificates` to have it made anew";
+        let identity =
+            SigningIdentity::from_pem(&self.certificate_pem, &self.private_key_pem, &self.intermediate_pem)
+                .context(about)?;
+        identity.check(sample::PASS_TYPE, sample::TEAM, now.0).context(about)?;
+        Ok(identity)
+    }
+}
+
 const ROOT: &str = "root.pem";
 const INTERMEDIATE: &str = "intermediate.pem";
 const CERTIFICATE: &str = "pass.pem";
@@ -57,7 +73,13 @@ pub fn ensure(folder: &Folder, ids: &dyn IdSource, now: UnixSeconds) -> anyhow::
     }
     let read = |name: &str| {
         let file = place.join(name);
-        fs::read(&file).with_context(|| format!("could not read {}", file.display()))
+        fs::read(&file).with_context(|| {
+            format!(
+                "could not read {}; remove the folder {} to have it made anew",
+                file.display(),
+                place.display()
+            )
+        })
     };
     Ok(Authority {
         certificate_pem: read(CERTIFICATE)?,

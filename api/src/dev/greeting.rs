@@ -18,9 +18,9 @@ pub struct Greeting<'a> {
     /// Where everything is kept.
     pub folder: &'a Folder,
     /// The key of the development organisation.
-    pub api_key: &'a SecretString,
+    pub api_key: SecretString,
     /// The operator.
-    pub admin: &'a AdminCredentials,
+    pub admin: AdminCredentials,
     /// PEM file of the development root.
     pub ca_file: PathBuf,
 }

@@ -11,13 +11,13 @@ pub mod greeting;
 pub mod sample;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use honoken_pkpass::SigningIdentity;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::app::{App, Stores};
 use crate::built_passes::BuiltPasses;
@@ -33,7 +33,7 @@ use greeting::Greeting;
 /// What `dev` needs to know.
 pub struct Dev {
     /// Where to listen.
-    pub listen: SocketAddr,
+    pub listen: String,
     /// Where everything is kept.
     pub data_dir: PathBuf,
     /// Written once requests are answered.
@@ -52,35 +52,16 @@ pub struct Dev {
 /// When the folder, the address or a store cannot be used; the sentence says what to do.
 pub async fn run(dev: Dev, stop: CancellationToken) -> anyhow::Result<()> {
     let folder = Folder::open(&dev.data_dir)?;
-    let listener = TcpListener::bind(dev.listen).await.with_context(|| {
-        format!(
-            "could not listen on {}; choose another address with --listen, such as 127.0.0.1:0",
-            dev.listen
-        )
-    })?;
+    let listener = listen(&dev.listen).await?;
     // A file of an earlier run would send whoever waits for it to the wrong address; one of a running service is not ours to touch.
     if let Some(file) = &dev.ready_file {
         folder::remove_if_there(file).with_context(|| format!("could not replace {}", file.display()))?;
     }
     let base_url = base_url(listener.local_addr()?);
-    let web_service_url = dev
-        .config
-        .public_url
-        .as_ref()
-        .map_or_else(|| base_url.clone(), |url| url.as_str().trim_end_matches('/').to_owned());
-
     let secrets = folder.secrets(&*dev.ids)?;
-    let authority = authority::ensure(&folder, &*dev.ids, dev.clock.unix_seconds())?;
-    let identity = SigningIdentity::from_pem(
-        &authority.certificate_pem,
-        &authority.private_key_pem,
-        &authority.intermediate_pem,
-    )
-    .context("the development certificate cannot be used")?;
     let now = dev.clock.unix_seconds();
-    identity.check(sample::PASS_TYPE, sample::TEAM, now.0).context(
-        "the development certificate cannot be used; remove the folder `certificates` to have it made anew",
-    )?;
+    let authority = authority::ensure(&folder, &*dev.ids, now)?;
+    let signers = Signers::default().with(sample::pass_type(), authority.identity(now)?, now);
 
     let mut stores = Stores::open(folder.path(), &*dev.ids).await?;
     let prepared = async {
@@ -94,45 +75,50 @@ pub async fn run(dev: Dev, stop: CancellationToken) -> anyhow::Result<()> {
             return Ok(());
         }
     }
-    let signers = Signers::default().with(sample::pass_type(), identity, now);
-    let admin = dev
-        .config
-        .admin
-        .unwrap_or(AdminCredentials { username: "admin".to_owned(), password: secrets.admin_password });
-    let greeting = Greeting {
-        base_url,
-        folder: &folder,
-        api_key: &secrets.api_key,
-        admin: &admin,
-        ca_file: authority.root_file,
-    };
-    let ready = greeting.ready_file();
 
-    let app = App {
-        log: stores.log.clone(),
-        dispatcher: stores.dispatcher.clone(),
-        read_model: stores.read_model.clone(),
-        projector: stores.projector.clone(),
-        built_passes: BuiltPasses::new(signers, stores.blobs.clone(), &web_service_url),
-        blobs: stores.blobs.clone(),
-        admin: admin.clone(),
-        clock: dev.clock,
-        ids: dev.ids,
+    let greeting = Greeting {
+        folder: &folder,
+        api_key: secrets.api_key,
+        admin: dev.config.admin.unwrap_or_else(|| AdminCredentials::generated(secrets.admin_password)),
+        ca_file: authority.root_file,
+        base_url,
     };
+    let web_service_url =
+        dev.config.public_url.map_or_else(|| greeting.base_url.clone(), |url| without_slash(&url));
+    let built_passes = BuiltPasses::new(signers, stores.blobs.clone(), &web_service_url);
+    let app = App::new(&stores, built_passes, greeting.admin.clone(), dev.clock, dev.ids);
     // The socket listens since it was bound, so a request that comes before `serve` does waits for it.
     let serving = tokio::spawn(server::serve(listener, router(Arc::new(app)), stop));
-    if let Some(file) = &dev.ready_file {
-        folder::write_secret(file, &ready).with_context(|| format!("could not write {}", file.display()))?;
-    }
-    if let Err(fault) = greeting.print() {
-        tracing::warn!(error = %fault, "nobody reads standard output");
-    }
+    announce(&greeting, dev.ready_file.as_deref())?;
     tokio::select! {
         served = serving => served.context("the server ended unexpectedly")?,
         // Half a service is worse than none: whoever supervises the process starts it again.
         () = stores.failed() => anyhow::bail!("a part of the service ended unexpectedly; start it again"),
     }
     stores.close().await;
+    Ok(())
+}
+
+async fn listen(address: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("could not listen on {address}; choose another address with --listen, such as 127.0.0.1:0")
+    })
+}
+
+/// Phones append `/v1/…`.
+fn without_slash(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+fn announce(greeting: &Greeting<'_>, ready_file: Option<&Path>) -> anyhow::Result<()> {
+    if let Some(file) = ready_file {
+        let content = greeting.ready_file();
+        folder::write_secret(file, &content)
+            .with_context(|| format!("could not write {}", file.display()))?;
+    }
+    if let Err(fault) = greeting.print() {
+        tracing::warn!(error = %fault, "nobody reads standard output");
+    }
     Ok(())
 }
 

@@ -160,11 +160,21 @@ impl Setup<'_> {
 fn content() -> anyhow::Result<Content> {
     Ok(Content::from_value(json!({
         "description": "Ticket for the opening night",
-        "eventName": "Opening Night",
-        "eventDateISO": "2027-05-14T19:30:00+02:00",
-        "venueName": "Town Hall",
-        "section": "Stalls",
-        "seat": "12A",
+        "eventTicket": {
+            "headerFields": [{ "key": "seat", "label": "SEAT", "value": "12A" }],
+            "primaryFields": [{ "key": "event", "label": "EVENT", "value": "Opening Night" }],
+            "secondaryFields": [
+                { "key": "venue", "label": "VENUE", "value": "Town Hall" },
+                { "key": "section", "label": "SECTION", "value": "Stalls" }
+            ],
+            "auxiliaryFields": [{
+                "key": "date",
+                "label": "DATE",
+                "value": "2027-05-14T19:30:00+02:00",
+                "dateStyle": "PKDateStyleMedium",
+                "timeStyle": "PKDateStyleShort"
+            }]
+        },
         "backgroundColor": "rgb(94, 53, 177)",
         "foregroundColor": "rgb(255, 255, 255)",
         "labelColor": "rgb(209, 196, 233)",

@@ -12,8 +12,9 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::app::AppState;
 use crate::auth::AuthorizedPass;
-use crate::device::tag::http_date;
 use crate::error::ApiError;
+use crate::headers::etag;
+use crate::update_tag::http_date;
 
 /// `GET /v1/passes/{type}/{serial}`, and `HEAD`.
 ///
@@ -56,9 +57,7 @@ pub fn file_response(row: &PassRow, file: Bytes) -> Response {
 
 fn validators(row: &PassRow) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let etag = format!("\"{}\"", row.etag);
-    headers
-        .insert(header::ETAG, HeaderValue::try_from(etag).expect("hex digits in quotes are a header value"));
+    headers.insert(header::ETAG, etag(row.etag.as_str()));
     headers.insert(header::LAST_MODIFIED, last_modified(row.updated_at));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"));
     headers

@@ -10,9 +10,9 @@ use http::{StatusCode, Uri};
 use serde::Serialize;
 
 use crate::app::AppState;
-use crate::device::tag;
 use crate::error::ApiError;
 use crate::path::Segments;
+use crate::update_tag;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -37,13 +37,13 @@ pub async fn handler(
     };
     let epoch = app.log.epoch();
     let head = *app.log.head().borrow();
-    let since = passes_updated_since(&uri).map_or(Since::Nothing, |tag| tag::read(&tag, epoch, head));
+    let since = passes_updated_since(&uri).map_or(Since::Nothing, |tag| update_tag::read(&tag, epoch, head));
     let Some(updated) = app.read_model.serials_updated_since(&device, &pass_type, since).await? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     let body = Body {
         serial_numbers: updated.serial_numbers.into_iter().map(String::from).collect(),
-        last_updated: tag::render(epoch, updated.up_to),
+        last_updated: update_tag::render(epoch, updated.up_to),
     };
     Ok(Json(body).into_response())
 }

@@ -5,7 +5,7 @@ use axum::extract::Request;
 use http::StatusCode;
 use serde::Deserialize;
 
-use crate::error::{ApiError, Fault};
+use crate::error::ApiError;
 use crate::{json_body, limits};
 
 /// Lines of one request that are written to the log.
@@ -38,7 +38,7 @@ pub async fn handler(request: Request) -> Result<StatusCode, ApiError> {
 fn lines(body: &[u8]) -> Result<Vec<String>, ApiError> {
     let body: Body = serde_json::from_slice(body).map_err(|fault| {
         let detail = format!("expected {{\"logs\": [\"…\"]}}, an array of strings: {fault}");
-        ApiError::Unreadable { detail: detail.clone(), errors: vec![Fault::new("invalid", "/logs", detail)] }
+        ApiError::unreadable("invalid", "/logs", detail)
     })?;
     Ok(body.logs)
 }

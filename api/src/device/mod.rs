@@ -9,5 +9,4 @@ pub mod list;
 pub mod log;
 pub mod register;
 pub mod registration;
-pub mod tag;
 pub mod unregister;

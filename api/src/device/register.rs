@@ -9,7 +9,7 @@ use http::StatusCode;
 use crate::app::AppState;
 use crate::auth::AuthorizedPass;
 use crate::device::registration;
-use crate::error::{ApiError, Fault};
+use crate::error::ApiError;
 use crate::json_body::{self, Fields};
 use crate::limits;
 use crate::path::Segments;
@@ -21,7 +21,7 @@ use crate::request_context::RequestId;
 /// phone tells that it has a new one. The answer waits until the list call, which follows at once, will see the registration.
 ///
 /// # Errors
-/// 401, 400 for a body without a usable `pushToken`, 503.
+/// 401, 400 for a body without a usable `pushToken` or a device that cannot be named so, 408, 413, 503.
 pub async fn handler(
     State(app): State<AppState>,
     pass: AuthorizedPass,
@@ -56,7 +56,5 @@ fn push_token(body: &[u8]) -> Result<PushToken, ApiError> {
 }
 
 fn unreadable(expected: &str, pointer: &str) -> ApiError {
-    let detail = format!("expected {expected}");
-    let errors = vec![Fault::new("invalid", pointer, detail.clone())];
-    ApiError::Unreadable { detail, errors }
+    ApiError::unreadable("invalid", pointer, format!("expected {expected}"))
 }

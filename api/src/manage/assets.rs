@@ -9,6 +9,7 @@ use http::{HeaderValue, header};
 use crate::app::AppState;
 use crate::auth::Integrator;
 use crate::error::{ApiError, Fault, blob_error};
+use crate::headers::etag;
 use crate::json_body;
 use crate::manage::change::Change;
 use crate::manage::state::own_document;
@@ -50,9 +51,10 @@ pub async fn get(
     let file = segments.get("file").unwrap_or_default();
     let digest = document.images.get(file).ok_or(ApiError::NotFound { what: "image" })?;
     let image = app.blobs.get(digest).await.map_err(|fault| blob_error(fault, ""))?;
-    let etag =
-        HeaderValue::try_from(format!("\"{digest}\"")).expect("hex digits in quotes are a header value");
-    let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("image/png")), (header::ETAG, etag)];
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("image/png")),
+        (header::ETAG, etag(digest.as_str())),
+    ];
     Ok((headers, image.bytes().clone()).into_response())
 }
 

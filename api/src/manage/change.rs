@@ -19,11 +19,12 @@ use time::format_description::well_known::Rfc3339;
 use crate::app::AppState;
 use crate::auth::Integrator;
 use crate::built_passes;
-use crate::device::tag;
 use crate::error::{ApiError, Fault};
+use crate::headers::etag;
 use crate::limits;
 use crate::path::Segments;
 use crate::request_context::RequestId;
+use crate::update_tag;
 
 /// The answer to every change.
 #[derive(Debug, Serialize)]
@@ -105,17 +106,18 @@ impl Change {
     }
 
     /// The type of the pass, if it belongs to the caller, and what the pass is, if readers see it. They do not while the read model is a
-    /// moment behind; then the pass itself will say whether it exists.
+    /// moment behind or an event of the pass is parked; then the pass itself will say whether it exists.
     ///
     /// # Errors
     /// 404 when the type does not exist or is somebody else's, or surely no such pass was issued.
     pub async fn own_pass_type(&self) -> Result<(PassTypeRow, Option<PassKind>), ApiError> {
         let head = *self.app.log.head().borrow();
-        let all_is_visible = self.app.projector.progress().borrow().position >= head;
+        let progress = self.app.projector.progress().borrow().clone();
+        let is_not_visible_yet = progress.position < head || progress.holds_up::<Pass>(&self.id.to_string());
         let found = self.app.read_model.pass_type_of(&self.id).await?;
         found
             .filter(|(pass_type, _)| pass_type.organization_id == self.integrator.organization_id)
-            .filter(|(_, kind)| kind.is_some() || !all_is_visible)
+            .filter(|(_, kind)| kind.is_some() || is_not_visible_yet)
             .ok_or(ApiError::NO_PASS)
     }
 
@@ -138,7 +140,7 @@ impl Change {
             serial_number: self.id.serial_number.to_string(),
             etag: etag.to_string(),
             updated_at: rfc3339(updated_at),
-            update_tag: tag::render(self.app.log.epoch(), committed.position),
+            update_tag: update_tag::render(self.app.log.epoch(), committed.position),
             position: committed.position.0,
             changed: !committed.events.is_empty(),
             projected,
@@ -172,12 +174,7 @@ impl ChangeAnswer {
 
 impl IntoResponse for ChangeAnswer {
     fn into_response(self) -> Response {
-        let etag = HeaderValue::try_from(format!("\"{}\"", self.etag));
-        let mut response = Json(self).into_response();
-        if let Ok(etag) = etag {
-            response.headers_mut().insert(header::ETAG, etag);
-        }
-        response
+        ([(header::ETAG, etag(&self.etag))], Json(self)).into_response()
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::app::{App, AppState};
 use crate::auth::Integrator;
 use crate::blobs::BlobError;
-use crate::error::{ApiError, Fault, blob_error};
+use crate::error::{ApiError, blob_error};
 use crate::ids;
 use crate::json_body::{self, Fields, escape};
 use crate::limits;
@@ -178,21 +178,14 @@ async fn check_images(app: &App, assets: &Images) -> Result<(), ApiError> {
 fn serial_number(
     app: &App,
     integrator: &Integrator,
-    pass_type: &PassTypeIdentifier,
+    pass_type_identifier: &PassTypeIdentifier,
     headers: &HeaderMap,
 ) -> Result<SerialNumber, ApiError> {
     let Some(key) = headers.get("idempotency-key") else {
         return Ok(ids::serial_number(&*app.ids, app.clock.unix_ms()));
     };
     let key = key.to_str().ok().filter(|key| (1..=256).contains(&key.len())).ok_or_else(|| {
-        ApiError::Unreadable {
-            detail: "`Idempotency-Key` must be 1 to 256 visible ASCII characters".into(),
-            errors: vec![Fault::new(
-                "invalid",
-                "",
-                "`Idempotency-Key` must be 1 to 256 visible ASCII characters",
-            )],
-        }
+        ApiError::unreadable("invalid", "", "`Idempotency-Key` must be 1 to 256 visible ASCII characters")
     })?;
-    Ok(ids::serial_number_for_key(&integrator.organization_id, pass_type, key))
+    Ok(ids::serial_number_for_key(&integrator.organization_id, pass_type_identifier, key))
 }

@@ -1,4 +1,4 @@
-//! What integrators ask: commands for passes, and what has become of them. One call a file.
+//! What integrators ask: commands for passes, and what has become of them. One kind of call a file.
 
 pub mod assets;
 pub mod blobs;

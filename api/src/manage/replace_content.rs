@@ -20,7 +20,8 @@ pub async fn handler(change: Change, request: Request) -> Result<Response, ApiEr
     let body = json_body::read_json(request, limits::JSON_BYTES).await?;
     let content =
         Content::from_value(body).map_err(|fault| ApiError::fault("wrong_type", "", fault.to_string()))?;
-    // A pass that readers do not see yet was issued a moment ago, or does not exist, which its aggregate will say.
+    // A pass that readers do not see yet was issued a moment ago, or does not exist, which its aggregate will say. If it is a poster, the
+    // warnings that only posters have are missing from this one answer.
     let kind = kind.unwrap_or(PassKind { ticket_style: TicketStyle::Event, poster: false });
     let (errors, warnings) = change::lint(kind, &content, "");
     if !errors.is_empty() {

@@ -8,15 +8,16 @@ use honoken_domain::ids::PassId;
 use honoken_domain::images::Images;
 use honoken_event_store::EventLog;
 use honoken_projections::wallet_pass::PassDocument;
-use http::{HeaderValue, header};
+use http::header;
 use serde::Serialize;
 
 use crate::app::{App, AppState};
 use crate::auth::Integrator;
-use crate::device::tag;
 use crate::error::ApiError;
+use crate::headers::etag;
 use crate::manage::change::rfc3339;
 use crate::path::Segments;
+use crate::update_tag;
 
 /// Everything that the tag is made of is here, so that anyone can check it.
 #[derive(Debug, Serialize)]
@@ -49,7 +50,6 @@ pub async fn handler(
     segments: Segments,
 ) -> Result<Response, ApiError> {
     let (id, document) = own_document(&app, &integrator, &segments).await?;
-    let etag = HeaderValue::try_from(format!("\"{}\"", document.row.etag));
     let state = PassState {
         pass_type_identifier: id.pass_type_identifier.to_string(),
         serial_number: id.serial_number.to_string(),
@@ -60,16 +60,12 @@ pub async fn handler(
         assets: document.images,
         etag: document.row.etag.to_string(),
         updated_at: rfc3339(document.row.updated_at),
-        update_tag: tag::render(app.log.epoch(), document.update_tag),
+        update_tag: update_tag::render(app.log.epoch(), document.update_tag),
         position: document.update_tag.0,
         registrations: document.registrations,
         deliveries: [],
     };
-    let mut response = Json(state).into_response();
-    if let Ok(etag) = etag {
-        response.headers_mut().insert(header::ETAG, etag);
-    }
-    Ok(response)
+    Ok(([(header::ETAG, etag(&state.etag))], Json(state)).into_response())
 }
 
 /// A pass of the caller's organisation.

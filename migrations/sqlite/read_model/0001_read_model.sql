@@ -1,7 +1,10 @@
--- What phones, integrators and operators ask for. Everything here is derived from the log and can be thrown away.
+-- What phones, integrators and operators ask for. Everything here is derived from the log and can be thrown away; with it go the
+-- decisions in `skipped_event`, so that what was skipped is parked again.
 
+-- Of which log, under which meaning of the tables, and how far.
 create table projection_checkpoint (
     projection text    primary key,
+    epoch      text    not null,
     version    integer not null,
     position   integer not null
 ) strict, without rowid;
@@ -77,7 +80,6 @@ create table wallet_pass_content (
     pass_type_identifier text not null,
     serial_number        text not null,
     content              text not null, -- JSON
-    assets               text not null, -- JSON: its own images, file name -> digest
     images               text not null, -- JSON: the images that end up in it, file name -> digest
     primary key (pass_type_identifier, serial_number)
 ) strict;

@@ -169,7 +169,7 @@ async fn an_image_of_the_wrong_size_is_422() {
         ("icon@2x.png", 29, 29),
         ("logo.png", 161, 50),
         ("logo.png", 160, 51),
-        ("background.png", 100, 100),
+        ("background.png", 346, 505),
     ] {
         let answer = integrator.put_asset("A-1", file, drawing::png(width, height, 1)).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{file} {width}×{height}");
