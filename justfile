@@ -10,6 +10,10 @@ dev *args:
 test *args:
     scripts/test {{ args }}
 
+# Runs all benchmarks, or those named: see docs/benchmarks.md.
+bench *args:
+    cargo bench --locked -p honoken-tests -- {{ args }}
+
 # Formats the code.
 fmt:
     cargo fmt --all

@@ -1,0 +1,55 @@
+//! How far each part of the service is from the most that the machine gives: benchmarks whose results are ratios.
+//!
+//! Every benchmark alternates short rounds of two sides inside one run, so that whatever else the machine does slows both. `docs/benchmarks.md`
+//! says how to read them. In reading order:
+//!
+//! - [`rounds`]: pairs of rounds, their ratios, and how they are printed.
+//! - [`processor`]: processor time, for what shares a core with others.
+//! - [`tickets`]: what is issued, changed and built here.
+//! - [`append`]: commands made durable, beside plain inserts.
+//! - [`snapshots`]: a pass with a long life, beside one with a short life.
+//! - [`signing`]: passes built, beside bare RSA operations.
+//! - [`not_modified`]: a 304 from the running program, beside an answer that asks no store.
+//!
+//! Nothing here judges a figure: a benchmark fails only when an answer is wrong.
+#![expect(clippy::print_stdout, reason = "what a benchmark is for")]
+
+mod append;
+mod disk;
+mod not_modified;
+mod processor;
+mod rounds;
+mod signing;
+mod snapshots;
+mod tickets;
+
+/// The program as cargo built it, optimised like these benchmarks.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_honoken-under-test");
+
+/// Where cargo lets benchmarks keep files: beside what it builds, which is hardly ever in memory.
+const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
+
+#[tokio::main]
+async fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo bench` says so; `cargo test --all-targets` starts this program as well, and means to be quick.
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        println!("benchmarks run with `cargo bench`");
+        return;
+    }
+    let names: Vec<&str> =
+        arguments.iter().map(String::as_str).filter(|argument| !argument.starts_with('-')).collect();
+    let wanted = |name| names.is_empty() || names.contains(&name);
+    if wanted("append") {
+        append::run().await;
+    }
+    if wanted("snapshots") {
+        snapshots::run().await;
+    }
+    if wanted("signing") {
+        signing::run().await;
+    }
+    if wanted("not_modified") {
+        not_modified::run().await;
+    }
+}

@@ -1,0 +1,125 @@
+//! Passes built from nothing, beside bare RSA-2048 private-key operations, which every pass needs one of.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use honoken_pkpass::image::{Image, ImageName};
+use honoken_pkpass::{PassSource, SigningIdentity, TicketStyle, build};
+use honoken_tests::{Honoken, drawing};
+use serde_json::{Map, Value};
+
+use crate::rounds::{Comparison, PAIRS, Pair, Side, rate};
+use crate::{FOLDER, PROGRAM, processor, tickets};
+
+/// Processor time of one round.
+const ROUND: Duration = Duration::from_secs(1);
+
+const COMPARISON: Comparison = Comparison {
+    title: "signing: passes built cold",
+    ours: Side {
+        name: "ours",
+        does: "SHA-1 of all images and `honoken_pkpass::build` of an event ticket: icon and logo at three scales",
+        unit: "passes per second of one core",
+    },
+    ceiling: Side {
+        name: "ceiling",
+        does: "`openssl speed -seconds 1 rsa2048`, its sign/s: one private-key operation, nothing else",
+        unit: "operations per second of one core",
+    },
+    boundary: "bytes of the images, content and key in memory on one side, bytes of the `.pkpass` on the other; no cache, one thread. \
+               Both sides count processor time, as openssl does when it is not told otherwise",
+};
+
+pub(crate) async fn run() {
+    let identity = identity().await;
+    let content = tickets::content(1);
+    let files: Vec<(ImageName, Bytes)> = tickets::IMAGES
+        .iter()
+        .map(|(file, width, height)| {
+            (ImageName::parse(file).expect("a name"), drawing::noise(*width, *height).into())
+        })
+        .collect();
+    let mut pairs = Vec::new();
+    for round in 0..=PAIRS {
+        // Who goes first changes, so that neither side always follows the other.
+        let (ours, ceiling) = if round % 2 == 0 {
+            let ours = passes_per_second(&identity, &content, &files);
+            (ours, signatures_per_second())
+        } else {
+            let ceiling = signatures_per_second();
+            (passes_per_second(&identity, &content, &files), ceiling)
+        };
+        pairs.push(Pair { ours, ceiling });
+    }
+    COMPARISON.report(&pairs[1..]);
+    let images: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
+    println!(
+        "  sizes     {images} bytes of images, {} of the pass",
+        built(&identity, &content, &files).len()
+    );
+}
+
+fn passes_per_second(
+    identity: &SigningIdentity,
+    content: &Map<String, Value>,
+    files: &[(ImageName, Bytes)],
+) -> f64 {
+    let (start, mut passes) = (processor::of_this_thread(), 0);
+    loop {
+        for _ in 0..20 {
+            std::hint::black_box(built(identity, content, files));
+        }
+        passes += 20;
+        let spent = processor::of_this_thread().saturating_sub(start);
+        if spent >= ROUND {
+            return rate(passes, spent);
+        }
+    }
+}
+
+fn built(identity: &SigningIdentity, content: &Map<String, Value>, files: &[(ImageName, Bytes)]) -> Vec<u8> {
+    let images: BTreeMap<ImageName, Arc<Image>> =
+        files.iter().map(|(name, bytes)| (*name, Arc::new(Image::new(bytes.clone())))).collect();
+    let source = PassSource {
+        pass_type_identifier: identity.pass_type_identifier(),
+        serial_number: "A-1",
+        team_identifier: identity.team_identifier(),
+        organization_name: "The Old Theatre",
+        web_service_url: "https://passes.example.com",
+        authentication_token: "0123456789abcdef0123456789abcdef",
+        ticket_style: TicketStyle::Event,
+        poster: false,
+        voided: false,
+        content,
+    };
+    build(&source, &images, identity).expect("the pass is built")
+}
+
+/// The development certificate that the program makes for itself: RSA-2048, as Apple's are.
+async fn identity() -> SigningIdentity {
+    let mut honoken = Honoken::start_with_certificates(PROGRAM, FOLDER.as_ref()).await;
+    honoken.terminate().await;
+    let folder = honoken.home().data_dir().join("certificates");
+    let [certificate, key, intermediate] = ["pass.pem", "pass.key", "intermediate.pem"]
+        .map(|name| fs::read(folder.join(name)).expect("the certificates can be read"));
+    SigningIdentity::from_pem(&certificate, &key, &intermediate).expect("they belong together")
+}
+
+fn signatures_per_second() -> f64 {
+    let output = Command::new("openssl").args(["speed", "-seconds", "1", "rsa2048"]).output();
+    let text = String::from_utf8(output.expect("openssl can be started").stdout).expect("a text");
+    sign_rate(&text).unwrap_or_else(|| panic!("openssl does not say sign/s: {text}"))
+}
+
+/// The figure below `sign/s`. Newer versions have more columns, so it is found by its distance from the end.
+fn sign_rate(text: &str) -> Option<f64> {
+    let header: Vec<&str> =
+        text.lines().find(|line| line.contains("sign/s"))?.split_whitespace().rev().collect();
+    let figures: Vec<&str> =
+        text.lines().find(|line| line.trim_start().starts_with("rsa"))?.split_whitespace().rev().collect();
+    figures.get(header.iter().position(|column| *column == "sign/s")?)?.parse().ok()
+}
