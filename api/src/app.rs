@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use honoken_domain::upcasters::Upcasters;
-use honoken_event_store::{Dispatcher, EventLog, Metadata, SqliteLog};
-use honoken_projections::{Projector, ReadModel};
+use honoken_event_store::{Dispatcher, EventLog, Log, Metadata};
+use honoken_projections::{Part, Projector, ReadModel};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -15,16 +15,16 @@ use crate::blobs::Blobs;
 use crate::built_passes::BuiltPasses;
 use crate::clock::Clock;
 use crate::config::AdminCredentials;
-use crate::folder::ensure_private;
-use crate::ids::{self, IdSource};
+use crate::ids::IdSource;
+use crate::place::Place;
 
 /// What handlers share.
 #[derive(Clone)]
 pub struct App {
     /// The log; handlers need its epoch and its head.
-    pub log: Arc<SqliteLog>,
+    pub log: Arc<Log>,
     /// Carries commands to aggregates.
-    pub dispatcher: Arc<Dispatcher<SqliteLog>>,
+    pub dispatcher: Arc<Dispatcher<Log>>,
     /// Answers questions.
     pub read_model: ReadModel,
     /// Tells how far the read model is.
@@ -33,8 +33,8 @@ pub struct App {
     pub blobs: Blobs,
     /// `.pkpass` files.
     pub built_passes: BuiltPasses,
-    /// Who the operator is.
-    pub admin: AdminCredentials,
+    /// Who the operator is; without one nobody is.
+    pub admin: Option<AdminCredentials>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Random values.
@@ -55,7 +55,7 @@ impl App {
     pub fn new(
         stores: &Stores,
         built_passes: BuiltPasses,
-        admin: AdminCredentials,
+        admin: Option<AdminCredentials>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
     ) -> Self {
@@ -83,12 +83,12 @@ impl App {
     }
 }
 
-/// The stores of a data folder, opened, with the projector running.
+/// The stores, opened, with the projector running or watching.
 pub struct Stores {
     /// The log.
-    pub log: Arc<SqliteLog>,
+    pub log: Arc<Log>,
     /// Carries commands to aggregates.
-    pub dispatcher: Arc<Dispatcher<SqliteLog>>,
+    pub dispatcher: Arc<Dispatcher<Log>>,
     /// Answers questions.
     pub read_model: ReadModel,
     /// Tells how far the read model is.
@@ -103,24 +103,24 @@ pub struct Stores {
 const PROGRESS_LINES: Duration = Duration::from_secs(5);
 
 impl Stores {
-    /// Opens what is in the folder, creating what is missing.
+    /// Opens log and read model in their place, and the images in the data folder.
     ///
     /// # Errors
     /// When a store cannot be opened.
-    pub async fn open(folder: &Path, ids: &dyn IdSource) -> anyhow::Result<Self> {
-        let (log_file, read_model_file) = (folder.join("events.sqlite"), folder.join("read_model.sqlite"));
-        // Both hold authentication tokens, whatever the mode of the folder.
-        ensure_private(&log_file)?;
-        ensure_private(&read_model_file)?;
-        let about = |file: &Path| format!("could not open {}", file.display());
-        let log = SqliteLog::open(&log_file, ids::epoch(ids)).await.with_context(|| about(&log_file))?;
-        let log = Arc::new(log);
-        let read_model = ReadModel::open(&read_model_file).await.with_context(|| about(&read_model_file))?;
+    pub async fn open(
+        place: &Place,
+        data_dir: &Path,
+        part: Part,
+        ids: &dyn IdSource,
+    ) -> anyhow::Result<Self> {
+        let log = Arc::new(place.open_log(ids).await?);
+        let read_model = place.open_read_model().await?;
         let stop = CancellationToken::new();
         let (projector, run) =
-            Projector::start(log.clone(), Upcasters::current(), read_model.clone(), stop.clone()).await?;
+            Projector::start(log.clone(), Upcasters::current(), read_model.clone(), part, stop.clone())
+                .await?;
         let running = tokio::spawn(run);
-        let blobs = Blobs::in_folder(&folder.join("blobs"))?;
+        let blobs = Blobs::in_folder(&data_dir.join("blobs"))?;
         let dispatcher = Arc::new(Dispatcher::new(log.clone(), Upcasters::current()));
         Ok(Self { log, dispatcher, read_model, projector, blobs, running, stop })
     }

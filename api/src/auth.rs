@@ -84,7 +84,7 @@ pub async fn require_operator(
 ) -> Result<Response, ApiError> {
     let shown = credentials(request.headers(), &["Basic"]).unwrap_or_default();
     let shown = STANDARD.decode(shown).unwrap_or_default();
-    if is_operator(&app.admin, &shown) {
+    if app.admin.as_ref().is_some_and(|admin| is_operator(admin, &shown)) {
         Ok(next.run(request).await)
     } else {
         Err(ApiError::UnauthorizedOperator)

@@ -11,9 +11,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::dev::{self, Dev};
 use crate::ids::SystemIds;
-use crate::inspect;
+use crate::service::Process;
+use crate::{dev, inspect, operate, serve};
 
 /// Issues, signs and updates Apple Wallet passes.
 #[derive(Debug, Parser)]
@@ -30,13 +30,22 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run everything in one process, in one folder, with nothing configured: for trying out and developing against.
-    Dev(DevOptions),
+    Dev(ProcessOptions),
+    /// Run the service, or a part of it, for real use. Several processes may share a Postgres database.
+    Serve(ServeOptions),
+    /// Bring the database to the schema of this release. Safe beside running processes, also those of the release before.
+    Migrate(operate::Where),
+    /// Fill the read model again from the log. Readers see the old one until it is complete.
+    Rebuild(operate::Where),
+    /// Look after the log.
+    #[command(subcommand)]
+    Log(operate::LogCommand),
     /// Take a .pkpass file apart as suspiciously as a phone does, and say what is wrong with it.
     Inspect(inspect::Options),
 }
 
 #[derive(Debug, Args)]
-struct DevOptions {
+struct ProcessOptions {
     /// Host and port to listen on; port 0 picks a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     listen: String,
@@ -46,6 +55,15 @@ struct DevOptions {
     /// Written, readable by you alone, once requests are answered: a JSON object with the address and the credentials.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct ServeOptions {
+    #[command(flatten)]
+    process: ProcessOptions,
+    /// What this process does.
+    #[arg(long, value_name = "ROLES", value_delimiter = ',', default_value = "api,projector")]
+    roles: Vec<serve::Role>,
 }
 
 /// Reads the command line and does what it says.
@@ -67,31 +85,51 @@ fn complain(fault: &anyhow::Error) {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Inspect(options) => inspect::run(&options),
-        Command::Dev(options) => {
-            let config = Config::from_environment()?;
-            log_to_stderr(&config);
-            let runtime = tokio::runtime::Runtime::new().context("the async runtime did not start")?;
-            runtime.block_on(run_dev(options, config))?;
-            Ok(ExitCode::SUCCESS)
+        Command::Dev(options) => run_async(async |config| {
+            let stop = stopped_by_signals();
+            dev::run(process(options, config), stop).await
+        }),
+        Command::Serve(ServeOptions { process: options, roles }) => run_async(async |config| {
+            let stop = stopped_by_signals();
+            serve::run(process(options, config), &roles, stop).await
+        }),
+        Command::Migrate(place) => {
+            run_async(async |config| operate::migrate(&place, &config, &SystemIds).await)
         }
+        Command::Rebuild(place) => {
+            run_async(async |config| operate::rebuild(&place, &config, &SystemIds).await)
+        }
+        Command::Log(command) => run_async(async |config| operate::log(&command, &config, &SystemIds).await),
     }
 }
 
-async fn run_dev(options: DevOptions, config: Config) -> anyhow::Result<()> {
+/// Runs a command that needs the environment and the runtime.
+fn run_async(command: impl AsyncFnOnce(Config) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    let config = Config::from_environment()?;
+    log_to_stderr(&config);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let stop = CancellationToken::new();
-    tokio::spawn(stop_on_signal(stop.clone()));
-    let dev = Dev {
+    let runtime = tokio::runtime::Runtime::new().context("the async runtime did not start")?;
+    runtime.block_on(command(config))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn process(options: ProcessOptions, config: Config) -> Process {
+    Process {
         listen: options.listen,
         data_dir: options.data_dir,
         ready_file: options.ready_file,
         config,
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
-    };
-    dev::run(dev, stop).await
+    }
+}
+
+fn stopped_by_signals() -> CancellationToken {
+    let stop = CancellationToken::new();
+    tokio::spawn(stop_on_signal(stop.clone()));
+    stop
 }
 
 /// Logs go to standard error: standard output belongs to what the command has to say.

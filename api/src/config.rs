@@ -4,7 +4,9 @@
 //! this one does not are named in a warning; unknown variables are ignored.
 
 use std::env::VarError;
+use std::path::PathBuf;
 
+use honoken_event_store::database::postgres;
 use secrecy::SecretString;
 use url::Url;
 
@@ -17,10 +19,21 @@ pub struct Config {
     pub public_url: Option<Url>,
     /// `HONOKEN_ADMIN_USERNAME` and `HONOKEN_ADMIN_PASSWORD`, both or neither. `dev` makes its own where they are missing.
     pub admin: Option<AdminCredentials>,
+    /// `DATABASE_URL`: where the log and the read model are. Default: in the data folder.
+    pub database: Option<Database>,
     /// `VERBOSE_LOGGING`: `true` shows what is for digging as well.
     pub verbose_logging: bool,
     /// Sentences about variables that are set and have no effect.
     pub warnings: Vec<String>,
+}
+
+/// Where the log and the read model are.
+#[derive(Debug, Clone)]
+pub enum Database {
+    /// `sqlite:FOLDER`: in two files of this folder.
+    Folder(PathBuf),
+    /// `postgres://USER:PASSWORD@HOST/DATABASE`: in a Postgres database. The URL may hold a password.
+    Postgres(SecretString),
 }
 
 /// Name and password of the operator.
@@ -64,8 +77,7 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
 
 /// Variables that say where data goes, for engines that this release does not have: to go on would be to keep it elsewhere.
 const REFUSED: &[(&str, &str)] = &[
-    ("DATABASE_URL", "is set, but this release keeps everything in SQLite files in --data-dir: unset it"),
-    ("HONOKEN_EVENT_STORE_URL", "is set, but this release keeps its log in --data-dir: unset it"),
+    ("HONOKEN_EVENT_STORE_URL", "is set, but this release keeps its log in the database: unset it"),
     ("HONOKEN_ASSETS_URL", "is set, but this release keeps images in --data-dir: unset it"),
 ];
 
@@ -103,6 +115,7 @@ impl Config {
         }
         Ok(Self {
             public_url: variable("HONOKEN_PUBLIC_URL")?.map(|text| public_url(&text)).transpose()?,
+            database: variable("DATABASE_URL")?.map(|text| database(&text)).transpose()?,
             admin: admin(variable("HONOKEN_ADMIN_USERNAME")?, variable("HONOKEN_ADMIN_PASSWORD")?)?,
             verbose_logging: variable("VERBOSE_LOGGING")?
                 .map(|text| verbose(&text))
@@ -136,6 +149,30 @@ fn public_url(text: &str) -> Result<Url, ConfigError> {
     Ok(url)
 }
 
+fn database(text: &str) -> Result<Database, ConfigError> {
+    // The text may hold a password and is not repeated, nor is what the driver says about it.
+    let refuse = |problem: &str| ConfigError { variable: "DATABASE_URL", problem: problem.to_owned() };
+    if let Some(folder) = text.strip_prefix("sqlite:") {
+        let folder = folder.strip_prefix("//").unwrap_or(folder);
+        let folder = folder.split_once('?').map_or(folder, |(folder, _)| folder);
+        if folder.is_empty() {
+            return Err(refuse("must name a folder: use one like sqlite:/var/lib/honoken"));
+        }
+        return Ok(Database::Folder(folder.into()));
+    }
+    if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
+        return Err(refuse(
+            "must begin with postgres:// or sqlite: — use one like postgres://honoken@localhost/honoken, or sqlite:/var/lib/honoken",
+        ));
+    }
+    if postgres::options(text).is_err() {
+        return Err(refuse(
+            "is no URL of a Postgres database: use one like postgres://honoken@localhost/honoken",
+        ));
+    }
+    Ok(Database::Postgres(text.into()))
+}
+
 fn admin(
     username: Option<String>,
     password: Option<String>,
@@ -167,6 +204,8 @@ fn verbose(text: &str) -> Result<bool, ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -215,7 +254,34 @@ mod tests {
 
     #[test]
     fn a_place_for_data_that_does_not_exist_yet_stops_the_start() {
-        refused(&[("DATABASE_URL", "postgres://localhost/honoken")], "DATABASE_URL");
+        refused(&[("HONOKEN_EVENT_STORE_URL", "esdb://localhost")], "HONOKEN_EVENT_STORE_URL");
+    }
+
+    #[test]
+    fn a_database_is_a_folder_or_a_server() {
+        let database = |url| read(&[("DATABASE_URL", url)]).unwrap().database.unwrap();
+        for url in ["sqlite:/var/lib/h", "sqlite:///var/lib/h", "sqlite:/var/lib/h?mode=rwc"] {
+            assert!(
+                matches!(database(url), Database::Folder(folder) if folder == Path::new("/var/lib/h")),
+                "{url}"
+            );
+        }
+        for url in ["postgres://localhost/h", "postgresql://u:p@[::1]:5433/h?sslmode=require"] {
+            assert!(matches!(database(url), Database::Postgres(_)), "{url}");
+        }
+        for url in ["mysql://localhost/h", "honoken.sqlite", "sqlite:", "postgres://localhost:x/h"] {
+            refused(&[("DATABASE_URL", url)], "DATABASE_URL");
+        }
+    }
+
+    #[test]
+    fn the_password_of_a_database_is_never_repeated() {
+        for url in ["postgres://u:hunter2@localhost:x/h", "mysql://u:hunter2@localhost/h"] {
+            let fault = read(&[("DATABASE_URL", url)]).unwrap_err().to_string();
+            assert!(!fault.contains("hunter2"), "{fault}");
+        }
+        let config = read(&[("DATABASE_URL", "postgres://u:hunter2@localhost/h")]).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
     }
 
     #[test]

@@ -277,7 +277,9 @@ impl<E: Refusal> From<DispatchError<E>> for ApiError {
     fn from(fault: DispatchError<E>) -> Self {
         match fault {
             DispatchError::Refused(refusal) => refusal.into_api_error(),
-            DispatchError::Conflict | DispatchError::Log(_) => Self::Unavailable(fault.into()),
+            DispatchError::Conflict | DispatchError::Log(_) | DispatchError::OutcomeUnknown(_) => {
+                Self::Unavailable(fault.into())
+            }
             DispatchError::Undecodable { .. } => Self::Internal(fault.into()),
         }
     }

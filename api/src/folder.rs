@@ -32,13 +32,7 @@ impl Folder {
     /// # Errors
     /// When it cannot be used, or another process uses it.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        make_folder(path)?;
-        let path = fs::canonicalize(path).with_context(|| format!("could not find {}", path.display()))?;
-        anyhow::ensure!(
-            path.to_str().is_some(),
-            "the folder {} has a name that is not UTF-8; choose another with --data-dir",
-            path.display()
-        );
+        let path = prepare(path)?;
         let lock_file = path.join("honoken.lock");
         let lock = OpenOptions::new()
             .create(true)
@@ -87,6 +81,21 @@ impl Folder {
             admin_password: ensure(&self.path.join("secrets").join("admin-password"), "")?,
         })
     }
+}
+
+/// The folder, made where it is missing, and its full name. It is not locked: several processes may share what can be shared.
+///
+/// # Errors
+/// When it cannot be made, or has no name that can be written down.
+pub fn prepare(path: &Path) -> anyhow::Result<PathBuf> {
+    make_folder(path)?;
+    let path = fs::canonicalize(path).with_context(|| format!("could not find {}", path.display()))?;
+    anyhow::ensure!(
+        path.to_str().is_some(),
+        "the folder {} has a name that is not UTF-8; choose another with --data-dir",
+        path.display()
+    );
+    Ok(path)
 }
 
 fn make_folder(path: &Path) -> anyhow::Result<()> {

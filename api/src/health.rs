@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use honoken_event_store::EventLog;
+use honoken_event_store::{EventLog, Position};
 use honoken_projections::WALLET;
 use serde_json::json;
 
@@ -18,16 +18,21 @@ pub async fn live() -> Response {
     Json(json!({ "status": "live" })).into_response()
 }
 
-/// `GET /health/ready`: the read model answers and follows the log.
+/// `GET /health/ready`: log and read model answer, and the read model follows the log. They are asked each time, so that a process whose
+/// connections are gone does not say so from memory.
 ///
 /// # Errors
 /// 503 when they do not.
 pub async fn ready(State(app): State<AppState>) -> Result<Response, ApiError> {
+    if !app.read_model.is_projected().await? {
+        return Err(ApiError::Unavailable("no process fills the read model".into()));
+    }
     let projected = app.read_model.checkpoint(WALLET).await?;
-    let head = *app.log.head().borrow();
-    let lag = head.0.saturating_sub(projected.0);
-    if lag > ACCEPTABLE_LAG {
-        return Err(ApiError::Unavailable(format!("the read model is {lag} events behind the log").into()));
+    let far_behind = app.log.read_after(Position(projected.0 + ACCEPTABLE_LAG), 1).await;
+    if !far_behind.map_err(|fault| ApiError::Unavailable(fault.into()))?.is_empty() {
+        return Err(ApiError::Unavailable(
+            format!("the read model is more than {ACCEPTABLE_LAG} events behind the log").into(),
+        ));
     }
     Ok(Json(json!({ "status": "ready" })).into_response())
 }

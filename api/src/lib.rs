@@ -1,7 +1,8 @@
 //! The HTTP service and the binary `honoken`.
 //!
 //! Where to start reading: [`router`] is every route in one list; a handler is a file of its own under [`device`], [`manage`] or [`admin`].
-//! [`app`] puts the parts together, [`server`] listens, [`dev`] sets up a folder in which everything works, [`cli`] is the command line.
+//! [`app`] puts the parts together, [`place`] says where log and read model are, [`server`] listens. [`cli`] is the command line: [`dev`] sets up
+//! a folder in which everything works, [`serve`] runs the service or a part of it, [`operate`] is for operators, [`inspect`] for anybody.
 //!
 //! This crate knows all others but the simulator. It contains no SQL, and it does not know APNs.
 
@@ -12,6 +13,7 @@ pub mod clock;
 pub mod config;
 pub mod folder;
 pub mod ids;
+pub mod place;
 pub mod signers;
 
 pub mod auth;
@@ -23,6 +25,7 @@ pub mod path;
 pub mod request_context;
 pub mod router;
 pub mod server;
+pub mod service;
 pub mod update_tag;
 
 pub mod admin;
@@ -33,3 +36,5 @@ pub mod manage;
 pub mod cli;
 pub mod dev;
 pub mod inspect;
+pub mod operate;
+pub mod serve;

@@ -41,15 +41,24 @@ pub fn router(app: AppState) -> Router {
         .route("/projections/{projection}/parked/{position}/skip", post(admin::parked::skip))
         .route_layer(middleware::from_fn_with_state(app.clone(), auth::require_operator));
 
-    let running =
-        Router::new().route("/health/live", get(health::live)).route("/health/ready", get(health::ready));
+    finished(
+        health().merge(device).merge(manage).nest("/admin", operator.clone()).nest("/api/admin", operator),
+        app,
+    )
+}
 
-    Router::new()
-        .merge(device)
-        .merge(manage)
-        .nest("/admin", operator.clone())
-        .nest("/api/admin", operator)
-        .merge(running)
+/// What a process answers that does something else than answering.
+pub fn health_alone(app: AppState) -> Router {
+    finished(health(), app)
+}
+
+fn health() -> Router<AppState> {
+    Router::new().route("/health/live", get(health::live)).route("/health/ready", get(health::ready))
+}
+
+/// What is around every route.
+fn finished(routes: Router<AppState>, app: AppState) -> Router {
+    routes
         .fallback(async || ApiError::NoSuchPath)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(

@@ -1,14 +1,25 @@
 //! What an integrator puts on a pass.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+
+use crate::json;
 
 /// The content of a pass: a JSON object with pass.json keys and the loose fields of its ticket style.
 ///
 /// Invariant: read by [`crate::json::parse`], so equal contents are equal values and have one canonical text.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Content(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Content {
+    /// Reads what a store has kept. Postgres writes the numbers of a `jsonb` out in full, and so a large double without its exponent.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut content = Map::deserialize(deserializer)?;
+        content.values_mut().for_each(json::restore_doubles);
+        Ok(Self(content))
+    }
+}
 
 /// The content is JSON, but not an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -30,5 +41,23 @@ impl Content {
     /// The object.
     pub fn as_map(&self) -> &Map<String, Value> {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_a_store_wrote_out_in_full_are_the_same_numbers() {
+        let written = r#"{"a": [1e17, -9.3e18, 1e20, 9007199254740991, 0.5, {"b": 1e300}]}"#;
+        let content = Content::from_value(json::parse(written.as_bytes()).unwrap()).unwrap();
+        let in_full = format!(
+            r#"{{"a": [100000000000000000, -9300000000000000000, 100000000000000000000, 9007199254740991, 0.5, {{"b": 1{}}}]}}"#,
+            "0".repeat(300)
+        );
+        let stored: Content = serde_json::from_str(&in_full).unwrap();
+        assert_eq!(stored, content);
+        assert_eq!(serde_json::to_string(&stored).unwrap(), serde_json::to_string(&content).unwrap());
     }
 }

@@ -37,6 +37,23 @@ pub fn parse(bytes: &[u8]) -> Result<Value, UnreadableJson> {
     Ok(value)
 }
 
+/// Turns integers that [`parse`] would have refused back into the doubles that they were when they were read.
+pub fn restore_doubles(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let is_safe = |integer: i128| integer.unsigned_abs() <= u128::from(MAX_SAFE_INTEGER);
+            if number.as_i128().is_some_and(|integer| !is_safe(integer))
+                && let Some(double) = number.as_f64().and_then(Number::from_f64)
+            {
+                *number = double;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(restore_doubles),
+        Value::Object(entries) => entries.values_mut().for_each(restore_doubles),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
 /// `serde_json` turns an integer beyond 64 bits into the nearest double without a word, so long literals are looked for in the text.
 fn refuse_large_integers(text: &str) -> Result<(), UnreadableJson> {
     let bytes = text.as_bytes();

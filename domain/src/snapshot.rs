@@ -6,7 +6,7 @@ use cqrs_es::Aggregate;
 ///
 /// `fixtures/snapshots/` holds the stored state of each under its current shape. When a change to the aggregate's fields alters it, or `apply`
 /// comes to mean something else, raise the shape: stored states of the old one are ignored, and made anew from the events.
-pub trait Snapshot: Aggregate {
+pub trait Snapshot: Aggregate + Clone + 'static {
     /// Raised whenever a stored state would not be what the events lead to.
     const SHAPE: u32;
 }

@@ -12,10 +12,12 @@ use cqrs_es::{Aggregate, DomainEvent};
 use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
 use serde::Serialize;
+use sqlx::error::BoxDynError;
 use tokio::sync::Mutex;
 
-use crate::log::{Append, AppendError, EventLog, LogError, NewEvent, Position, RecordedEvent};
+use crate::log::{Append, AppendError, EventLog, LogError, NewEvent, Position};
 use crate::snapshots::{Snapshots, StoredSnapshot};
+use crate::states::{State, States};
 
 /// How often a command is decided anew before the caller is told to come back.
 const ATTEMPTS: u32 = 8;
@@ -48,7 +50,7 @@ pub struct Committed<A: Aggregate> {
     /// The aggregate's id; with its type it names the stream.
     pub aggregate_id: String,
     /// The aggregate as it is now.
-    pub aggregate: A,
+    pub aggregate: Arc<A>,
     /// What this command added to the log; empty when it changed nothing.
     pub events: Vec<A::Event>,
     /// Position of the aggregate's last event, whoever wrote it; 0 when it has none.
@@ -64,14 +66,18 @@ pub enum DispatchError<E: std::error::Error> {
     /// Others kept changing the aggregate; the caller may try again.
     #[error("the aggregate was changed by others {ATTEMPTS} times in a row")]
     Conflict,
-    /// The log is away.
+    /// The log is away; nothing was written.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The log was lost in the middle of a commit and cannot be asked what became of it. To try again is safe: the command is decided on what
+    /// is there then.
+    #[error("the events may have been appended or not")]
+    OutcomeUnknown(#[source] BoxDynError),
     /// A stored event does not decode.
-    #[error("the event at position {position} does not decode")]
+    #[error("the event with sequence {sequence} does not decode")]
     Undecodable {
-        /// Where.
-        position: Position,
+        /// Its number within the aggregate.
+        sequence: usize,
         /// Why.
         #[source]
         source: serde_json::Error,
@@ -83,6 +89,7 @@ pub enum DispatchError<E: std::error::Error> {
 pub struct Dispatcher<L> {
     log: Arc<L>,
     upcasters: Upcasters,
+    states: States,
     /// Commands for one aggregate wait for each other here instead of racing to a conflict; other processes are met by `ATTEMPTS`.
     stripes: Vec<Mutex<()>>,
     hasher: RandomState,
@@ -92,13 +99,13 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
     /// A dispatcher that writes to this log.
     pub fn new(log: Arc<L>, upcasters: Upcasters) -> Self {
         let stripes = (0..STRIPES).map(|_| Mutex::new(())).collect();
-        Self { log, upcasters, stripes, hasher: RandomState::new() }
+        Self { log, upcasters, states: States::new(), stripes, hasher: RandomState::new() }
     }
 
-    /// Loads an aggregate, lets it decide, and appends what it decided.
+    /// Finds or loads an aggregate, lets it decide, and appends what it decided.
     ///
     /// # Errors
-    /// [`DispatchError`]. A refusal or a conflict has appended nothing; when the log failed, the outcome is known when it is back.
+    /// [`DispatchError`]. A refusal or a conflict has appended nothing.
     pub async fn dispatch<A>(
         &self,
         aggregate_id: &str,
@@ -110,94 +117,155 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
         A: Snapshot,
         A::Command: Clone,
     {
-        let stripe = self.hasher.hash_one((A::TYPE, aggregate_id)) % STRIPES as u64;
+        let key = (A::TYPE, aggregate_id.to_owned());
+        let stripe = self.hasher.hash_one(&key) % STRIPES as u64;
         #[expect(clippy::cast_possible_truncation, reason = "a remainder of STRIPES")]
         let _turn = self.stripes[stripe as usize].lock().await;
-        for attempt in 0..ATTEMPTS {
-            match self.attempt::<A>(aggregate_id, command.clone(), services, metadata).await? {
-                Some(committed) => return Ok(committed),
-                None => tokio::time::sleep(back_off(attempt)).await,
-            }
-        }
-        Err(DispatchError::Conflict)
-    }
 
-    /// One turn; `None` when the stream grew between load and append.
-    async fn attempt<A: Snapshot>(
-        &self,
-        aggregate_id: &str,
-        command: A::Command,
-        services: &A::Services,
-        metadata: &Metadata,
-    ) -> Result<Option<Committed<A>>, DispatchError<A::Error>> {
-        let Loaded { mut aggregate, sequence, position, stored_at } = self.load::<A>(aggregate_id).await?;
-        let sink = EventSink::default();
-        aggregate.handle(command, services, &sink).await.map_err(DispatchError::Refused)?;
-        let events = sink.collect().await;
-        let aggregate_id = aggregate_id.to_owned();
-        if events.is_empty() {
-            return Ok(Some(Committed { aggregate_id, aggregate, events, position }));
-        }
-        let append = Append {
-            aggregate_type: A::TYPE,
-            aggregate_id: aggregate_id.clone(),
-            expected_sequence: sequence,
-            events: events.iter().map(new_event).collect(),
-            metadata: serde_json::to_string(metadata).expect("metadata is made of strings"),
-            recorded_at_ms: metadata.recorded_at_ms,
+        let (mut state, mut is_current) = match self.states.get::<A>(&key).await {
+            Some(state) => (state, false),
+            None => (self.load(aggregate_id).await?, true),
         };
-        match self.log.append(append).await {
-            Ok(position) => {
-                let sequence = sequence + events.len() as u64;
-                if sequence - stored_at >= SNAPSHOT_EVERY {
-                    self.store::<A>(&aggregate, &aggregate_id, sequence, position);
+        let mut conflicts = 0;
+        loop {
+            let mut aggregate = A::clone(&state.aggregate);
+            let sink = EventSink::default();
+            let outcome = aggregate.handle(command.clone(), services, &sink).await;
+            let events = sink.collect().await;
+            if outcome.is_err() || events.is_empty() {
+                // Nothing is appended, which would have shown whether the state is old.
+                if !is_current && self.catch_up(aggregate_id, &mut state).await? {
+                    is_current = true;
+                    continue;
                 }
-                Ok(Some(Committed { aggregate_id, aggregate, events, position }))
+                let position = self.position_of(aggregate_id, &mut state).await?;
+                let aggregate = state.aggregate.clone();
+                self.states.put(key, state).await;
+                outcome.map_err(DispatchError::Refused)?;
+                return Ok(Committed { aggregate_id: aggregate_id.to_owned(), aggregate, events, position });
             }
-            Err(AppendError::Conflict) => Ok(None),
-            Err(AppendError::Log(fault)) => Err(fault.into()),
+            let new_events: Vec<NewEvent> = events.iter().map(new_event).collect();
+            let bytes: usize = new_events.iter().map(|event| event.payload.len()).sum();
+            let append = Append {
+                aggregate_type: A::TYPE,
+                aggregate_id: aggregate_id.to_owned(),
+                expected_sequence: state.sequence,
+                events: new_events,
+                metadata: serde_json::to_string(metadata).expect("metadata is made of strings"),
+                recorded_at_ms: metadata.recorded_at_ms,
+            };
+            match self.log.append(append).await {
+                Ok(position) => {
+                    state.aggregate = Arc::new(aggregate);
+                    state.sequence += events.len() as u64;
+                    state.position = Some(position);
+                    state.bytes += bytes as u64;
+                    self.store_now_and_then(aggregate_id, &mut state, position);
+                    let aggregate = state.aggregate.clone();
+                    self.states.put(key, state).await;
+                    return Ok(Committed {
+                        aggregate_id: aggregate_id.to_owned(),
+                        aggregate,
+                        events,
+                        position,
+                    });
+                }
+                Err(AppendError::Conflict) => {
+                    conflicts += 1;
+                    if conflicts == ATTEMPTS {
+                        return Err(DispatchError::Conflict);
+                    }
+                    tokio::time::sleep(back_off(conflicts)).await;
+                    self.catch_up(aggregate_id, &mut state).await?;
+                    is_current = true;
+                }
+                Err(AppendError::Log(fault)) => return Err(fault.into()),
+                Err(AppendError::Unknown(fault)) => return Err(DispatchError::OutcomeUnknown(fault)),
+            }
         }
     }
 
     /// The state of an aggregate: the stored one, if it is of the shape that this release understands, and the events behind it.
-    async fn load<A: Snapshot>(&self, aggregate_id: &str) -> Result<Loaded<A>, DispatchError<A::Error>> {
+    async fn load<A: Snapshot>(&self, aggregate_id: &str) -> Result<State<A>, DispatchError<A::Error>> {
         let stored = self.log.load_snapshot(A::TYPE, aggregate_id).await?;
-        let mut loaded = stored.and_then(understood::<A>).unwrap_or_default();
-        for RecordedEvent { position, event, .. } in
-            self.log.load(A::TYPE, aggregate_id, loaded.sequence).await?
-        {
-            loaded.sequence = event.sequence as u64;
-            loaded.position = position;
-            let event = self.upcasters.upcast(event);
-            let event = serde_json::from_value(event.payload)
-                .map_err(|source| DispatchError::Undecodable { position, source })?;
-            loaded.aggregate.apply(event);
-        }
-        Ok(loaded)
+        let mut state = stored.and_then(understood::<A>).unwrap_or_default();
+        self.catch_up(aggregate_id, &mut state).await?;
+        Ok(state)
     }
 
-    fn store<A: Snapshot>(&self, aggregate: &A, aggregate_id: &str, sequence: u64, position: Position) {
-        let state =
-            serde_json::to_string(aggregate).expect("a state is made of strings, numbers and JSON objects");
-        let snapshot = StoredSnapshot { sequence, position, shape: A::SHAPE, state };
+    /// Applies what others have appended since. Whether there was anything.
+    async fn catch_up<A: Snapshot>(
+        &self,
+        aggregate_id: &str,
+        state: &mut State<A>,
+    ) -> Result<bool, DispatchError<A::Error>> {
+        let events = self.log.load::<A>(aggregate_id, state.sequence).await?;
+        let Some(last) = events.last() else { return Ok(false) };
+        let sequence = last.sequence as u64;
+        let aggregate = Arc::make_mut(&mut state.aggregate);
+        for event in events {
+            let sequence = event.sequence;
+            let event = self.upcasters.upcast(event);
+            state.bytes += size_of_json(&event.payload);
+            let event = serde_json::from_value(event.payload)
+                .map_err(|source| DispatchError::Undecodable { sequence, source })?;
+            aggregate.apply(event);
+        }
+        state.sequence = sequence;
+        state.position = None;
+        Ok(true)
+    }
+
+    /// Where the last event of a state is; 0 when there is none.
+    async fn position_of<A: Snapshot>(
+        &self,
+        aggregate_id: &str,
+        state: &mut State<A>,
+    ) -> Result<Position, DispatchError<A::Error>> {
+        if state.position.is_none() && state.sequence > 0 {
+            state.position = self.log.position_of::<A>(aggregate_id, state.sequence).await?;
+        }
+        Ok(state.position.unwrap_or_default())
+    }
+
+    /// Stores a state that has many events behind the stored one.
+    fn store_now_and_then<A: Snapshot>(&self, aggregate_id: &str, state: &mut State<A>, position: Position) {
+        let sequence = state.sequence;
+        if sequence - state.stored_at < SNAPSHOT_EVERY {
+            return;
+        }
+        let json = serde_json::to_string(&*state.aggregate)
+            .expect("a state is made of strings, numbers and JSON objects");
+        (state.stored_at, state.bytes) = (sequence, json.len() as u64);
+        let snapshot = StoredSnapshot { sequence, position, shape: A::SHAPE, state: json };
         self.log.store_snapshot(A::TYPE, aggregate_id.to_owned(), snapshot);
     }
 }
 
-#[derive(Default)]
-struct Loaded<A> {
-    aggregate: A,
-    sequence: u64,
-    position: Position,
-    /// Sequence of the stored state that this began with, 0 for none.
-    stored_at: u64,
+/// A stored state, unless it is of another shape, or of the right one and yet not readable: then the events say it all.
+fn understood<A: Snapshot>(stored: StoredSnapshot) -> Option<State<A>> {
+    let StoredSnapshot { sequence, position, shape, state } = stored;
+    let aggregate: A = (shape == A::SHAPE).then(|| serde_json::from_str(&state).ok()).flatten()?;
+    Some(State {
+        aggregate: Arc::new(aggregate),
+        sequence,
+        position: Some(position),
+        stored_at: sequence,
+        bytes: state.len() as u64,
+    })
 }
 
-/// A stored state, unless it is of another shape, or of the right one and yet not readable: then the events say it all.
-fn understood<A: Snapshot>(stored: StoredSnapshot) -> Option<Loaded<A>> {
-    let StoredSnapshot { sequence, position, shape, state } = stored;
-    let aggregate = (shape == A::SHAPE).then(|| serde_json::from_str(&state).ok()).flatten()?;
-    Some(Loaded { aggregate, sequence, position, stored_at: sequence })
+/// About as many bytes as the text of a value has.
+fn size_of_json(value: &serde_json::Value) -> u64 {
+    use serde_json::Value;
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+        Value::String(text) => text.len() as u64 + 2,
+        Value::Array(items) => items.iter().map(size_of_json).sum::<u64>() + 2,
+        Value::Object(entries) => {
+            entries.iter().map(|(key, value)| key.len() as u64 + 4 + size_of_json(value)).sum::<u64>() + 2
+        }
+    }
 }
 
 fn new_event<E: DomainEvent>(event: &E) -> NewEvent {

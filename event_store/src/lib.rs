@@ -1,22 +1,33 @@
 //! The log: append with optimistic concurrency, load a stream, read all in order.
 //!
 //! - [`log`] says in one trait what a log is, and why its positions can be trusted.
-//! - [`sqlite`] keeps it in one file; the engine behind `honoken dev`.
+//! - [`sqlite`] keeps it in one file; the engine behind `honoken dev`. [`postgres`] keeps it on a server, for several processes. [`engine`] is
+//!   either of them.
+//! - `group_commit.rs` is how both write.
 //! - [`dispatch`] turns a command into committed events: load, decide, append, again on a conflict.
-//! - [`snapshots`]: stored states of aggregates, every hundred events.
-//! - [`database`] opens SQLite files the way this service needs them; `projections` uses it too.
+//! - [`snapshots`]: stored states of aggregates, every hundred events; `states.rs`: those that were used last, in memory.
+//! - [`database`] opens SQLite files and Postgres the way this service needs them; `projections` uses it too.
 //!
 //! This crate does not know what any event means, except that an aggregate can apply it.
 
 pub mod database;
 pub mod dispatch;
-mod error_chain;
+pub mod engine;
 pub mod log;
+pub mod postgres;
 pub mod snapshots;
 pub mod sqlite;
 
+mod epoch;
+mod error_chain;
+mod group_commit;
+mod states;
+
 pub use dispatch::{Committed, DispatchError, Dispatcher, Metadata};
+pub use engine::Log;
+pub use epoch::Epoch;
 pub use error_chain::error_chain;
-pub use log::{Append, AppendError, Epoch, EventLog, LogError, NewEvent, Position, RecordedEvent};
+pub use log::{Append, AppendError, EventLog, LogError, NewEvent, Position, RecordedEvent};
+pub use postgres::PostgresLog;
 pub use snapshots::{Snapshots, StoredSnapshot};
 pub use sqlite::SqliteLog;

@@ -12,8 +12,13 @@
 use std::fmt;
 use std::future::Future;
 
+use cqrs_es::Aggregate;
 use cqrs_es::persist::SerializedEvent;
+use sqlx::error::BoxDynError;
 use tokio::sync::watch;
+
+use crate::database::MigrationError;
+use crate::epoch::Epoch;
 
 /// Place of an event in the log; 0 stands before the first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,16 +27,6 @@ pub struct Position(pub u64);
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-/// Eight hex digits fixed when a log is created. They begin every update tag, so that a tag of another log is known as foreign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Epoch(pub u32);
-
-impl fmt::Display for Epoch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}", self.0)
     }
 }
 
@@ -80,10 +75,13 @@ pub enum AppendError {
     /// The stream has grown since it was loaded.
     #[error("the stream has grown since it was loaded")]
     Conflict,
-    /// The store could not take it, or could not say that it did: a sync that failed leaves the outcome unknown until the stream is loaded
-    /// again. Repeating the command is safe, since it is decided on what is there then.
+    /// The store did not take it: nothing was written.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The commit was sent and not answered, and the store cannot be asked what became of it. Repeating the command is safe, since it is
+    /// decided on what is there then.
+    #[error("the commit was not answered, and what became of it is not known")]
+    Unknown(#[source] BoxDynError),
 }
 
 /// Why the log could not be used.
@@ -96,11 +94,11 @@ pub enum LogError {
         doing: &'static str,
         /// The driver's reason.
         #[source]
-        source: sqlx::Error,
+        source: BoxDynError,
     },
-    /// The migrations did not run.
-    #[error("the event log could not be migrated")]
-    Migration(#[source] sqlx::migrate::MigrateError),
+    /// The tables are not there, or of an older release.
+    #[error("the event log could not be opened")]
+    Schema(#[from] MigrationError),
     /// The log has been closed.
     #[error("the event log is closed")]
     Closed,
@@ -122,13 +120,19 @@ pub trait EventLog: Send + Sync + 'static {
     /// Appends to one stream and answers, once that is on disk, the position of the last event appended.
     fn append(&self, append: Append) -> impl Future<Output = Result<Position, AppendError>> + Send;
 
-    /// The events of one stream behind a sequence, in order.
-    fn load(
+    /// The events of one aggregate behind a sequence, in order.
+    fn load<A: Aggregate>(
         &self,
-        aggregate_type: &str,
         aggregate_id: &str,
         after_sequence: u64,
-    ) -> impl Future<Output = Result<Vec<RecordedEvent>, LogError>> + Send;
+    ) -> impl Future<Output = Result<Vec<SerializedEvent>, LogError>> + Send;
+
+    /// Where in the log the event of an aggregate with this sequence is.
+    fn position_of<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+        sequence: u64,
+    ) -> impl Future<Output = Result<Option<Position>, LogError>> + Send;
 
     /// At most `limit` events behind a position, in order. [`LogError::Unreadable`] only when the first of them is: those before an
     /// unreadable one are answered, so that a reader can come as far as to it, and then take what is known of it and go on behind it.
@@ -138,9 +142,22 @@ pub trait EventLog: Send + Sync + 'static {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<RecordedEvent>, LogError>> + Send;
 
-    /// The position of the last event; changes wake whoever waits.
+    /// The position of the last event that this process knows of; changes wake whoever waits. It may be behind for a moment when others
+    /// write to the same log.
     fn head(&self) -> watch::Receiver<Position>;
 
     /// What the update tags of this log begin with.
     fn epoch(&self) -> Epoch;
 }
+
+impl LogError {
+    /// The store is away, full or broken.
+    pub(crate) fn unavailable<E: Into<BoxDynError>>(doing: &'static str) -> impl Fn(E) -> Self {
+        move |source| Self::Unavailable { doing, source: source.into() }
+    }
+}
+
+/// Where an event is, on either engine.
+pub(crate) const POSITION_OF: &str = "\
+    select position from events
+    where aggregate_type = $1 and aggregate_id = $2 and sequence = $3";

@@ -32,3 +32,32 @@ pub trait Snapshots: Send + Sync + 'static {
     /// Stores the state of an aggregate in the place of an older one, soon, if the writer has room for it: it only saves time, and the next command offers a newer one.
     fn store_snapshot(&self, aggregate_type: &'static str, aggregate_id: String, snapshot: StoredSnapshot);
 }
+
+/// Reads a state, on either engine.
+pub(crate) const LOAD_SNAPSHOT: &str = "\
+    select sequence, position, shape, state from snapshots
+    where aggregate_type = $1 and aggregate_id = $2";
+
+/// What [`LOAD_SNAPSHOT`] reads.
+pub(crate) type SnapshotRow = (i64, i64, i64, String);
+
+impl From<SnapshotRow> for StoredSnapshot {
+    fn from((sequence, position, shape, state): SnapshotRow) -> Self {
+        Self {
+            sequence: sequence.cast_unsigned(),
+            position: Position(position.cast_unsigned()),
+            // A shape that does not fit is none that this release understands.
+            shape: u32::try_from(shape).unwrap_or(u32::MAX),
+            state,
+        }
+    }
+}
+
+/// Stores a state, on either engine. An older state does not take the place of a newer one, which another writer of the same aggregate may
+/// have offered.
+pub(crate) const PUT_SNAPSHOT: &str = "\
+    insert into snapshots (aggregate_type, aggregate_id, sequence, position, shape, state)
+    values ($1, $2, $3, $4, $5, $6)
+    on conflict (aggregate_type, aggregate_id) do update
+    set sequence = excluded.sequence, position = excluded.position, shape = excluded.shape, state = excluded.state
+    where excluded.sequence > snapshots.sequence or excluded.shape <> snapshots.shape";

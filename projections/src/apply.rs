@@ -2,8 +2,8 @@
 
 use honoken_domain::ids::InvalidId;
 use honoken_event_store::RecordedEvent;
-use sqlx::SqliteConnection;
 
+use crate::database::Connection;
 use crate::{wallet_organization, wallet_pass, wallet_pass_type, wallet_registration};
 
 /// Why an event was not applied.
@@ -23,6 +23,10 @@ impl From<sqlx::Error> for ApplyError {
             database.is_unique_violation()
                 || database.is_foreign_key_violation()
                 || database.is_check_violation()
+                // Postgres's classes for values that a column cannot hold, and for rules that are broken. SQLite's codes are shorter.
+                || database.code().is_some_and(|code| {
+                    code.len() == 5 && (code.starts_with("22") || code.starts_with("23"))
+                })
         });
         if breaks_a_rule { Self::Unappliable(fault.to_string()) } else { Self::Store(fault) }
     }
@@ -43,10 +47,7 @@ impl From<InvalidId> for ApplyError {
 }
 
 /// Applies one event, upcast already, to the tables of its aggregate.
-pub(crate) async fn apply(
-    connection: &mut SqliteConnection,
-    recorded: RecordedEvent,
-) -> Result<(), ApplyError> {
+pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
     match recorded.event.aggregate_type.as_str() {
         "Pass" => wallet_pass::apply(connection, recorded).await,
         "Registration" => wallet_registration::apply(connection, recorded).await,
@@ -57,7 +58,7 @@ pub(crate) async fn apply(
     }
 }
 
-/// The sequence as SQLite stores it.
+/// The sequence as it is stored.
 pub(crate) fn sequence_of(recorded: &RecordedEvent) -> i64 {
     i64::try_from(recorded.event.sequence).unwrap_or(i64::MAX)
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use honoken_domain::upcasters::Upcasters;
-use honoken_event_store::{Epoch, EventLog, LogError, Position, RecordedEvent};
-use sqlx::{Connection, SqliteConnection};
+use honoken_event_store::{EventLog, LogError, Position, RecordedEvent};
 
 use crate::apply::{ApplyError, apply};
+use crate::database::{Connection, sql};
+use crate::lease::{self, Lease};
 use crate::parked::{self, AggregateKey};
 use crate::projector::{OperationError, Progress};
 
@@ -16,17 +17,17 @@ pub const WALLET: &str = "wallet";
 /// Raised when the tables change their meaning: those of another version are emptied and filled again at the next start.
 pub const VERSION: i64 = 1;
 
-/// Why a batch was given up.
+/// Why a batch was given up. It left nothing behind.
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum BatchError {
     /// One of its events cannot be applied: the batch is done again event by event.
+    #[error("an event cannot be applied")]
     Unappliable,
-    Store(sqlx::Error),
-}
-
-impl From<sqlx::Error> for BatchError {
-    fn from(fault: sqlx::Error) -> Self {
-        Self::Store(fault)
-    }
+    /// Another process has taken over.
+    #[error("another process has taken over")]
+    Superseded,
+    #[error("the read model could not be written")]
+    Store(#[from] sqlx::Error),
 }
 
 /// Reads on in the log. An event whose row is not even JSON comes without a payload, so that it is parked like any other that does not
@@ -46,165 +47,219 @@ pub(crate) async fn read<L: EventLog>(
 
 /// Begins where the tables are. Tables of another log, under another meaning, or further than the log goes (it was restored from a backup,
 /// and what it gains from now on would never be read) are emptied, and filled again from the beginning.
-pub(crate) async fn begin(
-    connection: &mut SqliteConnection,
-    epoch: Epoch,
-    head: Position,
-) -> sqlx::Result<Progress> {
-    let epoch = epoch.to_string();
-    let mut transaction = connection.begin_with("begin immediate").await?;
-    let known: Option<(String, i64, i64)> =
-        sqlx::query_as("select epoch, version, position from projection_checkpoint where projection = $1")
-            .bind(WALLET)
-            .fetch_optional(&mut *transaction)
-            .await?;
-    let continues = known.as_ref().is_some_and(|(of, version, position)| {
-        *of == epoch && *version == VERSION && position.cast_unsigned() <= head.0
-    });
-    if !continues {
-        if let Some((of, version, position)) = known {
-            tracing::warn!(
-                "the read model (log {of}, version {version}, position {position}) does not fit the log {epoch}, version {VERSION}, \
-                 position {head}: it is filled again from the beginning"
-            );
-        }
-        for table in DERIVED {
-            sqlx::query(&format!("delete from {table}")).execute(&mut *transaction).await?;
-        }
-        sqlx::query(
-            "insert into projection_checkpoint (projection, epoch, version, position) values ($1, $2, $3, 0)",
-        )
-        .bind(WALLET)
-        .bind(epoch)
-        .bind(VERSION)
-        .execute(&mut *transaction)
-        .await?;
+pub(crate) async fn begin<L: EventLog>(
+    connection: &mut Connection,
+    lease: Lease,
+    log: &L,
+) -> Result<Progress, OperationError> {
+    let store = OperationError::Store;
+    connection.begin().await.map_err(store)?;
+    if !lease::hold(connection, lease).await.map_err(store)? {
+        connection.rollback().await.map_err(store)?;
+        return load_progress(connection).await.map_err(store);
     }
-    transaction.commit().await?;
-    load_progress(connection).await
+    if !continues(connection, log).await? {
+        empty(connection, log).await.map_err(store)?;
+    }
+    connection.commit().await.map_err(store)?;
+    load_progress(connection).await.map_err(store)
 }
 
-/// Every table that the log fills.
+/// Whether what the tables hold is a beginning of the log.
+async fn continues<L: EventLog>(connection: &mut Connection, log: &L) -> Result<bool, OperationError> {
+    let known = sql("select epoch, version, position from projection_checkpoint where projection = $1")
+        .bind(WALLET)
+        .fetch_optional(connection)
+        .await
+        .map_err(OperationError::Store)?;
+    let Some(row) = known else { return Ok(false) };
+    let column = |fault| OperationError::Store(fault);
+    let of: String = row.get("epoch").map_err(column)?;
+    let version: i64 = row.get("version").map_err(column)?;
+    let position = row.get::<i64>("position").map_err(column)?.cast_unsigned();
+    let epoch = log.epoch().to_string();
+    // The log itself is asked: what this process knows of its head may be older than what another has projected.
+    let is_in_log = position == 0 || !read(log, Position(position - 1), 1).await?.is_empty();
+    let continues = of == epoch && version == VERSION && is_in_log;
+    if !continues && position > 0 {
+        tracing::warn!(
+            "the read model (log {of}, version {version}, position {position}) does not fit the log {epoch}, version {VERSION}: it is filled \
+             again from the beginning"
+        );
+    }
+    Ok(continues)
+}
+
+/// Every table that the log fills, but for the checkpoint.
 const DERIVED: &[&str] = &[
-    "projection_checkpoint",
-    "parked_event",
-    "wallet_organization",
-    "wallet_api_key",
-    "wallet_pass_type",
-    "wallet_brand_assets",
-    "wallet_pass",
-    "wallet_pass_content",
-    "wallet_device",
-    "wallet_registration",
+    "delete from parked_event",
+    "delete from wallet_organization",
+    "delete from wallet_api_key",
+    "delete from wallet_pass_type",
+    "delete from wallet_brand_assets",
+    "delete from wallet_pass",
+    "delete from wallet_pass_content",
+    "delete from wallet_device",
+    "delete from wallet_registration",
 ];
 
-/// How far the file is.
-pub(crate) async fn load_progress(connection: &mut SqliteConnection) -> sqlx::Result<Progress> {
-    let position: Option<i64> =
-        sqlx::query_scalar("select position from projection_checkpoint where projection = $1")
-            .bind(WALLET)
-            .fetch_optional(&mut *connection)
-            .await?;
+/// Empties the tables: nothing of this log is in them.
+pub(crate) async fn empty<L: EventLog>(connection: &mut Connection, log: &L) -> sqlx::Result<()> {
+    for delete in DERIVED {
+        sql(delete).execute(connection).await?;
+    }
+    sql("insert into projection_checkpoint (projection, epoch, version, position) values ($1, $2, $3, 0)
+         on conflict (projection) do update set epoch = excluded.epoch, version = excluded.version, position = 0")
+    .bind(WALLET)
+    .bind(log.epoch().to_string())
+    .bind(VERSION)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// How far the tables are.
+pub(crate) async fn load_progress(connection: &mut Connection) -> sqlx::Result<Progress> {
+    let row = sql("select position from projection_checkpoint where projection = $1")
+        .bind(WALLET)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let position = row.map(|row| row.get::<i64>("position")).transpose()?.unwrap_or_default();
     let parked = parked::aggregates(connection, WALLET).await?;
-    Ok(Progress {
-        position: Position(position.unwrap_or_default().cast_unsigned()),
-        parked: Arc::new(parked),
-    })
+    Ok(Progress { position: Position(position.cast_unsigned()), parked: Arc::new(parked) })
 }
 
 /// Applies events, all or none.
 pub(crate) async fn apply_all(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
+    lease: Lease,
     upcasters: &Upcasters,
     events: Vec<RecordedEvent>,
-    before: Progress,
 ) -> Result<Progress, BatchError> {
-    let mut position = before.position;
-    let mut transaction = connection.begin_with("begin immediate").await?;
-    let skipped = parked::skipped_after(&mut transaction, WALLET, position).await?;
+    connection.begin().await?;
+    let applied = async {
+        if !lease::hold(connection, lease).await? {
+            return Err(BatchError::Superseded);
+        }
+        apply_in_order(connection, upcasters, events).await
+    };
+    let applied = applied.await;
+    match &applied {
+        Ok(_) => connection.commit().await?,
+        Err(BatchError::Store(_)) => {}
+        Err(BatchError::Unappliable | BatchError::Superseded) => connection.rollback().await?,
+    }
+    applied
+}
+
+/// Applies events and moves the checkpoint; the caller has begun a transaction.
+pub(crate) async fn apply_in_order(
+    connection: &mut Connection,
+    upcasters: &Upcasters,
+    events: Vec<RecordedEvent>,
+) -> Result<Progress, BatchError> {
+    let Some(last) = events.last().map(|event| event.position) else {
+        return Ok(load_progress(connection).await?);
+    };
+    // Read here, since an operator's decision may have been carried out by another process.
+    let parked = parked::aggregates(connection, WALLET).await?;
+    let skipped = parked::skipped_after(connection, WALLET, Position(events[0].position.0 - 1)).await?;
     for recorded in events {
-        position = recorded.position;
-        if skipped.contains(&position) {
+        if skipped.contains(&recorded.position) {
             continue;
         }
-        if before.parked.contains(&key_of(&recorded))
-            && parked::holds_up(&mut transaction, WALLET, &recorded).await?
-        {
-            parked::park(&mut transaction, WALLET, &recorded, "waits behind an earlier event", true).await?;
+        if parked.contains(&key_of(&recorded)) && parked::holds_up(connection, WALLET, &recorded).await? {
+            parked::park(connection, WALLET, &recorded, "waits behind an earlier event", true).await?;
             continue;
         }
-        apply(&mut transaction, upcast(upcasters, recorded)).await.map_err(|fault| match fault {
+        apply(connection, upcast(upcasters, recorded)).await.map_err(|fault| match fault {
             ApplyError::Unappliable(_) => BatchError::Unappliable,
             ApplyError::Store(fault) => BatchError::Store(fault),
         })?;
     }
-    set_checkpoint(&mut transaction, position).await?;
-    transaction.commit().await?;
-    Ok(Progress { position, parked: before.parked })
+    set_checkpoint(connection, last).await?;
+    Ok(Progress { position: last, parked: Arc::new(parked) })
 }
 
-/// Tries one event a last time and parks it if it fails again. What was skipped does not come here: `apply_all` passes it by.
+/// Tries one event a last time and parks it if it fails again, in a transaction of its own. What was skipped does not come here:
+/// `apply_in_order` passes it by.
 pub(crate) async fn park_one(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
+    lease: Lease,
     upcasters: &Upcasters,
     recorded: RecordedEvent,
-) -> sqlx::Result<Progress> {
-    let mut transaction = connection.begin_with("begin immediate").await?;
-    let mut attempt = transaction.begin().await?;
-    match apply(&mut attempt, upcast(upcasters, recorded.clone())).await {
-        Ok(()) => attempt.commit().await?,
+) -> Result<Progress, BatchError> {
+    connection.begin().await?;
+    if !lease::hold(connection, lease).await? {
+        connection.rollback().await?;
+        return Err(BatchError::Superseded);
+    }
+    park_if_unappliable(connection, upcasters, recorded).await?;
+    connection.commit().await?;
+    Ok(load_progress(connection).await?)
+}
+
+/// Applies one event or parks it, and moves the checkpoint; the caller has begun a transaction.
+pub(crate) async fn park_if_unappliable(
+    connection: &mut Connection,
+    upcasters: &Upcasters,
+    recorded: RecordedEvent,
+) -> sqlx::Result<()> {
+    connection.savepoint().await?;
+    match apply(connection, upcast(upcasters, recorded.clone())).await {
+        Ok(()) => connection.release().await?,
         Err(ApplyError::Store(fault)) => return Err(fault),
         Err(ApplyError::Unappliable(error)) => {
-            attempt.rollback().await?;
+            connection.undo().await?;
             tracing::error!(
                 event.position = recorded.position.0,
                 event.r#type = recorded.event.event_type,
                 error,
                 "parked an event that cannot be applied"
             );
-            parked::park(&mut transaction, WALLET, &recorded, &error, false).await?;
+            parked::park(connection, WALLET, &recorded, &error, false).await?;
         }
     }
-    set_checkpoint(&mut transaction, recorded.position).await?;
-    transaction.commit().await?;
-    load_progress(connection).await
+    set_checkpoint(connection, recorded.position).await
 }
 
-/// Lets an aggregate go on: without the parked event when there is a reason to skip it, else with it. The inner result is the operator's answer.
+/// Lets an aggregate go on: without the parked event when there is a reason to skip it, else with it. The inner result is the operator's
+/// answer. Any process may do this: whoever runs the projection waits for the end of the transaction.
 pub(crate) async fn resume<L: EventLog>(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     log: &L,
     upcasters: &Upcasters,
     position: Position,
     skip: Option<&str>,
 ) -> Result<(Progress, Result<(), OperationError>), OperationError> {
     let store = OperationError::Store;
-    let mut transaction = connection.begin_with("begin immediate").await.map_err(store)?;
-    let Some(parked) = parked::blocking(&mut transaction, WALLET, position).await.map_err(store)? else {
-        transaction.rollback().await.map_err(store)?;
+    connection.begin().await.map_err(store)?;
+    lease::pause_others(connection).await.map_err(store)?;
+    let Some(parked) = parked::blocking(connection, WALLET, position).await.map_err(store)? else {
+        connection.rollback().await.map_err(store)?;
         let progress = load_progress(connection).await.map_err(store)?;
         return Ok((progress, Err(OperationError::NotParked)));
     };
     let key = (parked.aggregate_type.clone(), parked.aggregate_id.clone());
     if let Some(reason) = skip {
-        parked::record_skip(&mut transaction, WALLET, &parked, reason).await.map_err(store)?;
+        parked::record_skip(connection, WALLET, &parked, reason).await.map_err(store)?;
     }
     let mut outcome = Ok(());
-    for next in parked::positions_of(&mut transaction, WALLET, &key).await.map_err(store)? {
+    for next in parked::positions_of(connection, WALLET, &key).await.map_err(store)? {
         let before = Position(next.0 - 1);
         // What is parked was read from this log once, and a log only grows.
         let Some(recorded) = read(log, before, 1).await?.into_iter().next() else {
             return Err(store(sqlx::Error::RowNotFound));
         };
-        let mut attempt = transaction.begin().await.map_err(store)?;
-        match apply(&mut attempt, upcast(upcasters, recorded.clone())).await {
+        connection.savepoint().await.map_err(store)?;
+        match apply(connection, upcast(upcasters, recorded.clone())).await {
             Ok(()) => {
-                parked::unpark(&mut attempt, WALLET, next).await.map_err(store)?;
-                attempt.commit().await.map_err(store)?;
+                parked::unpark(connection, WALLET, next).await.map_err(store)?;
+                connection.release().await.map_err(store)?;
             }
             Err(ApplyError::Unappliable(reason)) => {
-                attempt.rollback().await.map_err(store)?;
-                parked::park(&mut transaction, WALLET, &recorded, &reason, false).await.map_err(store)?;
+                connection.undo().await.map_err(store)?;
+                parked::park(connection, WALLET, &recorded, &reason, false).await.map_err(store)?;
                 // What was asked for has been done if a later event is the one that fails; it is the parked one from here on.
                 if next == position {
                     outcome = Err(OperationError::StillUnappliable(reason));
@@ -214,12 +269,12 @@ pub(crate) async fn resume<L: EventLog>(
             Err(ApplyError::Store(fault)) => return Err(store(fault)),
         }
     }
-    transaction.commit().await.map_err(store)?;
+    connection.commit().await.map_err(store)?;
     Ok((load_progress(connection).await.map_err(store)?, outcome))
 }
 
-async fn set_checkpoint(connection: &mut SqliteConnection, position: Position) -> sqlx::Result<()> {
-    sqlx::query("update projection_checkpoint set position = $2 where projection = $1")
+async fn set_checkpoint(connection: &mut Connection, position: Position) -> sqlx::Result<()> {
+    sql("update projection_checkpoint set position = $2 where projection = $1")
         .bind(WALLET)
         .bind(position.0.cast_signed())
         .execute(connection)

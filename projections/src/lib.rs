@@ -1,7 +1,8 @@
 //! From the log to the read model, and the questions asked of it.
 //!
 //! - [`projector`] is the handle: how far it is, and what an operator asks. Behind it `runner.rs` follows the log, `batch.rs` is what happens
-//!   in one transaction, `apply.rs` knows which event goes to which table.
+//!   in one transaction, `apply.rs` knows which event goes to which table, `lease.rs` which of several processes writes.
+//! - `rebuild.rs` fills the tables again from the whole log. `database.rs` runs one set of statements on either engine.
 //! - One file per read table, its projector and its queries together: [`wallet_pass`], [`wallet_registration`], [`wallet_pass_type`],
 //!   [`wallet_organization`].
 //! - [`parked`]: events that could not be applied, and what waits behind them.
@@ -18,8 +19,12 @@ pub mod wallet_registration;
 
 mod apply;
 mod batch;
+mod database;
+mod lease;
+mod rebuild;
 mod runner;
 
 pub use batch::{VERSION, WALLET};
-pub use projector::{OperationError, Progress, Projector};
-pub use read_model::{QueryError, ReadModel};
+pub use projector::{OperationError, Part, Progress, Projector};
+pub use read_model::{OpenError, QueryError, ReadModel};
+pub use rebuild::rebuild;

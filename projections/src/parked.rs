@@ -6,10 +6,9 @@
 use std::collections::BTreeSet;
 
 use honoken_event_store::{Position, RecordedEvent};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
 use crate::apply::sequence_of;
+use crate::database::{Connection, Row, sql};
 use crate::read_model::{QueryError, ReadModel};
 
 /// Type and id of an aggregate.
@@ -34,19 +33,16 @@ pub struct ParkedEvent {
     pub waiting: bool,
 }
 
-const COLUMNS: &str = "position, aggregate_type, aggregate_id, sequence, event_type, error, waiting";
-
 impl ReadModel {
     /// The parked events of a projection in log order, at most `limit`.
     pub async fn parked_events(&self, projection: &str, limit: u32) -> Result<Vec<ParkedEvent>, QueryError> {
-        let rows = sqlx::query(&format!(
-            "select {COLUMNS} from parked_event
+        let rows = sql("select position, aggregate_type, aggregate_id, sequence, event_type, error, waiting
+             from parked_event
              where projection = $1
              order by position
-             limit $2"
-        ))
+             limit $2")
         .bind(projection)
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(&self.readers)
         .await;
         rows.and_then(|rows| rows.iter().map(parked_event).collect()).map_err(QueryError::of("parked events"))
@@ -54,61 +50,64 @@ impl ReadModel {
 
     /// How many events of a projection are parked.
     pub async fn parked_count(&self, projection: &str) -> Result<u64, QueryError> {
-        let count: sqlx::Result<i64> =
-            sqlx::query_scalar("select count(*) from parked_event where projection = $1")
-                .bind(projection)
-                .fetch_one(&self.readers)
-                .await;
-        count.map(i64::cast_unsigned).map_err(QueryError::of("parked events"))
+        let row = sql("select count(*) as parked from parked_event where projection = $1")
+            .bind(projection)
+            .fetch_one(&self.readers)
+            .await;
+        row.and_then(|row| row.get::<i64>("parked"))
+            .map(i64::cast_unsigned)
+            .map_err(QueryError::of("parked events"))
     }
 }
 
-fn parked_event(row: &SqliteRow) -> sqlx::Result<ParkedEvent> {
+fn parked_event(row: &Row) -> sqlx::Result<ParkedEvent> {
     Ok(ParkedEvent {
-        position: Position(row.try_get::<i64, _>("position")?.cast_unsigned()),
-        aggregate_type: row.try_get("aggregate_type")?,
-        aggregate_id: row.try_get("aggregate_id")?,
-        sequence: row.try_get::<i64, _>("sequence")?.cast_unsigned(),
-        event_type: row.try_get("event_type")?,
-        error: row.try_get("error")?,
-        waiting: row.try_get("waiting")?,
+        position: position_in(row)?,
+        aggregate_type: row.get("aggregate_type")?,
+        aggregate_id: row.get("aggregate_id")?,
+        sequence: row.get::<i64>("sequence")?.cast_unsigned(),
+        event_type: row.get("event_type")?,
+        error: row.get("error")?,
+        waiting: row.get("waiting")?,
     })
+}
+
+fn position_in(row: &Row) -> sqlx::Result<Position> {
+    Ok(Position(row.get::<i64>("position")?.cast_unsigned()))
 }
 
 /// The aggregates that have an event parked.
 pub(crate) async fn aggregates(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     projection: &str,
 ) -> sqlx::Result<BTreeSet<AggregateKey>> {
-    let keys: Vec<AggregateKey> = sqlx::query_as(
-        "select distinct aggregate_type, aggregate_id from parked_event where projection = $1",
-    )
-    .bind(projection)
-    .fetch_all(connection)
-    .await?;
-    Ok(keys.into_iter().collect())
+    let rows = sql("select distinct aggregate_type, aggregate_id from parked_event where projection = $1")
+        .bind(projection)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(|row| Ok((row.get("aggregate_type")?, row.get("aggregate_id")?))).collect()
 }
 
 /// Parks an event. One that merely waits does not take the place of one that is parked for a reason of its own.
 pub(crate) async fn park(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     projection: &str,
     recorded: &RecordedEvent,
     error: &str,
     waiting: bool,
 ) -> sqlx::Result<()> {
-    sqlx::query(
+    sql(
         "insert into parked_event (projection, position, aggregate_type, aggregate_id, sequence, event_type, error, waiting)
          values ($1, $2, $3, $4, $5, $6, $7, $8)
          on conflict (projection, position) do update set error = excluded.error, waiting = excluded.waiting
-         where excluded.waiting = 0",
+         where not excluded.waiting",
     )
     .bind(projection)
     .bind(recorded.position.0.cast_signed())
-    .bind(&recorded.event.aggregate_type)
-    .bind(&recorded.event.aggregate_id)
+    .bind(recorded.event.aggregate_type.as_str())
+    .bind(recorded.event.aggregate_id.as_str())
     .bind(sequence_of(recorded))
-    .bind(&recorded.event.event_type)
+    .bind(recorded.event.event_type.as_str())
     .bind(error)
     .bind(waiting)
     .execute(connection)
@@ -119,49 +118,44 @@ pub(crate) async fn park(
 /// Whether this event or an earlier one of its aggregate is parked. Those before the first parked one are not held up when they are read
 /// again.
 pub(crate) async fn holds_up(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     projection: &str,
     recorded: &RecordedEvent,
 ) -> sqlx::Result<bool> {
-    sqlx::query_scalar(
-        "select exists (select 1 from parked_event
-                        where projection = $1 and aggregate_type = $2 and aggregate_id = $3 and position <= $4)",
-    )
+    let row = sql("select exists (select 1 from parked_event
+                       where projection = $1 and aggregate_type = $2 and aggregate_id = $3 and position <= $4) as held")
     .bind(projection)
-    .bind(&recorded.event.aggregate_type)
-    .bind(&recorded.event.aggregate_id)
+    .bind(recorded.event.aggregate_type.as_str())
+    .bind(recorded.event.aggregate_id.as_str())
     .bind(recorded.position.0.cast_signed())
     .fetch_one(connection)
-    .await
+    .await?;
+    row.get("held")
 }
 
 /// The events behind a position that an operator decided to do without.
 pub(crate) async fn skipped_after(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     projection: &str,
     position: Position,
 ) -> sqlx::Result<BTreeSet<Position>> {
-    let positions: Vec<i64> = sqlx::query_scalar(
-        "select position from skipped_event
-         where projection = $1 and position > $2",
-    )
-    .bind(projection)
-    .bind(position.0.cast_signed())
-    .fetch_all(connection)
-    .await?;
-    Ok(positions.into_iter().map(|position| Position(position.cast_unsigned())).collect())
+    let rows = sql("select position from skipped_event where projection = $1 and position > $2")
+        .bind(projection)
+        .bind(position.0.cast_signed())
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(position_in).collect()
 }
 
 /// The parked event at a position, if it is the one its aggregate waits for.
 pub(crate) async fn blocking(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     projection: &str,
     position: Position,
 ) -> sqlx::Result<Option<ParkedEvent>> {
-    let row = sqlx::query(&format!(
-        "select {COLUMNS} from parked_event
-         where projection = $1 and position = $2 and waiting = 0"
-    ))
+    let row = sql("select position, aggregate_type, aggregate_id, sequence, event_type, error, waiting
+         from parked_event
+         where projection = $1 and position = $2 and not waiting")
     .bind(projection)
     .bind(position.0.cast_signed())
     .fetch_optional(connection)
@@ -171,29 +165,27 @@ pub(crate) async fn blocking(
 
 /// The positions of one aggregate's parked events, in order.
 pub(crate) async fn positions_of(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     projection: &str,
     (aggregate_type, aggregate_id): &AggregateKey,
 ) -> sqlx::Result<Vec<Position>> {
-    let positions: Vec<i64> = sqlx::query_scalar(
-        "select position from parked_event
+    let rows = sql("select position from parked_event
          where projection = $1 and aggregate_type = $2 and aggregate_id = $3
-         order by position",
-    )
+         order by position")
     .bind(projection)
-    .bind(aggregate_type)
-    .bind(aggregate_id)
+    .bind(aggregate_type.as_str())
+    .bind(aggregate_id.as_str())
     .fetch_all(connection)
     .await?;
-    Ok(positions.into_iter().map(|position| Position(position.cast_unsigned())).collect())
+    rows.iter().map(position_in).collect()
 }
 
 pub(crate) async fn unpark(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     projection: &str,
     position: Position,
 ) -> sqlx::Result<()> {
-    sqlx::query("delete from parked_event where projection = $1 and position = $2")
+    sql("delete from parked_event where projection = $1 and position = $2")
         .bind(projection)
         .bind(position.0.cast_signed())
         .execute(connection)
@@ -203,15 +195,15 @@ pub(crate) async fn unpark(
 
 /// Remembers that an operator decided to do without an event.
 pub(crate) async fn record_skip(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     projection: &str,
     parked: &ParkedEvent,
     reason: &str,
 ) -> sqlx::Result<()> {
-    sqlx::query("insert into skipped_event (projection, position, error, reason) values ($1, $2, $3, $4)")
+    sql("insert into skipped_event (projection, position, error, reason) values ($1, $2, $3, $4)")
         .bind(projection)
         .bind(parked.position.0.cast_signed())
-        .bind(&parked.error)
+        .bind(parked.error.as_str())
         .bind(reason)
         .execute(&mut *connection)
         .await?;

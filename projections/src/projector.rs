@@ -10,7 +10,6 @@ use honoken_event_store::{Committed, EventLog, LogError, Position};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::batch;
 use crate::parked::AggregateKey;
 use crate::read_model::ReadModel;
 use crate::runner::Runner;
@@ -29,6 +28,15 @@ impl Progress {
     pub fn holds_up<A: Aggregate>(&self, aggregate_id: &str) -> bool {
         !self.parked.is_empty() && self.parked.contains(&(A::TYPE.to_owned(), aggregate_id.to_owned()))
     }
+}
+
+/// What a process does for the projection, where several share a read model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Runs it while no other process does.
+    Run,
+    /// Sees how far it is.
+    Watch,
 }
 
 /// Why an operator's request was not carried out.
@@ -67,7 +75,7 @@ pub struct Projector {
 }
 
 impl Projector {
-    /// Starts following the log; the returned future does the work and ends after `stop`.
+    /// Starts following the log, or whoever does; the returned future does the work and ends after `stop`.
     ///
     /// # Errors
     /// When the read model cannot be read or written.
@@ -75,15 +83,13 @@ impl Projector {
         log: Arc<L>,
         upcasters: Upcasters,
         read_model: ReadModel,
+        part: Part,
         stop: CancellationToken,
-    ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), sqlx::Error> {
-        let mut connection = read_model.open_writer().await?;
-        let head = *log.head().borrow();
-        let progress = batch::begin(&mut connection, log.epoch(), head).await?;
-        let (progress_sender, progress_receiver) = watch::channel(progress);
+    ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), OperationError> {
+        let (sender, progress) = watch::channel(Progress::default());
         let (operations, requests) = mpsc::channel(16);
-        let runner = Runner::new(log, upcasters, read_model, connection, progress_sender);
-        let handle = Self { progress: progress_receiver, operations };
+        let runner = Runner::start(log, upcasters, read_model, part, sender).await?;
+        let handle = Self { progress, operations };
         Ok((handle, runner.run(requests, stop)))
     }
 

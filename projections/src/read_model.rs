@@ -1,16 +1,31 @@
-//! The read model in one SQLite file.
+//! The read model, in a SQLite file or a Postgres database.
 
 use std::path::{Path, PathBuf};
 
 use honoken_event_store::Position;
-use honoken_event_store::database::{self, Durability, EmbeddedMigration};
-use sqlx::{SqliteConnection, SqlitePool};
+use honoken_event_store::database::postgres;
+use honoken_event_store::database::{self, EmbeddedMigration, MigrationError, sqlite};
+use honoken_event_store::postgres::wakeups::{Topic, Wakeups};
+use sqlx::postgres::PgConnectOptions;
 
-const MIGRATIONS: &[EmbeddedMigration] =
+use crate::batch::WALLET;
+use crate::database::{Connection, Readers, sql};
+
+const SQLITE: &[EmbeddedMigration] =
     &[(1, "read_model", include_str!("../../migrations/sqlite/read_model/0001_read_model.sql"))];
+
+/// Versions from 1000 on are the read model's; the log, in the same database, has those below.
+const POSTGRES: &[EmbeddedMigration] =
+    &[(1001, "read_model", include_str!("../../migrations/postgres/read_model/0001_read_model.sql"))];
 
 /// Connections for answering questions.
 const READERS: u32 = 8;
+
+/// What processes tell each other: how far the projection is.
+const PROJECTED: Topic = Topic {
+    channel: "honoken_read_model",
+    newest: "select coalesce(max(position), 0) from projection_checkpoint",
+};
 
 /// A question that the store could not answer. An absent row is not one: that is `Ok(None)`.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +44,17 @@ impl QueryError {
     }
 }
 
+/// Why the read model could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store is away.
+    #[error("the read model could not be opened")]
+    Store(#[from] sqlx::Error),
+    /// The tables are not there, or of an older release.
+    #[error(transparent)]
+    Schema(#[from] MigrationError),
+}
+
 /// A stored value that is not what this service writes.
 pub(crate) fn decode(fault: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::Decode(Box::new(fault))
@@ -37,46 +63,94 @@ pub(crate) fn decode(fault: impl std::error::Error + Send + Sync + 'static) -> s
 /// Where the questions are asked. Clones share their connections.
 #[derive(Debug, Clone)]
 pub struct ReadModel {
-    pub(crate) readers: SqlitePool,
-    file: PathBuf,
+    pub(crate) readers: Readers,
+    place: Place,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    File(PathBuf),
+    Server(Box<PgConnectOptions>),
+}
+
+/// Brings the tables of a read model on a server to the newest schema.
+///
+/// # Errors
+/// When the server is away or a migration fails.
+pub async fn migrate(options: &PgConnectOptions) -> Result<(), OpenError> {
+    let mut connection = postgres::open_writer(options).await?;
+    Ok(database::migrate(&mut connection, POSTGRES).await?)
 }
 
 impl ReadModel {
-    /// Opens the read model, creating it where it is missing.
+    /// Opens the read model in a file, creating it where it is missing.
     ///
     /// # Errors
     /// When the file cannot be opened or brought to the newest schema.
-    pub async fn open(file: &Path) -> Result<Self, sqlx::Error> {
-        let mut connection = Self::writer(file).await?;
-        database::migrate(&mut connection, MIGRATIONS)
-            .await
-            .map_err(|fault| sqlx::Error::Migrate(Box::new(fault)))?;
+    pub async fn in_file(file: &Path) -> Result<Self, OpenError> {
+        let mut connection = sqlite::open_writer(file, sqlite::Durability::Rebuildable).await?;
+        database::migrate(&mut connection, SQLITE).await?;
         sqlx::Connection::close(connection).await?;
-        Ok(Self { readers: database::open_readers(file, READERS), file: file.to_owned() })
+        let readers = Readers::Sqlite(sqlite::open_readers(file, READERS));
+        Ok(Self { readers, place: Place::File(file.to_owned()) })
     }
 
-    /// The one writing connection, for the projector alone.
-    pub(crate) async fn open_writer(&self) -> sqlx::Result<SqliteConnection> {
-        Self::writer(&self.file).await
+    /// Opens the read model on a server, whose tables must have been made by [`migrate`].
+    ///
+    /// # Errors
+    /// When the server is away, or its schema is older than this release needs.
+    pub async fn on_server(options: &PgConnectOptions) -> Result<Self, OpenError> {
+        let mut connection = postgres::open_writer(options).await?;
+        database::ensure_migrated(&mut connection, POSTGRES).await?;
+        let readers = Readers::Postgres(postgres::open_readers(options, READERS));
+        Ok(Self { readers, place: Place::Server(Box::new(options.clone())) })
     }
 
-    async fn writer(file: &Path) -> sqlx::Result<SqliteConnection> {
-        database::open_writer(file, Durability::Rebuildable).await
+    /// A writing connection, for the projector alone.
+    pub(crate) async fn open_writer(&self) -> sqlx::Result<Connection> {
+        match &self.place {
+            Place::File(file) => Connection::sqlite(file).await,
+            Place::Server(options) => Connection::postgres(options).await,
+        }
+    }
+
+    /// Hears how far other processes have projected, and tells them. Nobody else writes to a file.
+    pub(crate) fn wakeups(&self, heard: impl Fn(Position) + Send + Sync + 'static) -> Option<Wakeups> {
+        match &self.readers {
+            Readers::Sqlite(_) => None,
+            Readers::Postgres(pool) => Some(Wakeups::start(pool.clone(), PROJECTED, heard)),
+        }
     }
 
     /// How far a projection has come; 0 when it has not begun.
     pub async fn checkpoint(&self, projection: &str) -> Result<Position, QueryError> {
-        let position: Option<i64> =
-            sqlx::query_scalar("select position from projection_checkpoint where projection = $1")
-                .bind(projection)
-                .fetch_optional(&self.readers)
-                .await
-                .map_err(QueryError::of("a checkpoint"))?;
+        let row = sql("select position from projection_checkpoint where projection = $1")
+            .bind(projection)
+            .fetch_optional(&self.readers)
+            .await;
+        let position = row.and_then(|row| row.map(|row| row.get::<i64>("position")).transpose());
+        let position = position.map_err(QueryError::of("a checkpoint"))?;
         Ok(Position(position.unwrap_or_default().cast_unsigned()))
+    }
+
+    /// Whether some process runs the projection.
+    pub async fn is_projected(&self) -> Result<bool, QueryError> {
+        if let Readers::Sqlite(_) = self.readers {
+            return Ok(true);
+        }
+        let row = sql("select exists (select 1 from projection_checkpoint
+                              where projection = $1 and leased_until > clock_timestamp()) as held")
+        .bind(WALLET)
+        .fetch_one(&self.readers)
+        .await;
+        row.and_then(|row| row.get("held")).map_err(QueryError::of("the lease of the projection"))
     }
 
     /// Closes the connections.
     pub async fn close(&self) {
-        self.readers.close().await;
+        match &self.readers {
+            Readers::Sqlite(pool) => pool.close().await,
+            Readers::Postgres(pool) => pool.close().await,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Follows the log: a batch of events and the checkpoint in one transaction.
+//! Follows the log: a batch of events and the checkpoint in one transaction. Of several processes one does so, and the others watch it.
 //!
 //! Whatever kills the process, the tables and the checkpoint agree: after a restart the runner reads on from the checkpoint, and an event
 //! that is read twice finds its sequence in the row already.
@@ -7,51 +7,85 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use honoken_domain::upcasters::Upcasters;
+use honoken_event_store::postgres::wakeups::Wakeups;
 use honoken_event_store::{EventLog, Position, RecordedEvent, error_chain};
-use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::{self, BatchError, apply_all, park_one, read};
-use crate::projector::{Operation, OperationError, Progress};
+use crate::database::Connection;
+use crate::lease::{self, Lease};
+use crate::projector::{Operation, OperationError, Part, Progress};
 use crate::read_model::ReadModel;
 
 /// Events applied in one transaction at the most.
 const BATCH: u32 = 250;
 
-/// Asks the log without having been woken, in case a wake-up was lost.
+/// Asks the log without having been woken, in case a wake-up was lost, and renews the lease.
 const POLL: Duration = Duration::from_secs(1);
 
 /// Waits after a failure, from the first to the longest.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 pub(crate) struct Runner<L> {
     log: Arc<L>,
     upcasters: Upcasters,
     read_model: ReadModel,
+    part: Part,
     /// `None` after a failure, until it has been opened again.
-    connection: Option<SqliteConnection>,
+    connection: Option<Connection>,
+    /// `None` while another process runs the projection.
+    lease: Option<Lease>,
+    /// When the lease was renewed.
+    renewed: Instant,
     progress: watch::Sender<Progress>,
+    /// What others have projected, and how they hear of what this one did; `None` where there are no others.
+    wakeups: Option<Wakeups>,
+    heard: watch::Receiver<Position>,
     /// Failures in a row.
     failures: u32,
 }
 
 impl<L: EventLog> Runner<L> {
-    pub(crate) fn new(
+    /// Takes the lease if it is free, and knows how far the tables are.
+    pub(crate) async fn start(
         log: Arc<L>,
         upcasters: Upcasters,
         read_model: ReadModel,
-        connection: SqliteConnection,
+        part: Part,
         progress: watch::Sender<Progress>,
-    ) -> Self {
-        Self { log, upcasters, read_model, connection: Some(connection), progress, failures: 0 }
+    ) -> Result<Self, OperationError> {
+        let (hearing, heard) = watch::channel(Position(0));
+        let wakeups = read_model.wakeups(move |position| {
+            hearing.send_replace(position);
+        });
+        let connection = Some(read_model.open_writer().await.map_err(OperationError::Store)?);
+        let renewed = Instant::now();
+        let mut runner = Self {
+            log,
+            upcasters,
+            read_model,
+            part,
+            connection,
+            lease: None,
+            renewed,
+            progress,
+            wakeups,
+            heard,
+            failures: 0,
+        };
+        runner.take_or_watch().await?;
+        Ok(runner)
     }
 
     /// Runs until `stop`.
     pub(crate) async fn run(mut self, mut operations: mpsc::Receiver<Operation>, stop: CancellationToken) {
         let mut head = self.log.head();
         loop {
-            let wait = match self.catch_up(&mut operations, &stop).await {
+            let wait = match self.turn(&mut operations, &stop).await {
                 Ok(()) => {
                     self.failures = 0;
                     POLL
@@ -67,19 +101,70 @@ impl<L: EventLog> Runner<L> {
                 }
             };
             let position = self.progress.borrow().position;
+            let leads = self.lease.is_some();
             tokio::select! {
                 () = stop.cancelled() => break,
                 // Without a handle there is nobody left to ask; the log is followed all the same.
                 Some(operation) = operations.recv() => self.operate(operation).await,
-                () = grown_beyond(&mut head, position), if self.failures == 0 => {}
+                () = grown_beyond(&mut head, position), if leads && self.failures == 0 => {}
+                Ok(()) = self.heard.changed(), if !leads && self.failures == 0 => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }
-        if let Some(connection) = self.connection
-            && let Err(fault) = connection.close().await
+        self.close().await;
+    }
+
+    async fn close(self) {
+        let Some(mut connection) = self.connection else { return };
+        if let Some(lease) = self.lease
+            && let Err(fault) = lease::release(&mut connection, lease).await
         {
+            tracing::warn!(error = %fault, "the lease of the projection was not given back and will run out");
+        }
+        if let Some(wakeups) = &self.wakeups {
+            // Whoever stands by looks whether the lease is free.
+            wakeups.tell(self.progress.borrow().position);
+        }
+        if let Err(fault) = connection.close().await {
             tracing::error!(error = %fault, "the read model did not close cleanly");
         }
+    }
+
+    /// Does what there is to do now.
+    async fn turn(
+        &mut self,
+        operations: &mut mpsc::Receiver<Operation>,
+        stop: &CancellationToken,
+    ) -> Result<(), BoxError> {
+        if self.lease.is_none() {
+            self.take_or_watch().await?;
+        }
+        if self.lease.is_some() {
+            self.catch_up(operations, stop).await?;
+            self.renew().await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the lease if this process may and nobody has it; looks how far the tables are.
+    async fn take_or_watch(&mut self) -> Result<(), OperationError> {
+        let mut connection = self.take_connection().await.map_err(OperationError::Store)?;
+        let lease = match self.part {
+            Part::Run => lease::take(&mut connection).await.map_err(OperationError::Store)?,
+            Part::Watch => None,
+        };
+        let progress = match lease {
+            Some(lease) => batch::begin(&mut connection, lease, &*self.log).await,
+            None => batch::load_progress(&mut connection).await.map_err(OperationError::Store),
+        };
+        self.keep(connection, &progress).await;
+        let progress = progress?;
+        if lease.is_some_and(|lease| lease != Lease::Alone) {
+            tracing::info!("runs the projection from position {}", progress.position);
+        }
+        (self.lease, self.renewed) = (lease, Instant::now());
+        self.progress.send_if_modified(|known| std::mem::replace(known, progress.clone()) != progress);
+        Ok(())
     }
 
     /// Applies what the log has. Operators get their turn between batches: the end of the log may be long in coming.
@@ -87,7 +172,7 @@ impl<L: EventLog> Runner<L> {
         &mut self,
         operations: &mut mpsc::Receiver<Operation>,
         stop: &CancellationToken,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    ) -> Result<(), BoxError> {
         while !stop.is_cancelled() {
             if let Ok(operation) = operations.try_recv() {
                 self.operate(operation).await;
@@ -98,10 +183,12 @@ impl<L: EventLog> Runner<L> {
                 break;
             }
             let last = events.last().map_or(position, |event| event.position);
-            match self.apply_batch(events).await {
-                Ok(()) => {}
-                Err(BatchError::Unappliable) => self.apply_one_by_one(last).await?,
-                Err(BatchError::Store(fault)) => return Err(fault.into()),
+            let applied = match self.apply_batch(events).await {
+                Err(BatchError::Unappliable) => self.apply_one_by_one(last).await,
+                outcome => outcome.map_err(BoxError::from),
+            };
+            if let Err(fault) = applied {
+                return self.unless_superseded(fault).await;
             }
         }
         Ok(())
@@ -109,19 +196,16 @@ impl<L: EventLog> Runner<L> {
 
     /// The usual way: all events in one transaction.
     async fn apply_batch(&mut self, events: Vec<RecordedEvent>) -> Result<(), BatchError> {
+        let lease = self.lease.ok_or(BatchError::Superseded)?;
         let mut connection = self.take_connection().await?;
-        let before = self.progress.borrow().clone();
-        let applied = apply_all(&mut connection, &self.upcasters, events, before).await;
-        self.keep(connection, &applied).await;
-        self.progress.send_replace(applied?);
+        let applied = apply_all(&mut connection, lease, &self.upcasters, events).await;
+        self.keep_after_batch(connection, &applied).await;
+        self.show(applied?);
         Ok(())
     }
 
     /// The slow way, when an event up to `last` cannot be applied: each in a transaction of its own, and that one is parked.
-    async fn apply_one_by_one(
-        &mut self,
-        last: Position,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    async fn apply_one_by_one(&mut self, last: Position) -> Result<(), BoxError> {
         loop {
             let position = self.position().await?;
             let next = read(&*self.log, position, 1).await?;
@@ -129,19 +213,61 @@ impl<L: EventLog> Runner<L> {
                 return Ok(());
             };
             match self.apply_batch(next).await {
-                Ok(()) => {}
-                Err(BatchError::Store(fault)) => return Err(fault.into()),
                 Err(BatchError::Unappliable) => self.park(recorded).await?,
+                outcome => outcome?,
             }
         }
     }
 
-    async fn park(&mut self, recorded: RecordedEvent) -> sqlx::Result<()> {
+    async fn park(&mut self, recorded: RecordedEvent) -> Result<(), BatchError> {
+        let lease = self.lease.ok_or(BatchError::Superseded)?;
         let mut connection = self.take_connection().await?;
-        let parked = park_one(&mut connection, &self.upcasters, recorded).await;
-        self.keep(connection, &parked).await;
-        self.progress.send_replace(parked?);
+        let parked = park_one(&mut connection, lease, &self.upcasters, recorded).await;
+        self.keep_after_batch(connection, &parked).await;
+        self.show(parked?);
         Ok(())
+    }
+
+    /// Another process that took over is no failure: this one watches from now on.
+    async fn unless_superseded(&mut self, fault: BoxError) -> Result<(), BoxError> {
+        if !matches!(fault.downcast_ref(), Some(BatchError::Superseded)) {
+            return Err(fault);
+        }
+        tracing::warn!("another process has taken over the projection");
+        self.lease = None;
+        Ok(self.take_or_watch().await?)
+    }
+
+    /// Renews the lease while there is nothing to apply, and looks what others have done to the tables meanwhile.
+    async fn renew(&mut self) -> Result<(), BoxError> {
+        let Some(lease) = self.lease.filter(|_| self.renewed.elapsed() >= POLL) else { return Ok(()) };
+        let mut connection = self.take_connection().await?;
+        let renewed = async {
+            if !lease::hold(&mut connection, lease).await? {
+                return Err(BatchError::Superseded);
+            }
+            Ok(batch::load_progress(&mut connection).await?)
+        };
+        let renewed = renewed.await;
+        self.keep_after_batch(connection, &renewed).await;
+        match renewed {
+            Ok(progress) => {
+                self.renewed = Instant::now();
+                self.progress
+                    .send_if_modified(|known| std::mem::replace(known, progress.clone()) != progress);
+                Ok(())
+            }
+            Err(fault) => self.unless_superseded(fault.into()).await,
+        }
+    }
+
+    /// Lets those who wait know what a transaction led to, here and elsewhere.
+    fn show(&mut self, progress: Progress) {
+        self.renewed = Instant::now();
+        if let Some(wakeups) = &self.wakeups {
+            wakeups.tell(progress.position);
+        }
+        self.progress.send_replace(progress);
     }
 
     async fn operate(&mut self, operation: Operation) {
@@ -161,19 +287,19 @@ impl<L: EventLog> Runner<L> {
         let resumed = batch::resume(&mut connection, &*self.log, &self.upcasters, position, skip).await;
         self.keep(connection, &resumed).await;
         let (progress, outcome) = resumed?;
-        self.progress.send_replace(progress);
+        self.show(progress);
         outcome
     }
 
-    /// How far the file is.
+    /// How far the tables are.
     async fn position(&mut self) -> sqlx::Result<Position> {
         self.connection = Some(self.take_connection().await?);
         Ok(self.progress.borrow().position)
     }
 
-    /// The connection. After a failure it is a new one, and the file is asked what it holds, since the driver cannot say how far a
+    /// The connection. After a failure it is a new one, and the tables are asked how far they are, since the driver cannot say how far a
     /// failed commit came.
-    async fn take_connection(&mut self) -> sqlx::Result<SqliteConnection> {
+    async fn take_connection(&mut self) -> sqlx::Result<Connection> {
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
         }
@@ -184,11 +310,21 @@ impl<L: EventLog> Runner<L> {
     }
 
     /// Keeps the connection after a success. After a failure it is given up: what it holds open is rolled back with it.
-    async fn keep<T, E>(&mut self, connection: SqliteConnection, outcome: &Result<T, E>) {
+    async fn keep<T, E>(&mut self, connection: Connection, outcome: &Result<T, E>) {
         if outcome.is_ok() {
             self.connection = Some(connection);
         } else if let Err(fault) = connection.close().await {
             tracing::debug!(error = %fault, "a broken connection did not close");
+        }
+    }
+
+    /// Like [`keep`](Self::keep); only a store that failed has made the connection doubtful.
+    async fn keep_after_batch<T>(&mut self, connection: Connection, outcome: &Result<T, BatchError>) {
+        match outcome {
+            Err(BatchError::Store(_)) => self.keep(connection, outcome).await,
+            Ok(_) | Err(BatchError::Unappliable | BatchError::Superseded) => {
+                self.connection = Some(connection)
+            }
         }
     }
 }

@@ -3,9 +3,9 @@
 use honoken_domain::ids::{Digest, OrganizationId};
 use honoken_domain::organization::OrganizationEvent;
 use honoken_event_store::RecordedEvent;
-use sqlx::SqliteConnection;
 
 use crate::apply::{ApplyError, sequence_of};
+use crate::database::{Connection, Row, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
 
 impl ReadModel {
@@ -14,21 +14,17 @@ impl ReadModel {
         &self,
         key_digest: &Digest,
     ) -> Result<Option<OrganizationId>, QueryError> {
-        let organization_id: sqlx::Result<Option<String>> =
-            sqlx::query_scalar("select organization_id from wallet_api_key where key_digest = $1")
-                .bind(key_digest.as_str())
-                .fetch_optional(&self.readers)
-                .await;
-        organization_id
-            .and_then(|id| id.map(OrganizationId::parse).transpose().map_err(decode))
-            .map_err(QueryError::of("an API key"))
+        let row = sql("select organization_id from wallet_api_key where key_digest = $1")
+            .bind(key_digest.as_str())
+            .fetch_optional(&self.readers)
+            .await;
+        let organization =
+            |row: Row| OrganizationId::parse(row.get::<String>("organization_id")?).map_err(decode);
+        row.and_then(|row| row.map(organization).transpose()).map_err(QueryError::of("an API key"))
     }
 }
 
-pub(crate) async fn apply(
-    connection: &mut SqliteConnection,
-    recorded: RecordedEvent,
-) -> Result<(), ApplyError> {
+pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
     let organization_id = OrganizationId::parse(recorded.event.aggregate_id.clone())?;
     let sequence = sequence_of(&recorded);
     let event: OrganizationEvent = serde_json::from_value(recorded.event.payload)?;
@@ -43,15 +39,13 @@ pub(crate) async fn apply(
 }
 
 async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     organization_id: &OrganizationId,
     name: &str,
     sequence: i64,
 ) -> Result<(), ApplyError> {
-    sqlx::query(
-        "insert into wallet_organization (organization_id, name, sequence) values ($1, $2, $3)
-         on conflict do nothing",
-    )
+    sql("insert into wallet_organization (organization_id, name, sequence) values ($1, $2, $3)
+         on conflict do nothing")
     .bind(organization_id.as_str())
     .bind(name)
     .bind(sequence)
@@ -61,15 +55,13 @@ async fn insert(
 }
 
 async fn insert_key(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     organization_id: &OrganizationId,
     key_digest: &Digest,
     label: &str,
 ) -> Result<(), ApplyError> {
-    sqlx::query(
-        "insert into wallet_api_key (key_digest, organization_id, label) values ($1, $2, $3)
-         on conflict do nothing",
-    )
+    sql("insert into wallet_api_key (key_digest, organization_id, label) values ($1, $2, $3)
+         on conflict do nothing")
     .bind(key_digest.as_str())
     .bind(organization_id.as_str())
     .bind(label)

@@ -7,10 +7,9 @@ use honoken_domain::ids::{AuthenticationToken, ETag, OrganizationId, PassId, Tea
 use honoken_domain::images::Images;
 use honoken_domain::pass::{PassEvent, PassIssued, TicketStyle};
 use honoken_event_store::{Position, RecordedEvent};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
 use crate::apply::{ApplyError, sequence_of};
+use crate::database::{Connection, Row, Value, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
 
 /// What a phone's request is answered from.
@@ -54,11 +53,9 @@ pub struct PassDocument {
 impl ReadModel {
     /// The hot row of a pass, by its natural key.
     pub async fn pass_row(&self, id: &PassId) -> Result<Option<PassRow>, QueryError> {
-        let row = sqlx::query(
-            "select authentication_token, etag, updated_at
+        let row = sql("select authentication_token, etag, updated_at
              from wallet_pass
-             where pass_type_identifier = $1 and serial_number = $2",
-        )
+             where pass_type_identifier = $1 and serial_number = $2")
         .bind(id.pass_type_identifier.as_str())
         .bind(id.serial_number.as_str())
         .fetch_optional(&self.readers)
@@ -68,7 +65,7 @@ impl ReadModel {
 
     /// A pass as a whole. One statement, so that its tag, its content and its images belong together.
     pub async fn pass_document(&self, id: &PassId) -> Result<Option<PassDocument>, QueryError> {
-        let row = sqlx::query(
+        let row = sql(
             "select pass.authentication_token, pass.etag, pass.updated_at, pass.organization_id, pass.ticket_style, pass.poster,
                     pass.voided, pass.update_tag, content.content, content.images,
                     organization.name as organization_name, pass_type.team_identifier,
@@ -89,30 +86,28 @@ impl ReadModel {
     }
 }
 
-fn pass_row(row: &SqliteRow) -> sqlx::Result<PassRow> {
+fn pass_row(row: &Row) -> sqlx::Result<PassRow> {
     Ok(PassRow {
-        authentication_token: AuthenticationToken::parse(row.try_get::<String, _>("authentication_token")?)
+        authentication_token: AuthenticationToken::parse(row.get::<String>("authentication_token")?)
             .map_err(decode)?,
-        etag: ETag::parse(row.try_get::<String, _>("etag")?).map_err(decode)?,
-        updated_at: UnixSeconds(row.try_get("updated_at")?),
+        etag: ETag::parse(row.get::<String>("etag")?).map_err(decode)?,
+        updated_at: UnixSeconds(row.get("updated_at")?),
     })
 }
 
-fn pass_document(row: &SqliteRow) -> sqlx::Result<PassDocument> {
+fn pass_document(row: &Row) -> sqlx::Result<PassDocument> {
     Ok(PassDocument {
         row: pass_row(row)?,
-        organization_id: OrganizationId::parse(row.try_get::<String, _>("organization_id")?)
-            .map_err(decode)?,
-        organization_name: row.try_get("organization_name")?,
-        team_identifier: TeamIdentifier::parse(row.try_get::<String, _>("team_identifier")?)
-            .map_err(decode)?,
-        ticket_style: ticket_style(row.try_get("ticket_style")?)?,
-        poster: row.try_get("poster")?,
-        voided: row.try_get("voided")?,
-        content: serde_json::from_str(row.try_get("content")?).map_err(decode)?,
-        images: serde_json::from_str(row.try_get("images")?).map_err(decode)?,
-        update_tag: Position(row.try_get::<i64, _>("update_tag")?.cast_unsigned()),
-        registrations: row.try_get::<i64, _>("registrations")?.cast_unsigned(),
+        organization_id: OrganizationId::parse(row.get::<String>("organization_id")?).map_err(decode)?,
+        organization_name: row.get("organization_name")?,
+        team_identifier: TeamIdentifier::parse(row.get::<String>("team_identifier")?).map_err(decode)?,
+        ticket_style: ticket_style(row.get("ticket_style")?)?,
+        poster: row.get("poster")?,
+        voided: row.get("voided")?,
+        content: row.json("content")?,
+        images: row.json("images")?,
+        update_tag: Position(row.get::<i64>("update_tag")?.cast_unsigned()),
+        registrations: row.get::<i64>("registrations")?.cast_unsigned(),
     })
 }
 
@@ -122,23 +117,19 @@ pub(crate) fn ticket_style(name: &str) -> sqlx::Result<TicketStyle> {
         .ok_or_else(|| sqlx::Error::Decode(format!("unknown ticket style {name:?}").into()))
 }
 
-pub(crate) async fn apply(
-    connection: &mut SqliteConnection,
-    recorded: RecordedEvent,
-) -> Result<(), ApplyError> {
+pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
     let id = PassId::parse(&recorded.event.aggregate_id)?;
     let (sequence, position) = (sequence_of(&recorded), recorded.position);
     let event: PassEvent = serde_json::from_value(recorded.event.payload)?;
     let state = match event {
         PassEvent::Issued(issued) => return insert(connection, &issued, position, sequence).await,
         PassEvent::ContentChanged { content, etag, updated_at } => {
-            let document =
-                Document { content: Some(serde_json::to_string(&content)?), ..Document::default() };
+            let document = Document { content: Value::json(&content)?, ..Document::default() };
             set_document(connection, &id, document, sequence).await?;
             State { etag, updated_at, voided: None }
         }
         PassEvent::AssetsChanged { images, etag, updated_at, .. } => {
-            let document = Document { images: Some(serde_json::to_string(&images)?), ..Document::default() };
+            let document = Document { images: Value::json(&images)?, ..Document::default() };
             set_document(connection, &id, document, sequence).await?;
             State { etag, updated_at, voided: None }
         }
@@ -157,15 +148,15 @@ struct State {
 }
 
 async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     issued: &PassIssued,
     position: Position,
     sequence: i64,
 ) -> Result<(), ApplyError> {
-    sqlx::query(
+    sql(
         "insert into wallet_pass (pass_type_identifier, serial_number, authentication_token, organization_id, ticket_style, poster,
                                   voided, etag, updated_at, update_tag, sequence)
-         values ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9, $10)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          on conflict do nothing",
     )
     .bind(issued.pass_type_identifier.as_str())
@@ -174,46 +165,48 @@ async fn insert(
     .bind(issued.organization_id.as_str())
     .bind(issued.ticket_style.as_str())
     .bind(issued.poster)
+    .bind(false)
     .bind(issued.etag.as_str())
     .bind(issued.updated_at.0)
     .bind(position.0.cast_signed())
     .bind(sequence)
     .execute(&mut *connection)
     .await?;
-    sqlx::query(
-        "insert into wallet_pass_content (pass_type_identifier, serial_number, content, images)
+    sql("insert into wallet_pass_content (pass_type_identifier, serial_number, content, images)
          values ($1, $2, $3, $4)
-         on conflict do nothing",
-    )
+         on conflict do nothing")
     .bind(issued.pass_type_identifier.as_str())
     .bind(issued.serial_number.as_str())
-    .bind(serde_json::to_string(&issued.content)?)
-    .bind(serde_json::to_string(&issued.images)?)
+    .bind(Value::json(&issued.content)?)
+    .bind(Value::json(&issued.images)?)
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// What an event puts into `wallet_pass_content`; `None` leaves it as it is.
-#[derive(Default)]
+/// What an event puts into `wallet_pass_content`; null leaves it as it is.
 struct Document {
-    content: Option<String>,
-    images: Option<String>,
+    content: Value,
+    images: Value,
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self { content: Value::Json(None), images: Value::Json(None) }
+    }
 }
 
 async fn set_document(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     id: &PassId,
     document: Document,
     sequence: i64,
 ) -> Result<(), ApplyError> {
-    sqlx::query(
-        "update wallet_pass_content
+    sql("update wallet_pass_content
          set content = coalesce($4, content), images = coalesce($5, images)
          where pass_type_identifier = $1 and serial_number = $2
            and (select sequence from wallet_pass
-                where pass_type_identifier = $1 and serial_number = $2) < $3",
-    )
+                where pass_type_identifier = $1 and serial_number = $2) < $3")
     .bind(id.pass_type_identifier.as_str())
     .bind(id.serial_number.as_str())
     .bind(sequence)
@@ -226,17 +219,15 @@ async fn set_document(
 
 /// Moves the row on; last of an event's statements, since it carries the sequence that makes the others harmless when repeated.
 async fn set_state(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     id: &PassId,
     state: State,
     position: Position,
     sequence: i64,
 ) -> Result<(), ApplyError> {
-    sqlx::query(
-        "update wallet_pass
+    sql("update wallet_pass
          set etag = $4, updated_at = $5, update_tag = $6, voided = coalesce($7, voided), sequence = $3
-         where pass_type_identifier = $1 and serial_number = $2 and sequence < $3",
-    )
+         where pass_type_identifier = $1 and serial_number = $2 and sequence < $3")
     .bind(id.pass_type_identifier.as_str())
     .bind(id.serial_number.as_str())
     .bind(sequence)

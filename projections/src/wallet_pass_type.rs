@@ -6,10 +6,9 @@ use honoken_domain::images::{DefaultImages, Images};
 use honoken_domain::pass::TicketStyle;
 use honoken_domain::pass_type::PassTypeEvent;
 use honoken_event_store::RecordedEvent;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
 use crate::apply::{ApplyError, sequence_of};
+use crate::database::{Connection, Row, Value, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
 use crate::wallet_pass::ticket_style;
 
@@ -32,12 +31,10 @@ impl ReadModel {
         &self,
         identifier: &PassTypeIdentifier,
     ) -> Result<Option<PassTypeRow>, QueryError> {
-        let row = sqlx::query(
-            "select pass_type_identifier, organization_id, team_identifier, assets,
+        let row = sql("select pass_type_identifier, organization_id, team_identifier, assets,
                     (select assets from wallet_brand_assets where id = 1) as brand_assets
              from wallet_pass_type
-             where pass_type_identifier = $1",
-        )
+             where pass_type_identifier = $1")
         .bind(identifier.as_str())
         .fetch_optional(&self.readers)
         .await;
@@ -51,7 +48,7 @@ impl ReadModel {
         &self,
         id: &PassId,
     ) -> Result<Option<(PassTypeRow, Option<PassKind>)>, QueryError> {
-        let row = sqlx::query(
+        let row = sql(
             "select pass_type.pass_type_identifier, pass_type.organization_id, pass_type.team_identifier, pass_type.assets,
                     (select assets from wallet_brand_assets where id = 1) as brand_assets, pass.ticket_style, pass.poster
              from wallet_pass_type pass_type
@@ -63,7 +60,7 @@ impl ReadModel {
         .bind(id.serial_number.as_str())
         .fetch_optional(&self.readers)
         .await;
-        let read = |row: &SqliteRow| Ok((pass_type_row(row)?, pass_kind(row)?));
+        let read = |row: &Row| Ok((pass_type_row(row)?, pass_kind(row)?));
         row.and_then(|row| row.as_ref().map(read).transpose()).map_err(QueryError::of("a pass type"))
     }
 }
@@ -77,31 +74,25 @@ pub struct PassKind {
     pub poster: bool,
 }
 
-fn pass_kind(row: &SqliteRow) -> sqlx::Result<Option<PassKind>> {
-    let Some(style) = row.try_get::<Option<&str>, _>("ticket_style")? else { return Ok(None) };
-    Ok(Some(PassKind { ticket_style: ticket_style(style)?, poster: row.try_get("poster")? }))
+fn pass_kind(row: &Row) -> sqlx::Result<Option<PassKind>> {
+    let Some(style) = row.get::<Option<&str>>("ticket_style")? else { return Ok(None) };
+    Ok(Some(PassKind { ticket_style: ticket_style(style)?, poster: row.get("poster")? }))
 }
 
-fn pass_type_row(row: &SqliteRow) -> sqlx::Result<PassTypeRow> {
-    let brand: Option<&str> = row.try_get("brand_assets")?;
+fn pass_type_row(row: &Row) -> sqlx::Result<PassTypeRow> {
     Ok(PassTypeRow {
-        pass_type_identifier: PassTypeIdentifier::parse(row.try_get::<String, _>("pass_type_identifier")?)
+        pass_type_identifier: PassTypeIdentifier::parse(row.get::<String>("pass_type_identifier")?)
             .map_err(decode)?,
-        organization_id: OrganizationId::parse(row.try_get::<String, _>("organization_id")?)
-            .map_err(decode)?,
-        team_identifier: TeamIdentifier::parse(row.try_get::<String, _>("team_identifier")?)
-            .map_err(decode)?,
+        organization_id: OrganizationId::parse(row.get::<String>("organization_id")?).map_err(decode)?,
+        team_identifier: TeamIdentifier::parse(row.get::<String>("team_identifier")?).map_err(decode)?,
         default_images: DefaultImages {
-            pass_type: serde_json::from_str(row.try_get("assets")?).map_err(decode)?,
-            brand: brand.map(serde_json::from_str).transpose().map_err(decode)?.unwrap_or_default(),
+            pass_type: row.json("assets")?,
+            brand: row.optional_json("brand_assets")?.unwrap_or_default(),
         },
     })
 }
 
-pub(crate) async fn apply(
-    connection: &mut SqliteConnection,
-    recorded: RecordedEvent,
-) -> Result<(), ApplyError> {
+pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
     let identifier = PassTypeIdentifier::parse(recorded.event.aggregate_id.clone())?;
     let sequence = sequence_of(&recorded);
     let event: PassTypeEvent = serde_json::from_value(recorded.event.payload)?;
@@ -116,20 +107,21 @@ pub(crate) async fn apply(
 }
 
 async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     identifier: &PassTypeIdentifier,
     organization_id: &OrganizationId,
     team_identifier: &TeamIdentifier,
     sequence: i64,
 ) -> Result<(), ApplyError> {
-    sqlx::query(
+    sql(
         "insert into wallet_pass_type (pass_type_identifier, organization_id, team_identifier, assets, sequence)
-         values ($1, $2, $3, '{}', $4)
+         values ($1, $2, $3, $4, $5)
          on conflict do nothing",
     )
     .bind(identifier.as_str())
     .bind(organization_id.as_str())
     .bind(team_identifier.as_str())
+    .bind(Value::json(&Images::new())?)
     .bind(sequence)
     .execute(connection)
     .await?;
@@ -137,17 +129,15 @@ async fn insert(
 }
 
 async fn set_assets(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     identifier: &PassTypeIdentifier,
     assets: &Images,
     sequence: i64,
 ) -> Result<(), ApplyError> {
-    sqlx::query(
-        "update wallet_pass_type set assets = $2, sequence = $3
-         where pass_type_identifier = $1 and sequence < $3",
-    )
+    sql("update wallet_pass_type set assets = $2, sequence = $3
+         where pass_type_identifier = $1 and sequence < $3")
     .bind(identifier.as_str())
-    .bind(serde_json::to_string(assets)?)
+    .bind(Value::json(assets)?)
     .bind(sequence)
     .execute(connection)
     .await?;
@@ -155,17 +145,15 @@ async fn set_assets(
 }
 
 pub(crate) async fn apply_brand(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     recorded: RecordedEvent,
 ) -> Result<(), ApplyError> {
     let sequence = sequence_of(&recorded);
     let BrandAssetsEvent::Changed { assets } = serde_json::from_value(recorded.event.payload)?;
-    sqlx::query(
-        "insert into wallet_brand_assets (id, assets, sequence) values (1, $1, $2)
+    sql("insert into wallet_brand_assets (id, assets, sequence) values (1, $1, $2)
          on conflict (id) do update set assets = excluded.assets, sequence = excluded.sequence
-         where wallet_brand_assets.sequence < excluded.sequence",
-    )
-    .bind(serde_json::to_string(&assets)?)
+         where wallet_brand_assets.sequence < excluded.sequence")
+    .bind(Value::json(&assets)?)
     .bind(sequence)
     .execute(connection)
     .await?;

@@ -5,11 +5,10 @@ use honoken_domain::ids::{
 };
 use honoken_domain::registration::RegistrationEvent;
 use honoken_event_store::{Position, RecordedEvent};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
 use crate::apply::{ApplyError, sequence_of};
 use crate::batch::WALLET;
+use crate::database::{Connection, Row, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
 
 /// What a phone has seen already.
@@ -48,7 +47,7 @@ impl ReadModel {
             Since::Position(position) => (i64::try_from(position.0).unwrap_or(i64::MAX), i64::MIN),
             Since::Moment(moment) => (-1, moment.0),
         };
-        let rows = sqlx::query(
+        let rows = sql(
             "select pass.serial_number, pass.update_tag, (select min(position) from parked_event where projection = $5) as first_parked
              from wallet_registration registration
              join wallet_pass pass using (pass_type_identifier, serial_number)
@@ -67,8 +66,8 @@ impl ReadModel {
 
         let Some(last) = rows.last() else { return Ok(None) };
         let read = || -> sqlx::Result<UpdatedSerials> {
-            let newest = last.try_get::<i64, _>("update_tag")?.cast_unsigned();
-            let first_parked: Option<i64> = last.try_get("first_parked")?;
+            let newest = last.get::<i64>("update_tag")?.cast_unsigned();
+            let first_parked: Option<i64> = last.get("first_parked")?;
             let up_to =
                 first_parked.map_or(newest, |parked| newest.min(parked.cast_unsigned().saturating_sub(1)));
             Ok(UpdatedSerials {
@@ -80,14 +79,11 @@ impl ReadModel {
     }
 }
 
-fn serial_number(row: &SqliteRow) -> sqlx::Result<SerialNumber> {
-    SerialNumber::parse(row.try_get::<String, _>("serial_number")?).map_err(decode)
+fn serial_number(row: &Row) -> sqlx::Result<SerialNumber> {
+    SerialNumber::parse(row.get::<String>("serial_number")?).map_err(decode)
 }
 
-pub(crate) async fn apply(
-    connection: &mut SqliteConnection,
-    recorded: RecordedEvent,
-) -> Result<(), ApplyError> {
+pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
     let id = RegistrationId::parse(&recorded.event.aggregate_id)?;
     let sequence = sequence_of(&recorded);
     let event: RegistrationEvent = serde_json::from_value(recorded.event.payload)?;
@@ -106,13 +102,13 @@ pub(crate) async fn apply(
 }
 
 async fn insert_registration(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     id: &RegistrationId,
     serial_number: &SerialNumber,
     registered_at: UnixSeconds,
     sequence: i64,
 ) -> Result<(), ApplyError> {
-    sqlx::query(
+    sql(
         "insert into wallet_registration (pass_type_identifier, device_library_identifier, serial_number, registered_at)
          select $1, $2, $3, $4
          where not exists (select 1 from wallet_device
@@ -130,13 +126,13 @@ async fn insert_registration(
 }
 
 async fn put_device(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     id: &RegistrationId,
     push_token: &str,
     registered_at: UnixSeconds,
     sequence: i64,
 ) -> Result<(), ApplyError> {
-    sqlx::query(
+    sql(
         "insert into wallet_device (pass_type_identifier, device_library_identifier, push_token, registered_at, sequence)
          values ($1, $2, $3, $4, $5)
          on conflict (pass_type_identifier, device_library_identifier) do update
@@ -155,38 +151,32 @@ async fn put_device(
 
 /// Forgets one pass of a device, and the device with its last pass, as Apple asks.
 async fn delete_registration(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     id: &RegistrationId,
     serial_number: &SerialNumber,
     sequence: i64,
 ) -> Result<(), ApplyError> {
-    sqlx::query(
-        "delete from wallet_registration
+    sql("delete from wallet_registration
          where pass_type_identifier = $1 and device_library_identifier = $2 and serial_number = $3
            and (select sequence from wallet_device
-                where pass_type_identifier = $1 and device_library_identifier = $2) < $4",
-    )
+                where pass_type_identifier = $1 and device_library_identifier = $2) < $4")
     .bind(id.pass_type_identifier.as_str())
     .bind(id.device_library_identifier.as_str())
     .bind(serial_number.as_str())
     .bind(sequence)
     .execute(&mut *connection)
     .await?;
-    sqlx::query(
-        "update wallet_device set sequence = $3
-         where pass_type_identifier = $1 and device_library_identifier = $2 and sequence < $3",
-    )
+    sql("update wallet_device set sequence = $3
+         where pass_type_identifier = $1 and device_library_identifier = $2 and sequence < $3")
     .bind(id.pass_type_identifier.as_str())
     .bind(id.device_library_identifier.as_str())
     .bind(sequence)
     .execute(&mut *connection)
     .await?;
-    sqlx::query(
-        "delete from wallet_device
+    sql("delete from wallet_device
          where pass_type_identifier = $1 and device_library_identifier = $2 and sequence = $3
            and not exists (select 1 from wallet_registration
-                           where pass_type_identifier = $1 and device_library_identifier = $2)",
-    )
+                           where pass_type_identifier = $1 and device_library_identifier = $2)")
     .bind(id.pass_type_identifier.as_str())
     .bind(id.device_library_identifier.as_str())
     .bind(sequence)

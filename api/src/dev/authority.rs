@@ -3,7 +3,7 @@
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use honoken_domain::ids::UnixSeconds;
@@ -67,9 +67,21 @@ const DAYS: i64 = 3652;
 /// # Errors
 /// When they cannot be made, read or written.
 pub fn ensure(folder: &Folder, ids: &dyn IdSource, now: UnixSeconds) -> anyhow::Result<Authority> {
-    let place = folder.path().join("certificates");
+    if let Some(authority) = find(folder.path())? {
+        return Ok(authority);
+    }
+    make(folder, ids, now).context("could not make the development certificates")?;
+    find(folder.path())?.context("the development certificates were made and are gone")
+}
+
+/// The authority of a folder, if it has been made.
+///
+/// # Errors
+/// When its files cannot be read.
+pub fn find(folder: &Path) -> anyhow::Result<Option<Authority>> {
+    let place = folder.join("certificates");
     if !place.try_exists()? {
-        make(folder, ids, now).context("could not make the development certificates")?;
+        return Ok(None);
     }
     let read = |name: &str| {
         let file = place.join(name);
@@ -81,12 +93,12 @@ pub fn ensure(folder: &Folder, ids: &dyn IdSource, now: UnixSeconds) -> anyhow::
             )
         })
     };
-    Ok(Authority {
+    Ok(Some(Authority {
         certificate_pem: read(CERTIFICATE)?,
         private_key_pem: read(PRIVATE_KEY)?,
         intermediate_pem: read(INTERMEDIATE)?,
         root_file: place.join(ROOT),
-    })
+    }))
 }
 
 fn make(folder: &Folder, ids: &dyn IdSource, now: UnixSeconds) -> anyhow::Result<()> {

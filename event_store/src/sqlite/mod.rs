@@ -4,24 +4,24 @@ mod writer;
 
 use std::path::Path;
 
+use cqrs_es::Aggregate;
 use cqrs_es::persist::SerializedEvent;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Connection, Row, SqlitePool};
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use sqlx::{Row, SqliteConnection, SqlitePool};
+use tokio::sync::watch;
 
-use crate::database::{self, Durability, EmbeddedMigration};
-use crate::log::{Append, AppendError, Epoch, EventLog, LogError, Position, RecordedEvent};
-use crate::snapshots::{Snapshots, StoredSnapshot};
-use writer::{Request, Writer};
+use crate::database::sqlite::{Durability, open_readers, open_writer};
+use crate::database::{self, EmbeddedMigration};
+use crate::epoch::{self, Epoch};
+use crate::group_commit::GroupCommit;
+use crate::log::{Append, AppendError, EventLog, LogError, POSITION_OF, Position, RecordedEvent};
+use crate::snapshots::{LOAD_SNAPSHOT, SnapshotRow, Snapshots, StoredSnapshot};
+use writer::Writer;
 
 const MIGRATIONS: &[EmbeddedMigration] = &[
     (1, "events", include_str!("../../../migrations/sqlite/event_store/0001_events.sql")),
     (2, "snapshots", include_str!("../../../migrations/sqlite/event_store/0002_snapshots.sql")),
 ];
-
-/// Appends that may wait for the writer; more make their callers wait.
-const QUEUE: usize = 256;
 
 /// Connections for loading streams and following the log.
 const READERS: u32 = 4;
@@ -29,11 +29,10 @@ const READERS: u32 = 4;
 /// The log in one SQLite file: `synchronous=FULL`, one writer that commits concurrent appends together.
 #[derive(Debug)]
 pub struct SqliteLog {
-    requests: mpsc::Sender<Request>,
+    writer: GroupCommit,
     readers: SqlitePool,
     head: watch::Receiver<Position>,
     epoch: Epoch,
-    writer: JoinHandle<()>,
 }
 
 impl SqliteLog {
@@ -42,74 +41,91 @@ impl SqliteLog {
     /// # Errors
     /// [`LogError`] when the file cannot be opened or brought to the newest schema.
     pub async fn open(file: &Path, new_epoch: Epoch) -> Result<Self, LogError> {
-        let opening = |source| LogError::Unavailable { doing: "opened", source };
-        let mut connection = database::open_writer(file, Durability::EveryCommit).await.map_err(opening)?;
-        database::migrate(&mut connection, MIGRATIONS).await.map_err(LogError::Migration)?;
-        sqlx::query("insert into log (id, epoch) values (1, $1) on conflict do nothing")
-            .bind(new_epoch.to_string())
-            .execute(&mut connection)
+        let mut connection = migrated(file).await?;
+        let epoch = put_epoch(&mut connection, epoch::CREATE, new_epoch)
             .await
-            .map_err(opening)?;
-        let epoch: String =
-            sqlx::query_scalar("select epoch from log").fetch_one(&mut connection).await.map_err(opening)?;
-        let epoch = u32::from_str_radix(&epoch, 16)
-            .map_err(|fault| opening(sqlx::Error::Decode(Box::new(fault))))
-            .map(Epoch)?;
-        let head = writer::read_head(&mut connection).await.map_err(opening)?;
-
-        let (requests, queue) = mpsc::channel(QUEUE);
+            .map_err(LogError::unavailable("opened"))?;
+        let head = writer::read_head(&mut connection).await.map_err(LogError::unavailable("opened"))?;
         let (head_sender, head) = watch::channel(head);
-        let writer = Writer::new(file.to_owned(), connection, head_sender);
-        Ok(Self {
-            requests,
-            readers: database::open_readers(file, READERS),
-            head,
-            epoch,
-            writer: tokio::spawn(writer.run(queue)),
-        })
+        let writer = GroupCommit::start(Writer::new(file.to_owned(), connection, head_sender));
+        Ok(Self { writer, readers: open_readers(file, READERS), head, epoch })
     }
 
     /// Ends when the writer does, which it never should before [`SqliteLog::close`]: nothing can be appended any more.
     pub async fn ended(&self) {
-        self.requests.closed().await;
+        self.writer.ended().await;
     }
 
     /// Finishes the appends that wait and closes the file.
     pub async fn close(self) {
-        drop(self.requests);
-        if let Err(fault) = self.writer.await {
-            tracing::error!(error = %fault, "the log's writer ended badly");
-        }
+        self.writer.close().await;
         self.readers.close().await;
     }
 }
 
+/// Gives the log of a closed file another epoch, so that tags which phones got before are foreign.
+///
+/// # Errors
+/// [`LogError`] when the file cannot be opened or written.
+pub async fn change_epoch(file: &Path, epoch: Epoch) -> Result<Epoch, LogError> {
+    let mut connection = migrated(file).await?;
+    let changed = put_epoch(&mut connection, epoch::CHANGE, epoch).await;
+    let closed = sqlx::Connection::close(connection).await;
+    changed.and_then(|epoch| closed.map(|()| epoch)).map_err(LogError::unavailable("written"))
+}
+
+async fn migrated(file: &Path) -> Result<SqliteConnection, LogError> {
+    let mut connection =
+        open_writer(file, Durability::EveryCommit).await.map_err(LogError::unavailable("opened"))?;
+    database::migrate(&mut connection, MIGRATIONS).await?;
+    Ok(connection)
+}
+
+/// Sees to it that there is an epoch, and reads it.
+async fn put_epoch(connection: &mut SqliteConnection, how: &str, epoch: Epoch) -> sqlx::Result<Epoch> {
+    sqlx::query(how).bind(epoch.to_string()).execute(&mut *connection).await?;
+    Epoch::parse(sqlx::query_scalar(epoch::READ).fetch_one(connection).await?)
+}
+
 impl EventLog for SqliteLog {
     async fn append(&self, append: Append) -> Result<Position, AppendError> {
-        let (answer, answered) = oneshot::channel();
-        self.requests.send(Request::Append { append, answer }).await.map_err(|_| LogError::Closed)?;
-        answered.await.map_err(|_| LogError::Closed)?
+        self.writer.append(append).await
     }
 
-    async fn load(
+    async fn load<A: Aggregate>(
         &self,
-        aggregate_type: &str,
         aggregate_id: &str,
         after_sequence: u64,
-    ) -> Result<Vec<RecordedEvent>, LogError> {
+    ) -> Result<Vec<SerializedEvent>, LogError> {
         let rows = sqlx::query(
             "select position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at
              from events
              where aggregate_type = $1 and aggregate_id = $2 and sequence > $3
              order by sequence",
         )
-        .bind(aggregate_type)
+        .bind(A::TYPE)
         .bind(aggregate_id)
         .bind(after_sequence.cast_signed())
         .fetch_all(&self.readers)
         .await
-        .map_err(unavailable("loaded"))?;
-        rows.iter().map(|row| recorded(row).map_err(unavailable("loaded"))?).collect()
+        .map_err(LogError::unavailable("loaded"))?;
+        let event = |row| Ok(recorded(row).map_err(LogError::unavailable("loaded"))??.event);
+        rows.iter().map(event).collect()
+    }
+
+    async fn position_of<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+        sequence: u64,
+    ) -> Result<Option<Position>, LogError> {
+        let position: Option<i64> = sqlx::query_scalar(POSITION_OF)
+            .bind(A::TYPE)
+            .bind(aggregate_id)
+            .bind(sequence.cast_signed())
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(LogError::unavailable("loaded"))?;
+        Ok(position.map(|position| Position(position.cast_unsigned())))
     }
 
     async fn read_after(&self, position: Position, limit: u32) -> Result<Vec<RecordedEvent>, LogError> {
@@ -124,10 +140,10 @@ impl EventLog for SqliteLog {
         .bind(limit)
         .fetch_all(&self.readers)
         .await
-        .map_err(unavailable("read"))?;
+        .map_err(LogError::unavailable("read"))?;
         let mut events = Vec::with_capacity(rows.len());
         for row in &rows {
-            match recorded(row).map_err(unavailable("read"))? {
+            match recorded(row).map_err(LogError::unavailable("read"))? {
                 Ok(event) => events.push(event),
                 Err(LogError::Unreadable { .. }) if !events.is_empty() => break,
                 Err(fault) => return Err(fault),
@@ -151,34 +167,18 @@ impl Snapshots for SqliteLog {
         aggregate_type: &str,
         aggregate_id: &str,
     ) -> Result<Option<StoredSnapshot>, LogError> {
-        let row = sqlx::query(
-            "select sequence, position, shape, state from snapshots
-             where aggregate_type = $1 and aggregate_id = $2",
-        )
-        .bind(aggregate_type)
-        .bind(aggregate_id)
-        .fetch_optional(&self.readers)
-        .await;
-        row.and_then(|row| row.as_ref().map(stored_snapshot).transpose()).map_err(unavailable("loaded"))
+        let row: Option<SnapshotRow> = sqlx::query_as(LOAD_SNAPSHOT)
+            .bind(aggregate_type)
+            .bind(aggregate_id)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(LogError::unavailable("loaded"))?;
+        Ok(row.map(StoredSnapshot::from))
     }
 
     fn store_snapshot(&self, aggregate_type: &'static str, aggregate_id: String, snapshot: StoredSnapshot) {
-        // While the writer is too busy to take it, the next command for this aggregate offers a newer one.
-        let _ = self.requests.try_send(Request::Snapshot { aggregate_type, aggregate_id, snapshot });
+        self.writer.store_snapshot((aggregate_type, aggregate_id, snapshot));
     }
-}
-
-fn stored_snapshot(row: &SqliteRow) -> sqlx::Result<StoredSnapshot> {
-    Ok(StoredSnapshot {
-        sequence: row.try_get::<i64, _>("sequence")?.cast_unsigned(),
-        position: Position(row.try_get::<i64, _>("position")?.cast_unsigned()),
-        shape: row.try_get("shape")?,
-        state: row.try_get("state")?,
-    })
-}
-
-fn unavailable(doing: &'static str) -> impl Fn(sqlx::Error) -> LogError {
-    move |source| LogError::Unavailable { doing, source }
 }
 
 /// The outer error is the driver's, the inner one the JSON's.
@@ -200,11 +200,4 @@ fn recorded(row: &SqliteRow) -> sqlx::Result<Result<RecordedEvent, LogError>> {
         }
     }
     Ok(Ok(RecordedEvent { position, recorded_at_ms: row.try_get("recorded_at")?, event }))
-}
-
-/// Closes a connection that is given up; its own failure tells nothing new.
-async fn discard(connection: sqlx::SqliteConnection) {
-    if let Err(fault) = connection.close().await {
-        tracing::debug!(error = %fault, "a broken connection did not close");
-    }
 }

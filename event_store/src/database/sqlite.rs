@@ -4,13 +4,9 @@
 //! connections that write or checkpoint the same write-ahead log; with a single writing connection, which also runs the checkpoints,
 //! there is nobody to race with. The data folder's lock file keeps a second process out.
 
-use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
-use futures_core::future::BoxFuture;
-use sqlx::error::BoxDynError;
-use sqlx::migrate::{Migration, MigrationSource, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 
@@ -57,31 +53,4 @@ fn options(file: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .statement_cache_capacity(128)
         .disable_statement_logging()
-}
-
-/// One migration: version, name and SQL. Migrations are append-only.
-pub type EmbeddedMigration = (i64, &'static str, &'static str);
-
-/// Brings a file to the newest schema.
-///
-/// # Errors
-/// When a migration fails, or the file was written by a newer release.
-pub async fn migrate(
-    connection: &mut SqliteConnection,
-    migrations: &'static [EmbeddedMigration],
-) -> Result<(), sqlx::migrate::MigrateError> {
-    Migrator::new(Embedded(migrations)).await?.run_direct(connection).await
-}
-
-#[derive(Debug)]
-struct Embedded(&'static [EmbeddedMigration]);
-
-impl MigrationSource<'static> for Embedded {
-    fn resolve(self) -> BoxFuture<'static, Result<Vec<Migration>, BoxDynError>> {
-        let migrations = self.0.iter().map(|(version, name, sql)| {
-            Migration::new(*version, Cow::Borrowed(*name), MigrationType::Simple, Cow::Borrowed(*sql), false)
-        });
-        let migrations = migrations.collect();
-        Box::pin(async move { Ok(migrations) })
-    }
 }

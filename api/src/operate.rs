@@ -1,0 +1,135 @@
+//! What operators do on the command line: `migrate`, `rebuild`, `log restored`.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use honoken_domain::upcasters::Upcasters;
+use honoken_event_store::{EventLog, Position};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::config::Config;
+use crate::folder::Folder;
+use crate::ids::IdSource;
+use crate::place::Place;
+
+/// Where the log and the read model are.
+#[derive(Debug, Args)]
+pub struct Where {
+    /// The folder with the SQLite files. Not needed where DATABASE_URL names a Postgres database.
+    #[arg(long, value_name = "DIR", default_value = "./honoken-data")]
+    data_dir: PathBuf,
+}
+
+impl Where {
+    fn place(&self, config: &Config) -> anyhow::Result<Place> {
+        if config.database.is_none() {
+            must_exist(&self.data_dir)?;
+        }
+        Place::of(config, &self.data_dir, || Ok(Arc::new(Folder::open(&self.data_dir)?)))
+    }
+}
+
+/// A folder that is missing is a slip of the pen, and not to be made.
+fn must_exist(folder: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        folder.is_dir(),
+        "there is no folder {}; name the one that the service uses with --data-dir, or set DATABASE_URL",
+        folder.display()
+    );
+    Ok(())
+}
+
+/// What happens to the log outside of the service.
+#[derive(Debug, Subcommand)]
+pub enum LogCommand {
+    /// Say that the log was restored from a backup, before the service is started again: phones may have seen what it lost, and so all their
+    /// tags become foreign. The read model is filled again at the next start.
+    Restored(Where),
+}
+
+/// `honoken migrate`
+///
+/// # Errors
+/// When the database is away or a migration fails.
+pub async fn migrate(place: &Where, config: &Config, ids: &dyn IdSource) -> anyhow::Result<()> {
+    place.place(config)?.migrate(ids).await?;
+    say("the database has the schema of this release")
+}
+
+/// `honoken log restored`
+///
+/// # Errors
+/// When the database is away, or a process uses the files.
+pub async fn log(command: &LogCommand, config: &Config, ids: &dyn IdSource) -> anyhow::Result<()> {
+    let LogCommand::Restored(place) = command;
+    let epoch = place.place(config)?.change_epoch(ids).await?;
+    say(&format!("update tags begin with {epoch} from now on; those of before mean \"everything\""))
+}
+
+/// `honoken rebuild`
+///
+/// # Errors
+/// When the database is away, or a process uses the files. The read model is then as it was.
+pub async fn rebuild(place: &Where, config: &Config, ids: &dyn IdSource) -> anyhow::Result<()> {
+    let place = place.place(config)?;
+    let log = place.open_log(ids).await?;
+    let read_model = place.open_read_model().await?;
+    let mut progress = Progress::new(*log.head().borrow());
+    let rebuilt = honoken_projections::rebuild(&log, &Upcasters::current(), &read_model, |position| {
+        progress.at(position)
+    })
+    .await;
+    progress.bar.finish_and_clear();
+    read_model.close().await;
+    log.close().await;
+    let rebuilt = rebuilt?;
+    say(&format!(
+        "the read model is as the log says, up to position {}; {} aggregates have parked events",
+        rebuilt.position,
+        rebuilt.parked.len()
+    ))
+}
+
+/// A bar on a terminal, a line now and then elsewhere.
+struct Progress {
+    bar: ProgressBar,
+    /// When the last line was written, `None` on a terminal.
+    last_line: Option<Duration>,
+}
+
+/// Between two lines.
+const LINES: Duration = Duration::from_secs(5);
+
+impl Progress {
+    fn new(target: Position) -> Self {
+        let template = "{bar:40} {human_pos} of {human_len} events, {per_sec}, {eta} left";
+        let bar = ProgressBar::new(target.0);
+        bar.set_style(ProgressStyle::with_template(template).expect("a template that is a constant"));
+        let last_line = (!std::io::stderr().is_terminal()).then_some(Duration::ZERO);
+        Self { bar, last_line }
+    }
+
+    fn at(&mut self, position: Position) {
+        self.bar.set_position(position.0);
+        let elapsed = self.bar.elapsed();
+        if let Some(last_line) = &mut self.last_line
+            && elapsed - *last_line >= LINES
+        {
+            *last_line = elapsed;
+            tracing::info!(
+                "{position} of {} events, {:.0} a second, {:.0?} left",
+                self.bar.length().unwrap_or_default(),
+                self.bar.per_sec(),
+                self.bar.eta()
+            );
+        }
+    }
+}
+
+/// The last word of a command goes to standard output.
+fn say(sentence: &str) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout().lock(), "{sentence}")?)
+}

@@ -1,0 +1,93 @@
+//! `honoken serve`: the service for production, in one process or in several that share a database.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use honoken_projections::Part;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{App, Stores};
+use crate::built_passes::BuiltPasses;
+use crate::dev::{authority, sample};
+use crate::folder::{self, Folder};
+use crate::place::Place;
+use crate::router;
+use crate::service::{self, Process};
+use crate::signers::Signers;
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Answers phones, integrators and operators.
+    Api,
+    /// Fills the read model; of several processes one does so at a time.
+    Projector,
+}
+
+/// Runs until `stop`.
+///
+/// # Errors
+/// When the folder, the address or a store cannot be used; the sentence says what to do.
+pub async fn run(process: Process, roles: &[Role], stop: CancellationToken) -> anyhow::Result<()> {
+    let is = |role| roles.contains(&role);
+    let place =
+        Place::of(&process.config, &process.data_dir, || Ok(Arc::new(Folder::open(&process.data_dir)?)))?;
+    if matches!(place, Place::Files(_)) && !(is(Role::Api) && is(Role::Projector)) {
+        anyhow::bail!(
+            "SQLite files have one process at a time: let it have both roles (--roles api,projector), or set DATABASE_URL to a Postgres database"
+        );
+    }
+    let data_dir = folder::prepare(&process.data_dir)?;
+    let listener = process.bind().await?;
+    let base_url = service::base_url(listener.local_addr()?);
+    let signers = signers(&data_dir, &process)?;
+
+    let part = if is(Role::Projector) { Part::Run } else { Part::Watch };
+    let stores = tokio::select! {
+        stores = Stores::open(&place, &data_dir, part, &*process.ids) => stores?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    let built_passes = BuiltPasses::new(signers, stores.blobs.clone(), &process.web_service_url(&base_url));
+    let Process { config, clock, ids, .. } = &process;
+    let app = Arc::new(App::new(&stores, built_passes, config.admin.clone(), clock.clone(), ids.clone()));
+    let router = if is(Role::Api) { router::router(app) } else { router::health_alone(app) };
+    if is(Role::Api) {
+        warn_about_defaults(&process, &base_url);
+    }
+    service::run(listener, router, stores, stop, || {
+        let ready = format!("{}\n", json!({ "baseUrl": base_url, "dataDir": data_dir }));
+        service::write_ready_file(process.ready_file.as_deref(), &ready)?;
+        tracing::info!("ready at {base_url}");
+        Ok(())
+    })
+    .await
+}
+
+/// What is fine on a desk and hardly ever meant elsewhere.
+fn warn_about_defaults(process: &Process, base_url: &str) {
+    if process.config.public_url.is_none() {
+        tracing::warn!("HONOKEN_PUBLIC_URL is not set: passes will send phones to {base_url}");
+    }
+    if process.config.admin.is_none() {
+        tracing::warn!(
+            "HONOKEN_ADMIN_USERNAME and HONOKEN_ADMIN_PASSWORD are not set: nobody can use the admin routes"
+        );
+    }
+}
+
+/// The certificates of the data folder.
+fn signers(data_dir: &Path, process: &Process) -> anyhow::Result<Signers> {
+    let now = process.clock.unix_seconds();
+    match authority::find(data_dir)? {
+        Some(authority) => Ok(Signers::default().with(sample::pass_type(), authority.identity(now)?, now)),
+        None => {
+            tracing::warn!(
+                "{} has no certificates: passes are kept, and cannot be signed",
+                data_dir.display()
+            );
+            Ok(Signers::default())
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What `dev` and `serve` have in common: where a process listens, what it answers, and how it ends.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::Stores;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::folder;
+use crate::ids::IdSource;
+use crate::server;
+
+/// What a command that runs the service needs to know.
+pub struct Process {
+    /// Where to listen.
+    pub listen: String,
+    /// Where images and certificates are kept, and the databases if no other place is named.
+    pub data_dir: PathBuf,
+    /// Written once requests are answered.
+    pub ready_file: Option<PathBuf>,
+    /// The environment.
+    pub config: Config,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Random values.
+    pub ids: Arc<dyn IdSource>,
+}
+
+impl Process {
+    /// Binds the address, and takes away the ready file of an earlier run, which would send whoever waits for it to the wrong place.
+    ///
+    /// # Errors
+    /// When either cannot be done; the sentence says what to do.
+    pub async fn bind(&self) -> anyhow::Result<TcpListener> {
+        let address = &self.listen;
+        let listener = TcpListener::bind(address).await.with_context(|| {
+            format!(
+                "could not listen on {address}; choose another address with --listen, such as 127.0.0.1:0"
+            )
+        })?;
+        if let Some(file) = &self.ready_file {
+            folder::remove_if_there(file).with_context(|| format!("could not replace {}", file.display()))?;
+        }
+        Ok(listener)
+    }
+
+    /// What phones reach the service under: as configured, else the address it listens on.
+    pub fn web_service_url(&self, base_url: &str) -> String {
+        // Phones append `/v1/…`.
+        let configured =
+            self.config.public_url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned());
+        configured.unwrap_or_else(|| base_url.to_owned())
+    }
+}
+
+/// Answers requests until `stop`, then lets those in flight finish and closes the stores. The socket listens since it was bound, so a request
+/// that comes earlier waits for this. `announce` is called when requests are answered.
+///
+/// # Errors
+/// When a part of the service ends before it was told to, or `announce` fails.
+pub async fn run(
+    listener: TcpListener,
+    router: Router,
+    mut stores: Stores,
+    stop: CancellationToken,
+    announce: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let serving = tokio::spawn(server::serve(listener, router, stop));
+    announce()?;
+    tokio::select! {
+        served = serving => served.context("the server ended unexpectedly")?,
+        // Half a service is worse than none: whoever supervises the process starts it again.
+        () = stores.failed() => anyhow::bail!("a part of the service ended unexpectedly; start it again"),
+    }
+    stores.close().await;
+    Ok(())
+}
+
+/// Writes the ready file, if one is wanted.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_ready_file(file: Option<&Path>, content: &str) -> anyhow::Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    folder::write_secret(file, content).with_context(|| format!("could not write {}", file.display()))
+}
+
+/// Where to find the service from this machine. An address that means all of them is no place to go to.
+pub fn base_url(listening: SocketAddr) -> String {
+    if listening.ip().is_unspecified() {
+        return format!("http://localhost:{}", listening.port());
+    }
+    format!("http://{listening}")
+}

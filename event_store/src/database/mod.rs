@@ -1,0 +1,76 @@
+//! Opens databases the way this service needs them, and brings them to the newest schema. `projections` uses it too.
+//!
+//! - [`sqlite`]: files.
+//! - [`postgres`]: servers.
+//!
+//! Migrations are append-only, and every one leaves a schema that the release before it can still use: an older process may go on, and be
+//! started again, beside a newer schema.
+
+pub mod postgres;
+pub mod sqlite;
+
+use std::borrow::Cow;
+
+use futures_core::future::BoxFuture;
+use sqlx::error::BoxDynError;
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationSource, MigrationType, Migrator};
+
+/// One migration: version, name and SQL.
+pub type EmbeddedMigration = (i64, &'static str, &'static str);
+
+/// Why a database cannot be used as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    /// A migration failed; those before it have been carried out.
+    #[error("the database could not be brought to the newest schema")]
+    Failed(#[from] MigrateError),
+    /// The schema is older than this release needs.
+    #[error("the database has not been brought to the schema of this release: run `honoken migrate`")]
+    Outdated,
+}
+
+/// Brings a database to the newest schema. Processes that do so at the same time wait for each other.
+///
+/// # Errors
+/// When a migration fails.
+pub async fn migrate<C: Migrate>(
+    connection: &mut C,
+    migrations: &'static [EmbeddedMigration],
+) -> Result<(), MigrationError> {
+    let mut migrator = Migrator::new(Embedded(migrations)).await?;
+    // Those of a newer release, and on Postgres those of the other owner of tables in the same database.
+    migrator.set_ignore_missing(true);
+    Ok(migrator.run_direct(connection).await?)
+}
+
+/// Whether a database has the schema that this release needs.
+///
+/// # Errors
+/// [`MigrationError::Outdated`] when it has not.
+pub async fn ensure_migrated<C: Migrate>(
+    connection: &mut C,
+    migrations: &'static [EmbeddedMigration],
+) -> Result<(), MigrationError> {
+    let applied = match connection.list_applied_migrations().await {
+        Ok(applied) => applied,
+        // A database without the table of migrations has none.
+        Err(MigrateError::Execute(sqlx::Error::Database(_))) => Vec::new(),
+        Err(fault) => return Err(fault.into()),
+    };
+    let is_applied =
+        |(version, ..): &EmbeddedMigration| applied.iter().any(|known| known.version == *version);
+    if migrations.iter().all(is_applied) { Ok(()) } else { Err(MigrationError::Outdated) }
+}
+
+#[derive(Debug)]
+struct Embedded(&'static [EmbeddedMigration]);
+
+impl MigrationSource<'static> for Embedded {
+    fn resolve(self) -> BoxFuture<'static, Result<Vec<Migration>, BoxDynError>> {
+        let migrations = self.0.iter().map(|(version, name, sql)| {
+            Migration::new(*version, Cow::Borrowed(*name), MigrationType::Simple, Cow::Borrowed(*sql), false)
+        });
+        let migrations = migrations.collect();
+        Box::pin(async move { Ok(migrations) })
+    }
+}

@@ -1,0 +1,108 @@
+//! The log on whichever engine it is kept.
+
+use cqrs_es::Aggregate;
+use cqrs_es::persist::SerializedEvent;
+use tokio::sync::watch;
+
+use crate::log::{Append, AppendError, EventLog, LogError, Position, RecordedEvent};
+use crate::snapshots::{Snapshots, StoredSnapshot};
+use crate::{Epoch, PostgresLog, SqliteLog};
+
+/// The log on one of its engines. An enum, since the framework's traits cannot be made into objects.
+#[derive(Debug)]
+pub enum Log {
+    /// In a file.
+    Sqlite(SqliteLog),
+    /// On a server.
+    Postgres(PostgresLog),
+}
+
+impl Log {
+    /// Ends when the writer does, which it never should before [`Log::close`]: nothing can be appended any more.
+    pub async fn ended(&self) {
+        match self {
+            Self::Sqlite(log) => log.ended().await,
+            Self::Postgres(log) => log.ended().await,
+        }
+    }
+
+    /// Finishes the appends that wait and closes the store.
+    pub async fn close(self) {
+        match self {
+            Self::Sqlite(log) => log.close().await,
+            Self::Postgres(log) => log.close().await,
+        }
+    }
+}
+
+impl EventLog for Log {
+    async fn append(&self, append: Append) -> Result<Position, AppendError> {
+        match self {
+            Self::Sqlite(log) => log.append(append).await,
+            Self::Postgres(log) => log.append(append).await,
+        }
+    }
+
+    async fn load<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+        after_sequence: u64,
+    ) -> Result<Vec<SerializedEvent>, LogError> {
+        match self {
+            Self::Sqlite(log) => log.load::<A>(aggregate_id, after_sequence).await,
+            Self::Postgres(log) => log.load::<A>(aggregate_id, after_sequence).await,
+        }
+    }
+
+    async fn position_of<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+        sequence: u64,
+    ) -> Result<Option<Position>, LogError> {
+        match self {
+            Self::Sqlite(log) => log.position_of::<A>(aggregate_id, sequence).await,
+            Self::Postgres(log) => log.position_of::<A>(aggregate_id, sequence).await,
+        }
+    }
+
+    async fn read_after(&self, position: Position, limit: u32) -> Result<Vec<RecordedEvent>, LogError> {
+        match self {
+            Self::Sqlite(log) => log.read_after(position, limit).await,
+            Self::Postgres(log) => log.read_after(position, limit).await,
+        }
+    }
+
+    fn head(&self) -> watch::Receiver<Position> {
+        match self {
+            Self::Sqlite(log) => log.head(),
+            Self::Postgres(log) => log.head(),
+        }
+    }
+
+    fn epoch(&self) -> Epoch {
+        match self {
+            Self::Sqlite(log) => log.epoch(),
+            Self::Postgres(log) => log.epoch(),
+        }
+    }
+}
+
+impl Snapshots for Log {
+    async fn load_snapshot(
+        &self,
+        aggregate_type: &str,
+        aggregate_id: &str,
+    ) -> Result<Option<StoredSnapshot>, LogError> {
+        match self {
+            Self::Sqlite(log) => log.load_snapshot(aggregate_type, aggregate_id).await,
+            Self::Postgres(log) => log.load_snapshot(aggregate_type, aggregate_id).await,
+        }
+    }
+
+    fn store_snapshot(&self, aggregate_type: &'static str, aggregate_id: String, snapshot: StoredSnapshot) {
+        match self {
+            Self::Sqlite(log) => log.store_snapshot(aggregate_type, aggregate_id, snapshot),
+            Self::Postgres(log) => log.store_snapshot(aggregate_type, aggregate_id, snapshot),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The epoch of a log: what its update tags begin with.
+
+use std::fmt;
+
+/// Eight hex digits fixed when a log is created. They begin every update tag, so that a tag of another log is known as foreign. A log that was
+/// restored from a backup is another one: it may have lost positions that phones have seen, and gives them out again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Epoch(pub u32);
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
+impl Epoch {
+    /// Reads what a log has stored.
+    pub(crate) fn parse(text: String) -> sqlx::Result<Self> {
+        u32::from_str_radix(&text, 16).map(Self).map_err(|fault| sqlx::Error::Decode(Box::new(fault)))
+    }
+}
+
+// The same on either engine.
+
+/// Gives a new log its epoch.
+pub(crate) const CREATE: &str = "insert into log (id, epoch) values (1, $1) on conflict do nothing";
+
+/// Gives a log another epoch.
+pub(crate) const CHANGE: &str =
+    "insert into log (id, epoch) values (1, $1) on conflict (id) do update set epoch = excluded.epoch";
+
+/// The epoch of a log.
+pub(crate) const READ: &str = "select epoch from log";

@@ -1,0 +1,208 @@
+//! Group commit: one task takes the appends that wait, has them committed together, and answers each.
+//!
+//! What is the same for every engine is here: the queue, the batches, and deciding which appends are stale. An engine only says how a batch
+//! gets to disk ([`Commit`]).
+
+use std::collections::HashMap;
+use std::future::Future;
+
+use sqlx::error::BoxDynError;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::error_chain;
+use crate::log::{Append, AppendError, LogError, Position};
+use crate::snapshots::StoredSnapshot;
+
+/// Appends committed with one sync at the most, so that the last of a crowd does not wait for all of it.
+const BATCH: usize = 256;
+
+/// Appends that may wait; more make their callers wait.
+const QUEUE: usize = 256;
+
+/// Type and id of an aggregate, and its state.
+pub(crate) type NewSnapshot = (&'static str, String, StoredSnapshot);
+
+/// How a batch gets to disk.
+pub(crate) trait Commit: Send + 'static {
+    /// Commits what is not stale, and answers every append in order, once that is on disk.
+    fn commit(
+        &mut self,
+        appends: Vec<Append>,
+        snapshots: &[NewSnapshot],
+    ) -> impl Future<Output = Result<Vec<Outcome>, Failure>> + Send;
+
+    /// There will be no more.
+    fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// What became of an append whose batch was committed.
+pub(crate) type Outcome = Result<Position, AppendError>;
+
+/// What became of a batch that could not be committed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Nothing was written.
+    Refused(sqlx::Error),
+    /// The store did not say whether it was.
+    Unknown(sqlx::Error),
+}
+
+/// What the task is asked to write.
+#[derive(Debug)]
+enum Request {
+    /// An append, and where its outcome goes.
+    Append { append: Append, answer: oneshot::Sender<Outcome> },
+    /// A snapshot, of which nobody waits to hear.
+    Snapshot(NewSnapshot),
+}
+
+/// The way to the task. When it is closed, what waits is finished first.
+#[derive(Debug)]
+pub(crate) struct GroupCommit {
+    requests: mpsc::Sender<Request>,
+    task: JoinHandle<()>,
+}
+
+impl GroupCommit {
+    pub(crate) fn start<C: Commit>(engine: C) -> Self {
+        let (requests, queue) = mpsc::channel(QUEUE);
+        Self { requests, task: tokio::spawn(run(engine, queue)) }
+    }
+
+    pub(crate) async fn append(&self, append: Append) -> Outcome {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Append { append, answer }).await.map_err(|_| LogError::Closed)?;
+        answered.await.map_err(|_| LogError::Closed)?
+    }
+
+    /// Stores a snapshot soon, if there is room for it: while there is none, the next command for the aggregate offers a newer one.
+    pub(crate) fn store_snapshot(&self, snapshot: NewSnapshot) {
+        let _ = self.requests.try_send(Request::Snapshot(snapshot));
+    }
+
+    /// Ends when the task does, which it never should before [`GroupCommit::close`].
+    pub(crate) async fn ended(&self) {
+        self.requests.closed().await;
+    }
+
+    pub(crate) async fn close(self) {
+        drop(self.requests);
+        if let Err(fault) = self.task.await {
+            tracing::error!(error = %fault, "the log's writer ended badly");
+        }
+    }
+}
+
+async fn run<C: Commit>(mut engine: C, mut queue: mpsc::Receiver<Request>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while queue.recv_many(&mut batch, BATCH).await > 0 {
+        serve(&mut engine, &mut batch).await;
+    }
+    engine.close().await;
+}
+
+async fn serve<C: Commit>(engine: &mut C, batch: &mut Vec<Request>) {
+    let (mut appends, mut answers, mut snapshots) = (Vec::new(), Vec::new(), Vec::new());
+    for request in batch.drain(..) {
+        match request {
+            Request::Append { append, answer } => {
+                appends.push(append);
+                answers.push(answer);
+            }
+            Request::Snapshot(snapshot) => snapshots.push(snapshot),
+        }
+    }
+    let outcomes = match engine.commit(appends, &snapshots).await {
+        Ok(outcomes) => outcomes,
+        Err(failure) => {
+            let (Failure::Refused(fault) | Failure::Unknown(fault)) = &failure;
+            tracing::error!(
+                error = error_chain(fault),
+                appends = answers.len(),
+                "could not append to the event log"
+            );
+            answers.iter().map(|_| Err(failure.shared())).collect()
+        }
+    };
+    for (answer, outcome) in answers.into_iter().zip(outcomes) {
+        // A caller that has gone away keeps what it asked for; nobody is left to tell.
+        let _ = answer.send(outcome);
+    }
+}
+
+impl Failure {
+    /// `sqlx::Error` cannot be cloned, and every append of the batch wants to know; the log line has the original.
+    fn shared(&self) -> AppendError {
+        match self {
+            Self::Refused(fault) => LogError::Unavailable { doing: "written", source: text_of(fault) }.into(),
+            Self::Unknown(fault) => AppendError::Unknown(text_of(fault)),
+        }
+    }
+}
+
+fn text_of(fault: &sqlx::Error) -> BoxDynError {
+    error_chain(fault).into()
+}
+
+/// The last sequence of each stream that is written to; a stream that is missing here is empty.
+pub(crate) type StreamHeads = HashMap<(&'static str, String), u64>;
+
+/// Type and id of the aggregate of each append.
+pub(crate) fn streams(appends: &[Append]) -> impl Iterator<Item = (&'static str, &str)> {
+    appends.iter().map(|append| (append.aggregate_type, append.aggregate_id.as_str()))
+}
+
+/// An event with its place.
+#[derive(Debug)]
+pub(crate) struct NewRow {
+    pub(crate) position: u64,
+    pub(crate) aggregate_type: &'static str,
+    pub(crate) aggregate_id: String,
+    pub(crate) sequence: u64,
+    pub(crate) event_type: String,
+    pub(crate) event_version: String,
+    pub(crate) payload: String,
+    pub(crate) metadata: String,
+    pub(crate) recorded_at_ms: i64,
+}
+
+/// What a batch comes to, once it is committed.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    /// The position of the last event.
+    pub(crate) head: Position,
+    pub(crate) rows: Vec<NewRow>,
+    pub(crate) outcomes: Vec<Outcome>,
+}
+
+/// Gives every event its place, behind `head`; an append that is stale gets a conflict and leaves the others alone.
+pub(crate) fn decide(head: Position, mut heads: StreamHeads, appends: Vec<Append>) -> Decided {
+    let mut position = head.0;
+    let mut rows = Vec::with_capacity(appends.len());
+    let mut outcomes = Vec::with_capacity(appends.len());
+    for append in appends {
+        let sequence = heads.entry((append.aggregate_type, append.aggregate_id.clone())).or_default();
+        if *sequence != append.expected_sequence {
+            outcomes.push(Err(AppendError::Conflict));
+            continue;
+        }
+        for event in append.events {
+            *sequence += 1;
+            position += 1;
+            rows.push(NewRow {
+                position,
+                aggregate_type: append.aggregate_type,
+                aggregate_id: append.aggregate_id.clone(),
+                sequence: *sequence,
+                event_type: event.event_type,
+                event_version: event.event_version,
+                payload: event.payload,
+                metadata: append.metadata.clone(),
+                recorded_at_ms: append.recorded_at_ms,
+            });
+        }
+        outcomes.push(Ok(Position(position)));
+    }
+    Decided { head: Position(position), rows, outcomes }
+}

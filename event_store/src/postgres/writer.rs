@@ -1,0 +1,267 @@
+//! How a batch gets to the server: one transaction under the lock of the log.
+//!
+//! The lock is what makes positions strictly increasing in the order of commits: who has it reads the head, writes behind it, and lets go of
+//! the lock with the commit. It is an advisory lock and not a row, so that nothing is written for it. A process that is frozen while it
+//! holds the lock loses it after [`SILENCE`](crate::database::postgres::SILENCE), together with its session and its transaction.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, Executor, PgConnection, Row};
+use tokio::sync::watch;
+
+use super::wakeups::Wakeups;
+use crate::database::postgres::{open_writer, within};
+use crate::group_commit::{
+    Commit, Decided, Failure, NewRow, NewSnapshot, Outcome, StreamHeads, decide, streams,
+};
+use crate::log::{Append, Position};
+use crate::snapshots::PUT_SNAPSHOT;
+
+/// Begins, takes the lock, and only then looks at the head: each of these statements sees what was committed before it. In one message. The
+/// number of the lock is "honoken" in ASCII.
+const BEGIN: &str = "\
+    begin;
+    select pg_advisory_xact_lock(29395917684303214);
+    select coalesce(max(position), 0) as head, pg_current_xact_id()::text as transaction from events";
+
+/// How often the server is asked what became of a commit that it did not answer, and how long in between.
+const QUESTIONS: u32 = 20;
+const BETWEEN_QUESTIONS: Duration = Duration::from_millis(250);
+
+pub(super) struct Writer {
+    options: PgConnectOptions,
+    /// `None` after a failure, until there is a new one.
+    connection: Option<PgConnection>,
+    head: Arc<watch::Sender<Position>>,
+    wakeups: Wakeups,
+}
+
+/// A batch that the server has, but for the commit.
+struct Prepared {
+    head: Position,
+    outcomes: Vec<Outcome>,
+    /// The server's name for the transaction; `None` when there is nothing to commit.
+    transaction: Option<String>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        options: PgConnectOptions,
+        connection: PgConnection,
+        head: Arc<watch::Sender<Position>>,
+        wakeups: Wakeups,
+    ) -> Self {
+        Self { options, connection: Some(connection), head, wakeups }
+    }
+
+    async fn connection(&mut self) -> sqlx::Result<PgConnection> {
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => open_writer(&self.options).await,
+        }
+    }
+
+    /// Asks the server, on another connection, what became of a commit that it did not answer. `None` when it cannot be asked, or does not
+    /// know yet: the session that was lost may still be at it.
+    async fn was_committed(&self, transaction: &str) -> Option<bool> {
+        for _ in 0..QUESTIONS {
+            let answer = within(async {
+                let mut connection = open_writer(&self.options).await?;
+                let status: Option<String> = sqlx::query_scalar("select pg_xact_status($1::xid8)")
+                    .bind(transaction)
+                    .fetch_one(&mut connection)
+                    .await?;
+                Ok(status)
+            });
+            match answer.await {
+                Ok(Some(status)) if status == "committed" => return Some(true),
+                Ok(Some(status)) if status == "aborted" => return Some(false),
+                // A server that crashed and does not know the number any more had not written it down.
+                Err(sqlx::Error::Database(fault)) if fault.code().as_deref() == Some("22023") => {
+                    return Some(false);
+                }
+                Ok(_) | Err(_) => {}
+            }
+            tokio::time::sleep(BETWEEN_QUESTIONS).await;
+        }
+        None
+    }
+}
+
+impl Commit for Writer {
+    /// A connection that failed in any way is given up: what it had open is rolled back with it. Only a commit may have come further than
+    /// its answer.
+    async fn commit(
+        &mut self,
+        appends: Vec<Append>,
+        snapshots: &[NewSnapshot],
+    ) -> Result<Vec<Outcome>, Failure> {
+        let mut connection = self.connection().await.map_err(Failure::Refused)?;
+        let prepared =
+            within(prepare(&mut connection, appends, snapshots)).await.map_err(Failure::Refused)?;
+        let Prepared { head, outcomes, transaction } = prepared;
+        let end = if transaction.is_some() { "commit" } else { "rollback" };
+        match (within(end_transaction(&mut connection, end)).await, transaction) {
+            (Ok(()), _) => self.connection = Some(connection),
+            (Err(fault), None) => return Err(Failure::Refused(fault)),
+            (Err(fault), Some(transaction)) => {
+                tracing::warn!(error = %fault, "a commit was not answered; asking what became of it");
+                match self.was_committed(&transaction).await {
+                    Some(true) => {}
+                    Some(false) => return Err(Failure::Refused(fault)),
+                    None => return Err(Failure::Unknown(fault)),
+                }
+            }
+        }
+        advance(&self.head, head);
+        if outcomes.iter().any(Result::is_ok) {
+            self.wakeups.tell(head);
+        }
+        Ok(outcomes)
+    }
+
+    async fn close(self) {
+        if let Some(connection) = self.connection
+            && let Err(fault) = connection.close().await
+        {
+            tracing::debug!(error = %fault, "a connection of the event log did not close cleanly");
+        }
+    }
+}
+
+/// The head never goes back: what is heard of others may be older than what was just written.
+pub(super) fn advance(head: &watch::Sender<Position>, position: Position) {
+    head.send_if_modified(|known| {
+        let grown = position > *known;
+        *known = position.max(*known);
+        grown
+    });
+}
+
+async fn prepare(
+    connection: &mut PgConnection,
+    appends: Vec<Append>,
+    snapshots: &[NewSnapshot],
+) -> sqlx::Result<Prepared> {
+    let begun = connection.fetch_all(BEGIN).await?;
+    let begun = begun.last().ok_or(sqlx::Error::RowNotFound)?;
+    let head = Position(begun.try_get::<i64, _>("head")?.cast_unsigned());
+    let transaction: String = begun.try_get("transaction")?;
+    let heads = stream_heads(&mut *connection, &appends).await?;
+    let Decided { head, rows, outcomes } = decide(head, heads, appends);
+    if rows.is_empty() && snapshots.is_empty() {
+        return Ok(Prepared { head, outcomes, transaction: None });
+    }
+    if !rows.is_empty() {
+        insert(&mut *connection, rows).await?;
+    }
+    for snapshot in snapshots {
+        put_snapshot(&mut *connection, snapshot).await?;
+    }
+    Ok(Prepared { head, outcomes, transaction: Some(transaction) })
+}
+
+async fn end_transaction(connection: &mut PgConnection, how: &'static str) -> sqlx::Result<()> {
+    connection.execute(how).await?;
+    Ok(())
+}
+
+/// One statement for all streams.
+async fn stream_heads(connection: &mut PgConnection, appends: &[Append]) -> sqlx::Result<StreamHeads> {
+    let wanted: Vec<_> = streams(appends).collect();
+    let (types, ids): (Vec<&str>, Vec<&str>) = wanted.iter().copied().unzip();
+    let heads: Vec<(i64, Option<i64>)> = sqlx::query_as(
+        "select wanted.number,
+                (select max(sequence) from events
+                 where aggregate_type = wanted.aggregate_type and aggregate_id = wanted.aggregate_id)
+         from unnest($1::text[], $2::text[]) with ordinality as wanted (aggregate_type, aggregate_id, number)",
+    )
+    .bind(types)
+    .bind(ids)
+    .fetch_all(connection)
+    .await?;
+    let head_of = |(number, sequence): (i64, Option<i64>)| {
+        let (aggregate_type, aggregate_id) = *wanted.get(usize::try_from(number - 1).ok()?)?;
+        Some(((aggregate_type, aggregate_id.to_owned()), sequence?.cast_unsigned()))
+    };
+    Ok(heads.into_iter().filter_map(head_of).collect())
+}
+
+/// One statement for all rows.
+async fn insert(connection: &mut PgConnection, rows: Vec<NewRow>) -> sqlx::Result<()> {
+    let first = rows.first().map_or(0, |row| row.position);
+    let mut columns = Columns::with_capacity(rows.len());
+    for row in rows {
+        columns.aggregate_types.push(row.aggregate_type);
+        columns.aggregate_ids.push(row.aggregate_id);
+        columns.sequences.push(row.sequence.cast_signed());
+        columns.event_types.push(row.event_type);
+        columns.event_versions.push(row.event_version);
+        columns.payloads.push(row.payload);
+        columns.metadata.push(row.metadata);
+        columns.recorded_at.push(row.recorded_at_ms);
+    }
+    sqlx::query(
+        "insert into events (position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at)
+         select $1 + number - 1, aggregate_type, aggregate_id, sequence, event_type, event_version, payload::json, metadata::json, recorded_at
+         from unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[]) with ordinality
+           as new (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at, number)",
+    )
+    .bind(first.cast_signed())
+    .bind(columns.aggregate_types)
+    .bind(columns.aggregate_ids)
+    .bind(columns.sequences)
+    .bind(columns.event_types)
+    .bind(columns.event_versions)
+    .bind(columns.payloads)
+    .bind(columns.metadata)
+    .bind(columns.recorded_at)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Rows, turned by ninety degrees.
+struct Columns {
+    aggregate_types: Vec<&'static str>,
+    aggregate_ids: Vec<String>,
+    sequences: Vec<i64>,
+    event_types: Vec<String>,
+    event_versions: Vec<String>,
+    payloads: Vec<String>,
+    metadata: Vec<String>,
+    recorded_at: Vec<i64>,
+}
+
+impl Columns {
+    fn with_capacity(rows: usize) -> Self {
+        Self {
+            aggregate_types: Vec::with_capacity(rows),
+            aggregate_ids: Vec::with_capacity(rows),
+            sequences: Vec::with_capacity(rows),
+            event_types: Vec::with_capacity(rows),
+            event_versions: Vec::with_capacity(rows),
+            payloads: Vec::with_capacity(rows),
+            metadata: Vec::with_capacity(rows),
+            recorded_at: Vec::with_capacity(rows),
+        }
+    }
+}
+
+async fn put_snapshot(
+    connection: &mut PgConnection,
+    (aggregate_type, aggregate_id, snapshot): &NewSnapshot,
+) -> sqlx::Result<()> {
+    sqlx::query(PUT_SNAPSHOT)
+        .bind(aggregate_type)
+        .bind(aggregate_id)
+        .bind(snapshot.sequence.cast_signed())
+        .bind(snapshot.position.0.cast_signed())
+        .bind(i64::from(snapshot.shape))
+        .bind(&snapshot.state)
+        .execute(connection)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,278 @@
+//! One set of statements for both engines.
+//!
+//! What SQLite and Postgres both understand is written once, with `$1` for parameters; this file says on which of them it runs. Booleans and
+//! JSON are what differs: SQLite keeps them as numbers and text, Postgres has types for them.
+
+use honoken_event_store::database::postgres::{self, within};
+use honoken_event_store::database::sqlite::{self, Durability};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::types::Json;
+use sqlx::{Arguments, Connection as _, Decode, Executor, Row as _, Type};
+use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool};
+
+/// A parameter.
+#[derive(Debug, Clone)]
+pub(crate) enum Value {
+    Text(Option<String>),
+    Integer(i64),
+    Flag(Option<bool>),
+    Json(Option<String>),
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(Some(text.to_owned()))
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(Some(text))
+    }
+}
+
+impl From<i64> for Value {
+    fn from(integer: i64) -> Self {
+        Self::Integer(integer)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(flag: bool) -> Self {
+        Self::Flag(Some(flag))
+    }
+}
+
+impl From<Option<bool>> for Value {
+    fn from(flag: Option<bool>) -> Self {
+        Self::Flag(flag)
+    }
+}
+
+impl Value {
+    /// For a column that holds JSON.
+    pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<Self> {
+        Ok(Self::Json(Some(serde_json::to_string(value)?)))
+    }
+}
+
+/// A statement with its parameters.
+#[derive(Debug, Clone)]
+pub(crate) struct Statement {
+    sql: &'static str,
+    values: Vec<Value>,
+}
+
+/// Begins a statement.
+pub(crate) fn sql(sql: &'static str) -> Statement {
+    Statement { sql, values: Vec::new() }
+}
+
+impl Statement {
+    pub(crate) fn bind(mut self, value: impl Into<Value>) -> Self {
+        self.values.push(value.into());
+        self
+    }
+
+    /// How many rows it changed.
+    pub(crate) async fn execute(self, connection: &mut Connection) -> sqlx::Result<u64> {
+        match connection {
+            Connection::Sqlite(connection) => {
+                let done = connection.execute(sqlx::query_with(self.sql, self.for_sqlite()?)).await?;
+                Ok(done.rows_affected())
+            }
+            Connection::Postgres(connection) => {
+                let done =
+                    within(connection.execute(sqlx::query_with(self.sql, self.for_postgres()?))).await?;
+                Ok(done.rows_affected())
+            }
+        }
+    }
+
+    pub(crate) async fn fetch_all<'a>(self, from: impl Into<Source<'a>>) -> sqlx::Result<Vec<Row>> {
+        Ok(match from.into() {
+            Source::Readers(Readers::Sqlite(pool)) => {
+                let rows = pool.fetch_all(sqlx::query_with(self.sql, self.for_sqlite()?)).await?;
+                rows.into_iter().map(Row::Sqlite).collect()
+            }
+            Source::Connection(Connection::Sqlite(connection)) => {
+                let rows = connection.fetch_all(sqlx::query_with(self.sql, self.for_sqlite()?)).await?;
+                rows.into_iter().map(Row::Sqlite).collect()
+            }
+            Source::Readers(Readers::Postgres(pool)) => {
+                let rows = within(pool.fetch_all(sqlx::query_with(self.sql, self.for_postgres()?))).await?;
+                rows.into_iter().map(Row::Postgres).collect()
+            }
+            Source::Connection(Connection::Postgres(connection)) => {
+                let rows =
+                    within(connection.fetch_all(sqlx::query_with(self.sql, self.for_postgres()?))).await?;
+                rows.into_iter().map(Row::Postgres).collect()
+            }
+        })
+    }
+
+    /// For a statement that yields one row at most.
+    pub(crate) async fn fetch_optional<'a>(self, from: impl Into<Source<'a>>) -> sqlx::Result<Option<Row>> {
+        Ok(self.fetch_all(from).await?.pop())
+    }
+
+    /// For a statement that always yields one row.
+    pub(crate) async fn fetch_one<'a>(self, from: impl Into<Source<'a>>) -> sqlx::Result<Row> {
+        self.fetch_optional(from).await?.ok_or(sqlx::Error::RowNotFound)
+    }
+
+    fn for_sqlite(&self) -> sqlx::Result<SqliteArguments<'static>> {
+        let mut arguments = SqliteArguments::default();
+        for value in &self.values {
+            match value.clone() {
+                Value::Text(text) | Value::Json(text) => arguments.add(text),
+                Value::Integer(integer) => arguments.add(integer),
+                Value::Flag(flag) => arguments.add(flag),
+            }
+            .map_err(sqlx::Error::Encode)?;
+        }
+        Ok(arguments)
+    }
+
+    fn for_postgres(&self) -> sqlx::Result<PgArguments> {
+        let mut arguments = PgArguments::default();
+        for value in &self.values {
+            match value {
+                Value::Text(text) => arguments.add(text),
+                Value::Integer(integer) => arguments.add(integer),
+                Value::Flag(flag) => arguments.add(flag),
+                Value::Json(text) => arguments.add(text.as_deref().map(raw_json).transpose()?.map(Json)),
+            }
+            .map_err(sqlx::Error::Encode)?;
+        }
+        Ok(arguments)
+    }
+}
+
+fn raw_json(text: &str) -> sqlx::Result<&serde_json::value::RawValue> {
+    serde_json::from_str(text).map_err(|fault| sqlx::Error::Encode(Box::new(fault)))
+}
+
+/// Where questions are asked.
+pub(crate) enum Source<'a> {
+    Readers(&'a Readers),
+    Connection(&'a mut Connection),
+}
+
+impl<'a> From<&'a Readers> for Source<'a> {
+    fn from(readers: &'a Readers) -> Self {
+        Self::Readers(readers)
+    }
+}
+
+impl<'a> From<&'a mut Connection> for Source<'a> {
+    fn from(connection: &'a mut Connection) -> Self {
+        Self::Connection(connection)
+    }
+}
+
+/// Connections that only read.
+#[derive(Debug, Clone)]
+pub(crate) enum Readers {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// A connection that writes.
+#[derive(Debug)]
+pub(crate) enum Connection {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Connection {
+    pub(crate) async fn sqlite(file: &std::path::Path) -> sqlx::Result<Self> {
+        sqlite::open_writer(file, Durability::Rebuildable).await.map(Self::Sqlite)
+    }
+
+    pub(crate) async fn postgres(options: &PgConnectOptions) -> sqlx::Result<Self> {
+        postgres::open_writer(options).await.map(Self::Postgres)
+    }
+
+    /// Begins a transaction. One that is not committed ends with the connection: whoever fails gives it up.
+    pub(crate) async fn begin(&mut self) -> sqlx::Result<()> {
+        let how = match self {
+            // At once for writing: a transaction that begins to write later can find that it may not.
+            Self::Sqlite(_) => "begin immediate",
+            Self::Postgres(_) => "begin",
+        };
+        self.say(how).await
+    }
+
+    pub(crate) async fn commit(&mut self) -> sqlx::Result<()> {
+        self.say("commit").await
+    }
+
+    pub(crate) async fn rollback(&mut self) -> sqlx::Result<()> {
+        self.say("rollback").await
+    }
+
+    /// From here on everything can be undone alone, inside the transaction.
+    pub(crate) async fn savepoint(&mut self) -> sqlx::Result<()> {
+        self.say("savepoint attempt").await
+    }
+
+    pub(crate) async fn release(&mut self) -> sqlx::Result<()> {
+        self.say("release savepoint attempt").await
+    }
+
+    pub(crate) async fn undo(&mut self) -> sqlx::Result<()> {
+        self.say("rollback to savepoint attempt").await?;
+        self.release().await
+    }
+
+    /// Without parameters, and without preparing it.
+    async fn say(&mut self, what: &'static str) -> sqlx::Result<()> {
+        match self {
+            Self::Sqlite(connection) => connection.execute(what).await.map(drop),
+            Self::Postgres(connection) => within(connection.execute(what)).await.map(drop),
+        }
+    }
+
+    pub(crate) async fn close(self) -> sqlx::Result<()> {
+        match self {
+            Self::Sqlite(connection) => connection.close().await,
+            Self::Postgres(connection) => connection.close().await,
+        }
+    }
+}
+
+/// A row of either engine.
+pub(crate) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+impl Row {
+    /// A column, by its name.
+    pub(crate) fn get<'r, T>(&'r self, column: &str) -> sqlx::Result<T>
+    where
+        T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>,
+    {
+        match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
+        }
+    }
+
+    /// A column that holds JSON.
+    pub(crate) fn json<T: DeserializeOwned + 'static>(&self, column: &str) -> sqlx::Result<T> {
+        Ok(self.get::<Json<T>>(column)?.0)
+    }
+
+    /// A column that holds JSON or nothing.
+    pub(crate) fn optional_json<T: DeserializeOwned + 'static>(
+        &self,
+        column: &str,
+    ) -> sqlx::Result<Option<T>> {
+        Ok(self.get::<Option<Json<T>>>(column)?.map(|Json(value)| value))
+    }
+}
