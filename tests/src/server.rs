@@ -1,18 +1,21 @@
 //! A running `honoken dev` with a folder of its own.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use std::time::UNIX_EPOCH;
 
 use honoken_simulator::{Answer, HttpClient};
+use honoken_test_postgres::Database;
 use http::{HeaderMap, Method};
 use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::waiting::{PATIENCE, eventually};
-use crate::{DeviceRoutes, Integrator, Operator};
+use crate::process::{Process, reads_ready_file};
+use crate::serving::Serve;
+use crate::waiting::PATIENCE;
+use crate::{DeviceRoutes, Engine, Integrator, Operator, Storage};
 
 /// The ready file: where the service is, and what a newcomer needs to use it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -36,30 +39,109 @@ pub struct Ready {
     pub data_dir: PathBuf,
 }
 
-/// A folder that outlives the processes that work in it, and how to start them.
+/// A folder that outlives the processes that work in it, on Postgres with a database of its own, and how to start them.
 #[derive(Debug)]
 pub struct Home {
-    program: PathBuf,
+    setting: Setting,
+    keeping: Keeping,
     folder: TempDir,
+}
+
+/// What every process of a home has in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Setting {
+    program: PathBuf,
+    folder: PathBuf,
+    database_url: Option<String>,
+}
+
+/// Where the log and the tables are.
+#[derive(Debug)]
+enum Keeping {
+    DataFolder,
+    /// Dropped with the home.
+    Own(Database),
+    Elsewhere(String),
 }
 
 /// The program, running. Dropping it kills it; a test that panics shows what it printed.
 #[derive(Debug)]
 pub struct Honoken {
+    // Before the home, so that it ends before its database does.
+    process: Process,
     home: Home,
-    process: Child,
     ready: Ready,
 }
 
+impl Setting {
+    /// The program with arguments, in an environment that says nothing but where the database is, if there is one.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        self.prepared(Command::new(&self.program), arguments)
+    }
+
+    fn prepared(&self, mut command: Command, arguments: &[&str]) -> Command {
+        command.args(arguments).env_clear().current_dir(&self.folder).kill_on_drop(true);
+        command.envs(self.database_url.iter().map(|url| ("DATABASE_URL", url)));
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// The folder around everything.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
 impl Home {
-    /// An empty folder for `program`.
-    ///
-    /// # Panics
-    ///
-    /// When the folder cannot be made.
-    pub fn new(program: impl Into<PathBuf>) -> Self {
+    /// An empty folder for `program`, and on Postgres an empty database; [`Engine::chosen`] says which.
+    pub async fn new(program: impl Into<PathBuf>) -> Self {
+        Self::on(Engine::chosen(), program).await
+    }
+
+    /// An empty folder for `program`, for a test that insists on an engine.
+    pub async fn on(engine: Engine, program: impl Into<PathBuf>) -> Self {
+        let keeping = match engine {
+            Engine::Sqlite => Keeping::DataFolder,
+            Engine::Postgres => Keeping::Own(honoken_test_postgres::database().await),
+        };
+        Self::keeping(keeping, program.into())
+    }
+
+    /// An empty folder for `program`, with a database that is somewhere else and outlives it.
+    pub fn with_database(url: impl Into<String>, program: impl Into<PathBuf>) -> Self {
+        Self::keeping(Keeping::Elsewhere(url.into()), program.into())
+    }
+
+    fn keeping(keeping: Keeping, program: PathBuf) -> Self {
         let folder = tempfile::Builder::new().prefix("honoken-test-").tempdir().expect("a temporary folder");
-        Self { program: program.into(), folder }
+        let database_url = match &keeping {
+            Keeping::DataFolder => None,
+            Keeping::Own(database) => Some(database.url().to_owned()),
+            Keeping::Elsewhere(url) => Some(url.clone()),
+        };
+        let setting = Setting { program, folder: folder.path().to_owned(), database_url };
+        Self { setting, keeping, folder }
+    }
+
+    /// What the log and the tables are kept in.
+    pub fn engine(&self) -> Engine {
+        match self.keeping {
+            Keeping::DataFolder => Engine::Sqlite,
+            Keeping::Own(_) | Keeping::Elsewhere(_) => Engine::Postgres,
+        }
+    }
+
+    /// Where the database is; `None` on SQLite.
+    pub fn database_url(&self) -> Option<&str> {
+        self.setting.database_url.as_deref()
+    }
+
+    /// A look into the log and the tables.
+    pub fn storage(&self) -> Storage {
+        match self.database_url() {
+            None => Storage::Sqlite { data_dir: self.data_dir() },
+            Some(url) => Storage::Postgres { url: url.to_owned() },
+        }
     }
 
     /// The folder around everything: outputs, the ready file, the data folder.
@@ -84,19 +166,30 @@ impl Home {
 
     /// What all processes in this folder have printed to `stdout.txt` or `stderr.txt`.
     pub fn printed(&self, name: &str) -> String {
-        let bytes = fs::read(self.folder().join(name)).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
+        printed(self.folder(), name)
     }
 
-    /// The program with arguments, in an environment that says nothing.
+    /// The program with arguments, in an environment that says nothing but where the database is, if there is one.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        self.prepared(Command::new(&self.program), arguments)
+        self.setting.command(arguments)
     }
 
-    fn prepared(&self, mut command: Command, arguments: &[&str]) -> Command {
-        command.args(arguments).env_clear().current_dir(self.folder()).kill_on_drop(true);
-        command.stdin(Stdio::null());
-        command
+    /// Runs a command on the data folder that ends by itself, such as `["migrate"]`.
+    ///
+    /// # Panics
+    ///
+    /// When it takes too long.
+    pub async fn runs(&self, arguments: &[&str]) -> Output {
+        let mut command = self.command(arguments);
+        command.arg("--data-dir").arg(self.data_dir());
+        let output = tokio::time::timeout(PATIENCE, command.output()).await;
+        output.expect("the command ends in time").expect("the program starts")
+    }
+
+    /// How to start a `serve` on this folder and database. The name tells it from others: its ready file and its output
+    /// are in a folder of that name.
+    pub fn serve(&self, name: &str) -> Serve {
+        Serve::new(self.setting.clone(), name, self.data_dir())
     }
 
     /// `dev` on this folder, listening at `listen`, its output kept.
@@ -115,20 +208,15 @@ impl Home {
     /// When the process cannot be started.
     pub fn spawns_with_files_limited_to(&self, kibibytes: u64, listen: &str) -> Child {
         let script = format!("trap '' XFSZ; ulimit -f {kibibytes}; exec \"$0\" \"$@\"");
-        let program = self.program.to_str().expect("the path of the program is text");
-        self.spawns_with(self.prepared(Command::new("/bin/bash"), &["-c", &script, program]), listen)
+        let program = self.setting.program.to_str().expect("the path of the program is text");
+        self.spawns_with(self.setting.prepared(Command::new("/bin/bash"), &["-c", &script, program]), listen)
     }
 
     fn spawns_with(&self, mut command: Command, listen: &str) -> Child {
         command.args(["dev", "--listen", listen, "--data-dir"]).arg(self.data_dir());
         command.arg("--ready-file").arg(self.ready_file());
-        command.stdout(self.appends_to("stdout.txt")).stderr(self.appends_to("stderr.txt"));
+        keeps_output(&mut command, self.folder());
         command.spawn().expect("the program starts")
-    }
-
-    fn appends_to(&self, name: &str) -> File {
-        let path = self.folder().join(name);
-        OpenOptions::new().create(true).append(true).open(path).expect("a file for the output")
     }
 
     /// The ready file, once it is there. It is written atomically, so a half of it is a mistake.
@@ -137,36 +225,14 @@ impl Home {
     ///
     /// When it does not parse.
     pub fn reads_ready_file(&self) -> Option<Ready> {
-        let text = fs::read_to_string(self.ready_file()).ok()?;
-        match serde_json::from_str(&text) {
-            Ok(ready) => Some(ready),
-            Err(error) => panic!("the ready file is there and cannot be read ({error}): {text}"),
-        }
-    }
-
-    /// Waits for the ready file of a process; `Err` when the process ends first.
-    async fn awaits(&self, process: &mut Child) -> Result<Ready, ExitStatus> {
-        eventually(PATIENCE, "the ready file", async || {
-            if let Some(ready) = self.reads_ready_file() {
-                return Some(Ok(ready));
-            }
-            process.try_wait().expect("the process can be asked").map(Err)
-        })
-        .await
-    }
-
-    fn forgets_ready_file(&self) {
-        match fs::remove_file(self.ready_file()) {
-            Ok(()) => {}
-            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}"),
-        }
+        reads_ready_file(&self.ready_file())
     }
 }
 
 impl Honoken {
     /// Starts `program` as `dev` in a new folder and waits until it answers.
     pub async fn start(program: &str) -> Self {
-        Self::start_in(Home::new(program)).await
+        Self::start_in(Home::new(program).await).await
     }
 
     /// Starts `program` as `dev` in a folder that holds nothing but the development certificates of an earlier start.
@@ -180,7 +246,7 @@ impl Honoken {
         let built_at = build.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let kept =
             cache.join(format!("certificates-{}-{}", built_at.unwrap_or_default().as_nanos(), build.len()));
-        let home = Home::new(program);
+        let home = Home::new(program).await;
         let certificates = home.data_dir().join("certificates");
         if kept.exists() {
             copy_folder(&kept, &certificates);
@@ -200,54 +266,35 @@ impl Honoken {
     ///
     /// When it ends instead.
     pub async fn start_in(home: Home) -> Self {
-        home.forgets_ready_file();
-        let mut process = home.spawns("127.0.0.1:0");
-        match home.awaits(&mut process).await {
-            Ok(ready) => Self { home, process, ready },
+        match Process::starts(&home.ready_file(), || home.spawns("127.0.0.1:0")).await {
+            Ok((process, ready)) => Self { process, home, ready },
             Err(status) => panic!("the program ended with {status} instead of starting:\n{}", home.output()),
         }
     }
 
     /// Kills the process as `kill -9` does.
-    ///
-    /// # Panics
-    ///
-    /// When the process cannot be killed.
     pub async fn kill(&mut self) {
-        self.process.kill().await.expect("the process can be killed");
+        self.process.kill().await;
     }
 
     /// Asks the process to end and waits for it.
-    ///
-    /// # Panics
-    ///
-    /// When it takes too long.
     pub async fn terminate(&mut self) -> ExitStatus {
-        self.asks_to_end().await;
-        self.ends().await
+        self.process.terminate().await
     }
 
     /// Sends SIGTERM.
-    ///
-    /// # Panics
-    ///
-    /// When the process is not there.
     pub async fn asks_to_end(&self) {
-        let id = self.process.id().expect("the process is running").to_string();
-        // The shell has a `kill` of its own, where the program of that name may be missing.
-        let kill = ["-c", "kill -TERM \"$0\"", &id];
-        let sent = Command::new("/bin/bash").args(kill).status().await.expect("bash can be started");
-        assert!(sent.success(), "SIGTERM could not be sent");
+        self.process.asks_to_end().await;
     }
 
     /// Waits for the end of the process.
-    ///
-    /// # Panics
-    ///
-    /// When it takes too long.
     pub async fn ends(&mut self) -> ExitStatus {
-        let ended = tokio::time::timeout(PATIENCE, self.process.wait()).await;
-        ended.expect("the process ends in time").expect("the process can be waited for")
+        self.process.ends().await
+    }
+
+    /// The process, for what else can be done to it.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
     }
 
     /// Starts again on the same folder and at the same address, after [`kill`](Self::kill) or
@@ -269,37 +316,27 @@ impl Honoken {
         self.restarts_as(|home, listen| home.spawns_with_files_limited_to(kibibytes, listen)).await;
     }
 
-    /// The port may be taken for a moment by the client side of some other connection, so a start that ends at once is
-    /// tried again.
     async fn restarts_as(&mut self, spawn: impl Fn(&Home, &str) -> Child) {
         let listen = self.address().to_owned();
-        for attempt in 1..=5 {
-            self.home.forgets_ready_file();
-            self.process = spawn(&self.home, &listen);
-            match self.home.awaits(&mut self.process).await {
-                Ok(ready) => {
-                    self.ready = ready;
-                    return;
-                }
-                Err(status) if attempt == 5 => panic!("the program ended with {status} instead of starting"),
-                Err(_) => {}
-            }
-        }
+        let started = Process::starts_again(&self.home.ready_file(), || spawn(&self.home, &listen)).await;
+        (self.process, self.ready) = started.unwrap_or_else(|status| {
+            panic!("the program ended with {status} instead of starting again:\n{}", self.home.output())
+        });
     }
 
     /// The process is still there.
-    ///
-    /// # Panics
-    ///
-    /// When it has ended.
     pub fn assert_alive(&mut self) {
-        let ended = self.process.try_wait().expect("the process can be asked");
-        assert_eq!(ended, None, "the process has ended");
+        self.process.assert_alive();
     }
 
     /// The folder and what is in it.
     pub fn home(&self) -> &Home {
         &self.home
+    }
+
+    /// A look into the log and the tables.
+    pub fn storage(&self) -> Storage {
+        self.home.storage()
     }
 
     /// What the ready file says.
@@ -351,6 +388,20 @@ impl Honoken {
     pub fn devices(&self) -> DeviceRoutes {
         DeviceRoutes::below(self.url("/v1"))
     }
+}
+
+/// Appends what a process prints to `stdout.txt` and `stderr.txt` in a folder.
+pub(crate) fn keeps_output(command: &mut Command, folder: &Path) {
+    let [stdout, stderr] = ["stdout.txt", "stderr.txt"].map(|name| {
+        let opened = OpenOptions::new().create(true).append(true).open(folder.join(name));
+        opened.expect("a file for the output")
+    });
+    command.stdout(stdout).stderr(stderr);
+}
+
+/// What processes have printed to a file in a folder.
+pub(crate) fn printed(folder: &Path, name: &str) -> String {
+    String::from_utf8_lossy(&fs::read(folder.join(name)).unwrap_or_default()).into_owned()
 }
 
 fn copy_folder(from: &Path, to: &Path) {

@@ -1,12 +1,17 @@
-//! Looks into the files that the program leaves behind. Reading is done beside the running program; writing only while
-//! it stands still.
+//! Looks into the files and tables that the program leaves behind. Reading is done beside the running program; writing
+//! only while it stands still.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
-use sqlx::{Column, ConnectOptions, Connection, Row, SqliteConnection, TypeInfo, ValueRef};
+use sqlx::{Column, ConnectOptions, Connection, PgConnection, Row, SqliteConnection, TypeInfo, ValueRef};
+
+/// Columns of Postgres's `projection_checkpoint` that say who is projecting and not what has been projected: they differ
+/// from one moment to the next.
+const LEASE: [&str; 4] = ["fence", "leased_until", "holder_pid", "holder_started"];
 
 /// Every file below a folder.
 ///
@@ -28,6 +33,269 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// The log and the tables of a home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Storage {
+    /// Two files in a data folder.
+    Sqlite {
+        /// The folder.
+        data_dir: PathBuf,
+    },
+    /// One database.
+    Postgres {
+        /// Where it is.
+        url: String,
+    },
+}
+
+/// One of the two parts, which are files of their own on SQLite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What must not be lost.
+    Log,
+    /// What is derived from it.
+    ReadModel,
+}
+
+/// An event as somebody puts it into the log by hand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HandmadeEvent<'a> {
+    /// Type of its aggregate.
+    pub aggregate_type: &'a str,
+    /// Which aggregate.
+    pub aggregate_id: &'a str,
+    /// What happened.
+    pub kind: &'a str,
+    /// And how.
+    pub payload: Value,
+}
+
+impl Storage {
+    /// Every position of the log, in order.
+    ///
+    /// # Panics
+    ///
+    /// When the log cannot be read.
+    pub async fn positions(&self) -> Vec<i64> {
+        let sql = "select cast(position as text) from events order by position";
+        let positions = self.reads(Part::Log, sql, &[]).await;
+        positions.iter().map(|position| position.parse().expect("a position")).collect()
+    }
+
+    /// The push tokens that the read model has for a device, one per pass type.
+    ///
+    /// # Panics
+    ///
+    /// When the read model cannot be read.
+    pub async fn push_tokens(&self, device: &str) -> Vec<String> {
+        let sql = "select push_token from wallet_device
+                   where device_library_identifier = $1
+                   order by pass_type_identifier";
+        self.reads(Part::ReadModel, sql, &[device]).await
+    }
+
+    /// Every row of every table of the read model, as text, by table, in order. What the program keeps about itself
+    /// (`sqlite_…`, migrations, who is projecting) is left out, so that what was read at two times can be compared.
+    ///
+    /// # Panics
+    ///
+    /// When the read model cannot be read.
+    pub async fn dump_read_model(&self) -> BTreeMap<String, Vec<String>> {
+        match self {
+            Self::Sqlite { data_dir } => dump_file(&read_model_file(data_dir).await).await,
+            Self::Postgres { .. } => {
+                let mut dump = BTreeMap::new();
+                for table in self.read_model_tables().await {
+                    dump.insert(table.clone(), self.rows(&table).await);
+                }
+                dump
+            }
+        }
+    }
+
+    /// Throws the tables away, while the program stands still: on SQLite the file; on Postgres what is in the tables,
+    /// because the tables themselves are made by migrations, once.
+    ///
+    /// # Panics
+    ///
+    /// When there is no read model.
+    pub async fn throws_read_model_away(&self) {
+        match self {
+            Self::Sqlite { data_dir } => {
+                let file = read_model_file(data_dir).await;
+                fs::remove_file(&file).expect("the file is there");
+                for suffix in ["-wal", "-shm"] {
+                    let mut beside = file.clone().into_os_string();
+                    beside.push(suffix);
+                    // After a clean end these are gone already.
+                    drop(fs::remove_file(beside));
+                }
+            }
+            Self::Postgres { .. } => {
+                let tables = self.read_model_tables().await.join(", ");
+                self.executes(Part::ReadModel, &format!("truncate {tables}"), &[]).await;
+            }
+        }
+    }
+
+    /// Appends an event to the log of a program that stands still and gives its position.
+    ///
+    /// # Panics
+    ///
+    /// When the log does not take it.
+    pub async fn appends(&self, event: HandmadeEvent<'_>) -> u64 {
+        let json = self.json();
+        let sql = format!(
+            "insert into events (position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload,
+                                 metadata, recorded_at)
+             select (select max(position) + 1 from events), $1, $2,
+                    (select coalesce(max(sequence), 0) + 1 from events where aggregate_type = $1 and aggregate_id = $2),
+                    $3, '1', cast($4 as {json}), cast('{{}}' as {json}), 0
+             returning cast(position as text)"
+        );
+        let payload = event.payload.to_string();
+        let binds = [event.aggregate_type, event.aggregate_id, event.kind, &payload];
+        let position = match self {
+            Self::Sqlite { data_dir } => {
+                let mut log = writes(&log_file(data_dir).await).await;
+                sqlite_texts(&mut log, &sql, &binds).await
+            }
+            Self::Postgres { url } => postgres_texts(url, &sql, &binds).await,
+        };
+        position.first().and_then(|position| position.parse().ok()).expect("a position")
+    }
+
+    /// Writes over what an event in the log says, while the program stands still.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such event.
+    pub async fn replaces_payload(&self, position: u64, payload: &Value) {
+        let sql = format!(
+            "update events set payload = cast($1 as {}) where position = cast($2 as bigint)",
+            self.json()
+        );
+        let binds = [payload.to_string(), position.to_string()];
+        let replaced = self.executes(Part::Log, &sql, &[&binds[0], &binds[1]]).await;
+        assert_eq!(replaced, 1, "there is no event at {position}");
+    }
+
+    /// Asks something whose answer is one column of text. Placeholders are `$1` and so on, and take text.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be asked, or the answer is not text.
+    pub async fn reads(&self, part: Part, sql: &str, binds: &[&str]) -> Vec<String> {
+        match self {
+            Self::Sqlite { data_dir } => {
+                sqlite_texts(&mut reads(&file(data_dir, part).await).await, sql, binds).await
+            }
+            Self::Postgres { url } => postgres_texts(url, sql, binds).await,
+        }
+    }
+
+    /// Executes a statement and gives the number of rows it touched, while the program stands still.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be executed.
+    pub async fn executes(&self, part: Part, sql: &str, binds: &[&str]) -> u64 {
+        match self {
+            Self::Sqlite { data_dir } => {
+                let mut connection = writes(&file(data_dir, part).await).await;
+                let query = binds.iter().fold(sqlx::query(sql), |query, bind| query.bind(*bind));
+                let done = query.execute(&mut connection).await;
+                let done = done.unwrap_or_else(|error| panic!("{sql}: {error}"));
+                connection.close().await.expect("the connection closes");
+                done.rows_affected()
+            }
+            Self::Postgres { url } => {
+                let mut connection = connects(url).await;
+                let query = binds.iter().fold(sqlx::query(sql), |query, bind| query.bind(*bind));
+                let done = query.execute(&mut connection).await;
+                let done = done.unwrap_or_else(|error| panic!("{sql}: {error}"));
+                connection.close().await.expect("the connection closes");
+                done.rows_affected()
+            }
+        }
+    }
+
+    /// The names of all tables in a database, whatever they are for; none on SQLite, whose files can be counted.
+    ///
+    /// # Panics
+    ///
+    /// When they cannot be read.
+    pub async fn tables(&self) -> Vec<String> {
+        match self {
+            Self::Sqlite { .. } => Vec::new(),
+            Self::Postgres { url } => {
+                let sql =
+                    "select tablename::text from pg_tables where schemaname = current_schema() order by 1";
+                postgres_texts(url, sql, &[]).await
+            }
+        }
+    }
+
+    /// The tables of the read model in a database.
+    async fn read_model_tables(&self) -> Vec<String> {
+        let all = self.tables().await.into_iter();
+        let tables: Vec<String> = all
+            .filter(|table| {
+                table.starts_with("wallet_")
+                    || ["projection_checkpoint", "parked_event", "skipped_event"].contains(&table.as_str())
+            })
+            .collect();
+        assert!(!tables.is_empty(), "the database has no read model");
+        tables
+    }
+
+    async fn rows(&self, table: &str) -> Vec<String> {
+        let row = if table == "projection_checkpoint" {
+            format!("to_jsonb(t) - '{{{}}}'::text[]", LEASE.join(","))
+        } else {
+            "to_jsonb(t)".to_owned()
+        };
+        let mut rows =
+            self.reads(Part::ReadModel, &format!("select ({row})::text from {table} t"), &[]).await;
+        rows.sort();
+        rows
+    }
+
+    /// What JSON is stored as.
+    fn json(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => "text",
+            Self::Postgres { .. } => "json",
+        }
+    }
+}
+
+async fn connects(url: &str) -> PgConnection {
+    PgConnection::connect(url).await.unwrap_or_else(|error| panic!("{url}: {error}"))
+}
+
+async fn postgres_texts(url: &str, sql: &str, binds: &[&str]) -> Vec<String> {
+    let mut connection = connects(url).await;
+    let query = binds.iter().fold(sqlx::query_scalar(sql), |query, bind| query.bind(*bind));
+    let texts = query.fetch_all(&mut connection).await;
+    let texts = texts.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    connection.close().await.expect("the connection closes");
+    texts
+}
+
+async fn sqlite_texts(connection: &mut SqliteConnection, sql: &str, binds: &[&str]) -> Vec<String> {
+    let query = binds.iter().fold(sqlx::query_scalar(sql), |query, bind| query.bind(*bind));
+    query.fetch_all(connection).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+}
+
+/// The file of a part.
+async fn file(data_dir: &Path, part: Part) -> PathBuf {
+    match part {
+        Part::Log => log_file(data_dir).await,
+        Part::ReadModel => read_model_file(data_dir).await,
+    }
+}
+
 /// A connection that only reads.
 ///
 /// # Panics
@@ -39,21 +307,13 @@ pub async fn reads(file: &Path) -> SqliteConnection {
 }
 
 /// A connection that writes, for a program that stands still.
-///
-/// # Panics
-///
-/// When the file cannot be opened.
-pub async fn writes(file: &Path) -> SqliteConnection {
+async fn writes(file: &Path) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(file);
     options.connect().await.unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
 /// The SQLite file of a data folder that has a table of this name.
-///
-/// # Panics
-///
-/// When there is none.
-pub async fn file_with_table(data_dir: &Path, table: &str) -> PathBuf {
+async fn file_with_table(data_dir: &Path, table: &str) -> PathBuf {
     for file in files_below(data_dir) {
         if file.extension().is_none_or(|extension| extension != "sqlite") {
             continue;
@@ -74,46 +334,18 @@ pub async fn file_with_table(data_dir: &Path, table: &str) -> PathBuf {
 }
 
 /// The file of the log.
-pub async fn log_file(data_dir: &Path) -> PathBuf {
+async fn log_file(data_dir: &Path) -> PathBuf {
     file_with_table(data_dir, "events").await
 }
 
 /// The file of the read model.
-pub async fn read_model_file(data_dir: &Path) -> PathBuf {
+async fn read_model_file(data_dir: &Path) -> PathBuf {
     file_with_table(data_dir, "wallet_pass").await
 }
 
-/// Every position of the log, in order.
-///
-/// # Panics
-///
-/// When the log cannot be read.
-pub async fn positions(data_dir: &Path) -> Vec<i64> {
-    let mut connection = reads(&log_file(data_dir).await).await;
-    let positions = sqlx::query_scalar("select position from events order by position");
-    positions.fetch_all(&mut connection).await.expect("the log can be read")
-}
-
-/// The push tokens that the read model has for a device, one per pass type.
-///
-/// # Panics
-///
-/// When the read model cannot be read.
-pub async fn push_tokens(data_dir: &Path, device: &str) -> Vec<String> {
-    let mut connection = reads(&read_model_file(data_dir).await).await;
-    let tokens =
-        sqlx::query_scalar("select push_token from wallet_device where device_library_identifier = $1");
-    tokens.bind(device).fetch_all(&mut connection).await.expect("the read model can be read")
-}
-
-/// Every row of every table of the read model, as text, by table, in order. What the program keeps about itself
-/// (`sqlite_…`, migrations) is left out.
-///
-/// # Panics
-///
-/// When the read model cannot be read.
-pub async fn dump_read_model(data_dir: &Path) -> BTreeMap<String, Vec<String>> {
-    let mut connection = reads(&read_model_file(data_dir).await).await;
+/// Every row of every table of a file, as text, by table, in order.
+async fn dump_file(file: &Path) -> BTreeMap<String, Vec<String>> {
+    let mut connection = reads(file).await;
     let tables: Vec<String> = sqlx::query_scalar(
         "select name from sqlite_master
          where type = 'table' and name not like 'sqlite_%' and name not like '\\_%' escape '\\'",

@@ -48,7 +48,7 @@ const PROCESSOR: Comparison = Comparison {
 };
 
 pub(crate) async fn run() {
-    let home = Home::new(PROGRAM);
+    let home = Home::new(PROGRAM).await;
     let mut process = home.spawns("127.0.0.1:0");
     let ready = eventually(PATIENCE, "the ready file", async || home.reads_ready_file()).await;
     let id = process.id().expect("the program is running");

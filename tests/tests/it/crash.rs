@@ -217,7 +217,7 @@ async fn nothing_that_was_acknowledged_is_lost_when_the_program_is_killed_under_
         assert_everything_is_kept(&honoken, &ledger).await;
     }
     honoken.terminate().await;
-    let positions = storage::positions(&honoken.home().data_dir()).await;
+    let positions = honoken.storage().positions().await;
     assert!(positions.iter().copied().eq(1..=i64::try_from(positions.len()).unwrap()), "the log has a gap");
 }
 
@@ -279,9 +279,9 @@ async fn a_read_model_that_is_behind_after_a_kill_catches_up_with_the_log() {
     let wallet = honoken.operator().wallet_projection().await;
     assert_eq!((&wallet["position"], &wallet["parked"]), (&wallet["head"], &Value::from(0)));
     honoken.terminate().await;
-    let data_dir = honoken.home().data_dir();
-    let live = storage::dump_read_model(&data_dir).await;
-    std::fs::remove_file(storage::read_model_file(&data_dir).await).unwrap();
+    let storage = honoken.storage();
+    let live = storage.dump_read_model().await;
+    storage.throws_read_model_away().await;
     honoken.restart().await;
     let operator = honoken.operator();
     eventually(PATIENCE, "the projection is at the head again", async || {
@@ -290,16 +290,20 @@ async fn a_read_model_that_is_behind_after_a_kill_catches_up_with_the_log() {
     })
     .await;
     honoken.terminate().await;
-    assert_eq!(storage::dump_read_model(&data_dir).await, live);
+    assert_eq!(storage.dump_read_model().await, live);
 }
 
-/// Kills a first start as soon as the data folder holds `count` files, starts again, and uses the service.
+/// How far a first start has come: files in the data folder, and on Postgres tables in the database as well.
+async fn progress(home: &Home) -> usize {
+    storage::files_below(&home.data_dir()).len() + home.storage().tables().await.len()
+}
+
+/// Kills a first start as soon as it has come this far, starts again, and uses the service.
 async fn assert_survives_a_first_start_cut_off_at(count: usize) {
-    let home = Home::new(PROGRAM);
+    let home = Home::new(PROGRAM).await;
     let mut process = home.spawns("127.0.0.1:0");
-    eventually(PATIENCE, "some files, or the ready file", async || {
-        let is_far_enough =
-            storage::files_below(&home.data_dir()).len() >= count || home.ready_file().exists();
+    eventually(PATIENCE, "some files and tables, or the ready file", async || {
+        let is_far_enough = progress(&home).await >= count || home.ready_file().exists();
         is_far_enough.then_some(())
     })
     .await;
@@ -315,7 +319,7 @@ async fn assert_survives_a_first_start_cut_off_at(count: usize) {
 
 #[tokio::test]
 async fn a_first_start_that_is_cut_off_anywhere_is_picked_up_by_the_next() {
-    let whole = storage::files_below(&a_fresh_service().await.home().data_dir()).len();
+    let whole = progress(a_fresh_service().await.home()).await;
     for count in (0..=whole).step_by(3) {
         assert_survives_a_first_start_cut_off_at(count).await;
     }
@@ -323,12 +327,11 @@ async fn a_first_start_that_is_cut_off_anywhere_is_picked_up_by_the_next() {
 
 #[tokio::test]
 async fn a_start_that_is_cut_off_again_and_again_gets_there_in_the_end() {
-    let home = Home::new(PROGRAM);
-    for count in [1, 2, 4, 8, 12, 16] {
+    let home = Home::new(PROGRAM).await;
+    for count in [1, 2, 4, 8, 12, 16, 20, 24] {
         let mut process = home.spawns("127.0.0.1:0");
-        eventually(PATIENCE, "some files, or the ready file", async || {
-            let files = storage::files_below(&home.data_dir()).len();
-            (files >= count || home.ready_file().exists()).then_some(())
+        eventually(PATIENCE, "some files and tables, or the ready file", async || {
+            (progress(&home).await >= count || home.ready_file().exists()).then_some(())
         })
         .await;
         process.kill().await.unwrap();

@@ -63,7 +63,7 @@ async fn the_ready_file_is_whole_whenever_it_is_there_and_names_what_exists() {
 
 #[tokio::test]
 async fn requests_are_answered_as_soon_as_the_ready_file_is_there() {
-    let home = Home::new(PROGRAM);
+    let home = Home::new(PROGRAM).await;
     let _process = home.spawns("127.0.0.1:0");
     let ready = eventually(PATIENCE, "the ready file", async || home.reads_ready_file()).await;
     // Without a second try.
@@ -170,7 +170,7 @@ async fn what_an_integrator_puts_on_a_pass_is_not_printed() {
 
 #[tokio::test]
 async fn a_variable_that_cannot_be_read_stops_the_start_with_its_name() {
-    let home = Home::new(PROGRAM);
+    let home = Home::new(PROGRAM).await;
     let mut command = home.command(&["dev", "--listen", "127.0.0.1:0", "--data-dir", "data"]);
     command.env("HONOKEN_PUBLIC_URL", "not a url");
     let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends by itself").unwrap();

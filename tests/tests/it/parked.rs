@@ -1,39 +1,12 @@
 //! Events that cannot be applied: one is put into the log by hand, as a newer release might have left it.
 
+use honoken_tests::Honoken;
 use honoken_tests::problem::{assert_is_problem, assert_problem};
-use honoken_tests::{Honoken, storage};
+use honoken_tests::storage::HandmadeEvent;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
-use sqlx::{Connection, SqliteConnection};
 
 use crate::a_service;
-
-struct Event<'a> {
-    aggregate_type: &'a str,
-    aggregate_id: &'a str,
-    kind: &'a str,
-    payload: Value,
-}
-
-/// Appends an event to the log of a service that stands still and gives its position.
-async fn appends(log: &mut SqliteConnection, event: Event<'_>) -> u64 {
-    let position: i64 = sqlx::query_scalar(
-        "insert into events (position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload,
-                             metadata, recorded_at)
-         select (select max(position) + 1 from events), $1, $2,
-                (select coalesce(max(sequence), 0) + 1 from events where aggregate_type = $1 and aggregate_id = $2),
-                $3, '1', $4, '{}', 0
-         returning position",
-    )
-    .bind(event.aggregate_type)
-    .bind(event.aggregate_id)
-    .bind(event.kind)
-    .bind(event.payload.to_string())
-    .fetch_one(log)
-    .await
-    .expect("the log takes the event");
-    u64::try_from(position).expect("a position")
-}
 
 /// A service with two passes and one event that nobody knows.
 async fn a_service_with_a_parked_event() -> (Honoken, u64) {
@@ -42,11 +15,13 @@ async fn a_service_with_a_parked_event() -> (Honoken, u64) {
         honoken.integrator().issues(serial).await;
     }
     honoken.terminate().await;
-    let mut log = storage::writes(&storage::log_file(&honoken.home().data_dir()).await).await;
-    let event =
-        Event { aggregate_type: "Mystery", aggregate_id: "m", kind: "SomethingNew", payload: json!({}) };
-    let position = appends(&mut log, event).await;
-    log.close().await.expect("the log closes");
+    let event = HandmadeEvent {
+        aggregate_type: "Mystery",
+        aggregate_id: "m",
+        kind: "SomethingNew",
+        payload: json!({}),
+    };
+    let position = honoken.storage().appends(event).await;
     honoken.restart().await;
     (honoken, position)
 }
@@ -108,7 +83,7 @@ async fn later_changes_of_the_same_pass_wait_and_come_with_the_retry() {
     let before = integrator.state("A-1").await;
     let etag = |digit: &str| digit.repeat(64);
     let aggregate_id = format!("{}/A-1", integrator.pass_type_identifier());
-    let changed = |payload: Value| Event {
+    let changed = |payload: Value| HandmadeEvent {
         aggregate_type: "Pass",
         aggregate_id: &aggregate_id,
         kind: "PassContentChanged",
@@ -116,12 +91,10 @@ async fn later_changes_of_the_same_pass_wait_and_come_with_the_retry() {
     };
     let updated_at = honoken_tests::etag::unix_seconds(&before["updatedAt"]);
     honoken.terminate().await;
-    let log_file = storage::log_file(&honoken.home().data_dir()).await;
-    let mut log = storage::writes(&log_file).await;
-    let broken = appends(&mut log, changed(json!({ "content": 7 }))).await;
+    let storage = honoken.storage();
+    let broken = storage.appends(changed(json!({ "content": 7 }))).await;
     let later = json!({ "content": { "seat": "later" }, "etag": etag("b"), "updatedAt": updated_at + 2 });
-    appends(&mut log, changed(later)).await;
-    log.close().await.unwrap();
+    storage.appends(changed(later)).await;
     honoken.restart().await;
 
     let (integrator, operator) = (honoken.integrator(), honoken.operator());
@@ -136,14 +109,7 @@ async fn later_changes_of_the_same_pass_wait_and_come_with_the_retry() {
     honoken.terminate().await;
     let repaired =
         json!({ "PassContentChanged": { "content": {}, "etag": etag("a"), "updatedAt": updated_at + 1 } });
-    let mut log = storage::writes(&log_file).await;
-    sqlx::query("update events set payload = $1 where position = $2")
-        .bind(repaired.to_string())
-        .bind(i64::try_from(broken).unwrap())
-        .execute(&mut log)
-        .await
-        .unwrap();
-    log.close().await.unwrap();
+    storage.replaces_payload(broken, &repaired).await;
     honoken.restart().await;
 
     let operator = honoken.operator();

@@ -2,7 +2,7 @@
 
 use honoken_tests::device::{device, push_token};
 use honoken_tests::waiting::{PATIENCE, eventually};
-use honoken_tests::{Honoken, a_ticket, drawing, storage};
+use honoken_tests::{Honoken, a_ticket, drawing};
 use http::StatusCode;
 
 use crate::a_service;
@@ -35,7 +35,7 @@ async fn a_service_with_history() -> Honoken {
 #[tokio::test]
 async fn a_rebuilt_read_model_equals_the_one_that_was_thrown_away() {
     let mut honoken = a_service_with_history().await;
-    let data_dir = honoken.home().data_dir();
+    let storage = honoken.storage();
     let integrator = honoken.integrator();
     let pass_type = integrator.pass_type_identifier().to_owned();
     let mut seen = Vec::new();
@@ -45,14 +45,8 @@ async fn a_rebuilt_read_model_equals_the_one_that_was_thrown_away() {
         seen.push((state, list));
     }
     honoken.terminate().await;
-    let before = storage::dump_read_model(&data_dir).await;
-    let read_model = storage::read_model_file(&data_dir).await;
-    let name = read_model.file_name().unwrap().to_str().unwrap().to_owned();
-    for file in storage::files_below(&data_dir) {
-        if file.file_name().unwrap().to_str().unwrap().starts_with(&name) {
-            std::fs::remove_file(file).unwrap();
-        }
-    }
+    let before = storage.dump_read_model().await;
+    storage.throws_read_model_away().await;
     honoken.restart().await;
     let operator = honoken.operator();
     eventually(PATIENCE, "the projection is at the head again", async || {
@@ -66,7 +60,7 @@ async fn a_rebuilt_read_model_equals_the_one_that_was_thrown_away() {
         assert_eq!(honoken.devices().lists(&device(number), &pass_type, None).await, list);
     }
     honoken.terminate().await;
-    let after = storage::dump_read_model(&data_dir).await;
+    let after = storage.dump_read_model().await;
     assert_eq!(after.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
     for (table, rows) in before {
         assert_eq!(after[&table], rows, "{table}");
@@ -76,15 +70,8 @@ async fn a_rebuilt_read_model_equals_the_one_that_was_thrown_away() {
 #[tokio::test]
 async fn a_service_is_ready_only_when_its_read_model_is() {
     let mut honoken = a_service_with_history().await;
-    let data_dir = honoken.home().data_dir();
     honoken.terminate().await;
-    let read_model = storage::read_model_file(&data_dir).await;
-    for suffix in ["", "-wal", "-shm"] {
-        let mut file = read_model.clone().into_os_string();
-        file.push(suffix);
-        // After a clean end there is only the first of the three.
-        drop(std::fs::remove_file(file));
-    }
+    honoken.storage().throws_read_model_away().await;
     honoken.restart().await;
     let integrator = honoken.integrator();
     eventually(PATIENCE, "the service is ready", async || {

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use honoken_simulator::Package;
+use honoken_tests::a_ticket;
 use honoken_tests::device::{device, push_token};
 use honoken_tests::server::Home;
 use honoken_tests::waiting::{PATIENCE, eventually};
 use honoken_tests::wire::{Wire, status};
-use honoken_tests::{a_ticket, storage};
 use http::{HeaderMap, Method, StatusCode};
 use tokio::net::TcpStream;
 
@@ -110,7 +110,7 @@ async fn a_second_program_on_the_same_folder_is_refused_with_a_sentence() {
 #[tokio::test]
 async fn an_address_that_is_taken_is_refused_with_a_sentence() {
     let honoken = a_service().await;
-    let home = Home::new(PROGRAM);
+    let home = Home::new(PROGRAM).await;
     let second = home.command(&["dev", "--listen", honoken.address(), "--data-dir", "data"]).output();
     let second = tokio::time::timeout(PATIENCE, second).await.expect("it ends by itself").unwrap();
     let told = String::from_utf8_lossy(&second.stderr);
@@ -128,7 +128,7 @@ async fn the_log_has_no_gaps() {
     integrator.replace("A-1", &a_ticket("3C")).await.assert_status(StatusCode::OK);
     let last = integrator.voids("A-1").await;
     honoken.terminate().await;
-    let positions = storage::positions(&honoken.home().data_dir()).await;
+    let positions = honoken.storage().positions().await;
     let expected: Vec<i64> = (1..=i64::try_from(last.position).unwrap()).collect();
     assert_eq!(positions, expected);
 }

@@ -3,7 +3,6 @@
 use futures::future::join_all;
 use honoken_tests::device::{a_phone, device, push_token};
 use honoken_tests::problem::assert_problem;
-use honoken_tests::storage;
 use http::StatusCode;
 use serde_json::json;
 
@@ -34,7 +33,7 @@ async fn registering_again_stores_the_new_push_token_on_the_200_path() {
     let devices = honoken.devices();
     devices.register(&device(1), &push_token(1, 0), &pass).await.assert_status(StatusCode::CREATED);
     devices.register(&device(1), &push_token(1, 1), &pass).await.assert_status(StatusCode::OK);
-    let stored = storage::push_tokens(&honoken.home().data_dir(), &device(1)).await;
+    let stored = honoken.storage().push_tokens(&device(1)).await;
     assert_eq!(stored, [push_token(1, 1)]);
 }
 
@@ -50,7 +49,7 @@ async fn a_new_push_token_counts_for_every_pass_of_the_device() {
     let statuses: Vec<_> = change.registrations.iter().map(|registration| registration.status).collect();
     assert_eq!(statuses, [Some(StatusCode::OK), Some(StatusCode::OK)]);
     phone.assert_content();
-    let stored = storage::push_tokens(&honoken.home().data_dir(), &device(1)).await;
+    let stored = honoken.storage().push_tokens(&device(1)).await;
     assert_eq!(stored, [push_token(1, 7)]);
 }
 
@@ -109,7 +108,7 @@ async fn duplicates_with_different_push_tokens_leave_one_of_them() {
     let answers = join_all(tokens.iter().map(|token| devices.register(&device, token, &pass))).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == StatusCode::CREATED).count(), 1);
     assert!(answers.iter().all(|answer| answer.status.is_success()));
-    let stored = storage::push_tokens(&honoken.home().data_dir(), &device).await;
+    let stored = honoken.storage().push_tokens(&device).await;
     assert!(stored.len() == 1 && tokens.contains(&stored[0]), "{stored:?}");
     assert_eq!(integrator.state("A-1").await["registrations"], 1);
 }
@@ -149,7 +148,7 @@ async fn a_push_token_is_whatever_the_phone_says() {
     {
         let answer = honoken.devices().register(&device(number), token, &pass).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{token:?}: {}", answer.excerpt());
-        let stored = storage::push_tokens(&honoken.home().data_dir(), &device(number)).await;
+        let stored = honoken.storage().push_tokens(&device(number)).await;
         assert_eq!(stored, [token]);
     }
 }

@@ -1,7 +1,6 @@
 //! Section 3.4: unregister.
 
 use honoken_tests::device::{a_phone, device, push_token};
-use honoken_tests::storage;
 use http::{Method, StatusCode};
 
 use super::a_service_with_a_pass;
@@ -44,14 +43,14 @@ async fn with_its_last_registration_the_device_is_forgotten() {
     let (honoken, integrator, pass) = a_service_with_a_pass().await;
     integrator.issues("A-2").await;
     let other = integrator.credentials("A-2").await;
-    let (devices, data_dir) = (honoken.devices(), honoken.home().data_dir());
+    let (devices, storage) = (honoken.devices(), honoken.storage());
     for pass in [&pass, &other] {
         devices.register(&device(1), &push_token(1, 0), pass).await.assert_status(StatusCode::CREATED);
     }
     devices.unregister(&device(1), &pass).await.assert_status(StatusCode::OK);
-    assert_eq!(storage::push_tokens(&data_dir, &device(1)).await, [push_token(1, 0)]);
+    assert_eq!(storage.push_tokens(&device(1)).await, [push_token(1, 0)]);
     devices.unregister(&device(1), &other).await.assert_status(StatusCode::OK);
-    assert!(storage::push_tokens(&data_dir, &device(1)).await.is_empty());
+    assert!(storage.push_tokens(&device(1)).await.is_empty());
 }
 
 #[tokio::test]
@@ -61,7 +60,7 @@ async fn registering_after_unregistering_is_201_again_with_the_new_push_token() 
     devices.register(&device(1), &push_token(1, 0), &pass).await.assert_status(StatusCode::CREATED);
     devices.unregister(&device(1), &pass).await.assert_status(StatusCode::OK);
     devices.register(&device(1), &push_token(1, 1), &pass).await.assert_status(StatusCode::CREATED);
-    let stored = storage::push_tokens(&honoken.home().data_dir(), &device(1)).await;
+    let stored = honoken.storage().push_tokens(&device(1)).await;
     assert_eq!(stored, [push_token(1, 1)]);
 }
 

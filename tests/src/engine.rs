@@ -1,0 +1,45 @@
+//! What the program under test keeps its log and its tables in.
+
+/// The variable that chooses the engine of all tests that do not insist on one: `sqlite`, the default, or `postgres`.
+const VARIABLE: &str = "HONOKEN_TEST_ENGINE";
+
+/// What the log and the tables are kept in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// Files in the data folder.
+    Sqlite,
+    /// A database in a server, which `DATABASE_URL` names.
+    Postgres,
+}
+
+impl Engine {
+    /// The engine that the tests are run for.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such engine.
+    pub fn chosen() -> Self {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the same tests run once per engine, told from outside"
+        )]
+        let chosen = std::env::var(VARIABLE);
+        match chosen.as_deref() {
+            Err(_) | Ok("" | "sqlite") => Self::Sqlite,
+            Ok("postgres") => Self::Postgres,
+            Ok(other) => panic!("{VARIABLE} is `sqlite` or `postgres`, not {other:?}"),
+        }
+    }
+
+    /// Whether this run leaves out a test that means something on SQLite only; says so, and why.
+    pub fn leaves_out(because: &str) -> bool {
+        let leaves_out = Self::chosen() == Self::Postgres;
+        if leaves_out {
+            #[expect(clippy::print_stderr, reason = "nobody shall take the test for one that has passed")]
+            {
+                eprintln!("left out on Postgres: {because}");
+            }
+        }
+        leaves_out
+    }
+}
