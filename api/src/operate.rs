@@ -18,7 +18,7 @@ use crate::place::Place;
 /// Where the log and the read model are.
 #[derive(Debug, Args)]
 pub struct Where {
-    /// The folder with the SQLite files. Not needed where DATABASE_URL names a Postgres database.
+    /// The folder with the SQLite files. Not needed where `DATABASE_URL` names a Postgres database.
     #[arg(long, value_name = "DIR", default_value = "./honoken-data")]
     data_dir: PathBuf,
 }
@@ -79,7 +79,7 @@ pub async fn rebuild(place: &Where, config: &Config, ids: &dyn IdSource) -> anyh
     let read_model = place.open_read_model().await?;
     let mut progress = Progress::new(*log.head().borrow());
     let rebuilt = honoken_projections::rebuild(&log, &Upcasters::current(), &read_model, |position| {
-        progress.at(position)
+        progress.at(position);
     })
     .await;
     progress.bar.finish_and_clear();
@@ -116,7 +116,7 @@ impl Progress {
         self.bar.set_position(position.0);
         let elapsed = self.bar.elapsed();
         if let Some(last_line) = &mut self.last_line
-            && elapsed - *last_line >= LINES
+            && elapsed.saturating_sub(*last_line) >= LINES
         {
             *last_line = elapsed;
             tracing::info!(

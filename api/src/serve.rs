@@ -80,14 +80,9 @@ fn warn_about_defaults(process: &Process, base_url: &str) {
 /// The certificates of the data folder.
 fn signers(data_dir: &Path, process: &Process) -> anyhow::Result<Signers> {
     let now = process.clock.unix_seconds();
-    match authority::find(data_dir)? {
-        Some(authority) => Ok(Signers::default().with(sample::pass_type(), authority.identity(now)?, now)),
-        None => {
-            tracing::warn!(
-                "{} has no certificates: passes are kept, and cannot be signed",
-                data_dir.display()
-            );
-            Ok(Signers::default())
-        }
+    if let Some(authority) = authority::find(data_dir)? {
+        return Ok(Signers::default().with(sample::pass_type(), authority.identity(now)?, now));
     }
+    tracing::warn!("{} has no certificates: passes are kept, and cannot be signed", data_dir.display());
+    Ok(Signers::default())
 }

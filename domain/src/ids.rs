@@ -222,7 +222,7 @@ impl fmt::Display for PassId {
 }
 
 /// The identity of a registration: one device with one pass type.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RegistrationId {
     /// The pass type.
     pub pass_type_identifier: PassTypeIdentifier,

@@ -46,16 +46,24 @@ impl From<InvalidId> for ApplyError {
     }
 }
 
-/// Applies one event, upcast already, to the tables of its aggregate.
-pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
-    match recorded.event.aggregate_type.as_str() {
-        "Pass" => wallet_pass::apply(connection, recorded).await,
-        "Registration" => wallet_registration::apply(connection, recorded).await,
-        "PassType" => wallet_pass_type::apply(connection, recorded).await,
-        "BrandAssets" => wallet_pass_type::apply_brand(connection, recorded).await,
-        "Organization" => wallet_organization::apply(connection, recorded).await,
-        other => Err(ApplyError::Unappliable(format!("this release knows no aggregate `{other}`"))),
+/// Applies events, upcast already, to the tables of their aggregates. Aggregates of different types have no table in common, so only the order
+/// within a type matters.
+pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent>) -> Result<(), ApplyError> {
+    let (mut passes, mut registrations) = (Vec::new(), Vec::new());
+    for recorded in events {
+        match recorded.event.aggregate_type.as_str() {
+            "Pass" => passes.push(recorded),
+            "Registration" => registrations.push(recorded),
+            "PassType" => wallet_pass_type::apply(connection, recorded).await?,
+            "BrandAssets" => wallet_pass_type::apply_brand(connection, recorded).await?,
+            "Organization" => wallet_organization::apply(connection, recorded).await?,
+            other => {
+                return Err(ApplyError::Unappliable(format!("this release knows no aggregate `{other}`")));
+            }
+        }
     }
+    wallet_pass::apply(connection, passes).await?;
+    wallet_registration::apply(connection, registrations).await
 }
 
 /// The sequence as it is stored.

@@ -164,6 +164,7 @@ pub(crate) async fn apply_in_order(
     // Read here, since an operator's decision may have been carried out by another process.
     let parked = parked::aggregates(connection, WALLET).await?;
     let skipped = parked::skipped_after(connection, WALLET, Position(events[0].position.0 - 1)).await?;
+    let mut appliable = Vec::with_capacity(events.len());
     for recorded in events {
         if skipped.contains(&recorded.position) {
             continue;
@@ -172,11 +173,12 @@ pub(crate) async fn apply_in_order(
             parked::park(connection, WALLET, &recorded, "waits behind an earlier event", true).await?;
             continue;
         }
-        apply(connection, upcast(upcasters, recorded)).await.map_err(|fault| match fault {
-            ApplyError::Unappliable(_) => BatchError::Unappliable,
-            ApplyError::Store(fault) => BatchError::Store(fault),
-        })?;
+        appliable.push(upcast(upcasters, recorded));
     }
+    apply(connection, appliable).await.map_err(|fault| match fault {
+        ApplyError::Unappliable(_) => BatchError::Unappliable,
+        ApplyError::Store(fault) => BatchError::Store(fault),
+    })?;
     set_checkpoint(connection, last).await?;
     Ok(Progress { position: last, parked: Arc::new(parked) })
 }
@@ -206,7 +208,7 @@ pub(crate) async fn park_if_unappliable(
     recorded: RecordedEvent,
 ) -> sqlx::Result<()> {
     connection.savepoint().await?;
-    match apply(connection, upcast(upcasters, recorded.clone())).await {
+    match apply(connection, vec![upcast(upcasters, recorded.clone())]).await {
         Ok(()) => connection.release().await?,
         Err(ApplyError::Store(fault)) => return Err(fault),
         Err(ApplyError::Unappliable(error)) => {
@@ -252,7 +254,7 @@ pub(crate) async fn resume<L: EventLog>(
             return Err(store(sqlx::Error::RowNotFound));
         };
         connection.savepoint().await.map_err(store)?;
-        match apply(connection, upcast(upcasters, recorded.clone())).await {
+        match apply(connection, vec![upcast(upcasters, recorded.clone())]).await {
             Ok(()) => {
                 parked::unpark(connection, WALLET, next).await.map_err(store)?;
                 connection.release().await.map_err(store)?;

@@ -3,6 +3,8 @@
 //! What SQLite and Postgres both understand is written once, with `$1` for parameters; this file says on which of them it runs. Booleans and
 //! JSON are what differs: SQLite keeps them as numbers and text, Postgres has types for them.
 
+use std::borrow::Cow;
+
 use honoken_event_store::database::postgres::{self, within};
 use honoken_event_store::database::sqlite::{self, Durability};
 use serde::Serialize;
@@ -53,6 +55,10 @@ impl From<Option<bool>> for Value {
 }
 
 impl Value {
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(self, Self::Text(None) | Self::Flag(None) | Self::Json(None))
+    }
+
     /// For a column that holds JSON.
     pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<Self> {
         Ok(Self::Json(Some(serde_json::to_string(value)?)))
@@ -62,13 +68,38 @@ impl Value {
 /// A statement with its parameters.
 #[derive(Debug, Clone)]
 pub(crate) struct Statement {
-    sql: &'static str,
+    sql: Cow<'static, str>,
     values: Vec<Value>,
 }
 
+/// Runs a statement for many rows at once: in its text `{rows}` stands for them, as `values` wants them. Their columns are called `column1`,
+/// `column2` and so on by both engines.
+pub(crate) async fn execute_for_each<const COLUMNS: usize>(
+    connection: &mut Connection,
+    template: &'static str,
+    rows: Vec<[Value; COLUMNS]>,
+) -> sqlx::Result<()> {
+    let mut rows = rows.into_iter();
+    while rows.len() > 0 {
+        // Powers of two, so that there are a few texts only, which the server keeps prepared.
+        let count = (1 << rows.len().ilog2()).min(MANY);
+        let row = |number: usize| {
+            let parameters = (1..=COLUMNS).map(|column| format!("${}", number * COLUMNS + column));
+            format!("({})", parameters.collect::<Vec<_>>().join(", "))
+        };
+        let list = (0..count).map(row).collect::<Vec<_>>().join(", ");
+        let values = rows.by_ref().take(count).flatten().collect();
+        Statement { sql: Cow::Owned(template.replace("{rows}", &list)), values }.execute(connection).await?;
+    }
+    Ok(())
+}
+
+/// Rows in one statement at the most.
+const MANY: usize = 256;
+
 /// Begins a statement.
 pub(crate) fn sql(sql: &'static str) -> Statement {
-    Statement { sql, values: Vec::new() }
+    Statement { sql: Cow::Borrowed(sql), values: Vec::new() }
 }
 
 impl Statement {
@@ -81,12 +112,12 @@ impl Statement {
     pub(crate) async fn execute(self, connection: &mut Connection) -> sqlx::Result<u64> {
         match connection {
             Connection::Sqlite(connection) => {
-                let done = connection.execute(sqlx::query_with(self.sql, self.for_sqlite()?)).await?;
+                let done = connection.execute(sqlx::query_with(&self.sql, self.for_sqlite()?)).await?;
                 Ok(done.rows_affected())
             }
             Connection::Postgres(connection) => {
                 let done =
-                    within(connection.execute(sqlx::query_with(self.sql, self.for_postgres()?))).await?;
+                    within(connection.execute(sqlx::query_with(&self.sql, self.for_postgres()?))).await?;
                 Ok(done.rows_affected())
             }
         }
@@ -95,20 +126,20 @@ impl Statement {
     pub(crate) async fn fetch_all<'a>(self, from: impl Into<Source<'a>>) -> sqlx::Result<Vec<Row>> {
         Ok(match from.into() {
             Source::Readers(Readers::Sqlite(pool)) => {
-                let rows = pool.fetch_all(sqlx::query_with(self.sql, self.for_sqlite()?)).await?;
+                let rows = pool.fetch_all(sqlx::query_with(&self.sql, self.for_sqlite()?)).await?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Source::Connection(Connection::Sqlite(connection)) => {
-                let rows = connection.fetch_all(sqlx::query_with(self.sql, self.for_sqlite()?)).await?;
+                let rows = connection.fetch_all(sqlx::query_with(&self.sql, self.for_sqlite()?)).await?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Source::Readers(Readers::Postgres(pool)) => {
-                let rows = within(pool.fetch_all(sqlx::query_with(self.sql, self.for_postgres()?))).await?;
+                let rows = within(pool.fetch_all(sqlx::query_with(&self.sql, self.for_postgres()?))).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
             Source::Connection(Connection::Postgres(connection)) => {
                 let rows =
-                    within(connection.fetch_all(sqlx::query_with(self.sql, self.for_postgres()?))).await?;
+                    within(connection.fetch_all(sqlx::query_with(&self.sql, self.for_postgres()?))).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })

@@ -2,14 +2,17 @@
 //!
 //! The tag and the time of a row are copied from the event that led to them; nothing here computes either.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use honoken_domain::content::Content;
 use honoken_domain::ids::{AuthenticationToken, ETag, OrganizationId, PassId, TeamIdentifier, UnixSeconds};
 use honoken_domain::images::Images;
-use honoken_domain::pass::{PassEvent, PassIssued, TicketStyle};
+use honoken_domain::pass::{PassEvent, TicketStyle};
 use honoken_event_store::{Position, RecordedEvent};
 
 use crate::apply::{ApplyError, sequence_of};
-use crate::database::{Connection, Row, Value, sql};
+use crate::database::{Connection, Row, Value, execute_for_each, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
 
 /// What a phone's request is answered from.
@@ -117,125 +120,184 @@ pub(crate) fn ticket_style(name: &str) -> sqlx::Result<TicketStyle> {
         .ok_or_else(|| sqlx::Error::Decode(format!("unknown ticket style {name:?}").into()))
 }
 
-pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
-    let id = PassId::parse(&recorded.event.aggregate_id)?;
-    let (sequence, position) = (sequence_of(&recorded), recorded.position);
-    let event: PassEvent = serde_json::from_value(recorded.event.payload)?;
-    let state = match event {
-        PassEvent::Issued(issued) => return insert(connection, &issued, position, sequence).await,
-        PassEvent::ContentChanged { content, etag, updated_at } => {
-            let document = Document { content: Value::json(&content)?, ..Document::default() };
-            set_document(connection, &id, document, sequence).await?;
-            State { etag, updated_at, voided: None }
+/// Applies events of passes, in order. What several of them do to one pass becomes one change of its row, and all rows are changed together.
+pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent>) -> Result<(), ApplyError> {
+    // Sorted, so that two who write never wait for each other in a circle.
+    let mut changes: BTreeMap<PassId, Change> = BTreeMap::new();
+    for recorded in events {
+        let id = PassId::parse(&recorded.event.aggregate_id)?;
+        let (position, sequence) = (recorded.position, sequence_of(&recorded));
+        let event: PassEvent = serde_json::from_value(recorded.event.payload)?;
+        match changes.entry(id) {
+            Entry::Vacant(entry) => {
+                entry.insert(Change::first(event, position, sequence)?);
+            }
+            Entry::Occupied(mut entry) => entry.get_mut().then(event, position, sequence)?,
         }
-        PassEvent::AssetsChanged { images, etag, updated_at, .. } => {
-            let document = Document { images: Value::json(&images)?, ..Document::default() };
-            set_document(connection, &id, document, sequence).await?;
-            State { etag, updated_at, voided: None }
-        }
-        PassEvent::Voided { etag, updated_at } => State { etag, updated_at, voided: Some(true) },
-        PassEvent::Reinstated { etag, updated_at } => State { etag, updated_at, voided: Some(false) },
-    };
-    set_state(connection, &id, state, position, sequence).await
+    }
+    let (new, known): (Vec<_>, Vec<_>) = changes.into_iter().partition(|(_, change)| change.issued.is_some());
+    insert(connection, new).await?;
+    update(connection, known).await
 }
 
-/// What every change leads to.
+/// What some events in a row do to a pass.
+struct Change {
+    /// The columns that only the first event of a pass has.
+    issued: Option<Issued>,
+    /// Null leaves it as it is.
+    content: Value,
+    /// Null leaves it as it is.
+    images: Value,
+    /// `None` leaves it as it is.
+    voided: Option<bool>,
+    state: State,
+}
+
+struct Issued {
+    authentication_token: AuthenticationToken,
+    organization_id: OrganizationId,
+    ticket_style: TicketStyle,
+    poster: bool,
+}
+
+/// What every event leads to.
 struct State {
     etag: ETag,
     updated_at: UnixSeconds,
-    /// `None` leaves it as it is.
-    voided: Option<bool>,
-}
-
-async fn insert(
-    connection: &mut Connection,
-    issued: &PassIssued,
-    position: Position,
+    update_tag: Position,
     sequence: i64,
-) -> Result<(), ApplyError> {
-    sql(
-        "insert into wallet_pass (pass_type_identifier, serial_number, authentication_token, organization_id, ticket_style, poster,
-                                  voided, etag, updated_at, update_tag, sequence)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-         on conflict do nothing",
-    )
-    .bind(issued.pass_type_identifier.as_str())
-    .bind(issued.serial_number.as_str())
-    .bind(issued.authentication_token.as_str())
-    .bind(issued.organization_id.as_str())
-    .bind(issued.ticket_style.as_str())
-    .bind(issued.poster)
-    .bind(false)
-    .bind(issued.etag.as_str())
-    .bind(issued.updated_at.0)
-    .bind(position.0.cast_signed())
-    .bind(sequence)
-    .execute(&mut *connection)
-    .await?;
-    sql("insert into wallet_pass_content (pass_type_identifier, serial_number, content, images)
-         values ($1, $2, $3, $4)
-         on conflict do nothing")
-    .bind(issued.pass_type_identifier.as_str())
-    .bind(issued.serial_number.as_str())
-    .bind(Value::json(&issued.content)?)
-    .bind(Value::json(&issued.images)?)
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
-/// What an event puts into `wallet_pass_content`; null leaves it as it is.
-struct Document {
-    content: Value,
-    images: Value,
-}
+impl Change {
+    fn first(event: PassEvent, update_tag: Position, sequence: i64) -> Result<Self, ApplyError> {
+        let mut change = Self {
+            issued: None,
+            content: Value::Json(None),
+            images: Value::Json(None),
+            voided: None,
+            state: State { etag: event.etag().clone(), updated_at: event.updated_at(), update_tag, sequence },
+        };
+        change.then(event, update_tag, sequence)?;
+        Ok(change)
+    }
 
-impl Default for Document {
-    fn default() -> Self {
-        Self { content: Value::Json(None), images: Value::Json(None) }
+    fn then(&mut self, event: PassEvent, update_tag: Position, sequence: i64) -> Result<(), ApplyError> {
+        self.state =
+            State { etag: event.etag().clone(), updated_at: event.updated_at(), update_tag, sequence };
+        match event {
+            PassEvent::Issued(issued) => {
+                self.content = Value::json(&issued.content)?;
+                self.images = Value::json(&issued.images)?;
+                self.voided = Some(false);
+                self.issued = Some(Issued {
+                    authentication_token: issued.authentication_token,
+                    organization_id: issued.organization_id,
+                    ticket_style: issued.ticket_style,
+                    poster: issued.poster,
+                });
+            }
+            PassEvent::ContentChanged { content, .. } => self.content = Value::json(&content)?,
+            PassEvent::AssetsChanged { images, .. } => self.images = Value::json(&images)?,
+            PassEvent::Voided { .. } => self.voided = Some(true),
+            PassEvent::Reinstated { .. } => self.voided = Some(false),
+        }
+        Ok(())
     }
 }
 
-async fn set_document(
-    connection: &mut Connection,
-    id: &PassId,
-    document: Document,
-    sequence: i64,
-) -> Result<(), ApplyError> {
-    sql("update wallet_pass_content
-         set content = coalesce($4, content), images = coalesce($5, images)
-         where pass_type_identifier = $1 and serial_number = $2
-           and (select sequence from wallet_pass
-                where pass_type_identifier = $1 and serial_number = $2) < $3")
-    .bind(id.pass_type_identifier.as_str())
-    .bind(id.serial_number.as_str())
-    .bind(sequence)
-    .bind(document.content)
-    .bind(document.images)
-    .execute(connection)
+/// Passes whose first event is among those applied. Where there is a row already, it was applied before.
+async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> Result<(), ApplyError> {
+    let (mut contents, mut passes) = (Vec::new(), Vec::new());
+    for (id, Change { issued, content, images, voided, state }) in changes {
+        let Some(issued) = issued else { continue };
+        contents.push([type_of(&id), serial_of(&id), content, images, state.sequence.into()]);
+        passes.push([
+            type_of(&id),
+            serial_of(&id),
+            issued.authentication_token.as_str().into(),
+            issued.organization_id.as_str().into(),
+            issued.ticket_style.as_str().into(),
+            issued.poster.into(),
+            voided.into(),
+            state.etag.as_str().into(),
+            state.updated_at.0.into(),
+            state.update_tag.0.cast_signed().into(),
+            state.sequence.into(),
+        ]);
+    }
+    execute_for_each(
+        connection,
+        "insert into wallet_pass_content (pass_type_identifier, serial_number, content, images)
+         select column1, column2, column3, column4
+         from (values {rows}) as new
+         where not exists (select 1 from wallet_pass
+                           where pass_type_identifier = column1 and serial_number = column2 and sequence >= column5)
+         on conflict (pass_type_identifier, serial_number) do update set content = excluded.content, images = excluded.images",
+        contents,
+    )
+    .await?;
+    // Last, since it carries the sequence that makes the other harmless when repeated.
+    execute_for_each(
+        connection,
+        "insert into wallet_pass (pass_type_identifier, serial_number, authentication_token, organization_id, ticket_style, poster,
+                                  voided, etag, updated_at, update_tag, sequence)
+         values {rows}
+         on conflict (pass_type_identifier, serial_number) do update
+         set voided = excluded.voided, etag = excluded.etag, updated_at = excluded.updated_at, update_tag = excluded.update_tag,
+             sequence = excluded.sequence
+         where wallet_pass.sequence < excluded.sequence",
+        passes,
+    )
     .await?;
     Ok(())
 }
 
-/// Moves the row on; last of an event's statements, since it carries the sequence that makes the others harmless when repeated.
-async fn set_state(
-    connection: &mut Connection,
-    id: &PassId,
-    state: State,
-    position: Position,
-    sequence: i64,
-) -> Result<(), ApplyError> {
-    sql("update wallet_pass
-         set etag = $4, updated_at = $5, update_tag = $6, voided = coalesce($7, voided), sequence = $3
-         where pass_type_identifier = $1 and serial_number = $2 and sequence < $3")
-    .bind(id.pass_type_identifier.as_str())
-    .bind(id.serial_number.as_str())
-    .bind(sequence)
-    .bind(state.etag.as_str())
-    .bind(state.updated_at.0)
-    .bind(position.0.cast_signed())
-    .bind(state.voided)
-    .execute(connection)
+/// Passes that have a row.
+async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> Result<(), ApplyError> {
+    let (mut contents, mut passes) = (Vec::new(), Vec::new());
+    for (id, Change { content, images, voided, state, .. }) in changes {
+        if !(content.is_null() && images.is_null()) {
+            contents.push([type_of(&id), serial_of(&id), content, images, state.sequence.into()]);
+        }
+        passes.push([
+            type_of(&id),
+            serial_of(&id),
+            voided.into(),
+            state.etag.as_str().into(),
+            state.updated_at.0.into(),
+            state.update_tag.0.cast_signed().into(),
+            state.sequence.into(),
+        ]);
+    }
+    execute_for_each(
+        connection,
+        "update wallet_pass_content
+         set content = coalesce(new.column3, content), images = coalesce(new.column4, images)
+         from (values {rows}) as new
+         where pass_type_identifier = new.column1 and serial_number = new.column2
+           and (select pass.sequence from wallet_pass pass
+                where pass.pass_type_identifier = new.column1 and pass.serial_number = new.column2) < new.column5",
+        contents,
+    )
+    .await?;
+    // Last, since it carries the sequence that makes the other harmless when repeated.
+    execute_for_each(
+        connection,
+        "update wallet_pass
+         set voided = coalesce(new.column3, voided), etag = new.column4, updated_at = new.column5, update_tag = new.column6,
+             sequence = new.column7
+         from (values {rows}) as new
+         where pass_type_identifier = new.column1 and serial_number = new.column2 and sequence < new.column7",
+        passes,
+    )
     .await?;
     Ok(())
+}
+
+fn type_of(id: &PassId) -> Value {
+    id.pass_type_identifier.as_str().into()
+}
+
+fn serial_of(id: &PassId) -> Value {
+    id.serial_number.as_str().into()
 }

@@ -1,14 +1,16 @@
 //! `wallet_device` and `wallet_registration`: which device holds which passes.
 
+use std::collections::BTreeMap;
+
 use honoken_domain::ids::{
-    DeviceLibraryIdentifier, PassTypeIdentifier, RegistrationId, SerialNumber, UnixSeconds,
+    DeviceLibraryIdentifier, PassTypeIdentifier, PushToken, RegistrationId, SerialNumber, UnixSeconds,
 };
 use honoken_domain::registration::RegistrationEvent;
 use honoken_event_store::{Position, RecordedEvent};
 
 use crate::apply::{ApplyError, sequence_of};
 use crate::batch::WALLET;
-use crate::database::{Connection, Row, sql};
+use crate::database::{Connection, Row, Value, execute_for_each, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
 
 /// What a phone has seen already.
@@ -83,68 +85,91 @@ fn serial_number(row: &Row) -> sqlx::Result<SerialNumber> {
     SerialNumber::parse(row.get::<String>("serial_number")?).map_err(decode)
 }
 
-pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
-    let id = RegistrationId::parse(&recorded.event.aggregate_id)?;
-    let sequence = sequence_of(&recorded);
-    let event: RegistrationEvent = serde_json::from_value(recorded.event.payload)?;
-    match event {
-        RegistrationEvent::DeviceRegistered { serial_number, push_token, registered_at } => {
-            insert_registration(connection, &id, &serial_number, registered_at, sequence).await?;
-            put_device(connection, &id, push_token.as_str(), registered_at, sequence).await
-        }
-        RegistrationEvent::PushTokenChanged { push_token, changed_at } => {
-            put_device(connection, &id, push_token.as_str(), changed_at, sequence).await
-        }
-        RegistrationEvent::DeviceUnregistered { serial_number } => {
-            delete_registration(connection, &id, &serial_number, sequence).await
+/// Applies events of devices, in order. Registrations that follow each other are written together: a show that begins brings thousands.
+pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent>) -> Result<(), ApplyError> {
+    let mut registered = Vec::new();
+    for recorded in events {
+        let id = RegistrationId::parse(&recorded.event.aggregate_id)?;
+        let sequence = sequence_of(&recorded);
+        match serde_json::from_value(recorded.event.payload)? {
+            RegistrationEvent::DeviceRegistered { serial_number, push_token, registered_at: at } => {
+                registered.push(Registered { id, serial_number, push_token, at, sequence });
+            }
+            RegistrationEvent::PushTokenChanged { push_token, changed_at } => {
+                register(connection, std::mem::take(&mut registered)).await?;
+                put_devices(connection, vec![device_row(&id, &push_token, changed_at, sequence)]).await?;
+            }
+            RegistrationEvent::DeviceUnregistered { serial_number } => {
+                register(connection, std::mem::take(&mut registered)).await?;
+                delete_registration(connection, &id, &serial_number, sequence).await?;
+            }
         }
     }
+    register(connection, registered).await
 }
 
-async fn insert_registration(
-    connection: &mut Connection,
-    id: &RegistrationId,
-    serial_number: &SerialNumber,
-    registered_at: UnixSeconds,
+struct Registered {
+    id: RegistrationId,
+    serial_number: SerialNumber,
+    push_token: PushToken,
+    at: UnixSeconds,
     sequence: i64,
-) -> Result<(), ApplyError> {
-    sql(
+}
+
+async fn register(connection: &mut Connection, registered: Vec<Registered>) -> Result<(), ApplyError> {
+    let mut registrations = Vec::new();
+    // A statement may write a row once, so of several events of a device the last is taken. Sorted as in `wallet_pass`.
+    let mut devices = BTreeMap::new();
+    for Registered { id, serial_number, push_token, at, sequence } in registered {
+        registrations.push([
+            id.pass_type_identifier.as_str().into(),
+            id.device_library_identifier.as_str().into(),
+            serial_number.as_str().into(),
+            at.0.into(),
+            sequence.into(),
+        ]);
+        let row = device_row(&id, &push_token, at, sequence);
+        devices.insert(id, row);
+    }
+    execute_for_each(
+        connection,
         "insert into wallet_registration (pass_type_identifier, device_library_identifier, serial_number, registered_at)
-         select $1, $2, $3, $4
+         select column1, column2, column3, column4
+         from (values {rows}) as new
          where not exists (select 1 from wallet_device
-                           where pass_type_identifier = $1 and device_library_identifier = $2 and sequence >= $5)
+                           where pass_type_identifier = column1 and device_library_identifier = column2 and sequence >= column5)
          on conflict do nothing",
+        registrations,
     )
-    .bind(id.pass_type_identifier.as_str())
-    .bind(id.device_library_identifier.as_str())
-    .bind(serial_number.as_str())
-    .bind(registered_at.0)
-    .bind(sequence)
-    .execute(connection)
     .await?;
-    Ok(())
+    put_devices(connection, devices.into_values().collect()).await
 }
 
-async fn put_device(
-    connection: &mut Connection,
+fn device_row(
     id: &RegistrationId,
-    push_token: &str,
+    push_token: &PushToken,
     registered_at: UnixSeconds,
     sequence: i64,
-) -> Result<(), ApplyError> {
-    sql(
+) -> [Value; 5] {
+    [
+        id.pass_type_identifier.as_str().into(),
+        id.device_library_identifier.as_str().into(),
+        push_token.as_str().into(),
+        registered_at.0.into(),
+        sequence.into(),
+    ]
+}
+
+async fn put_devices(connection: &mut Connection, devices: Vec<[Value; 5]>) -> Result<(), ApplyError> {
+    execute_for_each(
+        connection,
         "insert into wallet_device (pass_type_identifier, device_library_identifier, push_token, registered_at, sequence)
-         values ($1, $2, $3, $4, $5)
+         values {rows}
          on conflict (pass_type_identifier, device_library_identifier) do update
          set push_token = excluded.push_token, registered_at = excluded.registered_at, sequence = excluded.sequence
          where wallet_device.sequence < excluded.sequence",
+        devices,
     )
-    .bind(id.pass_type_identifier.as_str())
-    .bind(id.device_library_identifier.as_str())
-    .bind(push_token)
-    .bind(registered_at.0)
-    .bind(sequence)
-    .execute(connection)
     .await?;
     Ok(())
 }

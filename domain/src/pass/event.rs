@@ -82,6 +82,30 @@ pub struct PassIssued {
     pub updated_at: UnixSeconds,
 }
 
+impl PassEvent {
+    /// Tag of the state that this event leads to.
+    pub fn etag(&self) -> &ETag {
+        match self {
+            Self::Issued(issued) => &issued.etag,
+            Self::ContentChanged { etag, .. }
+            | Self::AssetsChanged { etag, .. }
+            | Self::Voided { etag, .. }
+            | Self::Reinstated { etag, .. } => etag,
+        }
+    }
+
+    /// Time of that state.
+    pub fn updated_at(&self) -> UnixSeconds {
+        match self {
+            Self::Issued(issued) => issued.updated_at,
+            Self::ContentChanged { updated_at, .. }
+            | Self::AssetsChanged { updated_at, .. }
+            | Self::Voided { updated_at, .. }
+            | Self::Reinstated { updated_at, .. } => *updated_at,
+        }
+    }
+}
+
 impl DomainEvent for PassEvent {
     fn event_type(&self) -> String {
         match self {

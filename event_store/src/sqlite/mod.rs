@@ -84,7 +84,7 @@ async fn migrated(file: &Path) -> Result<SqliteConnection, LogError> {
 /// Sees to it that there is an epoch, and reads it.
 async fn put_epoch(connection: &mut SqliteConnection, how: &str, epoch: Epoch) -> sqlx::Result<Epoch> {
     sqlx::query(how).bind(epoch.to_string()).execute(&mut *connection).await?;
-    Epoch::parse(sqlx::query_scalar(epoch::READ).fetch_one(connection).await?)
+    Epoch::parse(&sqlx::query_scalar::<_, String>(epoch::READ).fetch_one(connection).await?)
 }
 
 impl EventLog for SqliteLog {
