@@ -12,7 +12,7 @@ test *args:
 
 # Runs all benchmarks, or those named: see docs/benchmarks.md.
 bench *args:
-    cargo bench --locked -p honoken-tests -- {{ args }}
+    scripts/with-postgres cargo bench --locked -p honoken-tests -- {{ args }}
 
 # Formats the code.
 fmt:

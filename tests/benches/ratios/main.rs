@@ -8,6 +8,8 @@
 //! - [`tickets`]: what is issued, changed and built here.
 //! - [`append`]: commands made durable, beside plain inserts.
 //! - [`snapshots`]: a pass with a long life, beside one with a short life.
+//! - [`projecting`]: the read model filled from the log, beside the log leaving the server.
+//! - [`visible`]: from a command to its readers, beside a sync of the disk.
 //! - [`signing`]: passes built, beside bare RSA operations.
 //! - [`not_modified`]: a 304 from the running program, beside an answer that asks no store.
 //!
@@ -18,10 +20,12 @@ mod append;
 mod disk;
 mod not_modified;
 mod processor;
+mod projecting;
 mod rounds;
 mod signing;
 mod snapshots;
 mod tickets;
+mod visible;
 
 /// The program as cargo built it, optimised like these benchmarks.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_honoken-under-test");
@@ -45,6 +49,12 @@ async fn main() {
     }
     if wanted("snapshots") {
         snapshots::run().await;
+    }
+    if wanted("projecting") {
+        projecting::run().await;
+    }
+    if wanted("visible") {
+        visible::run().await;
     }
     if wanted("signing") {
         signing::run().await;

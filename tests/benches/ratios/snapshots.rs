@@ -14,8 +14,8 @@ const COMMANDS: usize = 50;
 const LONG: usize = 10_000;
 const SHORT: usize = 100;
 
-const COMPARISON: Comparison = Comparison {
-    title: "snapshots: 10,000 events",
+const SQLITE: Comparison = Comparison {
+    title: "snapshots, SQLite: 10,000 events",
     ours: Side {
         name: "old",
         does: "a command for a pass that has 10,000 events",
@@ -26,13 +26,21 @@ const COMPARISON: Comparison = Comparison {
         does: "a command for a pass that has 100 events",
         unit: "µs, median of the round's commands",
     },
-    boundary: "one `Dispatcher::dispatch` on SQLite, to the answer after the sync; one at a time, the two passes in turn, in one log; both are \
-               always equally far behind their last snapshot. Smaller is better, 1 means that age does not matter",
+    boundary: "one `Dispatcher::dispatch`, to the answer after the sync, by a dispatcher that has nothing in memory; one at a time, the two \
+               passes in turn, in one log; both are always equally far behind their last snapshot. Smaller is better, 1 means that age does \
+               not matter",
 };
+
+const POSTGRES: Comparison = Comparison { title: "snapshots, Postgres: 10,000 events", ..SQLITE };
 
 pub(crate) async fn run() {
     let folder = TempDir::new_in(FOLDER).expect("a folder");
-    let office = Office::open(&folder.path().join("log.sqlite")).await;
+    compare(SQLITE, Office::in_file(&folder.path().join("log.sqlite")).await).await;
+    let database = honoken_test_postgres::database().await;
+    compare(POSTGRES, Office::on_server(database.url()).await).await;
+}
+
+async fn compare(comparison: Comparison, office: Office) {
     let [long, short] = [grown(&office, "long", LONG).await, grown(&office, "short", SHORT).await];
     let mut seat = LONG;
     let mut pairs = Vec::new();
@@ -45,7 +53,7 @@ pub(crate) async fn run() {
         }
         pairs.push(Pair { ours: Spread::of(of_long).median, ceiling: Spread::of(of_short).median });
     }
-    COMPARISON.report(&pairs[1..]);
+    comparison.report(&pairs[1..]);
 }
 
 /// A pass with so many events.
@@ -58,7 +66,7 @@ async fn grown(office: &Office, serial_number: &str, events: usize) -> String {
 }
 
 async fn timed(office: &Office, pass: &str, seat: usize) -> Duration {
-    let command = tickets::moves_to(seat);
+    let (office, command) = (office.next_morning(), tickets::moves_to(seat));
     let watch = Stopwatch::start();
     office.dispatches(pass, command).await;
     watch.elapsed()

@@ -8,7 +8,8 @@ use honoken_domain::ids::{AuthenticationToken, Digest, OrganizationId, PassId, U
 use honoken_domain::images::{DefaultImages, Images};
 use honoken_domain::pass::{Circumstances, IssuePass, Pass, PassCommand, Precondition, TicketStyle};
 use honoken_domain::upcasters::Upcasters;
-use honoken_event_store::{Dispatcher, Epoch, Metadata, SqliteLog};
+use honoken_event_store::database::postgres;
+use honoken_event_store::{Dispatcher, Epoch, Log, Metadata, PostgresLog, SqliteLog, postgres as postgres_log};
 use serde_json::{Map, Value, json};
 
 /// The files of the pass: icon and logo at three scales, with their sizes in pixels.
@@ -64,18 +65,38 @@ fn domain_content(seat: usize) -> Content {
     Content::from_value(Value::Object(content(seat))).expect("an object")
 }
 
-/// A ticket office: a log in a file, and what commands need.
+const EPOCH: Epoch = Epoch(0x00be_9c43);
+
+/// A ticket office: a log, and what commands need.
 #[derive(Debug, Clone)]
 pub(crate) struct Office {
-    dispatcher: Arc<Dispatcher<SqliteLog>>,
+    pub(crate) log: Arc<Log>,
+    dispatcher: Arc<Dispatcher<Log>>,
     circumstances: Arc<Circumstances>,
     metadata: Arc<Metadata>,
 }
 
 impl Office {
-    /// An office with an empty log.
-    pub(crate) async fn open(log: &Path) -> Self {
-        let log = SqliteLog::open(log, Epoch(0x00be_9c43)).await.expect("the log opens");
+    /// An office with an empty log in a file.
+    pub(crate) async fn in_file(file: &Path) -> Self {
+        Self::of(Log::Sqlite(SqliteLog::open(file, EPOCH).await.expect("the log opens")))
+    }
+
+    /// An office with an empty log in a database.
+    pub(crate) async fn on_server(url: &str) -> Self {
+        let options = postgres::options(url).expect("a URL");
+        postgres_log::migrate(&options).await.expect("the tables are made");
+        Self::of(Log::Postgres(PostgresLog::open(&options, EPOCH).await.expect("the log opens")))
+    }
+
+    /// The same office after everybody went home: nothing is in memory any more.
+    pub(crate) fn next_morning(&self) -> Self {
+        let dispatcher = Arc::new(Dispatcher::new(self.log.clone(), Upcasters::current()));
+        Self { dispatcher, ..self.clone() }
+    }
+
+    fn of(log: Log) -> Self {
+        let log = Arc::new(log);
         let circumstances = Circumstances {
             now: UnixSeconds(1_700_000_000),
             organization_id: OrganizationId::parse("theatre").expect("a name"),
@@ -89,7 +110,8 @@ impl Office {
             recorded_at_ms: 1_700_000_000_000,
         };
         Self {
-            dispatcher: Arc::new(Dispatcher::new(Arc::new(log), Upcasters::current())),
+            dispatcher: Arc::new(Dispatcher::new(log.clone(), Upcasters::current())),
+            log,
             circumstances: Arc::new(circumstances),
             metadata: Arc::new(metadata),
         }

@@ -12,3 +12,4 @@ mod programs;
 
 pub use cluster::Cluster;
 pub use database::{Database, database};
+pub use programs::program;

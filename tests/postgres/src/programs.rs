@@ -73,3 +73,11 @@ fn debian() -> Vec<PathBuf> {
     versions.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
     versions.into_iter().map(|(_, folder)| folder).collect()
 }
+
+/// A program of Postgres's, such as `pg_dump`, of the same version as the servers.
+pub fn program(name: &str) -> PathBuf {
+    let initdb = bin().join("initdb");
+    // A link in a folder of PATH need not have the others beside it.
+    let initdb = initdb.canonicalize().unwrap_or(initdb);
+    initdb.with_file_name(name)
+}

@@ -1,0 +1,84 @@
+//! The read model filled from the whole log, beside the log's rows merely leaving the server.
+
+use std::process::{Command, Stdio};
+
+use futures::future::join_all;
+use honoken_domain::upcasters::Upcasters;
+use honoken_event_store::database::postgres;
+use honoken_event_store::{EventLog, Position};
+use honoken_projections::{ReadModel, read_model, rebuild};
+
+use crate::rounds::{Comparison, PAIRS, Pair, Side, Stopwatch};
+use crate::tickets::{self, Office};
+
+/// Passes, and changes of each behind its first event.
+const PASSES: usize = 2_000;
+const CHANGES: usize = 9;
+
+/// Passes that are written at the same time.
+const AT_ONCE: usize = 100;
+
+const COMPARISON: Comparison = Comparison {
+    title: "projecting, Postgres",
+    ours: Side {
+        name: "ours",
+        does: "`rebuild`: 20,000 events of 2,000 passes (a first event and nine new contents each, about 1 KB an event) read from the log and \
+               applied to emptied tables, in one transaction",
+        unit: "events/s",
+    },
+    ceiling: Side {
+        name: "ceiling",
+        does: "`psql -c 'copy (select all columns from events order by position) to stdout'`, thrown away",
+        unit: "rows/s",
+    },
+    boundary: "from the call to the commit, and from the start of psql to its end; log and read model in one database, the server on the same \
+               cores. Ours parses every event, and the server sorts the rows it writes into five indexes",
+};
+
+pub(crate) async fn run() {
+    let database = honoken_test_postgres::database().await;
+    let office = Office::on_server(database.url()).await;
+    let events = fill(&office).await;
+    let options = postgres::options(database.url()).expect("a URL");
+    read_model::migrate(&options).await.expect("the tables are made");
+    let read_model = ReadModel::on_server(&options).await.expect("the read model opens");
+    let mut pairs = Vec::new();
+    for _ in 0..=PAIRS {
+        let watch = Stopwatch::start();
+        let rebuilt = rebuild(&*office.log, &Upcasters::current(), &read_model, |_| {}).await;
+        let ours = watch.rate(events);
+        let rebuilt = rebuilt.expect("the read model is rebuilt");
+        assert_eq!(rebuilt.position, *office.log.head().borrow(), "all events are applied");
+        assert_eq!(rebuilt.parked.len(), 0, "none is parked");
+        pairs.push(Pair { ours, ceiling: copies(database.url(), events) });
+    }
+    COMPARISON.report(&pairs[1..]);
+}
+
+/// Issues passes and changes them; how many events that makes.
+async fn fill(office: &Office) -> usize {
+    for first in (0..PASSES).step_by(AT_ONCE) {
+        let lives = (first..first + AT_ONCE).map(|number| async move {
+            let pass = office.issues(number.to_string()).await;
+            for change in 1..=CHANGES {
+                office.dispatches(&pass, tickets::moves_to(change)).await;
+            }
+        });
+        join_all(lives).await;
+    }
+    let head: Position = *office.log.head().borrow();
+    usize::try_from(head.0).expect("a small number")
+}
+
+/// One round of `COPY`: how many rows a second.
+fn copies(url: &str, rows: usize) -> f64 {
+    let copy = "copy (select position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at
+                      from events order by position) to stdout";
+    let mut command = Command::new(honoken_test_postgres::program("psql"));
+    command.args([url, "-X", "-q", "-c", copy]).stdout(Stdio::null());
+    let watch = Stopwatch::start();
+    let status = command.status().expect("psql starts");
+    let rate = watch.rate(rows);
+    assert!(status.success(), "psql: {status}");
+    rate
+}
