@@ -38,3 +38,7 @@ pub mod dev;
 pub mod inspect;
 pub mod operate;
 pub mod serve;
+
+/// For every program that this crate is part of.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

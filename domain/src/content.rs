@@ -1,5 +1,7 @@
 //! What an integrator puts on a pass.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
@@ -7,17 +9,19 @@ use crate::json;
 
 /// The content of a pass: a JSON object with pass.json keys and the loose fields of its ticket style.
 ///
+/// Clones share it: a content passes through a command, an event and a state, and is never changed in place.
+///
 /// Invariant: read by [`crate::json::parse`], so equal contents are equal values and have one canonical text.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(transparent)]
-pub struct Content(Map<String, Value>);
+pub struct Content(Arc<Map<String, Value>>);
 
 impl<'de> Deserialize<'de> for Content {
     /// Reads what a store has kept. Postgres writes the numbers of a `jsonb` out in full, and so a large double without its exponent.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut content = Map::deserialize(deserializer)?;
+        let mut content: Map<String, Value> = Map::deserialize(deserializer)?;
         content.values_mut().for_each(json::restore_doubles);
-        Ok(Self(content))
+        Ok(Self(Arc::new(content)))
     }
 }
 
@@ -33,7 +37,7 @@ impl Content {
     /// [`NotAnObject`] for any other JSON value.
     pub fn from_value(value: Value) -> Result<Self, NotAnObject> {
         match value {
-            Value::Object(object) => Ok(Self(object)),
+            Value::Object(object) => Ok(Self(Arc::new(object))),
             _ => Err(NotAnObject),
         }
     }

@@ -1,5 +1,7 @@
 //! The rules of a pass (`decide`) and its memory (`apply`).
 
+use std::sync::Arc;
+
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
@@ -24,8 +26,9 @@ struct State {
     poster: bool,
     voided: bool,
     content: Content,
-    assets: Images,
-    images: Images,
+    /// Shared, like the content, so that a state is copied cheaply.
+    assets: Arc<Images>,
+    images: Arc<Images>,
     etag: ETag,
     updated_at: UnixSeconds,
     /// What the pass was issued with, to know a late retry of the same order from another pass with the same serial.
@@ -130,12 +133,12 @@ fn change(state: &State, command: PassCommand, at: &Circumstances) -> Result<Vec
         PassCommand::Issue(order) => repeat(state, &order),
         PassCommand::ReplaceContent { content } => Ok(replace_content(state, content, at)),
         PassCommand::PutAsset { file, digest } => {
-            let mut assets = state.assets.clone();
+            let mut assets = Images::clone(&state.assets);
             assets.insert(file, digest);
             change_assets(state, assets, at)
         }
         PassCommand::RemoveAsset { file } => {
-            let mut assets = state.assets.clone();
+            let mut assets = Images::clone(&state.assets);
             assets.remove(&file);
             change_assets(state, assets, at)
         }
@@ -154,7 +157,7 @@ fn replace_content(state: &State, content: Content, at: &Circumstances) -> Vec<P
 }
 
 fn change_assets(state: &State, assets: Images, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
-    if assets == state.assets {
+    if assets == *state.assets {
         return Ok(Vec::new());
     }
     let images = images::resolve(state.ticket_style, &assets, &at.default_images);
@@ -213,8 +216,8 @@ impl Aggregate for Pass {
                 state.is_now(etag, updated_at);
             }
             (PassEvent::AssetsChanged { assets, images, etag, updated_at }, Some(state)) => {
-                state.assets = assets;
-                state.images = images;
+                state.assets = Arc::new(assets);
+                state.images = Arc::new(images);
                 state.is_now(etag, updated_at);
             }
             (PassEvent::Voided { etag, updated_at }, Some(state)) => {
@@ -250,8 +253,8 @@ impl From<PassIssued> for State {
             poster: issued.poster,
             voided: false,
             content: issued.content,
-            assets: issued.assets,
-            images: issued.images,
+            assets: Arc::new(issued.assets),
+            images: Arc::new(issued.images),
             etag: issued.etag,
             updated_at: issued.updated_at,
             issued_as,

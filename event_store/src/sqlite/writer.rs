@@ -125,33 +125,37 @@ async fn stream_heads(connection: &mut SqliteConnection, appends: &[Append]) -> 
     Ok(heads.into_iter().filter_map(head_of).collect())
 }
 
-/// One statement for all rows: a round trip to the database's thread costs as much as several inserts.
+/// Few statements for all rows: a round trip to the database's thread costs as much as several inserts.
 async fn insert(connection: &mut SqliteConnection, rows: Vec<NewRow>) -> sqlx::Result<()> {
-    let columns = |row: NewRow| {
-        json!([
-            row.position,
-            row.aggregate_type,
-            row.aggregate_id,
-            row.sequence,
-            row.event_type,
-            row.event_version,
-            row.payload,
-            row.metadata,
-            row.recorded_at_ms
-        ])
-    };
-    let rows: serde_json::Value = rows.into_iter().map(columns).collect();
-    sqlx::query(
-        "insert into events (position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at)
-         select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8
-         from json_each($1)
-         order by key",
-    )
-    .bind(rows.to_string())
-    .execute(connection)
-    .await?;
+    let mut rows = rows.into_iter();
+    while rows.len() > 0 {
+        // Powers of two, so that there are a few texts only, which stay prepared.
+        let count = (1 << rows.len().ilog2()).min(ROWS);
+        let list = vec!["(?, ?, ?, ?, ?, ?, ?, ?, ?)"; count].join(", ");
+        let text = format!(
+            "insert into events (position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at)
+             values {list}"
+        );
+        let mut insert = sqlx::query(&text);
+        for row in rows.by_ref().take(count) {
+            insert = insert
+                .bind(row.position.cast_signed())
+                .bind(row.aggregate_type)
+                .bind(row.aggregate_id)
+                .bind(row.sequence.cast_signed())
+                .bind(row.event_type)
+                .bind(row.event_version)
+                .bind(row.payload)
+                .bind(row.metadata)
+                .bind(row.recorded_at_ms);
+        }
+        insert.execute(&mut *connection).await?;
+    }
     Ok(())
 }
+
+/// Rows in one statement at the most.
+const ROWS: usize = 64;
 
 async fn put_snapshot(
     connection: &mut SqliteConnection,

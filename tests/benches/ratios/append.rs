@@ -162,10 +162,12 @@ impl<'a> Bench<'a> {
     }
 
     async fn on_postgres(folder: &Path, case: &'a Case) -> Self {
-        let (ours, plain) = (honoken_test_postgres::database().await, honoken_test_postgres::database().await);
+        let (ours, plain) =
+            (honoken_test_postgres::database().await, honoken_test_postgres::database().await);
         let office = Office::on_server(ours.url()).await;
         make_plain_table(plain.url()).await;
-        let plain = Plain::Postgres(Box::new(Server { _office: ours, plain, script: folder.join("insert.sql") }));
+        let plain =
+            Plain::Postgres(Box::new(Server { _office: ours, plain, script: folder.join("insert.sql") }));
         Self::new(case, office, plain).await
     }
 

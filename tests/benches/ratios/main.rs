@@ -16,6 +16,9 @@
 //! Nothing here judges a figure: a benchmark fails only when an answer is wrong.
 #![expect(clippy::print_stdout, reason = "what a benchmark is for")]
 
+// For its allocator, so that what is measured here allocates as the program does.
+use honoken_api as _;
+
 mod append;
 mod disk;
 mod not_modified;

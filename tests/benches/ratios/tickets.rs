@@ -9,7 +9,9 @@ use honoken_domain::images::{DefaultImages, Images};
 use honoken_domain::pass::{Circumstances, IssuePass, Pass, PassCommand, Precondition, TicketStyle};
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::database::postgres;
-use honoken_event_store::{Dispatcher, Epoch, Log, Metadata, PostgresLog, SqliteLog, postgres as postgres_log};
+use honoken_event_store::{
+    Dispatcher, Epoch, Log, Metadata, PostgresLog, SqliteLog, postgres as postgres_log,
+};
 use serde_json::{Map, Value, json};
 
 /// The files of the pass: icon and logo at three scales, with their sizes in pixels.

@@ -36,10 +36,16 @@ pub(crate) async fn run() {
         }
         times.sort_unstable();
         let sync = Spread::of(syncs).median;
-        println!("\nvisible, {name}: a command over HTTP, answered when it is on disk and every reader sees it");
+        println!(
+            "\nvisible, {name}: a command over HTTP, answered when it is on disk and every reader sees it"
+        );
         for (share, label) in [(50, "p50"), (99, "p99")] {
             let time = percentile(&times, share);
-            println!("  {label}       {:.2} ms, {:.1} syncs of the disk", millis(time), time.as_secs_f64() / sync);
+            println!(
+                "  {label}       {:.2} ms, {:.1} syncs of the disk",
+                millis(time),
+                time.as_secs_f64() / sync
+            );
         }
         println!("  sync      {:.3} ms, median of 4 KiB writes with fsync between the rounds", sync * 1e3);
         println!(
