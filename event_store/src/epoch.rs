@@ -15,8 +15,8 @@ impl fmt::Display for Epoch {
 
 impl Epoch {
     /// Reads what a log has stored.
-    pub(crate) fn parse(text: String) -> sqlx::Result<Self> {
-        u32::from_str_radix(&text, 16).map(Self).map_err(|fault| sqlx::Error::Decode(Box::new(fault)))
+    pub(crate) fn parse(text: &str) -> sqlx::Result<Self> {
+        u32::from_str_radix(text, 16).map(Self).map_err(|fault| sqlx::Error::Decode(Box::new(fault)))
     }
 }
 

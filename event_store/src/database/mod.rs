@@ -1,7 +1,7 @@
 //! Opens databases the way this service needs them, and brings them to the newest schema. `projections` uses it too.
 //!
-//! - [`sqlite`]: files.
-//! - [`postgres`]: servers.
+//! - [`sqlite`] opens files.
+//! - [`postgres`] opens connections to servers.
 //!
 //! Migrations are append-only, and every one leaves a schema that the release before it can still use: an older process may go on, and be
 //! started again, beside a newer schema.

@@ -90,9 +90,9 @@ impl PostgresLog {
         let (head, known) = watch::channel(Position(head.cast_unsigned()));
         let head = Arc::new(head);
         let readers = open_readers(options, READERS);
-        let heard = head.clone();
+        let known_head = head.clone();
         let wakeups =
-            Wakeups::start(readers.clone(), HEAD, move |position| writer::advance(&heard, position));
+            Wakeups::start(readers.clone(), HEAD, move |position| writer::advance(&known_head, position));
         let writer = GroupCommit::start(Writer::new(options.clone(), connection, head, wakeups));
         let streams = Streams(PostgresEventRepository::new(readers.clone()));
         Ok(Self { writer, readers, streams, head: known, epoch })
@@ -117,7 +117,8 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, LogError> {
 /// Sees to it that there is an epoch, and reads it.
 async fn put_epoch(connection: &mut PgConnection, how: &str, epoch: Epoch) -> sqlx::Result<Epoch> {
     sqlx::query(how).bind(epoch.to_string()).execute(&mut *connection).await?;
-    Epoch::parse(sqlx::query_scalar(epoch::READ).fetch_one(connection).await?)
+    let stored: String = sqlx::query_scalar(epoch::READ).fetch_one(connection).await?;
+    Epoch::parse(&stored)
 }
 
 impl EventLog for PostgresLog {

@@ -84,7 +84,8 @@ async fn migrated(file: &Path) -> Result<SqliteConnection, LogError> {
 /// Sees to it that there is an epoch, and reads it.
 async fn put_epoch(connection: &mut SqliteConnection, how: &str, epoch: Epoch) -> sqlx::Result<Epoch> {
     sqlx::query(how).bind(epoch.to_string()).execute(&mut *connection).await?;
-    Epoch::parse(sqlx::query_scalar(epoch::READ).fetch_one(connection).await?)
+    let stored: String = sqlx::query_scalar(epoch::READ).fetch_one(connection).await?;
+    Epoch::parse(&stored)
 }
 
 impl EventLog for SqliteLog {
