@@ -31,6 +31,7 @@ macro_rules! on_both_engines {
 mod appending;
 mod dispatching;
 mod note;
+mod order;
 mod snapshots;
 mod states;
 mod store;
