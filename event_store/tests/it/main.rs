@@ -30,8 +30,11 @@ macro_rules! on_both_engines {
 
 mod appending;
 mod dispatching;
+mod frozen_writer;
+mod lost_connection;
 mod note;
 mod order;
+mod proxy;
 mod snapshots;
 mod states;
 mod store;

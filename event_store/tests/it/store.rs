@@ -1,6 +1,7 @@
 //! Where a test keeps its log: a file or a database of its own, on either engine.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use honoken_event_store::database::postgres::Options;
 use honoken_event_store::database::sqlite::{Durability, open_writer};
@@ -74,4 +75,21 @@ pub(crate) fn options(url: &str) -> Options {
 /// The log in a database that has the tables.
 pub(crate) async fn open(url: &str, new_epoch: Epoch) -> PostgresLog {
     PostgresLog::open(&options(url), new_epoch).await.unwrap()
+}
+
+/// Long enough for anything that happens at all on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Looks again and again, until there is an answer.
+pub(crate) async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let mut ticks = tokio::time::interval(Duration::from_millis(10));
+    let looking = async {
+        loop {
+            ticks.tick().await;
+            if let Some(answer) = look().await {
+                return answer;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.expect("it happens in time")
 }
