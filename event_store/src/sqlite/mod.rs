@@ -58,8 +58,9 @@ impl SqliteLog {
 
     /// Finishes the appends that wait and closes the file.
     pub async fn close(self) {
-        self.writer.close().await;
+        // The readers first: only if the writer is the last does it bring the write-ahead log into the file and remove it.
         self.readers.close().await;
+        self.writer.close().await;
     }
 }
 
