@@ -2,7 +2,7 @@
 
 use honoken_event_store::database::postgres::open_writer;
 use honoken_event_store::{EventLog, Position};
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{Executor, PgConnection, PgPool};
 
 use crate::note::append;
 use crate::store::{EPOCH, Store, eventually, open, options};
@@ -15,11 +15,11 @@ async fn writer(url: &str) -> PgConnection {
 }
 
 /// Returns when so many sessions wait for a lock of this database.
-async fn until_waiting(witness: &mut PgConnection, sessions: i64) {
+async fn until_waiting(witness: &PgPool, sessions: i64) {
     let waiting = "select count(*) from pg_locks join pg_database on pg_database.oid = database
                    where locktype = 'advisory' and not granted and datname = current_database()";
-    eventually(async || {
-        let count: i64 = sqlx::query_scalar(waiting).fetch_one(&mut *witness).await.unwrap();
+    eventually(|| async {
+        let count: i64 = sqlx::query_scalar(waiting).fetch_one(witness).await.unwrap();
         (count == sessions).then_some(())
     })
     .await;
@@ -30,7 +30,7 @@ async fn a_process_that_freezes_with_the_lock_loses_it_and_those_who_waited_go_o
     let store = Store::postgres().await;
     let Store::Postgres(database) = &store else { unreachable!("just made") };
     let url = database.url();
-    let mut witness = PgConnection::connect(url).await.unwrap();
+    let witness = PgPool::connect(url).await.unwrap();
     let (one, other) = (open(url, EPOCH).await, open(url, EPOCH).await);
 
     // Whoever is frozen got the lock after the others had begun to wait, so that they wait longer than it may be silent.
@@ -41,10 +41,10 @@ async fn a_process_that_freezes_with_the_lock_loses_it_and_those_who_waited_go_o
         frozen.execute(LOCK).await.unwrap();
         frozen
     });
-    until_waiting(&mut witness, 1).await;
+    until_waiting(&witness, 1).await;
     let waiting = tokio::spawn(async move { one.append(append("a", 0, &["x"])).await });
     let also_waiting = tokio::spawn(async move { other.append(append("b", 0, &["x"])).await });
-    until_waiting(&mut witness, 3).await;
+    until_waiting(&witness, 3).await;
     before.execute("rollback").await.unwrap();
     let mut frozen = freezing.await.unwrap();
 

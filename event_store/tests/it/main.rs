@@ -29,12 +29,15 @@ macro_rules! on_both_engines {
 }
 
 mod appending;
+mod copies;
 mod dispatching;
 mod frozen_writer;
 mod lost_connection;
+mod migrations;
 mod note;
 mod order;
 mod proxy;
+mod restarts;
 mod snapshots;
 mod states;
 mod store;

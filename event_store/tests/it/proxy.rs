@@ -119,7 +119,8 @@ async fn carry(
                 }
                 if let Some(then) = then {
                     if carried {
-                        server.read(&mut answered).await?;
+                        // Whatever comes first, the server has done what it was asked.
+                        let _bytes: usize = server.read(&mut answered).await?;
                     }
                     network.send_replace(then);
                     return Ok(());

@@ -1,1 +1,98 @@
-//!
+//! A server that is stopped and killed while processes write: nothing that was acknowledged is lost, and nobody opens the log again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use honoken_event_store::{AppendError, EventLog, LogError, Position, PostgresLog, postgres};
+use honoken_test_postgres::Cluster;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::note::{Note, append};
+use crate::store::{EPOCH, PATIENCE, eventually, open, options};
+
+/// Processes, and streams that each of them writes to at once.
+const PROCESSES: usize = 3;
+const STREAMS: usize = 8;
+
+/// Acknowledged events between one misfortune and the next.
+const BETWEEN: usize = 300;
+
+/// An event that was acknowledged.
+struct Acknowledged {
+    position: Position,
+    stream: String,
+    sequence: u64,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_was_acknowledged_outlives_a_server_that_is_killed_and_stopped() {
+    let mut cluster = Cluster::start().await;
+    let url = cluster.create_database().await;
+    postgres::migrate(&options(&url)).await.unwrap();
+    let mut logs = Vec::new();
+    for _ in 0..PROCESSES {
+        logs.push(Arc::new(open(&url, EPOCH).await));
+    }
+    let (acknowledge, mut acknowledged) = mpsc::unbounded_channel();
+    let mut writers = JoinSet::new();
+    for stream in 0..PROCESSES * STREAMS {
+        let log = logs[stream % PROCESSES].clone();
+        writers.spawn(write(log, stream.to_string(), acknowledge.clone()));
+    }
+    let mut all: BTreeMap<u64, (String, u64)> = BTreeMap::new();
+    let mut take = async |events: usize| {
+        for _ in 0..events {
+            let one = timeout(PATIENCE, acknowledged.recv()).await.expect("the log goes on").unwrap();
+            let Acknowledged { position, stream, sequence } = one;
+            assert_eq!(all.insert(position.0, (stream, sequence)), None, "position {position} twice");
+        }
+    };
+    take(BETWEEN).await;
+    cluster.kill().await;
+    cluster.start_again().await;
+    take(BETWEEN).await;
+    cluster.stop().await;
+    cluster.start_again().await;
+    take(BETWEEN).await;
+    cluster.kill().await;
+    cluster.start_again().await;
+    take(BETWEEN).await;
+    writers.shutdown().await;
+    while let Ok(Acknowledged { position, stream, sequence }) = acknowledged.try_recv() {
+        all.insert(position.0, (stream, sequence));
+    }
+
+    let events = logs[0].read_after(Position(0), u32::MAX).await.unwrap();
+    let positions: Vec<_> = events.iter().map(|event| event.position.0).collect();
+    assert_eq!(positions, (1..=events.len() as u64).collect::<Vec<_>>(), "no gap");
+    let there: BTreeMap<_, _> = events
+        .into_iter()
+        .map(|event| (event.position.0, (event.event.aggregate_id, event.event.sequence as u64)))
+        .collect();
+    for (position, event) in &all {
+        assert_eq!(there.get(position), Some(event), "position {position} was acknowledged");
+    }
+}
+
+/// Appends one event after the other until it is stopped. After a failure it looks where the stream is, as a dispatcher does.
+async fn write(log: Arc<PostgresLog>, stream: String, acknowledge: mpsc::UnboundedSender<Acknowledged>) {
+    let mut sequence = 0;
+    loop {
+        match log.append(append(&stream, sequence, &["x"])).await {
+            Ok(position) => {
+                sequence += 1;
+                let one = Acknowledged { position, stream: stream.clone(), sequence };
+                acknowledge.send(one).expect("the test listens");
+            }
+            Err(AppendError::Log(LogError::Unavailable { .. }) | AppendError::Unknown(_)) => {
+                let events = eventually(|| async { log.load::<Note>(&stream, 0).await.ok() }).await;
+                let there = events.len() as u64;
+                assert!(there >= sequence, "{stream} has lost acknowledged events: {there} of {sequence}");
+                sequence = there;
+            }
+            Err(fault) => panic!("nobody else writes to {stream}: {fault}"),
+        }
+    }
+}

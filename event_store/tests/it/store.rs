@@ -81,7 +81,7 @@ pub(crate) async fn open(url: &str, new_epoch: Epoch) -> PostgresLog {
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Looks again and again, until there is an answer.
-pub(crate) async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(mut look: impl FnMut() -> F) -> T {
     let mut ticks = tokio::time::interval(Duration::from_millis(10));
     let looking = async {
         loop {
