@@ -25,6 +25,10 @@ pub(crate) enum Network {
     LosesAnswer,
     /// The same, and then carries nothing.
     LosesAnswerAndIsGone,
+    /// Keeps the next commit to itself.
+    KeepsCommit,
+    /// Has kept one; what becomes of the network next cuts its connection.
+    HasKeptCommit,
     /// Carries nothing, and cuts every connection.
     IsGone,
 }
@@ -112,6 +116,12 @@ async fn carry(
                     _ => (true, None),
                 };
                 if bytes == 0 {
+                    return Ok(());
+                }
+                if is_commit && *network.borrow() == Network::KeepsCommit {
+                    network.send_replace(Network::HasKeptCommit);
+                    let mut changes = network.subscribe();
+                    drop(changes.wait_for(|network| *network != Network::HasKeptCommit).await);
                     return Ok(());
                 }
                 if carried {

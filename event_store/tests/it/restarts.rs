@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use honoken_event_store::{AppendError, EventLog, LogError, Position, PostgresLog, postgres};
+use honoken_event_store::{AppendError, EventLog, LogError, Position, PostgresLog, RecordedEvent, postgres};
 use honoken_test_postgres::Cluster;
+use sqlx::{Connection, PgConnection};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::note::{Note, append};
+use crate::proxy::{Network, Proxy};
 use crate::store::{EPOCH, PATIENCE, eventually, open, options};
 
 /// Processes, and streams that each of them writes to at once.
@@ -95,4 +97,64 @@ async fn write(log: Arc<PostgresLog>, stream: String, acknowledge: mpsc::Unbound
             Err(fault) => panic!("nobody else writes to {stream}: {fault}"),
         }
     }
+}
+
+/// How often the server is given a chance to forget a transaction.
+const ATTEMPTS: usize = 10;
+
+#[tokio::test]
+async fn an_append_is_not_taken_for_that_of_another_process_to_which_a_crashed_server_gave_its_number() {
+    let mut cluster = Cluster::start().await;
+    for _ in 0..ATTEMPTS {
+        if let Some((outcome, events)) = crash_in_a_transaction(&mut cluster).await {
+            assert!(
+                matches!(outcome, Err(AppendError::Log(LogError::Unavailable { doing: "written", .. }))),
+                "{outcome:?}"
+            );
+            assert!(events.iter().all(|event| event.event.aggregate_id != "lost"), "{events:?}");
+            return;
+        }
+    }
+    panic!("the server never forgot a transaction");
+}
+
+/// Kills the server while it waits for a commit. Once another process has committed under the number of the transaction, its writer may ask
+/// what became of it. `None` when the server had written the number down.
+async fn crash_in_a_transaction(
+    cluster: &mut Cluster,
+) -> Option<(Result<Position, AppendError>, Vec<RecordedEvent>)> {
+    let url = cluster.create_database().await;
+    postgres::migrate(&options(&url)).await.unwrap();
+    let proxy = Proxy::start(&url).await;
+    let log = open(proxy.url(), EPOCH).await;
+    proxy.becomes(Network::KeepsCommit);
+    let appending = tokio::spawn(async move { log.append(append("lost", 0, &["x"])).await });
+    eventually(|| async { (proxy.network() == Network::HasKeptCommit).then_some(()) }).await;
+    let number = number_of_open_transaction(&url).await;
+    cluster.kill().await;
+    cluster.start_again().await;
+
+    let others = open(&url, EPOCH).await;
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let mut status: Option<String> = None;
+    for stream in 0..ATTEMPTS {
+        others.append(append(&stream.to_string(), 0, &["x"])).await.unwrap();
+        let asked = sqlx::query_scalar("select pg_xact_status($1::xid8)").bind(&number);
+        // A number of the future is an error, and another append brings it nearer.
+        status = asked.fetch_one(&mut connection).await.unwrap_or(None);
+        if status.is_some() {
+            break;
+        }
+    }
+    proxy.becomes(Network::Works);
+    let outcome = appending.await.unwrap();
+    let events = others.read_after(Position(0), 100).await.unwrap();
+    (status.as_deref() == Some("committed")).then_some((outcome, events))
+}
+
+async fn number_of_open_transaction(url: &str) -> String {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let number = "select backend_xid::text from pg_stat_activity
+                  where datname = current_database() and backend_xid is not null";
+    sqlx::query_scalar(number).fetch_one(&mut connection).await.unwrap()
 }
