@@ -46,6 +46,13 @@ pub(super) struct Writer {
     wakeups: Wakeups,
 }
 
+/// A transaction that has the lock.
+struct Begun {
+    head: Position,
+    /// The server's name for it.
+    id: String,
+}
+
 /// A batch that the server has, but for the commit.
 struct Prepared {
     head: Position,
@@ -73,11 +80,21 @@ impl Writer {
         Self { options, connection: Some(connection), head, wakeups }
     }
 
-    async fn connection(&mut self) -> sqlx::Result<PgConnection> {
-        match self.connection.take() {
-            Some(connection) => Ok(connection),
-            None => open_writer(&self.options).await,
+    /// Begins a transaction that has the lock. The connection that was kept may have been lost since; where nothing has begun, it can begin
+    /// on another.
+    async fn begin(&mut self) -> sqlx::Result<(PgConnection, Begun)> {
+        if let Some(mut kept) = self.connection.take() {
+            match within(begin(&mut kept)).await {
+                Ok(begun) => return Ok((kept, begun)),
+                Err(fault) if was_lost(&fault) => {
+                    tracing::debug!(error = %fault, "a connection of the event log was lost; opening another");
+                }
+                Err(fault) => return Err(fault),
+            }
         }
+        let mut connection = open_writer(&self.options).await?;
+        let begun = within(begin(&mut connection)).await?;
+        Ok((connection, begun))
     }
 
     /// Asks the server, on other connections, what became of a commit that it did not answer. `None` when it cannot be asked, or does not
@@ -136,9 +153,9 @@ impl Commit for Writer {
         appends: Vec<Append>,
         snapshots: &[NewSnapshot],
     ) -> Result<Vec<Outcome>, Failure> {
-        let mut connection = self.connection().await.map_err(Failure::Refused)?;
+        let (mut connection, begun) = self.begin().await.map_err(Failure::Refused)?;
         let prepared =
-            within(prepare(&mut connection, appends, snapshots)).await.map_err(Failure::Refused)?;
+            within(prepare(&mut connection, begun, appends, snapshots)).await.map_err(Failure::Refused)?;
         let Prepared { head, outcomes, transaction } = prepared;
         let end = if transaction.is_some() { "commit" } else { "rollback" };
         match (within(end_transaction(&mut connection, end)).await, transaction) {
@@ -178,15 +195,28 @@ pub(super) fn advance(head: &watch::Sender<Position>, position: Position) {
     });
 }
 
-async fn prepare(
-    connection: &mut PgConnection,
-    appends: Vec<Append>,
-    snapshots: &[NewSnapshot],
-) -> sqlx::Result<Prepared> {
+/// Whether the connection was lost, other than by taking too long, or the server ended it because it stops.
+fn was_lost(fault: &sqlx::Error) -> bool {
+    match fault {
+        sqlx::Error::Io(fault) => fault.kind() != std::io::ErrorKind::TimedOut,
+        sqlx::Error::Database(fault) => fault.code().is_some_and(|code| code.starts_with("57P")),
+        _ => false,
+    }
+}
+
+async fn begin(connection: &mut PgConnection) -> sqlx::Result<Begun> {
     let begun = connection.fetch_all(BEGIN).await?;
     let begun = begun.last().ok_or(sqlx::Error::RowNotFound)?;
     let head = Position(begun.try_get::<i64, _>("head")?.cast_unsigned());
-    let id = begun.try_get("transaction")?;
+    Ok(Begun { head, id: begun.try_get("transaction")? })
+}
+
+async fn prepare(
+    connection: &mut PgConnection,
+    Begun { head, id }: Begun,
+    appends: Vec<Append>,
+    snapshots: &[NewSnapshot],
+) -> sqlx::Result<Prepared> {
     let heads = stream_heads(&mut *connection, &appends).await?;
     let Decided { head, rows, outcomes } = decide(head, heads, appends);
     if rows.is_empty() && snapshots.is_empty() {

@@ -99,6 +99,29 @@ async fn write(log: Arc<PostgresLog>, stream: String, acknowledge: mpsc::Unbound
     }
 }
 
+#[tokio::test]
+async fn an_append_after_a_restart_that_nobody_noticed_is_made() {
+    let mut cluster = Cluster::start().await;
+    let url = cluster.create_database().await;
+    postgres::migrate(&options(&url)).await.unwrap();
+    let log = open(&url, EPOCH).await;
+    assert_eq!(log.append(append("a", 0, &["one"])).await.unwrap(), Position(1));
+    cluster.stop().await;
+    cluster.start_again().await;
+    assert_eq!(log.append(append("a", 1, &["two"])).await.unwrap(), Position(2));
+    cluster.kill().await;
+    cluster.start_again().await;
+    assert_eq!(log.append(append("a", 2, &["three"])).await.unwrap(), Position(3));
+    cluster.stop().await;
+    let refused = log.append(append("a", 3, &["four"])).await;
+    assert!(
+        matches!(refused, Err(AppendError::Log(LogError::Unavailable { doing: "written", .. }))),
+        "{refused:?}"
+    );
+    cluster.start_again().await;
+    assert_eq!(log.append(append("a", 3, &["four"])).await.unwrap(), Position(4));
+}
+
 /// How often the server is given a chance to forget a transaction.
 const ATTEMPTS: usize = 10;
 
