@@ -20,6 +20,7 @@ on_both_engines![
     an_aggregate_that_did_not_exist_is_found_when_others_made_it,
     an_event_that_does_not_decode_is_reported_and_the_state_before_it_kept,
     a_state_in_memory_does_not_need_what_is_stored,
+    a_state_that_is_ahead_of_a_log_that_was_set_back_is_given_up,
 ];
 
 /// Two processes on one log.
@@ -121,4 +122,16 @@ async fn a_state_in_memory_does_not_need_what_is_stored(store: Store) {
     store.spoil("delete from events where sequence < 3").await;
     let unchanged = ask(&here, Write("three")).await.unwrap();
     assert_eq!((unchanged.events.len(), unchanged.position), (0, Position(3)));
+}
+
+async fn a_state_that_is_ahead_of_a_log_that_was_set_back_is_given_up(store: Store) {
+    let (log, here, _) = two(&store).await;
+    ask(&here, Write("one")).await.unwrap();
+    ask(&here, Write("two")).await.unwrap();
+    store.spoil("delete from events where sequence = 2").await;
+    let changed = ask(&here, Write("three")).await.unwrap();
+    assert_eq!((changed.events.len(), changed.aggregate.text()), (1, Some("three")));
+    let sequences: Vec<_> =
+        log.load::<Note>("n", 0).await.unwrap().into_iter().map(|event| event.sequence).collect();
+    assert_eq!(sequences, [1, 2]);
 }
