@@ -133,10 +133,15 @@ impl EventLog for PostgresLog {
     ) -> Result<Vec<SerializedEvent>, LogError> {
         let Streams(streams) = &self.streams;
         // Without a sequence the statement is always the same, and the server has it prepared.
-        let events = match usize::try_from(after_sequence).unwrap_or(usize::MAX) {
-            0 => streams.get_events::<A>(aggregate_id).await,
-            after => streams.get_last_events::<A>(aggregate_id, after).await,
+        let asked = async {
+            let events = match usize::try_from(after_sequence).unwrap_or(usize::MAX) {
+                0 => streams.get_events::<A>(aggregate_id).await,
+                after => streams.get_last_events::<A>(aggregate_id, after).await,
+            };
+            // `within` gives up with an error of the driver's, and postgres-es wraps the driver's in its own.
+            Ok(events)
         };
+        let events = within(asked).await.map_err(LogError::unavailable("loaded"))?;
         events.map_err(LogError::unavailable("loaded"))
     }
 
