@@ -31,7 +31,7 @@ pub fn options(url: &str) -> sqlx::Result<PgConnectOptions> {
 /// Opens a connection for writing. What it does inside a transaction it must do without long silences.
 ///
 /// # Errors
-/// The driver's, also when the server does not answer within [`SILENCE`].
+/// The driver's, also when the server does not answer in time: see [`within`].
 pub async fn open_writer(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
     within(async {
         let mut connection = options.connect().await?;

@@ -61,6 +61,16 @@ async fn a_database_without_the_tables_is_outdated() {
     postgres::migrate(&options).await.expect("there is nothing to do");
 }
 
+#[tokio::test]
+async fn a_database_that_may_not_be_read_is_not_called_outdated() {
+    let store = Store::postgres().await;
+    let Store::Postgres(database) = &store else { unreachable!("just made") };
+    // As with a user who was given no rights: a superuser, which the tests are, can only be denied what is not there.
+    store.spoil("alter table _sqlx_migrations rename column version to number").await;
+    let fault = PostgresLog::open(&options(database.url()), EPOCH).await.unwrap_err();
+    assert!(matches!(fault, LogError::Schema(MigrationError::Failed(_))), "{fault}");
+}
+
 async fn a_database_with_the_schema_of_a_later_release_is_opened_and_written_to(store: Store) {
     let log = store.open().await;
     log.append(append("a", 0, &["one"])).await.unwrap();
