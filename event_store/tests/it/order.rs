@@ -17,7 +17,7 @@ const READERS: u64 = 4;
 /// Streams per writer, each with one append in flight.
 const STREAMS: u64 = 8;
 
-const EVENTS_PER_APPEND: u64 = 100;
+const EVENTS_PER_APPEND: u64 = 200;
 
 /// More events than a reader is ever given at once.
 const PAGE: u32 = 2_000;
