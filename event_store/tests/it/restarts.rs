@@ -61,12 +61,14 @@ async fn what_was_acknowledged_outlives_a_server_that_is_killed_and_stopped() {
     cluster.kill().await;
     cluster.start_again().await;
     take(BETWEEN).await;
+    assert!(writers.try_join_next().is_none(), "a writer has given up: see what it printed");
     writers.shutdown().await;
     while let Ok(Acknowledged { position, stream, sequence }) = acknowledged.try_recv() {
         all.insert(position.0, (stream, sequence));
     }
 
-    let events = logs[0].read_after(Position(0), u32::MAX).await.unwrap();
+    // A connection that has just been used is not tried before it is used again, so a first question may still meet the killed server.
+    let events = eventually(|| async { logs[0].read_after(Position(0), u32::MAX).await.ok() }).await;
     let positions: Vec<_> = events.iter().map(|event| event.position.0).collect();
     assert_eq!(positions, (1..=events.len() as u64).collect::<Vec<_>>(), "no gap");
     let there: BTreeMap<_, _> = events
