@@ -176,7 +176,10 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
                         return Err(DispatchError::Conflict);
                     }
                     tokio::time::sleep(back_off(conflicts)).await;
-                    self.catch_up(aggregate_id, &mut state).await?;
+                    if !self.catch_up(aggregate_id, &mut state).await? {
+                        // Not behind the log but ahead of it: the log was set back while this process ran.
+                        state = self.load(aggregate_id).await?;
+                    }
                     is_current = true;
                 }
                 Err(AppendError::Log(fault)) => return Err(fault.into()),

@@ -76,7 +76,7 @@ impl GroupCommit {
         answered.await.map_err(|_| LogError::Closed)?
     }
 
-    /// Stores a snapshot soon, if there is room for it: while there is none, the next command for the aggregate offers a newer one.
+    /// Stores a snapshot soon, if there is room for it: when there is none, some later command for the aggregate offers a newer one.
     pub(crate) fn store_snapshot(&self, snapshot: NewSnapshot) {
         let _ = self.requests.try_send(Request::Snapshot(snapshot));
     }
@@ -154,7 +154,7 @@ pub(crate) fn streams(appends: &[Append]) -> impl Iterator<Item = (&'static str,
 }
 
 /// An event with its place.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct NewRow {
     pub(crate) position: u64,
     pub(crate) aggregate_type: &'static str,

@@ -5,7 +5,7 @@
 //!   either of them.
 //! - `group_commit.rs` is how both write.
 //! - [`dispatch`] turns a command into committed events: load, decide, append, again on a conflict.
-//! - [`snapshots`]: stored states of aggregates, every hundred events; `states.rs`: those that were used last, in memory.
+//! - [`snapshots`] are stored states of aggregates, every hundred events; `states.rs`: those that were used last, in memory.
 //! - [`database`] opens SQLite files and Postgres the way this service needs them; `projections` uses it too.
 //!
 //! This crate does not know what any event means, except that an aggregate can apply it.

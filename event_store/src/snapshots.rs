@@ -29,7 +29,8 @@ pub trait Snapshots: Send + Sync + 'static {
         aggregate_id: &str,
     ) -> impl Future<Output = Result<Option<StoredSnapshot>, LogError>> + Send;
 
-    /// Stores the state of an aggregate in the place of an older one, soon, if the writer has room for it: it only saves time, and the next command offers a newer one.
+    /// Stores the state of an aggregate in the place of an older one, soon, if the writer has room for it: it only saves time, and some later
+    /// command offers a newer one.
     fn store_snapshot(&self, aggregate_type: &'static str, aggregate_id: String, snapshot: StoredSnapshot);
 }
 

@@ -11,8 +11,12 @@ pub mod sqlite;
 use std::borrow::Cow;
 
 use futures_core::future::BoxFuture;
+use sqlx::PgConnection;
 use sqlx::error::BoxDynError;
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationSource, MigrationType, Migrator};
+
+/// What Postgres says of a table that is not there.
+const UNDEFINED_TABLE: &str = "42P01";
 
 /// One migration: version, name and SQL.
 pub type EmbeddedMigration = (i64, &'static str, &'static str);
@@ -42,18 +46,22 @@ pub async fn migrate<C: Migrate>(
     Ok(migrator.run_direct(connection).await?)
 }
 
-/// Whether a database has the schema that this release needs.
+/// Whether a Postgres database has the schema that this release needs.
 ///
 /// # Errors
 /// [`MigrationError::Outdated`] when it has not.
-pub async fn ensure_migrated<C: Migrate>(
-    connection: &mut C,
+pub async fn ensure_migrated(
+    connection: &mut PgConnection,
     migrations: &'static [EmbeddedMigration],
 ) -> Result<(), MigrationError> {
     let applied = match connection.list_applied_migrations().await {
         Ok(applied) => applied,
-        // A database without the table of migrations has none.
-        Err(MigrateError::Execute(sqlx::Error::Database(_))) => Vec::new(),
+        // Without the table of migrations there are none. Who may not read it has another problem, which `honoken migrate` does not solve.
+        Err(MigrateError::Execute(sqlx::Error::Database(fault)))
+            if fault.code().as_deref() == Some(UNDEFINED_TABLE) =>
+        {
+            Vec::new()
+        }
         Err(fault) => return Err(fault.into()),
     };
     let is_applied =

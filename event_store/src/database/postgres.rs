@@ -10,6 +10,9 @@ use sqlx::{ConnectOptions, Executor, PgConnection, PgPool};
 /// A session that holds a lock and says nothing for so long is ended by the server: its process is frozen or cut off, and others wait.
 pub const SILENCE: Duration = Duration::from_secs(5);
 
+/// Who waits for a lock gives up after so long: later than the server ends the session of a frozen process that got it in the meantime.
+const LOCK_WAIT: Duration = Duration::from_secs(8);
+
 /// Connections that were idle for longer are tried before they are used: the server may have been restarted.
 const TRUSTED: Duration = Duration::from_secs(1);
 
@@ -28,14 +31,13 @@ pub fn options(url: &str) -> sqlx::Result<PgConnectOptions> {
 /// Opens a connection for writing. What it does inside a transaction it must do without long silences.
 ///
 /// # Errors
-/// The driver's, also when the server does not answer within [`SILENCE`].
+/// The driver's, also when the server does not answer in time: see [`within`].
 pub async fn open_writer(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
     within(async {
         let mut connection = options.connect().await?;
-        let seconds = SILENCE.as_secs();
-        let settings = format!(
-            "set idle_in_transaction_session_timeout = '{seconds}s'; set lock_timeout = '{seconds}s'"
-        );
+        let (silence, wait) = (SILENCE.as_secs(), LOCK_WAIT.as_secs());
+        let settings =
+            format!("set idle_in_transaction_session_timeout = '{silence}s'; set lock_timeout = '{wait}s'");
         connection.execute(settings.as_str()).await?;
         Ok(connection)
     })

@@ -90,9 +90,9 @@ impl PostgresLog {
         let (head, known) = watch::channel(Position(newest.cast_unsigned()));
         let head = Arc::new(head);
         let readers = open_readers(options, READERS);
-        let others = head.clone();
+        let known_head = head.clone();
         let wakeups =
-            Wakeups::start(readers.clone(), HEAD, move |position| writer::advance(&others, position));
+            Wakeups::start(readers.clone(), HEAD, move |position| writer::advance(&known_head, position));
         let writer = GroupCommit::start(Writer::new(options.clone(), connection, head, wakeups));
         let streams = Streams(PostgresEventRepository::new(readers.clone()));
         Ok(Self { writer, readers, streams, head: known, epoch })
@@ -117,7 +117,8 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, LogError> {
 /// Sees to it that there is an epoch, and reads it.
 async fn put_epoch(connection: &mut PgConnection, how: &str, epoch: Epoch) -> sqlx::Result<Epoch> {
     sqlx::query(how).bind(epoch.to_string()).execute(&mut *connection).await?;
-    Epoch::parse(&sqlx::query_scalar::<_, String>(epoch::READ).fetch_one(connection).await?)
+    let stored: String = sqlx::query_scalar(epoch::READ).fetch_one(connection).await?;
+    Epoch::parse(&stored)
 }
 
 impl EventLog for PostgresLog {
@@ -132,10 +133,15 @@ impl EventLog for PostgresLog {
     ) -> Result<Vec<SerializedEvent>, LogError> {
         let Streams(streams) = &self.streams;
         // Without a sequence the statement is always the same, and the server has it prepared.
-        let events = match usize::try_from(after_sequence).unwrap_or(usize::MAX) {
-            0 => streams.get_events::<A>(aggregate_id).await,
-            after => streams.get_last_events::<A>(aggregate_id, after).await,
+        let asked = async {
+            let events = match usize::try_from(after_sequence).unwrap_or(usize::MAX) {
+                0 => streams.get_events::<A>(aggregate_id).await,
+                after => streams.get_last_events::<A>(aggregate_id, after).await,
+            };
+            // `within` gives up with an error of the driver's, and postgres-es wraps the driver's in its own.
+            Ok(events)
         };
+        let events = within(asked).await.map_err(LogError::unavailable("loaded"))?;
         events.map_err(LogError::unavailable("loaded"))
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The lock is what makes positions strictly increasing in the order of commits: who has it reads the head, writes behind it, and lets go of
 //! the lock with the commit. It is an advisory lock and not a row, so that nothing is written for it. A process that is frozen while it
-//! holds the lock loses it after [`SILENCE`](crate::database::postgres::SILENCE), together with its session and its transaction.
+//! holds the lock loses it after [`SILENCE`], together with its session and its transaction.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,23 +12,31 @@ use sqlx::{Connection, Executor, PgConnection, Row};
 use tokio::sync::watch;
 
 use super::wakeups::Wakeups;
-use crate::database::postgres::{open_writer, within};
+use crate::database::postgres::{SILENCE, open_writer, within};
 use crate::group_commit::{
     Commit, Decided, Failure, NewRow, NewSnapshot, Outcome, StreamHeads, decide, streams,
 };
 use crate::log::{Append, Position};
 use crate::snapshots::PUT_SNAPSHOT;
 
-/// Begins, takes the lock, and only then looks at the head: each of these statements sees what was committed before it. In one message. The
-/// number of the lock is "honoken" in ASCII.
+/// Begins, takes the lock, and only then looks at the head: each of these statements sees what was committed before it, at this level of
+/// isolation, whatever a server's default is. In one message. The number of the lock is "honoken" in ASCII.
 const BEGIN: &str = "\
-    begin;
+    begin isolation level read committed;
     select pg_advisory_xact_lock(29395917684303214);
     select coalesce(max(position), 0) as head, pg_current_xact_id()::text as transaction from events";
 
-/// How often the server is asked what became of a commit that it did not answer, and how long in between.
-const QUESTIONS: u32 = 20;
+/// For how long the server is asked what became of a commit that it did not answer, and how long in between. Longer than a session that was
+/// cut off keeps its transaction.
+const ASKING: Duration = Duration::from_secs(2 * SILENCE.as_secs());
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(250);
+
+/// Whether the last event of a transaction is in the log.
+const IS_THERE: &str = "\
+    select exists (
+        select from events
+        where position = $1 and aggregate_type = $2 and aggregate_id = $3 and sequence = $4
+          and payload::text = $5 and metadata::text = $6 and recorded_at = $7)";
 
 pub(super) struct Writer {
     options: PgConnectOptions,
@@ -38,12 +46,28 @@ pub(super) struct Writer {
     wakeups: Wakeups,
 }
 
+/// A transaction that has the lock.
+struct Begun {
+    head: Position,
+    /// The server's name for it.
+    id: String,
+}
+
 /// A batch that the server has, but for the commit.
 struct Prepared {
     head: Position,
     outcomes: Vec<Outcome>,
-    /// The server's name for the transaction; `None` when there is nothing to commit.
-    transaction: Option<String>,
+    /// `None` when there is nothing to commit.
+    transaction: Option<Transaction>,
+}
+
+/// How to find a transaction again.
+struct Transaction {
+    /// The server's name for it.
+    id: String,
+    /// The last event in it, if there is one. A server that crashes before it has written a name down gives it to another transaction, so
+    /// that the name alone proves nothing.
+    last: Option<NewRow>,
 }
 
 impl Writer {
@@ -56,38 +80,69 @@ impl Writer {
         Self { options, connection: Some(connection), head, wakeups }
     }
 
-    async fn connection(&mut self) -> sqlx::Result<PgConnection> {
-        match self.connection.take() {
-            Some(connection) => Ok(connection),
-            None => open_writer(&self.options).await,
+    /// Begins a transaction that has the lock. The connection that was kept may have been lost since; where nothing has begun, it can begin
+    /// on another.
+    async fn begin(&mut self) -> sqlx::Result<(PgConnection, Begun)> {
+        if let Some(mut kept) = self.connection.take() {
+            match within(begin(&mut kept)).await {
+                Ok(begun) => return Ok((kept, begun)),
+                Err(fault) if was_lost(&fault) => {
+                    tracing::debug!(error = %fault, "a connection of the event log was lost; opening another");
+                }
+                Err(fault) => return Err(fault),
+            }
         }
+        let mut connection = open_writer(&self.options).await?;
+        let begun = within(begin(&mut connection)).await?;
+        Ok((connection, begun))
     }
 
-    /// Asks the server, on another connection, what became of a commit that it did not answer. `None` when it cannot be asked, or does not
+    /// Asks the server, on other connections, what became of a commit that it did not answer. `None` when it cannot be asked, or does not
     /// know yet: the session that was lost may still be at it.
-    async fn was_committed(&self, transaction: &str) -> Option<bool> {
-        for _ in 0..QUESTIONS {
-            let answer = within(async {
-                let mut connection = open_writer(&self.options).await?;
-                let status: Option<String> = sqlx::query_scalar("select pg_xact_status($1::xid8)")
-                    .bind(transaction)
-                    .fetch_one(&mut connection)
-                    .await?;
-                Ok(status)
-            });
-            match answer.await {
-                Ok(Some(status)) if status == "committed" => return Some(true),
-                Ok(Some(status)) if status == "aborted" => return Some(false),
-                // A server that crashed and does not know the number any more had not written it down.
-                Err(sqlx::Error::Database(fault)) if fault.code().as_deref() == Some("22023") => {
-                    return Some(false);
+    async fn was_committed(&self, transaction: &Transaction) -> Option<bool> {
+        let asked = async {
+            loop {
+                match within(self.ask(transaction)).await {
+                    Ok(Some(known)) => return known,
+                    Ok(None) | Err(_) => tokio::time::sleep(BETWEEN_QUESTIONS).await,
                 }
-                Ok(_) | Err(_) => {}
             }
-            tokio::time::sleep(BETWEEN_QUESTIONS).await;
-        }
-        None
+        };
+        tokio::time::timeout(ASKING, asked).await.ok()
     }
+
+    async fn ask(&self, Transaction { id, last }: &Transaction) -> sqlx::Result<Option<bool>> {
+        let mut connection = open_writer(&self.options).await?;
+        let status = sqlx::query_scalar("select pg_xact_status($1::xid8)").bind(id);
+        let status: Option<String> = match status.fetch_one(&mut connection).await {
+            Ok(status) => status,
+            // A server that crashed and does not know the name any more had not written it down.
+            Err(sqlx::Error::Database(fault)) if fault.code().as_deref() == Some("22023") => {
+                return Ok(Some(false));
+            }
+            Err(fault) => return Err(fault),
+        };
+        match (status.as_deref(), last) {
+            (Some("committed"), Some(last)) => is_there(&mut connection, last).await.map(Some),
+            (Some("committed"), None) => Ok(Some(true)),
+            (Some("aborted"), _) => Ok(Some(false)),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// A statement of its own, since it must see what was committed before the question of what became of it was answered.
+async fn is_there(connection: &mut PgConnection, row: &NewRow) -> sqlx::Result<bool> {
+    sqlx::query_scalar(IS_THERE)
+        .bind(row.position.cast_signed())
+        .bind(row.aggregate_type)
+        .bind(&row.aggregate_id)
+        .bind(row.sequence.cast_signed())
+        .bind(&row.payload)
+        .bind(&row.metadata)
+        .bind(row.recorded_at_ms)
+        .fetch_one(connection)
+        .await
 }
 
 impl Commit for Writer {
@@ -98,9 +153,9 @@ impl Commit for Writer {
         appends: Vec<Append>,
         snapshots: &[NewSnapshot],
     ) -> Result<Vec<Outcome>, Failure> {
-        let mut connection = self.connection().await.map_err(Failure::Refused)?;
+        let (mut connection, begun) = self.begin().await.map_err(Failure::Refused)?;
         let prepared =
-            within(prepare(&mut connection, appends, snapshots)).await.map_err(Failure::Refused)?;
+            within(prepare(&mut connection, begun, appends, snapshots)).await.map_err(Failure::Refused)?;
         let Prepared { head, outcomes, transaction } = prepared;
         let end = if transaction.is_some() { "commit" } else { "rollback" };
         match (within(end_transaction(&mut connection, end)).await, transaction) {
@@ -140,27 +195,41 @@ pub(super) fn advance(head: &watch::Sender<Position>, position: Position) {
     });
 }
 
-async fn prepare(
-    connection: &mut PgConnection,
-    appends: Vec<Append>,
-    snapshots: &[NewSnapshot],
-) -> sqlx::Result<Prepared> {
+/// Whether the connection was lost, other than by taking too long, or the server ended it because it stops.
+fn was_lost(fault: &sqlx::Error) -> bool {
+    match fault {
+        sqlx::Error::Io(fault) => fault.kind() != std::io::ErrorKind::TimedOut,
+        sqlx::Error::Database(fault) => fault.code().is_some_and(|code| code.starts_with("57P")),
+        _ => false,
+    }
+}
+
+async fn begin(connection: &mut PgConnection) -> sqlx::Result<Begun> {
     let begun = connection.fetch_all(BEGIN).await?;
     let begun = begun.last().ok_or(sqlx::Error::RowNotFound)?;
     let head = Position(begun.try_get::<i64, _>("head")?.cast_unsigned());
-    let transaction: String = begun.try_get("transaction")?;
+    Ok(Begun { head, id: begun.try_get("transaction")? })
+}
+
+async fn prepare(
+    connection: &mut PgConnection,
+    Begun { head, id }: Begun,
+    appends: Vec<Append>,
+    snapshots: &[NewSnapshot],
+) -> sqlx::Result<Prepared> {
     let heads = stream_heads(&mut *connection, &appends).await?;
     let Decided { head, rows, outcomes } = decide(head, heads, appends);
     if rows.is_empty() && snapshots.is_empty() {
         return Ok(Prepared { head, outcomes, transaction: None });
     }
+    let last = rows.last().cloned();
     if !rows.is_empty() {
         insert(&mut *connection, rows).await?;
     }
     for snapshot in snapshots {
         put_snapshot(&mut *connection, snapshot).await?;
     }
-    Ok(Prepared { head, outcomes, transaction: Some(transaction) })
+    Ok(Prepared { head, outcomes, transaction: Some(Transaction { id, last }) })
 }
 
 async fn end_transaction(connection: &mut PgConnection, how: &'static str) -> sqlx::Result<()> {

@@ -58,8 +58,9 @@ impl SqliteLog {
 
     /// Finishes the appends that wait and closes the file.
     pub async fn close(self) {
-        self.writer.close().await;
+        // The readers first: only if the writer is the last does it bring the write-ahead log into the file and remove it.
         self.readers.close().await;
+        self.writer.close().await;
     }
 }
 
@@ -84,7 +85,8 @@ async fn migrated(file: &Path) -> Result<SqliteConnection, LogError> {
 /// Sees to it that there is an epoch, and reads it.
 async fn put_epoch(connection: &mut SqliteConnection, how: &str, epoch: Epoch) -> sqlx::Result<Epoch> {
     sqlx::query(how).bind(epoch.to_string()).execute(&mut *connection).await?;
-    Epoch::parse(&sqlx::query_scalar::<_, String>(epoch::READ).fetch_one(connection).await?)
+    let stored: String = sqlx::query_scalar(epoch::READ).fetch_one(connection).await?;
+    Epoch::parse(&stored)
 }
 
 impl EventLog for SqliteLog {

@@ -10,6 +10,9 @@ use tempfile::TempDir;
 /// Where Debian keeps them, one folder per major version.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
+/// What the tests run; all of them come with the server.
+const PROGRAMS: [&str; 5] = ["initdb", "postgres", "pg_ctl", "pg_dump", "psql"];
+
 /// Who runs the server when we are root, which its programs refuse to be.
 const USER: &str = "postgres";
 
@@ -43,12 +46,13 @@ fn are_root() -> bool {
     file.metadata().expect("its owner").uid() == 0
 }
 
-/// Runs a command that must succeed.
+/// Runs a command that must succeed; what it prints.
 #[track_caller]
-pub(crate) fn runs(command: &mut Command) {
+pub(crate) fn runs(command: &mut Command) -> Vec<u8> {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?}: {}\n{out}\n{err}", output.status);
+    output.stdout
 }
 
 /// The folder of the programs: the first in `PATH` that has them all, else Debian's newest.
@@ -57,7 +61,7 @@ fn bin() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path)
         .chain(debian())
-        .find(|folder| ["initdb", "postgres", "pg_ctl"].iter().all(|program| folder.join(program).is_file()));
+        .find(|folder| PROGRAMS.iter().all(|program| folder.join(program).is_file()));
     found.expect("Postgres is not installed: `scripts/test` installs it, on Debian and as root")
 }
 

@@ -1,0 +1,44 @@
+//! What is expected of the log: of every engine the same, and of Postgres what only a server can be put through.
+//!
+//! - `appending.rs`, `unreadable.rs`, `dispatching.rs`, `states.rs`, `snapshots.rs`: what every engine must keep.
+//! - `order.rs`, `frozen_writer.rs`, `lost_connection.rs`, `restarts.rs`: several processes, and servers that go away.
+//! - `copies.rs`, `migrations.rs`: the tables, and moving them.
+//! - `store.rs`, `note.rs`, `proxy.rs`: what the tests are made with.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+/// Makes two tests out of each function that takes a [`Store`](crate::store::Store): one per engine. On one thread, unless told otherwise.
+macro_rules! on_both_engines {
+    ($($test:ident),* $(,)?) => {
+        $(on_both_engines![@ $test ()];)*
+    };
+    (threads = 4; $($test:ident),* $(,)?) => {
+        $(on_both_engines![@ $test (flavor = "multi_thread", worker_threads = 4)];)*
+    };
+    (@ $test:ident ($($runtime:tt)*)) => {
+        mod $test {
+            #[tokio::test($($runtime)*)]
+            async fn sqlite() {
+                super::$test(crate::store::Store::sqlite()).await;
+            }
+            #[tokio::test($($runtime)*)]
+            async fn postgres() {
+                super::$test(crate::store::Store::postgres().await).await;
+            }
+        }
+    };
+}
+
+mod appending;
+mod copies;
+mod dispatching;
+mod frozen_writer;
+mod lost_connection;
+mod migrations;
+mod note;
+mod order;
+mod proxy;
+mod restarts;
+mod snapshots;
+mod states;
+mod store;
+mod unreadable;
