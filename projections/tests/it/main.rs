@@ -1,4 +1,5 @@
-//! From the log to the read model, with real files: what readers see, what survives a crash, what is parked.
+//! From the log to the read model, with real files and a real server: what readers see, what survives a crash, what is parked, and what happens
+//! when several processes run the projection.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod crash;
