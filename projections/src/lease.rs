@@ -18,7 +18,7 @@ pub(crate) enum Lease {
     Fence(i64),
 }
 
-/// Takes the right to write, if nobody has it. A release whose tables mean something older stands back: it would empty those of a newer one.
+/// Takes the right to write, if no other session has it: what was this one's own before others worked on the tables is free too. A release whose tables mean something older stands back: it would empty those of a newer one.
 pub(crate) async fn take(connection: &mut Connection) -> sqlx::Result<Option<Lease>> {
     if matches!(connection, Connection::Sqlite(_)) {
         return Ok(Some(Lease::Alone));
@@ -35,7 +35,8 @@ pub(crate) async fn take(connection: &mut Connection) -> sqlx::Result<Option<Lea
                              where projection = $1 and version <= $2
                                and (leased_until < clock_timestamp()
                                     or not exists (select from pg_stat_activity
-                                                   where pid = holder_pid and backend_start = holder_started))
+                                                   where pid = holder_pid and backend_start = holder_started
+                                                     and pid <> pg_backend_pid()))
                              for update skip locked)
          returning fence")
     .bind(WALLET)

@@ -228,12 +228,12 @@ impl<L: EventLog> Runner<L> {
         Ok(())
     }
 
-    /// Another process that took over is no failure: this one watches from now on.
+    /// Another process that took over, or works on the tables for a moment, is no failure: this one watches until they are free.
     async fn unless_superseded(&mut self, fault: BoxError) -> Result<(), BoxError> {
         if !matches!(fault.downcast_ref(), Some(BatchError::Superseded)) {
             return Err(fault);
         }
-        tracing::warn!("another process has taken over the projection");
+        tracing::warn!("another process has taken over the projection, or works on its tables");
         self.lease = None;
         Ok(self.take_or_watch().await?)
     }

@@ -10,6 +10,8 @@ mod lost_update;
 mod model;
 mod parking;
 mod plans;
+mod processes;
+mod proxy;
 mod replay;
 mod store_failure;
 mod tables;

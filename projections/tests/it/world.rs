@@ -27,7 +27,7 @@ use honoken_event_store::{
     PostgresLog, SqliteLog,
 };
 use honoken_projections::{Part, Progress, Projector, ReadModel, WALLET, read_model};
-use honoken_test_postgres::Database;
+use honoken_test_postgres::{Cluster, Database};
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 /// Nothing that works takes this long; what takes longer has failed.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
-const EPOCH: Epoch = Epoch(0x00c0_ffee);
+pub(crate) const EPOCH: Epoch = Epoch(0x00c0_ffee);
 
 pub(crate) const TICKET: &str = "pass.com.example.ticket";
 pub(crate) const OTHER: &str = "pass.com.example.other";
@@ -161,6 +161,20 @@ impl Place {
     }
 }
 
+/// Asks for something that must come true, now and then.
+#[track_caller]
+pub(crate) fn eventually(
+    what: &'static str,
+    mut condition: impl AsyncFnMut() -> bool,
+) -> impl Future<Output = ()> {
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    soon(what, async move {
+        while !condition().await {
+            ticks.tick().await;
+        }
+    })
+}
+
 /// An empty read model that goes when it is dropped.
 pub(crate) struct Home {
     pub(crate) place: Place,
@@ -169,8 +183,14 @@ pub(crate) struct Home {
 }
 
 enum Kept {
-    Folder { _folder: TempDir },
-    Database { _database: Database },
+    Folder {
+        _folder: TempDir,
+    },
+    Database {
+        _database: Database,
+    },
+    /// It goes with its server.
+    Nothing,
 }
 
 impl Home {
@@ -188,6 +208,13 @@ impl Home {
                 Self { place: Place::Server(options), _kept: Kept::Database { _database: database } }
             }
         }
+    }
+
+    /// In a server of the test's own.
+    pub(crate) async fn in_cluster(cluster: &Cluster) -> Self {
+        let options = postgres::options(&cluster.create_database().await).unwrap();
+        read_model::migrate(&options).await.unwrap();
+        Self { place: Place::Server(options), _kept: Kept::Nothing }
     }
 
     /// The server that the read model is known to be on.
@@ -242,7 +269,10 @@ pub(crate) struct World {
 impl World {
     /// An empty log.
     pub(crate) async fn empty(engine: Engine) -> Self {
-        let home = Home::new(engine).await;
+        Self::at(engine, Home::new(engine).await).await
+    }
+
+    async fn at(engine: Engine, home: Home) -> Self {
         let log = match &home.place {
             Place::File(file) => {
                 Log::Sqlite(SqliteLog::open(&file.with_file_name("events.sqlite"), EPOCH).await.unwrap())
@@ -259,12 +289,20 @@ impl World {
 
     /// A club with two pass types.
     pub(crate) async fn new(engine: Engine) -> Self {
-        let world = Self::empty(engine).await;
-        world.creates_organization("club").await;
+        Self::empty(engine).await.founded().await
+    }
+
+    /// The same in a server of the test's own.
+    pub(crate) async fn in_cluster(cluster: &Cluster) -> Self {
+        Self::at(Engine::Postgres, Home::in_cluster(cluster).await).await.founded().await
+    }
+
+    async fn founded(self) -> Self {
+        self.creates_organization("club").await;
         for name in [TICKET, OTHER] {
-            world.creates_pass_type(name).await;
+            self.creates_pass_type(name).await;
         }
-        world
+        self
     }
 
     /// A connection to the log beside its own.
