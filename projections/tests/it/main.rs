@@ -5,6 +5,7 @@
 mod crash;
 mod endless;
 mod history;
+mod json;
 mod listing;
 mod lost_update;
 mod model;
@@ -12,7 +13,9 @@ mod parking;
 mod plans;
 mod processes;
 mod proxy;
+mod rebuilding;
 mod replay;
+mod restarts;
 mod store_failure;
 mod tables;
 mod world;
