@@ -323,7 +323,7 @@ impl<L: EventLog> Runner<L> {
         match outcome {
             Err(BatchError::Store(_)) => self.keep(connection, outcome).await,
             Ok(_) | Err(BatchError::Unappliable | BatchError::Superseded) => {
-                self.connection = Some(connection)
+                self.connection = Some(connection);
             }
         }
     }

@@ -28,7 +28,7 @@ impl Process {
     async fn joins_as(world: &World, name: &str, part: Part, upcasters: Upcasters) -> Self {
         let proxy = Proxy::to(&world.home.server().clone().application_name(name)).await;
         let log = Arc::new(PostgresLog::open(&proxy.options, EPOCH).await.unwrap());
-        let place = Place::Server(proxy.options.clone());
+        let place = Place::Server(proxy.options.clone().into());
         let running = Running::start_as(log, &place, upcasters, part).await;
         Self { running, proxy }
     }

@@ -198,7 +198,7 @@ async fn a_rebuild_that_loses_its_connection_leaves_the_old_tables() {
     is_spoilt(&world).await;
     let spoilt = world.all_tables().await;
     let proxy = Proxy::to(world.home.server()).await;
-    let model = Place::Server(proxy.options.clone()).opens().await;
+    let model = Place::Server(proxy.options.clone().into()).opens().await;
     let (task, halt) = begins(&world, model).await;
     proxy.cuts();
     halt.goes_on();

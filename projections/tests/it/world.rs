@@ -142,7 +142,7 @@ pub(crate) use on_both_engines;
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
     File(PathBuf),
-    Server(PgConnectOptions),
+    Server(Box<PgConnectOptions>),
 }
 
 impl Place {
@@ -205,7 +205,7 @@ impl Home {
                 let database = honoken_test_postgres::database().await;
                 let options = postgres::options(database.url()).unwrap();
                 read_model::migrate(&options).await.unwrap();
-                Self { place: Place::Server(options), _kept: Kept::Database { _database: database } }
+                Self { place: Place::Server(options.into()), _kept: Kept::Database { _database: database } }
             }
         }
     }
@@ -214,7 +214,7 @@ impl Home {
     pub(crate) async fn in_cluster(cluster: &Cluster) -> Self {
         let options = postgres::options(&cluster.create_database().await).unwrap();
         read_model::migrate(&options).await.unwrap();
-        Self { place: Place::Server(options), _kept: Kept::Nothing }
+        Self { place: Place::Server(options.into()), _kept: Kept::Nothing }
     }
 
     /// The server that the read model is known to be on.
