@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use honoken_domain::brand_assets::BRAND_ID;
+use honoken_domain::ids::Digest;
 use honoken_domain::pass::Pass;
+use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Position};
-use honoken_projections::OperationError;
-use honoken_projections::WALLET;
 use honoken_projections::wallet_pass::PassDocument;
+use honoken_projections::{OperationError, WALLET, rebuild};
 use serde_json::json;
 
 use crate::world::{
@@ -201,6 +202,33 @@ async fn issues_many(world: &Arc<World>, numbers: std::ops::Range<u32>) {
         tasks.spawn(async move { world.issues(&ticket(&number.to_string()), "1").await.position });
     }
     tasks.join_all().await;
+}
+
+/// Postgres keeps no U+0000. No request brings one in, but nothing that is in the log may stop the projection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_the_server_refuses_is_parked_by_projector_and_rebuild() {
+    let world = World::new(Engine::Postgres).await;
+    for serial in ["A", "B", "C"] {
+        world.issues(&ticket(serial), "1").await;
+    }
+    let content = json!({ "PassContentChanged": {
+        "content": { "seat": "\0" }, "etag": Digest::of(b"2"), "updatedAt": 1_800_000_000,
+    }});
+    let in_content =
+        world.records("Pass", &ticket("A").to_string(), ("PassContentChanged", "1"), &content).await;
+    let name = json!({ "Nonsense\0": {} });
+    let in_reason = world.records("Pass", &ticket("B").to_string(), ("Nonsense", "1"), &name).await;
+    let last = world.changes(&ticket("C"), "2").await;
+    let running = world.projects().await;
+    assert!(running.projector.shows(&last, LIMIT).await);
+    assert_eq!(running.parked().await, [(in_content.0, false), (in_reason.0, false)]);
+    running.stops().await;
+
+    let before = world.all_tables().await;
+    let model = world.home.place.opens().await;
+    rebuild(&*world.log, &Upcasters::current(), &model, |_| {}).await.unwrap();
+    model.close().await;
+    assert_same(&world.all_tables().await, &before);
 }
 
 /// A row that a disk or a hand has spoilt is not even JSON. Postgres's columns take nothing else.
