@@ -8,6 +8,7 @@
 
 use crate::batch::{VERSION, WALLET};
 use crate::database::{Connection, sql};
+use crate::read_model::CHANNEL;
 
 /// The right to write, as long as nobody else has taken it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,13 +84,18 @@ pub(crate) async fn pause_others(connection: &mut Connection) -> sqlx::Result<()
     Ok(())
 }
 
-/// Gives it back, so that another process need not wait for it to run out.
+/// Gives it back, so that another process need not wait for it to run out, and wakes those that stand by.
 pub(crate) async fn release(connection: &mut Connection, lease: Lease) -> sqlx::Result<()> {
     let Lease::Fence(fence) = lease else { return Ok(()) };
     sql("update projection_checkpoint set leased_until = '-infinity' where projection = $1 and fence = $2")
         .bind(WALLET)
         .bind(fence)
-        .execute(connection)
+        .execute(&mut *connection)
+        .await?;
+    sql("select pg_notify($2, position::text) from projection_checkpoint where projection = $1")
+        .bind(WALLET)
+        .bind(CHANNEL)
+        .fetch_all(connection)
         .await?;
     Ok(())
 }

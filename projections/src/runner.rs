@@ -121,10 +121,6 @@ impl<L: EventLog> Runner<L> {
         {
             tracing::warn!(error = %fault, "the lease of the projection was not given back and will run out");
         }
-        if let Some(wakeups) = &self.wakeups {
-            // Whoever stands by looks whether the lease is free.
-            wakeups.tell(self.progress.borrow().position);
-        }
         if let Err(fault) = connection.close().await {
             tracing::error!(error = %fault, "the read model did not close cleanly");
         }

@@ -9,7 +9,7 @@ use crate::world::{Engine, Sql, World, on_both_engines};
 
 /// What one engine alone understands, or has a reason to say.
 const POSTGRES_ALONE: &[&str] =
-    &["clock_timestamp()", "for update", "unnest(", "fence", "coalesce(max(position), 0)"];
+    &["clock_timestamp()", "for update", "pg_notify", "unnest(", "fence", "coalesce(max(position), 0)"];
 const SQLITE_ALONE: &[&str] = &["json_each("];
 
 /// The SQL in the sources of this crate that an engine is asked: every string that begins with a verb.

@@ -218,6 +218,24 @@ async fn a_process_that_is_stopped_gives_the_projection_back() {
     world.was_applied_once().await;
 }
 
+/// Nothing is left to apply here, so nothing else is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_stands_by_is_told_when_the_projection_is_given_back() {
+    let world = World::new(Engine::Postgres).await;
+    let one = Process::joins(&world, "one").await;
+    one.reaches(world.head()).await;
+    one.running.stops().await;
+    let pool = sqlx::PgPool::connect_lazy_with(world.home.server().clone());
+    for _ in 0..10 {
+        let one = Process::joins(&world, "one").await;
+        let mut listener = sqlx::postgres::PgListener::connect_with(&pool).await.unwrap();
+        listener.listen("honoken_read_model").await.unwrap();
+        one.running.stops().await;
+        let told = soon("a word about it", listener.recv()).await.unwrap();
+        assert_eq!(told.payload(), world.head().to_string());
+    }
+}
+
 /// One thread, so that all it says is heard.
 #[tokio::test]
 async fn a_process_that_was_frozen_finds_itself_superseded() {
