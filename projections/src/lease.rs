@@ -8,6 +8,7 @@
 
 use crate::batch::{VERSION, WALLET};
 use crate::database::{Connection, sql};
+use crate::read_model::CHANNEL;
 
 /// The right to write, as long as nobody else has taken it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub(crate) enum Lease {
     Fence(i64),
 }
 
-/// Takes the right to write, if nobody has it. A release whose tables mean something older stands back: it would empty those of a newer one.
+/// Takes the right to write, if no other session has it: what was this one's own before others worked on the tables is free too. A release whose tables mean something older stands back: it would empty those of a newer one.
 pub(crate) async fn take(connection: &mut Connection) -> sqlx::Result<Option<Lease>> {
     if matches!(connection, Connection::Sqlite(_)) {
         return Ok(Some(Lease::Alone));
@@ -35,7 +36,8 @@ pub(crate) async fn take(connection: &mut Connection) -> sqlx::Result<Option<Lea
                              where projection = $1 and version <= $2
                                and (leased_until < clock_timestamp()
                                     or not exists (select from pg_stat_activity
-                                                   where pid = holder_pid and backend_start = holder_started))
+                                                   where pid = holder_pid and backend_start = holder_started
+                                                     and pid <> pg_backend_pid()))
                              for update skip locked)
          returning fence")
     .bind(WALLET)
@@ -82,13 +84,18 @@ pub(crate) async fn pause_others(connection: &mut Connection) -> sqlx::Result<()
     Ok(())
 }
 
-/// Gives it back, so that another process need not wait for it to run out.
+/// Gives it back, so that another process need not wait for it to run out, and wakes those that stand by.
 pub(crate) async fn release(connection: &mut Connection, lease: Lease) -> sqlx::Result<()> {
     let Lease::Fence(fence) = lease else { return Ok(()) };
     sql("update projection_checkpoint set leased_until = '-infinity' where projection = $1 and fence = $2")
         .bind(WALLET)
         .bind(fence)
-        .execute(connection)
+        .execute(&mut *connection)
+        .await?;
+    sql("select pg_notify($2, position::text) from projection_checkpoint where projection = $1")
+        .bind(WALLET)
+        .bind(CHANNEL)
+        .fetch_all(connection)
         .await?;
     Ok(())
 }

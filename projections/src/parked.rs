@@ -108,7 +108,8 @@ pub(crate) async fn park(
     .bind(recorded.event.aggregate_id.as_str())
     .bind(sequence_of(recorded))
     .bind(recorded.event.event_type.as_str())
-    .bind(error)
+    // The reason may quote the event, and Postgres's text cannot hold this character.
+    .bind(error.replace('\0', "\u{fffd}"))
     .bind(waiting)
     .execute(connection)
     .await?;

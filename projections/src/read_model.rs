@@ -21,11 +21,11 @@ const POSTGRES: &[EmbeddedMigration] =
 /// Connections for answering questions.
 const READERS: u32 = 8;
 
-/// What processes tell each other: how far the projection is.
-const PROJECTED: Topic = Topic {
-    channel: "honoken_read_model",
-    newest: "select coalesce(max(position), 0) from projection_checkpoint",
-};
+/// Where processes tell each other how far the projection is.
+pub(crate) const CHANNEL: &str = "honoken_read_model";
+
+const PROJECTED: Topic =
+    Topic { channel: CHANNEL, newest: "select coalesce(max(position), 0) from projection_checkpoint" };
 
 /// A question that the store could not answer. An absent row is not one: that is `Ok(None)`.
 #[derive(Debug, thiserror::Error)]

@@ -121,10 +121,6 @@ impl<L: EventLog> Runner<L> {
         {
             tracing::warn!(error = %fault, "the lease of the projection was not given back and will run out");
         }
-        if let Some(wakeups) = &self.wakeups {
-            // Whoever stands by looks whether the lease is free.
-            wakeups.tell(self.progress.borrow().position);
-        }
         if let Err(fault) = connection.close().await {
             tracing::error!(error = %fault, "the read model did not close cleanly");
         }
@@ -228,12 +224,12 @@ impl<L: EventLog> Runner<L> {
         Ok(())
     }
 
-    /// Another process that took over is no failure: this one watches from now on.
+    /// Another process that took over, or works on the tables for a moment, is no failure: this one watches until they are free.
     async fn unless_superseded(&mut self, fault: BoxError) -> Result<(), BoxError> {
         if !matches!(fault.downcast_ref(), Some(BatchError::Superseded)) {
             return Err(fault);
         }
-        tracing::warn!("another process has taken over the projection");
+        tracing::warn!("another process has taken over the projection, or works on its tables");
         self.lease = None;
         Ok(self.take_or_watch().await?)
     }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crate::history::history;
-use crate::world::{World, assert_same, soon, ticket};
+use crate::world::{Engine, World, assert_same, on_both_engines, soon, ticket};
 
 /// Kills a projector every few commands, while they run: at once, or after it has come a little further.
-async fn lives_through_crashes(seed: u8) -> World {
-    let world = Arc::new(World::new().await);
+async fn lives_through_crashes(engine: Engine, seed: u8) -> World {
+    let world = Arc::new(World::new(engine).await);
     let history: Arc<[_]> = history(seed, 200).into();
     let (mut begin, mut deaths) = (0, 0_usize);
     while begin < history.len() {
@@ -34,10 +34,9 @@ async fn lives_through_crashes(seed: u8) -> World {
     Arc::into_inner(world).unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_projector_that_dies_at_any_point_is_made_up_for_by_the_next() {
+async fn a_projector_that_dies_at_any_point_is_made_up_for_by_the_next(engine: Engine) {
     for seed in 0..4 {
-        let world = lives_through_crashes(seed).await;
+        let world = lives_through_crashes(engine, seed).await;
         let running = world.projects().await;
         running.reaches(world.head()).await;
         running.stops().await;
@@ -47,31 +46,22 @@ async fn a_projector_that_dies_at_any_point_is_made_up_for_by_the_next() {
     }
 }
 
-#[tokio::test]
-async fn a_read_model_that_was_thrown_away_comes_back_the_same() {
-    let world = World::new().await;
+async fn a_read_model_that_was_thrown_away_comes_back_the_same(engine: Engine) {
+    let world = World::new(engine).await;
     world.lives_through(&history(9, 100)).await;
     let running = world.projects().await;
     running.reaches(world.head()).await;
     running.stops().await;
     let before = world.tables().await;
-    for suffix in ["", "-wal", "-shm"] {
-        let mut file = world.read_model_file().into_os_string();
-        file.push(suffix);
-        match std::fs::remove_file(file) {
-            Err(fault) if suffix.is_empty() => panic!("{fault}"),
-            Ok(()) | Err(_) => {}
-        }
-    }
+    world.throws_read_model_away().await;
     let running = world.projects().await;
     running.reaches(world.head()).await;
     running.stops().await;
     assert_same(&world.tables().await, &before);
 }
 
-#[tokio::test]
-async fn a_projector_that_is_stopped_in_the_middle_of_the_log_ends_soon() {
-    let world = World::new().await;
+async fn a_projector_that_is_stopped_in_the_middle_of_the_log_ends_soon(engine: Engine) {
+    let world = World::new(engine).await;
     world.lives_through(&history(3, 100)).await;
     let running = world.projects().await;
     running.stops().await;
@@ -83,14 +73,13 @@ async fn a_projector_that_is_stopped_in_the_middle_of_the_log_ends_soon() {
 
 /// Following on from its checkpoint, a projector would never see what the restored log has in the places of the events that it lost, would
 /// mix two logs, or would leave tables with the meaning that they had.
-#[tokio::test]
-async fn a_read_model_that_does_not_fit_the_log_is_filled_again() {
-    let world = World::new().await;
+async fn a_read_model_that_does_not_fit_the_log_is_filled_again(engine: Engine) {
+    let world = World::new(engine).await;
     world.issues(&ticket("A"), "1").await;
     for (unfit, what) in [
         ("position = position + 1", "ahead of the log"),
         ("epoch = 'ffffffff'", "of another log"),
-        ("version = version + 1", "under another meaning"),
+        ("version = version - 1", "under another meaning"),
     ] {
         let running = world.projects().await;
         running.reaches(world.head()).await;
@@ -106,9 +95,8 @@ async fn a_read_model_that_does_not_fit_the_log_is_filled_again() {
     }
 }
 
-#[tokio::test]
-async fn a_read_model_that_fits_the_log_is_left_as_it_is() {
-    let world = World::new().await;
+async fn a_read_model_that_fits_the_log_is_left_as_it_is(engine: Engine) {
+    let world = World::new(engine).await;
     world.issues(&ticket("A"), "1").await;
     let running = world.projects().await;
     running.reaches(world.head()).await;
@@ -116,4 +104,12 @@ async fn a_read_model_that_fits_the_log_is_left_as_it_is() {
     world.execute("update wallet_pass set etag = 'left over'").await;
     world.projects().await.stops().await;
     assert!(format!("{:?}", world.tables().await).contains("left over"));
+}
+
+on_both_engines! {
+    a_read_model_that_was_thrown_away_comes_back_the_same,
+    a_projector_that_dies_at_any_point_is_made_up_for_by_the_next,
+    a_projector_that_is_stopped_in_the_middle_of_the_log_ends_soon,
+    a_read_model_that_does_not_fit_the_log_is_filled_again,
+    a_read_model_that_fits_the_log_is_left_as_it_is,
 }

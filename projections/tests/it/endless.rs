@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use cqrs_es::Aggregate;
 use cqrs_es::persist::SerializedEvent;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{Append, AppendError, Epoch, EventLog, LogError, Position, RecordedEvent};
 use honoken_projections::OperationError;
 use serde_json::json;
-use tempfile::TempDir;
 use tokio::sync::watch;
 
-use crate::world::{Running, soon};
+use crate::world::{Engine, Home, Running, on_both_engines, soon};
 
 /// Has as many events as anybody asks for; the first is of an aggregate that nobody knows.
 struct Endless(watch::Sender<Position>);
@@ -20,8 +20,12 @@ impl EventLog for Endless {
         Err(LogError::Closed.into())
     }
 
-    async fn load(&self, _: &str, _: &str, _: u64) -> Result<Vec<RecordedEvent>, LogError> {
+    async fn load<A: Aggregate>(&self, _: &str, _: u64) -> Result<Vec<SerializedEvent>, LogError> {
         Ok(Vec::new())
+    }
+
+    async fn position_of<A: Aggregate>(&self, _: &str, _: u64) -> Result<Option<Position>, LogError> {
+        Ok(None)
     }
 
     async fn read_after(&self, position: Position, limit: u32) -> Result<Vec<RecordedEvent>, LogError> {
@@ -54,24 +58,27 @@ fn event(position: u64) -> RecordedEvent {
     }
 }
 
-async fn follows_an_endless_log(folder: &TempDir) -> Running {
+async fn follows_an_endless_log(home: &Home) -> Running {
     let log = Arc::new(Endless(watch::channel(Position(u64::MAX)).0));
-    let running = Running::start(log, &folder.path().join("read_model.sqlite"), Upcasters::current()).await;
+    let running = Running::start(log, &home.place, Upcasters::current()).await;
     running.reaches(Position(1000)).await;
     running
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_operator_is_answered_while_the_projector_has_always_more_to_do() {
-    let folder = TempDir::new().unwrap();
-    let running = follows_an_endless_log(&folder).await;
+async fn an_operator_is_answered_while_the_projector_has_always_more_to_do(engine: Engine) {
+    let home = Home::new(engine).await;
+    let running = follows_an_endless_log(&home).await;
     let retried = soon("an answer", running.projector.retry(Position(1))).await;
     assert!(matches!(retried, Err(OperationError::StillUnappliable(_))), "{retried:?}");
     running.stops().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_projector_that_has_always_more_to_do_can_be_stopped() {
-    let folder = TempDir::new().unwrap();
-    follows_an_endless_log(&folder).await.stops().await;
+async fn a_projector_that_has_always_more_to_do_can_be_stopped(engine: Engine) {
+    let home = Home::new(engine).await;
+    follows_an_endless_log(&home).await.stops().await;
+}
+
+on_both_engines! {
+    an_operator_is_answered_while_the_projector_has_always_more_to_do,
+    a_projector_that_has_always_more_to_do_can_be_stopped,
 }

@@ -4,7 +4,9 @@ use honoken_domain::pass::PassCommand;
 use honoken_event_store::Position;
 use honoken_projections::wallet_registration::Since;
 
-use crate::world::{OTHER, Running, TICKET, World, device, pass_id, pass_type, ticket};
+use crate::world::{
+    Engine, OTHER, Running, TICKET, World, device, on_both_engines, pass_id, pass_type, ticket,
+};
 
 impl Running {
     /// Serial numbers and tag, for a device and a type.
@@ -33,9 +35,10 @@ fn told(list: &[&str], up_to: Position) -> (Vec<String>, u64) {
     (list.iter().map(|&serial| serial.to_owned()).collect(), up_to.0)
 }
 
-#[tokio::test]
-async fn a_phone_without_a_tag_is_told_about_all_its_passes_of_the_type_in_the_order_of_their_changes() {
-    let world = World::new().await;
+async fn a_phone_without_a_tag_is_told_about_all_its_passes_of_the_type_in_the_order_of_their_changes(
+    engine: Engine,
+) {
+    let world = World::new(engine).await;
     let running = world.projects().await;
     for serial in ["A", "B", "C", "D"] {
         world.issues(&ticket(serial), "1").await;
@@ -54,9 +57,8 @@ async fn a_phone_without_a_tag_is_told_about_all_its_passes_of_the_type_in_the_o
     running.stops().await;
 }
 
-#[tokio::test]
-async fn a_phone_is_told_only_what_changed_after_its_tag_and_each_pass_once() {
-    let world = World::new().await;
+async fn a_phone_is_told_only_what_changed_after_its_tag_and_each_pass_once(engine: Engine) {
+    let world = World::new(engine).await;
     let running = world.projects().await;
     let mut issued = Vec::new();
     for serial in ["A", "B", "C"] {
@@ -82,9 +84,8 @@ async fn a_phone_is_told_only_what_changed_after_its_tag_and_each_pass_once() {
     running.stops().await;
 }
 
-#[tokio::test]
-async fn a_phone_that_asks_by_date_is_told_what_changed_after_that_second() {
-    let world = World::new().await;
+async fn a_phone_that_asks_by_date_is_told_what_changed_after_that_second(engine: Engine) {
+    let world = World::new(engine).await;
     let running = world.projects().await;
     let mut updated_at = Vec::new();
     let mut last = Position(0);
@@ -100,9 +101,8 @@ async fn a_phone_that_asks_by_date_is_told_what_changed_after_that_second() {
     running.stops().await;
 }
 
-#[tokio::test]
-async fn a_device_that_nobody_knows_is_told_nothing() {
-    let world = World::new().await;
+async fn a_device_that_nobody_knows_is_told_nothing(engine: Engine) {
+    let world = World::new(engine).await;
     let running = world.projects().await;
     world.issues(&ticket("A"), "1").await;
     world.registers("phone", &ticket("A"), "aa").await;
@@ -112,9 +112,8 @@ async fn a_device_that_nobody_knows_is_told_nothing() {
     running.stops().await;
 }
 
-#[tokio::test]
-async fn a_pass_that_was_unregistered_is_no_longer_listed_and_the_device_goes_with_the_last() {
-    let world = World::new().await;
+async fn a_pass_that_was_unregistered_is_no_longer_listed_and_the_device_goes_with_the_last(engine: Engine) {
+    let world = World::new(engine).await;
     let running = world.projects().await;
     let devices = "select pass_type_identifier || ' ' || device_library_identifier || ' ' || push_token from wallet_device order by 1";
     for pass in [ticket("A"), ticket("B"), pass_id(OTHER, "A")] {
@@ -138,9 +137,8 @@ async fn a_pass_that_was_unregistered_is_no_longer_listed_and_the_device_goes_wi
     running.stops().await;
 }
 
-#[tokio::test]
-async fn a_new_push_token_replaces_the_old_one_for_all_passes_of_the_type() {
-    let world = World::new().await;
+async fn a_new_push_token_replaces_the_old_one_for_all_passes_of_the_type(engine: Engine) {
+    let world = World::new(engine).await;
     let running = world.projects().await;
     let tokens = "select push_token from wallet_device";
     world.registers("phone", &ticket("A"), "aa").await;
@@ -154,4 +152,13 @@ async fn a_new_push_token_replaces_the_old_one_for_all_passes_of_the_type() {
     assert_eq!(world.column(tokens).await, ["cc"]);
     assert_eq!(world.column("select serial_number from wallet_registration order by 1").await, ["A", "B"]);
     running.stops().await;
+}
+
+on_both_engines! {
+    a_phone_without_a_tag_is_told_about_all_its_passes_of_the_type_in_the_order_of_their_changes,
+    a_phone_is_told_only_what_changed_after_its_tag_and_each_pass_once,
+    a_phone_that_asks_by_date_is_told_what_changed_after_that_second,
+    a_device_that_nobody_knows_is_told_nothing,
+    a_pass_that_was_unregistered_is_no_longer_listed_and_the_device_goes_with_the_last,
+    a_new_push_token_replaces_the_old_one_for_all_passes_of_the_type,
 }

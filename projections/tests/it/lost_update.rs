@@ -6,7 +6,7 @@ use honoken_domain::ids::UnixSeconds;
 use honoken_event_store::Position;
 use honoken_projections::wallet_registration::Since;
 
-use crate::world::{Running, TICKET, World, newer_release, ticket};
+use crate::world::{Engine, Running, TICKET, World, newer_release, on_both_engines, ticket};
 
 /// The tags that a phone can be given now, whatever it holds.
 async fn tags(running: &Running, held: &BTreeSet<u64>) -> BTreeSet<u64> {
@@ -18,9 +18,8 @@ async fn tags(running: &Running, held: &BTreeSet<u64>) -> BTreeSet<u64> {
     given
 }
 
-#[tokio::test]
-async fn a_phone_with_any_tag_it_was_given_is_told_about_an_event_that_was_parked() {
-    let world = World::new().await;
+async fn a_phone_with_any_tag_it_was_given_is_told_about_an_event_that_was_parked(engine: Engine) {
+    let world = World::new(engine).await;
     let running = world.projects().await;
     for serial in ["A", "B"] {
         world.issues(&ticket(serial), "1").await;
@@ -61,9 +60,8 @@ async fn a_phone_with_any_tag_it_was_given_is_told_about_an_event_that_was_parke
     running.stops().await;
 }
 
-#[tokio::test]
-async fn a_skipped_event_no_longer_holds_the_tags_back() {
-    let world = World::new().await;
+async fn a_skipped_event_no_longer_holds_the_tags_back(engine: Engine) {
+    let world = World::new(engine).await;
     let running = world.projects().await;
     world.issues(&ticket("B"), "1").await;
     world.registers("phone", &ticket("B"), "aa").await;
@@ -76,4 +74,9 @@ async fn a_skipped_event_no_longer_holds_the_tags_back() {
     running.projector.skip(broken, "no such thing".into()).await.unwrap();
     assert_eq!(up_to().await, changed.position.0);
     running.stops().await;
+}
+
+on_both_engines! {
+    a_phone_with_any_tag_it_was_given_is_told_about_an_event_that_was_parked,
+    a_skipped_event_no_longer_holds_the_tags_back,
 }

@@ -1,15 +1,21 @@
-//! From the log to the read model, with real files: what readers see, what survives a crash, what is parked.
+//! From the log to the read model, with real files and a real server: what readers see, what survives a crash, what is parked, and what happens
+//! when several processes run the projection.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod crash;
 mod endless;
 mod history;
+mod json;
 mod listing;
 mod lost_update;
 mod model;
 mod parking;
 mod plans;
+mod processes;
+mod proxy;
+mod rebuilding;
 mod replay;
+mod restarts;
 mod store_failure;
 mod tables;
 mod world;

@@ -11,7 +11,7 @@ use honoken_projections::wallet_registration::Since;
 use proptest::prelude::*;
 
 use crate::history::{DEVICES, Step, passes, steps};
-use crate::world::{OTHER, Running, TICKET, World, content, default_images, order};
+use crate::world::{Engine, OTHER, Running, TICKET, World, content, default_images, order};
 
 #[derive(Debug, Clone)]
 struct PassState {
@@ -159,21 +159,32 @@ fn held(device: usize, pass: &PassId) -> ((String, String), String) {
     (key, pass.serial_number.as_str().to_owned())
 }
 
+async fn the_tables_are_what_they_lead_to(engine: Engine, steps: &[Step]) {
+    let world = World::new(engine).await;
+    let running = world.projects().await;
+    let mut model = Model::default();
+    for step in steps {
+        model.performs(&world, step).await;
+    }
+    running.reaches(world.head()).await;
+    model.is_what(&world, &running).await;
+    running.stops().await;
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Runtime::new().unwrap()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_tables_are_what_any_sequence_of_commands_leads_to(steps in steps(1..40)) {
-        tokio::runtime::Runtime::new().unwrap().block_on(async {
-            let world = World::new().await;
-            let running = world.projects().await;
-            let mut model = Model::default();
-            for step in &steps {
-                model.performs(&world, step).await;
-            }
-            running.reaches(world.head()).await;
-            model.is_what(&world, &running).await;
-            running.stops().await;
-        });
+    fn files_are_what_any_sequence_of_commands_leads_to(steps in steps(1..40)) {
+        runtime().block_on(the_tables_are_what_they_lead_to(Engine::Sqlite, &steps));
+    }
+
+    #[test]
+    fn a_database_is_what_any_sequence_of_commands_leads_to(steps in steps(1..40)) {
+        runtime().block_on(the_tables_are_what_they_lead_to(Engine::Postgres, &steps));
     }
 }

@@ -3,21 +3,24 @@
 use std::sync::Arc;
 
 use honoken_domain::brand_assets::BRAND_ID;
+use honoken_domain::ids::Digest;
+use honoken_domain::pass::Pass;
+use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Position};
-use honoken_projections::OperationError;
-use honoken_projections::WALLET;
 use honoken_projections::wallet_pass::PassDocument;
+use honoken_projections::{OperationError, WALLET, rebuild};
 use serde_json::json;
 
-use crate::world::{LIMIT, Running, TICKET, World, assert_same, connect, content, newer_release, ticket};
+use crate::world::{
+    Engine, LIMIT, Running, TICKET, World, assert_same, content, newer_release, on_both_engines, ticket,
+};
 
 async fn document(running: &Running, serial: &str) -> PassDocument {
     running.model.pass_document(&ticket(serial)).await.unwrap().unwrap()
 }
 
-#[tokio::test]
-async fn later_events_of_the_same_pass_wait_and_others_go_on() {
-    let world = World::new().await;
+async fn later_events_of_the_same_pass_wait_and_others_go_on(engine: Engine) {
+    let world = World::new(engine).await;
     let running = world.projects().await;
     let issued = world.issues(&ticket("A"), "1").await;
     world.issues(&ticket("B"), "1").await;
@@ -45,9 +48,8 @@ async fn later_events_of_the_same_pass_wait_and_others_go_on() {
     running.stops().await;
 }
 
-#[tokio::test]
-async fn a_retry_while_the_event_is_still_broken_says_so_and_changes_nothing() {
-    let world = World::new().await;
+async fn a_retry_while_the_event_is_still_broken_says_so_and_changes_nothing(engine: Engine) {
+    let world = World::new(engine).await;
     let running = world.projects().await;
     world.issues(&ticket("A"), "1").await;
     let broken = world.changes_in_the_old_way(&ticket("A"), "2").await;
@@ -63,9 +65,8 @@ async fn a_retry_while_the_event_is_still_broken_says_so_and_changes_nothing() {
     running.stops().await;
 }
 
-#[tokio::test]
-async fn only_an_event_that_holds_up_its_aggregate_can_be_retried_or_skipped() {
-    let world = World::new().await;
+async fn only_an_event_that_holds_up_its_aggregate_can_be_retried_or_skipped(engine: Engine) {
+    let world = World::new(engine).await;
     let running = world.projects().await;
     let issued = world.issues(&ticket("A"), "1").await;
     world.changes_in_the_old_way(&ticket("A"), "2").await;
@@ -81,9 +82,8 @@ async fn only_an_event_that_holds_up_its_aggregate_can_be_retried_or_skipped() {
     running.stops().await;
 }
 
-#[tokio::test]
-async fn an_event_that_is_skipped_is_left_out_and_the_rest_is_applied_in_order() {
-    let world = World::new().await;
+async fn an_event_that_is_skipped_is_left_out_and_the_rest_is_applied_in_order(engine: Engine) {
+    let world = World::new(engine).await;
     let running = world.projects().await;
     world.issues(&ticket("A"), "1").await;
     let broken = world.changes_in_the_old_way(&ticket("A"), "2").await;
@@ -97,15 +97,13 @@ async fn an_event_that_is_skipped_is_left_out_and_the_rest_is_applied_in_order()
     assert_eq!((document.content, document.update_tag), (content("4"), last.position));
     assert_eq!(Some(&document.row.etag), last.aggregate.etag());
     assert_eq!(running.parked().await, []);
-    let skipped =
-        "select position || ' ' || reason || ' ' || (error like '%missing field%') from skipped_event";
-    assert_eq!(world.column(skipped).await, [format!("{broken} the customer called 1")]);
+    let skipped = "select position || ' ' || reason from skipped_event where error like '%missing field%'";
+    assert_eq!(world.column(skipped).await, [format!("{broken} the customer called")]);
     running.stops().await;
 }
 
-#[tokio::test]
-async fn a_skip_succeeds_even_if_the_next_event_cannot_be_applied_either() {
-    let world = World::new().await;
+async fn a_skip_succeeds_even_if_the_next_event_cannot_be_applied_either(engine: Engine) {
+    let world = World::new(engine).await;
     let running = world.projects().await;
     world.issues(&ticket("A"), "1").await;
     let first = world.changes_in_the_old_way(&ticket("A"), "2").await;
@@ -124,9 +122,8 @@ async fn a_skip_succeeds_even_if_the_next_event_cannot_be_applied_either() {
     running.stops().await;
 }
 
-#[tokio::test]
-async fn parked_events_survive_a_restart_and_a_newer_release_applies_them() {
-    let world = World::new().await;
+async fn parked_events_survive_a_restart_and_a_newer_release_applies_them(engine: Engine) {
+    let world = World::new(engine).await;
     let running = world.projects().await;
     world.issues(&ticket("A"), "1").await;
     let broken = world.changes_in_the_old_way(&ticket("A"), "2").await;
@@ -147,9 +144,8 @@ async fn parked_events_survive_a_restart_and_a_newer_release_applies_them() {
     assert_same(&world.tables().await, &world.projected_anew_as(newer_release()).await);
 }
 
-#[tokio::test]
-async fn what_cannot_be_applied_of_any_aggregate_is_parked() {
-    let world = World::new().await;
+async fn what_cannot_be_applied_of_any_aggregate_is_parked(engine: Engine) {
+    let world = World::new(engine).await;
     let running = world.projects().await;
     let nonsense = json!({ "Nonsense": {} });
     let mut expected = Vec::new();
@@ -176,9 +172,8 @@ async fn what_cannot_be_applied_of_any_aggregate_is_parked() {
     running.stops().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn broken_events_in_the_middle_of_a_large_batch_cost_only_their_own_passes() {
-    let world = Arc::new(World::new().await);
+async fn broken_events_in_the_middle_of_a_large_batch_cost_only_their_own_passes(engine: Engine) {
+    let world = Arc::new(World::new(engine).await);
     issues_many(&world, 0..300).await;
     world.issues(&ticket("broken-1"), "1").await;
     world.issues(&ticket("broken-2"), "1").await;
@@ -209,26 +204,48 @@ async fn issues_many(world: &Arc<World>, numbers: std::ops::Range<u32>) {
     tasks.join_all().await;
 }
 
-/// A row that a disk or a hand has spoilt is not even JSON.
+/// Postgres keeps no U+0000. No request brings one in, but nothing that is in the log may stop the projection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_the_server_refuses_is_parked_by_projector_and_rebuild() {
+    let world = World::new(Engine::Postgres).await;
+    for serial in ["A", "B", "C"] {
+        world.issues(&ticket(serial), "1").await;
+    }
+    let content = json!({ "PassContentChanged": {
+        "content": { "seat": "\0" }, "etag": Digest::of(b"2"), "updatedAt": 1_800_000_000,
+    }});
+    let in_content =
+        world.records("Pass", &ticket("A").to_string(), ("PassContentChanged", "1"), &content).await;
+    let name = json!({ "Nonsense\0": {} });
+    let in_reason = world.records("Pass", &ticket("B").to_string(), ("Nonsense", "1"), &name).await;
+    let last = world.changes(&ticket("C"), "2").await;
+    let running = world.projects().await;
+    assert!(running.projector.shows(&last, LIMIT).await);
+    assert_eq!(running.parked().await, [(in_content.0, false), (in_reason.0, false)]);
+    running.stops().await;
+
+    let before = world.all_tables().await;
+    let model = world.home.place.opens().await;
+    rebuild(&*world.log, &Upcasters::current(), &model, |_| {}).await.unwrap();
+    model.close().await;
+    assert_same(&world.all_tables().await, &before);
+}
+
+/// A row that a disk or a hand has spoilt is not even JSON. Postgres's columns take nothing else.
 #[tokio::test]
 async fn a_row_of_the_log_that_is_not_json_is_parked_like_any_other() {
-    let world = World::new().await;
+    let world = World::new(Engine::Sqlite).await;
     for serial in ["A", "B", "C"] {
         world.issues(&ticket(serial), "1").await;
     }
     let spoilt = world.changes(&ticket("B"), "2").await;
     let last = world.changes(&ticket("C"), "2").await;
-    let mut log = connect(&world.log_file()).await;
+    let mut log = world.log_sql().await;
     let mut spoil = async |column: &str, text: &str| {
-        sqlx::query(&format!("update events set {column} = $1 where position = $2"))
-            .bind(text)
-            .bind(spoilt.position.0.cast_signed())
-            .execute(&mut log)
-            .await
-            .unwrap();
+        log.execute(&format!("update events set {column} = '{text}' where position = {}", spoilt.position))
+            .await;
     };
-    let payload =
-        world.log.load("Pass", &ticket("B").to_string(), 1).await.unwrap()[0].event.payload.to_string();
+    let payload = world.log.load::<Pass>(&ticket("B").to_string(), 1).await.unwrap()[0].payload.to_string();
     spoil("payload", "{\"PassContentChanged\": {\"content\": {\"seat\": \"secret").await;
 
     let running = world.projects().await;
@@ -249,4 +266,15 @@ async fn a_row_of_the_log_that_is_not_json_is_parked_like_any_other() {
     assert_eq!(document(&running, "B").await.content, content("2"));
     running.stops().await;
     assert_same(&world.tables().await, &world.projected_anew().await);
+}
+
+on_both_engines! {
+    later_events_of_the_same_pass_wait_and_others_go_on,
+    a_retry_while_the_event_is_still_broken_says_so_and_changes_nothing,
+    only_an_event_that_holds_up_its_aggregate_can_be_retried_or_skipped,
+    an_event_that_is_skipped_is_left_out_and_the_rest_is_applied_in_order,
+    a_skip_succeeds_even_if_the_next_event_cannot_be_applied_either,
+    parked_events_survive_a_restart_and_a_newer_release_applies_them,
+    what_cannot_be_applied_of_any_aggregate_is_parked,
+    broken_events_in_the_middle_of_a_large_batch_cost_only_their_own_passes,
 }

@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use cqrs_es::Aggregate;
+use cqrs_es::persist::SerializedEvent;
+
 use honoken_domain::ids::PassId;
 use honoken_domain::upcasters::Upcasters;
-use honoken_event_store::{
-    Append, AppendError, Epoch, EventLog, LogError, Position, RecordedEvent, SqliteLog,
-};
+use honoken_event_store::{Append, AppendError, Epoch, EventLog, Log, LogError, Position, RecordedEvent};
 use tokio::sync::watch;
 
 use crate::history::history;
-use crate::world::{Running, World, assert_same, ticket};
+use crate::world::{Engine, Running, World, assert_same, on_both_engines, ticket};
 
 /// Sets the checkpoint back to each of these and lets the projector go over the same events again.
 async fn changes_nothing_when_repeated_from(world: &World, positions: impl IntoIterator<Item = u64>) {
@@ -31,7 +32,7 @@ async fn changes_nothing_when_repeated_from(world: &World, positions: impl IntoI
 
 /// A log that ends earlier for whoever reads it, so that a repetition stops half way.
 struct Shortened {
-    log: Arc<SqliteLog>,
+    log: Arc<Log>,
     end: u64,
 }
 
@@ -40,8 +41,12 @@ impl EventLog for Shortened {
         self.log.append(append).await
     }
 
-    async fn load(&self, of_type: &str, id: &str, after: u64) -> Result<Vec<RecordedEvent>, LogError> {
-        self.log.load(of_type, id, after).await
+    async fn load<A: Aggregate>(&self, id: &str, after: u64) -> Result<Vec<SerializedEvent>, LogError> {
+        self.log.load::<A>(id, after).await
+    }
+
+    async fn position_of<A: Aggregate>(&self, id: &str, sequence: u64) -> Result<Option<Position>, LogError> {
+        self.log.position_of::<A>(id, sequence).await
     }
 
     async fn read_after(&self, position: Position, limit: u32) -> Result<Vec<RecordedEvent>, LogError> {
@@ -64,7 +69,7 @@ async fn goes_back_nowhere_between(world: &World, begin: u64, end: u64) {
     let before = world.tables().await;
     world.set_checkpoint(begin).await;
     let log = Arc::new(Shortened { log: world.log.clone(), end });
-    let running = Running::start(log, &world.read_model_file(), Upcasters::current()).await;
+    let running = Running::start(log, &world.home.place, Upcasters::current()).await;
     running.reaches(Position(end)).await;
     running.stops().await;
     let mut meanwhile = world.tables().await;
@@ -83,10 +88,9 @@ async fn goes_back_nowhere_between(world: &World, begin: u64, end: u64) {
     assert_same(&world.tables().await, &before);
 }
 
-#[tokio::test]
-async fn no_row_goes_back_in_time_while_events_are_applied_again() {
+async fn no_row_goes_back_in_time_while_events_are_applied_again(engine: Engine) {
     for seed in 50..53 {
-        let world = World::new().await;
+        let world = World::new(engine).await;
         world.lives_through(&history(seed, 120)).await;
         let head = world.head().0;
         let running = world.projects().await;
@@ -98,10 +102,9 @@ async fn no_row_goes_back_in_time_while_events_are_applied_again() {
     }
 }
 
-#[tokio::test]
-async fn events_of_every_aggregate_can_be_applied_again_from_any_position() {
+async fn events_of_every_aggregate_can_be_applied_again_from_any_position(engine: Engine) {
     for seed in 20..23 {
-        let world = World::new().await;
+        let world = World::new(engine).await;
         world.lives_through(&history(seed, 120)).await;
         let head = world.head().0;
         assert!(head > 40);
@@ -111,9 +114,8 @@ async fn events_of_every_aggregate_can_be_applied_again_from_any_position() {
 }
 
 /// Everything a phone with two passes can do in four steps, each history on a phone of its own, all interleaved.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_short_history_of_a_registration_can_be_applied_again() {
-    let world = Arc::new(World::new().await);
+async fn every_short_history_of_a_registration_can_be_applied_again(engine: Engine) {
+    let world = Arc::new(World::new(engine).await);
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..6_u32.pow(4) {
         let world = world.clone();
@@ -142,9 +144,8 @@ async fn registration_step(world: &World, phone: &str, kind: u32) {
     }
 }
 
-#[tokio::test]
-async fn going_over_the_same_events_again_leaves_what_is_parked_as_it_was() {
-    let world = World::new().await;
+async fn going_over_the_same_events_again_leaves_what_is_parked_as_it_was(engine: Engine) {
+    let world = World::new(engine).await;
     world.issues(&ticket("A"), "1").await;
     world.changes(&ticket("A"), "2").await;
     let broken = world.changes_in_the_old_way(&ticket("A"), "3").await;
@@ -159,9 +160,8 @@ async fn going_over_the_same_events_again_leaves_what_is_parked_as_it_was() {
     assert_same(&world.tables().await, &world.projected_anew_as(crate::world::newer_release()).await);
 }
 
-#[tokio::test]
-async fn going_over_the_same_events_again_leaves_out_what_was_skipped() {
-    let world = World::new().await;
+async fn going_over_the_same_events_again_leaves_out_what_was_skipped(engine: Engine) {
+    let world = World::new(engine).await;
     world.issues(&ticket("A"), "1").await;
     let broken = world.changes_in_the_old_way(&ticket("A"), "2").await;
     let running = world.projects().await;
@@ -174,4 +174,12 @@ async fn going_over_the_same_events_again_leaves_out_what_was_skipped() {
         ["lost for good"],
         "and the reason is still known"
     );
+}
+
+on_both_engines! {
+    no_row_goes_back_in_time_while_events_are_applied_again,
+    events_of_every_aggregate_can_be_applied_again_from_any_position,
+    every_short_history_of_a_registration_can_be_applied_again,
+    going_over_the_same_events_again_leaves_what_is_parked_as_it_was,
+    going_over_the_same_events_again_leaves_out_what_was_skipped,
 }

@@ -4,38 +4,46 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use honoken_domain::pass::PassCommand;
+use cqrs_es::Aggregate;
+use cqrs_es::persist::SerializedEvent;
+
+use honoken_domain::pass::{Pass, PassCommand};
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{
-    Append, AppendError, DispatchError, Epoch, EventLog, LogError, Position, RecordedEvent, SqliteLog,
+    Append, AppendError, DispatchError, Epoch, EventLog, Log, LogError, Position, RecordedEvent,
 };
 use honoken_projections::OperationError;
 use tokio::sync::watch;
 
 use crate::history::history;
-use crate::world::{LIMIT, Running, World, assert_same, connect, content, newer_release, ticket};
+use crate::world::{
+    Engine, LIMIT, Running, World, assert_same, content, newer_release, on_both_engines, ticket,
+};
 
 /// Long enough for the projector to have tried; a test that relies on it can only pass too easily, never fail without cause.
 const A_MOMENT: Duration = Duration::from_millis(200);
 
-#[tokio::test]
-async fn a_read_model_that_is_locked_by_somebody_else_is_waited_for() {
-    let world = World::new().await;
+async fn a_read_model_that_is_locked_by_somebody_else_is_waited_for(engine: Engine) {
+    let world = World::new(engine).await;
     let running = world.projects().await;
     running.reaches(world.head()).await;
     let mut other = world.sql().await;
-    sqlx::query("begin exclusive").execute(&mut other).await.unwrap();
+    other
+        .execute(match engine {
+            Engine::Sqlite => "begin exclusive",
+            Engine::Postgres => "begin; lock table wallet_pass in exclusive mode",
+        })
+        .await;
     let issued = world.issues(&ticket("A"), "1").await;
     assert!(!running.projector.shows(&issued, A_MOMENT).await);
     assert_eq!(running.model.pass_row(&ticket("A")).await.unwrap(), None, "readers are not held up");
-    sqlx::query("rollback").execute(&mut other).await.unwrap();
+    other.execute("rollback").await;
     assert!(running.projector.shows(&issued, LIMIT).await);
     running.stops().await;
 }
 
-#[tokio::test]
-async fn a_read_model_that_cannot_be_written_stalls_the_projection_and_parks_nothing() {
-    let world = World::new().await;
+async fn a_read_model_that_cannot_be_written_stalls_the_projection_and_parks_nothing(engine: Engine) {
+    let world = World::new(engine).await;
     world.lives_through(&history(40, 40)).await;
     let running = world.projects().await;
     running.reaches(world.head()).await;
@@ -54,9 +62,8 @@ async fn a_read_model_that_cannot_be_written_stalls_the_projection_and_parks_not
     assert_same(&world.tables().await, &world.projected_anew().await);
 }
 
-#[tokio::test]
-async fn a_projector_that_stands_still_can_be_stopped() {
-    let world = World::new().await;
+async fn a_projector_that_stands_still_can_be_stopped(engine: Engine) {
+    let world = World::new(engine).await;
     let running = world.projects().await;
     running.reaches(world.head()).await;
     world.execute("drop table wallet_pass").await;
@@ -66,9 +73,8 @@ async fn a_projector_that_stands_still_can_be_stopped() {
 }
 
 /// The driver cannot say how far a failed commit came. Here the parked event was resumed, and the runner was not told.
-#[tokio::test]
-async fn after_a_failure_the_projector_believes_the_file_and_not_its_memory() {
-    let world = World::new().await;
+async fn after_a_failure_the_projector_believes_the_file_and_not_its_memory(engine: Engine) {
+    let world = World::new(engine).await;
     world.issues(&ticket("A"), "1").await;
     let broken = world.changes_in_the_old_way(&ticket("A"), "2").await;
     let running = world.projects().await;
@@ -89,16 +95,15 @@ async fn after_a_failure_the_projector_believes_the_file_and_not_its_memory() {
     running.stops().await;
 }
 
-#[tokio::test]
-async fn a_log_that_fails_for_a_while_keeps_what_it_acknowledged_and_nothing_else() {
-    let world = World::new().await;
+async fn a_log_that_fails_for_a_while_keeps_what_it_acknowledged_and_nothing_else(engine: Engine) {
+    let world = World::new(engine).await;
     world.issues(&ticket("A"), "1").await;
     let mut acknowledged = vec!["1".to_owned()];
     let mut refused = 0;
-    let mut other = connect(&world.log_file()).await;
+    let mut other = world.log_sql().await;
     for turn in 2..10 {
         let (from, to) = if turn % 2 == 0 { ("events", "away") } else { ("away", "events") };
-        sqlx::query(&format!("alter table {from} rename to {to}")).execute(&mut other).await.unwrap();
+        other.execute(&format!("alter table {from} rename to {to}")).await;
         let seat = turn.to_string();
         match world.asks(&ticket("A"), PassCommand::ReplaceContent { content: content(&seat) }).await {
             Ok(_) => acknowledged.push(seat),
@@ -107,11 +112,11 @@ async fn a_log_that_fails_for_a_while_keeps_what_it_acknowledged_and_nothing_els
         }
     }
     assert_eq!((acknowledged.len(), refused), (5, 4));
-    let stream = world.log.load("Pass", &ticket("A").to_string(), 0).await.unwrap();
+    let stream = world.log.load::<Pass>(&ticket("A").to_string(), 0).await.unwrap();
     let seats: Vec<_> = stream
         .iter()
-        .map(|recorded| {
-            let (_, event) = recorded.event.payload.as_object().unwrap().iter().next().unwrap();
+        .map(|event| {
+            let (_, event) = event.payload.as_object().unwrap().iter().next().unwrap();
             event["content"]["seat"].as_str().unwrap().to_owned()
         })
         .collect();
@@ -123,9 +128,8 @@ async fn a_log_that_fails_for_a_while_keeps_what_it_acknowledged_and_nothing_els
     running.stops().await;
 }
 
-#[tokio::test]
-async fn a_retry_that_the_store_refuses_changes_nothing_and_can_be_repeated() {
-    let world = World::new().await;
+async fn a_retry_that_the_store_refuses_changes_nothing_and_can_be_repeated(engine: Engine) {
+    let world = World::new(engine).await;
     world.issues(&ticket("A"), "1").await;
     let broken = world.changes_in_the_old_way(&ticket("A"), "2").await;
     let behind = world.changes(&ticket("A"), "3").await;
@@ -153,7 +157,7 @@ async fn a_retry_that_the_store_refuses_changes_nothing_and_can_be_repeated() {
 
 /// A log with a bad connection: some readings fail, and nobody is ever woken.
 struct Flaky {
-    log: Arc<SqliteLog>,
+    log: Arc<Log>,
     readings: AtomicU32,
     fails_every: u32,
     silence: watch::Sender<Position>,
@@ -164,13 +168,17 @@ impl EventLog for Flaky {
         self.log.append(append).await
     }
 
-    async fn load(&self, of_type: &str, id: &str, after: u64) -> Result<Vec<RecordedEvent>, LogError> {
-        self.log.load(of_type, id, after).await
+    async fn load<A: Aggregate>(&self, id: &str, after: u64) -> Result<Vec<SerializedEvent>, LogError> {
+        self.log.load::<A>(id, after).await
+    }
+
+    async fn position_of<A: Aggregate>(&self, id: &str, sequence: u64) -> Result<Option<Position>, LogError> {
+        self.log.position_of::<A>(id, sequence).await
     }
 
     async fn read_after(&self, position: Position, limit: u32) -> Result<Vec<RecordedEvent>, LogError> {
         if self.readings.fetch_add(1, Ordering::Relaxed).is_multiple_of(self.fails_every) {
-            return Err(LogError::Unavailable { doing: "read", source: sqlx::Error::PoolTimedOut });
+            return Err(LogError::Unavailable { doing: "read", source: sqlx::Error::PoolTimedOut.into() });
         }
         self.log.read_after(position, limit).await
     }
@@ -184,9 +192,8 @@ impl EventLog for Flaky {
     }
 }
 
-#[tokio::test]
-async fn a_log_that_fails_now_and_then_and_wakes_nobody_is_followed_all_the_same() {
-    let world = World::new().await;
+async fn a_log_that_fails_now_and_then_and_wakes_nobody_is_followed_all_the_same(engine: Engine) {
+    let world = World::new(engine).await;
     let running = follows_a_flaky_log(&world, 5).await;
     world.issues(&ticket("A"), "1").await;
     world.changes_in_the_old_way(&ticket("A"), "2").await;
@@ -200,9 +207,8 @@ async fn a_log_that_fails_now_and_then_and_wakes_nobody_is_followed_all_the_same
     assert_same(&world.tables().await, &anew);
 }
 
-#[tokio::test]
-async fn a_wake_up_that_was_lost_is_made_up_for_by_asking_now_and_then() {
-    let world = World::new().await;
+async fn a_wake_up_that_was_lost_is_made_up_for_by_asking_now_and_then(engine: Engine) {
+    let world = World::new(engine).await;
     let running = follows_a_flaky_log(&world, u32::MAX).await;
     running.reaches(world.head()).await;
     world.issues(&ticket("A"), "1").await;
@@ -216,5 +222,16 @@ async fn a_wake_up_that_was_lost_is_made_up_for_by_asking_now_and_then() {
 async fn follows_a_flaky_log(world: &World, fails_every: u32) -> Running {
     let silence = watch::channel(Position(0)).0;
     let log = Flaky { log: world.log.clone(), readings: AtomicU32::new(1), fails_every, silence };
-    Running::start(Arc::new(log), &world.read_model_file(), Upcasters::current()).await
+    Running::start(Arc::new(log), &world.home.place, Upcasters::current()).await
+}
+
+on_both_engines! {
+    a_read_model_that_is_locked_by_somebody_else_is_waited_for,
+    a_read_model_that_cannot_be_written_stalls_the_projection_and_parks_nothing,
+    a_projector_that_stands_still_can_be_stopped,
+    after_a_failure_the_projector_believes_the_file_and_not_its_memory,
+    a_log_that_fails_for_a_while_keeps_what_it_acknowledged_and_nothing_else,
+    a_retry_that_the_store_refuses_changes_nothing_and_can_be_repeated,
+    a_log_that_fails_now_and_then_and_wakes_nobody_is_followed_all_the_same,
+    a_wake_up_that_was_lost_is_made_up_for_by_asking_now_and_then,
 }

@@ -1,4 +1,4 @@
-//! The world of a test: a log, a dispatcher, and projectors that come and go.
+//! The world of a test: a log, a dispatcher, and projectors that come and go. Log and read model are on one engine.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -21,20 +21,25 @@ use honoken_domain::pass_type::{PassType, PassTypeCommand};
 use honoken_domain::registration::{Registration, RegistrationCommand};
 use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
+use honoken_event_store::database::postgres;
 use honoken_event_store::{
-    Append, Committed, DispatchError, Dispatcher, Epoch, EventLog, Metadata, NewEvent, Position, SqliteLog,
+    Append, Committed, DispatchError, Dispatcher, Epoch, EventLog, Log, Metadata, NewEvent, Position,
+    PostgresLog, SqliteLog,
 };
-use honoken_projections::WALLET;
-use honoken_projections::{Progress, Projector, ReadModel};
+use honoken_projections::{Part, Progress, Projector, ReadModel, WALLET, read_model};
+use honoken_test_postgres::{Cluster, Database};
 use serde_json::{Value, json};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Nothing that works takes this long; what takes longer has failed.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+pub(crate) const EPOCH: Epoch = Epoch(0x00c0_ffee);
 
 pub(crate) const TICKET: &str = "pass.com.example.ticket";
 pub(crate) const OTHER: &str = "pass.com.example.other";
@@ -106,40 +111,206 @@ pub(crate) fn newer_release() -> Upcasters {
     ))
 }
 
+/// What log and read model are kept in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// Makes two tests of each: one per engine.
+macro_rules! on_both_engines {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test($crate::world::Engine::Sqlite).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test($crate::world::Engine::Postgres).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_both_engines;
+
+/// Where a read model is.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    File(PathBuf),
+    Server(Box<PgConnectOptions>),
+}
+
+impl Place {
+    pub(crate) async fn opens(&self) -> ReadModel {
+        match self {
+            Self::File(file) => ReadModel::in_file(file).await.unwrap(),
+            Self::Server(options) => ReadModel::on_server(options).await.unwrap(),
+        }
+    }
+
+    pub(crate) async fn connects(&self) -> Sql {
+        match self {
+            Self::File(file) => Sql::Sqlite(connect(file).await),
+            Self::Server(options) => Sql::Postgres(options.connect().await.unwrap()),
+        }
+    }
+}
+
+/// Asks for something that must come true, now and then.
+#[track_caller]
+pub(crate) fn eventually(
+    what: &'static str,
+    mut condition: impl AsyncFnMut() -> bool,
+) -> impl Future<Output = ()> {
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    soon(what, async move {
+        while !condition().await {
+            ticks.tick().await;
+        }
+    })
+}
+
+/// An empty read model that goes when it is dropped.
+pub(crate) struct Home {
+    pub(crate) place: Place,
+    /// What is removed with it.
+    _kept: Kept,
+}
+
+enum Kept {
+    Folder {
+        _folder: TempDir,
+    },
+    Database {
+        _database: Database,
+    },
+    /// It goes with its server.
+    Nothing,
+}
+
+impl Home {
+    pub(crate) async fn new(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => {
+                let folder = TempDir::new().unwrap();
+                let place = Place::File(folder.path().join("read_model.sqlite"));
+                Self { place, _kept: Kept::Folder { _folder: folder } }
+            }
+            Engine::Postgres => {
+                let database = honoken_test_postgres::database().await;
+                let options = postgres::options(database.url()).unwrap();
+                read_model::migrate(&options).await.unwrap();
+                Self { place: Place::Server(options.into()), _kept: Kept::Database { _database: database } }
+            }
+        }
+    }
+
+    /// In a server of the test's own.
+    pub(crate) async fn in_cluster(cluster: &Cluster) -> Self {
+        let options = postgres::options(&cluster.create_database().await).unwrap();
+        read_model::migrate(&options).await.unwrap();
+        Self { place: Place::Server(options.into()), _kept: Kept::Nothing }
+    }
+
+    /// The server that the read model is known to be on.
+    pub(crate) fn server(&self) -> &PgConnectOptions {
+        let Place::Server(options) = &self.place else { panic!("{:?} is no server", self.place) };
+        options
+    }
+}
+
+/// A connection beside those of the service.
+pub(crate) enum Sql {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Sql {
+    pub(crate) async fn execute(&mut self, statements: &str) {
+        match self {
+            Self::Sqlite(connection) => sqlx::raw_sql(statements).execute(connection).await.map(drop),
+            Self::Postgres(connection) => sqlx::raw_sql(statements).execute(connection).await.map(drop),
+        }
+        .unwrap_or_else(|fault| panic!("{fault}\n{statements}"));
+    }
+
+    /// The first column of every row, as text.
+    pub(crate) async fn column(&mut self, query: &str) -> Vec<String> {
+        match self {
+            Self::Sqlite(connection) => sqlx::query_scalar(query).fetch_all(connection).await,
+            Self::Postgres(connection) => sqlx::query_scalar(query).fetch_all(connection).await,
+        }
+        .unwrap_or_else(|fault| panic!("{fault}\n{query}"))
+    }
+
+    async fn close(self) {
+        match self {
+            Self::Sqlite(connection) => connection.close().await,
+            Self::Postgres(connection) => connection.close().await,
+        }
+        .unwrap();
+    }
+}
+
 pub(crate) struct World {
-    folder: TempDir,
-    pub(crate) log: Arc<SqliteLog>,
+    pub(crate) log: Arc<Log>,
     /// Knows what a newer release knows, so that commands go on behind an event that the projector does not understand.
-    dispatcher: Arc<Dispatcher<SqliteLog>>,
+    dispatcher: Arc<Dispatcher<Log>>,
     now: AtomicI64,
+    pub(crate) engine: Engine,
+    pub(crate) home: Home,
 }
 
 impl World {
     /// An empty log.
-    pub(crate) async fn empty() -> Self {
-        let folder = TempDir::new().unwrap();
-        let log = SqliteLog::open(&folder.path().join("events.sqlite"), Epoch(0x00c0_ffee)).await.unwrap();
+    pub(crate) async fn empty(engine: Engine) -> Self {
+        Self::at(engine, Home::new(engine).await).await
+    }
+
+    async fn at(engine: Engine, home: Home) -> Self {
+        let log = match &home.place {
+            Place::File(file) => {
+                Log::Sqlite(SqliteLog::open(&file.with_file_name("events.sqlite"), EPOCH).await.unwrap())
+            }
+            Place::Server(options) => {
+                honoken_event_store::postgres::migrate(options).await.unwrap();
+                Log::Postgres(PostgresLog::open(options, EPOCH).await.unwrap())
+            }
+        };
         let log = Arc::new(log);
         let dispatcher = Arc::new(Dispatcher::new(log.clone(), newer_release()));
-        Self { folder, log, dispatcher, now: AtomicI64::new(1_700_000_000) }
+        Self { log, dispatcher, now: AtomicI64::new(1_700_000_000), engine, home }
     }
 
     /// A club with two pass types.
-    pub(crate) async fn new() -> Self {
-        let world = Self::empty().await;
-        world.creates_organization("club").await;
+    pub(crate) async fn new(engine: Engine) -> Self {
+        Self::empty(engine).await.founded().await
+    }
+
+    /// The same in a server of the test's own.
+    pub(crate) async fn in_cluster(cluster: &Cluster) -> Self {
+        Self::at(Engine::Postgres, Home::in_cluster(cluster).await).await.founded().await
+    }
+
+    async fn founded(self) -> Self {
+        self.creates_organization("club").await;
         for name in [TICKET, OTHER] {
-            world.creates_pass_type(name).await;
+            self.creates_pass_type(name).await;
         }
-        world
+        self
     }
 
-    pub(crate) fn log_file(&self) -> PathBuf {
-        self.folder.path().join("events.sqlite")
-    }
-
-    pub(crate) fn read_model_file(&self) -> PathBuf {
-        self.folder.path().join("read_model.sqlite")
+    /// A connection to the log beside its own.
+    pub(crate) async fn log_sql(&self) -> Sql {
+        match &self.home.place {
+            Place::File(file) => Sql::Sqlite(connect(&file.with_file_name("events.sqlite")).await),
+            Place::Server(_) => self.sql().await,
+        }
     }
 
     pub(crate) fn head(&self) -> Position {
@@ -259,11 +430,14 @@ impl World {
         (event_type, event_version): (&str, &str),
         payload: &Value,
     ) -> Position {
-        let stream = self.log.load(aggregate_type, aggregate_id, 0).await.unwrap();
+        let events = self.log.read_after(Position(0), u32::MAX >> 1).await.unwrap();
+        let stream = events.iter().filter(|recorded| {
+            recorded.event.aggregate_type == aggregate_type && recorded.event.aggregate_id == aggregate_id
+        });
         let append = Append {
             aggregate_type,
             aggregate_id: aggregate_id.into(),
-            expected_sequence: stream.len() as u64,
+            expected_sequence: stream.count() as u64,
             events: vec![NewEvent {
                 event_type: event_type.into(),
                 event_version: event_version.into(),
@@ -291,7 +465,7 @@ impl World {
     }
 
     pub(crate) async fn projects_as(&self, upcasters: Upcasters) -> Running {
-        Running::start(self.log.clone(), &self.read_model_file(), upcasters).await
+        Running::start(self.log.clone(), &self.home.place, upcasters).await
     }
 
     /// The tables as a projection from zero would fill them.
@@ -300,33 +474,51 @@ impl World {
     }
 
     pub(crate) async fn projected_anew_as(&self, upcasters: Upcasters) -> Dump {
-        let folder = TempDir::new().unwrap();
-        let file = folder.path().join("fresh.sqlite");
-        let running = Running::start(self.log.clone(), &file, upcasters).await;
+        let home = Home::new(self.engine).await;
+        let running = Running::start(self.log.clone(), &home.place, upcasters).await;
         running.reaches(self.head()).await;
         running.stops().await;
-        dump(&file, "wallet_").await
+        let mut tables = dump(&home.place).await;
+        tables.retain(|table, _| table.starts_with("wallet_"));
+        tables
     }
 
     /// The tables as they are.
     pub(crate) async fn tables(&self) -> Dump {
-        dump(&self.read_model_file(), "wallet_").await
+        let mut tables = self.all_tables().await;
+        tables.retain(|table, _| table.starts_with("wallet_"));
+        tables
     }
 
-    /// The tables as they are, with what is parked and skipped.
+    /// The tables as they are, with the checkpoint, and what is parked and skipped.
     pub(crate) async fn all_tables(&self) -> Dump {
-        dump(&self.read_model_file(), "").await
+        dump(&self.home.place).await
     }
 
     /// A connection to the read model beside the projector's.
-    pub(crate) async fn sql(&self) -> SqliteConnection {
-        connect(&self.read_model_file()).await
+    pub(crate) async fn sql(&self) -> Sql {
+        self.home.place.connects().await
     }
 
     pub(crate) async fn execute(&self, statement: &str) {
         let mut connection = self.sql().await;
-        sqlx::query(statement).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
+        connection.execute(statement).await;
+        connection.close().await;
+    }
+
+    /// The file with all it holds; on a server the tables stay.
+    pub(crate) async fn throws_read_model_away(&self) {
+        let Place::File(file) = &self.home.place else {
+            let tables: Vec<_> = self.all_tables().await.into_keys().collect();
+            return self.execute(&format!("truncate {}", tables.join(", "))).await;
+        };
+        std::fs::remove_file(file).unwrap();
+        for suffix in ["-wal", "-shm"] {
+            let mut beside = file.clone().into_os_string();
+            beside.push(suffix);
+            // After a clean end these are gone already.
+            drop(std::fs::remove_file(beside));
+        }
     }
 
     pub(crate) async fn set_checkpoint(&self, position: u64) {
@@ -336,7 +528,9 @@ impl World {
     /// The first column of every row, as text.
     pub(crate) async fn column(&self, query: &str) -> Vec<String> {
         let mut connection = self.sql().await;
-        sqlx::query_scalar(query).fetch_all(&mut connection).await.unwrap()
+        let column = connection.column(query).await;
+        connection.close().await;
+        column
     }
 }
 
@@ -369,11 +563,20 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) async fn start<L: EventLog>(log: Arc<L>, file: &Path, upcasters: Upcasters) -> Self {
-        let model = ReadModel::open(file).await.unwrap();
+    pub(crate) async fn start<L: EventLog>(log: Arc<L>, place: &Place, upcasters: Upcasters) -> Self {
+        Self::start_as(log, place, upcasters, Part::Run).await
+    }
+
+    pub(crate) async fn start_as<L: EventLog>(
+        log: Arc<L>,
+        place: &Place,
+        upcasters: Upcasters,
+        part: Part,
+    ) -> Self {
+        let model = place.opens().await;
         let stop = CancellationToken::new();
         let (projector, runner) =
-            Projector::start(log, upcasters, model.clone(), stop.clone()).await.unwrap();
+            Projector::start(log, upcasters, model.clone(), part, stop.clone()).await.unwrap();
         Self { model, projector, stop, task: tokio::spawn(runner) }
     }
 
@@ -396,7 +599,7 @@ impl Running {
         self.model.close().await;
     }
 
-    /// As `kill -9` would have it, except that what SQLite was told already may still happen.
+    /// As `kill -9` would have it, except that what the store was told already may still happen.
     pub(crate) async fn dies(self) {
         self.task.abort();
         assert!(self.task.await.unwrap_err().is_cancelled());
@@ -418,30 +621,37 @@ pub(crate) async fn connect(file: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(file).busy_timeout(LIMIT).connect().await.unwrap()
 }
 
-async fn dump(file: &Path, prefix: &str) -> Dump {
-    let mut connection = connect(file).await;
-    let tables: Vec<String> = sqlx::query_scalar(
-        "select name from sqlite_master
-         where type = 'table' and name like $1 || '%' and name not like '\\_%' escape '\\' and name not like 'sqlite%'",
-    )
-    .bind(prefix)
-    .fetch_all(&mut connection)
-    .await
-    .unwrap();
-    assert!(tables.len() >= 8, "{tables:?}");
+/// Columns of Postgres's checkpoint that say who projects, and not what has been projected.
+const LEASE: [&str; 4] = ["fence", "leased_until", "holder_pid", "holder_started"];
+
+/// Rows are lines with the names of the columns, as both engines can make them.
+async fn dump(place: &Place) -> Dump {
+    let mut connection = place.connects().await;
+    let (tables, columns_of, quoted) = match connection {
+        Sql::Sqlite(_) => (
+            "select name from sqlite_master where type = 'table' and name not like 'sqlite%' and name <> '_sqlx_migrations'",
+            "select name from pragma_table_info('{table}')",
+            "quote({column})",
+        ),
+        Sql::Postgres(_) => (
+            "select tablename::text from pg_tables
+             where schemaname = current_schema() and (tablename like 'wallet\\_%' or tablename in ('projection_checkpoint', 'parked_event', 'skipped_event'))",
+            "select attname::text from pg_attribute where attrelid = '{table}'::regclass and attnum > 0 order by attnum",
+            "quote_nullable({column}::text)",
+        ),
+    };
+    let tables = connection.column(tables).await;
+    assert_eq!(tables.len(), 11, "{tables:?}");
     let mut dump = Dump::new();
     for table in tables {
-        let columns: Vec<String> = sqlx::query_scalar("select name from pragma_table_info($1)")
-            .bind(&table)
-            .fetch_all(&mut connection)
-            .await
-            .unwrap();
-        let columns: Vec<_> =
-            columns.iter().map(|column| format!("'{column}=' || quote({column})")).collect();
-        let query = format!("select {} as line from {table} order by line", columns.join(" || ' ' || "));
-        dump.insert(table, sqlx::query_scalar(&query).fetch_all(&mut connection).await.unwrap());
+        let columns = connection.column(&columns_of.replace("{table}", &table)).await;
+        let columns = columns.iter().filter(|column| !LEASE.contains(&column.as_str()));
+        let cells: Vec<_> =
+            columns.map(|column| format!("'{column}=' || {}", quoted.replace("{column}", column))).collect();
+        let query = format!("select {} as line from {table} order by line", cells.join(" || ' ' || "));
+        dump.insert(table, connection.column(&query).await);
     }
-    connection.close().await.unwrap();
+    connection.close().await;
     dump
 }
 
