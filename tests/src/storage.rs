@@ -77,7 +77,8 @@ impl Storage {
     ///
     /// When the log cannot be read.
     pub async fn positions(&self) -> Vec<i64> {
-        let sql = "select cast(position as text) from events order by position";
+        // The table's column: a bare name would be that of the text, on Postgres, and ten come before nine.
+        let sql = "select cast(position as text) from events order by events.position";
         let positions = self.reads(Part::Log, sql, &[]).await;
         positions.iter().map(|position| position.parse().expect("a position")).collect()
     }
