@@ -169,6 +169,10 @@ impl Home {
         printed(self.folder(), name)
     }
 
+    fn program(&self) -> &Path {
+        &self.setting.program
+    }
+
     /// The program with arguments, in an environment that says nothing but where the database is, if there is one.
     pub fn command(&self, arguments: &[&str]) -> Command {
         self.setting.command(arguments)
@@ -237,16 +241,20 @@ impl Honoken {
 
     /// Starts `program` as `dev` in a folder that holds nothing but the development certificates of an earlier start.
     /// They are kept in `cache`, anew for every build of the program.
+    pub async fn start_with_certificates(program: &str, cache: &Path) -> Self {
+        Self::start_in_with_certificates(Home::new(program).await, cache).await
+    }
+
+    /// Like [`start_with_certificates`](Self::start_with_certificates), in a new home of the test's choice.
     ///
     /// # Panics
     ///
     /// When files cannot be copied.
-    pub async fn start_with_certificates(program: &str, cache: &Path) -> Self {
-        let build = fs::metadata(program).expect("the program is there");
+    pub async fn start_in_with_certificates(home: Home, cache: &Path) -> Self {
+        let build = fs::metadata(home.program()).expect("the program is there");
         let built_at = build.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let kept =
             cache.join(format!("certificates-{}-{}", built_at.unwrap_or_default().as_nanos(), build.len()));
-        let home = Home::new(program).await;
         let certificates = home.data_dir().join("certificates");
         if kept.exists() {
             copy_folder(&kept, &certificates);
