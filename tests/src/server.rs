@@ -144,6 +144,21 @@ impl Home {
         }
     }
 
+    /// A copy of everything, made while no process is at work, in a home of its own where it can be used at once: on SQLite the files,
+    /// on Postgres a dump that was read into another database.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be copied.
+    pub async fn is_backed_up(&self) -> Self {
+        let backup = Self::on(self.engine(), &self.setting.program).await;
+        copy_folder(&self.data_dir(), &backup.data_dir());
+        if let (Some(from), Some(to)) = (self.database_url(), backup.database_url()) {
+            honoken_test_postgres::copy(from, to);
+        }
+        backup
+    }
+
     /// The folder around everything: outputs, the ready file, the data folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -416,7 +431,12 @@ fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder for the copy");
     for entry in fs::read_dir(from).expect("a folder to copy") {
         let entry = entry.expect("its entries can be read");
-        fs::copy(entry.path(), to.join(entry.file_name())).expect("a file is copied");
+        let copy = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &copy);
+        } else {
+            fs::copy(entry.path(), copy).expect("a file is copied");
+        }
     }
 }
 

@@ -3,12 +3,15 @@
 //! - [`database()`]: a fresh empty [`Database`] in the server that all tests share, named by the variable
 //!   `HONOKEN_TEST_POSTGRES`. `scripts/with-postgres COMMAND` starts such a server, and `scripts/test` uses that.
 //! - [`Cluster`]: a server of the test's own, for tests that stop and kill it.
+//! - [`copy()`]: a backup of a database, restored into another.
 //!
 //! What is in the databases is up to the tests; nothing here knows another crate of the workspace.
 
 mod cluster;
 mod database;
+mod dump;
 mod programs;
 
 pub use cluster::Cluster;
 pub use database::{Database, database};
+pub use dump::copy;

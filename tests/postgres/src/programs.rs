@@ -55,9 +55,11 @@ pub(crate) fn runs(command: &mut Command) {
 fn bin() -> PathBuf {
     #[expect(clippy::disallowed_methods, reason = "where programs are is for the environment to say")]
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .chain(debian())
-        .find(|folder| ["initdb", "postgres", "pg_ctl"].iter().all(|program| folder.join(program).is_file()));
+    let found = std::env::split_paths(&path).chain(debian()).find(|folder| {
+        ["initdb", "postgres", "pg_ctl", "pg_dump", "psql"]
+            .iter()
+            .all(|program| folder.join(program).is_file())
+    });
     found.expect("Postgres is not installed: `scripts/test` installs it, on Debian and as root")
 }
 
