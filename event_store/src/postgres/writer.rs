@@ -24,7 +24,7 @@ use crate::snapshots::PUT_SNAPSHOT;
 const BEGIN: &str = "\
     begin;
     select pg_advisory_xact_lock(29395917684303214);
-    select coalesce(max(position), 0) as head, pg_current_xact_id()::text as transaction from events";
+    select coalesce(max(position), 0) as head from events";
 
 /// How often the server is asked what became of a commit that it did not answer, and how long in between.
 const QUESTIONS: u32 = 20;
@@ -42,8 +42,22 @@ pub(super) struct Writer {
 struct Prepared {
     head: Position,
     outcomes: Vec<Outcome>,
-    /// The server's name for the transaction; `None` when there is nothing to commit.
-    transaction: Option<String>,
+    /// Whether there is anything to commit.
+    writes: bool,
+    /// The first of its events, if it has any.
+    first: Option<FirstEvent>,
+}
+
+/// What tells the first event of a batch from any other: when the log has it, it has the whole batch.
+#[derive(Debug, Clone)]
+struct FirstEvent {
+    position: u64,
+    aggregate_type: &'static str,
+    aggregate_id: String,
+    sequence: u64,
+    payload: String,
+    metadata: String,
+    recorded_at_ms: i64,
 }
 
 impl Writer {
@@ -63,26 +77,22 @@ impl Writer {
         }
     }
 
-    /// Asks the server, on another connection, what became of a commit that it did not answer. `None` when it cannot be asked, or does not
-    /// know yet: the session that was lost may still be at it.
-    async fn was_committed(&self, transaction: &str) -> Option<bool> {
+    /// Looks on another connection whether the log has the batch whose commit was not answered. `None` when nobody answers.
+    ///
+    /// The lock of the log comes first: the session that was lost has it until its transaction has ended, one way or the other. The events
+    /// themselves are looked for, since the number of a transaction says nothing after a crash: what was lost with it never used the number, and
+    /// the server gives it to the next.
+    async fn was_committed(&self, first: &FirstEvent) -> Option<bool> {
         for _ in 0..QUESTIONS {
             let answer = within(async {
                 let mut connection = open_writer(&self.options).await?;
-                let status: Option<String> = sqlx::query_scalar("select pg_xact_status($1::xid8)")
-                    .bind(transaction)
-                    .fetch_one(&mut connection)
-                    .await?;
-                Ok(status)
+                connection.fetch_all(BEGIN).await?;
+                let found = find(&mut connection, first).await?;
+                connection.close().await?;
+                Ok(found)
             });
-            match answer.await {
-                Ok(Some(status)) if status == "committed" => return Some(true),
-                Ok(Some(status)) if status == "aborted" => return Some(false),
-                // A server that crashed and does not know the number any more had not written it down.
-                Err(sqlx::Error::Database(fault)) if fault.code().as_deref() == Some("22023") => {
-                    return Some(false);
-                }
-                Ok(_) | Err(_) => {}
+            if let Ok(found) = answer.await {
+                return Some(found);
             }
             tokio::time::sleep(BETWEEN_QUESTIONS).await;
         }
@@ -101,14 +111,15 @@ impl Commit for Writer {
         let mut connection = self.connection().await.map_err(Failure::Refused)?;
         let prepared =
             within(prepare(&mut connection, appends, snapshots)).await.map_err(Failure::Refused)?;
-        let Prepared { head, outcomes, transaction } = prepared;
-        let end = if transaction.is_some() { "commit" } else { "rollback" };
-        match (within(end_transaction(&mut connection, end)).await, transaction) {
+        let Prepared { head, outcomes, writes, first } = prepared;
+        let end = if writes { "commit" } else { "rollback" };
+        match (within(end_transaction(&mut connection, end)).await, first) {
             (Ok(()), _) => self.connection = Some(connection),
             (Err(fault), None) => return Err(Failure::Refused(fault)),
-            (Err(fault), Some(transaction)) => {
+            (Err(fault), Some(first)) => {
                 tracing::warn!(error = %fault, "a commit was not answered; asking what became of it");
-                match self.was_committed(&transaction).await {
+                drop(connection);
+                match self.was_committed(&first).await {
                     Some(true) => {}
                     Some(false) => return Err(Failure::Refused(fault)),
                     None => return Err(Failure::Unknown(fault)),
@@ -148,19 +159,51 @@ async fn prepare(
     let begun = connection.fetch_all(BEGIN).await?;
     let begun = begun.last().ok_or(sqlx::Error::RowNotFound)?;
     let head = Position(begun.try_get::<i64, _>("head")?.cast_unsigned());
-    let transaction: String = begun.try_get("transaction")?;
     let heads = stream_heads(&mut *connection, &appends).await?;
     let Decided { head, rows, outcomes } = decide(head, heads, appends);
     if rows.is_empty() && snapshots.is_empty() {
-        return Ok(Prepared { head, outcomes, transaction: None });
+        return Ok(Prepared { head, outcomes, writes: false, first: None });
     }
+    let first = rows.first().map(FirstEvent::of);
     if !rows.is_empty() {
         insert(&mut *connection, rows).await?;
     }
     for snapshot in snapshots {
         put_snapshot(&mut *connection, snapshot).await?;
     }
-    Ok(Prepared { head, outcomes, transaction: Some(transaction) })
+    Ok(Prepared { head, outcomes, writes: true, first })
+}
+
+impl FirstEvent {
+    fn of(row: &NewRow) -> Self {
+        Self {
+            position: row.position,
+            aggregate_type: row.aggregate_type,
+            aggregate_id: row.aggregate_id.clone(),
+            sequence: row.sequence,
+            payload: row.payload.clone(),
+            metadata: row.metadata.clone(),
+            recorded_at_ms: row.recorded_at_ms,
+        }
+    }
+}
+
+/// Whether the log has an event. JSON comes back as the text that it was sent as.
+async fn find(connection: &mut PgConnection, event: &FirstEvent) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select from events
+                        where position = $1 and aggregate_type = $2 and aggregate_id = $3 and sequence = $4
+                          and payload::text = $5 and metadata::text = $6 and recorded_at = $7)",
+    )
+    .bind(event.position.cast_signed())
+    .bind(event.aggregate_type)
+    .bind(&event.aggregate_id)
+    .bind(event.sequence.cast_signed())
+    .bind(&event.payload)
+    .bind(&event.metadata)
+    .bind(event.recorded_at_ms)
+    .fetch_one(connection)
+    .await
 }
 
 async fn end_transaction(connection: &mut PgConnection, how: &'static str) -> sqlx::Result<()> {
