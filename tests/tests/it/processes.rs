@@ -5,6 +5,7 @@ use honoken_simulator::HttpClient;
 use honoken_tests::device::{device, push_token};
 use honoken_tests::load::{Load, Pair, assert_shows_log, served};
 use honoken_tests::problem::assert_problem;
+use honoken_tests::storage::Part;
 use honoken_tests::waiting::{PATIENCE, eventually};
 use honoken_tests::{Change, Credentials, Engine, Honoken, Integrator, Serving, a_ticket};
 use http::{HeaderMap, Method, StatusCode};
@@ -124,6 +125,42 @@ async fn a_change_through_one_process_is_visible_through_the_other_at_once() {
             assert_eq!(nothing, None, "a tag of one process is known to every other");
         }
         known = Some((tag, etag));
+    }
+}
+
+/// From now on nobody hears of anybody: new sessions find a `pg_notify` that does nothing.
+async fn silences_notifications(home: &Honoken) {
+    for statement in [
+        "create function public.pg_notify(text, text) returns void language sql as ''",
+        "do $$ begin
+           execute format('alter database %I set search_path = public, pg_catalog', current_database());
+         end $$",
+    ] {
+        home.storage().executes(Part::Log, statement, &[]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_is_understood_by_a_process_that_has_not_heard_of_the_change() {
+    if Engine::leaves_to_postgres() {
+        return;
+    }
+    let home = a_home_for_several().await;
+    silences_notifications(&home).await;
+    // Who appends also projects, and needs to hear of nobody.
+    let (one, other) = (home.home().serve("one").start().await, an_api(&home, "other").await);
+    let integrator = one.integrator(home.ready());
+    integrator.issues("A-1").await;
+    let pass = integrator.credentials("A-1").await;
+    let registered = one.devices().register(&device(1), &push_token(1, 0), &pass).await;
+    registered.assert_status(StatusCode::CREATED);
+    for round in 0..8 {
+        let change = integrator.moves_to("A-1", &round.to_string()).await;
+        let devices = other.devices();
+        let (_, tag) = devices.lists(&device(1), &pass.pass_type_identifier, None).await.expect("a pass");
+        assert_eq!(tag, change.update_tag);
+        let nothing = devices.lists(&device(1), &pass.pass_type_identifier, Some(&tag)).await;
+        assert_eq!(nothing, None, "round {round}");
     }
 }
 
