@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use futures::future::join_all;
 use honoken_domain::pass::PassCommand;
-use honoken_event_store::database::{Durability, open_writer};
+use honoken_event_store::database::sqlite::{Durability, open_writer};
 use honoken_event_store::{Epoch, SqliteLog};
 use honoken_tests::storage;
 use sqlx::{Connection, SqliteConnection};
