@@ -102,6 +102,9 @@ pub struct Stores {
 /// Between two lines about a read model that takes long to catch up.
 const PROGRESS_LINES: Duration = Duration::from_secs(5);
 
+/// Between two looks at a read model that does not fit the log.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+
 impl Stores {
     /// Opens log and read model in their place, and the images in the data folder.
     ///
@@ -141,6 +144,24 @@ impl Stores {
             let position = self.projector.progress().borrow().position;
             tracing::info!("the read model catches up with the log: {position} of {head} events");
         }
+    }
+
+    /// Waits while the read model is another log's, which it is after `honoken log restored` until some process has filled it again. What it
+    /// says until then would be given to phones as if this log had said it.
+    ///
+    /// # Errors
+    /// When the read model cannot be asked.
+    pub async fn fit_together(&self) -> anyhow::Result<()> {
+        let mut waits = false;
+        while self.read_model.is_of_another_log(self.log.epoch()).await? {
+            if !std::mem::replace(&mut waits, true) {
+                tracing::warn!(
+                    "the read model is that of another log: waiting for a process with the role projector to fill it again"
+                );
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        Ok(())
     }
 
     /// Ends when the log's writer or the projector does, which neither ever should before [`Stores::close`].

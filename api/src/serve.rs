@@ -45,8 +45,15 @@ pub async fn run(process: Process, roles: &[Role], stop: CancellationToken) -> a
     let signers = signers(&data_dir, &process)?;
 
     let part = if is(Role::Projector) { Part::Run } else { Part::Watch };
+    let opened = async {
+        let stores = Stores::open(&place, &data_dir, part, &*process.ids).await?;
+        if is(Role::Api) {
+            stores.fit_together().await?;
+        }
+        anyhow::Ok(stores)
+    };
     let stores = tokio::select! {
-        stores = Stores::open(&place, &data_dir, part, &*process.ids) => stores?,
+        stores = opened => stores?,
         () = stop.cancelled() => return Ok(()),
     };
     let built_passes = BuiltPasses::new(signers, stores.blobs.clone(), &process.web_service_url(&base_url));

@@ -10,6 +10,7 @@ use crate::database::{Connection, sql};
 use crate::lease::{self, Lease};
 use crate::parked::{self, AggregateKey};
 use crate::projector::{OperationError, Progress};
+use crate::rebuild::fill_anew;
 
 /// The name under which this projection keeps its checkpoint; frozen.
 pub const WALLET: &str = "wallet";
@@ -46,11 +47,13 @@ pub(crate) async fn read<L: EventLog>(
 }
 
 /// Begins where the tables are. Tables of another log, under another meaning, or further than the log goes (it was restored from a backup,
-/// and what it gains from now on would never be read) are emptied, and filled again from the beginning.
+/// and what it gains from now on would never be read) are filled again from the beginning, in one transaction: a phone that asked an emptied
+/// table would be refused its own pass.
 pub(crate) async fn begin<L: EventLog>(
     connection: &mut Connection,
     lease: Lease,
     log: &L,
+    upcasters: &Upcasters,
 ) -> Result<Progress, OperationError> {
     let store = OperationError::Store;
     connection.begin().await.map_err(store)?;
@@ -59,10 +62,17 @@ pub(crate) async fn begin<L: EventLog>(
         return load_progress(connection).await.map_err(store);
     }
     if !continues(connection, log).await? {
-        empty(connection, log).await.map_err(store)?;
+        fill_anew(connection, log, upcasters, report_now_and_then).await?;
     }
     connection.commit().await.map_err(store)?;
     load_progress(connection).await.map_err(store)
+}
+
+/// For whoever waits for a start that takes long.
+fn report_now_and_then(position: Position) {
+    if position.0 % 100_000 < 250 {
+        tracing::info!("the read model is filled again, and has come to position {position}");
+    }
 }
 
 /// Whether what the tables hold is a beginning of the log.
@@ -106,7 +116,7 @@ const DERIVED: &[&str] = &[
 /// Empties the tables: nothing of this log is in them.
 pub(crate) async fn empty<L: EventLog>(connection: &mut Connection, log: &L) -> sqlx::Result<()> {
     for delete in DERIVED {
-        sql(delete).execute(connection).await?;
+        sql(delete).execute_however_long(connection).await?;
     }
     sql("insert into projection_checkpoint (projection, epoch, version, position) values ($1, $2, $3, 0)
          on conflict (projection) do update set epoch = excluded.epoch, version = excluded.version, position = 0")

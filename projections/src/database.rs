@@ -111,16 +111,21 @@ impl Statement {
     /// How many rows it changed.
     pub(crate) async fn execute(self, connection: &mut Connection) -> sqlx::Result<u64> {
         match connection {
+            Connection::Sqlite(_) => self.execute_however_long(connection).await,
+            Connection::Postgres(_) => within(self.execute_however_long(connection)).await,
+        }
+    }
+
+    /// Like [`execute`](Self::execute), for what may take as long as a table is large.
+    pub(crate) async fn execute_however_long(self, connection: &mut Connection) -> sqlx::Result<u64> {
+        Ok(match connection {
             Connection::Sqlite(connection) => {
-                let done = connection.execute(sqlx::query_with(&self.sql, self.for_sqlite()?)).await?;
-                Ok(done.rows_affected())
+                connection.execute(sqlx::query_with(&self.sql, self.for_sqlite()?)).await?.rows_affected()
             }
             Connection::Postgres(connection) => {
-                let done =
-                    within(connection.execute(sqlx::query_with(&self.sql, self.for_postgres()?))).await?;
-                Ok(done.rows_affected())
+                connection.execute(sqlx::query_with(&self.sql, self.for_postgres()?)).await?.rows_affected()
             }
-        }
+        })
     }
 
     pub(crate) async fn fetch_all<'a>(self, from: impl Into<Source<'a>>) -> sqlx::Result<Vec<Row>> {

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use honoken_event_store::Position;
 use honoken_event_store::database::postgres;
 use honoken_event_store::database::{self, EmbeddedMigration, MigrationError, sqlite};
 use honoken_event_store::postgres::wakeups::{Topic, Wakeups};
+use honoken_event_store::{Epoch, Position};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::batch::WALLET;
@@ -131,6 +131,18 @@ impl ReadModel {
         let position = row.and_then(|row| row.map(|row| row.get::<i64>("position")).transpose());
         let position = position.map_err(QueryError::of("a checkpoint"))?;
         Ok(Position(position.unwrap_or_default().cast_unsigned()))
+    }
+
+    /// Whether the tables hold another log than this one: it was restored from a backup, and nobody has filled them again yet. Tables that hold
+    /// nothing are not another's.
+    pub async fn is_of_another_log(&self, epoch: Epoch) -> Result<bool, QueryError> {
+        let row = sql("select epoch from projection_checkpoint where projection = $1 and position > 0")
+            .bind(WALLET)
+            .fetch_optional(&self.readers)
+            .await;
+        let of = row.and_then(|row| row.map(|row| row.get::<String>("epoch")).transpose());
+        let of = of.map_err(QueryError::of("the log of the projection"))?;
+        Ok(of.is_some_and(|of| of != epoch.to_string()))
     }
 
     /// Whether some process runs the projection.

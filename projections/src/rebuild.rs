@@ -37,11 +37,24 @@ async fn refill<L: EventLog>(
     connection: &mut Connection,
     log: &L,
     upcasters: &Upcasters,
-    mut report: impl FnMut(Position) + Send,
+    report: impl FnMut(Position) + Send,
 ) -> Result<Progress, OperationError> {
     let store = OperationError::Store;
     connection.begin().await.map_err(store)?;
     lease::seize(connection).await.map_err(store)?;
+    fill_anew(connection, log, upcasters, report).await?;
+    connection.commit().await.map_err(store)?;
+    load_progress(connection).await.map_err(store)
+}
+
+/// Empties the tables and applies the whole log; the caller has begun a transaction, at whose end readers see it.
+pub(crate) async fn fill_anew<L: EventLog>(
+    connection: &mut Connection,
+    log: &L,
+    upcasters: &Upcasters,
+    mut report: impl FnMut(Position) + Send,
+) -> Result<(), OperationError> {
+    let store = OperationError::Store;
     empty(connection, log).await.map_err(store)?;
     let mut position = Position(0);
     loop {
@@ -61,8 +74,7 @@ async fn refill<L: EventLog>(
         position = last;
         report(position);
     }
-    connection.commit().await.map_err(store)?;
-    load_progress(connection).await.map_err(store)
+    Ok(())
 }
 
 /// Applies an event alone, so that only the one that cannot be applied is parked.

@@ -150,7 +150,7 @@ impl<L: EventLog> Runner<L> {
             Part::Watch => None,
         };
         let progress = match lease {
-            Some(lease) => batch::begin(&mut connection, lease, &*self.log).await,
+            Some(lease) => batch::begin(&mut connection, lease, &*self.log, &self.upcasters).await,
             None => batch::load_progress(&mut connection).await.map_err(OperationError::Store),
         };
         self.keep(connection, &progress).await;

@@ -72,6 +72,12 @@ impl DeviceRoutes {
         Self { client: HttpClient::new(), root: root.into() }
     }
 
+    /// Uses a client with other limits.
+    #[must_use]
+    pub fn with_client(self, client: HttpClient) -> Self {
+        Self { client, ..self }
+    }
+
     /// Any request.
     ///
     /// # Panics

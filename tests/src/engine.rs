@@ -33,11 +33,20 @@ impl Engine {
 
     /// Whether this run leaves out a test that means something on SQLite only; says so, and why.
     pub fn leaves_out(because: &str) -> bool {
-        let leaves_out = Self::chosen() == Self::Postgres;
+        Self::chosen().is_left_out(Self::Postgres, because)
+    }
+
+    /// Whether this run leaves a test that is about several processes, or the server, to the run on Postgres; says so.
+    pub fn leaves_to_postgres() -> bool {
+        Self::chosen().is_left_out(Self::Sqlite, "it needs Postgres and belongs to the run for that")
+    }
+
+    fn is_left_out(self, on: Self, because: &str) -> bool {
+        let leaves_out = self == on;
         if leaves_out {
             #[expect(clippy::print_stderr, reason = "nobody shall take the test for one that has passed")]
             {
-                eprintln!("left out on Postgres: {because}");
+                eprintln!("left out on {self:?}: {because}");
             }
         }
         leaves_out

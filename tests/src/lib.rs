@@ -12,6 +12,7 @@
 //! - [`integrator`]: [`Integrator`], who issues and changes passes; [`Change`] is the answer to a change.
 //! - [`device`]: [`DeviceRoutes`], requests of a device written by hand, for what a well-behaved phone never sends. The
 //!   well-behaved one is `honoken_simulator::Phone`; [`device::a_phone`] gives it an identity.
+//! - [`load`]: [`Load`](load::Load), integrators and phones at work while a test disturbs the service.
 //! - [`operator`]: [`Operator`], who looks after projections.
 //! - [`problem`]: what every refusal looks like.
 //! - [`etag`]: computes the tag of a pass from its state, independently of the service.
@@ -27,6 +28,7 @@ pub mod drawing;
 pub mod engine;
 pub mod etag;
 pub mod integrator;
+pub mod load;
 pub mod operator;
 pub mod package;
 pub mod problem;

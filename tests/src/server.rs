@@ -144,6 +144,21 @@ impl Home {
         }
     }
 
+    /// A copy of everything, made while no process is at work, in a home of its own where it can be used at once: on SQLite the files,
+    /// on Postgres a dump that was read into another database.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be copied.
+    pub async fn is_backed_up(&self) -> Self {
+        let backup = Self::on(self.engine(), &self.setting.program).await;
+        copy_folder(&self.data_dir(), &backup.data_dir());
+        if let (Some(from), Some(to)) = (self.database_url(), backup.database_url()) {
+            honoken_test_postgres::copy(from, to);
+        }
+        backup
+    }
+
     /// The folder around everything: outputs, the ready file, the data folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -167,6 +182,10 @@ impl Home {
     /// What all processes in this folder have printed to `stdout.txt` or `stderr.txt`.
     pub fn printed(&self, name: &str) -> String {
         printed(self.folder(), name)
+    }
+
+    fn program(&self) -> &Path {
+        &self.setting.program
     }
 
     /// The program with arguments, in an environment that says nothing but where the database is, if there is one.
@@ -237,16 +256,20 @@ impl Honoken {
 
     /// Starts `program` as `dev` in a folder that holds nothing but the development certificates of an earlier start.
     /// They are kept in `cache`, anew for every build of the program.
+    pub async fn start_with_certificates(program: &str, cache: &Path) -> Self {
+        Self::start_in_with_certificates(Home::new(program).await, cache).await
+    }
+
+    /// Like [`start_with_certificates`](Self::start_with_certificates), in a new home of the test's choice.
     ///
     /// # Panics
     ///
     /// When files cannot be copied.
-    pub async fn start_with_certificates(program: &str, cache: &Path) -> Self {
-        let build = fs::metadata(program).expect("the program is there");
+    pub async fn start_in_with_certificates(home: Home, cache: &Path) -> Self {
+        let build = fs::metadata(home.program()).expect("the program is there");
         let built_at = build.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let kept =
             cache.join(format!("certificates-{}-{}", built_at.unwrap_or_default().as_nanos(), build.len()));
-        let home = Home::new(program).await;
         let certificates = home.data_dir().join("certificates");
         if kept.exists() {
             copy_folder(&kept, &certificates);
@@ -408,7 +431,12 @@ fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder for the copy");
     for entry in fs::read_dir(from).expect("a folder to copy") {
         let entry = entry.expect("its entries can be read");
-        fs::copy(entry.path(), to.join(entry.file_name())).expect("a file is copied");
+        let copy = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &copy);
+        } else {
+            fs::copy(entry.path(), copy).expect("a file is copied");
+        }
     }
 }
 

@@ -9,6 +9,8 @@ use serde_json::Value;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{Column, ConnectOptions, Connection, PgConnection, Row, SqliteConnection, TypeInfo, ValueRef};
 
+use crate::waiting::{PATIENCE, eventually};
+
 /// Columns of Postgres's `projection_checkpoint` that say who is projecting and not what has been projected: they differ
 /// from one moment to the next.
 const LEASE: [&str; 4] = ["fence", "leased_until", "holder_pid", "holder_started"];
@@ -70,6 +72,31 @@ pub struct HandmadeEvent<'a> {
     pub payload: Value,
 }
 
+/// An event as it is in the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// Type of its aggregate.
+    pub aggregate_type: String,
+    /// Which aggregate.
+    pub aggregate_id: String,
+    /// What happened.
+    pub payload: Value,
+}
+
+impl Recorded {
+    /// The serial number of the pass that it happened to, if it was a pass.
+    pub fn pass_serial_number(&self) -> Option<&str> {
+        let (_, serial_number) = self.aggregate_id.split_once('/')?;
+        (self.aggregate_type == "Pass").then_some(serial_number)
+    }
+
+    /// The tag that it gave to a pass, and the date in Unix seconds.
+    pub fn tag(&self) -> Option<(&str, i64)> {
+        let fields = self.payload.as_object()?.values().next()?;
+        Some((fields["etag"].as_str()?, fields["updatedAt"].as_i64()?))
+    }
+}
+
 impl Storage {
     /// Every position of the log, in order.
     ///
@@ -77,9 +104,51 @@ impl Storage {
     ///
     /// When the log cannot be read.
     pub async fn positions(&self) -> Vec<i64> {
-        let sql = "select cast(position as text) from events order by position";
+        // The table's column: a bare name would be that of the text, on Postgres, and ten come before nine.
+        let sql = "select cast(position as text) from events order by events.position";
         let positions = self.reads(Part::Log, sql, &[]).await;
         positions.iter().map(|position| position.parse().expect("a position")).collect()
+    }
+
+    /// The whole log, by position.
+    ///
+    /// # Panics
+    ///
+    /// When the log cannot be read.
+    pub async fn recorded(&self) -> BTreeMap<u64, Recorded> {
+        // Neither a type nor an identifier holds a line break.
+        let sql = "select cast(position as text) || chr(10) || aggregate_type || chr(10) || aggregate_id || chr(10) || cast(payload as text)
+                   from events";
+        let sql = match self {
+            Self::Sqlite { .. } => sql.replace("chr(", "char("),
+            Self::Postgres { .. } => sql.to_owned(),
+        };
+        let rows = self.reads(Part::Log, &sql, &[]).await;
+        let parsed = rows.iter().map(|row| {
+            let mut columns = row.splitn(4, '\n');
+            let mut column = || columns.next().expect("four columns");
+            let position = column().parse().expect("a position");
+            let (aggregate_type, aggregate_id) = (column().to_owned(), column().to_owned());
+            let payload = serde_json::from_str(column()).expect("JSON");
+            (position, Recorded { aggregate_type, aggregate_id, payload })
+        });
+        parsed.collect()
+    }
+
+    /// Waits until the read model shows everything that is in the log now.
+    ///
+    /// # Panics
+    ///
+    /// When it takes too long.
+    pub async fn waits_for_read_model(&self) {
+        let head = self.positions().await.last().copied().unwrap_or_default();
+        eventually(PATIENCE, "the read model is at the head of the log", async || {
+            let sql = "select cast(position as text) from projection_checkpoint";
+            let position = self.reads(Part::ReadModel, sql, &[]).await;
+            let position = position.first().and_then(|position| position.parse::<i64>().ok());
+            (position >= Some(head)).then_some(())
+        })
+        .await;
     }
 
     /// The push tokens that the read model has for a device, one per pass type.

@@ -5,11 +5,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use honoken_event_store::EventLog;
+use honoken_projections::WALLET;
 use honoken_projections::wallet_registration::Since;
 use http::{StatusCode, Uri};
 use serde::Serialize;
 
-use crate::app::AppState;
+use crate::app::{App, AppState};
 use crate::error::ApiError;
 use crate::path::Segments;
 use crate::update_tag;
@@ -35,17 +36,32 @@ pub async fn handler(
     let (Some(device), Some(pass_type)) = (segments.device(), segments.pass_type()) else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
-    let epoch = app.log.epoch();
-    let head = *app.log.head().borrow();
-    let since = passes_updated_since(&uri).map_or(Since::Nothing, |tag| update_tag::read(&tag, epoch, head));
+    let since = match passes_updated_since(&uri) {
+        Some(tag) => seen(&app, &tag).await?,
+        None => Since::Nothing,
+    };
     let Some(updated) = app.read_model.serials_updated_since(&device, &pass_type, since).await? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     let body = Body {
         serial_numbers: updated.serial_numbers.into_iter().map(String::from).collect(),
-        last_updated: update_tag::render(epoch, updated.up_to),
+        last_updated: update_tag::render(app.log.epoch(), updated.up_to),
     };
     Ok(Json(body).into_response())
+}
+
+/// What a phone says that it has seen. Another process may have given it a tag beyond the head that this one has heard of; what phones are
+/// told of is in the read model by then.
+async fn seen(app: &App, tag: &str) -> Result<Since, ApiError> {
+    let epoch = app.log.epoch();
+    let head = *app.log.head().borrow();
+    match update_tag::read(tag, epoch, head) {
+        Since::Nothing => {
+            let projected = app.read_model.checkpoint(WALLET).await?;
+            Ok(update_tag::read(tag, epoch, head.max(projected)))
+        }
+        known => Ok(known),
+    }
 }
 
 fn passes_updated_since(uri: &Uri) -> Option<String> {

@@ -24,19 +24,12 @@ use crate::snapshots::PUT_SNAPSHOT;
 const BEGIN: &str = "\
     begin isolation level read committed;
     select pg_advisory_xact_lock(29395917684303214);
-    select coalesce(max(position), 0) as head, pg_current_xact_id()::text as transaction from events";
+    select coalesce(max(position), 0) as head from events";
 
 /// For how long the server is asked what became of a commit that it did not answer, and how long in between. Longer than a session that was
 /// cut off keeps its transaction.
 const ASKING: Duration = Duration::from_secs(2 * SILENCE.as_secs());
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(250);
-
-/// Whether the last event of a transaction is in the log.
-const IS_THERE: &str = "\
-    select exists (
-        select from events
-        where position = $1 and aggregate_type = $2 and aggregate_id = $3 and sequence = $4
-          and payload::text = $5 and metadata::text = $6 and recorded_at = $7)";
 
 pub(super) struct Writer {
     options: PgConnectOptions,
@@ -46,27 +39,13 @@ pub(super) struct Writer {
     wakeups: Wakeups,
 }
 
-/// A transaction that has the lock.
-struct Begun {
-    head: Position,
-    /// The server's name for it.
-    id: String,
-}
-
 /// A batch that the server has, but for the commit.
 struct Prepared {
     head: Position,
     outcomes: Vec<Outcome>,
-    /// `None` when there is nothing to commit.
-    transaction: Option<Transaction>,
-}
-
-/// How to find a transaction again.
-struct Transaction {
-    /// The server's name for it.
-    id: String,
-    /// The last event in it, if there is one. A server that crashes before it has written a name down gives it to another transaction, so
-    /// that the name alone proves nothing.
+    /// Whether there is anything to commit.
+    writes: bool,
+    /// The last of its events, if it has any.
     last: Option<NewRow>,
 }
 
@@ -82,10 +61,10 @@ impl Writer {
 
     /// Begins a transaction that has the lock. The connection that was kept may have been lost since; where nothing has begun, it can begin
     /// on another.
-    async fn begin(&mut self) -> sqlx::Result<(PgConnection, Begun)> {
+    async fn begin(&mut self) -> sqlx::Result<(PgConnection, Position)> {
         if let Some(mut kept) = self.connection.take() {
             match within(begin(&mut kept)).await {
-                Ok(begun) => return Ok((kept, begun)),
+                Ok(head) => return Ok((kept, head)),
                 Err(fault) if was_lost(&fault) => {
                     tracing::debug!(error = %fault, "a connection of the event log was lost; opening another");
                 }
@@ -93,56 +72,30 @@ impl Writer {
             }
         }
         let mut connection = open_writer(&self.options).await?;
-        let begun = within(begin(&mut connection)).await?;
-        Ok((connection, begun))
+        let head = within(begin(&mut connection)).await?;
+        Ok((connection, head))
     }
 
-    /// Asks the server, on other connections, what became of a commit that it did not answer. `None` when it cannot be asked, or does not
-    /// know yet: the session that was lost may still be at it.
-    async fn was_committed(&self, transaction: &Transaction) -> Option<bool> {
+    /// Looks on other connections whether the log has the last event of a batch whose commit was not answered. `None` when nobody answers.
+    ///
+    /// The lock comes first: the session that was lost has it until its transaction has ended, one way or the other. The event itself is looked
+    /// for, and not the number of the transaction: a server that crashes before it has written a number down gives it to the next.
+    async fn was_committed(&self, last: &NewRow) -> Option<bool> {
+        let ask = async || {
+            let mut connection = open_writer(&self.options).await?;
+            begin(&mut connection).await?;
+            is_there(&mut connection, last).await
+        };
         let asked = async {
             loop {
-                match within(self.ask(transaction)).await {
-                    Ok(Some(known)) => return known,
-                    Ok(None) | Err(_) => tokio::time::sleep(BETWEEN_QUESTIONS).await,
+                match within(ask()).await {
+                    Ok(found) => return found,
+                    Err(_) => tokio::time::sleep(BETWEEN_QUESTIONS).await,
                 }
             }
         };
         tokio::time::timeout(ASKING, asked).await.ok()
     }
-
-    async fn ask(&self, Transaction { id, last }: &Transaction) -> sqlx::Result<Option<bool>> {
-        let mut connection = open_writer(&self.options).await?;
-        let status = sqlx::query_scalar("select pg_xact_status($1::xid8)").bind(id);
-        let status: Option<String> = match status.fetch_one(&mut connection).await {
-            Ok(status) => status,
-            // A server that crashed and does not know the name any more had not written it down.
-            Err(sqlx::Error::Database(fault)) if fault.code().as_deref() == Some("22023") => {
-                return Ok(Some(false));
-            }
-            Err(fault) => return Err(fault),
-        };
-        match (status.as_deref(), last) {
-            (Some("committed"), Some(last)) => is_there(&mut connection, last).await.map(Some),
-            (Some("committed"), None) => Ok(Some(true)),
-            (Some("aborted"), _) => Ok(Some(false)),
-            _ => Ok(None),
-        }
-    }
-}
-
-/// A statement of its own, since it must see what was committed before the question of what became of it was answered.
-async fn is_there(connection: &mut PgConnection, row: &NewRow) -> sqlx::Result<bool> {
-    sqlx::query_scalar(IS_THERE)
-        .bind(row.position.cast_signed())
-        .bind(row.aggregate_type)
-        .bind(&row.aggregate_id)
-        .bind(row.sequence.cast_signed())
-        .bind(&row.payload)
-        .bind(&row.metadata)
-        .bind(row.recorded_at_ms)
-        .fetch_one(connection)
-        .await
 }
 
 impl Commit for Writer {
@@ -153,17 +106,19 @@ impl Commit for Writer {
         appends: Vec<Append>,
         snapshots: &[NewSnapshot],
     ) -> Result<Vec<Outcome>, Failure> {
-        let (mut connection, begun) = self.begin().await.map_err(Failure::Refused)?;
+        let (mut connection, head) = self.begin().await.map_err(Failure::Refused)?;
         let prepared =
-            within(prepare(&mut connection, begun, appends, snapshots)).await.map_err(Failure::Refused)?;
-        let Prepared { head, outcomes, transaction } = prepared;
-        let end = if transaction.is_some() { "commit" } else { "rollback" };
-        match (within(end_transaction(&mut connection, end)).await, transaction) {
+            within(prepare(&mut connection, head, appends, snapshots)).await.map_err(Failure::Refused)?;
+        let Prepared { head, outcomes, writes, last } = prepared;
+        let end = if writes { "commit" } else { "rollback" };
+        match (within(end_transaction(&mut connection, end)).await, last) {
             (Ok(()), _) => self.connection = Some(connection),
+            // Without events there is nothing whose fate anybody wants to know.
             (Err(fault), None) => return Err(Failure::Refused(fault)),
-            (Err(fault), Some(transaction)) => {
+            (Err(fault), Some(last)) => {
                 tracing::warn!(error = %fault, "a commit was not answered; asking what became of it");
-                match self.was_committed(&transaction).await {
+                drop(connection);
+                match self.was_committed(&last).await {
                     Some(true) => {}
                     Some(false) => return Err(Failure::Refused(fault)),
                     None => return Err(Failure::Unknown(fault)),
@@ -204,23 +159,42 @@ fn was_lost(fault: &sqlx::Error) -> bool {
     }
 }
 
-async fn begin(connection: &mut PgConnection) -> sqlx::Result<Begun> {
+/// Takes the lock; the head of the log.
+async fn begin(connection: &mut PgConnection) -> sqlx::Result<Position> {
     let begun = connection.fetch_all(BEGIN).await?;
-    let begun = begun.last().ok_or(sqlx::Error::RowNotFound)?;
-    let head = Position(begun.try_get::<i64, _>("head")?.cast_unsigned());
-    Ok(Begun { head, id: begun.try_get("transaction")? })
+    let head: i64 = begun.last().ok_or(sqlx::Error::RowNotFound)?.try_get("head")?;
+    Ok(Position(head.cast_unsigned()))
+}
+
+/// Whether an event is in the log. JSON comes back as the text that it was sent as.
+async fn is_there(connection: &mut PgConnection, row: &NewRow) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (
+             select from events
+             where position = $1 and aggregate_type = $2 and aggregate_id = $3 and sequence = $4
+               and payload::text = $5 and metadata::text = $6 and recorded_at = $7)",
+    )
+    .bind(row.position.cast_signed())
+    .bind(row.aggregate_type)
+    .bind(&row.aggregate_id)
+    .bind(row.sequence.cast_signed())
+    .bind(&row.payload)
+    .bind(&row.metadata)
+    .bind(row.recorded_at_ms)
+    .fetch_one(connection)
+    .await
 }
 
 async fn prepare(
     connection: &mut PgConnection,
-    Begun { head, id }: Begun,
+    head: Position,
     appends: Vec<Append>,
     snapshots: &[NewSnapshot],
 ) -> sqlx::Result<Prepared> {
     let heads = stream_heads(&mut *connection, &appends).await?;
     let Decided { head, rows, outcomes } = decide(head, heads, appends);
     if rows.is_empty() && snapshots.is_empty() {
-        return Ok(Prepared { head, outcomes, transaction: None });
+        return Ok(Prepared { head, outcomes, writes: false, last: None });
     }
     let last = rows.last().cloned();
     if !rows.is_empty() {
@@ -229,7 +203,7 @@ async fn prepare(
     for snapshot in snapshots {
         put_snapshot(&mut *connection, snapshot).await?;
     }
-    Ok(Prepared { head, outcomes, transaction: Some(Transaction { id, last }) })
+    Ok(Prepared { head, outcomes, writes: true, last })
 }
 
 async fn end_transaction(connection: &mut PgConnection, how: &'static str) -> sqlx::Result<()> {

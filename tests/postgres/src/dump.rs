@@ -28,3 +28,12 @@ pub fn restore(dump: &str, url: &str) {
     psql.args(["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1"]);
     programs::runs(psql.arg(format!("--dbname={url}")).arg("--file=dump.sql"));
 }
+
+/// Copies a database into an empty one, in the same server or another.
+///
+/// # Panics
+///
+/// When either half fails.
+pub fn copy(from: &str, to: &str) {
+    restore(&dump(from), to);
+}

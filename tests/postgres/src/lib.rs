@@ -3,7 +3,7 @@
 //! - [`database()`]: a fresh empty [`Database`] in the server that all tests share, named by the variable
 //!   `HONOKEN_TEST_POSTGRES`. `scripts/with-postgres COMMAND` starts such a server, and `scripts/test` uses that.
 //! - [`Cluster`]: a server of the test's own, for tests that stop and kill it.
-//! - [`dump()`] and [`restore()`]: a database, moved as an operator would.
+//! - [`dump()`], [`restore()`], [`copy()`]: a database, moved as an operator would.
 //!
 //! What is in the databases is up to the tests; nothing here knows another crate of the workspace.
 
@@ -14,5 +14,5 @@ mod programs;
 
 pub use cluster::Cluster;
 pub use database::{Database, database};
+pub use dump::{copy, dump, restore};
 pub use programs::program;
-pub use dump::{dump, restore};

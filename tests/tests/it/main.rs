@@ -1,20 +1,26 @@
 //! What the service promises, told by those who use it. One module per theme; each test is a sentence.
 
 mod admin;
+mod arguments;
 mod crash;
 mod device;
 mod disk;
 mod first_steps;
 mod hostile;
 mod house_rules;
+mod log_restored;
 mod manage;
+mod migrate;
 mod parked;
 mod pkpass;
+mod postgres_outage;
+mod processes;
 mod rebuild;
 mod shutdown;
 mod six_changes;
 
-use honoken_tests::Honoken;
+use honoken_tests::server::Home;
+use honoken_tests::{Engine, Honoken};
 
 /// The program as cargo built it.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_honoken-under-test");
@@ -31,4 +37,17 @@ async fn a_fresh_service() -> Honoken {
 /// tests do.
 async fn a_service() -> Honoken {
     Honoken::start_with_certificates(PROGRAM, CACHE.as_ref()).await
+}
+
+/// A Postgres database with a sample organisation, and a data folder with the certificates and secrets: `dev` has made them, and
+/// has ended, so that processes can be started in its home.
+async fn a_home_for_several() -> Honoken {
+    a_home_in(Home::on(Engine::Postgres, PROGRAM).await).await
+}
+
+/// Like [`a_home_for_several`], in a new home of the test's choice.
+async fn a_home_in(home: Home) -> Honoken {
+    let mut dev = Honoken::start_in_with_certificates(home, CACHE.as_ref()).await;
+    assert_eq!(dev.terminate().await.code(), Some(0));
+    dev
 }
