@@ -65,7 +65,9 @@ pub async fn migrate(place: &Where, config: &Config, ids: &dyn IdSource) -> anyh
 /// When the database is away, or a process uses the files.
 pub async fn log(command: &LogCommand, config: &Config, ids: &dyn IdSource) -> anyhow::Result<()> {
     let LogCommand::Restored(place) = command;
-    let epoch = place.place(config)?.change_epoch(ids).await?;
+    let place = place.place(config)?;
+    place.must_have_a_log()?;
+    let epoch = place.change_epoch(ids).await?;
     say(&format!("update tags begin with {epoch} from now on; those of before mean \"everything\""))
 }
 
@@ -75,6 +77,7 @@ pub async fn log(command: &LogCommand, config: &Config, ids: &dyn IdSource) -> a
 /// When the database is away, or a process uses the files. The read model is then as it was.
 pub async fn rebuild(place: &Where, config: &Config, ids: &dyn IdSource) -> anyhow::Result<()> {
     let place = place.place(config)?;
+    place.must_have_a_log()?;
     let log = place.open_log(ids).await?;
     let read_model = place.open_read_model().await?;
     let mut progress = Progress::new(*log.head().borrow());

@@ -60,6 +60,22 @@ impl Place {
         Ok(())
     }
 
+    /// Refuses a folder that holds no log: another one is meant, and none is to be made.
+    ///
+    /// # Errors
+    /// When there is none. A database says so itself.
+    pub fn must_have_a_log(&self) -> anyhow::Result<()> {
+        if let Self::Files(folder) = self {
+            let folder = folder.path();
+            anyhow::ensure!(
+                folder.join(EVENTS).is_file(),
+                "there is no log in {}; name the folder that the service uses with --data-dir, or set DATABASE_URL",
+                folder.display()
+            );
+        }
+        Ok(())
+    }
+
     /// Opens the log.
     ///
     /// # Errors

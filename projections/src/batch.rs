@@ -61,8 +61,10 @@ pub(crate) async fn begin<L: EventLog>(
         connection.rollback().await.map_err(store)?;
         return load_progress(connection).await.map_err(store);
     }
-    if !continues(connection, log).await? {
-        fill_anew(connection, log, upcasters, report_now_and_then).await?;
+    match fit(connection, log).await? {
+        Fit::Continues => {}
+        Fit::Nothing => empty(connection, log).await.map_err(store)?,
+        Fit::Foreign => fill_anew(connection, log, upcasters, report_now_and_then).await?,
     }
     connection.commit().await.map_err(store)?;
     load_progress(connection).await.map_err(store)
@@ -75,29 +77,41 @@ fn report_now_and_then(position: Position) {
     }
 }
 
-/// Whether what the tables hold is a beginning of the log.
-async fn continues<L: EventLog>(connection: &mut Connection, log: &L) -> Result<bool, OperationError> {
+/// What the tables hold.
+enum Fit {
+    /// A beginning of the log.
+    Continues,
+    /// Nothing yet, so that no reader loses anything while they are filled batch by batch.
+    Nothing,
+    /// Something else than a beginning of this log.
+    Foreign,
+}
+
+async fn fit<L: EventLog>(connection: &mut Connection, log: &L) -> Result<Fit, OperationError> {
     let known = sql("select epoch, version, position from projection_checkpoint where projection = $1")
         .bind(WALLET)
         .fetch_optional(connection)
         .await
         .map_err(OperationError::Store)?;
-    let Some(row) = known else { return Ok(false) };
+    let Some(row) = known else { return Ok(Fit::Nothing) };
     let column = |fault| OperationError::Store(fault);
     let of: String = row.get("epoch").map_err(column)?;
     let version: i64 = row.get("version").map_err(column)?;
     let position = row.get::<i64>("position").map_err(column)?.cast_unsigned();
     let epoch = log.epoch().to_string();
-    // The log itself is asked: what this process knows of its head may be older than what another has projected.
-    let is_in_log = position == 0 || !read(log, Position(position - 1), 1).await?.is_empty();
-    let continues = of == epoch && version == VERSION && is_in_log;
-    if !continues && position > 0 {
-        tracing::warn!(
-            "the read model (log {of}, version {version}, position {position}) does not fit the log {epoch}, version {VERSION}: it is filled \
-             again from the beginning"
-        );
+    if position == 0 {
+        return Ok(if of == epoch && version == VERSION { Fit::Continues } else { Fit::Nothing });
     }
-    Ok(continues)
+    // The log itself is asked: what this process knows of its head may be older than what another has projected.
+    let is_in_log = !read(log, Position(position - 1), 1).await?.is_empty();
+    if of == epoch && version == VERSION && is_in_log {
+        return Ok(Fit::Continues);
+    }
+    tracing::warn!(
+        "the read model (log {of}, version {version}, position {position}) does not fit the log {epoch}, version {VERSION}: it is filled \
+         again from the beginning"
+    );
+    Ok(Fit::Foreign)
 }
 
 /// Every table that the log fills, but for the checkpoint.

@@ -70,9 +70,7 @@ async fn scans(sql: &mut Sql, statement: &str) -> Vec<String> {
             let plan = plan.unwrap_or_else(|fault| panic!("{fault}\n{statement}"));
             let steps = plan.iter().map(|row| sqlx::Row::get::<String, _>(row, "detail"));
             // The rows that a statement brings with it are called `new`.
-            let is_a_table = |step: &str| {
-                !matches!(step, "SCAN CONSTANT ROW" | "SCAN new") && !step.ends_with("VALUES CLAUSE")
-            };
+            let is_a_table = |step: &str| step != "SCAN new" && !step.contains(" CONSTANT ROW");
             steps.filter(|step| step.starts_with("SCAN") && is_a_table(step)).collect()
         }
         Sql::Postgres(connection) => {

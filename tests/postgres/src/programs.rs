@@ -11,7 +11,7 @@ use tempfile::TempDir;
 const DEBIAN: &str = "/usr/lib/postgresql";
 
 /// What the tests run; all of them come with the server.
-const PROGRAMS: [&str; 5] = ["initdb", "postgres", "pg_ctl", "pg_dump", "psql"];
+const PROGRAMS: [&str; 6] = ["initdb", "postgres", "pg_ctl", "pg_dump", "psql", "pgbench"];
 
 /// Who runs the server when we are root, which its programs refuse to be.
 const USER: &str = "postgres";
@@ -78,10 +78,7 @@ fn debian() -> Vec<PathBuf> {
     versions.into_iter().map(|(_, folder)| folder).collect()
 }
 
-/// A program of Postgres's, such as `pg_dump`, of the same version as the servers.
+/// Where a program of Postgres's is, such as `pgbench`, of the same version as the servers.
 pub fn program(name: &str) -> PathBuf {
-    let initdb = bin().join("initdb");
-    // A link in a folder of PATH need not have the others beside it.
-    let initdb = initdb.canonicalize().unwrap_or(initdb);
-    initdb.with_file_name(name)
+    bin().join(name)
 }

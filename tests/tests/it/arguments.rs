@@ -80,3 +80,14 @@ async fn commands_on_a_folder_that_is_missing_do_not_make_it() {
         assert!(!home.data_dir().exists(), "{arguments:?} made it");
     }
 }
+
+#[tokio::test]
+async fn commands_on_a_folder_without_a_log_do_not_make_one() {
+    let home = an_empty_home().await;
+    std::fs::create_dir(home.data_dir()).expect("a folder");
+    for arguments in [&["rebuild"][..], &["log", "restored"]] {
+        let said = refusal(&home.runs(arguments).await);
+        assert!(said.contains("there is no log") && said.contains("--data-dir"), "{said}");
+        assert!(!home.data_dir().join("events.sqlite").exists(), "a log was made");
+    }
+}
