@@ -17,6 +17,9 @@ use crate::log::Position;
 /// Asks without having been woken, in case a notification was lost.
 const POLL: Duration = Duration::from_secs(1);
 
+/// Between two notifications at least. Each is a transaction, and whoever hears of one sees all that was done by then.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// What positions are about.
 #[derive(Debug, Clone, Copy)]
 pub struct Topic {
@@ -60,6 +63,7 @@ async fn tell(pool: PgPool, topic: Topic, mut positions: watch::Receiver<Positio
                 "others were not told of position {position}"
             );
         }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

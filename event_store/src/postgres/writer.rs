@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection, Executor, PgConnection, Row};
+use sqlx::{Connection, Executor, PgConnection};
 use tokio::sync::watch;
 
 use super::wakeups::Wakeups;
@@ -19,12 +19,11 @@ use crate::group_commit::{
 use crate::log::{Append, Position};
 use crate::snapshots::PUT_SNAPSHOT;
 
-/// Begins, takes the lock, and only then looks at the head: each of these statements sees what was committed before it, at this level of
-/// isolation, whatever a server's default is. In one message. The number of the lock is "honoken" in ASCII.
+/// Begins and takes the lock, in one message. Whatever is asked afterwards sees what was committed before, at this level of isolation, whatever a
+/// server's default is. The number of the lock is "honoken" in ASCII.
 const BEGIN: &str = "\
     begin isolation level read committed;
-    select pg_advisory_xact_lock(29395917684303214);
-    select coalesce(max(position), 0) as head from events";
+    select pg_advisory_xact_lock(29395917684303214)";
 
 /// For how long the server is asked what became of a commit that it did not answer, and how long in between. Longer than a session that was
 /// cut off keeps its transaction.
@@ -61,10 +60,10 @@ impl Writer {
 
     /// Begins a transaction that has the lock. The connection that was kept may have been lost since; where nothing has begun, it can begin
     /// on another.
-    async fn begin(&mut self) -> sqlx::Result<(PgConnection, Position)> {
+    async fn begin(&mut self) -> sqlx::Result<PgConnection> {
         if let Some(mut kept) = self.connection.take() {
             match within(begin(&mut kept)).await {
-                Ok(head) => return Ok((kept, head)),
+                Ok(()) => return Ok(kept),
                 Err(fault) if was_lost(&fault) => {
                     tracing::debug!(error = %fault, "a connection of the event log was lost; opening another");
                 }
@@ -72,8 +71,8 @@ impl Writer {
             }
         }
         let mut connection = open_writer(&self.options).await?;
-        let head = within(begin(&mut connection)).await?;
-        Ok((connection, head))
+        within(begin(&mut connection)).await?;
+        Ok(connection)
     }
 
     /// Looks on other connections whether the log has the last event of a batch whose commit was not answered. `None` when nobody answers.
@@ -106,9 +105,9 @@ impl Commit for Writer {
         appends: Vec<Append>,
         snapshots: &[NewSnapshot],
     ) -> Result<Vec<Outcome>, Failure> {
-        let (mut connection, head) = self.begin().await.map_err(Failure::Refused)?;
+        let mut connection = self.begin().await.map_err(Failure::Refused)?;
         let prepared =
-            within(prepare(&mut connection, head, appends, snapshots)).await.map_err(Failure::Refused)?;
+            within(prepare(&mut connection, appends, snapshots)).await.map_err(Failure::Refused)?;
         let Prepared { head, outcomes, writes, last } = prepared;
         let end = if writes { "commit" } else { "rollback" };
         match (within(end_transaction(&mut connection, end)).await, last) {
@@ -159,11 +158,9 @@ fn was_lost(fault: &sqlx::Error) -> bool {
     }
 }
 
-/// Takes the lock; the head of the log.
-async fn begin(connection: &mut PgConnection) -> sqlx::Result<Position> {
-    let begun = connection.fetch_all(BEGIN).await?;
-    let head: i64 = begun.last().ok_or(sqlx::Error::RowNotFound)?.try_get("head")?;
-    Ok(Position(head.cast_unsigned()))
+async fn begin(connection: &mut PgConnection) -> sqlx::Result<()> {
+    connection.execute(BEGIN).await?;
+    Ok(())
 }
 
 /// Whether an event is in the log. JSON comes back as the text that it was sent as.
@@ -187,11 +184,10 @@ async fn is_there(connection: &mut PgConnection, row: &NewRow) -> sqlx::Result<b
 
 async fn prepare(
     connection: &mut PgConnection,
-    head: Position,
     appends: Vec<Append>,
     snapshots: &[NewSnapshot],
 ) -> sqlx::Result<Prepared> {
-    let heads = stream_heads(&mut *connection, &appends).await?;
+    let (head, heads) = heads(&mut *connection, &appends).await?;
     let Decided { head, rows, outcomes } = decide(head, heads, appends);
     if rows.is_empty() && snapshots.is_empty() {
         return Ok(Prepared { head, outcomes, writes: false, last: None });
@@ -211,12 +207,13 @@ async fn end_transaction(connection: &mut PgConnection, how: &'static str) -> sq
     Ok(())
 }
 
-/// One statement for all streams.
-async fn stream_heads(connection: &mut PgConnection, appends: &[Append]) -> sqlx::Result<StreamHeads> {
+/// The head of the log and those of the streams, in one statement. Where nothing is appended, nobody needs a head.
+async fn heads(connection: &mut PgConnection, appends: &[Append]) -> sqlx::Result<(Position, StreamHeads)> {
     let wanted: Vec<_> = streams(appends).collect();
     let (types, ids): (Vec<&str>, Vec<&str>) = wanted.iter().copied().unzip();
-    let heads: Vec<(i64, Option<i64>)> = sqlx::query_as(
-        "select wanted.number,
+    let rows: Vec<(i64, i64, Option<i64>)> = sqlx::query_as(
+        "select (select coalesce(max(position), 0) from events),
+                wanted.number,
                 (select max(sequence) from events
                  where aggregate_type = wanted.aggregate_type and aggregate_id = wanted.aggregate_id)
          from unnest($1::text[], $2::text[]) with ordinality as wanted (aggregate_type, aggregate_id, number)",
@@ -225,11 +222,12 @@ async fn stream_heads(connection: &mut PgConnection, appends: &[Append]) -> sqlx
     .bind(ids)
     .fetch_all(connection)
     .await?;
-    let head_of = |(number, sequence): (i64, Option<i64>)| {
+    let head = rows.first().map_or(0, |(head, ..)| *head);
+    let head_of = |(_, number, sequence): (i64, i64, Option<i64>)| {
         let (aggregate_type, aggregate_id) = *wanted.get(usize::try_from(number - 1).ok()?)?;
         Some(((aggregate_type, aggregate_id.to_owned()), sequence?.cast_unsigned()))
     };
-    Ok(heads.into_iter().filter_map(head_of).collect())
+    Ok((Position(head.cast_unsigned()), rows.into_iter().filter_map(head_of).collect()))
 }
 
 /// One statement for all rows.
