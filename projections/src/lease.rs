@@ -19,7 +19,8 @@ pub(crate) enum Lease {
     Fence(i64),
 }
 
-/// Takes the right to write, if no other session has it: what was this one's own before others worked on the tables is free too. A release whose tables mean something older stands back: it would empty those of a newer one.
+/// Takes the right to write, if no other session has it: what was this one's own before others worked on the tables is free too. A release
+/// whose tables mean something older stands back: it would empty those of a newer one.
 pub(crate) async fn take(connection: &mut Connection) -> sqlx::Result<Option<Lease>> {
     if matches!(connection, Connection::Sqlite(_)) {
         return Ok(Some(Lease::Alone));

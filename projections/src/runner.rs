@@ -159,7 +159,7 @@ impl<L: EventLog> Runner<L> {
             tracing::info!("runs the projection from position {}", progress.position);
         }
         (self.lease, self.renewed) = (lease, Instant::now());
-        self.progress.send_if_modified(|known| std::mem::replace(known, progress.clone()) != progress);
+        self.learn(progress);
         Ok(())
     }
 
@@ -249,8 +249,7 @@ impl<L: EventLog> Runner<L> {
         match renewed {
             Ok(progress) => {
                 self.renewed = Instant::now();
-                self.progress
-                    .send_if_modified(|known| std::mem::replace(known, progress.clone()) != progress);
+                self.learn(progress);
                 Ok(())
             }
             Err(fault) => self.unless_superseded(fault.into()).await,
@@ -264,6 +263,15 @@ impl<L: EventLog> Runner<L> {
             wakeups.tell(progress.position);
         }
         self.progress.send_replace(progress);
+    }
+
+    /// Takes note of how far the tables were found to be; wakes those who wait here if that is news.
+    fn learn(&self, progress: Progress) {
+        self.progress.send_if_modified(|known| {
+            let is_news = *known != progress;
+            *known = progress;
+            is_news
+        });
     }
 
     async fn operate(&mut self, operation: Operation) {
@@ -301,7 +309,7 @@ impl<L: EventLog> Runner<L> {
         }
         let mut connection = self.read_model.open_writer().await?;
         let progress = batch::load_progress(&mut connection).await?;
-        self.progress.send_if_modified(|known| std::mem::replace(known, progress.clone()) != progress);
+        self.learn(progress);
         Ok(connection)
     }
 

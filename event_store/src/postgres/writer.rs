@@ -62,7 +62,7 @@ impl Writer {
     /// on another.
     async fn begin(&mut self) -> sqlx::Result<PgConnection> {
         if let Some(mut kept) = self.connection.take() {
-            match within(begin(&mut kept)).await {
+            match within(say(&mut kept, BEGIN)).await {
                 Ok(()) => return Ok(kept),
                 Err(fault) if was_lost(&fault) => {
                     tracing::debug!(error = %fault, "a connection of the event log was lost; opening another");
@@ -71,7 +71,7 @@ impl Writer {
             }
         }
         let mut connection = open_writer(&self.options).await?;
-        within(begin(&mut connection)).await?;
+        within(say(&mut connection, BEGIN)).await?;
         Ok(connection)
     }
 
@@ -82,7 +82,7 @@ impl Writer {
     async fn was_committed(&self, last: &NewRow) -> Option<bool> {
         let ask = async || {
             let mut connection = open_writer(&self.options).await?;
-            begin(&mut connection).await?;
+            say(&mut connection, BEGIN).await?;
             is_there(&mut connection, last).await
         };
         let asked = async {
@@ -110,7 +110,7 @@ impl Commit for Writer {
             within(prepare(&mut connection, appends, snapshots)).await.map_err(Failure::Refused)?;
         let Prepared { head, outcomes, writes, last } = prepared;
         let end = if writes { "commit" } else { "rollback" };
-        match (within(end_transaction(&mut connection, end)).await, last) {
+        match (within(say(&mut connection, end)).await, last) {
             (Ok(()), _) => self.connection = Some(connection),
             // Without events there is nothing whose fate anybody wants to know.
             (Err(fault), None) => return Err(Failure::Refused(fault)),
@@ -158,8 +158,9 @@ fn was_lost(fault: &sqlx::Error) -> bool {
     }
 }
 
-async fn begin(connection: &mut PgConnection) -> sqlx::Result<()> {
-    connection.execute(BEGIN).await?;
+/// Says something that has no parameters and no answer.
+async fn say(connection: &mut PgConnection, what: &'static str) -> sqlx::Result<()> {
+    connection.execute(what).await?;
     Ok(())
 }
 
@@ -202,11 +203,6 @@ async fn prepare(
     Ok(Prepared { head, outcomes, writes: true, last })
 }
 
-async fn end_transaction(connection: &mut PgConnection, how: &'static str) -> sqlx::Result<()> {
-    connection.execute(how).await?;
-    Ok(())
-}
-
 /// The head of the log and those of the streams, in one statement. Where nothing is appended, nobody needs a head.
 async fn heads(connection: &mut PgConnection, appends: &[Append]) -> sqlx::Result<(Position, StreamHeads)> {
     let wanted: Vec<_> = streams(appends).collect();
@@ -233,7 +229,7 @@ async fn heads(connection: &mut PgConnection, appends: &[Append]) -> sqlx::Resul
 /// One statement for all rows.
 async fn insert(connection: &mut PgConnection, rows: Vec<NewRow>) -> sqlx::Result<()> {
     let first = rows.first().map_or(0, |row| row.position);
-    let mut columns = Columns::with_capacity(rows.len());
+    let mut columns = Columns::default();
     for row in rows {
         columns.aggregate_types.push(row.aggregate_type);
         columns.aggregate_ids.push(row.aggregate_id);
@@ -265,6 +261,7 @@ async fn insert(connection: &mut PgConnection, rows: Vec<NewRow>) -> sqlx::Resul
 }
 
 /// Rows, turned by ninety degrees.
+#[derive(Default)]
 struct Columns {
     aggregate_types: Vec<&'static str>,
     aggregate_ids: Vec<String>,
@@ -274,21 +271,6 @@ struct Columns {
     payloads: Vec<String>,
     metadata: Vec<String>,
     recorded_at: Vec<i64>,
-}
-
-impl Columns {
-    fn with_capacity(rows: usize) -> Self {
-        Self {
-            aggregate_types: Vec::with_capacity(rows),
-            aggregate_ids: Vec::with_capacity(rows),
-            sequences: Vec::with_capacity(rows),
-            event_types: Vec::with_capacity(rows),
-            event_versions: Vec::with_capacity(rows),
-            payloads: Vec::with_capacity(rows),
-            metadata: Vec::with_capacity(rows),
-            recorded_at: Vec::with_capacity(rows),
-        }
-    }
 }
 
 async fn put_snapshot(
