@@ -25,8 +25,9 @@ const BATCH: u32 = 250;
 /// Asks the log without having been woken, in case a wake-up was lost, and renews the lease.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Waits after a failure, from the first to the longest.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// Waits after a failure, from the first to the longest: shorter than a caller waits for its change to become visible, so that the first one
+/// after an outage need not be told that it is not.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
