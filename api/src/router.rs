@@ -8,17 +8,23 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::{admin, auth, device, health, manage, path, request_context};
+use crate::{admin, auth, device, health, manage, path, request_context, scrape};
+
+/// Where a phone registers for a pass and unregisters.
+pub const REGISTRATION: &str = "/v1/devices/{device}/registrations/{type}/{serial}";
+
+/// Where a phone asks what has changed.
+pub const LIST: &str = "/v1/devices/{device}/registrations/{type}";
+
+/// Where a phone asks for a pass.
+pub const PASS: &str = "/v1/passes/{type}/{serial}";
 
 /// The service. Give it requests whose path has been through [`strip_prefix`].
 pub fn router(app: AppState) -> Router {
     let device = Router::new()
-        .route(
-            "/v1/devices/{device}/registrations/{type}/{serial}",
-            post(device::register::handler).delete(device::unregister::handler),
-        )
-        .route("/v1/devices/{device}/registrations/{type}", get(device::list::handler))
-        .route("/v1/passes/{type}/{serial}", get(device::get_pass::handler))
+        .route(REGISTRATION, post(device::register::handler).delete(device::unregister::handler))
+        .route(LIST, get(device::list::handler))
+        .route(PASS, get(device::get_pass::handler))
         .route("/v1/log", post(device::log::handler));
 
     let manage = Router::new()
@@ -42,18 +48,33 @@ pub fn router(app: AppState) -> Router {
         .route_layer(middleware::from_fn_with_state(app.clone(), auth::require_operator));
 
     finished(
-        health().merge(device).merge(manage).nest("/admin", operator.clone()).nest("/api/admin", operator),
+        health(&app)
+            .merge(device)
+            .merge(manage)
+            .nest("/admin", operator.clone())
+            .nest("/api/admin", operator),
         app,
     )
 }
 
 /// What a process answers that does something else than answering.
 pub fn health_alone(app: AppState) -> Router {
-    finished(health(), app)
+    finished(health(&app), app)
 }
 
-fn health() -> Router<AppState> {
-    Router::new().route("/health/live", get(health::live)).route("/health/ready", get(health::ready))
+/// What is answered where the metrics have an address of their own.
+pub fn metrics_alone(app: AppState) -> Router {
+    finished(metrics(), app)
+}
+
+fn health(app: &AppState) -> Router<AppState> {
+    let health =
+        Router::new().route("/health/live", get(health::live)).route("/health/ready", get(health::ready));
+    if app.metrics_are_elsewhere { health } else { health.merge(metrics()) }
+}
+
+fn metrics() -> Router<AppState> {
+    Router::new().route("/metrics", get(scrape::handler))
 }
 
 /// What is around every route.
@@ -64,7 +85,7 @@ fn finished(routes: Router<AppState>, app: AppState) -> Router {
         .layer(
             ServiceBuilder::new()
                 .layer(middleware::from_fn_with_state(app.clone(), request_context::around))
-                .layer(CatchPanicLayer::custom(request_context::after_panic)),
+                .layer(CatchPanicLayer::custom(request_context::AfterPanic::new(&app.metrics))),
         )
         .with_state(app)
 }
