@@ -5,6 +5,7 @@
 //! made from it.
 
 use std::env::VarError;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -320,16 +321,17 @@ pub fn table() -> String {
     let mut read = String::from("| Variable | Meaning | Default |\n| --- | --- | --- |\n");
     let mut others = String::from("| Variable | What happens when it is set |\n| --- | --- |\n");
     for Variable { name, effect } in VARIABLES {
-        match effect {
+        let written = match effect {
             Effect::Read { meaning, default, secret } => {
                 let secret = if *secret { " (secret)" } else { "" };
-                read.push_str(&format!("| `{name}`{secret} | {meaning} | {default} |\n"));
+                writeln!(read, "| `{name}`{secret} | {meaning} | {default} |")
             }
-            Effect::None(sentence) => others.push_str(&format!("| `{name}` | a warning: it {sentence} |\n")),
+            Effect::None(sentence) => writeln!(others, "| `{name}` | a warning: it {sentence} |"),
             Effect::Refused(sentence) => {
-                others.push_str(&format!("| `{name}` | the start is refused: it {sentence} |\n"));
+                writeln!(others, "| `{name}` | the start is refused: it {sentence} |")
             }
-        }
+        };
+        written.expect("a string takes everything");
     }
     format!("{read}\nThese are known, and do nothing:\n\n{others}")
 }

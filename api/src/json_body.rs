@@ -36,15 +36,14 @@ pub async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
     let collected = {
         let mut collecting =
             pin!(tokio::time::timeout(limits::BODY, Limited::new(&mut body, limit).collect()));
-        match collecting.as_mut().now_or_never() {
-            Some(collected) => collected,
-            None => {
-                // Others need not wait for a caller that takes its time.
-                admission.steps_aside();
-                let collected = timed(Spent::Body, collecting).await;
-                admission.steps_in().await?;
-                collected
-            }
+        if let Some(collected) = collecting.as_mut().now_or_never() {
+            collected
+        } else {
+            // Others need not wait for a caller that takes its time.
+            admission.steps_aside();
+            let collected = timed(Spent::Body, collecting).await;
+            admission.steps_in().await?;
+            collected
         }
     };
     match collected.map_err(|_| ApiError::BodyTimeout)? {

@@ -70,4 +70,4 @@ pub const SLOW: Duration = Duration::from_secs(1);
 pub const RATED_CALLERS: u64 = 10_000;
 
 /// How long a client is kept out that has shown too many wrong credentials.
-pub const BARRED: Duration = Duration::from_secs(60);
+pub const BARRED: Duration = Duration::from_mins(1);

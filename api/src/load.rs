@@ -63,13 +63,11 @@ impl Gate {
             // Never closed, so what fails is the time.
             permit.ok()?.ok()
         };
-        match request_context::timed(Spent::Waiting, waits).await {
-            Some(permit) => Ok(Turn(permit)),
-            None => {
-                self.shed.inc();
-                Err(ApiError::Overloaded)
-            }
-        }
+        let waited = request_context::timed(Spent::Waiting, waits).await;
+        waited.map(Turn).ok_or_else(|| {
+            self.shed.inc();
+            ApiError::Overloaded
+        })
     }
 
     /// Which one it is, and how many wait at it.
@@ -171,7 +169,7 @@ mod tests {
         Arc::new(Gate::new(Queue::Device, at_work, waiting, longest, &metrics))
     }
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     #[tokio::test]
     async fn beyond_those_at_work_and_those_that_wait_a_request_is_shed_at_once() {

@@ -16,7 +16,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{Config, Identity, LogFormat};
 
-/// Logs from now on, for the rest of the process.
+/// Logs from now on, for the rest of the process, panics too: what reads the log reads lines of one kind.
 pub fn start(config: &Config) {
     let level = if config.logging.verbose { "debug" } else { "info" };
     let filter = EnvFilter::new(format!(
@@ -37,6 +37,11 @@ pub fn start(config: &Config) {
             .event_format(JsonLines::of(&config.identity))
             .init(),
     }
+    std::panic::set_hook(Box::new(|panic| {
+        let message = panic.payload_as_str().unwrap_or("no message");
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(panic.place = place, panic.message = message, "a thread panicked");
+    }));
 }
 
 /// One JSON object to a line, each of which says what service it is from.

@@ -210,3 +210,63 @@ impl ResponseForPanic for AfterPanic {
         ApiError::Internal(format!("a handler panicked: {message}").into()).into_response()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::Router;
+    use axum::routing::get;
+    use honoken_projections::Part;
+    use http_body_util::BodyExt;
+    use serde_json::Value as Json;
+    use tempfile::TempDir;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::app::{App, Stores};
+    use crate::built_passes::BuiltPasses;
+    use crate::clock::SystemClock;
+    use crate::config::Config;
+    use crate::folder::Folder;
+    use crate::ids::SystemIds;
+    use crate::place::Place;
+    use crate::signers::Signers;
+
+    async fn app(folder: &TempDir) -> AppState {
+        let config = Config::default();
+        let open = || Ok(Arc::new(Folder::open(folder.path())?));
+        let place = Place::of(&config, folder.path(), open).unwrap();
+        let metrics = Metrics::new(&config.identity);
+        let stores = Stores::open(&place, folder.path(), Part::Run, &SystemIds, metrics).await.unwrap();
+        let (blobs, load) = (stores.blobs.clone(), config.load);
+        let built_passes =
+            BuiltPasses::new(Signers::default(), blobs, "https://example.com", load, &stores.metrics);
+        let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+        Arc::new(App::new(&stores, built_passes, None, clock, ids, &config))
+    }
+
+    /// No request is known to make a handler panic, so this is one that always does.
+    #[tokio::test]
+    async fn a_panic_is_a_500_that_is_counted_and_says_nothing_about_the_inside() {
+        let folder = TempDir::new().unwrap();
+        let app = app(&folder).await;
+        let panics = get(async || -> StatusCode { panic!("the inside") });
+        let router = router::finished(Router::new().route("/v1/log", panics), app.clone());
+        for number in 1..=2 {
+            let request = Request::get("/v1/log").header(X_REQUEST_ID, "asked").body(Body::empty()).unwrap();
+            let answer = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            assert_eq!(answer.headers()[X_REQUEST_ID], "asked");
+            assert_eq!(answer.headers()["content-type"], "application/problem+json");
+            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            let problem: Json = serde_json::from_slice(&body).unwrap();
+            assert_eq!(problem["code"], "internal");
+            assert!(!problem.to_string().contains("the inside"), "{problem}");
+            assert_eq!(app.metrics.counter(Metric::RequestsPanicked, &[]).get(), number);
+        }
+        let in_flight = app.metrics.gauge(Metric::RequestsInFlight, &[Area::Device.into()]);
+        assert_eq!(in_flight.get(), 0);
+        app.gates.admit(Area::Device).await.expect("its turn was given back");
+    }
+}

@@ -78,7 +78,7 @@ fn metrics() -> Router<AppState> {
 }
 
 /// What is around every route.
-fn finished(routes: Router<AppState>, app: AppState) -> Router {
+pub(crate) fn finished(routes: Router<AppState>, app: AppState) -> Router {
     routes
         .fallback(async || ApiError::NoSuchPath)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)

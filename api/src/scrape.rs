@@ -31,7 +31,9 @@ fn look(app: &App) {
     set(Metric::ProjectionParked, progress.parked.len() as u64);
     set(Metric::PassesCacheSize, app.built_passes.cached_bytes());
     for (queue, waiting) in app.waiting() {
-        app.metrics.gauge(Metric::RequestsWaiting, &[queue.into()]).set(waiting as i64);
+        app.metrics
+            .gauge(Metric::RequestsWaiting, &[queue.into()])
+            .set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
     for (store, pool) in [(Store::Log, app.log.pool()), (Store::ReadModel, app.read_model.pool())] {
         pool_use(app, store, pool);

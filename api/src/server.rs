@@ -104,13 +104,10 @@ async fn accept(
     connections: &Arc<Semaphore>,
     crowded: &Notify,
 ) -> std::io::Result<Accepted> {
-    let permit = match connections.clone().try_acquire_owned() {
-        Ok(permit) => permit,
-        Err(_) => {
-            crowded.notify_waiters();
-            connections.clone().acquire_owned().await.map_err(std::io::Error::other)?
-        }
-    };
+    if connections.available_permits() == 0 {
+        crowded.notify_waiters();
+    }
+    let permit = connections.clone().acquire_owned().await.map_err(std::io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
     Ok((stream, peer, permit))
