@@ -141,7 +141,7 @@ async fn a_wave_of_downloads_keeps_nobody_else_waiting() {
 async fn callers_that_take_their_time_with_the_body_do_not_hold_a_turn() {
     let home = a_home_for_serve().await;
     let serve = home.home().serve("slow").with_variable("HONOKEN_REQUESTS_AT_WORK", "1");
-    let serving = serve.with_variable("HONOKEN_REQUESTS_WAITING", "1").start().await;
+    let serving = serve.with_variable("HONOKEN_REQUESTS_WAITING", "100").start().await;
     let (integrator, devices) = (serving.integrator(home.ready()), serving.devices());
     let key = &home.ready().api_key;
     let slow = [
