@@ -31,6 +31,7 @@ pub mod update_tag;
 
 pub mod admin;
 pub mod device;
+pub mod docs;
 pub mod health;
 pub mod manage;
 

@@ -10,13 +10,18 @@ use utoipa_axum::routes;
 
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::{admin, auth, device, health, manage, openapi, path, request_context};
+use crate::{admin, auth, device, docs, health, manage, openapi, path, request_context};
 
 /// The service. Give it requests whose path has been through [`strip_prefix`].
 pub fn router(app: AppState) -> Router {
     let operator = Router::from(operator())
         .route_layer(middleware::from_fn_with_state(app.clone(), auth::require_operator));
-    finished(Router::from(open()).nest("/admin", operator.clone()).nest("/api/admin", operator), app)
+    finished(list(operator), app)
+}
+
+/// All routes, and nothing around them.
+fn list(operator: Router<AppState>) -> Router<AppState> {
+    Router::from(open()).nest("/admin", operator.clone()).nest("/api/admin", operator)
 }
 
 /// What is written about these routes: the same lines, read once more.
@@ -43,7 +48,12 @@ fn open() -> OpenApiRouter<AppState> {
         .routes(routes!(manage::assets::get, manage::assets::put, manage::assets::delete))
         .routes(routes!(manage::blobs::handler));
 
-    health().routes(routes!(openapi::document)).merge(device).merge(manage)
+    health()
+        .routes(routes!(openapi::document))
+        .routes(routes!(docs::page))
+        .routes(routes!(docs::part))
+        .merge(device)
+        .merge(manage)
 }
 
 /// The operator's routes, found below `/admin` and below `/api/admin`.
@@ -83,4 +93,58 @@ pub fn strip_prefix(mut request: Request) -> Request {
         *request.uri_mut() = uri;
     }
     request
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use utoipa::openapi::HttpMethod;
+
+    use super::*;
+
+    /// What a router answers, path by path. It tells nobody but a debugger: first its routes with the methods that they allow, then the paths
+    /// of these routes; behind that the same of what answers where nothing is.
+    fn answered(router: &Router<AppState>) -> BTreeMap<String, BTreeSet<String>> {
+        let debugged = format!("{router:?}");
+        let (debugged, _) = debugged.split_once("fallback_router").expect("routers have a fallback");
+        let mut allowed = BTreeMap::new();
+        let mut paths = BTreeMap::new();
+        for route in debugged.split("RouteId(").skip(1) {
+            let (id, told) = route.split_once("): ").unwrap_or_default();
+            if let Some((_, header)) = told.split_once("allow_header: Bytes(b\"") {
+                let methods = header.split('"').next().unwrap_or_default().split(',');
+                allowed.insert(id, methods.map(str::to_owned).collect());
+            } else if let Some(path) = told.strip_prefix('"') {
+                paths.insert(id, path.split('"').next().unwrap_or_default().to_owned());
+            }
+        }
+        assert!(paths.len() > 15, "the debugger is told something else now: {debugged}");
+        paths.into_iter().map(|(id, path)| (path, allowed.remove(id).unwrap_or_default())).collect()
+    }
+
+    fn described() -> BTreeMap<String, BTreeSet<String>> {
+        let mut document = documented();
+        let paths = document.paths.paths.iter_mut();
+        let with_methods = paths.map(|(path, item)| {
+            let methods = openapi::operations(item).flat_map(|(method, _)| match method {
+                HttpMethod::Get => vec!["GET".to_owned(), "HEAD".to_owned()],
+                other => vec![serde_json::to_value(other).unwrap().as_str().unwrap().to_uppercase()],
+            });
+            (path.clone(), methods.collect())
+        });
+        with_methods.collect()
+    }
+
+    #[test]
+    fn what_is_answered_is_described_and_what_is_described_is_answered() {
+        let (aliases, answered): (BTreeMap<_, _>, BTreeMap<_, _>) = answered(&list(operator().into()))
+            .into_iter()
+            .partition(|(path, _)| path.starts_with("/api/admin/"));
+        assert_eq!(answered, described());
+        let operator = answered.into_iter().filter(|(path, _)| path.starts_with("/admin/"));
+        let below_api: BTreeMap<_, _> =
+            operator.map(|(path, methods)| (format!("/api{path}"), methods)).collect();
+        assert_eq!(aliases, below_api, "the description says that these are the same");
+    }
 }

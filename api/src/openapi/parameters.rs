@@ -55,6 +55,7 @@ pub fn in_paths() -> Vec<Parameter> {
             "0123456789abcdef0123456789abcdef",
         ),
         named("file", "File name of an image: `icon.png`, `logo@2x.png`.", short(), "logo.png"),
+        named("part", "File of the page.", text(), "start.js"),
         named("projection", "Name of a projection.", text(), "wallet"),
         named("position", "Position of the event in the log.", integer, 17),
     ]
