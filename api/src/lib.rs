@@ -25,6 +25,7 @@ pub mod headers;
 pub mod json_body;
 pub mod limits;
 pub mod load;
+pub mod openapi;
 pub mod path;
 pub mod rates;
 pub mod request_context;
@@ -35,6 +36,7 @@ pub mod update_tag;
 
 pub mod admin;
 pub mod device;
+pub mod docs;
 pub mod health;
 pub mod manage;
 pub mod scrape;

@@ -8,11 +8,20 @@ use http::header;
 use crate::app::{App, AppState};
 use crate::error::ApiError;
 use crate::metrics::{CONTENT_TYPE, ConnectionState, Metric, Store};
+use crate::openapi::RUNNING;
 
 /// `GET /metrics`
 ///
+/// Counters, gauges and histograms; none of them names a pass, a device or a caller. They may be answered at an address of their own, and then
+/// only there.
+///
 /// # Errors
 /// 500 when a figure cannot be written.
+#[utoipa::path(
+    get, path = "/metrics", tag = RUNNING,
+    operation_id = "metrics", summary = "What Prometheus scrapes",
+    responses((status = 200, description = "Prometheus's text format.", content_type = "text/plain; version=0.0.4", body = String, example = json!("honoken_requests_panicked_total 0\n"))),
+)]
 pub async fn handler(State(app): State<AppState>) -> Result<Response, ApiError> {
     look(&app);
     let text = app.metrics.render().map_err(|fault| ApiError::Internal(fault.into()))?;
