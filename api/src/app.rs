@@ -21,6 +21,7 @@ use crate::load::{Gate, Gates};
 use crate::metrics::{Metrics, Queue};
 use crate::place::Place;
 use crate::rates::Rates;
+use crate::request_context::InFlight;
 
 /// What handlers share.
 #[derive(Clone)]
@@ -47,6 +48,8 @@ pub struct App {
     pub metrics: Metrics,
     /// Whether the metrics are answered at an address of their own.
     pub metrics_are_elsewhere: bool,
+    /// How many requests there are in each area.
+    pub in_flight: InFlight,
     /// Where requests wait when there are many.
     pub gates: Arc<Gates>,
     /// Who has asked how often.
@@ -78,6 +81,7 @@ impl App {
         Self {
             gates: Arc::new(Gates::new(config.load, &metrics)),
             rates: Arc::new(Rates::new(config.rates, &metrics)),
+            in_flight: InFlight::of(&metrics),
             metrics_are_elsewhere: config.metrics_listen.is_some(),
             sample_success_rate: config.logging.sample_success_rate,
             metrics,

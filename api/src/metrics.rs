@@ -480,7 +480,7 @@ impl Metrics {
     /// When the metric is none, or has other labels: a slip of the pen, which every test of the place would show.
     pub fn counter(&self, metric: Metric, values: &[Value<'_>]) -> IntCounter {
         match self.family(metric, values) {
-            Family::Counter(family) => family.with_label_values(&texts(values)),
+            Family::Counter(family) => family.with_label_values(Texts::of(values).as_slice()),
             Family::Gauge(_) | Family::Histogram(_) => panic!("{metric:?} is no counter"),
         }
     }
@@ -496,7 +496,7 @@ impl Metrics {
     /// As [`Metrics::counter`].
     pub fn gauge(&self, metric: Metric, values: &[Value<'_>]) -> IntGauge {
         match self.family(metric, values) {
-            Family::Gauge(family) => family.with_label_values(&texts(values)),
+            Family::Gauge(family) => family.with_label_values(Texts::of(values).as_slice()),
             Family::Counter(_) | Family::Histogram(_) => panic!("{metric:?} is no gauge"),
         }
     }
@@ -507,7 +507,7 @@ impl Metrics {
     /// As [`Metrics::counter`].
     pub fn histogram(&self, metric: Metric, values: &[Value<'_>]) -> Histogram {
         match self.family(metric, values) {
-            Family::Histogram(family) => family.with_label_values(&texts(values)),
+            Family::Histogram(family) => family.with_label_values(Texts::of(values).as_slice()),
             Family::Counter(_) | Family::Gauge(_) => panic!("{metric:?} is no histogram"),
         }
     }
@@ -540,8 +540,24 @@ impl Metrics {
 /// What [`Metrics::render`] is (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
-fn texts<'a>(values: &[Value<'a>]) -> Vec<&'a str> {
-    values.iter().map(|value| value.1).collect()
+/// As many labels as any metric has.
+const MOST_LABELS: usize = 4;
+
+/// The texts of values, which are recorded too often to allocate for each.
+struct Texts<'a>([&'a str; MOST_LABELS], usize);
+
+impl<'a> Texts<'a> {
+    fn of(values: &[Value<'a>]) -> Self {
+        let mut texts = [""; MOST_LABELS];
+        for (text, value) in texts.iter_mut().zip(values) {
+            *text = value.1;
+        }
+        Self(texts, values.len().min(MOST_LABELS))
+    }
+
+    fn as_slice(&self) -> &[&'a str] {
+        &self.0[..self.1]
+    }
 }
 
 fn register(registry: &Registry, collector: Box<dyn Collector>) {
@@ -651,6 +667,7 @@ mod tests {
             assert_eq!(row.metric as usize, index, "{}", row.name);
             assert!(row.name.starts_with("honoken."), "{}", row.name);
         }
+        assert!(TABLE.iter().all(|row| row.labels.len() <= MOST_LABELS));
         let names: BTreeSet<String> = TABLE.iter().map(Row::exposed).collect();
         assert_eq!(names.len(), TABLE.len());
         let last = Metric::StoreConnectionsLimit as usize;

@@ -91,7 +91,7 @@ pub async fn around(State(app): State<AppState>, request: Request, next: Next) -
     parts.extensions.insert(RequestId(id.clone()));
 
     let span = tracing::info_span!("api.request", request.id = id);
-    let in_flight = InFlight::among(&app.metrics, area);
+    let in_flight = app.in_flight.one_more(area);
     let times = Arc::new(Times::default());
     let answered = async {
         parts.extensions.insert(app.gates.admit(area).await?);
@@ -112,18 +112,28 @@ pub async fn around(State(app): State<AppState>, request: Request, next: Next) -
     response
 }
 
-/// Counted while it lives, also when the caller goes away and the request is dropped.
-struct InFlight(IntGauge);
+/// How many requests there are in each area, kept at hand since every request changes it twice.
+#[derive(Debug, Clone)]
+pub struct InFlight([IntGauge; Area::NAMES.len()]);
 
 impl InFlight {
-    fn among(metrics: &Metrics, area: Area) -> Self {
-        let gauge = metrics.gauge(Metric::RequestsInFlight, &[area.into()]);
+    /// None yet.
+    pub fn of(metrics: &Metrics) -> Self {
+        let areas = [Area::Device, Area::Manage, Area::Admin, Area::Service];
+        Self(areas.map(|area| metrics.gauge(Metric::RequestsInFlight, &[area.into()])))
+    }
+
+    fn one_more(&self, area: Area) -> Counted {
+        let gauge = self.0[area as usize].clone();
         gauge.inc();
-        Self(gauge)
+        Counted(gauge)
     }
 }
 
-impl Drop for InFlight {
+/// Counted while it lives, also when the caller goes away and the request is dropped.
+struct Counted(IntGauge);
+
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.dec();
     }
