@@ -11,6 +11,7 @@ pub mod blobs;
 pub mod built_passes;
 pub mod clock;
 pub mod config;
+pub mod content_rules;
 pub mod folder;
 pub mod ids;
 pub mod place;

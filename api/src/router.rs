@@ -23,10 +23,20 @@ pub fn router(app: AppState) -> Router {
 
     let manage = Router::new()
         .route("/manage/v1/passes", post(manage::issue::handler))
-        .route("/manage/v1/passes/{type}/{serial}", get(manage::state::handler))
-        .route("/manage/v1/passes/{type}/{serial}/content", put(manage::replace_content::handler))
+        .route(
+            "/manage/v1/passes/{type}/{serial}",
+            get(manage::state::handler)
+                .patch(manage::change_metadata::handler)
+                .delete(manage::retire::handler),
+        )
+        .route(
+            "/manage/v1/passes/{type}/{serial}/content",
+            put(manage::replace_content::handler).patch(manage::patch_content::handler),
+        )
+        .route("/manage/v1/passes/{type}/{serial}/increment", post(manage::increment::handler))
         .route("/manage/v1/passes/{type}/{serial}/void", post(manage::void::handler))
         .route("/manage/v1/passes/{type}/{serial}/reinstate", post(manage::reinstate::handler))
+        .route("/manage/v1/passes/{type}/{serial}/history", get(manage::history::handler))
         .route("/manage/v1/passes/{type}/{serial}/pkpass", get(manage::pkpass::handler))
         .route(
             "/manage/v1/passes/{type}/{serial}/assets/{file}",

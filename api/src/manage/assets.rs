@@ -21,7 +21,7 @@ use crate::path::Segments;
 /// 401, 404, 412, 413, 422 when the file name or the image is not acceptable, 503.
 pub async fn put(change: Change, segments: Segments, request: Request) -> Result<Response, ApiError> {
     let name = image_name(&segments)?;
-    let (pass_type, _) = change.own_pass_type().await?;
+    let pass_type = change.own_pass_type().await?;
     let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
     let digest = change.app.blobs.put_as(&name, bytes).await.map_err(|fault| blob_error(fault, ""))?;
     let committed =

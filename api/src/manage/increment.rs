@@ -1,0 +1,67 @@
+//! Add to a number of the content of a pass.
+
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use honoken_domain::ids::Digest;
+use honoken_domain::pass::{Increment, PassCommand, PassError, PointerBuf};
+use honoken_event_store::DispatchError;
+use serde_json::Value;
+
+use crate::error::ApiError;
+use crate::json_body::{self, Fields};
+use crate::limits;
+use crate::manage::change::{self, Change};
+use crate::manage::{idempotency_key, patch_content};
+
+/// `POST /manage/v1/passes/{type}/{serial}/increment`
+///
+/// With an `Idempotency-Key` it is carried out once, however often it is sent: the answer to a retry names the same value.
+///
+/// # Errors
+/// 400, 401, 404, 409 when the key belongs to another increment or the pass is retired, 412, 413, 415, 422 with pointers, 503.
+pub async fn handler(change: Change, request: Request) -> Result<Response, ApiError> {
+    let pass_type = change.own_pass_type().await?;
+    let key = idempotency_key::of(request.headers())?.map(|key| Digest::of(key.as_bytes()));
+    let body = json_body::read_json(request, limits::JSON_BYTES).await?;
+    let increment = read(body, key)?;
+    let command = PassCommand::Increment(increment.clone());
+    let committed = change.try_dispatch(pass_type, command).await.map_err(refusal)?;
+    let value = committed.aggregate.value_after(&increment);
+    let warnings = change::warnings(&committed);
+    Ok(change.answer(&committed, warnings).await?.with_value(value).into_response())
+}
+
+fn read(body: Value, key: Option<Digest>) -> Result<Increment, ApiError> {
+    let mut fields = Fields::of(body)?;
+    let pointer = fields.required("pointer");
+    let pointer = fields.parse("pointer", pointer, |text| {
+        PointerBuf::parse(text).map_err(|_| format!("`pointer` {}", patch_content::POINTER))
+    });
+    let by = match fields.required("by") {
+        Some(Value::Number(by)) => Some(by),
+        Some(_) => {
+            fields.fault("wrong_type", "/by", "`by` must be a number, without quotes");
+            None
+        }
+        None => None,
+    };
+    fields.finish()?;
+    match (pointer, by) {
+        (Some(pointer), Some(by)) => Ok(Increment { pointer, by, key }),
+        // Whatever is missing was noted as a fault, and `finish` has refused it.
+        _ => Err(ApiError::Internal("a faulty increment was accepted".into())),
+    }
+}
+
+/// A sum that the content may not have is the fault of what was added.
+fn refusal(fault: DispatchError<PassError>) -> ApiError {
+    match fault {
+        DispatchError::Refused(PassError::UnacceptableContent { faults }) => {
+            let reasons: Vec<String> =
+                faults.iter().map(|fault| format!("{}: {}", fault.pointer, fault.detail)).collect();
+            let detail = format!("the content would not be acceptable ({})", reasons.join("; "));
+            ApiError::fault("unacceptable_sum", "/by", detail)
+        }
+        fault => fault.into(),
+    }
+}
