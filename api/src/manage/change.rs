@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::Number;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use utoipa::ToSchema;
 
 use crate::app::AppState;
 use crate::auth::Integrator;
@@ -23,17 +24,21 @@ use crate::content_rules;
 use crate::error::{ApiError, Fault};
 use crate::headers::etag;
 use crate::limits;
+use crate::openapi::examples;
+use crate::openapi::schemas::Warning;
 use crate::path::Segments;
 use crate::request_context::RequestId;
 use crate::update_tag;
 
 /// The answer to every change.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = examples::change_answer)]
 pub struct ChangeAnswer {
     pass_type_identifier: String,
     serial_number: String,
     etag: String,
+    #[schema(format = DateTime)]
     updated_at: String,
     update_tag: String,
     position: u64,
@@ -42,9 +47,11 @@ pub struct ChangeAnswer {
     /// Whether readers see it already.
     projected: bool,
     /// What a phone would ignore or show otherwise than meant.
+    #[schema(value_type = Vec<Warning>)]
     warnings: Vec<Finding>,
     /// After an increment: what the number was when it had been carried out.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = f64, required = false)]
     value: Option<Number>,
 }
 

@@ -10,11 +10,14 @@ use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use utoipa::ToSchema;
 
 use crate::app::{App, AppState};
 use crate::auth::Integrator;
 use crate::error::ApiError;
 use crate::manage::state::own_document;
+use crate::openapi::problems::{NotFound, Unreadable};
+use crate::openapi::{MANAGE, examples};
 use crate::path::Segments;
 
 /// Events of a page when the caller does not say.
@@ -30,7 +33,8 @@ const AT_A_TIME: u32 = 20;
 const PAGE_BYTES: usize = 1024 * 1024;
 
 /// A page of events, oldest first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PassHistory, example = examples::history)]
 struct History {
     events: Vec<Event>,
     /// Where the next page begins; null on the last.
@@ -38,8 +42,9 @@ struct History {
 }
 
 /// One event, as it was recorded.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = PassEvent)]
 struct Event {
     /// Its number within the pass, from 1.
     sequence: usize,
@@ -48,10 +53,12 @@ struct Event {
     /// The version of its data.
     version: String,
     /// RFC 3339, in UTC.
+    #[schema(format = DateTime)]
     recorded_at: String,
     /// Who asked for it: `api-key:…` with the beginning of the key's digest, or `system:…`.
     actor: String,
     /// What it says; never the authentication token.
+    #[schema(value_type = Object)]
     data: Value,
 }
 
@@ -64,8 +71,19 @@ struct Page {
 
 /// `GET /manage/v1/passes/{type}/{serial}/history?cursor=&limit=`
 ///
+/// A page of events, oldest first. A page ends early when its events are large, so only `next` tells whether there are more.
+///
 /// # Errors
 /// 400 when the cursor or the limit cannot be read, 401, 404, 503.
+#[utoipa::path(
+    get, path = "/manage/v1/passes/{type}/{serial}/history", tag = MANAGE,
+    operation_id = "passHistory", summary = "See what has happened to a pass",
+    params(
+        ("cursor" = Option<String>, Query, description = "What `next` of the page before said.", example = "100"),
+        ("limit" = Option<u32>, Query, description = "Events of a page; 100 unless said otherwise.", minimum = 1, maximum = 500, example = 100),
+    ),
+    responses((status = 200, body = History, description = "A page of events."), NotFound, Unreadable),
+)]
 pub async fn handler(
     State(app): State<AppState>,
     integrator: Integrator,

@@ -5,13 +5,30 @@ use axum::response::{IntoResponse, Response};
 use honoken_domain::ids::Digest;
 use honoken_domain::pass::{Increment, PassCommand, PassError, PointerBuf};
 use honoken_event_store::DispatchError;
-use serde_json::Value;
+use serde_json::{Number, Value};
+use utoipa::ToSchema;
 
 use crate::error::ApiError;
 use crate::json_body::{self, Fields};
 use crate::limits;
 use crate::manage::change::{self, Change};
 use crate::manage::{idempotency_key, patch_content};
+use crate::openapi::answers::Changed;
+use crate::openapi::parameters::{IdempotencyKey, IfMatch};
+use crate::openapi::problems::{Conflict, NotFound, PreconditionFailed, Unacceptable, UnsupportedMediaType};
+use crate::openapi::{MANAGE, examples};
+
+/// What to add, and where.
+#[derive(Debug, ToSchema)]
+#[schema(as = Increment, example = examples::increment)]
+struct Order {
+    /// Where the number is in the content (RFC 6901).
+    #[schema(value_type = String)]
+    pointer: PointerBuf,
+    /// What is added; negative to take away.
+    #[schema(value_type = f64)]
+    by: Number,
+}
 
 /// `POST /manage/v1/passes/{type}/{serial}/increment`
 ///
@@ -19,11 +36,18 @@ use crate::manage::{idempotency_key, patch_content};
 ///
 /// # Errors
 /// 400, 401, 404, 409 when the key belongs to another increment or the pass is retired, 412, 413, 415, 422 with pointers, 503.
+#[utoipa::path(
+    post, path = "/manage/v1/passes/{type}/{serial}/increment", tag = MANAGE,
+    operation_id = "incrementNumber", summary = "Add to a number of the content of a pass",
+    params(IdempotencyKey, IfMatch), request_body = Order,
+    responses(Changed, NotFound, Conflict, PreconditionFailed, UnsupportedMediaType, Unacceptable),
+)]
 pub async fn handler(change: Change, request: Request) -> Result<Response, ApiError> {
     let pass_type = change.own_pass_type().await?;
     let key = idempotency_key::of(request.headers())?.map(|key| Digest::of(key.as_bytes()));
     let body = json_body::read_json(request, limits::JSON_BYTES).await?;
-    let increment = read(body, key)?;
+    let Order { pointer, by } = read(body)?;
+    let increment = Increment { pointer, by, key };
     let command = PassCommand::Increment(increment.clone());
     let committed = change.try_dispatch(pass_type, command).await.map_err(refusal)?;
     let value = committed.aggregate.value_after(&increment);
@@ -31,7 +55,7 @@ pub async fn handler(change: Change, request: Request) -> Result<Response, ApiEr
     Ok(change.answer(&committed, warnings).await?.with_value(value).into_response())
 }
 
-fn read(body: Value, key: Option<Digest>) -> Result<Increment, ApiError> {
+fn read(body: Value) -> Result<Order, ApiError> {
     let mut fields = Fields::of(body)?;
     let pointer = fields.required("pointer");
     let pointer = fields.parse("pointer", pointer, |text| {
@@ -47,7 +71,7 @@ fn read(body: Value, key: Option<Digest>) -> Result<Increment, ApiError> {
     };
     fields.finish()?;
     match (pointer, by) {
-        (Some(pointer), Some(by)) => Ok(Increment { pointer, by, key }),
+        (Some(pointer), Some(by)) => Ok(Order { pointer, by }),
         // Whatever is missing was noted as a fault, and `finish` has refused it.
         _ => Err(ApiError::Internal("a faulty increment was accepted".into())),
     }

@@ -10,6 +10,10 @@ use crate::error::{ApiError, Fault};
 use crate::json_body;
 use crate::limits;
 use crate::manage::change::{self, Change};
+use crate::openapi::answers::Changed;
+use crate::openapi::parameters::IfMatch;
+use crate::openapi::problems::{Conflict, NotFound, PreconditionFailed, Unacceptable, UnsupportedPatch};
+use crate::openapi::{MANAGE, schemas};
 
 /// `PATCH /manage/v1/passes/{type}/{serial}/content`
 ///
@@ -18,6 +22,17 @@ use crate::manage::change::{self, Change};
 ///
 /// # Errors
 /// 400, 401, 404, 409 when a `test` does not hold or the pass is retired, 412, 413, 415 with `Accept-Patch`, 422 with pointers, 503.
+#[utoipa::path(
+    patch, path = "/manage/v1/passes/{type}/{serial}/content", tag = MANAGE,
+    operation_id = "patchContent", summary = "Change parts of the content of a pass",
+    params(IfMatch),
+    request_body(content(
+        (schemas::MergePatch = "application/merge-patch+json"),
+        (schemas::JsonPatch = "application/json-patch+json"),
+        (schemas::MergePatch = "application/json"),
+    )),
+    responses(Changed, NotFound, Conflict, PreconditionFailed, UnsupportedPatch, Unacceptable),
+)]
 pub async fn handler(change: Change, request: Request) -> Result<Response, ApiError> {
     let pass_type = change.own_pass_type().await?;
     let kind = Kind::of(request.headers())?;
