@@ -236,9 +236,9 @@ impl Integrator {
     }
 
     /// `PATCH …/content` with a patch of this type.
-    pub async fn patch(&self, serial_number: &str, content_type: &str, patch: &Value) -> Answer {
+    pub async fn patch(&self, serial_number: &str, content_type: &str, changes: &Value) -> Answer {
         let path = format!("{}/content", self.path(serial_number));
-        self.request(Method::PATCH, &path, &[("content-type", content_type)], patch.to_string()).await
+        self.request(Method::PATCH, &path, &[("content-type", content_type)], changes.to_string()).await
     }
 
     /// Merges something else into the content.

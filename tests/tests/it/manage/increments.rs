@@ -175,7 +175,7 @@ async fn an_increment_cut_off_by_a_kill_counts_once_when_it_is_sent_again() {
                     integrator.tries(Method::POST, path, &[("idempotency-key", key)], body).await.is_ok()
                 }
             });
-        let mut answered = futures::stream::FuturesUnordered::from_iter(calls);
+        let mut answered: futures::stream::FuturesUnordered<_> = calls.collect();
         // The first answers are awaited, the others are cut off wherever they are.
         for _ in 0..=round {
             assert_eq!(futures::StreamExt::next(&mut answered).await, Some(true));
