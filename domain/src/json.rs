@@ -64,9 +64,10 @@ pub fn is_at_most_as_deep(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// Whether the JSON text of a value has at most `bytes` bytes. No more than those are written to find out.
-pub fn is_at_most_as_long(value: &Value, bytes: usize) -> bool {
-    serde_json::to_writer(Room(bytes), value).is_ok()
+/// How many of so many bytes are left behind the JSON text of a value; none when it is longer. No more than those are written to find out.
+pub fn bytes_left(value: &Value, bytes: usize) -> Option<usize> {
+    let mut room = Room(bytes);
+    serde_json::to_writer(&mut room, value).is_ok().then_some(room.0)
 }
 
 /// Takes so many bytes and no more.
@@ -271,7 +272,10 @@ mod tests {
     fn a_value_is_measured_by_its_text_and_its_levels() {
         let value = json!({ "a": [1, "é"] });
         let length = value.to_string().len();
-        assert!(is_at_most_as_long(&value, length) && !is_at_most_as_long(&value, length - 1));
+        assert_eq!(
+            [length + 3, length, length - 1].map(|bytes| bytes_left(&value, bytes)),
+            [Some(3), Some(0), None]
+        );
         assert!(is_at_most_as_deep(&value, 2) && !is_at_most_as_deep(&value, 1));
         assert!(is_at_most_as_deep(&json!(1), 0));
     }

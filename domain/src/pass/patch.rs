@@ -7,7 +7,7 @@ use crate::content::{Content, MAX_CONTENT_BYTES};
 use crate::json;
 use crate::pass::PassError;
 
-/// The most operations of one JSON Patch: each is measured, since a `copy` can double the content.
+/// The most operations of one JSON Patch; each may have to move all elements of a long array.
 pub const MAX_OPERATIONS: usize = 256;
 
 /// A change to a content, applied to whatever the content is when the command is decided.
@@ -29,30 +29,49 @@ impl ContentPatch {
         match self {
             Self::Merge(patch) => {
                 json_patch::merge(&mut document, patch);
-                measure(&document)?;
-            }
-            Self::Operations(operations) => {
-                for (at, operation) in operations.iter().enumerate() {
-                    apply_one(&mut document, at, operation)?;
+                if !json::is_at_most_as_deep(&document, json::MAX_DEPTH) {
+                    return Err(PassError::ContentTooDeep);
                 }
             }
+            Self::Operations(operations) => {
+                let mut left_to_copy = MAX_CONTENT_BYTES;
+                for (at, operation) in operations.iter().enumerate() {
+                    apply_one(&mut document, at, operation, &mut left_to_copy)?;
+                }
+            }
+        }
+        if json::bytes_left(&document, MAX_CONTENT_BYTES).is_none() {
+            return Err(PassError::ContentTooLarge);
         }
         Content::from_value(document).map_err(|_| PassError::ContentNotAnObject)
     }
 }
 
-/// One at a time, so that the content can be measured in between: twenty times `copy` of the whole into itself makes it a million times as
-/// large. The document is a copy, so that nothing has to be undone when a later operation fails.
-fn apply_one(document: &mut Value, at: usize, operation: &PatchOperation) -> Result<(), PassError> {
+/// One at a time, so that what is copied can be measured in between: twenty times `copy` of the whole into itself makes it a million times as
+/// large. Only what an operation moves is measured, so that many small ones on a large content take no time. The document is a copy, so that
+/// nothing has to be undone when a later operation fails.
+fn apply_one(
+    document: &mut Value,
+    at: usize,
+    operation: &PatchOperation,
+    left_to_copy: &mut usize,
+) -> Result<(), PassError> {
+    let put = match operation {
+        PatchOperation::Add(add) => Some(&add.value),
+        PatchOperation::Replace(replace) => Some(&replace.value),
+        PatchOperation::Move(r#move) => document.pointer(r#move.from.as_str()),
+        PatchOperation::Copy(copy) => document.pointer(copy.from.as_str()),
+        PatchOperation::Remove(_) | PatchOperation::Test(_) => None,
+    };
+    let levels = json::MAX_DEPTH.checked_sub(operation.path().count());
+    let is_too_deep =
+        put.is_some_and(|value| levels.is_none_or(|levels| !json::is_at_most_as_deep(value, levels)));
+    if let (PatchOperation::Copy(_), Some(value)) = (operation, put) {
+        *left_to_copy = json::bytes_left(value, *left_to_copy).ok_or(PassError::ContentTooLarge)?;
+    }
     json_patch::patch_unsafe(document, std::slice::from_ref(operation))
         .map_err(|fault| refusal(at, operation, &fault.kind))?;
-    match operation {
-        PatchOperation::Add(_)
-        | PatchOperation::Replace(_)
-        | PatchOperation::Move(_)
-        | PatchOperation::Copy(_) => measure(document),
-        PatchOperation::Remove(_) | PatchOperation::Test(_) => Ok(()),
-    }
+    if is_too_deep { Err(PassError::ContentTooDeep) } else { Ok(()) }
 }
 
 fn refusal(operation: usize, what: &PatchOperation, kind: &PatchErrorKind) -> PassError {
@@ -66,17 +85,6 @@ fn refusal(operation: usize, what: &PatchOperation, kind: &PatchErrorKind) -> Pa
         _ => ("path", "there is nothing at this place of the content"),
     };
     PassError::PatchFailed { operation, member, reason }
-}
-
-fn measure(document: &Value) -> Result<(), PassError> {
-    if !json::is_at_most_as_deep(document, json::MAX_DEPTH) {
-        return Err(PassError::ContentTooDeep);
-    }
-    if json::is_at_most_as_long(document, MAX_CONTENT_BYTES) {
-        Ok(())
-    } else {
-        Err(PassError::ContentTooLarge)
-    }
 }
 
 #[cfg(test)]
@@ -224,6 +232,19 @@ mod tests {
         let deeper = json!({"op":"copy","from":"/a","path":"/a/b"});
         let nested = operations(vec![deeper; 70].into());
         check(&nested, json!({"a":{"x":1}}), Err(PassError::ContentTooDeep));
+        let nested = |levels: usize| (0..levels).fold(json!(1), |inside, _| json!([inside]));
+        let place = json!({"a":{"a":{"a":1}},"x":nested(json::MAX_DEPTH - 1)});
+        let too_deep = [
+            json!([{"op":"add","path":"/a/a/a","value":nested(json::MAX_DEPTH - 2)}]),
+            json!([{"op":"replace","path":"/a/a/a","value":nested(json::MAX_DEPTH - 2)}]),
+            json!([{"op":"move","from":"/x","path":"/a/a"}]),
+            json!([{"op":"copy","from":"/x","path":"/a/x"}]),
+        ];
+        for patch in too_deep {
+            check(&operations(patch), place.clone(), Err(PassError::ContentTooDeep));
+        }
+        let fits = operations(json!([{"op":"add","path":"/a/a/a","value":nested(json::MAX_DEPTH - 3)}]));
+        assert!(fits.apply(&content(place)).is_ok());
         let wide = |at: usize| json!({"op":"copy","from":"","path":format!("/x{at}")});
         let text = "x".repeat(MAX_CONTENT_BYTES / 3);
         check(&operations(json!([wide(0), wide(1)])), json!({"a":text}), Err(PassError::ContentTooLarge));
