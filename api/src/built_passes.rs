@@ -214,7 +214,11 @@ fn source<'a>(id: &'a PassId, document: &'a PassDocument, web_service_url: &'a s
 /// The style under the name that `pkpass` has for it.
 pub fn style(style: honoken_domain::pass::TicketStyle) -> TicketStyle {
     match style {
+        honoken_domain::pass::TicketStyle::Boarding => TicketStyle::Boarding,
+        honoken_domain::pass::TicketStyle::Coupon => TicketStyle::Coupon,
         honoken_domain::pass::TicketStyle::Event => TicketStyle::Event,
+        honoken_domain::pass::TicketStyle::Generic => TicketStyle::Generic,
+        honoken_domain::pass::TicketStyle::StoreCard => TicketStyle::StoreCard,
     }
 }
 
@@ -277,6 +281,7 @@ mod tests {
             ticket_style: honoken_domain::pass::TicketStyle::Event,
             poster: false,
             voided: false,
+            retired: false,
             content: Content::from_value(json!({ "description": "d" })).unwrap(),
             images,
             update_tag: Position(1),

@@ -12,6 +12,7 @@ pub mod built_passes;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod content_rules;
 pub mod folder;
 pub mod ids;
 pub mod logging;

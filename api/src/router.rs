@@ -52,10 +52,12 @@ fn open() -> OpenApiRouter<AppState> {
 
     let manage = OpenApiRouter::default()
         .routes(routes!(manage::issue::handler))
-        .routes(routes!(manage::state::handler))
-        .routes(routes!(manage::replace_content::handler))
+        .routes(routes!(manage::state::handler, manage::change_metadata::handler, manage::retire::handler))
+        .routes(routes!(manage::replace_content::handler, manage::patch_content::handler))
+        .routes(routes!(manage::increment::handler))
         .routes(routes!(manage::void::handler))
         .routes(routes!(manage::reinstate::handler))
+        .routes(routes!(manage::history::handler))
         .routes(routes!(manage::pkpass::handler))
         .routes(routes!(manage::assets::get, manage::assets::put, manage::assets::delete))
         .routes(routes!(manage::blobs::handler));

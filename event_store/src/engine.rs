@@ -63,6 +63,18 @@ impl EventLog for Log {
         }
     }
 
+    async fn history<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+        after_sequence: u64,
+        limit: u32,
+    ) -> Result<Vec<RecordedEvent>, LogError> {
+        match self {
+            Self::Sqlite(log) => log.history::<A>(aggregate_id, after_sequence, limit).await,
+            Self::Postgres(log) => log.history::<A>(aggregate_id, after_sequence, limit).await,
+        }
+    }
+
     async fn position_of<A: Aggregate>(
         &self,
         aggregate_id: &str,

@@ -49,6 +49,7 @@ problems! {
         "`If-Match` names another state than the current one.";
     TooLarge: ApiError::TooLarge { limit: crate::limits::JSON_BYTES }, "The body is larger than accepted here; `detail` says how large it may be.";
     UnsupportedMediaType: ApiError::UnsupportedMediaType, "The body is of another content type.";
+    UnsupportedPatch: ApiError::UnsupportedPatch, "The body is no patch of a type that `Accept-Patch` names.";
     Unacceptable: ApiError::fault("required", "/passTypeIdentifier", "`passTypeIdentifier` is missing"),
         "Readable, but not acceptable: `errors` names every fault by its pointer.";
     TooManyRequests: ApiError::TooManyRequests { retry_after: 1 },

@@ -14,7 +14,7 @@ use crate::database::sqlite::{Durability, open_readers, open_writer};
 use crate::database::{self, EmbeddedMigration, Pool};
 use crate::epoch::{self, Epoch};
 use crate::group_commit::GroupCommit;
-use crate::log::{Append, AppendError, EventLog, LogError, POSITION_OF, Position, RecordedEvent};
+use crate::log::{Append, AppendError, EventLog, HISTORY, LogError, POSITION_OF, Position, RecordedEvent};
 use crate::snapshots::{LOAD_SNAPSHOT, SnapshotRow, Snapshots, StoredSnapshot};
 use writer::Writer;
 
@@ -118,6 +118,23 @@ impl EventLog for SqliteLog {
         .map_err(LogError::unavailable("loaded"))?;
         let event = |row| Ok(recorded(row).map_err(LogError::unavailable("loaded"))??.event);
         rows.iter().map(event).collect()
+    }
+
+    async fn history<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+        after_sequence: u64,
+        limit: u32,
+    ) -> Result<Vec<RecordedEvent>, LogError> {
+        let rows = sqlx::query(HISTORY)
+            .bind(A::TYPE)
+            .bind(aggregate_id)
+            .bind(after_sequence.cast_signed())
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(LogError::unavailable("read"))?;
+        rows.iter().map(|row| recorded(row).map_err(LogError::unavailable("read"))?).collect()
     }
 
     async fn position_of<A: Aggregate>(
