@@ -47,15 +47,9 @@ const HASHING: Comparison = Comparison {
 };
 
 pub(crate) async fn run() {
-    let identity = identity().await;
+    let (identity, _) = identity().await;
     let content = tickets::content(1);
-    let images: Images = tickets::IMAGES
-        .iter()
-        .map(|(file, width, height)| {
-            let image = Image::new(drawing::noise(*width, *height));
-            (ImageName::parse(file).expect("a name"), Arc::new(image))
-        })
-        .collect();
+    let images = images();
     let known = || passes_per_second(|| built(&identity, &content, &images));
     let new = || passes_per_second(|| built(&identity, &content, &hashed_again(&images)));
     let (mut pairs, mut hashing) = (Vec::new(), Vec::new());
@@ -80,13 +74,22 @@ pub(crate) async fn run() {
     );
 }
 
-type Images = BTreeMap<ImageName, Arc<Image>>;
+pub(crate) type Images = BTreeMap<ImageName, Arc<Image>>;
 
-fn hashed_again(images: &Images) -> Images {
+/// The images of the pass, hashed.
+pub(crate) fn images() -> Images {
+    let drawn = tickets::IMAGES.iter().map(|(file, width, height)| {
+        let image = Image::new(drawing::noise(*width, *height));
+        (ImageName::parse(file).expect("a name"), Arc::new(image))
+    });
+    drawn.collect()
+}
+
+pub(crate) fn hashed_again(images: &Images) -> Images {
     images.iter().map(|(name, image)| (*name, Arc::new(Image::new(image.bytes().clone())))).collect()
 }
 
-fn passes_per_second(build: impl Fn() -> Vec<u8>) -> f64 {
+pub(crate) fn passes_per_second(build: impl Fn() -> Vec<u8>) -> f64 {
     let (start, mut passes) = (processor::of_this_thread(), 0);
     loop {
         for _ in 0..20 {
@@ -100,8 +103,12 @@ fn passes_per_second(build: impl Fn() -> Vec<u8>) -> f64 {
     }
 }
 
-fn built(identity: &SigningIdentity, content: &Map<String, Value>, images: &Images) -> Vec<u8> {
-    let source = PassSource {
+pub(crate) fn built(identity: &SigningIdentity, content: &Map<String, Value>, images: &Images) -> Vec<u8> {
+    build(&source(identity, content), images, identity).expect("the pass is built")
+}
+
+pub(crate) fn source<'a>(identity: &'a SigningIdentity, content: &'a Map<String, Value>) -> PassSource<'a> {
+    PassSource {
         pass_type_identifier: identity.pass_type_identifier(),
         serial_number: "A-1",
         team_identifier: identity.team_identifier(),
@@ -112,18 +119,20 @@ fn built(identity: &SigningIdentity, content: &Map<String, Value>, images: &Imag
         poster: false,
         voided: false,
         content,
-    };
-    build(&source, images, identity).expect("the pass is built")
+    }
 }
 
-/// The development certificate that the program makes for itself: RSA-2048, as Apple's are.
-async fn identity() -> SigningIdentity {
+/// The development certificate that the program makes for itself: RSA-2048, as Apple's are. With its files.
+pub(crate) async fn identity() -> (SigningIdentity, BTreeMap<&'static str, Vec<u8>>) {
     let mut honoken = Honoken::start_with_certificates(PROGRAM, FOLDER.as_ref()).await;
     honoken.terminate().await;
     let folder = honoken.home().data_dir().join("certificates");
-    let [certificate, key, intermediate] = ["pass.pem", "pass.key", "intermediate.pem"]
-        .map(|name| fs::read(folder.join(name)).expect("the certificates can be read"));
-    SigningIdentity::from_pem(&certificate, &key, &intermediate).expect("they belong together")
+    let names = ["pass.pem", "pass.key", "intermediate.pem"];
+    let [certificate, key, intermediate] =
+        names.map(|name| fs::read(folder.join(name)).expect("the certificates can be read"));
+    let identity =
+        SigningIdentity::from_pem(&certificate, &key, &intermediate).expect("they belong together");
+    (identity, names.into_iter().zip([certificate, key, intermediate]).collect())
 }
 
 fn signatures_per_second() -> f64 {
