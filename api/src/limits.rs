@@ -35,6 +35,10 @@ pub const HEADER_BYTES: usize = 64 * 1024;
 /// Connections at a time, if the system allows that many open files; more wait in the system's queue.
 pub const CONNECTIONS: usize = 8192;
 
+/// Connections that wait in the system's queue, if the system allows that many: phones that were told of a change come all at once, and the
+/// system lets those that find no place there try again after a second, then after three.
+pub const BACKLOG: u32 = 4096;
+
 /// Open files that are not connections: databases, images, the log.
 pub const OTHER_FILES: usize = 128;
 

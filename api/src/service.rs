@@ -1,12 +1,13 @@
 //! What `dev` and `serve` have in common: where a process listens, what it answers, and how it ends.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::Stores;
@@ -14,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::folder;
 use crate::ids::IdSource;
+use crate::limits;
 use crate::server;
 
 /// What a command that runs the service needs to know.
@@ -39,7 +41,7 @@ impl Process {
     /// When either cannot be done; the sentence says what to do.
     pub async fn bind(&self) -> anyhow::Result<TcpListener> {
         let address = &self.listen;
-        let listener = TcpListener::bind(address).await.with_context(|| {
+        let listener = listen(address).await.with_context(|| {
             format!(
                 "could not listen on {address}; choose another address with --listen, such as 127.0.0.1:0"
             )
@@ -57,6 +59,26 @@ impl Process {
             self.config.public_url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned());
         configured.unwrap_or_else(|| base_url.to_owned())
     }
+}
+
+/// Listens at the first of the addresses behind a name that can be had.
+async fn listen(address: &str) -> io::Result<TcpListener> {
+    let mut fault = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+    for address in lookup_host(address).await? {
+        match listen_at(address) {
+            Ok(listener) => return Ok(listener),
+            Err(reason) => fault = reason,
+        }
+    }
+    Err(fault)
+}
+
+fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A service that starts again need not wait until connections of the one before are forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(limits::BACKLOG)
 }
 
 /// Answers requests until `stop`, then lets those in flight finish and closes the stores. The socket listens since it was bound, so a request
