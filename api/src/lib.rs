@@ -21,6 +21,7 @@ pub mod error;
 pub mod headers;
 pub mod json_body;
 pub mod limits;
+pub mod openapi;
 pub mod path;
 pub mod request_context;
 pub mod router;
@@ -30,6 +31,7 @@ pub mod update_tag;
 
 pub mod admin;
 pub mod device;
+pub mod docs;
 pub mod health;
 pub mod manage;
 
