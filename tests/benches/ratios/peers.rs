@@ -33,17 +33,17 @@ struct Peer {
 const PEERS: [Peer; 3] = [
     Peer {
         name: "the crate passes",
-        program: &["./passes/target/release/peer-passes"],
+        program: &["passes/target/release/peer-passes"],
         version: ("passes/Cargo.lock", "name = \"passes\"\nversion = \""),
     },
     Peer {
         name: "npm @walletpass/pass-js",
-        program: &["node", "pass-js.mjs"],
+        program: &["node_modules/.bin/node", "pass-js.mjs"],
         version: ("node_modules/@walletpass/pass-js/package.json", "\"version\": \""),
     },
     Peer {
         name: "npm passkit-generator",
-        program: &["node", "passkit-generator.mjs"],
+        program: &["node_modules/.bin/node", "passkit-generator.mjs"],
         version: ("node_modules/passkit-generator/package.json", "\"version\": \""),
     },
 ];
@@ -87,7 +87,7 @@ pub(crate) async fn run(installed: &Path) {
 
 impl Peer {
     fn passes_per_second(&self, installed: &Path, inputs: &Path) -> f64 {
-        let output = Command::new(self.program[0])
+        let output = Command::new(installed.join(self.program[0]))
             .args(&self.program[1..])
             .args([inputs, Path::new("1"), &inputs.join("out.pkpass")])
             .current_dir(installed)

@@ -14,7 +14,12 @@ fn main() {
     let out = arguments.next().expect("a file");
     let folder = Path::new(&folder);
     let read = |name: &str| fs::read(folder.join(name)).expect("a file");
-    let template = String::from_utf8(read("pass.json")).expect("a text");
+    let mut template: serde_json::Value = serde_json::from_slice(&read("pass.json")).expect("JSON");
+    // The crate reads a style only with all of its fields.
+    for fields in ["headerFields", "primaryFields", "secondaryFields", "auxiliaryFields", "backFields"] {
+        let style = template["eventTicket"].as_object_mut().expect("an event ticket");
+        style.entry(fields).or_insert_with(|| serde_json::json!([]));
+    }
     let images: Vec<(String, Vec<u8>)> = fs::read_dir(folder.join("images"))
         .expect("the images")
         .map(|file| {
@@ -24,7 +29,7 @@ fn main() {
         })
         .collect();
     let [certificate, key, intermediate] = ["pass.pem", "pass.key", "intermediate.pem"].map(read);
-    let mut package = Package::new(Pass::from_json(&template).expect("a pass"));
+    let mut package = Package::new(Pass::from_json(&template.to_string()).expect("a pass"));
     for (name, bytes) in &images {
         package.add_resource(resource::Type::from_str(name).expect("a name"), &bytes[..]).expect("an image");
     }
@@ -34,7 +39,7 @@ fn main() {
         let (start, mut passes) = (spent(), 0_u32);
         loop {
             let mut file = Cursor::new(Vec::new());
-            package.pass.serial_number = format!("A-1-{passes}");
+            package.pass.config.serial_number = format!("A-1-{passes}");
             package.write(&mut file).expect("a pass");
             last = file.into_inner();
             passes += 1;
