@@ -17,8 +17,12 @@ const ROUND: Duration = Duration::from_secs(1);
 
 /// The bytes of a `GET`.
 pub(crate) fn get(host: &str, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n{headers}\r\n").into()
+    let mut head = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n");
+    for (name, value) in headers {
+        head.extend([*name, ": ", *value, "\r\n"]);
+    }
+    head.push_str("\r\n");
+    head.into()
 }
 
 /// The bytes of a `POST` or `PUT` with a JSON body.

@@ -119,8 +119,8 @@ async fn on_postgres() {
 async fn rows_per_second(read_model: &ReadModel, ids: &[PassId]) -> f64 {
     let watch = Stopwatch::start();
     let mut tasks = JoinSet::new();
-    for id in ids.iter().cloned() {
-        let (read_model, watch) = (read_model.clone(), watch);
+    for id in ids {
+        let (read_model, id) = (read_model.clone(), id.clone());
         tasks.spawn(async move {
             let mut rows = 0;
             while watch.elapsed() < Duration::from_secs(1) {
