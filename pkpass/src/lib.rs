@@ -43,6 +43,7 @@
 
 mod archive;
 mod build;
+mod canonical;
 mod certificate;
 mod color;
 mod date;
