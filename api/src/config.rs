@@ -3,14 +3,16 @@
 //! A value that is missing or malformed stops the start with a sentence that names the variable. Variables that an earlier service used and
 //! this one does not are named in a warning; unknown variables are ignored.
 
+use std::collections::BTreeMap;
 use std::env::VarError;
 use std::path::PathBuf;
 
+use honoken_domain::sealed::SealingKeys;
 use honoken_event_store::database::postgres;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::path;
+use crate::{keyring, path};
 
 /// What the environment says.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +25,9 @@ pub struct Config {
     pub database: Option<Database>,
     /// `VERBOSE_LOGGING`: `true` shows what is for digging as well.
     pub verbose_logging: bool,
+    /// `HONOKEN_ENCRYPTION_KEY_V1` and so on, and `HONOKEN_ENCRYPTION_KEY_CURRENT`: what private keys are sealed under. Default: a key in the
+    /// data folder, where one process has it for itself.
+    pub encryption_keys: Option<SealingKeys>,
     /// Sentences about variables that are set and have no effect.
     pub warnings: Vec<String>,
 }
@@ -121,6 +126,7 @@ impl Config {
                 .map(|text| verbose(&text))
                 .transpose()?
                 .unwrap_or_default(),
+            encryption_keys: encryption_keys(&variable)?,
             warnings,
         })
     }
@@ -190,6 +196,60 @@ fn admin(
             Ok(Some(AdminCredentials { username, password: password.into() }))
         }
     }
+}
+
+/// The variables with the keys, in the order of their numbers.
+const ENCRYPTION_KEYS: [&str; 16] = [
+    "HONOKEN_ENCRYPTION_KEY_V1",
+    "HONOKEN_ENCRYPTION_KEY_V2",
+    "HONOKEN_ENCRYPTION_KEY_V3",
+    "HONOKEN_ENCRYPTION_KEY_V4",
+    "HONOKEN_ENCRYPTION_KEY_V5",
+    "HONOKEN_ENCRYPTION_KEY_V6",
+    "HONOKEN_ENCRYPTION_KEY_V7",
+    "HONOKEN_ENCRYPTION_KEY_V8",
+    "HONOKEN_ENCRYPTION_KEY_V9",
+    "HONOKEN_ENCRYPTION_KEY_V10",
+    "HONOKEN_ENCRYPTION_KEY_V11",
+    "HONOKEN_ENCRYPTION_KEY_V12",
+    "HONOKEN_ENCRYPTION_KEY_V13",
+    "HONOKEN_ENCRYPTION_KEY_V14",
+    "HONOKEN_ENCRYPTION_KEY_V15",
+    "HONOKEN_ENCRYPTION_KEY_V16",
+];
+
+const CURRENT_ENCRYPTION_KEY: &str = "HONOKEN_ENCRYPTION_KEY_CURRENT";
+
+fn encryption_keys(
+    variable: impl Fn(&'static str) -> Result<Option<String>, ConfigError>,
+) -> Result<Option<SealingKeys>, ConfigError> {
+    let mut keys = BTreeMap::new();
+    for (version, name) in (1..).zip(ENCRYPTION_KEYS) {
+        let Some(text) = variable(name)? else { continue };
+        let problem = "must be 32 bytes as base64, or as 64 hex digits: `openssl rand -base64 32` makes some";
+        let key = keyring::read(&text)
+            .ok_or_else(|| ConfigError { variable: name, problem: problem.to_owned() })?;
+        keys.insert(version, key);
+    }
+    let refuse =
+        |problem: &str| ConfigError { variable: CURRENT_ENCRYPTION_KEY, problem: problem.to_owned() };
+    let current = match variable(CURRENT_ENCRYPTION_KEY)? {
+        Some(text) => {
+            let digits = text.trim_start_matches(['v', 'V']);
+            digits.parse().map_err(|_| refuse("must be the number of a key, such as 1"))?
+        }
+        None if keys.len() > 1 => {
+            return Err(refuse("is missing: of several encryption keys it says which one seals, such as 2"));
+        }
+        None => match keys.keys().next() {
+            Some(only) => *only,
+            None => return Ok(None),
+        },
+    };
+    let named = SealingKeys::new(keys, current);
+    named
+        .map(Some)
+        .ok_or_else(|| refuse("names a key that is not set: set HONOKEN_ENCRYPTION_KEY_V… of that number"))
 }
 
 fn verbose(text: &str) -> Result<bool, ConfigError> {
@@ -292,7 +352,30 @@ mod tests {
     }
 
     #[test]
+    fn an_encryption_key_is_named_when_it_is_none() {
+        let (one, two) = ("ab".repeat(32), "q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=".to_owned());
+        let current =
+            |variables: &[(&str, &str)]| read(variables).unwrap().encryption_keys.unwrap().current();
+        let (v1, v2) = (("HONOKEN_ENCRYPTION_KEY_V1", &*one), ("HONOKEN_ENCRYPTION_KEY_V2", &*two));
+        let named = |text| ("HONOKEN_ENCRYPTION_KEY_CURRENT", text);
+        assert!(read(&[]).unwrap().encryption_keys.is_none());
+        assert_eq!(current(&[v2]), 2);
+        assert_eq!(current(&[v1, v2, named("1")]), 1);
+        assert_eq!(current(&[v1, v2, named("v2")]), 2);
+        refused(&[v1, v2], "HONOKEN_ENCRYPTION_KEY_CURRENT");
+        for wrong in ["3", "two", "-1"] {
+            refused(&[v1, named(wrong)], "HONOKEN_ENCRYPTION_KEY_CURRENT");
+        }
+        refused(&[named("1")], "HONOKEN_ENCRYPTION_KEY_CURRENT");
+        let fault = read(&[v1, ("HONOKEN_ENCRYPTION_KEY_V16", "hunter2hunter2")]).unwrap_err();
+        assert_eq!(fault.variable, "HONOKEN_ENCRYPTION_KEY_V16");
+        assert!(!fault.to_string().contains("hunter2"));
+    }
+
+    #[test]
     fn secrets_are_not_shown_by_debug() {
+        let config = read(&[("HONOKEN_ENCRYPTION_KEY_V1", &"ab".repeat(32))]).unwrap();
+        assert!(!format!("{config:?}").contains("abab") && !format!("{config:?}").contains("171"));
         let config =
             read(&[("HONOKEN_ADMIN_USERNAME", "admin"), ("HONOKEN_ADMIN_PASSWORD", "hunter2")]).unwrap();
         assert!(!format!("{config:?}").contains("hunter2"));

@@ -34,5 +34,7 @@ pub async fn ready(State(app): State<AppState>) -> Result<Response, ApiError> {
             format!("the read model is more than {ACCEPTABLE_LAG} events behind the log").into(),
         ));
     }
-    Ok(Json(json!({ "status": "ready" })).into_response())
+    // A certificate that cannot be used is told and no reason to be taken out of service: the others sign, and phones ask for more than passes.
+    let certificates = app.built_passes.signers().count(app.clock.unix_seconds());
+    Ok(Json(json!({ "status": "ready", "certificates": certificates })).into_response())
 }

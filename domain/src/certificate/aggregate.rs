@@ -42,6 +42,9 @@ impl InUse {
 }
 
 impl Certificate {
+    /// The name under which the log keeps certificates; frozen.
+    pub const NAME: &'static str = "Certificate";
+
     /// Decides a command: the events it leads to, none if it changes nothing.
     ///
     /// # Errors
@@ -84,7 +87,7 @@ impl Certificate {
 }
 
 impl Aggregate for Certificate {
-    const TYPE: &'static str = "Certificate";
+    const TYPE: &'static str = Self::NAME;
     type Command = CertificateCommand;
     type Event = CertificateEvent;
     type Error = CertificateError;
