@@ -2,12 +2,14 @@
 
 mod admin;
 mod arguments;
+mod certs;
 mod crash;
 mod device;
 mod disk;
 mod first_steps;
 mod hostile;
 mod house_rules;
+mod keys;
 mod log_restored;
 mod manage;
 mod migrate;
