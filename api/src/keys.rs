@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::desk::{Beginning, Circumstances, Desk, Where, sealing_keys};
 use crate::ids;
 use crate::installing;
-use crate::paper::{say, say_json, table};
+use crate::paper::{rfc_3339, say, say_json, table};
 use crate::signers::date;
 
 const CREATE_EXAMPLES: &str = "\
@@ -194,7 +194,7 @@ async fn list(options: &List, circumstances: &Circumstances) -> anyhow::Result<(
                     "organizationId": key.organization_id,
                     "organizationName": key.organization_name,
                     "label": key.label,
-                    "addedAt": key.added_at,
+                    "addedAt": rfc_3339(key.added_at),
                     "revoked": key.revoked,
                 })
             };

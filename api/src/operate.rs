@@ -13,11 +13,17 @@ use crate::desk::Where;
 use crate::ids::IdSource;
 use crate::paper::say;
 
+const RESTORED_EXAMPLES: &str = "\
+Examples:
+  honoken log restored --data-dir /srv/honoken
+  DATABASE_URL=postgres://honoken@localhost/honoken honoken log restored";
+
 /// What happens to the log outside of the service.
 #[derive(Debug, Subcommand)]
 pub enum LogCommand {
     /// Say that the log was restored from a backup, before the service is started again: phones may have seen what it lost, and so all their
     /// tags become foreign. The read model is filled again at the next start.
+    #[command(after_help = RESTORED_EXAMPLES)]
     Restored(Where),
 }
 

@@ -2,6 +2,10 @@
 
 use std::io::Write;
 
+use honoken_domain::ids::UnixSeconds;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 /// A sentence, on a line of its own.
 ///
 /// # Errors
@@ -16,6 +20,11 @@ pub fn say(sentence: &str) -> anyhow::Result<()> {
 /// When standard output is gone.
 pub fn say_json(value: &serde_json::Value) -> anyhow::Result<()> {
     say(&serde_json::to_string_pretty(value)?)
+}
+
+/// A moment for programs; `None` for one that no calendar has.
+pub fn rfc_3339(at: UnixSeconds) -> Option<String> {
+    OffsetDateTime::from_unix_timestamp(at.0).ok()?.format(&Rfc3339).ok()
 }
 
 /// Columns as wide as what is in them, under their titles.

@@ -61,7 +61,8 @@ pub async fn run(process: Process, roles: &[Role], stop: CancellationToken) -> a
         let signers = stores.signers(keys, process.clock.clone()).await?;
         if signers.count(process.clock.unix_seconds()) == Count::default() {
             tracing::warn!(
-                "no certificate is installed: passes are kept, and cannot be signed (see `honoken certs install --help`)"
+                "no certificate is installed: passes are kept, and cannot be signed (`honoken certs install --help` says what to do; `honoken dev` \
+                 installs the development certificate of its folder)"
             );
         }
         signers

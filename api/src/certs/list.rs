@@ -9,7 +9,7 @@ use honoken_projections::wallet_cert::CertificateRow;
 use serde_json::{Value, json};
 
 use crate::desk::{Beginning, Circumstances, Desk, Where, opening_keys};
-use crate::paper::{say, say_json, table};
+use crate::paper::{rfc_3339, say, say_json, table};
 use crate::signers::{self, Standing, date, standing};
 
 pub(super) const EXAMPLES: &str = "\
@@ -124,9 +124,4 @@ impl Shown {
             "problem": self.problem,
         })
     }
-}
-
-fn rfc_3339(at: UnixSeconds) -> Option<String> {
-    let at = time::OffsetDateTime::from_unix_timestamp(at.0).ok()?;
-    at.format(&time::format_description::well_known::Rfc3339).ok()
 }

@@ -3,6 +3,7 @@
 mod admin;
 mod arguments;
 mod certs;
+mod command_line;
 mod crash;
 mod device;
 mod disk;
