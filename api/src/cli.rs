@@ -79,7 +79,8 @@ Examples:
     HONOKEN_PUBLIC_URL=https://passes.example.com honoken serve --data-dir /srv/honoken
 
   Several processes on Postgres:
-    export DATABASE_URL=postgres://honoken@localhost/honoken HONOKEN_ENCRYPTION_KEY_V1=$(openssl rand -base64 32)
+    export DATABASE_URL=postgres://honoken@localhost/honoken
+    export HONOKEN_ENCRYPTION_KEY_V1=$(openssl rand -base64 32)    # once: keep it, the certificates are sealed under it
     honoken migrate
     honoken serve --roles api --listen 0.0.0.0:8080
     honoken serve --roles projector --listen 127.0.0.1:8081";
