@@ -5,17 +5,42 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use honoken_event_store::{EventLog, Position};
 use honoken_projections::WALLET;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::AppState;
 use crate::error::ApiError;
+use crate::openapi::RUNNING;
+use crate::signers::Count;
+
+/// How the process is.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Health)]
+struct Body {
+    #[schema(example = "ready", pattern = "^(live|ready)$")]
+    status: &'static str,
+}
+
+/// How the process is, and the certificates that it signs with.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Readiness)]
+struct Ready {
+    #[schema(example = "ready", pattern = "^ready$")]
+    status: &'static str,
+    certificates: Count,
+}
 
 /// How far the read model may be behind the log while the service counts as ready: a burst is not an outage.
 const ACCEPTABLE_LAG: u64 = 1000;
 
 /// `GET /health/live`: the process answers.
+#[utoipa::path(
+    get, path = "/health/live", tag = RUNNING,
+    operation_id = "live", summary = "Ask whether the process answers",
+    responses((status = 200, body = Body, description = "It does.", example = json!({"status": "live"}))),
+)]
 pub async fn live() -> Response {
-    Json(json!({ "status": "live" })).into_response()
+    Json(Body { status: "live" }).into_response()
 }
 
 /// `GET /health/ready`: log and read model answer, and the read model follows the log. They are asked each time, so that a process whose
@@ -23,6 +48,14 @@ pub async fn live() -> Response {
 ///
 /// # Errors
 /// 503 when they do not.
+#[utoipa::path(
+    get, path = "/health/ready", tag = RUNNING,
+    operation_id = "ready", summary = "Ask whether the process can do its work",
+    responses((
+        status = 200, body = Ready, description = "It can.",
+        example = json!({"status": "ready", "certificates": {"usable": 1, "expiring": 0, "unusable": 0}}),
+    )),
+)]
 pub async fn ready(State(app): State<AppState>) -> Result<Response, ApiError> {
     if !app.read_model.is_projected().await? {
         return Err(ApiError::Unavailable("no process fills the read model".into()));
@@ -36,5 +69,5 @@ pub async fn ready(State(app): State<AppState>) -> Result<Response, ApiError> {
     }
     // A certificate that cannot be used is told and no reason to be taken out of service: the others sign, and phones ask for more than passes.
     let certificates = app.built_passes.signers().count(app.clock.unix_seconds());
-    Ok(Json(json!({ "status": "ready", "certificates": certificates })).into_response())
+    Ok(Json(Ready { status: "ready", certificates }).into_response())
 }

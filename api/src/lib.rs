@@ -24,6 +24,7 @@ pub mod error;
 pub mod headers;
 pub mod json_body;
 pub mod limits;
+pub mod openapi;
 pub mod path;
 pub mod request_context;
 pub mod router;
@@ -33,6 +34,7 @@ pub mod update_tag;
 
 pub mod admin;
 pub mod device;
+pub mod docs;
 pub mod health;
 pub mod manage;
 

@@ -13,7 +13,9 @@ use honoken_event_store::{Position, error_chain};
 use honoken_pkpass::{IdentityError, SigningIdentity};
 use honoken_projections::wallet_cert::CertificateRow;
 use honoken_projections::{Progress, QueryError, ReadModel};
+use serde::Serialize;
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 use crate::clock::Clock;
 
@@ -122,7 +124,8 @@ type Installed = BTreeMap<PassTypeIdentifier, (Position, Known)>;
 pub struct Signers(watch::Receiver<Arc<Installed>>);
 
 /// How many certificates there are, and how they stand.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Certificates)]
 pub struct Count {
     /// They sign.
     pub usable: usize,

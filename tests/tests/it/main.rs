@@ -7,6 +7,7 @@ mod command_line;
 mod crash;
 mod device;
 mod disk;
+mod docs;
 mod first_steps;
 mod hostile;
 mod house_rules;
