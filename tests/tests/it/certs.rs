@@ -87,7 +87,7 @@ impl Office {
     /// Makes a key and a request for [`PASS_TYPE`] in a folder of that name.
     async fn requests(&self, name: &str) -> Requested {
         let folder = self.home.folder().join(name);
-        let out = folder.to_str().unwrap();
+        let out = folder.to_str().expect("a path that is text");
         let output =
             self.home.command(&["certs", "request", "--pass-type", PASS_TYPE, "--out", out]).output();
         let output = output.await.expect("the program starts");
@@ -114,7 +114,8 @@ impl Office {
         ];
         let mut arguments = vec!["certs".to_owned(), "install".to_owned()];
         for (name, file) in files {
-            arguments.extend([name.to_owned(), file.to_str().unwrap().to_owned()]);
+            let file = file.to_str().expect("a path that is text");
+            arguments.extend([name.to_owned(), file.to_owned()]);
         }
         arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
         arguments
@@ -628,9 +629,9 @@ async fn a_variable_that_holds_no_key_is_named_and_not_repeated() {
 fn traces(key_file: &Path) -> Vec<Vec<u8>> {
     use base64::Engine as _;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-    let pem = fs::read_to_string(key_file).unwrap();
+    let pem = fs::read_to_string(key_file).expect("the key");
     let lines: Vec<&str> = pem.lines().filter(|line| !line.starts_with("-----")).collect();
-    let der = STANDARD.decode(lines.concat()).unwrap();
+    let der = STANDARD.decode(lines.concat()).expect("PEM holds Base64");
     // Parts of it as well: primes are in the middle.
     let parts = der.chunks(48).filter(|chunk| chunk.len() == 48).skip(1).step_by(4);
     let parts = parts.flat_map(|part| [part.to_vec(), hex::encode(part).into_bytes()]);

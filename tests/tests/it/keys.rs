@@ -14,8 +14,9 @@ async fn listed(office: &Office) -> Value {
 /// The name of the key with this label.
 async fn name_of(office: &Office, label: &str) -> String {
     let keys = listed(office).await;
-    let key = keys.as_array().unwrap().iter().find(|key| key["label"] == label).expect("the key is listed");
-    key["key"].as_str().unwrap().to_owned()
+    let mut keys = keys.as_array().expect("a list").iter();
+    let key = keys.find(|key| key["label"] == label).expect("the key is listed");
+    key["key"].as_str().expect("a name").to_owned()
 }
 
 #[tokio::test]
