@@ -12,9 +12,10 @@ use honoken_projections::wallet_organization::ApiKeyRow;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::desk::{Beginning, Circumstances, Desk, Where, sealing_keys};
+use crate::desk::{Beginning, Circumstances, Desk, Where, opening_keys};
 use crate::ids;
 use crate::installing;
+use crate::keyring;
 use crate::paper::{rfc_3339, say, say_json, table};
 use crate::signers::date;
 
@@ -243,7 +244,10 @@ async fn revoke(options: &Revoke, circumstances: &Circumstances) -> anyhow::Resu
 
 async fn reseal(options: &Reseal, circumstances: &Circumstances) -> anyhow::Result<()> {
     let place = options.location.place(&circumstances.config)?;
-    let keys = sealing_keys(&place, &options.location, circumstances)?;
+    // None is made here: what is sealed was sealed under one that should be there.
+    let keys = opening_keys(&place, &options.location, circumstances)?.with_context(|| {
+        format!("there is no encryption key: put back secrets/encryption-key, or {}", keyring::HOW_TO_SET)
+    })?;
     Desk::with(&place, Beginning::MustExist, circumstances, async |desk| {
         let rows = desk.read_model.certificates_changed_after(Position(0)).await?;
         let (mut resealed, mut failed) = (0, 0);

@@ -32,7 +32,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
     /// Its key does not open.
-    #[error("its private key does not open: {0}")]
+    #[error("its private key does not open")]
     Sealed(#[source] UnsealError),
     /// This process has no encryption keys.
     #[error("its private key is sealed under encryption key {version}, and this process has none")]
@@ -113,7 +113,7 @@ pub fn standing(not_before: UnixSeconds, not_after: UnixSeconds, now: UnixSecond
 #[derive(Debug, Clone)]
 enum Known {
     Signs(Arc<Signer>),
-    Unusable(Arc<Unusable>),
+    Unusable { why: Arc<Unusable>, not_after: UnixSeconds },
     Revoked,
 }
 
@@ -177,7 +177,7 @@ impl Signers {
     pub fn get(&self, pass_type_identifier: &PassTypeIdentifier) -> Option<Arc<Signer>> {
         match self.0.borrow().get(pass_type_identifier) {
             Some((_, Known::Signs(signer))) => Some(signer.clone()),
-            Some((_, Known::Unusable(_) | Known::Revoked)) | None => None,
+            Some((_, Known::Unusable { .. } | Known::Revoked)) | None => None,
         }
     }
 
@@ -194,7 +194,7 @@ impl Signers {
                     }
                     Standing::NotYetValid | Standing::Expired => count.unusable += 1,
                 },
-                Known::Unusable(_) => count.unusable += 1,
+                Known::Unusable { .. } => count.unusable += 1,
                 Known::Revoked => {}
             }
         }
@@ -282,7 +282,7 @@ impl Follower {
             let is_fine = match known {
                 Known::Signs(signer) => signer.standing(now) == Standing::Good,
                 Known::Revoked => true,
-                Known::Unusable(_) => false,
+                Known::Unusable { .. } => false,
             };
             if !is_fine {
                 tell(pass_type_identifier, known, now, "still");
@@ -298,7 +298,7 @@ fn learned(keys: Option<&SealingKeys>, row: CertificateRow) -> (PassTypeIdentifi
     } else {
         match open(keys, &installation) {
             Ok(identity) => Known::Signs(Arc::new(Signer::new(&installation, identity))),
-            Err(fault) => Known::Unusable(Arc::new(fault)),
+            Err(fault) => Known::Unusable { why: Arc::new(fault), not_after: installation.not_after },
         }
     };
     (installation.pass_type_identifier, (position, known))
@@ -314,11 +314,13 @@ fn tell(pass_type_identifier: &PassTypeIdentifier, known: &Known, now: UnixSecon
                 "the certificate of {pass_type_identifier} was revoked: its passes cannot be signed"
             );
         }
-        Known::Unusable(fault) => {
+        Known::Unusable { why, not_after } => {
             tracing::error!(
                 pass.r#type = %pass_type_identifier,
-                "the certificate of {pass_type_identifier} cannot be used: {}; set the encryption key that it was sealed under, or install it again",
-                error_chain(&**fault)
+                "the certificate of {pass_type_identifier}, valid until {}, cannot be used: {}; set the encryption key that it was sealed under, or \
+                 install it again",
+                date(*not_after),
+                error_chain(&**why)
             );
         }
         Known::Signs(signer) => {
