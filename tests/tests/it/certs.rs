@@ -7,9 +7,9 @@ use std::process::Output;
 use honoken_pkpass::reader::{self, RootVerdict};
 use honoken_tests::apple::{A_YEAR, Apple, Lasts, TEAM, fingerprint};
 use honoken_tests::server::{Home, Ready};
-use honoken_tests::storage::files_below;
+use honoken_tests::storage::{HandmadeEvent, files_below};
 use honoken_tests::waiting::{PATIENCE, eventually};
-use honoken_tests::{Engine, Integrator, Serving, a_ticket, drawing, package};
+use honoken_tests::{Engine, Integrator, Operator, Serving, a_ticket, drawing, package};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -742,4 +742,40 @@ async fn dev_installs_the_certificate_of_its_folder_and_goes_on_with_it() {
     honoken.restart().await;
     let refused = honoken.integrator().pkpass(&ready.serial_number).await;
     refused.assert_status(StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn a_change_that_was_parked_is_noticed_when_it_is_applied_after_all() {
+    let mut office = Office::new().await;
+    let certified = office.is_set_up().await;
+    let api_key = office.makes_api_key("till").await;
+    let storage = office.home.storage();
+    let happens = async |kind: &str, payload: Value| {
+        let event = HandmadeEvent { aggregate_type: "Certificate", aggregate_id: PASS_TYPE, kind, payload };
+        storage.appends(event).await
+    };
+    // What a newer release might have said of it, and then it was revoked: that waits behind what nobody understands.
+    let parked = happens("CertificateBlessed", json!({ "CertificateBlessed": {} })).await;
+    let fingerprint = fingerprint(&certified.certificate);
+    happens("CertificateRevoked", json!({ "CertificateRevoked": { "fingerprint": fingerprint } })).await;
+    // The certificate of another type comes later, and is seen first.
+    let Requested { key, request } = office.requests("other").await;
+    let certificate = office.apple.certifies(&request, "pass.com.example.other", "other", A_YEAR).await;
+    office.installs(&Certified { certificate, key }, &[]).await;
+
+    let (name, password) = ("operator", "correct horse battery staple");
+    office.has(&[V1, ("HONOKEN_ADMIN_USERNAME", name), ("HONOKEN_ADMIN_PASSWORD", password)]);
+    let serving = office.serves("serve").await;
+    let phones = integrator(&serving, &api_key);
+    issues(&phones, "A-1").await;
+    phones.downloads("A-1").await;
+    assert_eq!(certificates_in_health(&serving).await["usable"], 2);
+
+    let operator = Operator::known_as(serving.base_url(), name, password);
+    operator.skips(parked, "nobody was blessed").await.assert_status(StatusCode::NO_CONTENT);
+    eventually(PATIENCE, "the certificate is revoked", async || {
+        (certificates_in_health(&serving).await["usable"] == 1).then_some(())
+    })
+    .await;
+    phones.pkpass("A-1").await.assert_status(StatusCode::SERVICE_UNAVAILABLE);
 }
