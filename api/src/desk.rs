@@ -11,15 +11,17 @@ use anyhow::Context;
 use clap::Args;
 use honoken_domain::sealed::SealingKeys;
 use honoken_domain::upcasters::Upcasters;
-use honoken_event_store::{Dispatcher, EventLog, Log, Metadata, Position};
+use honoken_event_store::{EventLog, Metadata, Position};
 use honoken_projections::{Part, Projector, ReadModel};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::commands::Commands;
 use crate::config::Config;
 use crate::folder::Folder;
 use crate::ids::{self, IdSource};
 use crate::keyring;
+use crate::metrics::Metrics;
 use crate::place::Place;
 
 /// Where the log and the read model are.
@@ -66,7 +68,7 @@ pub struct Circumstances {
 /// Log and read model at hand.
 pub struct Desk {
     /// Carries commands to aggregates.
-    pub dispatcher: Dispatcher<Log>,
+    pub dispatcher: Commands,
     /// Answers questions, and knew the whole log when it was opened.
     pub read_model: ReadModel,
     projector: Projector,
@@ -99,7 +101,7 @@ impl Desk {
         if beginning == Beginning::MustExist {
             place.must_have_a_log()?;
         }
-        let Circumstances { clock, ids, .. } = circumstances;
+        let Circumstances { config, clock, ids } = circumstances;
         let log = Arc::new(place.open_log(&**ids).await?);
         let read_model = place.open_read_model().await?;
         let stop = CancellationToken::new();
@@ -108,7 +110,7 @@ impl Desk {
                 .await?;
         let running = tokio::spawn(run);
         let desk = Self {
-            dispatcher: Dispatcher::new(log.clone(), Upcasters::current()),
+            dispatcher: Commands::new(log.clone(), Metrics::new(&config.identity)),
             read_model: read_model.clone(),
             projector,
             metadata: Metadata {

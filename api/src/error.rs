@@ -85,16 +85,26 @@ pub enum ApiError {
         /// Every fault found.
         errors: Vec<Fault>,
     },
+    /// 429: the caller asks too often.
+    TooManyRequests {
+        /// Seconds until it may ask again, at least one.
+        retry_after: u64,
+    },
     /// 500: our fault.
     Internal(Box<dyn Error + Send + Sync>),
     /// 503: a store is away; the caller may come back.
     Unavailable(Box<dyn Error + Send + Sync>),
+    /// 503: more is asked than can be worked on.
+    Overloaded,
     /// 503: the request took too long.
     TimedOut,
 }
 
 /// Seconds after which a caller may come back.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+/// Likewise when too many came: time for those who wait to be served.
+const RETRY_AFTER_LOAD: HeaderValue = HeaderValue::from_static("5");
 
 impl ApiError {
     /// 422 with a single fault.
@@ -126,8 +136,9 @@ impl ApiError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unacceptable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Unavailable(_) | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable(_) | Self::Overloaded | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -183,12 +194,22 @@ impl ApiError {
                     many => format!("{} faults; see `errors`.", many.len()),
                 },
             ),
+            Self::TooManyRequests { retry_after } => (
+                "too_many_requests",
+                "Too many requests",
+                format!("You ask too often. Try again after {retry_after} seconds."),
+            ),
             Self::Internal(_) => {
                 ("internal", "Internal error", "Something went wrong here. Nothing is known to have changed.".into())
             }
             Self::Unavailable(_) => {
                 ("unavailable", "Not available right now", "A store is away. Try again after `Retry-After` seconds.".into())
             }
+            Self::Overloaded => (
+                "overloaded",
+                "Too much to do right now",
+                "More is asked than can be worked on; nothing has changed. Try again after `Retry-After` seconds.".into(),
+            ),
             Self::TimedOut => (
                 "timed_out",
                 "It took too long",
@@ -209,6 +230,10 @@ impl ApiError {
                 HeaderValue::from_static("Basic realm=\"honoken\", charset=\"UTF-8\""),
             )),
             Self::Unavailable(_) | Self::TimedOut => Some((header::RETRY_AFTER, RETRY_AFTER)),
+            Self::Overloaded => Some((header::RETRY_AFTER, RETRY_AFTER_LOAD)),
+            Self::TooManyRequests { retry_after } => {
+                Some((header::RETRY_AFTER, HeaderValue::from(*retry_after)))
+            }
             _ => None,
         }
     }

@@ -4,9 +4,10 @@ use anyhow::Context;
 use honoken_domain::certificate::{Certificate, CertificateCommand, Installation};
 use honoken_domain::ids::{Digest, PassTypeIdentifier, TeamIdentifier, UnixSeconds};
 use honoken_domain::sealed::{Sealed, SealingKeys};
-use honoken_event_store::{Committed, Dispatcher, Log, Metadata};
+use honoken_event_store::{Committed, Metadata};
 use honoken_pkpass::Credential;
 
+use crate::commands::Commands;
 use crate::ids::{self, IdSource};
 
 /// A credential as an event may hold it.
@@ -60,7 +61,7 @@ pub fn seal(
 /// # Errors
 /// When the certificate names no pass type, another team's is in use, or the log is away.
 pub async fn install(
-    dispatcher: &Dispatcher<Log>,
+    dispatcher: &Commands,
     credential: &Credential,
     keys: &SealingKeys,
     ids: &dyn IdSource,

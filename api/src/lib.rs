@@ -11,11 +11,14 @@ pub mod app;
 pub mod blobs;
 pub mod built_passes;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod folder;
 pub mod ids;
 pub mod installing;
 pub mod keyring;
+pub mod logging;
+pub mod metrics;
 pub mod place;
 pub mod signers;
 
@@ -24,8 +27,10 @@ pub mod error;
 pub mod headers;
 pub mod json_body;
 pub mod limits;
+pub mod load;
 pub mod openapi;
 pub mod path;
+pub mod rates;
 pub mod request_context;
 pub mod router;
 pub mod server;
@@ -37,6 +42,7 @@ pub mod device;
 pub mod docs;
 pub mod health;
 pub mod manage;
+pub mod scrape;
 
 pub mod certs;
 pub mod cli;
@@ -47,6 +53,9 @@ pub mod keys;
 pub mod operate;
 pub mod paper;
 pub mod serve;
+
+#[cfg(test)]
+mod generated;
 
 /// For every program that this crate is part of.
 #[global_allocator]

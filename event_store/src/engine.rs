@@ -4,6 +4,7 @@ use cqrs_es::Aggregate;
 use cqrs_es::persist::SerializedEvent;
 use tokio::sync::watch;
 
+use crate::database::Pool;
 use crate::log::{Append, AppendError, EventLog, LogError, Position, RecordedEvent};
 use crate::snapshots::{Snapshots, StoredSnapshot};
 use crate::{Epoch, PostgresLog, SqliteLog};
@@ -23,6 +24,14 @@ impl Log {
         match self {
             Self::Sqlite(log) => log.ended().await,
             Self::Postgres(log) => log.ended().await,
+        }
+    }
+
+    /// The connections for reading.
+    pub fn pool(&self) -> Pool {
+        match self {
+            Self::Sqlite(log) => log.pool(),
+            Self::Postgres(log) => log.pool(),
         }
     }
 

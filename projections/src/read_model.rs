@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use honoken_event_store::database::postgres;
 use honoken_event_store::database::{self, EmbeddedMigration, MigrationError, sqlite};
 use honoken_event_store::postgres::wakeups::{Topic, Wakeups};
-use honoken_event_store::{Epoch, Position};
+use honoken_event_store::{Epoch, Pool, Position};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::batch::WALLET;
@@ -160,6 +160,14 @@ impl ReadModel {
         .fetch_one(&self.readers)
         .await;
         row.and_then(|row| row.get("held")).map_err(QueryError::of("the lease of the projection"))
+    }
+
+    /// The connections for answering questions.
+    pub fn pool(&self) -> Pool {
+        match &self.readers {
+            Readers::Sqlite(pool) => pool.into(),
+            Readers::Postgres(pool) => pool.into(),
+        }
     }
 
     /// Closes the connections.

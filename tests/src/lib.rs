@@ -14,6 +14,7 @@
 //!   well-behaved one is `honoken_simulator::Phone`; [`device::a_phone`] gives it an identity.
 //! - [`load`]: [`Load`](load::Load), integrators and phones at work while a test disturbs the service.
 //! - [`apple`]: who turns requests into certificates.
+//! - [`metrics`]: [`Scrape`], a look at `/metrics`.
 //! - [`operator`]: [`Operator`], who looks after projections.
 //! - [`problem`]: what every refusal looks like.
 //! - [`etag`]: computes the tag of a pass from its state, independently of the service.
@@ -31,6 +32,7 @@ pub mod engine;
 pub mod etag;
 pub mod integrator;
 pub mod load;
+pub mod metrics;
 pub mod operator;
 pub mod package;
 pub mod problem;
@@ -44,6 +46,7 @@ pub mod wire;
 pub use device::{Credentials, DeviceRoutes};
 pub use engine::Engine;
 pub use integrator::{Change, Integrator, a_ticket};
+pub use metrics::Scrape;
 pub use operator::Operator;
 pub use server::{Honoken, Ready};
 pub use serving::{Serve, Serving};

@@ -1,11 +1,13 @@
 //! What an operator asks of a certificate.
 
+use strum::IntoStaticStr;
+
 use crate::certificate::Installation;
 use crate::ids::Digest;
 use crate::sealed::Sealed;
 
 /// An intent, in the imperative.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, IntoStaticStr)]
 pub enum CertificateCommand {
     /// Sign with this certificate from here on, in place of whatever signs now.
     Install(Box<Installation>),

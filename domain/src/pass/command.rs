@@ -1,12 +1,15 @@
 //! What one can ask of a pass.
 
+use strum::IntoStaticStr;
+
 use crate::content::Content;
 use crate::ids::{AuthenticationToken, Digest, ETag, OrganizationId, PassId, UnixSeconds};
 use crate::images::{DefaultImages, Images};
 use crate::pass::TicketStyle;
 
 /// An intent, in the imperative.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum PassCommand {
     /// Bring the pass into being. The same order again, however late, does nothing.
     Issue(Box<IssuePass>),

@@ -16,7 +16,7 @@ use sqlx::{PgConnection, PgPool, Row};
 use tokio::sync::watch;
 
 use crate::database::postgres::{open_readers, open_writer, within};
-use crate::database::{self, EmbeddedMigration};
+use crate::database::{self, EmbeddedMigration, Pool};
 use crate::epoch::{self, Epoch};
 use crate::group_commit::GroupCommit;
 use crate::log::{Append, AppendError, EventLog, LogError, POSITION_OF, Position, RecordedEvent};
@@ -101,6 +101,11 @@ impl PostgresLog {
     /// Ends when the writer does, which it never should before [`PostgresLog::close`]: nothing can be appended any more.
     pub async fn ended(&self) {
         self.writer.ended().await;
+    }
+
+    /// The connections for reading.
+    pub fn pool(&self) -> Pool {
+        (&self.readers).into()
     }
 
     /// Finishes the appends that wait and closes the connections.

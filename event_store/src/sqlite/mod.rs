@@ -11,7 +11,7 @@ use sqlx::{Row, SqliteConnection, SqlitePool};
 use tokio::sync::watch;
 
 use crate::database::sqlite::{Durability, open_readers, open_writer};
-use crate::database::{self, EmbeddedMigration};
+use crate::database::{self, EmbeddedMigration, Pool};
 use crate::epoch::{self, Epoch};
 use crate::group_commit::GroupCommit;
 use crate::log::{Append, AppendError, EventLog, LogError, POSITION_OF, Position, RecordedEvent};
@@ -54,6 +54,11 @@ impl SqliteLog {
     /// Ends when the writer does, which it never should before [`SqliteLog::close`]: nothing can be appended any more.
     pub async fn ended(&self) {
         self.writer.ended().await;
+    }
+
+    /// The connections for reading.
+    pub fn pool(&self) -> Pool {
+        (&self.readers).into()
     }
 
     /// Finishes the appends that wait and closes the file.
