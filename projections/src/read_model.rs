@@ -15,12 +15,14 @@ use crate::row_cache::RowCache;
 const SQLITE: &[EmbeddedMigration] = &[
     (1, "read_model", include_str!("../../migrations/sqlite/read_model/0001_read_model.sql")),
     (2, "retired", include_str!("../../migrations/sqlite/read_model/0002_retired.sql")),
+    (5, "certificates", include_str!("../../migrations/sqlite/read_model/0005_certificates.sql")),
 ];
 
 /// Versions from 1000 on are the read model's; the log, in the same database, has those below.
 const POSTGRES: &[EmbeddedMigration] = &[
     (1001, "read_model", include_str!("../../migrations/postgres/read_model/0001_read_model.sql")),
     (1002, "retired", include_str!("../../migrations/postgres/read_model/0002_retired.sql")),
+    (1005, "certificates", include_str!("../../migrations/postgres/read_model/0005_certificates.sql")),
 ];
 
 /// Connections for answering questions.
