@@ -158,6 +158,25 @@ mod tests {
     }
 
     #[test]
+    fn the_troubleshooting_page_says_what_to_do_about_each_class() {
+        let page = include_str!("../../../docs/troubleshooting.md");
+        let rows: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("| `")).skip(1).collect();
+        for class in WORDS.iter().map(|(_, class)| *class).chain([MessageClass::Unknown]) {
+            let starts = format!("{}` | ", class.name());
+            let about: Vec<_> = rows.iter().filter(|row| row.starts_with(&starts)).collect();
+            assert_eq!(about.len(), 1, "one row about {starts}: {about:?}");
+        }
+        for row in rows.iter().filter(|row| !row.starts_with("unknown`")) {
+            let (named, rest) = row.split_once("` | ").expect("a row has cells");
+            assert_eq!(
+                class(rest.split(" | ").next().unwrap_or_default()).name(),
+                named,
+                "the words of {row}"
+            );
+        }
+    }
+
+    #[test]
     fn identifiers_and_tokens_are_shortened() {
         let shown = readable(
             "Register task (for device my-very-secret-device, pass type pass.a) token 0123456789abcdef0123",

@@ -9,6 +9,7 @@ mod device;
 mod disk;
 mod docs;
 mod first_steps;
+mod guides;
 mod hostile;
 mod house_rules;
 mod keys;
