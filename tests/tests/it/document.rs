@@ -114,11 +114,11 @@ impl Document {
         let body = serde_json::from_slice(&answer.body);
         let Ok(body) = body else { return Some(format!("{status} is not JSON: {}", answer.excerpt())) };
         let schema = content["schema"].clone();
-        let fault = self.validator(schema).iter_errors(&body).next().map(|error| error.to_string());
+        let fault = self.validator(&schema).iter_errors(&body).next().map(|error| error.to_string());
         fault.map(|fault| format!("{status}: {fault}: {body}"))
     }
 
-    fn validator(&mut self, schema: Value) -> &Validator {
+    fn validator(&mut self, schema: &Value) -> &Validator {
         let key = schema.to_string();
         let components = &self.document["components"];
         self.validators.entry(key).or_insert_with(|| {
@@ -165,7 +165,7 @@ async fn every_example_is_what_its_schema_says() {
     assert!(examples.len() > 40, "{} examples", examples.len());
     for (place, schema, example) in examples {
         let faults: Vec<String> =
-            document.validator(schema).iter_errors(&example).map(|error| error.to_string()).collect();
+            document.validator(&schema).iter_errors(&example).map(|error| error.to_string()).collect();
         assert!(faults.is_empty(), "{place}: {faults:?}");
     }
 }
