@@ -8,6 +8,7 @@ use utoipa::openapi::schema::{
 use utoipa::openapi::{Object, RefOr, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::error::CODES;
 use crate::openapi::examples;
 
 /// What a pass says.
@@ -53,6 +54,14 @@ pub fn ticket_styles() -> Object {
         .description(Some("What the pass is drawn as."))
         .enum_values(Some(TicketStyle::NAMES.iter().copied()))
         .build()
+}
+
+/// The name of a problem.
+pub fn problem_code() -> ObjectBuilder {
+    let codes = CODES.iter().map(|code| format!("`{code}`")).collect::<Vec<_>>().join(", ");
+    let description =
+        format!("Stable name of the problem; programs may match on it. {codes}; more may come.");
+    text().description(Some(description)).pattern(Some("^[a-z][a-z0-9_]*$"))
 }
 
 /// A pass type identifier.
