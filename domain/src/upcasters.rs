@@ -102,7 +102,7 @@ mod tests {
             }
             seen.insert(event_type);
         }
-        assert_eq!(seen.len(), 13, "one fixture per event: {seen:?}");
+        assert_eq!(seen.len(), 15, "one fixture per event: {seen:?}");
     }
 
     #[test]

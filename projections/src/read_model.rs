@@ -5,18 +5,22 @@ use std::path::{Path, PathBuf};
 use honoken_event_store::database::postgres;
 use honoken_event_store::database::{self, EmbeddedMigration, MigrationError, sqlite};
 use honoken_event_store::postgres::wakeups::{Topic, Wakeups};
-use honoken_event_store::{Epoch, Position};
+use honoken_event_store::{Epoch, Pool, Position};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::batch::WALLET;
 use crate::database::{Connection, Readers, sql};
 
-const SQLITE: &[EmbeddedMigration] =
-    &[(1, "read_model", include_str!("../../migrations/sqlite/read_model/0001_read_model.sql"))];
+const SQLITE: &[EmbeddedMigration] = &[
+    (1, "read_model", include_str!("../../migrations/sqlite/read_model/0001_read_model.sql")),
+    (2, "retired", include_str!("../../migrations/sqlite/read_model/0002_retired.sql")),
+];
 
 /// Versions from 1000 on are the read model's; the log, in the same database, has those below.
-const POSTGRES: &[EmbeddedMigration] =
-    &[(1001, "read_model", include_str!("../../migrations/postgres/read_model/0001_read_model.sql"))];
+const POSTGRES: &[EmbeddedMigration] = &[
+    (1001, "read_model", include_str!("../../migrations/postgres/read_model/0001_read_model.sql")),
+    (1002, "retired", include_str!("../../migrations/postgres/read_model/0002_retired.sql")),
+];
 
 /// Connections for answering questions.
 const READERS: u32 = 8;
@@ -156,6 +160,14 @@ impl ReadModel {
         .fetch_one(&self.readers)
         .await;
         row.and_then(|row| row.get("held")).map_err(QueryError::of("the lease of the projection"))
+    }
+
+    /// The connections for answering questions.
+    pub fn pool(&self) -> Pool {
+        match &self.readers {
+            Readers::Sqlite(pool) => pool.into(),
+            Readers::Postgres(pool) => pool.into(),
+        }
     }
 
     /// Closes the connections.

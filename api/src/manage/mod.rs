@@ -3,9 +3,15 @@
 pub mod assets;
 pub mod blobs;
 pub mod change;
+pub mod change_metadata;
+pub mod history;
+pub mod idempotency_key;
+pub mod increment;
 pub mod issue;
+pub mod patch_content;
 pub mod pkpass;
 pub mod reinstate;
 pub mod replace_content;
+pub mod retire;
 pub mod state;
 pub mod void;

@@ -19,8 +19,11 @@ const ROWS: &[(&str, &str)] = &[
         "'t', 's', cast('{}' as JSON), cast('{}' as JSON), cast(1 as bigint)",
     ),
     ("update wallet_pass_content", "'t', 's', cast('{}' as JSON), cast('{}' as JSON), cast(1 as bigint)"),
-    ("insert into wallet_pass ", "'t', 's', 'a', 'o', 'event', true, true, 'e', 1, 1, cast(1 as bigint)"),
-    ("update wallet_pass\n", "'t', 's', true, 'e', 1, 1, cast(1 as bigint)"),
+    (
+        "insert into wallet_pass ",
+        "'t', 's', 'a', 'o', 'event', true, true, true, 'e', 1, 1, cast(1 as bigint)",
+    ),
+    ("update wallet_pass\n", "'t', 's', 'event', true, true, true, 'e', 1, 1, cast(1 as bigint)"),
     ("insert into wallet_registration ", "'t', 'd', 's', 1, cast(1 as bigint)"),
     ("insert into wallet_device ", "'t', 'd', 'p', 1, cast(1 as bigint)"),
 ];

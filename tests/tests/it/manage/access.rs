@@ -11,6 +11,11 @@ fn routes(pass: &str) -> Vec<(Method, String, Vec<u8>)> {
     vec![
         (Method::POST, "/manage/v1/passes".to_owned(), b"{}".to_vec()),
         (Method::GET, pass.to_owned(), vec![]),
+        (Method::PATCH, pass.to_owned(), br#"{"ticketStyle":"generic"}"#.to_vec()),
+        (Method::DELETE, pass.to_owned(), vec![]),
+        (Method::PATCH, format!("{pass}/content"), br#"{"seat":"2B"}"#.to_vec()),
+        (Method::POST, format!("{pass}/increment"), br#"{"pointer":"/points","by":1}"#.to_vec()),
+        (Method::GET, format!("{pass}/history"), vec![]),
         (Method::PUT, format!("{pass}/content"), a_ticket("2B").to_string().into_bytes()),
         (Method::POST, format!("{pass}/void"), vec![]),
         (Method::POST, format!("{pass}/reinstate"), vec![]),

@@ -5,8 +5,15 @@ mod assets;
 mod bodies;
 mod changes;
 mod concurrency;
+mod history;
+mod increments;
 mod issue;
+mod metadata;
+mod neighbours;
+mod patches;
 mod requests;
+mod retiring;
+mod styles;
 
 use honoken_tests::{Honoken, Integrator};
 
