@@ -32,8 +32,8 @@ pub(crate) struct Operation {
     /// The names of headers and of members of the query.
     pub(crate) headers: Vec<String>,
     pub(crate) query: Vec<String>,
-    /// Content type and example of the body.
-    pub(crate) body: Option<(String, Value)>,
+    /// Content types and examples of the body.
+    pub(crate) bodies: Vec<(String, Value)>,
     /// Where in the document it stands.
     pointer: String,
 }
@@ -68,7 +68,7 @@ impl Document {
             let example = &parameter["example"];
             (text(&parameter["name"]), example.as_str().map_or_else(|| example.to_string(), str::to_owned))
         });
-        let body = described["requestBody"]["content"].as_object().and_then(|content| content.iter().next());
+        let bodies = described["requestBody"]["content"].as_object().into_iter().flatten();
         Operation {
             id: text(&described["operationId"]),
             method: method.to_uppercase().parse().expect("a method"),
@@ -77,7 +77,7 @@ impl Document {
             in_path: in_path.collect(),
             headers: named("header"),
             query: named("query"),
-            body: body.map(|(media, content)| (media.clone(), content["example"].clone())),
+            bodies: bodies.map(|(media, content)| (media.clone(), content["example"].clone())).collect(),
             pointer,
         }
     }
@@ -104,7 +104,9 @@ impl Document {
         };
         let media = answer.header("content-type").unwrap_or_default();
         let media = media.split(';').next().unwrap_or_default().to_owned();
-        let Some(content) = content.get(&media) else {
+        let essence = |media: &str| media.split(';').next().unwrap_or_default().to_owned();
+        let content = content.iter().find(|(described, _)| essence(described) == media);
+        let Some((_, content)) = content else {
             return Some(format!("{status} is of type {media:?}, which is not described"));
         };
         // Only JSON says more about itself.

@@ -46,7 +46,8 @@ struct Case {
     headers: Vec<Option<Vec<u8>>>,
     credentials: Option<Vec<u8>>,
     content_type: Option<Vec<u8>>,
-    body: Vec<u8>,
+    /// With the type that it is of.
+    body: (Option<String>, Vec<u8>),
     only_head: bool,
 }
 
@@ -227,11 +228,21 @@ fn places(value: &Value) -> Vec<String> {
     found
 }
 
-fn body(operation: &Operation) -> BoxedStrategy<Vec<u8>> {
+/// A body of one of the types that are described, and that type.
+fn body(operation: &Operation) -> BoxedStrategy<(Option<String>, Vec<u8>)> {
+    if operation.bodies.is_empty() {
+        let noise = vec(any::<u8>(), 0..200);
+        return prop_oneof![9 => Just(Vec::new()), 1 => noise].prop_map(|bytes| (None, bytes)).boxed();
+    }
+    select(operation.bodies.clone())
+        .prop_flat_map(|(media, example)| {
+            body_of(&media, &example).prop_map(move |body| (Some(media.clone()), body))
+        })
+        .boxed()
+}
+
+fn body_of(media: &str, example: &Value) -> BoxedStrategy<Vec<u8>> {
     let noise = vec(any::<u8>(), 0..200);
-    let Some((media, example)) = &operation.body else {
-        return prop_oneof![9 => Just(Vec::new()), 1 => noise].boxed();
-    };
     if !media.ends_with("json") {
         let image = drawing::logo(7);
         return prop_oneof![4 => Just(image.clone()), 2 => noise, 2 => (any::<Index>(), any::<u8>()).prop_map(move |(at, byte)| {
@@ -337,7 +348,8 @@ fn written(
             headers.insert(HeaderName::try_from(name).expect("a name from the document"), value);
         }
     };
-    if let Some((media, _)) = &operation.body {
+    let (media, body) = &case.body;
+    if let Some(media) = media {
         insert("content-type", case.content_type.as_deref().unwrap_or(media.as_bytes()));
     }
     for (name, value) in operation.headers.iter().zip(&case.headers) {
@@ -350,7 +362,7 @@ fn written(
         insert("authorization", case.credentials.as_deref().unwrap_or(proof.as_bytes()));
     }
     let method = if case.only_head { Method::HEAD } else { operation.method.clone() };
-    (method, path, headers, case.body.clone())
+    (method, path, headers, body.clone())
 }
 
 #[tokio::test]
