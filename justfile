@@ -12,7 +12,11 @@ test *args:
 
 # Runs all benchmarks, or those named: see docs/benchmarks.md.
 bench *args:
-    scripts/with-postgres cargo bench --locked -p honoken-tests -- {{ args }}
+    scripts/bench {{ args }}
+
+# Builds passes beside other libraries, which it installs outside the repository.
+bench-peers:
+    scripts/bench-peers
 
 # Formats the code.
 fmt:

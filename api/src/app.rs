@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use honoken_domain::sealed::SealingKeys;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Log, Metadata};
 use honoken_projections::{Part, Projector, ReadModel};
@@ -22,6 +23,7 @@ use crate::metrics::{Metrics, Queue};
 use crate::place::Place;
 use crate::rates::Rates;
 use crate::request_context::InFlight;
+use crate::signers::Signers;
 
 /// What handlers share.
 #[derive(Clone)]
@@ -128,6 +130,8 @@ pub struct Stores {
     /// What is counted.
     pub metrics: Metrics,
     running: JoinHandle<()>,
+    /// Keeps the certificates up to date; ends with the projector.
+    following: Option<JoinHandle<()>>,
     stop: CancellationToken,
 }
 
@@ -158,7 +162,22 @@ impl Stores {
         let running = tokio::spawn(run);
         let blobs = Blobs::in_folder(&data_dir.join("blobs"))?;
         let dispatcher = Arc::new(Commands::new(log.clone(), metrics.clone()));
-        Ok(Self { log, dispatcher, read_model, projector, blobs, metrics, running, stop })
+        Ok(Self { log, dispatcher, read_model, projector, blobs, metrics, running, following: None, stop })
+    }
+
+    /// The certificates of the read model, and those that are installed later, opened with these keys.
+    ///
+    /// # Errors
+    /// When the read model cannot be asked.
+    pub async fn signers(
+        &mut self,
+        keys: Option<SealingKeys>,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Signers> {
+        let progress = self.projector.progress();
+        let (signers, follow) = Signers::follow(self.read_model.clone(), keys, clock, progress).await?;
+        self.following = Some(tokio::spawn(follow));
+        Ok(signers)
     }
 
     /// Lets the read model catch up with the log, and says how far it is while that takes long.
@@ -210,6 +229,12 @@ impl Stores {
         self.stop.cancel();
         if let Err(fault) = self.running.await {
             tracing::error!(error = %fault, "the projector ended badly");
+        }
+        drop(self.projector);
+        if let Some(following) = self.following
+            && let Err(fault) = following.await
+        {
+            tracing::error!(error = %fault, "keeping up with the certificates ended badly");
         }
         self.read_model.close().await;
         drop(self.dispatcher);

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use honoken_domain::ids::{ETag, PassId, UnixSeconds};
+use honoken_domain::ids::{ETag, PassId, PassTypeIdentifier, UnixSeconds};
 use honoken_pkpass::image::{Image, ImageName};
-use honoken_pkpass::{BUILDER_VERSION, BuildError, PassSource, SigningIdentity, TicketStyle};
+use honoken_pkpass::{BUILDER_VERSION, BuildError, PassSource, TicketStyle};
 use honoken_projections::wallet_pass::PassDocument;
 use moka::future::Cache;
 use prometheus::IntCounter;
@@ -23,7 +23,7 @@ use crate::limits;
 use crate::load::{Admission, Gate, Turn};
 use crate::metrics::{BuildResult, Metric, Metrics, Queue};
 use crate::request_context::{Spent, timed};
-use crate::signers::Signers;
+use crate::signers::{Signer, Signers};
 
 /// Bytes of built passes kept in memory.
 const CACHE_BYTES: u64 = 256 * 1024 * 1024;
@@ -31,9 +31,9 @@ const CACHE_BYTES: u64 = 256 * 1024 * 1024;
 /// Why a pass could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildFailure {
-    /// No certificate is installed for its type.
-    #[error("no certificate is installed for the pass type of this pass")]
-    NoCertificate,
+    /// No certificate that can be used is installed for its type.
+    #[error("no certificate that can be used is installed for {0}")]
+    NoCertificate(PassTypeIdentifier),
     /// An image that the pass names could not be had.
     #[error("an image of the pass could not be read")]
     Image(#[source] BlobError),
@@ -41,8 +41,14 @@ pub enum BuildFailure {
     #[error("the pass could not be built")]
     Build(#[source] BuildError),
     /// The certificate is expired or belongs to another pass type or team.
-    #[error("the certificate cannot sign this pass")]
-    Certificate(#[source] honoken_pkpass::IdentityError),
+    #[error("the certificate of {pass_type_identifier} cannot sign this pass")]
+    Certificate {
+        /// Whose certificate.
+        pass_type_identifier: PassTypeIdentifier,
+        /// Why it cannot.
+        #[source]
+        source: honoken_pkpass::IdentityError,
+    },
     /// The thread that built it died.
     #[error("the builder ended unexpectedly")]
     Died,
@@ -99,8 +105,8 @@ impl BuiltPasses {
 
     /// The file of the state with this tag, if it is in memory.
     pub async fn cached(&self, id: &PassId, etag: &ETag) -> Option<Bytes> {
-        let identity = self.signers.get(&id.pass_type_identifier)?;
-        let file = self.cache.get(&self.key(etag, identity)).await;
+        let signer = self.signers.get(&id.pass_type_identifier)?;
+        let file = self.cache.get(&self.key(etag, &signer)).await;
         if file.is_some() {
             self.hits.inc();
         }
@@ -126,10 +132,15 @@ impl BuiltPasses {
         self.cache.weighted_size()
     }
 
-    fn key(&self, etag: &ETag, identity: &SigningIdentity) -> Key {
+    /// The certificates that it signs with.
+    pub fn signers(&self) -> &Signers {
+        &self.signers
+    }
+
+    fn key(&self, etag: &ETag, signer: &Signer) -> Key {
         Key {
             etag: etag.clone(),
-            certificate: identity.fingerprint().to_owned(),
+            certificate: signer.revision.clone(),
             web_service_url: self.web_service_url.clone(),
             builder_version: BUILDER_VERSION,
         }
@@ -145,12 +156,14 @@ impl BuiltPasses {
         document: PassDocument,
         now: UnixSeconds,
     ) -> Result<Bytes, Arc<BuildFailure>> {
-        let identity = self.signers.get(&id.pass_type_identifier).ok_or(BuildFailure::NoCertificate)?.clone();
-        let key = self.key(&document.row.etag, &identity);
+        let pass_type_identifier = &id.pass_type_identifier;
+        let signer = self.signers.get(pass_type_identifier);
+        let signer = signer.ok_or_else(|| BuildFailure::NoCertificate(pass_type_identifier.clone()))?;
+        let key = self.key(&document.row.etag, &signer);
         let was_built = AtomicBool::new(false);
         let build = async {
             was_built.store(true, Ordering::Relaxed);
-            let outcome = self.build(id, document, identity, now).await;
+            let outcome = self.build(id, document, signer, now).await;
             let result = if outcome.is_ok() { BuildResult::Built } else { BuildResult::Failed };
             self.metrics.count(Metric::PassesBuilt, &[result.into()]);
             outcome
@@ -166,12 +179,14 @@ impl BuiltPasses {
         &self,
         id: &PassId,
         document: PassDocument,
-        identity: Arc<SigningIdentity>,
+        signer: Arc<Signer>,
         now: UnixSeconds,
     ) -> Result<Bytes, BuildFailure> {
-        identity
-            .check(id.pass_type_identifier.as_str(), document.team_identifier.as_str(), now.0)
-            .map_err(BuildFailure::Certificate)?;
+        let pass_type_identifier = id.pass_type_identifier.clone();
+        signer
+            .identity
+            .check(pass_type_identifier.as_str(), document.team_identifier.as_str(), now.0)
+            .map_err(|source| BuildFailure::Certificate { pass_type_identifier, source })?;
         let images = self.images(&document).await?;
         let web_service_url = self.web_service_url.clone();
         let id = id.clone();
@@ -180,7 +195,7 @@ impl BuiltPasses {
         let signing = self.metrics.histogram(Metric::PassSigning, &[]);
         let built = tokio::task::spawn_blocking(move || {
             let _timer = signing.start_timer();
-            honoken_pkpass::build(&source(&id, &document, &web_service_url), &images, &identity)
+            honoken_pkpass::build(&source(&id, &document, &web_service_url), &images, &signer.identity)
         });
         let bytes = built.await.map_err(|_| BuildFailure::Died)?.map_err(BuildFailure::Build)?;
         Ok(Bytes::from(bytes))
@@ -227,7 +242,9 @@ mod tests {
     use honoken_domain::content::Content;
     use honoken_domain::ids::{AuthenticationToken, OrganizationId, TeamIdentifier};
     use honoken_domain::images::Images;
+    use honoken_domain::sealed::{SealingKey, SealingKeys};
     use honoken_event_store::Position;
+    use honoken_pkpass::{Credential, CredentialFiles};
     use honoken_projections::wallet_pass::PassRow;
     use openssl::ec::{EcGroup, EcKey};
     use openssl::nid::Nid;
@@ -239,6 +256,7 @@ mod tests {
     use crate::config::Identity;
     use crate::dev::{authority, drawing, sample};
     use crate::ids::SystemIds;
+    use crate::installing;
 
     const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
 
@@ -247,12 +265,16 @@ mod tests {
         let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
         let new_key = || PKey::from_ec_key(EcKey::generate(&group)?);
         let [_, intermediate, pass] = authority::chain(&new_key, &SystemIds, NOW).unwrap();
-        let identity = SigningIdentity::from_pem(
-            &pass.certificate.to_pem().unwrap(),
-            &pass.key.private_key_to_pem_pkcs8().unwrap(),
-            &intermediate.certificate.to_pem().unwrap(),
-        );
-        Signers::default().with(sample::pass_type(), identity.unwrap(), NOW)
+        let credential = Credential::read(CredentialFiles {
+            certificate: &pass.certificate.to_pem().unwrap(),
+            private_key: Some(&pass.key.private_key_to_pem_pkcs8().unwrap()),
+            password: None,
+            intermediate: Some(&intermediate.certificate.to_pem().unwrap()),
+        });
+        let credential = credential.unwrap();
+        let keys = SealingKeys::new([(1, SealingKey::new([1; 32]))].into(), 1).unwrap();
+        let installation = installing::installation(&credential, &keys, &SystemIds).unwrap();
+        Signers::of(&installation, credential.identity)
     }
 
     fn built_passes(signers: Signers, blobs: Blobs) -> BuiltPasses {
@@ -314,12 +336,12 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let blobs = Blobs::in_folder(folder.path()).unwrap();
         let document = document(&blobs).await;
-        let nobody = built_passes(Signers::default(), blobs.clone());
+        let nobody = built_passes(Signers::none(), blobs.clone());
         let fault = nobody.get(&id(), document.clone(), NOW).await.unwrap_err();
-        assert!(matches!(*fault, BuildFailure::NoCertificate));
+        assert!(matches!(*fault, BuildFailure::NoCertificate(_)));
 
         let expired = built_passes(signers(), blobs);
         let fault = expired.get(&id(), document, UnixSeconds(i64::MAX)).await.unwrap_err();
-        assert!(matches!(*fault, BuildFailure::Certificate(_)));
+        assert!(matches!(*fault, BuildFailure::Certificate { .. }));
     }
 }

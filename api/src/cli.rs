@@ -1,18 +1,21 @@
 //! The command line.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::desk::{Circumstances, Where};
 use crate::ids::SystemIds;
 use crate::service::Process;
-use crate::{dev, inspect, logging, operate, serve};
+use crate::{certs, dev, inspect, keys, logging, operate, serve};
 
 /// Issues, signs and updates Apple Wallet passes.
 #[derive(Debug, Parser)]
@@ -29,19 +32,74 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run everything in one process, in one folder, with nothing configured: for trying out and developing against.
+    #[command(after_help = DEV_EXAMPLES)]
     Dev(ProcessOptions),
     /// Run the service, or a part of it, for real use. Several processes may share a Postgres database.
+    #[command(after_help = SERVE_EXAMPLES)]
     Serve(ServeOptions),
     /// Bring the database to the schema of this release. Safe beside running processes, also those of the release before.
-    Migrate(operate::Where),
+    #[command(after_help = MIGRATE_EXAMPLES)]
+    Migrate(Where),
     /// Fill the read model again from the log. Readers see the old one until it is complete.
-    Rebuild(operate::Where),
+    #[command(after_help = REBUILD_EXAMPLES)]
+    Rebuild(Where),
+    /// Request, install, list and revoke the certificates that sign passes.
+    #[command(subcommand)]
+    Certs(certs::CertsCommand),
+    /// Make, list and revoke the API keys of integrators; seal private keys under another encryption key.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Look after the log.
     #[command(subcommand)]
     Log(operate::LogCommand),
     /// Take a .pkpass file apart as suspiciously as a phone does, and say what is wrong with it.
+    #[command(after_help = inspect::EXAMPLES)]
     Inspect(inspect::Options),
+    /// Print what makes a shell complete the commands and options of this program.
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
 }
+
+const DEV_EXAMPLES: &str = "\
+Examples:
+  honoken dev
+  honoken dev --listen 127.0.0.1:0 --data-dir /tmp/trial --ready-file /tmp/trial.json
+
+It prints where to look and three lines to paste. Run it again and it goes on where it was.";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  One process, everything in files:
+    honoken keys create --organization club --label till --data-dir /srv/honoken
+    honoken certs install --help
+    HONOKEN_PUBLIC_URL=https://passes.example.com honoken serve --data-dir /srv/honoken
+
+  Several processes on Postgres:
+    export DATABASE_URL=postgres://honoken@localhost/honoken
+    export HONOKEN_ENCRYPTION_KEY_V1=$(openssl rand -base64 32)    # once: keep it, the certificates are sealed under it
+    honoken migrate
+    honoken serve --roles api --listen 0.0.0.0:8080
+    honoken serve --roles projector --listen 127.0.0.1:8081";
+
+const MIGRATE_EXAMPLES: &str = "\
+Examples:
+  DATABASE_URL=postgres://honoken@localhost/honoken honoken migrate";
+
+const REBUILD_EXAMPLES: &str = "\
+Examples:
+  honoken rebuild --data-dir /srv/honoken
+  DATABASE_URL=postgres://honoken@localhost/honoken honoken rebuild
+
+With SQLite files stop the service first. On a terminal it shows a bar, elsewhere a line every five seconds.";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  source <(honoken completions bash)
+  honoken completions zsh > ~/.zfunc/_honoken
+  honoken completions fish > ~/.config/fish/completions/honoken.fish";
 
 #[derive(Debug, Args)]
 struct ProcessOptions {
@@ -84,6 +142,13 @@ fn complain(fault: &anyhow::Error) {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Inspect(options) => inspect::run(&options),
+        Command::Completions { shell } => {
+            // In memory first: whoever reads standard output may have gone, which is no reason to panic.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "honoken", &mut script);
+            std::io::stdout().lock().write_all(&script)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Dev(options) => run_async("development", async |config| {
             let stop = stopped_by_signals();
             dev::run(process(options, config), stop).await
@@ -100,6 +165,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Log(command) => {
             run_async("production", async |config| operate::log(&command, &config, &SystemIds).await)
+        }
+        Command::Certs(command) => {
+            run_async("production", async |config| certs::run(&command, &circumstances(config)).await)
+        }
+        Command::Keys(command) => {
+            run_async("production", async |config| keys::run(&command, &circumstances(config)).await)
         }
     }
 }
@@ -118,6 +189,10 @@ fn run_async(
     let runtime = tokio::runtime::Runtime::new().context("the async runtime did not start")?;
     runtime.block_on(command(config))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn circumstances(config: Config) -> Circumstances {
+    Circumstances { config, clock: Arc::new(SystemClock), ids: Arc::new(SystemIds) }
 }
 
 fn process(options: ProcessOptions, config: Config) -> Process {

@@ -4,6 +4,7 @@
 //! this one does not are named in a warning; unknown variables are ignored. [`VARIABLES`] is all of them; the table of `docs/configuration.md` is
 //! made from it.
 
+use std::collections::BTreeMap;
 use std::env::VarError;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -11,11 +12,12 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use honoken_domain::sealed::SealingKeys;
 use honoken_event_store::database::postgres;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::{limits, path};
+use crate::{keyring, limits, path};
 
 /// What the environment says.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +28,9 @@ pub struct Config {
     pub admin: Option<AdminCredentials>,
     /// `DATABASE_URL`: where the log and the read model are. Default: in the data folder.
     pub database: Option<Database>,
+    /// `HONOKEN_ENCRYPTION_KEY_V1` and so on, and `HONOKEN_ENCRYPTION_KEY_CURRENT`: what private keys are sealed under. Default: a key in the
+    /// data folder, where one process has it for itself.
+    pub encryption_keys: Option<SealingKeys>,
     /// What is logged, and how.
     pub logging: Logging,
     /// Who this process is, in every line of its log and in its metrics.
@@ -237,6 +242,24 @@ pub const VARIABLES: &[Variable] = &[
         "the operator's password",
         "in `dev`: a generated one in `secrets/admin-password`; in `serve`: none",
     ),
+    secret(
+        "HONOKEN_ENCRYPTION_KEY_V1",
+        "what private keys of certificates are sealed under: 32 bytes as base64 or 64 hex digits, the same for every process ([how to change it](certificates.md#where-the-private-keys-are))",
+        "with SQLite files and in `dev`: `secrets/encryption-key`; on Postgres `serve` signs nothing without one",
+    ),
+    secret("HONOKEN_ENCRYPTION_KEY_V2", "the next one, likewise", "none"),
+    secret("HONOKEN_ENCRYPTION_KEY_V3", "the next one, likewise", "none"),
+    secret("HONOKEN_ENCRYPTION_KEY_V4", "the next one, likewise", "none"),
+    secret("HONOKEN_ENCRYPTION_KEY_V5", "the next one, likewise", "none"),
+    secret("HONOKEN_ENCRYPTION_KEY_V6", "the next one, likewise", "none"),
+    secret("HONOKEN_ENCRYPTION_KEY_V7", "the next one, likewise", "none"),
+    secret("HONOKEN_ENCRYPTION_KEY_V8", "the next one, likewise", "none"),
+    secret("HONOKEN_ENCRYPTION_KEY_V9", "the next one, likewise", "none"),
+    read(
+        "HONOKEN_ENCRYPTION_KEY_CURRENT",
+        "the number of the encryption key that seals, such as `2`; the others open what they sealed",
+        "that of the only one",
+    ),
     read(
         "LOG_FORMAT",
         "`json`: one object a line; `pretty`: for people",
@@ -373,6 +396,7 @@ impl Config {
             public_url: variable("HONOKEN_PUBLIC_URL")?.map(|text| public_url(&text)).transpose()?,
             database: variable("DATABASE_URL")?.map(|text| database(&text)).transpose()?,
             admin: admin(variable("HONOKEN_ADMIN_USERNAME")?, variable("HONOKEN_ADMIN_PASSWORD")?)?,
+            encryption_keys: encryption_keys(&variable)?,
             logging: logging(&variable)?,
             identity: identity(&variable)?,
             metrics_listen: parsed(
@@ -537,6 +561,53 @@ fn admin(
     }
 }
 
+/// The variables with the keys, in the order of their numbers.
+const ENCRYPTION_KEYS: [&str; 9] = [
+    "HONOKEN_ENCRYPTION_KEY_V1",
+    "HONOKEN_ENCRYPTION_KEY_V2",
+    "HONOKEN_ENCRYPTION_KEY_V3",
+    "HONOKEN_ENCRYPTION_KEY_V4",
+    "HONOKEN_ENCRYPTION_KEY_V5",
+    "HONOKEN_ENCRYPTION_KEY_V6",
+    "HONOKEN_ENCRYPTION_KEY_V7",
+    "HONOKEN_ENCRYPTION_KEY_V8",
+    "HONOKEN_ENCRYPTION_KEY_V9",
+];
+
+const CURRENT_ENCRYPTION_KEY: &str = "HONOKEN_ENCRYPTION_KEY_CURRENT";
+
+fn encryption_keys(
+    variable: impl Fn(&'static str) -> Result<Option<String>, ConfigError>,
+) -> Result<Option<SealingKeys>, ConfigError> {
+    let mut keys = BTreeMap::new();
+    for (version, name) in (1..).zip(ENCRYPTION_KEYS) {
+        let Some(text) = variable(name)? else { continue };
+        let problem = "must be 32 bytes as base64, or as 64 hex digits: `openssl rand -base64 32` makes some";
+        let key = keyring::read(&text)
+            .ok_or_else(|| ConfigError { variable: name, problem: problem.to_owned() })?;
+        keys.insert(version, key);
+    }
+    let refuse =
+        |problem: &str| ConfigError { variable: CURRENT_ENCRYPTION_KEY, problem: problem.to_owned() };
+    let current = match variable(CURRENT_ENCRYPTION_KEY)? {
+        Some(text) => {
+            let digits = text.trim_start_matches(['v', 'V']);
+            digits.parse().map_err(|_| refuse("must be the number of a key, such as 1"))?
+        }
+        None if keys.len() > 1 => {
+            return Err(refuse("is missing: of several encryption keys it says which one seals, such as 2"));
+        }
+        None => match keys.keys().next() {
+            Some(only) => *only,
+            None => return Ok(None),
+        },
+    };
+    let named = SealingKeys::new(keys, current);
+    named
+        .map(Some)
+        .ok_or_else(|| refuse("names a key that is not set: set HONOKEN_ENCRYPTION_KEY_V… of that number"))
+}
+
 fn verbose(text: &str) -> Result<bool, ConfigError> {
     match text {
         "true" | "1" => Ok(true),
@@ -657,6 +728,27 @@ mod tests {
     }
 
     #[test]
+    fn an_encryption_key_is_named_when_it_is_none() {
+        let (one, two) = ("ab".repeat(32), "q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=".to_owned());
+        let current =
+            |variables: &[(&str, &str)]| read(variables).unwrap().encryption_keys.unwrap().current();
+        let (v1, v2) = (("HONOKEN_ENCRYPTION_KEY_V1", &*one), ("HONOKEN_ENCRYPTION_KEY_V2", &*two));
+        let named = |text| ("HONOKEN_ENCRYPTION_KEY_CURRENT", text);
+        assert!(read(&[]).unwrap().encryption_keys.is_none());
+        assert_eq!(current(&[v2]), 2);
+        assert_eq!(current(&[v1, v2, named("1")]), 1);
+        assert_eq!(current(&[v1, v2, named("v2")]), 2);
+        refused(&[v1, v2], "HONOKEN_ENCRYPTION_KEY_CURRENT");
+        for wrong in ["3", "two", "-1"] {
+            refused(&[v1, named(wrong)], "HONOKEN_ENCRYPTION_KEY_CURRENT");
+        }
+        refused(&[named("1")], "HONOKEN_ENCRYPTION_KEY_CURRENT");
+        let fault = read(&[v1, ("HONOKEN_ENCRYPTION_KEY_V9", "hunter2hunter2")]).unwrap_err();
+        assert_eq!(fault.variable, "HONOKEN_ENCRYPTION_KEY_V9");
+        assert!(!fault.to_string().contains("hunter2"));
+    }
+
+    #[test]
     fn every_variable_that_the_table_says_is_read_is_read() {
         let asked = RefCell::new(BTreeSet::new());
         Config::read(|name| {
@@ -694,6 +786,8 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown_by_debug() {
+        let config = read(&[("HONOKEN_ENCRYPTION_KEY_V1", &"ab".repeat(32))]).unwrap();
+        assert!(!format!("{config:?}").contains("abab") && !format!("{config:?}").contains("171"));
         let config =
             read(&[("HONOKEN_ADMIN_USERNAME", "admin"), ("HONOKEN_ADMIN_PASSWORD", "hunter2")]).unwrap();
         assert!(!format!("{config:?}").contains("hunter2"));

@@ -429,8 +429,8 @@ impl From<Arc<BuildFailure>> for ApiError {
         match &*fault {
             // A certificate that is missing or expired is the operator's to mend; the phone comes back.
             BuildFailure::Image(BlobError::Store(_) | BlobError::Folder(_))
-            | BuildFailure::NoCertificate
-            | BuildFailure::Certificate(_) => Self::Unavailable(fault.into()),
+            | BuildFailure::NoCertificate(_)
+            | BuildFailure::Certificate { .. } => Self::Unavailable(fault.into()),
             BuildFailure::Image(_) | BuildFailure::Build(_) | BuildFailure::Died => {
                 Self::Internal(fault.into())
             }

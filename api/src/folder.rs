@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use secrecy::SecretString;
+use zeroize::Zeroizing;
 
 use crate::ids::{self, IdSource};
 
@@ -44,7 +45,8 @@ impl Folder {
         match lock.try_lock() {
             Ok(()) => Ok(Self { path, _lock: lock }),
             Err(TryLockError::WouldBlock) => anyhow::bail!(
-                "another process is using {}; stop it, or choose another folder with --data-dir",
+                "another process is using {}; a folder has one process at a time (several may share a Postgres database): stop it and try again, \
+                 or choose another folder with --data-dir",
                 path.display()
             ),
             Err(TryLockError::Error(fault)) => {
@@ -83,6 +85,35 @@ impl Folder {
     }
 }
 
+/// The file with the key that private keys are sealed under, where no other is configured.
+pub fn encryption_key_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("secrets").join("encryption-key")
+}
+
+/// What is in that file; `None` when there is none.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn encryption_key(data_dir: &Path) -> anyhow::Result<Option<Zeroizing<String>>> {
+    let file = encryption_key_file(data_dir);
+    match fs::read_to_string(&file) {
+        Ok(text) => Ok(Some(Zeroizing::new(text))),
+        Err(fault) if fault.kind() == ErrorKind::NotFound => Ok(None),
+        Err(fault) => Err(fault).with_context(|| format!("could not read {}", file.display())),
+    }
+}
+
+/// Writes that file.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_encryption_key(data_dir: &Path, text: &str) -> anyhow::Result<PathBuf> {
+    let file = encryption_key_file(data_dir);
+    make_folder(&data_dir.join("secrets"))?;
+    write_secret(&file, text).with_context(|| format!("could not write {}", file.display()))?;
+    Ok(file)
+}
+
 /// The folder, made where it is missing, and its full name. It is not locked: several processes may share what can be shared.
 ///
 /// # Errors
@@ -98,7 +129,11 @@ pub fn prepare(path: &Path) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-fn make_folder(path: &Path) -> anyhow::Result<()> {
+/// Makes a folder, and those around it, where they are missing: for its owner alone.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_folder(path: &Path) -> anyhow::Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)

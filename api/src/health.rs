@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::openapi::RUNNING;
+use crate::signers::Count;
 
 /// How the process is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -18,6 +19,15 @@ use crate::openapi::RUNNING;
 struct Body {
     #[schema(example = "ready", pattern = "^(live|ready)$")]
     status: &'static str,
+}
+
+/// How the process is, and the certificates that it signs with.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Readiness)]
+struct Ready {
+    #[schema(example = "ready", pattern = "^ready$")]
+    status: &'static str,
+    certificates: Count,
 }
 
 /// How far the read model may be behind the log while the service counts as ready: a burst is not an outage.
@@ -41,7 +51,10 @@ pub async fn live() -> Response {
 #[utoipa::path(
     get, path = "/health/ready", tag = RUNNING,
     operation_id = "ready", summary = "Ask whether the process can do its work",
-    responses((status = 200, body = Body, description = "It can.", example = json!({"status": "ready"}))),
+    responses((
+        status = 200, body = Ready, description = "It can.",
+        example = json!({"status": "ready", "certificates": {"usable": 1, "expiring": 0, "unusable": 0}}),
+    )),
 )]
 pub async fn ready(State(app): State<AppState>) -> Result<Response, ApiError> {
     if !app.read_model.is_projected().await? {
@@ -54,5 +67,7 @@ pub async fn ready(State(app): State<AppState>) -> Result<Response, ApiError> {
             format!("the read model is more than {ACCEPTABLE_LAG} events behind the log").into(),
         ));
     }
-    Ok(Json(Body { status: "ready" }).into_response())
+    // A certificate that cannot be used is told and no reason to be taken out of service: the others sign, and phones ask for more than passes.
+    let certificates = app.built_passes.signers().count(app.clock.unix_seconds());
+    Ok(Json(Ready { status: "ready", certificates }).into_response())
 }

@@ -3,9 +3,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use honoken_domain::ids::{AuthenticationToken, OrganizationId, PassTypeIdentifier, SerialNumber};
+use honoken_domain::sealed::{KEY_BYTES, NONCE_BYTES};
 use honoken_event_store::Epoch;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid, Variant, Version};
+use zeroize::Zeroizing;
 
 /// Where random bytes come from.
 pub trait IdSource: Send + Sync + 'static {
@@ -34,6 +36,16 @@ fn random<const N: usize>(ids: &dyn IdSource) -> [u8; N] {
 /// 32 random bytes as 43 characters of base64url: API keys, passwords, and what a phone shows for its pass.
 pub fn secret(ids: &dyn IdSource) -> String {
     URL_SAFE_NO_PAD.encode(random::<32>(ids))
+}
+
+/// A fresh key that private keys are sealed under.
+pub fn encryption_key(ids: &dyn IdSource) -> Zeroizing<[u8; KEY_BYTES]> {
+    Zeroizing::new(random(ids))
+}
+
+/// What makes a seal unlike any other.
+pub fn nonce(ids: &dyn IdSource) -> [u8; NONCE_BYTES] {
+    random(ids)
 }
 
 /// A fresh `authenticationToken`.

@@ -11,6 +11,16 @@ use honoken_pkpass::reader;
 /// A larger file is not read: Wallet would not take it either.
 const FILE_BYTES: u64 = 64 * 1024 * 1024;
 
+/// For `--help`.
+pub const EXAMPLES: &str = "\
+Examples:
+  honoken inspect ticket.pkpass
+  honoken inspect --root honoken-data/certificates/root.pem sample.pkpass
+  honoken inspect --json ticket.pkpass | jq '.problems, .findings'
+
+Ends with 0 when a phone would take the file, with 1 when not, or when it cannot be read. The JSON has always the same keys: `valid`,
+`problems`, `files`, `missingFiles`, `signature`, `pass`, `findings`; what is not there is null or empty.";
+
 /// What to inspect.
 #[derive(Debug, Args)]
 pub struct Options {

@@ -2,7 +2,8 @@
 //!
 //! Where to start reading: [`router`] is every route in one list; a handler is a file of its own under [`device`], [`manage`] or [`admin`].
 //! [`app`] puts the parts together, [`place`] says where log and read model are, [`server`] listens. [`cli`] is the command line: [`dev`] sets up
-//! a folder in which everything works, [`serve`] runs the service or a part of it, [`operate`] is for operators, [`inspect`] for anybody.
+//! a folder in which everything works, [`serve`] runs the service or a part of it, [`certs`], [`keys`] and [`operate`] are for operators,
+//! [`inspect`] for anybody.
 //!
 //! This crate knows all others but the simulator. It contains no SQL, and it does not know APNs.
 
@@ -15,6 +16,8 @@ pub mod config;
 pub mod content_rules;
 pub mod folder;
 pub mod ids;
+pub mod installing;
+pub mod keyring;
 pub mod logging;
 pub mod metrics;
 pub mod place;
@@ -42,10 +45,14 @@ pub mod health;
 pub mod manage;
 pub mod scrape;
 
+pub mod certs;
 pub mod cli;
+pub mod desk;
 pub mod dev;
 pub mod inspect;
+pub mod keys;
 pub mod operate;
+pub mod paper;
 pub mod serve;
 
 #[cfg(test)]

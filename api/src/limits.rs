@@ -39,6 +39,10 @@ pub const CONNECTIONS: usize = 8192;
 /// Connections at a time where metrics have an address of their own.
 pub const METRICS_CONNECTIONS: usize = 16;
 
+/// Connections that wait in the system's queue, if the system allows that many: phones that were told of a change come all at once, and the
+/// system lets those that find no place there try again after a second, then after three.
+pub const BACKLOG: u32 = 4096;
+
 /// Open files that are not connections: databases, images, the log.
 pub const OTHER_FILES: usize = 128;
 

@@ -1,52 +1,29 @@
 //! What operators do on the command line: `migrate`, `rebuild`, `log restored`.
 
-use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::io::IsTerminal;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Position};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::Config;
-use crate::folder::Folder;
+use crate::desk::Where;
 use crate::ids::IdSource;
-use crate::place::Place;
+use crate::paper::say;
 
-/// Where the log and the read model are.
-#[derive(Debug, Args)]
-pub struct Where {
-    /// The folder with the SQLite files. Not needed where `DATABASE_URL` names a Postgres database.
-    #[arg(long, value_name = "DIR", default_value = "./honoken-data")]
-    data_dir: PathBuf,
-}
-
-impl Where {
-    fn place(&self, config: &Config) -> anyhow::Result<Place> {
-        if config.database.is_none() {
-            must_exist(&self.data_dir)?;
-        }
-        Place::of(config, &self.data_dir, || Ok(Arc::new(Folder::open(&self.data_dir)?)))
-    }
-}
-
-/// A folder that is missing is a slip of the pen, and not to be made.
-fn must_exist(folder: &Path) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        folder.is_dir(),
-        "there is no folder {}; name the one that the service uses with --data-dir, or set DATABASE_URL",
-        folder.display()
-    );
-    Ok(())
-}
+const RESTORED_EXAMPLES: &str = "\
+Examples:
+  honoken log restored --data-dir /srv/honoken
+  DATABASE_URL=postgres://honoken@localhost/honoken honoken log restored";
 
 /// What happens to the log outside of the service.
 #[derive(Debug, Subcommand)]
 pub enum LogCommand {
     /// Say that the log was restored from a backup, before the service is started again: phones may have seen what it lost, and so all their
     /// tags become foreign. The read model is filled again at the next start.
+    #[command(after_help = RESTORED_EXAMPLES)]
     Restored(Where),
 }
 
@@ -130,9 +107,4 @@ impl Progress {
             );
         }
     }
-}
-
-/// The last word of a command goes to standard output.
-fn say(sentence: &str) -> anyhow::Result<()> {
-    Ok(writeln!(std::io::stdout().lock(), "{sentence}")?)
 }

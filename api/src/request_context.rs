@@ -251,7 +251,7 @@ mod tests {
         let stores = Stores::open(&place, folder.path(), Part::Run, &SystemIds, metrics).await.unwrap();
         let (blobs, load) = (stores.blobs.clone(), config.load);
         let built_passes =
-            BuiltPasses::new(Signers::default(), blobs, "https://example.com", load, &stores.metrics);
+            BuiltPasses::new(Signers::none(), blobs, "https://example.com", load, &stores.metrics);
         let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
         Arc::new(App::new(&stores, built_passes, None, clock, ids, &config))
     }

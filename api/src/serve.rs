@@ -4,19 +4,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::ValueEnum;
+use honoken_domain::sealed::SealingKeys;
 use honoken_projections::Part;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Stores};
 use crate::built_passes::BuiltPasses;
-use crate::dev::{authority, sample};
 use crate::folder::{self, Folder};
+use crate::keyring;
 use crate::metrics::Metrics;
 use crate::place::Place;
 use crate::router;
 use crate::service::{self, Doors, Process};
-use crate::signers::Signers;
+use crate::signers::{Count, Signers};
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -43,7 +44,7 @@ pub async fn run(process: Process, roles: &[Role], stop: CancellationToken) -> a
     let data_dir = folder::prepare(&process.data_dir)?;
     let (listener, metrics) = (process.bind().await?, process.bind_metrics().await?);
     let base_url = service::base_url(listener.local_addr()?);
-    let signers = signers(&data_dir, &process)?;
+    let keys = if is(Role::Api) { keys(&process, &place, &data_dir)? } else { None };
 
     let part = if is(Role::Projector) { Part::Run } else { Part::Watch };
     let opened = async {
@@ -55,9 +56,21 @@ pub async fn run(process: Process, roles: &[Role], stop: CancellationToken) -> a
         }
         anyhow::Ok(stores)
     };
-    let stores = tokio::select! {
+    let mut stores = tokio::select! {
         stores = opened => stores?,
         () = stop.cancelled() => return Ok(()),
+    };
+    let signers = if is(Role::Api) {
+        let signers = stores.signers(keys, process.clock.clone()).await?;
+        if signers.count(process.clock.unix_seconds()) == Count::default() {
+            tracing::warn!(
+                "no certificate is installed: passes are kept, and cannot be signed (`honoken certs install --help` says what to do; `honoken dev` \
+                 installs the development certificate of its folder)"
+            );
+        }
+        signers
+    } else {
+        Signers::none()
     };
     let Process { config, clock, ids, .. } = &process;
     let web_service_url = process.web_service_url(&base_url);
@@ -92,12 +105,15 @@ fn warn_about_defaults(process: &Process, base_url: &str) {
     }
 }
 
-/// The certificates of the data folder.
-fn signers(data_dir: &Path, process: &Process) -> anyhow::Result<Signers> {
-    let now = process.clock.unix_seconds();
-    if let Some(authority) = authority::find(data_dir)? {
-        return Ok(Signers::default().with(sample::pass_type(), authority.identity(now)?, now));
+/// What opens private keys. A folder that this process has for itself gets a key of its own; several processes have to be given the same.
+fn keys(process: &Process, place: &Place, data_dir: &Path) -> anyhow::Result<Option<SealingKeys>> {
+    let Process { config, ids, .. } = process;
+    if let Place::Files(folder) = place {
+        return keyring::ensure(config, folder.path(), &**ids).map(Some);
     }
-    tracing::warn!("{} has no certificates: passes are kept, and cannot be signed", data_dir.display());
-    Ok(Signers::default())
+    let keys = keyring::find(config, data_dir)?;
+    if keys.is_none() {
+        tracing::warn!("there is no encryption key, so no certificate can be used: {}", keyring::HOW_TO_SET);
+    }
+    Ok(keys)
 }

@@ -1,5 +1,6 @@
 //! What `dev` and `serve` have in common: where a process listens, what it answers, and how it ends.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::Router;
 use futures::future::OptionFuture;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{AppState, Stores};
@@ -42,7 +43,7 @@ impl Process {
     /// When either cannot be done; the sentence says what to do.
     pub async fn bind(&self) -> anyhow::Result<TcpListener> {
         let address = &self.listen;
-        let listener = TcpListener::bind(address).await.with_context(|| {
+        let listener = listen(address).await.with_context(|| {
             format!(
                 "could not listen on {address}; choose another address with --listen, such as 127.0.0.1:0"
             )
@@ -91,6 +92,26 @@ pub struct Doors {
 /// The door of the metrics, if there is one.
 pub fn metrics(listener: Option<TcpListener>, app: &AppState) -> Option<(TcpListener, Router)> {
     listener.map(|listener| (listener, router::metrics_alone(app.clone())))
+}
+
+/// Listens at the first of the addresses behind a name that can be had.
+async fn listen(address: &str) -> io::Result<TcpListener> {
+    let mut fault = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+    for address in lookup_host(address).await? {
+        match listen_at(address) {
+            Ok(listener) => return Ok(listener),
+            Err(reason) => fault = reason,
+        }
+    }
+    Err(fault)
+}
+
+fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A service that starts again need not wait until connections of the one before are forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(limits::BACKLOG)
 }
 
 /// Answers requests until `stop`, then lets those in flight finish and closes the stores. The socket listens since it was bound, so a request

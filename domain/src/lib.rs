@@ -11,12 +11,13 @@
 //! - [`registration`]: one device with one pass type: its push token and the serial numbers it holds.
 //! - [`organization`]: an integrator and the digests of its API keys.
 //! - [`pass_type`]: a pass type identifier, the organisation it belongs to and the images its passes fall back to.
+//! - [`certificate`]: what signs the passes of a type, with its private key [`sealed`].
 //! - [`brand_assets`]: the images that every pass falls back to in the end.
 //! - [`upcasters`]: how events written by earlier versions are read.
 //! - [`snapshot`]: what the stored state of an aggregate looks like.
 //!
 //! Nothing in this crate does I/O, reads a clock, draws a random number or knows SQL or HTTP. Time and random values arrive in
-//! commands and in [`pass::Circumstances`].
+//! commands and in [`pass::Circumstances`], nonces where something is sealed.
 
 pub mod ids;
 pub mod json;
@@ -25,8 +26,10 @@ pub mod content;
 pub mod decimal;
 pub mod etag;
 pub mod images;
+pub mod sealed;
 
 pub mod brand_assets;
+pub mod certificate;
 pub mod organization;
 pub mod pass;
 pub mod pass_type;

@@ -20,7 +20,7 @@ impl Snapshot for crate::registration::Registration {
 }
 
 impl Snapshot for crate::organization::Organization {
-    const SHAPE: u32 = 1;
+    const SHAPE: u32 = 2;
 }
 
 impl Snapshot for crate::pass_type::PassType {
@@ -28,6 +28,10 @@ impl Snapshot for crate::pass_type::PassType {
 }
 
 impl Snapshot for crate::brand_assets::BrandAssets {
+    const SHAPE: u32 = 1;
+}
+
+impl Snapshot for crate::certificate::Certificate {
     const SHAPE: u32 = 1;
 }
 
@@ -41,6 +45,7 @@ mod tests {
 
     use super::*;
     use crate::brand_assets::BrandAssets;
+    use crate::certificate::Certificate;
     use crate::organization::Organization;
     use crate::pass::Pass;
     use crate::pass_type::PassType;
@@ -87,8 +92,9 @@ mod tests {
             "PassRetired",
         ]);
         check::<Registration>(&["DeviceRegistered", "PushTokenChanged"]);
-        check::<Organization>(&["OrganizationCreated", "ApiKeyAdded"]);
+        check::<Organization>(&["OrganizationCreated", "ApiKeyAdded", "ApiKeyRevoked"]);
         check::<PassType>(&["PassTypeCreated", "PassTypeAssetsChanged"]);
         check::<BrandAssets>(&["BrandAssetsChanged"]);
+        check::<Certificate>(&["CertificateInstalled", "CertificateRenewed", "CertificateResealed"]);
     }
 }

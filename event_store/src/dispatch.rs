@@ -32,7 +32,7 @@ const STRIPES: usize = 1024;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metadata {
-    /// `api-key:…`, `device:…`, `system:…`; never a secret.
+    /// `api-key:…`, `device:…`, `operator:…`, `system:…`; never a secret.
     pub actor: String,
     /// The organisation in whose name it happens, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -177,6 +177,11 @@ impl SigningIdentity {
         moment(self.validity.not_after)
     }
 
+    /// First second in which the intermediate certificate is valid.
+    pub fn intermediate_not_before(&self) -> OffsetDateTime {
+        moment(self.intermediate_validity.not_before)
+    }
+
     /// Last second in which the intermediate certificate is valid.
     pub fn intermediate_not_after(&self) -> OffsetDateTime {
         moment(self.intermediate_validity.not_after)
@@ -185,6 +190,14 @@ impl SigningIdentity {
     /// SHA-256 of the certificate, lowercase hex: names this revision of the certificate.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// The serial number that the issuer gave the certificate, lowercase hex.
+    ///
+    /// # Errors
+    /// When OpenSSL has no memory for it.
+    pub fn certificate_serial(&self) -> Result<String, ErrorStack> {
+        Ok(self.certificate.serial_number().to_bn()?.to_hex_str()?.to_lowercase())
     }
 
     pub(crate) fn certificate(&self) -> &X509Ref {

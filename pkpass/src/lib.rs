@@ -11,7 +11,8 @@
 //! - [`lint()`] reads the content an integrator sent and says, with a JSON pointer each, what a phone would refuse
 //!   ([`Severity::Error`]) or quietly ignore ([`Severity::Warning`]).
 //! - [`image`] knows the names and sizes of the images and reads PNG files far enough to trust them.
-//! - [`SigningIdentity`] is a certificate, its private key and the intermediate that issued it, parsed once.
+//! - [`SigningIdentity`] is a certificate, its private key and the intermediate that issued it, parsed once; [`Credential`] reads the files
+//!   that Apple and Keychain hand out into one.
 //! - [`build()`] is three small functions in a row: manifest, signature, archive.
 //! - [`reader`] takes a `.pkpass` apart again, as suspicious of it as a phone is.
 //!
@@ -43,8 +44,10 @@
 
 mod archive;
 mod build;
+mod canonical;
 mod certificate;
 mod color;
+mod credential;
 mod date;
 mod finding;
 mod identity;
@@ -63,6 +66,7 @@ mod style;
 mod tests;
 
 pub use build::{BUILDER_VERSION, BuildError, build};
+pub use credential::{Credential, CredentialError, CredentialFiles};
 pub use date::{DateError, ZonedDate};
 pub use finding::{Finding, MAX_FINDINGS, Severity};
 pub use identity::{IdentityError, SigningIdentity};

@@ -10,6 +10,7 @@ pub(crate) mod poster;
 use serde_json::{Map, Value, json};
 
 use crate::PassSource;
+use crate::canonical::canonical;
 
 /// The keys that the server writes and nobody else, with what to do instead of sending them.
 pub(crate) const SERVER_KEYS: [(&str, &str); 7] = [
@@ -41,8 +42,7 @@ pub fn pass_json(source: &PassSource<'_>) -> Vec<u8> {
     loose::map_loose_fields(&mut pass, source.ticket_style);
     aliases::add_aliases(&mut pass, source.ticket_style);
     write_server_keys(&mut pass, source);
-    serde_json_canonicalizer::to_vec(&pass)
-        .expect("a JSON value has string keys and finite numbers, and a Vec takes all bytes")
+    canonical(&pass)
 }
 
 fn write_names(pass: &mut Map<String, Value>, source: &PassSource<'_>) {

@@ -2,6 +2,7 @@
 
 mod authority;
 mod building;
+mod credentials;
 mod fixtures;
 mod identities;
 mod images;

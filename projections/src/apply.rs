@@ -4,7 +4,7 @@ use honoken_domain::ids::InvalidId;
 use honoken_event_store::RecordedEvent;
 
 use crate::database::Connection;
-use crate::{wallet_organization, wallet_pass, wallet_pass_type, wallet_registration};
+use crate::{wallet_cert, wallet_organization, wallet_pass, wallet_pass_type, wallet_registration};
 
 /// Why an event was not applied.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +56,7 @@ pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent
             "Registration" => registrations.push(recorded),
             "PassType" => wallet_pass_type::apply(connection, recorded).await?,
             "BrandAssets" => wallet_pass_type::apply_brand(connection, recorded).await?,
+            "Certificate" => wallet_cert::apply(connection, recorded).await?,
             "Organization" => wallet_organization::apply(connection, recorded).await?,
             other => {
                 return Err(ApplyError::Unappliable(format!("this release knows no aggregate `{other}`")));

@@ -2,9 +2,9 @@
 //!
 //! - [`projector`] is the handle: how far it is, and what an operator asks. Behind it `runner.rs` follows the log, `batch.rs` is what happens
 //!   in one transaction, `apply.rs` knows which event goes to which table, `lease.rs` which of several processes writes.
-//! - `rebuild.rs` fills the tables again from the whole log. `database.rs` runs one set of statements on either engine.
+//! - `rebuild.rs` fills the tables again from the whole log. `row_cache.rs` keeps hot rows in memory. `database.rs` runs one set of statements on either engine.
 //! - One file per read table, its projector and its queries together: [`wallet_pass`], [`wallet_registration`], [`wallet_pass_type`],
-//!   [`wallet_organization`].
+//!   [`wallet_cert`], [`wallet_organization`].
 //! - [`parked`]: events that could not be applied, and what waits behind them.
 //!
 //! Nobody else writes these tables: every function that does is private to this crate. This crate does not know HTTP, NATS or Apple.
@@ -12,6 +12,7 @@
 pub mod parked;
 pub mod projector;
 pub mod read_model;
+pub mod wallet_cert;
 pub mod wallet_organization;
 pub mod wallet_pass;
 pub mod wallet_pass_type;
@@ -22,6 +23,7 @@ mod batch;
 mod database;
 mod lease;
 mod rebuild;
+mod row_cache;
 mod runner;
 
 pub use batch::{VERSION, WALLET};

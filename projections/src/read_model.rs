@@ -10,16 +10,19 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::batch::WALLET;
 use crate::database::{Connection, Readers, sql};
+use crate::row_cache::RowCache;
 
 const SQLITE: &[EmbeddedMigration] = &[
     (1, "read_model", include_str!("../../migrations/sqlite/read_model/0001_read_model.sql")),
     (2, "retired", include_str!("../../migrations/sqlite/read_model/0002_retired.sql")),
+    (5, "certificates", include_str!("../../migrations/sqlite/read_model/0005_certificates.sql")),
 ];
 
 /// Versions from 1000 on are the read model's; the log, in the same database, has those below.
 const POSTGRES: &[EmbeddedMigration] = &[
     (1001, "read_model", include_str!("../../migrations/postgres/read_model/0001_read_model.sql")),
     (1002, "retired", include_str!("../../migrations/postgres/read_model/0002_retired.sql")),
+    (1005, "certificates", include_str!("../../migrations/postgres/read_model/0005_certificates.sql")),
 ];
 
 /// Connections for answering questions.
@@ -68,6 +71,8 @@ pub(crate) fn decode(fault: impl std::error::Error + Send + Sync + 'static) -> s
 #[derive(Debug, Clone)]
 pub struct ReadModel {
     pub(crate) readers: Readers,
+    /// Rows of passes; off but while a projector of this process alone writes them.
+    pub(crate) pass_rows: RowCache,
     place: Place,
 }
 
@@ -96,7 +101,7 @@ impl ReadModel {
         database::migrate(&mut connection, SQLITE).await?;
         sqlx::Connection::close(connection).await?;
         let readers = Readers::Sqlite(sqlite::open_readers(file, READERS));
-        Ok(Self { readers, place: Place::File(file.to_owned()) })
+        Ok(Self { readers, pass_rows: RowCache::default(), place: Place::File(file.to_owned()) })
     }
 
     /// Opens the read model on a server, whose tables must have been made by [`migrate`].
@@ -107,7 +112,8 @@ impl ReadModel {
         let mut connection = postgres::open_writer(options).await?;
         database::ensure_migrated(&mut connection, POSTGRES).await?;
         let readers = Readers::Postgres(postgres::open_readers(options, READERS));
-        Ok(Self { readers, place: Place::Server(Box::new(options.clone())) })
+        let place = Place::Server(Box::new(options.clone()));
+        Ok(Self { readers, pass_rows: RowCache::default(), place })
     }
 
     /// A writing connection, for the projector alone.

@@ -26,6 +26,7 @@ pub async fn rebuild<L: EventLog>(
     read_model: &ReadModel,
     report: impl FnMut(Position) + Send,
 ) -> Result<Progress, OperationError> {
+    read_model.pass_rows.turn_off_for_good();
     let mut connection = read_model.open_writer().await.map_err(OperationError::Store)?;
     let rebuilt = refill(&mut connection, log, upcasters, report).await;
     // Without a commit this undoes everything.

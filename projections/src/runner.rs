@@ -140,6 +140,9 @@ impl<L: EventLog> Runner<L> {
             self.catch_up(operations, stop).await?;
             self.renew().await?;
         }
+        if self.lease == Some(Lease::Alone) {
+            self.read_model.pass_rows.turn_on();
+        }
         Ok(())
     }
 
@@ -150,6 +153,7 @@ impl<L: EventLog> Runner<L> {
             Part::Run => lease::take(&mut connection).await.map_err(OperationError::Store)?,
             Part::Watch => None,
         };
+        self.read_model.pass_rows.turn_off();
         let progress = match lease {
             Some(lease) => batch::begin(&mut connection, lease, &*self.log, &self.upcasters).await,
             None => batch::load_progress(&mut connection).await.map_err(OperationError::Store),
@@ -195,7 +199,11 @@ impl<L: EventLog> Runner<L> {
     async fn apply_batch(&mut self, events: Vec<RecordedEvent>) -> Result<(), BatchError> {
         let lease = self.lease.ok_or(BatchError::Superseded)?;
         let mut connection = self.take_connection().await?;
+        let change = self.read_model.pass_rows.change(&events);
         let applied = apply_all(&mut connection, lease, &self.upcasters, events).await;
+        if applied.is_ok() {
+            change.done();
+        }
         self.keep_after_batch(connection, &applied).await;
         self.show(applied?);
         Ok(())
@@ -219,6 +227,7 @@ impl<L: EventLog> Runner<L> {
     async fn park(&mut self, recorded: RecordedEvent) -> Result<(), BatchError> {
         let lease = self.lease.ok_or(BatchError::Superseded)?;
         let mut connection = self.take_connection().await?;
+        self.read_model.pass_rows.turn_off();
         let parked = park_one(&mut connection, lease, &self.upcasters, recorded).await;
         self.keep_after_batch(connection, &parked).await;
         self.show(parked?);
@@ -289,6 +298,7 @@ impl<L: EventLog> Runner<L> {
     /// Lets an aggregate go on: without the parked event when there is a reason to skip it, else with it.
     async fn resume(&mut self, position: Position, skip: Option<&str>) -> Result<(), OperationError> {
         let mut connection = self.take_connection().await.map_err(OperationError::Store)?;
+        self.read_model.pass_rows.turn_off();
         let resumed = batch::resume(&mut connection, &*self.log, &self.upcasters, position, skip).await;
         self.keep(connection, &resumed).await;
         let (progress, outcome) = resumed?;

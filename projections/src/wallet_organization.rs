@@ -1,6 +1,6 @@
 //! `wallet_organization` and `wallet_api_key`: who may send commands.
 
-use honoken_domain::ids::{Digest, OrganizationId};
+use honoken_domain::ids::{Digest, OrganizationId, UnixSeconds};
 use honoken_domain::organization::OrganizationEvent;
 use honoken_event_store::RecordedEvent;
 
@@ -8,13 +8,30 @@ use crate::apply::{ApplyError, sequence_of};
 use crate::database::{Connection, Row, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
 
+/// An API key, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKeyRow {
+    /// SHA-256 of the key.
+    pub key_digest: Digest,
+    /// The organisation that it acts for.
+    pub organization_id: OrganizationId,
+    /// The name of that organisation for people.
+    pub organization_name: String,
+    /// What it is for.
+    pub label: String,
+    /// When it was added.
+    pub added_at: UnixSeconds,
+    /// It acts for nobody any more.
+    pub revoked: bool,
+}
+
 impl ReadModel {
     /// The organisation that the key with this digest acts for.
     pub async fn organization_of_key(
         &self,
         key_digest: &Digest,
     ) -> Result<Option<OrganizationId>, QueryError> {
-        let row = sql("select organization_id from wallet_api_key where key_digest = $1")
+        let row = sql("select organization_id from wallet_api_key where key_digest = $1 and not revoked")
             .bind(key_digest.as_str())
             .fetch_optional(&self.readers)
             .await;
@@ -22,19 +39,60 @@ impl ReadModel {
             |row: Row| OrganizationId::parse(row.get::<String>("organization_id")?).map_err(decode);
         row.and_then(|row| row.map(organization).transpose()).map_err(QueryError::of("an API key"))
     }
+
+    /// Every API key, revoked ones too, by organisation.
+    pub async fn api_keys(&self) -> Result<Vec<ApiKeyRow>, QueryError> {
+        // From the first organisation on: by the index, in its order.
+        let rows = sql("select key.key_digest, key.organization_id, key.label, key.added_at, key.revoked,
+                    (select name from wallet_organization organization
+                     where organization.organization_id = key.organization_id) as organization_name
+             from wallet_api_key key
+             where key.organization_id >= $1
+             order by key.organization_id, key.added_at, key.key_digest")
+        .bind("")
+        .fetch_all(&self.readers)
+        .await;
+        rows.and_then(|rows| rows.iter().map(api_key_row).collect()).map_err(QueryError::of("the API keys"))
+    }
+
+    /// The name of an organisation for people.
+    pub async fn organization_name(
+        &self,
+        organization_id: &OrganizationId,
+    ) -> Result<Option<String>, QueryError> {
+        let row = sql("select name from wallet_organization where organization_id = $1")
+            .bind(organization_id.as_str())
+            .fetch_optional(&self.readers)
+            .await;
+        row.and_then(|row| row.map(|row| row.get("name")).transpose())
+            .map_err(QueryError::of("an organisation"))
+    }
+}
+
+fn api_key_row(row: &Row) -> sqlx::Result<ApiKeyRow> {
+    Ok(ApiKeyRow {
+        key_digest: Digest::parse(row.get::<String>("key_digest")?).map_err(decode)?,
+        organization_id: OrganizationId::parse(row.get::<String>("organization_id")?).map_err(decode)?,
+        organization_name: row.get::<Option<String>>("organization_name")?.unwrap_or_default(),
+        label: row.get("label")?,
+        added_at: UnixSeconds(row.get::<Option<i64>>("added_at")?.unwrap_or_default()),
+        revoked: row.get("revoked")?,
+    })
 }
 
 pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
     let organization_id = OrganizationId::parse(recorded.event.aggregate_id.clone())?;
     let sequence = sequence_of(&recorded);
+    let at = recorded.recorded_at_ms.div_euclid(1000);
     let event: OrganizationEvent = serde_json::from_value(recorded.event.payload)?;
     match event {
         OrganizationEvent::Created { name, .. } => {
             insert(connection, &organization_id, &name, sequence).await
         }
         OrganizationEvent::ApiKeyAdded { key_digest, label } => {
-            insert_key(connection, &organization_id, &key_digest, &label).await
+            insert_key(connection, &organization_id, &key_digest, &label, at).await
         }
+        OrganizationEvent::ApiKeyRevoked { key_digest } => revoke_key(connection, &key_digest).await,
     }
 }
 
@@ -59,13 +117,25 @@ async fn insert_key(
     organization_id: &OrganizationId,
     key_digest: &Digest,
     label: &str,
+    at: i64,
 ) -> Result<(), ApplyError> {
-    sql("insert into wallet_api_key (key_digest, organization_id, label) values ($1, $2, $3)
+    sql("insert into wallet_api_key (key_digest, organization_id, label, added_at) values ($1, $2, $3, $4)
          on conflict do nothing")
     .bind(key_digest.as_str())
     .bind(organization_id.as_str())
     .bind(label)
+    .bind(at)
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+/// The row stays, so that a repetition of the event that added the key does not bring it back.
+async fn revoke_key(connection: &mut Connection, key_digest: &Digest) -> Result<(), ApplyError> {
+    sql("update wallet_api_key set revoked = $2 where key_digest = $1")
+        .bind(key_digest.as_str())
+        .bind(true)
+        .execute(connection)
+        .await?;
     Ok(())
 }

@@ -59,6 +59,18 @@ pub struct PassDocument {
 impl ReadModel {
     /// The hot row of a pass, by its natural key.
     pub async fn pass_row(&self, id: &PassId) -> Result<Option<PassRow>, QueryError> {
+        if let Some(row) = self.pass_rows.get(id) {
+            return Ok(Some(row));
+        }
+        let ticket = self.pass_rows.ticket(id);
+        let row = self.stored_pass_row(id).await?;
+        if let (Some(ticket), Some(row)) = (ticket, &row) {
+            self.pass_rows.put(ticket, id, row);
+        }
+        Ok(row)
+    }
+
+    async fn stored_pass_row(&self, id: &PassId) -> Result<Option<PassRow>, QueryError> {
         let row = sql("select authentication_token, etag, updated_at
              from wallet_pass
              where pass_type_identifier = $1 and serial_number = $2")

@@ -13,6 +13,7 @@
 //! - [`device`]: [`DeviceRoutes`], requests of a device written by hand, for what a well-behaved phone never sends. The
 //!   well-behaved one is `honoken_simulator::Phone`; [`device::a_phone`] gives it an identity.
 //! - [`load`]: [`Load`](load::Load), integrators and phones at work while a test disturbs the service.
+//! - [`apple`]: who turns requests into certificates.
 //! - [`metrics`]: [`Scrape`], a look at `/metrics`.
 //! - [`operator`]: [`Operator`], who looks after projections.
 //! - [`problem`]: what every refusal looks like.
@@ -24,6 +25,7 @@
 //!
 //! Nothing here knows the inside of another crate of the workspace, except that `honoken_api` has a `main`.
 
+pub mod apple;
 pub mod device;
 pub mod drawing;
 pub mod engine;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use honoken_domain::ids::UnixSeconds;
-use honoken_pkpass::SigningIdentity;
+use honoken_pkpass::{Credential, CredentialFiles};
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
 use openssl::error::ErrorStack;
@@ -38,17 +38,21 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// The identity that signs, checked.
+    /// The credential that signs, checked.
     ///
     /// # Errors
     /// When the files do not belong together, or have expired.
-    pub fn identity(&self, now: UnixSeconds) -> anyhow::Result<SigningIdentity> {
+    pub fn credential(&self, now: UnixSeconds) -> anyhow::Result<Credential> {
         let about = "the development certificate cannot be used; remove the folder `certificates` to have it made anew";
-        let identity =
-            SigningIdentity::from_pem(&self.certificate_pem, &self.private_key_pem, &self.intermediate_pem)
-                .context(about)?;
-        identity.check(sample::PASS_TYPE, sample::TEAM, now.0).context(about)?;
-        Ok(identity)
+        let files = CredentialFiles {
+            certificate: &self.certificate_pem,
+            private_key: Some(&self.private_key_pem),
+            password: None,
+            intermediate: Some(&self.intermediate_pem),
+        };
+        let credential = Credential::read(files).context(about)?;
+        credential.identity.check(sample::PASS_TYPE, sample::TEAM, now.0).context(about)?;
+        Ok(credential)
     }
 }
 
@@ -75,10 +79,7 @@ pub fn ensure(folder: &Folder, ids: &dyn IdSource, now: UnixSeconds) -> anyhow::
 }
 
 /// The authority of a folder, if it has been made.
-///
-/// # Errors
-/// When its files cannot be read.
-pub fn find(folder: &Path) -> anyhow::Result<Option<Authority>> {
+fn find(folder: &Path) -> anyhow::Result<Option<Authority>> {
     let place = folder.join("certificates");
     if !place.try_exists()? {
         return Ok(None);

@@ -19,11 +19,11 @@ use crate::app::{App, Stores};
 use crate::built_passes::BuiltPasses;
 use crate::config::{AdminCredentials, Config, Rates};
 use crate::folder::Folder;
+use crate::keyring;
 use crate::metrics::Metrics;
 use crate::place::Place;
 use crate::router::router;
 use crate::service::{self, Doors, Process};
-use crate::signers::Signers;
 use greeting::Greeting;
 
 /// Runs until `stop`, also when that comes before the service has started: whatever a start has done by then, the next one goes on from.
@@ -38,21 +38,24 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
     let secrets = folder.secrets(&**ids)?;
     let now = clock.unix_seconds();
     let authority = authority::ensure(&folder, &**ids, now)?;
-    let signers = Signers::default().with(sample::pass_type(), authority.identity(now)?, now);
+    let credential = authority.credential(now)?;
 
     let place = Place::of(config, folder.path(), || Ok(folder.clone()))?;
+    let key_folder = if let Place::Files(files) = &place { files.clone() } else { folder.clone() };
+    let keys = keyring::ensure(config, key_folder.path(), &**ids)?;
     let stores = async {
         place.migrate(&**ids).await?;
         let metrics = Metrics::new(&config.identity);
         Stores::open(&place, folder.path(), Part::Run, &**ids, metrics).await
     };
-    let stores = tokio::select! {
+    let mut stores = tokio::select! {
         stores = stores => stores?,
         () = stop.cancelled() => return Ok(()),
     };
     let prepared = async {
         stores.caught_up().await?;
-        sample::ensure(&stores, &**clock, &**ids, &secrets.api_key).await
+        sample::ensure(&stores, &**clock, &**ids, &secrets.api_key).await?;
+        sample::certificate(&stores, &**clock, &**ids, &keys, &credential).await
     };
     tokio::select! {
         prepared = prepared => prepared?,
@@ -63,6 +66,7 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
     }
 
     let admin = config.admin.clone().unwrap_or_else(|| AdminCredentials::generated(secrets.admin_password));
+    let signers = stores.signers(Some(keys), clock.clone()).await?;
     // Nobody is kept waiting on a desk.
     let config = Config { rates: Rates::default(), ..config.clone() };
     let web_service_url = process.web_service_url(&base_url);

@@ -6,10 +6,13 @@ use honoken_domain::brand_assets::{BRAND_ID, BrandAssets, BrandAssetsCommand};
 use honoken_domain::content::Content;
 use honoken_domain::ids::{Digest, OrganizationId, PassId, PassTypeIdentifier, SerialNumber, TeamIdentifier};
 use honoken_domain::images::Images;
-use honoken_domain::organization::{Organization, OrganizationCommand};
+use honoken_domain::organization::{Organization, OrganizationCommand, OrganizationError};
 use honoken_domain::pass::{Circumstances, IssuePass, Pass, PassCommand, Precondition, TicketStyle};
 use honoken_domain::pass_type::{PassType, PassTypeCommand};
-use honoken_event_store::{Metadata, Position};
+use honoken_domain::sealed::SealingKeys;
+use honoken_event_store::{DispatchError, Metadata, Position};
+use honoken_pkpass::Credential;
+use honoken_projections::wallet_cert::CertificateRow;
 use honoken_projections::wallet_pass_type::PassTypeRow;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
@@ -19,7 +22,7 @@ use crate::clock::Clock;
 use crate::content_rules;
 use crate::dev::drawing::{self, Drawing};
 use crate::ids::{self, IdSource};
-use crate::limits;
+use crate::{installing, limits, signers};
 
 /// The pass type of the sample, and of the development certificate.
 pub const PASS_TYPE: &str = "pass.dev.honoken.event";
@@ -66,6 +69,38 @@ pub async fn ensure(
     Ok(())
 }
 
+/// Installs the certificate of the folder's authority where another one signs, or none. One that an operator revoked stays revoked.
+///
+/// # Errors
+/// When a store is away.
+pub async fn certificate(
+    stores: &Stores,
+    clock: &dyn Clock,
+    ids: &dyn IdSource,
+    keys: &SealingKeys,
+    credential: &Credential,
+) -> anyhow::Result<()> {
+    let row = stores.read_model.certificate(&pass_type()).await?;
+    let is_this =
+        |row: &CertificateRow| row.installation.fingerprint.as_str() == credential.identity.fingerprint();
+    if let Some(row) = row.filter(is_this) {
+        if row.revoked {
+            tracing::warn!(
+                "the development certificate was revoked: remove the folder `certificates` to have another one made"
+            );
+            return Ok(());
+        }
+        if signers::open(Some(keys), &row.installation).is_ok() {
+            return Ok(());
+        }
+        tracing::warn!("the development certificate was sealed under another key, and is sealed anew");
+    }
+    let setup = Setup { stores, clock };
+    let about = "could not install the development certificate";
+    let installed = installing::install(&stores.dispatcher, credential, keys, ids, &setup.metadata()).await;
+    setup.settle(installed.context(about)?.position).await
+}
+
 struct Setup<'a> {
     stores: &'a Stores,
     clock: &'a dyn Clock,
@@ -105,7 +140,12 @@ impl Setup<'_> {
             key_digest: Digest::of(api_key.expose_secret().as_bytes()),
             label: "development".to_owned(),
         };
-        dispatcher.dispatch::<Organization>(ORGANIZATION, add_key, &(), &metadata).await?;
+        match dispatcher.dispatch::<Organization>(ORGANIZATION, add_key, &(), &metadata).await {
+            Err(DispatchError::Refused(OrganizationError::KeyRevoked)) => tracing::warn!(
+                "the API key of the data folder was revoked: remove the file secrets/api-key to have another one made"
+            ),
+            added => drop(added?),
+        }
         let create = PassTypeCommand::Create {
             pass_type_identifier: pass_type(),
             organization_id: organization(),

@@ -14,6 +14,7 @@ use crate::organization::{OrganizationCommand, OrganizationError, OrganizationEv
 pub struct Organization {
     name: Option<String>,
     key_digests: BTreeSet<Digest>,
+    revoked_digests: BTreeSet<Digest>,
 }
 
 impl Organization {
@@ -28,7 +29,14 @@ impl Organization {
             }
             (OrganizationCommand::Create { name, .. }, Some(taken)) if name == *taken => Ok(Vec::new()),
             (OrganizationCommand::Create { .. }, Some(_)) => Err(OrganizationError::AlreadyCreated),
-            (OrganizationCommand::AddApiKey { .. }, None) => Err(OrganizationError::Unknown),
+            (OrganizationCommand::AddApiKey { .. } | OrganizationCommand::RevokeApiKey { .. }, None) => {
+                Err(OrganizationError::Unknown)
+            }
+            (OrganizationCommand::AddApiKey { key_digest, .. }, Some(_))
+                if self.revoked_digests.contains(&key_digest) =>
+            {
+                Err(OrganizationError::KeyRevoked)
+            }
             (OrganizationCommand::AddApiKey { key_digest, .. }, Some(_))
                 if self.key_digests.contains(&key_digest) =>
             {
@@ -36,6 +44,18 @@ impl Organization {
             }
             (OrganizationCommand::AddApiKey { key_digest, label }, Some(_)) => {
                 Ok(vec![OrganizationEvent::ApiKeyAdded { key_digest, label }])
+            }
+            (OrganizationCommand::RevokeApiKey { key_digest }, Some(_))
+                if self.revoked_digests.contains(&key_digest) =>
+            {
+                Ok(Vec::new())
+            }
+            (OrganizationCommand::RevokeApiKey { key_digest }, Some(_)) => {
+                if self.key_digests.contains(&key_digest) {
+                    Ok(vec![OrganizationEvent::ApiKeyRevoked { key_digest }])
+                } else {
+                    Err(OrganizationError::UnknownKey)
+                }
             }
         }
     }
@@ -65,6 +85,10 @@ impl Aggregate for Organization {
             OrganizationEvent::Created { name, .. } => self.name = Some(name),
             OrganizationEvent::ApiKeyAdded { key_digest, .. } => {
                 self.key_digests.insert(key_digest);
+            }
+            OrganizationEvent::ApiKeyRevoked { key_digest } => {
+                self.key_digests.remove(&key_digest);
+                self.revoked_digests.insert(key_digest);
             }
         }
     }

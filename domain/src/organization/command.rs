@@ -23,4 +23,9 @@ pub enum OrganizationCommand {
         /// What the key is for, in an operator's words.
         label: String,
     },
+    /// Let the holder of a key act for it no more, for ever.
+    RevokeApiKey {
+        /// SHA-256 of the key.
+        key_digest: Digest,
+    },
 }

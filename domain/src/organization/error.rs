@@ -9,4 +9,10 @@ pub enum OrganizationError {
     /// The id is taken by an organisation of another name.
     #[error("this organisation id is taken")]
     AlreadyCreated,
+    /// It never had such a key.
+    #[error("this organisation has no such API key")]
+    UnknownKey,
+    /// The key was revoked, which is for ever.
+    #[error("this API key was revoked: make another one")]
+    KeyRevoked,
 }

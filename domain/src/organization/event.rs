@@ -24,6 +24,12 @@ pub enum OrganizationEvent {
         /// What the key is for.
         label: String,
     },
+    /// The holder of a key may act for it no more.
+    #[serde(rename = "ApiKeyRevoked", rename_all = "camelCase")]
+    ApiKeyRevoked {
+        /// SHA-256 of the key.
+        key_digest: Digest,
+    },
 }
 
 impl DomainEvent for OrganizationEvent {
@@ -31,6 +37,7 @@ impl DomainEvent for OrganizationEvent {
         match self {
             Self::Created { .. } => "OrganizationCreated",
             Self::ApiKeyAdded { .. } => "ApiKeyAdded",
+            Self::ApiKeyRevoked { .. } => "ApiKeyRevoked",
         }
         .to_owned()
     }

@@ -21,6 +21,14 @@ fn key_added(key: &str) -> OrganizationEvent {
     OrganizationEvent::ApiKeyAdded { key_digest: Digest::of(key.as_bytes()), label: "till".into() }
 }
 
+fn revoke_key(key: &str) -> OrganizationCommand {
+    OrganizationCommand::RevokeApiKey { key_digest: Digest::of(key.as_bytes()) }
+}
+
+fn key_revoked(key: &str) -> OrganizationEvent {
+    OrganizationEvent::ApiKeyRevoked { key_digest: Digest::of(key.as_bytes()) }
+}
+
 #[track_caller]
 fn check(history: Vec<OrganizationEvent>, command: OrganizationCommand, expected: Vec<OrganizationEvent>) {
     TestFramework::<Organization>::with(()).given(history).when(command).then_expect_events(expected);
@@ -49,4 +57,20 @@ fn a_key_is_added_once() {
 #[test]
 fn an_organisation_that_nobody_created_has_no_keys() {
     refuse(vec![], add_key("a"), &OrganizationError::Unknown);
+}
+
+#[test]
+fn a_key_is_revoked_once_and_for_ever() {
+    let history = vec![created("Club"), key_added("a"), key_added("b")];
+    check(history.clone(), revoke_key("a"), vec![key_revoked("a")]);
+    let history = [history, vec![key_revoked("a")]].concat();
+    check(history.clone(), revoke_key("a"), vec![]);
+    refuse(history.clone(), add_key("a"), &OrganizationError::KeyRevoked);
+    check(history, revoke_key("b"), vec![key_revoked("b")]);
+}
+
+#[test]
+fn a_key_that_was_never_added_cannot_be_revoked() {
+    refuse(vec![created("Club"), key_added("a")], revoke_key("b"), &OrganizationError::UnknownKey);
+    refuse(vec![], revoke_key("a"), &OrganizationError::Unknown);
 }

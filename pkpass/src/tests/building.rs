@@ -128,13 +128,18 @@ fn the_same_inputs_and_signature_give_the_same_bytes() {
 }
 
 #[test]
-fn images_are_stored_and_json_is_deflated() {
-    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(usual_pass())).unwrap();
-    for (path, method) in
-        [("icon.png", zip::CompressionMethod::Stored), ("pass.json", zip::CompressionMethod::Deflated)]
-    {
-        assert_eq!(archive.by_name(path).unwrap().compression(), method, "{path}");
-    }
+fn a_long_pass_json_is_deflated_and_everything_else_is_stored() {
+    let methods = |pass: Vec<u8>| {
+        let mut archive = zip::ZipArchive::new(std::io::Cursor::new(pass)).unwrap();
+        ["icon.png", "manifest.json", "signature", "pass.json"]
+            .map(|path| archive.by_name(path).unwrap().compression())
+    };
+    let (stored, deflated) = (zip::CompressionMethod::Stored, zip::CompressionMethod::Deflated);
+    assert_eq!(methods(usual_pass()), [stored; 4]);
+    let content = object(json!({ "eventName": "Opening night", "userInfo": "la ".repeat(2000) }));
+    let long = build(&source(&content), &usual_images(), &IDENTITY).unwrap();
+    assert_eq!(methods(long.clone()), [stored, stored, stored, deflated]);
+    assert!(verify_outside(&long, &AUTHORITY.root.certificate_pem()).status.success());
 }
 
 #[test]

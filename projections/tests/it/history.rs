@@ -1,13 +1,15 @@
 //! Random histories: what integrators, phones and operators do in no order.
 
+use honoken_domain::certificate::{CertificateCommand, CertificateError};
 use honoken_domain::ids::{Digest, PassId};
+use honoken_domain::organization::{Organization, OrganizationCommand, OrganizationError};
 use honoken_domain::pass::{ContentPatch, PassCommand, PassError, TicketStyle};
 use honoken_event_store::DispatchError;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::json;
 
-use crate::world::{OTHER, TICKET, World, content, order, pass_id};
+use crate::world::{OTHER, TICKET, World, content, installation, order, pass_id, sealed};
 
 pub(crate) const DEVICES: [&str; 3] = ["phone-1", "phone-2", "watch"];
 
@@ -31,6 +33,10 @@ pub(crate) enum Step {
     Register { device: usize, pass: usize, token: u8 },
     Unregister { device: usize, pass: usize },
     AddKey { key: u8 },
+    RevokeKey { key: u8 },
+    InstallCertificate { certificate: u8 },
+    ResealCertificate { certificate: u8, seal: u8 },
+    RevokeCertificate,
     TypeImage { image: u8 },
     BrandImage { image: u8 },
 }
@@ -53,6 +59,11 @@ pub(crate) fn steps(count: impl Into<proptest::collection::SizeRange>) -> impl S
             .prop_map(|(device, pass, token)| Step::Register { device, pass, token }),
         5 => (device, pass).prop_map(|(device, pass)| Step::Unregister { device, pass }),
         1 => few.clone().prop_map(|key| Step::AddKey { key }),
+        1 => few.clone().prop_map(|key| Step::RevokeKey { key }),
+        2 => few.clone().prop_map(|certificate| Step::InstallCertificate { certificate }),
+        1 => (few.clone(), 0..20_u8)
+            .prop_map(|(certificate, seal)| Step::ResealCertificate { certificate, seal }),
+        1 => Just(Step::RevokeCertificate),
         1 => few.clone().prop_map(|image| Step::TypeImage { image }),
         1 => few.prop_map(|image| Step::BrandImage { image }),
     ];
@@ -110,14 +121,48 @@ impl World {
                 self.unregisters(DEVICES[device], &passes[pass]).await;
             }
             Step::AddKey { key } => {
-                self.adds_api_key(&key.to_string()).await;
+                let key_digest = Digest::of(key.to_string().as_bytes());
+                let command = OrganizationCommand::AddApiKey { key_digest, label: format!("key {key}") };
+                self.asks_club(command).await;
             }
+            Step::RevokeKey { key } => {
+                let key_digest = Digest::of(key.to_string().as_bytes());
+                self.asks_club(OrganizationCommand::RevokeApiKey { key_digest }).await;
+            }
+            Step::InstallCertificate { certificate } => {
+                let installation = installation(TICKET, &certificate.to_string());
+                self.tries_certificate(CertificateCommand::Install(installation.into())).await;
+            }
+            Step::ResealCertificate { certificate, seal } => {
+                let fingerprint = Digest::of(certificate.to_string().as_bytes());
+                let command = CertificateCommand::Reseal { fingerprint, private_key: sealed(seal) };
+                self.tries_certificate(command).await;
+            }
+            Step::RevokeCertificate => self.tries_certificate(CertificateCommand::Revoke).await,
             Step::TypeImage { image } => {
                 self.puts_type_image(TICKET, "logo.png", &image.to_string()).await;
             }
             Step::BrandImage { image } => {
                 self.puts_brand_image("logo.png", &image.to_string()).await;
             }
+        }
+    }
+
+    async fn asks_club(&self, command: OrganizationCommand) {
+        match self.dispatch::<Organization>("club", command, &()).await {
+            Ok(_)
+            | Err(DispatchError::Refused(OrganizationError::UnknownKey | OrganizationError::KeyRevoked)) => {}
+            Err(fault) => panic!("{fault}"),
+        }
+    }
+
+    async fn tries_certificate(&self, command: CertificateCommand) {
+        match self.asks_certificate(TICKET, command).await {
+            Ok(_)
+            | Err(DispatchError::Refused(
+                CertificateError::Unknown | CertificateError::AnotherInstalled { .. },
+            )) => {}
+            Err(fault) => panic!("{fault}"),
         }
     }
 

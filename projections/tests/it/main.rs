@@ -16,6 +16,7 @@ mod proxy;
 mod rebuilding;
 mod replay;
 mod restarts;
+mod row_cache;
 mod store_failure;
 mod tables;
 mod world;

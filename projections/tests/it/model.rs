@@ -118,7 +118,13 @@ impl Model {
                 self.devices.retain(|_, (_, serials)| !serials.is_empty());
                 world.performs(step).await;
             }
-            Step::AddKey { .. } | Step::TypeImage { .. } | Step::BrandImage { .. } => {
+            Step::AddKey { .. }
+            | Step::RevokeKey { .. }
+            | Step::InstallCertificate { .. }
+            | Step::ResealCertificate { .. }
+            | Step::RevokeCertificate
+            | Step::TypeImage { .. }
+            | Step::BrandImage { .. } => {
                 world.performs(step).await;
             }
         }

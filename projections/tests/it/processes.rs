@@ -329,7 +329,7 @@ async fn a_process_whose_tables_mean_something_older_stands_back() {
     newer.reaches(world.head()).await;
     newer.running.stops().await;
     world.execute("update projection_checkpoint set version = version + 1").await;
-    world.execute("insert into wallet_api_key values ('left over', 'club', '')").await;
+    world.execute("insert into wallet_api_key (key_digest, organization_id, label) values ('left over', 'club', '')").await;
 
     world.issues(&ticket("A"), "1").await;
     let older = Process::joins(&world, "older").await;
@@ -352,7 +352,7 @@ async fn tables_of_another_log_are_emptied_by_who_projects_and_nobody_else() {
     let one = Process::joins(&world, "one").await;
     one.reaches(world.head()).await;
     world.execute("update projection_checkpoint set epoch = 'ffffffff'").await;
-    world.execute("insert into wallet_api_key values ('left over', 'club', '')").await;
+    world.execute("insert into wallet_api_key (key_digest, organization_id, label) values ('left over', 'club', '')").await;
     let two = Process::joins(&world, "two").await;
     world.issues(&ticket("A"), "1").await;
     two.reaches(world.head()).await;

@@ -116,7 +116,7 @@ async fn a_world_with_a_past(engine: Engine, seed: u8) -> World {
 /// Rows that no rebuild would leave as they are.
 async fn is_spoilt(world: &World) {
     world.execute("update wallet_pass set etag = 'spoilt'").await;
-    world.execute("insert into wallet_api_key values ('left over', 'club', '')").await;
+    world.execute("insert into wallet_api_key (key_digest, organization_id, label) values ('left over', 'club', '')").await;
 }
 
 async fn rebuilt_tables_are_those_that_were_there(engine: Engine) {

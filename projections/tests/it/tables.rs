@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use honoken_domain::brand_assets::{BRAND_ID, BrandAssets};
+use honoken_domain::certificate::CertificateCommand;
 use honoken_domain::content::Content;
 use honoken_domain::ids::{Digest, TeamIdentifier};
 use honoken_domain::images::{DefaultImages, Images};
@@ -14,8 +15,8 @@ use honoken_projections::wallet_pass_type::{PassKind, PassTypeRow};
 use serde_json::json;
 
 use crate::world::{
-    Engine, LIMIT, OTHER, Running, TICKET, World, club, content, icon, on_both_engines, pass_id, pass_type,
-    soon, ticket, token_of,
+    Engine, LIMIT, OTHER, Running, TICKET, World, assert_same, club, content, icon, installation,
+    on_both_engines, pass_id, pass_type, sealed, soon, ticket, token_of,
 };
 
 fn row(committed: &Committed<Pass>) -> PassRow {
@@ -256,6 +257,68 @@ async fn a_key_names_the_organization_it_was_given_to(engine: Engine) {
     running.stops().await;
 }
 
+async fn a_revoked_key_names_nobody_and_stays_listed(engine: Engine) {
+    let world = World::new(engine).await;
+    let running = world.projects().await;
+    world.adds_api_key("till").await;
+    world.adds_api_key("gate").await;
+    let revoked = world.revokes_api_key("till").await;
+    assert!(running.projector.shows(&revoked, LIMIT).await);
+    let owner =
+        async |key: &str| running.model.organization_of_key(&Digest::of(key.as_bytes())).await.unwrap();
+    assert_eq!((owner("till").await, owner("gate").await), (None, Some(club())));
+    let keys = running.model.api_keys().await.unwrap();
+    let mut told: Vec<_> = keys.iter().map(|key| (key.label.as_str(), key.revoked)).collect();
+    told.sort_unstable();
+    assert_eq!(told, [("key gate", false), ("key till", true)]);
+    assert!(keys.iter().all(|key| key.organization_name == "The club" && key.added_at.0 == 1_700_000_000));
+    assert_eq!(running.model.organization_name(&club()).await.unwrap().as_deref(), Some("The club"));
+    running.stops().await;
+}
+
+async fn a_certificate_is_shown_as_it_was_installed_renewed_resealed_and_revoked_last(engine: Engine) {
+    let world = World::new(engine).await;
+    let running = world.projects().await;
+    let asks = async |name: &str, command| world.asks_certificate(name, command).await.unwrap().position;
+    let shown = async |name: &str| {
+        running.reaches(world.head()).await;
+        running.model.certificate(&pass_type(name)).await.unwrap()
+    };
+    assert_eq!(shown(TICKET).await, None);
+
+    let install = |name, certificate| CertificateCommand::Install(installation(name, certificate).into());
+    let first = asks(TICKET, install(TICKET, "2026")).await;
+    let other = asks(OTHER, install(OTHER, "other")).await;
+    let row = shown(TICKET).await.unwrap();
+    assert_eq!(row.installation, installation(TICKET, "2026"));
+    assert_eq!((row.installed_at.0, row.revoked, row.position), (1_700_000_000, false, first));
+
+    asks(TICKET, install(TICKET, "2027")).await;
+    assert_eq!(shown(TICKET).await.unwrap().installation, installation(TICKET, "2027"));
+
+    let fingerprint = Digest::of(b"2027");
+    let reseal = CertificateCommand::Reseal { fingerprint, private_key: sealed(5) };
+    let resealed_at = asks(TICKET, reseal).await;
+    let row = shown(TICKET).await.unwrap();
+    assert_eq!((row.installation.private_key, row.position), (sealed(5), resealed_at));
+
+    let revoked_at = asks(TICKET, CertificateCommand::Revoke).await;
+    let row = shown(TICKET).await.unwrap();
+    assert!(row.revoked && row.position == revoked_at);
+
+    let changed_after = async |position| {
+        let rows = running.model.certificates_changed_after(position).await.unwrap();
+        rows.into_iter().map(|row| row.installation.pass_type_identifier.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(changed_after(Position(0)).await, [OTHER, TICKET]);
+    assert_eq!(changed_after(other).await, [TICKET]);
+    assert_eq!(changed_after(revoked_at).await, Vec::<String>::new());
+    asks(TICKET, install(TICKET, "2027")).await;
+    assert!(!shown(TICKET).await.unwrap().revoked, "it may come back");
+    running.stops().await;
+    assert_same(&world.tables().await, &world.projected_anew().await);
+}
+
 async fn a_command_is_shown_once_it_is_projected_and_not_before(engine: Engine) {
     let world = World::new(engine).await;
     let issued = world.issues(&ticket("A"), "1").await;
@@ -357,6 +420,8 @@ on_both_engines! {
     a_pass_type_is_answered_with_what_the_pass_is_if_there_is_one,
     a_poster_is_known_as_one,
     a_key_names_the_organization_it_was_given_to,
+    a_revoked_key_names_nobody_and_stays_listed,
+    a_certificate_is_shown_as_it_was_installed_renewed_resealed_and_revoked_last,
     a_command_is_shown_once_it_is_projected_and_not_before,
     a_wait_for_what_does_not_come_ends,
     a_projector_whose_handle_was_dropped_goes_on_until_it_is_stopped,

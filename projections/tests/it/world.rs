@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use cqrs_es::persist::SemanticVersionEventUpcaster;
 use honoken_domain::brand_assets::{BRAND_ID, BrandAssets, BrandAssetsCommand};
+use honoken_domain::certificate::{Certificate, CertificateCommand, CertificateError, Installation};
 use honoken_domain::content::Content;
 use honoken_domain::ids::{
     AuthenticationToken, DeviceLibraryIdentifier, Digest, OrganizationId, PassId, PassTypeIdentifier,
@@ -19,6 +20,7 @@ use honoken_domain::organization::{Organization, OrganizationCommand};
 use honoken_domain::pass::{Circumstances, IssuePass, Pass, PassCommand, Precondition, TicketStyle};
 use honoken_domain::pass_type::{PassType, PassTypeCommand};
 use honoken_domain::registration::{Registration, RegistrationCommand};
+use honoken_domain::sealed::Sealed;
 use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::database::postgres;
@@ -357,6 +359,20 @@ impl World {
         self.dispatch::<Organization>("club", command, &()).await.unwrap()
     }
 
+    pub(crate) async fn revokes_api_key(&self, key: &str) -> Committed<Organization> {
+        let command = OrganizationCommand::RevokeApiKey { key_digest: Digest::of(key.as_bytes()) };
+        self.dispatch::<Organization>("club", command, &()).await.unwrap()
+    }
+
+    /// Carries a command to the certificate of a pass type.
+    pub(crate) async fn asks_certificate(
+        &self,
+        name: &str,
+        command: CertificateCommand,
+    ) -> Result<Committed<Certificate>, DispatchError<CertificateError>> {
+        self.dispatch::<Certificate>(name, command, &()).await
+    }
+
     pub(crate) async fn creates_pass_type(&self, name: &str) -> Committed<PassType> {
         let command = PassTypeCommand::Create {
             pass_type_identifier: pass_type(name),
@@ -535,6 +551,27 @@ impl World {
     }
 }
 
+/// A certificate of this name, which nobody could sign with.
+pub(crate) fn installation(pass_type_name: &str, name: &str) -> Installation {
+    Installation {
+        pass_type_identifier: pass_type(pass_type_name),
+        team_identifier: TeamIdentifier::parse("ABCDE12345").unwrap(),
+        certificate_serial: hex::encode(name),
+        fingerprint: Digest::of(name.as_bytes()),
+        not_before: UnixSeconds(1_700_000_000),
+        not_after: UnixSeconds(1_800_000_000),
+        certificate: format!("certificate {name}"),
+        intermediate: "intermediate".into(),
+        private_key: sealed(1),
+    }
+}
+
+/// A secret under key 1, which nobody could open.
+pub(crate) fn sealed(letter: u8) -> Sealed {
+    let letter = char::from(b'A' + letter % 26);
+    Sealed::parse(format!("v1.{}", letter.to_string().repeat(40))).unwrap()
+}
+
 pub(crate) fn order(id: &PassId, seat: &str) -> PassCommand {
     PassCommand::Issue(Box::new(IssuePass {
         id: id.clone(),
@@ -642,7 +679,7 @@ async fn dump(place: &Place) -> Dump {
         ),
     };
     let tables = connection.column(tables).await;
-    assert_eq!(tables.len(), 11, "{tables:?}");
+    assert_eq!(tables.len(), 12, "{tables:?}");
     let mut dump = Dump::new();
     for table in tables {
         let columns = connection.column(&columns_of.replace("{table}", &table)).await;

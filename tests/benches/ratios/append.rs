@@ -88,7 +88,7 @@ const POSTGRES_ALONE: Comparison = Comparison {
 
 /// Who writes how much.
 struct Case {
-    comparison: Comparison,
+    comparison: Comparison<'static>,
     writers: usize,
     /// Passes of each writer.
     passes: usize,

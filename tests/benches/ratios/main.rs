@@ -11,7 +11,11 @@
 //! - [`projecting`]: the read model filled from the log, beside the log leaving the server.
 //! - [`visible`]: from a command to its readers, beside a sync of the disk.
 //! - [`signing`]: passes built, beside bare RSA operations.
-//! - [`not_modified`]: a 304 from the running program, beside an answer that asks no store.
+//! - [`asking`]: a load generator that costs little; [`service`] and [`nginx`] are what it asks.
+//! - [`peers`]: passes built by other libraries, where those are installed.
+//! - [`not_modified`]: a 304 from the running program, beside an answer that asks no store, a file server's 304, and bare selects.
+//! - [`download`]: a pass that is built already, beside a file server.
+//! - [`phones`]: ten thousand phones that come at once.
 //!
 //! Nothing here judges a figure: a benchmark fails only when an answer is wrong.
 #![expect(clippy::print_stdout, reason = "what a benchmark is for")]
@@ -20,11 +24,17 @@
 use honoken_api as _;
 
 mod append;
+mod asking;
 mod disk;
+mod download;
+mod nginx;
 mod not_modified;
+mod peers;
+mod phones;
 mod processor;
 mod projecting;
 mod rounds;
+mod service;
 mod signing;
 mod snapshots;
 mod tickets;
@@ -64,5 +74,15 @@ async fn main() {
     }
     if wanted("not_modified") {
         not_modified::run().await;
+    }
+    if wanted("download") {
+        download::run().await;
+    }
+    if wanted("phones") {
+        phones::run().await;
+    }
+    let peers = arguments.iter().find_map(|argument| argument.strip_prefix("--peers="));
+    if let Some(installed) = peers {
+        peers::run(installed.as_ref()).await;
     }
 }

@@ -1,158 +1,155 @@
-//! A 304 from the running program, beside an answer of the same program that asks no store.
+//! A 304 from the running program, beside a server of files and beside the store alone.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use honoken_tests::server::{Home, Ready};
-use honoken_tests::waiting::{PATIENCE, eventually};
-use honoken_tests::{DeviceRoutes, Integrator};
-use http::{Request, StatusCode, header};
-use http_body_util::{BodyExt, Empty};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use honoken_domain::ids::PassId;
+use honoken_event_store::database::postgres;
+use honoken_projections::ReadModel;
+use honoken_tests::{Change, Credentials, Engine};
 use tokio::task::JoinSet;
 
+use crate::asking::{Connection, Round, Target, get, in_turn};
+use crate::nginx::{self, Nginx};
 use crate::rounds::{Comparison, PAIRS, Pair, Side, Spread, Stopwatch, rate};
-use crate::{PROGRAM, processor};
+use crate::service::Service;
 
 const CONNECTIONS: usize = 32;
-const ROUND: Duration = Duration::from_secs(2);
 
-const COMPARISON: Comparison = Comparison {
-    title: "not_modified: 304 to a phone",
-    ours: Side {
-        name: "ours",
-        does: "`GET /v1/passes/{type}/{serial}` with token and `If-None-Match`: token check and one row, each connection its own pass",
-        unit: "answers/s",
-    },
-    ceiling: Side {
-        name: "ceiling",
-        does: "`GET /health/live`: routing, request id and log line, but no store",
-        unit: "answers/s",
-    },
-    boundary: "from a request in the generator to the whole answer, 32 keep-alive connections over loopback. The generator shares \
-               the machine's cores with the program, so both sides hold the cost of asking: the ratio flatters",
+const OURS: Side = Side {
+    name: "ours",
+    does: "`GET /v1/passes/{type}/{serial}` with token and `If-None-Match`, each connection its own pass",
+    unit: "answers/s",
 };
 
-const PROCESSOR: Comparison = Comparison {
-    title: "not_modified: the program's own processor time",
-    ours: Side { name: "ours", does: "the 304s of the same rounds", unit: "answers per second of one core" },
+const BOUNDARY: &str = "from a question in the generator to the whole answer, 32 keep-alive connections over loopback. The generator shares \
+                        the machine's cores with the server, so both sides hold the cost of asking: the ratio flatters the slower";
+
+const HEALTH: Side =
+    Side { name: "ceiling", does: "`GET /health/live` of the same process", unit: "answers/s" };
+
+const NGINX: Side = Side {
+    name: "ceiling",
+    does: "nginx, one process, 304 for a file of the size of the pass, without a log",
+    unit: "answers/s",
+};
+
+const PROCESSOR: &str = "user and system time of the server alone, in steps of a hundredth of a second; the generator is left out";
+
+const SELECTS: Comparison = Comparison {
+    title: "not_modified: 304 to a phone, Postgres",
+    ours: OURS,
     ceiling: Side {
         name: "ceiling",
-        does: "the `/health/live` of the same rounds",
-        unit: "answers per second of one core",
+        does: "the same row by its primary key, from 32 tasks through the same kind of pool, without HTTP",
+        unit: "rows/s",
     },
-    boundary: "user and system time of the program alone, in steps of a hundredth of a second; the generator is left out",
+    boundary: "as on SQLite, and from the statement to the row",
 };
 
 pub(crate) async fn run() {
-    let home = Home::new(PROGRAM).await;
-    let mut process = home.spawns("127.0.0.1:0");
-    let ready = eventually(PATIENCE, "the ready file", async || home.reads_ready_file()).await;
-    let id = process.id().expect("the program is running");
-    let host = ready.base_url.trim_start_matches("http://").trim_end_matches('/').to_owned();
-    let phones = phones(&ready, &host).await;
-    let health = vec![get("/health/live", &host); CONNECTIONS];
-    let (mut by_clock, mut by_processor, mut busy) = (Vec::new(), Vec::new(), Vec::new());
+    on_sqlite().await;
+    on_postgres().await;
+}
+
+async fn on_sqlite() {
+    let service = Service::starts(Engine::Sqlite).await;
+    let phones = phones(&service).await;
+    let pass = service.integrator().downloads(&phones[0].0.serial_number).await;
+    let nginx = Nginx::serving(&pass).await;
+    let health = get(&service.host, "/health/live", &[]);
+    let mut connection = Connection::to(&service.host).await.expect("it listens");
+    let length = connection.asks(&health).await.expect("an answer").body.len();
+    let mut targets =
+        vec![not_modified(&service, &phones), service.target(vec![health; CONNECTIONS], (200, length))];
+    if let Some(nginx) = &nginx {
+        targets.push(file_not_modified(nginx).await);
+    }
+    let rounds = in_turn(&targets).await;
+    for (ceiling, rounds_of_ceiling) in [HEALTH, NGINX].into_iter().zip(&rounds[1..]) {
+        report("not_modified: 304 to a phone, SQLite", ceiling, &rounds[0], rounds_of_ceiling);
+    }
+    println!("  cores that the program kept busy: {}", Spread::of(rounds[0].iter().map(|round| round.busy)));
+}
+
+fn report(title: &'static str, ceiling: Side, ours: &[Round], theirs: &[Round]) {
+    let pairs = |figure: fn(&Round) -> f64| -> Vec<Pair> {
+        let pairs = ours.iter().zip(theirs);
+        pairs.map(|(ours, ceiling)| Pair { ours: figure(ours), ceiling: figure(ceiling) }).collect()
+    };
+    Comparison { title, ours: OURS, ceiling, boundary: BOUNDARY }.report(&pairs(|round| round.rate));
+    let unit = "answers per second of one core";
+    let [ours, ceiling] = [OURS, ceiling].map(|side| Side { does: "the same rounds", unit, ..side });
+    Comparison { title: "the same, by the server's own processor time", ours, ceiling, boundary: PROCESSOR }
+        .report(&pairs(|round| round.rate_of_core));
+}
+
+/// The question of whoever has the file already.
+async fn file_not_modified(nginx: &Nginx) -> Target {
+    let mut connection = Connection::to(&nginx.host).await.expect("nginx listens");
+    let answer = connection.asks(&get(&nginx.host, nginx::PATH, &[])).await.expect("an answer");
+    let etag = answer.header("etag").expect("a tag").to_owned();
+    let question = get(&nginx.host, nginx::PATH, &[("if-none-match", &etag)]);
+    let questions = vec![question; CONNECTIONS];
+    Target { process: nginx.id(), host: nginx.host.clone(), questions, expected: (304, 0) }
+}
+
+async fn on_postgres() {
+    let service = Service::starts(Engine::Postgres).await;
+    let options = postgres::options(service.home.database_url().expect("a database")).expect("a URL");
+    let read_model = ReadModel::on_server(&options).await.expect("the read model opens");
+    let phones = phones(&service).await;
+    let target = not_modified(&service, &phones);
+    let ids = phones.iter().map(|(pass, _)| format!("{}/{}", pass.pass_type_identifier, pass.serial_number));
+    let ids: Vec<PassId> = ids.map(|id| PassId::parse(&id).expect("an id")).collect();
+    let mut pairs = Vec::new();
     for round in 0..=PAIRS {
-        let ours = async || asked(id, &host, &phones, StatusCode::NOT_MODIFIED).await;
-        let ceiling = async || asked(id, &host, &health, StatusCode::OK).await;
         let (ours, ceiling) = if round % 2 == 0 {
-            let ours = ours().await;
-            (ours, ceiling().await)
+            let ours = target.is_asked().await;
+            (ours, rows_per_second(&read_model, &ids).await)
         } else {
-            let ceiling = ceiling().await;
-            (ours().await, ceiling)
+            let ceiling = rows_per_second(&read_model, &ids).await;
+            (target.is_asked().await, ceiling)
         };
-        by_clock.push(Pair { ours: ours.rate, ceiling: ceiling.rate });
-        by_processor.push(Pair { ours: ours.rate_of_core, ceiling: ceiling.rate_of_core });
-        busy.extend([ours.busy, ceiling.busy]);
+        pairs.push(Pair { ours: ours.rate, ceiling });
     }
-    process.kill().await.expect("the program can be killed");
-    COMPARISON.report(&by_clock[1..]);
-    PROCESSOR.report(&by_processor[1..]);
-    println!("  cores that the program kept busy: {}", Spread::of(busy));
+    SELECTS.report(&pairs[1..]);
+    read_model.close().await;
 }
 
-type Question = Request<Empty<Bytes>>;
-
-/// What one round came to.
-#[derive(Debug, Clone, Copy)]
-struct Round {
-    /// Answers per second.
-    rate: f64,
-    /// Answers per second of the program's processor time.
-    rate_of_core: f64,
-    /// Cores that the program kept busy.
-    busy: f64,
-}
-
-/// Asks each of the questions over and over, on a connection of its own, until the round is over.
-async fn asked(id: u32, host: &str, questions: &[Question], expected: StatusCode) -> Round {
-    let mut connections = Vec::new();
-    for question in questions {
-        connections.push((connected(host).await, question.clone()));
-    }
-    let (watch, start) = (Arc::new(Stopwatch::start()), processor::of_process(id));
+async fn rows_per_second(read_model: &ReadModel, ids: &[PassId]) -> f64 {
+    let watch = Stopwatch::start();
     let mut tasks = JoinSet::new();
-    for (mut connection, question) in connections {
-        let watch = watch.clone();
+    for id in ids {
+        let (read_model, id) = (read_model.clone(), id.clone());
         tasks.spawn(async move {
-            let mut answers = 0;
-            while watch.elapsed() < ROUND {
-                asks(&mut connection, question.clone(), expected).await;
-                answers += 1;
+            let mut rows = 0;
+            while watch.elapsed() < Duration::from_secs(1) {
+                read_model.pass_row(&id).await.expect("an answer").expect("a row");
+                rows += 1;
             }
-            answers
+            rows
         });
     }
-    let answers: usize = tasks.join_all().await.into_iter().sum();
-    let (time, spent) = (watch.elapsed(), processor::of_process(id).saturating_sub(start));
-    Round {
-        rate: rate(answers, time),
-        rate_of_core: rate(answers, spent),
-        busy: spent.as_secs_f64() / time.as_secs_f64(),
-    }
+    let rows: usize = tasks.join_all().await.into_iter().sum();
+    rate(rows, watch.elapsed())
 }
 
-async fn connected(host: &str) -> SendRequest<Empty<Bytes>> {
-    let stream = TcpStream::connect(host).await.expect("the program listens");
-    stream.set_nodelay(true).expect("a socket option");
-    let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("a connection");
-    tokio::spawn(connection);
-    sender
-}
-
-async fn asks(connection: &mut SendRequest<Empty<Bytes>>, question: Question, expected: StatusCode) {
-    connection.ready().await.expect("the connection is kept alive");
-    let answer = connection.send_request(question).await.expect("an answer");
-    assert_eq!(answer.status(), expected, "another answer than the one that is measured");
-    answer.into_body().collect().await.expect("the whole answer");
-}
-
-fn get(path: &str, host: &str) -> Question {
-    let request = Request::get(path).header(header::HOST, host);
-    request.body(Empty::new()).expect("a request")
-}
-
-/// A pass for every connection, and the question of a phone that has it already.
-async fn phones(ready: &Ready, host: &str) -> Vec<Question> {
-    let (integrator, devices) = (Integrator::new(ready), DeviceRoutes::below(format!("http://{host}/v1")));
-    let mut questions = Vec::new();
+/// A pass for every connection, and its latest change.
+async fn phones(service: &Service) -> Vec<(Credentials, Change)> {
+    let integrator = service.integrator();
+    let mut phones = Vec::new();
     for number in 0..CONNECTIONS {
         let change = integrator.issues(&format!("P-{number}")).await;
-        let pass = integrator.credentials(&change.serial_number).await;
-        let mut question = get(&format!("/v1{}", devices.pass_path(&pass)), host);
-        let headers = [
-            (header::AUTHORIZATION, pass.authorization()),
-            (header::IF_NONE_MATCH, format!("\"{}\"", change.etag)),
-        ];
-        for (name, value) in headers {
-            question.headers_mut().insert(name, value.try_into().expect("a header"));
-        }
-        questions.push(question);
+        phones.push((integrator.credentials(&change.serial_number).await, change));
     }
-    questions
+    phones
+}
+
+/// The questions of phones that have their passes already.
+fn not_modified(service: &Service, phones: &[(Credentials, Change)]) -> Target {
+    let questions = phones.iter().map(|(pass, change)| {
+        let etag = format!("\"{}\"", change.etag);
+        service.question(pass, &[("if-none-match", &etag)])
+    });
+    service.target(questions.collect(), (304, 0))
 }

@@ -15,26 +15,26 @@ pub(crate) struct Pair {
 
 /// One side of a comparison, in words.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Side {
+pub(crate) struct Side<'a> {
     /// One word.
     pub(crate) name: &'static str,
     /// What it does.
-    pub(crate) does: &'static str,
+    pub(crate) does: &'a str,
     /// What is counted.
     pub(crate) unit: &'static str,
 }
 
 /// A comparison, in words.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Comparison {
+pub(crate) struct Comparison<'a> {
     pub(crate) title: &'static str,
-    pub(crate) ours: Side,
-    pub(crate) ceiling: Side,
+    pub(crate) ours: Side<'a>,
+    pub(crate) ceiling: Side<'a>,
     /// What is inside the clock and what is not.
     pub(crate) boundary: &'static str,
 }
 
-impl Comparison {
+impl Comparison<'_> {
     /// Prints what was compared, the median of each side, and the ratio.
     pub(crate) fn report(&self, pairs: &[Pair]) {
         let ours = Spread::of(pairs.iter().map(|pair| pair.ours));
@@ -79,7 +79,7 @@ impl fmt::Display for Spread {
 }
 
 /// Measures time that passes.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Stopwatch(Instant);
 
 impl Stopwatch {

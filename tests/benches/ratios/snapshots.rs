@@ -40,7 +40,7 @@ pub(crate) async fn run() {
     compare(POSTGRES, Office::on_server(database.url()).await).await;
 }
 
-async fn compare(comparison: Comparison, office: Office) {
+async fn compare(comparison: Comparison<'_>, office: Office) {
     let [long, short] = [grown(&office, "long", LONG).await, grown(&office, "short", SHORT).await];
     let mut seat = LONG;
     let mut pairs = Vec::new();

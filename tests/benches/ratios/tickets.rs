@@ -30,7 +30,7 @@ pub(crate) fn content(seat: usize) -> Map<String, Value> {
         "description": "A seat at the opening night of the season",
         "organizationName": "The Old Theatre",
         "eventName": "Opening night: The Tempest, with the city's orchestra",
-        "eventDateISO": "2027-03-01T19:30+01:00",
+        "eventDateISO": "2027-03-01T19:30:00+01:00",
         "venueName": "The Old Theatre, Great Hall",
         "section": "Stalls, left",
         "row": "12",
@@ -39,7 +39,7 @@ pub(crate) fn content(seat: usize) -> Map<String, Value> {
         "backgroundColor": "rgb(94, 53, 177)",
         "labelColor": "rgb(209, 196, 233)",
         "groupingIdentifier": "opening-night-2027",
-        "relevantDate": "2027-03-01T19:30+01:00",
+        "relevantDate": "2027-03-01T19:30:00+01:00",
         "barcodes": [{
             "format": "PKBarcodeFormatQR",
             "message": format!("https://tickets.example.com/check/7f3c9a61d2b84e05/{seat}"),

@@ -2,6 +2,8 @@
 
 mod admin;
 mod arguments;
+mod certs;
+mod command_line;
 mod crash;
 mod device;
 mod disk;
@@ -10,6 +12,7 @@ mod document;
 mod first_steps;
 mod hostile;
 mod house_rules;
+mod keys;
 mod log_lines;
 mod log_restored;
 mod manage;

@@ -1,0 +1,82 @@
+//! From a certificate with its key to the event that lets it sign: sealed, and carried to its aggregate.
+
+use anyhow::Context;
+use honoken_domain::certificate::{Certificate, CertificateCommand, Installation};
+use honoken_domain::ids::{Digest, PassTypeIdentifier, TeamIdentifier, UnixSeconds};
+use honoken_domain::sealed::{Sealed, SealingKeys};
+use honoken_event_store::{Committed, Metadata};
+use honoken_pkpass::Credential;
+
+use crate::commands::Commands;
+use crate::ids::{self, IdSource};
+
+/// A credential as an event may hold it.
+///
+/// # Errors
+/// When it names a pass type or a team that cannot be one.
+pub fn installation(
+    credential: &Credential,
+    keys: &SealingKeys,
+    ids: &dyn IdSource,
+) -> anyhow::Result<Installation> {
+    let identity = &credential.identity;
+    let uid = identity.pass_type_identifier();
+    let pass_type_identifier = PassTypeIdentifier::parse(uid).with_context(|| {
+        format!("the certificate is for `{uid}` (UID of its subject), which is no pass type: it is another kind of certificate")
+    })?;
+    let ou = identity.team_identifier();
+    let team_identifier = TeamIdentifier::parse(ou).with_context(|| {
+        format!("the certificate is of `{ou}` (OU of its subject), which is no team: it is another kind of certificate")
+    })?;
+    let fingerprint = Digest::parse(identity.fingerprint())?;
+    let private_key = seal(&credential.private_key, &pass_type_identifier, &fingerprint, keys, ids);
+    let seconds = |at: time::OffsetDateTime| UnixSeconds(at.unix_timestamp());
+    Ok(Installation {
+        certificate_serial: identity.certificate_serial()?,
+        not_before: seconds(identity.not_before().max(identity.intermediate_not_before())),
+        not_after: seconds(identity.not_after().min(identity.intermediate_not_after())),
+        certificate: credential.certificate.clone(),
+        intermediate: credential.intermediate.clone(),
+        pass_type_identifier,
+        team_identifier,
+        fingerprint,
+        private_key,
+    })
+}
+
+/// Seals the private key of a certificate under the current key.
+pub fn seal(
+    private_key: &str,
+    pass_type_identifier: &PassTypeIdentifier,
+    fingerprint: &Digest,
+    keys: &SealingKeys,
+    ids: &dyn IdSource,
+) -> Sealed {
+    let owner = Installation::owner(pass_type_identifier, fingerprint);
+    keys.seal(private_key.as_bytes(), &owner, ids::nonce(ids))
+}
+
+/// Installs a credential. Where the same certificate is in use already, its key gets a new seal: the old one may not open any more.
+///
+/// # Errors
+/// When the certificate names no pass type, another team's is in use, or the log is away.
+pub async fn install(
+    dispatcher: &Commands,
+    credential: &Credential,
+    keys: &SealingKeys,
+    ids: &dyn IdSource,
+    metadata: &Metadata,
+) -> anyhow::Result<Committed<Certificate>> {
+    let installation = installation(credential, keys, ids)?;
+    let id = installation.pass_type_identifier.to_string();
+    let reseal = CertificateCommand::Reseal {
+        fingerprint: installation.fingerprint.clone(),
+        private_key: installation.private_key.clone(),
+    };
+    let install = CertificateCommand::Install(Box::new(installation));
+    let installed = dispatcher.dispatch::<Certificate>(&id, install, &(), metadata).await?;
+    if !installed.events.is_empty() {
+        return Ok(installed);
+    }
+    Ok(dispatcher.dispatch::<Certificate>(&id, reseal, &(), metadata).await?)
+}

@@ -1,0 +1,79 @@
+//! What can have happened to a certificate. The JSON of these types is a promise: `fixtures/events/`.
+
+use cqrs_es::DomainEvent;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{Digest, PassTypeIdentifier, TeamIdentifier, UnixSeconds};
+use crate::sealed::Sealed;
+
+/// A certificate that was checked before it came here, with all that a signer needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Installation {
+    /// The pass type that it signs for: the `UID` of its subject.
+    pub pass_type_identifier: PassTypeIdentifier,
+    /// The developer team: the `OU` of its subject.
+    pub team_identifier: TeamIdentifier,
+    /// The serial number that its issuer gave it, lowercase hex.
+    pub certificate_serial: String,
+    /// SHA-256 of its DER.
+    pub fingerprint: Digest,
+    /// First second of its validity.
+    pub not_before: UnixSeconds,
+    /// Last second in which both it and its intermediate are valid.
+    pub not_after: UnixSeconds,
+    /// The certificate, PEM.
+    pub certificate: String,
+    /// The certificate that issued it (Apple's WWDR), PEM.
+    pub intermediate: String,
+    /// Its private key (PKCS #8, PEM), sealed for [`Installation::owner`].
+    pub private_key: Sealed,
+}
+
+impl Installation {
+    /// Whose the sealed key is: of this pass type and of this certificate, so that it opens nowhere else.
+    pub fn owner(pass_type_identifier: &PassTypeIdentifier, fingerprint: &Digest) -> String {
+        format!("certificate/{pass_type_identifier}/{fingerprint}")
+    }
+}
+
+/// A fact about a certificate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum CertificateEvent {
+    /// It signs from here on, and none did before.
+    #[serde(rename = "CertificateInstalled")]
+    Installed(Box<Installation>),
+    /// It signs from here on, in place of another.
+    #[serde(rename = "CertificateRenewed")]
+    Renewed(Box<Installation>),
+    /// Its key is under another seal.
+    #[serde(rename = "CertificateResealed", rename_all = "camelCase")]
+    Resealed {
+        /// Which certificate.
+        fingerprint: Digest,
+        /// The same key.
+        private_key: Sealed,
+    },
+    /// It signs no more.
+    #[serde(rename = "CertificateRevoked", rename_all = "camelCase")]
+    Revoked {
+        /// Which certificate.
+        fingerprint: Digest,
+    },
+}
+
+impl DomainEvent for CertificateEvent {
+    fn event_type(&self) -> String {
+        match self {
+            Self::Installed(_) => "CertificateInstalled",
+            Self::Renewed(_) => "CertificateRenewed",
+            Self::Resealed { .. } => "CertificateResealed",
+            Self::Revoked { .. } => "CertificateRevoked",
+        }
+        .to_owned()
+    }
+
+    fn event_version(&self) -> String {
+        "1".to_owned()
+    }
+}

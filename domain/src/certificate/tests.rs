@@ -1,0 +1,120 @@
+//! The rules of a certificate, one sentence each.
+
+use cqrs_es::test::TestFramework;
+
+use super::*;
+use crate::ids::{Digest, PassTypeIdentifier, TeamIdentifier, UnixSeconds};
+use crate::sealed::Sealed;
+
+fn sealed(byte: u8) -> Sealed {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    Sealed::parse(format!("v1.{}", URL_SAFE_NO_PAD.encode([byte; 40]))).unwrap()
+}
+
+fn installation(name: &str, team: &str) -> Box<Installation> {
+    Box::new(Installation {
+        pass_type_identifier: PassTypeIdentifier::parse("pass.com.example").unwrap(),
+        team_identifier: TeamIdentifier::parse(team).unwrap(),
+        certificate_serial: "0a".into(),
+        fingerprint: Digest::of(name.as_bytes()),
+        not_before: UnixSeconds(1),
+        not_after: UnixSeconds(2),
+        certificate: name.into(),
+        intermediate: "WWDR".into(),
+        private_key: sealed(1),
+    })
+}
+
+const TEAM: &str = "ABCDE12345";
+
+fn install(name: &str) -> CertificateCommand {
+    CertificateCommand::Install(installation(name, TEAM))
+}
+
+fn installed(name: &str) -> CertificateEvent {
+    CertificateEvent::Installed(installation(name, TEAM))
+}
+
+fn renewed(name: &str) -> CertificateEvent {
+    CertificateEvent::Renewed(installation(name, TEAM))
+}
+
+fn reseal(name: &str, byte: u8) -> CertificateCommand {
+    CertificateCommand::Reseal { fingerprint: Digest::of(name.as_bytes()), private_key: sealed(byte) }
+}
+
+fn resealed(name: &str, byte: u8) -> CertificateEvent {
+    CertificateEvent::Resealed { fingerprint: Digest::of(name.as_bytes()), private_key: sealed(byte) }
+}
+
+fn revoked(name: &str) -> CertificateEvent {
+    CertificateEvent::Revoked { fingerprint: Digest::of(name.as_bytes()) }
+}
+
+#[track_caller]
+fn check(history: Vec<CertificateEvent>, command: CertificateCommand, expected: Vec<CertificateEvent>) {
+    TestFramework::<Certificate>::with(()).given(history).when(command).then_expect_events(expected);
+}
+
+#[track_caller]
+fn refuse(history: Vec<CertificateEvent>, command: CertificateCommand, expected: &CertificateError) {
+    let found = TestFramework::<Certificate>::with(()).given(history).when(command).inspect_result();
+    assert_eq!(found.as_ref(), Err(expected));
+}
+
+#[test]
+fn the_first_certificate_is_installed_and_the_next_renews_it() {
+    check(vec![], install("2026"), vec![installed("2026")]);
+    check(vec![installed("2026")], install("2027"), vec![renewed("2027")]);
+    check(vec![installed("2026"), renewed("2027")], install("2026"), vec![renewed("2026")]);
+}
+
+#[test]
+fn the_certificate_in_use_is_not_installed_again_whatever_its_seal() {
+    check(vec![installed("2026")], install("2026"), vec![]);
+    check(vec![installed("2026"), resealed("2026", 2)], install("2026"), vec![]);
+}
+
+#[test]
+fn the_same_certificate_under_another_intermediate_is_a_renewal() {
+    let mut other = installation("2026", TEAM);
+    other.intermediate = "WWDR G4".into();
+    let command = CertificateCommand::Install(other.clone());
+    check(vec![installed("2026")], command, vec![CertificateEvent::Renewed(other)]);
+}
+
+#[test]
+fn a_certificate_of_another_team_does_not_take_over() {
+    let other = CertificateCommand::Install(installation("2027", "ZZZZZ12345"));
+    let refusal = CertificateError::AnotherTeam { installed: TeamIdentifier::parse(TEAM).unwrap() };
+    refuse(vec![installed("2026")], other, &refusal);
+}
+
+#[test]
+fn a_key_is_sealed_anew_for_the_certificate_in_use_alone() {
+    check(vec![installed("2026")], reseal("2026", 2), vec![resealed("2026", 2)]);
+    check(vec![installed("2026"), resealed("2026", 2)], reseal("2026", 2), vec![]);
+    let refusal = CertificateError::AnotherInstalled { installed: Digest::of(b"2027") };
+    refuse(vec![installed("2026"), renewed("2027")], reseal("2026", 2), &refusal);
+    refuse(vec![], reseal("2026", 2), &CertificateError::Unknown);
+}
+
+#[test]
+fn a_revoked_certificate_is_gone_until_one_is_installed() {
+    check(vec![installed("2026")], CertificateCommand::Revoke, vec![revoked("2026")]);
+    let history = vec![installed("2026"), revoked("2026")];
+    refuse(history.clone(), CertificateCommand::Revoke, &CertificateError::Unknown);
+    refuse(history.clone(), reseal("2026", 2), &CertificateError::Unknown);
+    check(history, install("2026"), vec![installed("2026")]);
+    refuse(vec![], CertificateCommand::Revoke, &CertificateError::Unknown);
+}
+
+#[test]
+fn neither_a_command_nor_an_event_shows_the_key() {
+    let shown = format!("{:?} {:?} {:?}", install("2026"), resealed("2026", 2), reseal("2026", 3));
+    assert_eq!(shown.matches("[redacted]").count(), 3);
+    for byte in 1..=3 {
+        assert!(!shown.contains(sealed(byte).as_str()), "{shown}");
+    }
+}
