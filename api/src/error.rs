@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use crate::blobs::BlobError;
 use crate::built_passes::BuildFailure;
+use crate::openapi::schemas;
 
 /// One fault of a body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -108,6 +109,30 @@ pub enum ApiError {
     /// 503: the request took too long.
     TimedOut,
 }
+
+/// Every `code` of a problem, for the document. More may come; none changes its meaning.
+pub const CODES: &[&str] = &[
+    "already_issued",
+    "body_timeout",
+    "idempotency_key_reused",
+    "internal",
+    "method_not_allowed",
+    "not_found",
+    "not_parked",
+    "overloaded",
+    "patch_test_failed",
+    "precondition_failed",
+    "retired",
+    "still_unappliable",
+    "timed_out",
+    "too_large",
+    "too_many_requests",
+    "unacceptable",
+    "unauthorized",
+    "unavailable",
+    "unreadable",
+    "unsupported_media_type",
+];
 
 /// The kinds of patch that are known (RFC 5789 section 3.1).
 const PATCH_TYPES: &str = "application/merge-patch+json, application/json-patch+json, application/json";
@@ -292,7 +317,7 @@ pub struct Problem<'a> {
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
     /// Stable name of the problem; programs may match on it.
-    #[schema(example = "not_found", pattern = "^[a-z][a-z0-9_]*$")]
+    #[schema(schema_with = schemas::problem_code)]
     code: &'static str,
     /// What is wrong here, and what would be right.
     detail: String,

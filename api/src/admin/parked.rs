@@ -92,6 +92,7 @@ pub async fn retry(State(app): State<AppState>, segments: Segments) -> Result<St
 
 /// Why to do without an event.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = SkipReason, example = examples::skip)]
 struct SkipOrder {
     /// Why; it is kept with the event.

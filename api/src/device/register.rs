@@ -13,7 +13,7 @@ use crate::device::registration;
 use crate::error::ApiError;
 use crate::json_body::{self, Fields};
 use crate::limits;
-use crate::openapi::{DEVICE, examples};
+use crate::openapi::{DEVICE, examples, schemas};
 use crate::path::Segments;
 use crate::request_context::RequestId;
 
@@ -22,7 +22,7 @@ use crate::request_context::RequestId;
 #[schema(as = DeviceRegistration, rename_all = "camelCase", example = examples::registration)]
 struct Body {
     /// Where to reach the phone: the token that APNs knows it by.
-    #[schema(value_type = String, min_length = 1, max_length = 1024)]
+    #[schema(schema_with = schemas::push_token)]
     push_token: PushToken,
 }
 

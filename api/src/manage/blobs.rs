@@ -15,14 +15,14 @@ use crate::error::{ApiError, blob_error};
 use crate::json_body;
 use crate::openapi::problems::Unacceptable;
 use crate::openapi::schemas::Png;
-use crate::openapi::{MANAGE, examples};
+use crate::openapi::{MANAGE, examples, schemas};
 
 /// What an image is called from now on.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = examples::uploaded)]
 struct Uploaded {
     /// SHA-256 of the bytes, 64 hex digits: the name of the image in `assets`.
-    #[schema(value_type = String)]
+    #[schema(schema_with = schemas::digest)]
     digest: Digest,
 }
 

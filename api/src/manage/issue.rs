@@ -30,13 +30,14 @@ use crate::request_context::RequestId;
 
 /// What the body asks for, every name checked.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = PassOrder, rename_all = "camelCase", example = examples::order)]
 struct Order {
     /// A pass type of the organisation.
-    #[schema(value_type = String)]
+    #[schema(schema_with = schemas::pass_type_identifier)]
     pass_type_identifier: PassTypeIdentifier,
     /// Unique within its pass type. One is made when it is missing.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 256)]
+    #[schema(schema_with = schemas::optional_serial_number, required = false)]
     serial_number: Option<SerialNumber>,
     #[schema(schema_with = schemas::ticket_styles)]
     ticket_style: TicketStyle,
@@ -46,7 +47,7 @@ struct Order {
     #[schema(value_type = schemas::Content)]
     content: Content,
     /// Own images: file name and the digest that the upload answered.
-    #[schema(value_type = std::collections::BTreeMap<String, String>, required = false)]
+    #[schema(schema_with = schemas::images, required = false)]
     assets: Images,
     #[schema(ignore)]
     warnings: Vec<Finding>,

@@ -40,7 +40,7 @@ struct PassState {
     #[schema(value_type = schemas::Content)]
     content: Content,
     /// The images that end up in the pass, its own or not.
-    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    #[schema(schema_with = schemas::images)]
     assets: Images,
     etag: String,
     #[schema(format = DateTime)]

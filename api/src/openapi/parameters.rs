@@ -6,6 +6,9 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::ObjectBuilder;
 use utoipa::openapi::{Required, Type};
 
+use crate::dev::sample;
+use crate::openapi::schemas;
+
 fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
@@ -33,28 +36,22 @@ pub fn in_paths() -> Vec<Parameter> {
     fn named(name: &str, description: &str, schema: ObjectBuilder, example: impl Into<Value>) -> Parameter {
         parameter(ParameterIn::Path, name, description, schema, example)
     }
-    let short = || text().min_length(Some(1)).max_length(Some(256));
     let integer = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
     vec![
-        named(
-            "type",
-            "Pass type identifier: `pass.` and a reverse domain name.",
-            short(),
-            "pass.dev.honoken.event",
-        ),
+        named("type", "Pass type identifier: `pass.` and a reverse domain name.", text(), sample::PASS_TYPE),
         named(
             "serial",
             "Serial number, percent-encoded: any 1 to 256 characters but control characters, `/` as `%2F`.",
-            short(),
-            "HONOKEN-SAMPLE",
+            schemas::without_control_characters(256),
+            sample::SERIAL_NUMBER,
         ),
         named(
             "device",
             "Device library identifier, chosen by the phone. It is the secret of the list call: keep it out of logs.",
-            short(),
+            text(),
             "0123456789abcdef0123456789abcdef",
         ),
-        named("file", "File name of an image: `icon.png`, `logo@2x.png`.", short(), "logo.png"),
+        named("file", "File name of an image.", schemas::image_name(), "logo.png"),
         named("part", "File of the page.", text(), "start.js"),
         named("projection", "Name of a projection.", text(), "wallet"),
         named("position", "Position of the event in the log.", integer, 17),
@@ -66,8 +63,8 @@ pub fn request_id() -> Parameter {
     parameter(
         ParameterIn::Header,
         "X-Request-Id",
-        "An id of the caller's for this request. One that is not 1 to 128 visible ASCII characters is ignored.",
-        text().min_length(Some(1)).max_length(Some(128)).pattern(Some("^[!-~]+$")),
+        "An id of the caller's for this request: 1 to 128 visible ASCII characters. Anything else is ignored.",
+        text(),
         "order-7-attempt-2",
     )
 }
@@ -94,7 +91,10 @@ header!(
 );
 header!(
     /// `Idempotency-Key`.
-    IdempotencyKey, "Idempotency-Key", text().min_length(Some(1)).max_length(Some(256)).pattern(Some("^[!-~]([ -~]*[!-~])?$")), "order-7",
+    IdempotencyKey,
+    "Idempotency-Key",
+    text(),
+    "order-7",
     "1 to 256 visible ASCII characters that name this attempt: a retry with the same key has the same outcome."
 );
 header!(

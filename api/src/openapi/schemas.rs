@@ -1,10 +1,14 @@
 //! Schemas of what no type of this crate describes: JSON that is read as it comes, bytes, and values of rooms that know no documents.
 
 use honoken_domain::pass::{MAX_OPERATIONS, TicketStyle};
-use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType};
+use honoken_pkpass::image::ImageName;
+use utoipa::openapi::schema::{
+    AdditionalProperties, ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType,
+};
 use utoipa::openapi::{Object, RefOr, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::error::CODES;
 use crate::openapi::examples;
 
 /// What a pass says.
@@ -95,6 +99,61 @@ pub fn ticket_styles() -> Object {
         .description(Some("What the pass is drawn as."))
         .enum_values(Some(TicketStyle::NAMES.iter().copied()))
         .build()
+}
+
+/// The name of a problem.
+pub fn problem_code() -> ObjectBuilder {
+    let codes = CODES.iter().map(|code| format!("`{code}`")).collect::<Vec<_>>().join(", ");
+    let description =
+        format!("Stable name of the problem; programs may match on it. {codes}; more may come.");
+    text().description(Some(description)).pattern(Some("^[a-z][a-z0-9_]*$"))
+}
+
+/// A pass type identifier.
+pub fn pass_type_identifier() -> ObjectBuilder {
+    text().max_length(Some(128)).pattern(Some(r"^pass\.[A-Za-z0-9.-]+$"))
+}
+
+/// A serial number, or anything else that is chosen freely.
+pub fn without_control_characters(most: usize) -> ObjectBuilder {
+    text().min_length(Some(1)).max_length(Some(most)).pattern(Some("^[^\\u0000-\\u001f\\u007f-\\u009f]+$"))
+}
+
+/// A serial number that need not be there.
+pub fn optional_serial_number() -> ObjectBuilder {
+    let either = SchemaType::from_iter([Type::String, Type::Null]);
+    without_control_characters(256)
+        .schema_type(either)
+        .description(Some("Unique within its pass type. One is made when it is missing."))
+}
+
+/// What APNs knows a phone by.
+pub fn push_token() -> ObjectBuilder {
+    without_control_characters(1024)
+        .description(Some("Where to reach the phone: the token that APNs knows it by."))
+}
+
+/// The name of an image file.
+pub fn image_name() -> ObjectBuilder {
+    text().enum_values(Some(ImageName::all().map(|name| name.to_string())))
+}
+
+/// A SHA-256, as images and states are named by.
+pub fn digest() -> ObjectBuilder {
+    text().pattern(Some("^[0-9a-f]{64}$"))
+}
+
+/// Images by their file names, each as the digest of its bytes.
+pub fn images() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property_names(Some(image_name()))
+        .additional_properties(Some(AdditionalProperties::RefOr(digest().build().into())))
+        .build()
+}
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
 }
 
 /// A [`honoken_pkpass::Finding`] in an answer: something that a phone would ignore, or show otherwise than meant.

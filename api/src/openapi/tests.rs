@@ -1,9 +1,12 @@
 //! The document as a whole: it is generated, so what can go wrong is what a handler forgot to say.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
+use crate::error::{ApiError, CODES};
 use crate::router;
 
 fn document() -> Value {
@@ -124,6 +127,41 @@ fn every_body_has_an_example_and_every_operation_an_error() {
         );
         assert!(responses.keys().any(|status| status.starts_with('2')), "{name}: no success");
     }
+}
+
+/// The sources of this crate.
+fn sources(folder: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_code_of_a_problem_is_listed() {
+    let mut found = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    // Conflicts are named where they arise, everything else in one place.
+    let named = found.iter().flat_map(|source| source.split("Conflict").skip(1));
+    let mut codes: BTreeSet<String> = named
+        .filter(|rest| rest.starts_with(" {") || rest.starts_with("At {"))
+        .filter_map(|rest| rest.split('}').next()?.split_once("code: \"")?.1.split('"').next())
+        .map(str::to_owned)
+        .collect();
+    assert!(codes.len() >= 3, "{codes:?}");
+    let others = [ApiError::NoSuchPath, ApiError::MethodNotAllowed, ApiError::TimedOut, ApiError::Overloaded];
+    let others = others.iter().map(|error| error.as_json()["code"].as_str().unwrap().to_owned());
+    codes.extend(others);
+    let document = document();
+    let responses = document["components"]["responses"].as_object().unwrap().values();
+    let shown = responses.map(|response| &response["content"]["application/problem+json"]["example"]["code"]);
+    codes.extend(shown.map(|code| code.as_str().unwrap().to_owned()));
+    let listed: BTreeSet<String> = CODES.iter().map(|code| (*code).to_owned()).collect();
+    assert_eq!(codes, listed, "error.rs lists them for the document");
 }
 
 #[test]

@@ -28,8 +28,8 @@ struct Seen {
 
 /// Opens a page in Chromium.
 async fn browser(url: &str) -> Seen {
-    let folder = tempfile::tempdir().unwrap();
-    let (net_log, console) = (folder.path().join("net.json"), folder.path().join("console.txt"));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let net_log = folder.path().join("net.json");
     let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
     let net_log_file = format!("--log-net-log={}", net_log.display());
     let mut command = Command::new("chromium");
@@ -43,23 +43,24 @@ async fn browser(url: &str) -> Seen {
     command.args(["--no-first-run", "--disable-background-networking", "--disable-component-update"]);
     command.args(["--disable-sync", "--virtual-time-budget=30000", "--enable-logging=stderr", "--dump-dom"]);
     command.args([&profile, &net_log_file, url]);
-    command.stdin(Stdio::null()).stderr(File::create(&console).unwrap()).kill_on_drop(true);
+    command.stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("the browser is done");
     let output = output.expect("please install Debian's `chromium`, as scripts/test does");
-    assert!(output.status.success(), "{}", std::fs::read_to_string(&console).unwrap_or_default());
+    let console = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{console}");
 
-    let console = std::fs::read_to_string(&console).unwrap();
-    let net_log: Value = serde_json::from_reader(File::open(&net_log).unwrap()).unwrap();
+    let net_log = File::open(&net_log).expect("the browser keeps a log of the net");
+    let net_log: Value = serde_json::from_reader(net_log).expect("the log of the net is JSON");
     let origin = url.split('/').take(3).collect::<Vec<_>>().join("/");
     // Requests without an origin are the browser's own: for the page itself, and to its maker.
     let of_page = |event: &&Value| event["params"]["initiator"].as_str() == Some(&origin);
-    let events = net_log["events"].as_array().unwrap().iter().filter(of_page);
+    let events = net_log["events"].as_array().expect("events").iter().filter(of_page);
     let mut asked: Vec<String> =
         events.filter_map(|event| event["params"]["url"].as_str().map(str::to_owned)).collect();
     asked.sort();
     asked.dedup();
     Seen {
-        page: String::from_utf8(output.stdout).unwrap(),
+        page: String::from_utf8(output.stdout).expect("a page is text"),
         asked,
         console: console.lines().filter(|line| line.contains(":CONSOLE:")).map(str::to_owned).collect(),
     }
