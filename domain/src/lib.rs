@@ -11,6 +11,7 @@
 //! - [`organization`]: an integrator and the digests of its API keys.
 //! - [`pass_type`]: a pass type identifier, the organisation it belongs to and the images its passes fall back to.
 //! - [`brand_assets`]: the images that every pass falls back to in the end.
+//! - [`job`]: work on many passes that outlives a request: how far it is.
 //! - [`upcasters`]: how events written by earlier versions are read.
 //! - [`snapshot`]: what the stored state of an aggregate looks like.
 //!
@@ -25,6 +26,7 @@ pub mod etag;
 pub mod images;
 
 pub mod brand_assets;
+pub mod job;
 pub mod organization;
 pub mod pass;
 pub mod pass_type;

@@ -31,6 +31,10 @@ impl Snapshot for crate::brand_assets::BrandAssets {
     const SHAPE: u32 = 1;
 }
 
+impl Snapshot for crate::job::Job {
+    const SHAPE: u32 = 1;
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -41,6 +45,7 @@ mod tests {
 
     use super::*;
     use crate::brand_assets::BrandAssets;
+    use crate::job::Job;
     use crate::organization::Organization;
     use crate::pass::Pass;
     use crate::pass_type::PassType;
@@ -80,5 +85,6 @@ mod tests {
         check::<Organization>(&["OrganizationCreated", "ApiKeyAdded"]);
         check::<PassType>(&["PassTypeCreated", "PassTypeAssetsChanged"]);
         check::<BrandAssets>(&["BrandAssetsChanged"]);
+        check::<Job>(&["JobStarted", "JobAdvanced", "JobFinished"]);
     }
 }

@@ -53,6 +53,7 @@ mod tests {
 
     use super::*;
     use crate::brand_assets::BrandAssets;
+    use crate::job::Job;
     use crate::organization::Organization;
     use crate::pass::Pass;
     use crate::pass_type::PassType;
@@ -94,6 +95,7 @@ mod tests {
                 "Organization" => decode::<Organization>(event),
                 "PassType" => decode::<PassType>(event),
                 "BrandAssets" => decode::<BrandAssets>(event),
+                "Job" => decode::<Job>(event),
                 other => panic!("{} is of an unknown aggregate {other}", path.display()),
             };
             assert_eq!(decoded.0, event_type, "{}", path.display());
@@ -102,7 +104,7 @@ mod tests {
             }
             seen.insert(event_type);
         }
-        assert_eq!(seen.len(), 13, "one fixture per event: {seen:?}");
+        assert_eq!(seen.len(), 16, "one fixture per event: {seen:?}");
     }
 
     #[test]

@@ -142,6 +142,7 @@ fn change(state: &State, command: PassCommand, at: &Circumstances) -> Result<Vec
             assets.remove(&file);
             change_assets(state, assets, at)
         }
+        PassCommand::ResolveImages => resolve_images(state, at),
         PassCommand::Void => Ok(set_voided(state, true, at)),
         PassCommand::Reinstate => Ok(set_voided(state, false, at)),
     }
@@ -157,9 +158,19 @@ fn replace_content(state: &State, content: Content, at: &Circumstances) -> Vec<P
 }
 
 fn change_assets(state: &State, assets: Images, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
-    if assets == *state.assets {
+    if assets == *state.assets { Ok(Vec::new()) } else { show_images(state, assets, at) }
+}
+
+/// An image of its own that hides every change of the others leaves the pass as it is.
+fn resolve_images(state: &State, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
+    let images = images::resolve(state.ticket_style, &state.assets, &at.default_images);
+    if images == *state.images {
         return Ok(Vec::new());
     }
+    show_images(state, Images::clone(&state.assets), at)
+}
+
+fn show_images(state: &State, assets: Images, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
     let images = images::resolve(state.ticket_style, &assets, &at.default_images);
     if let Some(slot) = images::missing_slot(state.ticket_style, state.poster, &images) {
         return Err(PassError::MissingImage { slot });
