@@ -11,12 +11,18 @@ use sqlx::postgres::PgConnectOptions;
 use crate::batch::WALLET;
 use crate::database::{Connection, Readers, sql};
 
-const SQLITE: &[EmbeddedMigration] =
-    &[(1, "read_model", include_str!("../../migrations/sqlite/read_model/0001_read_model.sql"))];
+const SQLITE: &[EmbeddedMigration] = &[
+    (1, "read_model", include_str!("../../migrations/sqlite/read_model/0001_read_model.sql")),
+    (3, "lists", include_str!("../../migrations/sqlite/read_model/0003_lists.sql")),
+    (4, "jobs", include_str!("../../migrations/sqlite/read_model/0004_jobs.sql")),
+];
 
 /// Versions from 1000 on are the read model's; the log, in the same database, has those below.
-const POSTGRES: &[EmbeddedMigration] =
-    &[(1001, "read_model", include_str!("../../migrations/postgres/read_model/0001_read_model.sql"))];
+const POSTGRES: &[EmbeddedMigration] = &[
+    (1001, "read_model", include_str!("../../migrations/postgres/read_model/0001_read_model.sql")),
+    (1003, "lists", include_str!("../../migrations/postgres/read_model/0003_lists.sql")),
+    (1004, "jobs", include_str!("../../migrations/postgres/read_model/0004_jobs.sql")),
+];
 
 /// Connections for answering questions.
 const READERS: u32 = 8;

@@ -117,10 +117,12 @@ impl Setup<'_> {
     async fn images(&self) -> anyhow::Result<()> {
         let dispatcher = &self.stores.dispatcher;
         let metadata = self.metadata();
-        let command = PassTypeCommand::PutAssets { assets: self.store(drawing::pass_type_logo()).await? };
+        let command =
+            PassTypeCommand::PutAssets { assets: self.store(drawing::pass_type_logo()).await?, job: None };
         dispatcher.dispatch::<PassType>(PASS_TYPE, command, &(), &metadata).await?;
         // Last, and all at once: that the brand has images says that this step was finished.
-        let command = BrandAssetsCommand::PutAssets { assets: self.store(drawing::brand()).await? };
+        let command =
+            BrandAssetsCommand::PutAssets { assets: self.store(drawing::brand()).await?, job: None };
         let brand = dispatcher.dispatch::<BrandAssets>(BRAND_ID, command, &(), &metadata).await?;
         self.settle(brand.position).await
     }

@@ -72,12 +72,7 @@ impl Aggregate for Job {
     type Error = JobError;
     type Services = ();
 
-    async fn handle(
-        &mut self,
-        command: JobCommand,
-        (): &(),
-        sink: &EventSink<Self>,
-    ) -> Result<(), JobError> {
+    async fn handle(&mut self, command: JobCommand, (): &(), sink: &EventSink<Self>) -> Result<(), JobError> {
         for event in self.decide(command)? {
             sink.write(event, self).await;
         }
