@@ -318,7 +318,7 @@ impl World {
     }
 
     /// The next second of this world's clock.
-    fn tick(&self) -> UnixSeconds {
+    pub(crate) fn tick(&self) -> UnixSeconds {
         UnixSeconds(self.now.fetch_add(1, Ordering::Relaxed))
     }
 
