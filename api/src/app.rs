@@ -16,6 +16,7 @@ use crate::built_passes::BuiltPasses;
 use crate::clock::Clock;
 use crate::config::AdminCredentials;
 use crate::ids::IdSource;
+use crate::jobs::worker::Worker;
 use crate::place::Place;
 
 /// What handlers share.
@@ -97,6 +98,8 @@ pub struct Stores {
     pub blobs: Blobs,
     running: JoinHandle<()>,
     stop: CancellationToken,
+    /// The worker of jobs, if this process has one.
+    jobs: Option<(JoinHandle<()>, CancellationToken)>,
 }
 
 /// Between two lines about a read model that takes long to catch up.
@@ -125,7 +128,7 @@ impl Stores {
         let running = tokio::spawn(run);
         let blobs = Blobs::in_folder(&data_dir.join("blobs"))?;
         let dispatcher = Arc::new(Dispatcher::new(log.clone(), Upcasters::current()));
-        Ok(Self { log, dispatcher, read_model, projector, blobs, running, stop })
+        Ok(Self { log, dispatcher, read_model, projector, blobs, running, stop, jobs: None })
     }
 
     /// Lets the read model catch up with the log, and says how far it is while that takes long.
@@ -164,16 +167,42 @@ impl Stores {
         Ok(())
     }
 
-    /// Ends when the log's writer or the projector does, which neither ever should before [`Stores::close`].
+    /// Begins to carry jobs out, while this process runs the projection.
+    pub fn start_jobs(&mut self, clock: Arc<dyn Clock>) {
+        let stop = CancellationToken::new();
+        let worker = Worker {
+            dispatcher: self.dispatcher.clone(),
+            read_model: self.read_model.clone(),
+            projector: self.projector.clone(),
+            clock,
+            stop: stop.clone(),
+        };
+        self.jobs = Some((tokio::spawn(worker.run()), stop));
+    }
+
+    /// Ends when the log's writer, the projector or the worker of jobs does, which none ever should before [`Stores::close`].
     pub async fn failed(&mut self) {
+        let worker = async {
+            match &mut self.jobs {
+                Some((worker, _)) => drop(worker.await),
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = self.log.ended() => {}
             _ = &mut self.running => {}
+            () = worker => {}
         }
     }
 
-    /// Stops the projector, then finishes and closes the log. Nobody may hold the log any more.
+    /// Stops the worker of jobs and the projector, then finishes and closes the log. Nobody may hold the log any more.
     pub async fn close(self) {
+        if let Some((worker, stop)) = self.jobs {
+            stop.cancel();
+            if let Err(fault) = worker.await {
+                tracing::error!(error = %fault, "the worker of jobs ended badly");
+            }
+        }
         self.stop.cancel();
         if let Err(fault) = self.running.await {
             tracing::error!(error = %fault, "the projector ended badly");

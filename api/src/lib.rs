@@ -1,7 +1,7 @@
 //! The HTTP service and the binary `honoken`.
 //!
 //! Where to start reading: [`router`] is every route in one list; a handler is a file of its own under [`device`], [`manage`] or [`admin`].
-//! [`app`] puts the parts together, [`place`] says where log and read model are, [`server`] listens. [`cli`] is the command line: [`dev`] sets up
+//! [`app`] puts the parts together, [`place`] says where log and read model are, [`server`] listens, [`jobs`] is what runs in the background. [`cli`] is the command line: [`dev`] sets up
 //! a folder in which everything works, [`serve`] runs the service or a part of it, [`operate`] is for operators, [`inspect`] for anybody.
 //!
 //! This crate knows all others but the simulator. It contains no SQL, and it does not know APNs.
@@ -22,6 +22,7 @@ pub mod headers;
 pub mod json_body;
 pub mod limits;
 pub mod path;
+pub mod query;
 pub mod request_context;
 pub mod router;
 pub mod server;
@@ -31,6 +32,7 @@ pub mod update_tag;
 pub mod admin;
 pub mod device;
 pub mod health;
+pub mod jobs;
 pub mod manage;
 
 pub mod cli;

@@ -22,7 +22,7 @@ pub fn router(app: AppState) -> Router {
         .route("/v1/log", post(device::log::handler));
 
     let manage = Router::new()
-        .route("/manage/v1/passes", post(manage::issue::handler))
+        .route("/manage/v1/passes", get(manage::list::handler).post(manage::issue::handler))
         .route("/manage/v1/passes/{type}/{serial}", get(manage::state::handler))
         .route("/manage/v1/passes/{type}/{serial}/content", put(manage::replace_content::handler))
         .route("/manage/v1/passes/{type}/{serial}/void", post(manage::void::handler))
@@ -32,9 +32,19 @@ pub fn router(app: AppState) -> Router {
             "/manage/v1/passes/{type}/{serial}/assets/{file}",
             get(manage::assets::get).put(manage::assets::put).delete(manage::assets::delete),
         )
+        .route(
+            "/manage/v1/pass-types/{type}/assets/{file}",
+            get(manage::type_assets::get).put(manage::type_assets::put).delete(manage::type_assets::delete),
+        )
+        .route("/manage/v1/jobs/{id}", get(manage::jobs::handler))
         .route("/manage/v1/blobs", post(manage::blobs::handler));
 
     let operator = Router::new()
+        .route(
+            "/brand-assets/{file}",
+            get(admin::brand_assets::get).put(admin::brand_assets::put).delete(admin::brand_assets::delete),
+        )
+        .route("/jobs/{id}", get(admin::jobs::handler))
         .route("/projections", get(admin::projections::list))
         .route("/projections/{projection}/parked", get(admin::parked::list))
         .route("/projections/{projection}/parked/{position}/retry", post(admin::parked::retry))

@@ -22,7 +22,7 @@ use crate::signers::Signers;
 pub enum Role {
     /// Answers phones, integrators and operators.
     Api,
-    /// Fills the read model; of several processes one does so at a time.
+    /// Fills the read model and carries background jobs out; of several processes one does so at a time.
     Projector,
 }
 
@@ -52,10 +52,13 @@ pub async fn run(process: Process, roles: &[Role], stop: CancellationToken) -> a
         }
         anyhow::Ok(stores)
     };
-    let stores = tokio::select! {
+    let mut stores = tokio::select! {
         stores = opened => stores?,
         () = stop.cancelled() => return Ok(()),
     };
+    if is(Role::Projector) {
+        stores.start_jobs(process.clock.clone());
+    }
     let built_passes = BuiltPasses::new(signers, stores.blobs.clone(), &process.web_service_url(&base_url));
     let Process { config, clock, ids, .. } = &process;
     let app = Arc::new(App::new(&stores, built_passes, config.admin.clone(), clock.clone(), ids.clone()));

@@ -42,7 +42,7 @@ pub mod wire;
 pub use device::{Credentials, DeviceRoutes};
 pub use engine::Engine;
 pub use integrator::{Change, Integrator, a_ticket};
-pub use operator::Operator;
+pub use operator::{Operator, job_of};
 pub use server::{Honoken, Ready};
 pub use serving::{Serve, Serving};
 pub use storage::Storage;

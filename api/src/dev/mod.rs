@@ -44,7 +44,7 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
         place.migrate(&**ids).await?;
         Stores::open(&place, folder.path(), Part::Run, &**ids).await
     };
-    let stores = tokio::select! {
+    let mut stores = tokio::select! {
         stores = stores => stores?,
         () = stop.cancelled() => return Ok(()),
     };
@@ -60,6 +60,7 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
         }
     }
 
+    stores.start_jobs(clock.clone());
     let admin = config.admin.clone().unwrap_or_else(|| AdminCredentials::generated(secrets.admin_password));
     let built_passes = BuiltPasses::new(signers, stores.blobs.clone(), &process.web_service_url(&base_url));
     let app = App::new(&stores, built_passes, Some(admin.clone()), clock.clone(), ids.clone());

@@ -8,6 +8,7 @@ mod disk;
 mod first_steps;
 mod hostile;
 mod house_rules;
+mod images_for_all;
 mod log_restored;
 mod manage;
 mod migrate;

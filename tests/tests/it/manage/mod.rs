@@ -6,6 +6,7 @@ mod bodies;
 mod changes;
 mod concurrency;
 mod issue;
+mod list;
 mod requests;
 
 use honoken_tests::{Honoken, Integrator};
