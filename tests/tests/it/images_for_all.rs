@@ -297,7 +297,7 @@ async fn comes_to(operator: &Operator, job: &str, done: u64) -> Value {
 async fn issues_many(integrator: &Integrator) {
     let issue = |number: usize| async move {
         // Every hundredth hides the brand's icon.
-        if number % 100 == 0 {
+        if number.is_multiple_of(100) {
             issues_with_own_images(integrator, &format!("P-{number:04}")).await;
         } else {
             integrator.issues(&format!("P-{number:04}")).await;
@@ -311,7 +311,7 @@ async fn image_changes(honoken: &Honoken) -> BTreeMap<String, usize> {
     let mut changes = BTreeMap::new();
     for recorded in honoken.storage().recorded().await.into_values() {
         if recorded.payload.get("PassAssetsChanged").is_some() {
-            *changes.entry(recorded.pass_serial_number().unwrap().to_owned()).or_default() += 1;
+            *changes.entry(recorded.pass_serial_number().expect("of a pass").to_owned()).or_default() += 1;
         }
     }
     changes
@@ -353,7 +353,7 @@ async fn a_change_of_the_brand_reaches_2000_passes_though_the_program_is_killed_
     honoken.terminate().await;
     let changes = image_changes(&honoken).await;
     for number in 0..PASSES {
-        let expected = usize::from(number % 100 != 0);
+        let expected = usize::from(!number.is_multiple_of(100));
         let found = changes.get(&format!("P-{number:04}")).copied().unwrap_or_default();
         assert_eq!(found, expected, "P-{number:04} changed {found} times");
     }

@@ -11,7 +11,7 @@ use super::a_service_with_a_pass;
 use crate::a_service;
 
 fn names(passes: &[Value]) -> Vec<(String, String)> {
-    let text = |pass: &Value, key: &str| pass[key].as_str().unwrap().to_owned();
+    let text = |pass: &Value, key: &str| pass[key].as_str().expect("a text").to_owned();
     passes.iter().map(|pass| (text(pass, "passTypeIdentifier"), text(pass, "serialNumber"))).collect()
 }
 
