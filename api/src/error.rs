@@ -12,12 +12,14 @@ use honoken_event_store::{DispatchError, error_chain};
 use honoken_projections::{OperationError, QueryError};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::blobs::BlobError;
 use crate::built_passes::BuildFailure;
 
 /// One fault of a body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Fault {
     /// Stable name of the rule.
     pub code: String,
@@ -111,7 +113,8 @@ impl ApiError {
     /// 404 for a pass.
     pub const NO_PASS: Self = Self::NotFound { what: "pass" };
 
-    fn status(&self) -> StatusCode {
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
         match self {
             Self::Unreadable { .. } => StatusCode::BAD_REQUEST,
             Self::UnauthorizedDevice | Self::UnauthorizedKey | Self::UnauthorizedOperator => {
@@ -196,7 +199,8 @@ impl ApiError {
         }
     }
 
-    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+    /// The header that goes with the answer.
+    pub fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         match self {
             Self::UnauthorizedDevice => {
                 Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("ApplePass")))
@@ -211,36 +215,53 @@ impl ApiError {
         }
     }
 
+    fn problem(&self) -> Problem<'_> {
+        let (code, title, detail) = self.words();
+        let errors = match self {
+            Self::Unreadable { errors, .. } | Self::Unacceptable { errors } => errors.as_slice(),
+            _ => &[],
+        };
+        let r#type = format!("urn:honoken:problem:{code}");
+        Problem { r#type, title, status: self.status().as_u16(), code, detail, errors }
+    }
+
+    /// The body of the answer, for showing what it looks like.
+    pub fn as_json(&self) -> Value {
+        serde_json::to_value(self.problem()).unwrap_or_default()
+    }
+
     fn log(&self) {
         let (Self::Internal(cause) | Self::Unavailable(cause)) = self else { return };
         tracing::error!(error = error_chain(&**cause), "could not answer a request");
     }
 }
 
-#[derive(Serialize)]
-struct Problem<'a> {
+/// The body of every answer that is no success (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem<'a> {
+    /// `urn:honoken:problem:` and the code.
     r#type: String,
+    /// What kind of problem it is, for a person.
     title: &'static str,
+    /// The status, once more.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
+    /// Stable name of the problem; programs may match on it.
+    #[schema(example = "not_found", pattern = "^[a-z][a-z0-9_]*$")]
     code: &'static str,
+    /// What is wrong here, and what would be right.
     detail: String,
+    /// Every fault of the body, when there are any.
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+    #[schema(value_type = Vec<Fault>, required = false)]
     errors: &'a [Fault],
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         self.log();
-        let (code, title, detail) = self.words();
-        let errors = match &self {
-            Self::Unreadable { errors, .. } | Self::Unacceptable { errors } => errors.as_slice(),
-            _ => &[],
-        };
-        let status = self.status();
-        let r#type = format!("urn:honoken:problem:{code}");
-        let problem = Problem { r#type, title, status: status.as_u16(), code, detail, errors };
-        let body = serde_json::to_vec(&problem).unwrap_or_default();
-        let mut response = (status, body).into_response();
+        let body = serde_json::to_vec(&self.problem()).unwrap_or_default();
+        let mut response = (self.status(), body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some((name, value)) = self.header() {

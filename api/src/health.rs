@@ -5,17 +5,32 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use honoken_event_store::{EventLog, Position};
 use honoken_projections::WALLET;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::AppState;
 use crate::error::ApiError;
+use crate::openapi::RUNNING;
+
+/// How the process is.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Health)]
+struct Body {
+    #[schema(example = "ready", pattern = "^(live|ready)$")]
+    status: &'static str,
+}
 
 /// How far the read model may be behind the log while the service counts as ready: a burst is not an outage.
 const ACCEPTABLE_LAG: u64 = 1000;
 
 /// `GET /health/live`: the process answers.
+#[utoipa::path(
+    get, path = "/health/live", tag = RUNNING,
+    operation_id = "live", summary = "Ask whether the process answers",
+    responses((status = 200, body = Body, description = "It does.", example = json!({"status": "live"}))),
+)]
 pub async fn live() -> Response {
-    Json(json!({ "status": "live" })).into_response()
+    Json(Body { status: "live" }).into_response()
 }
 
 /// `GET /health/ready`: log and read model answer, and the read model follows the log. They are asked each time, so that a process whose
@@ -23,6 +38,11 @@ pub async fn live() -> Response {
 ///
 /// # Errors
 /// 503 when they do not.
+#[utoipa::path(
+    get, path = "/health/ready", tag = RUNNING,
+    operation_id = "ready", summary = "Ask whether the process can do its work",
+    responses((status = 200, body = Body, description = "It can.", example = json!({"status": "ready"}))),
+)]
 pub async fn ready(State(app): State<AppState>) -> Result<Response, ApiError> {
     if !app.read_model.is_projected().await? {
         return Err(ApiError::Unavailable("no process fills the read model".into()));
@@ -34,5 +54,5 @@ pub async fn ready(State(app): State<AppState>) -> Result<Response, ApiError> {
             format!("the read model is more than {ACCEPTABLE_LAG} events behind the log").into(),
         ));
     }
-    Ok(Json(json!({ "status": "ready" })).into_response())
+    Ok(Json(Body { status: "ready" }).into_response())
 }

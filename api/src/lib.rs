@@ -21,6 +21,7 @@ pub mod error;
 pub mod headers;
 pub mod json_body;
 pub mod limits;
+pub mod openapi;
 pub mod path;
 pub mod query;
 pub mod request_context;
@@ -31,6 +32,7 @@ pub mod update_tag;
 
 pub mod admin;
 pub mod device;
+pub mod docs;
 pub mod health;
 pub mod jobs;
 pub mod manage;

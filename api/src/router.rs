@@ -1,69 +1,81 @@
-//! Every route, in one list.
+//! Every route, in one list. Paths and methods stand above the handlers; `crate::openapi` says how to add one.
 
 use axum::extract::Request;
-use axum::routing::{get, post, put};
 use axum::{Router, middleware};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::{admin, auth, device, health, manage, path, request_context};
+use crate::{admin, auth, device, docs, health, manage, openapi, path, request_context};
 
 /// The service. Give it requests whose path has been through [`strip_prefix`].
 pub fn router(app: AppState) -> Router {
-    let device = Router::new()
-        .route(
-            "/v1/devices/{device}/registrations/{type}/{serial}",
-            post(device::register::handler).delete(device::unregister::handler),
-        )
-        .route("/v1/devices/{device}/registrations/{type}", get(device::list::handler))
-        .route("/v1/passes/{type}/{serial}", get(device::get_pass::handler))
-        .route("/v1/log", post(device::log::handler));
-
-    let manage = Router::new()
-        .route("/manage/v1/passes", get(manage::list::handler).post(manage::issue::handler))
-        .route("/manage/v1/passes/{type}/{serial}", get(manage::state::handler))
-        .route("/manage/v1/passes/{type}/{serial}/content", put(manage::replace_content::handler))
-        .route("/manage/v1/passes/{type}/{serial}/void", post(manage::void::handler))
-        .route("/manage/v1/passes/{type}/{serial}/reinstate", post(manage::reinstate::handler))
-        .route("/manage/v1/passes/{type}/{serial}/pkpass", get(manage::pkpass::handler))
-        .route(
-            "/manage/v1/passes/{type}/{serial}/assets/{file}",
-            get(manage::assets::get).put(manage::assets::put).delete(manage::assets::delete),
-        )
-        .route(
-            "/manage/v1/pass-types/{type}/assets/{file}",
-            get(manage::type_assets::get).put(manage::type_assets::put).delete(manage::type_assets::delete),
-        )
-        .route("/manage/v1/jobs/{id}", get(manage::jobs::handler))
-        .route("/manage/v1/blobs", post(manage::blobs::handler));
-
-    let operator = Router::new()
-        .route(
-            "/brand-assets/{file}",
-            get(admin::brand_assets::get).put(admin::brand_assets::put).delete(admin::brand_assets::delete),
-        )
-        .route("/jobs/{id}", get(admin::jobs::handler))
-        .route("/projections", get(admin::projections::list))
-        .route("/projections/{projection}/parked", get(admin::parked::list))
-        .route("/projections/{projection}/parked/{position}/retry", post(admin::parked::retry))
-        .route("/projections/{projection}/parked/{position}/skip", post(admin::parked::skip))
+    let operator = Router::from(operator())
         .route_layer(middleware::from_fn_with_state(app.clone(), auth::require_operator));
+    finished(list(operator), app)
+}
 
-    finished(
-        health().merge(device).merge(manage).nest("/admin", operator.clone()).nest("/api/admin", operator),
-        app,
-    )
+/// All routes, and nothing around them.
+fn list(operator: Router<AppState>) -> Router<AppState> {
+    Router::from(open()).nest("/admin", operator.clone()).nest("/api/admin", operator)
+}
+
+/// What is written about these routes: the same lines, read once more.
+pub fn documented() -> OpenApi {
+    let routes = OpenApiRouter::with_openapi(openapi::empty()).merge(open()).nest("/admin", operator());
+    openapi::complete(routes.into_openapi())
+}
+
+/// The routes whose handlers see to their callers themselves.
+fn open() -> OpenApiRouter<AppState> {
+    let device = OpenApiRouter::default()
+        .routes(routes!(device::register::handler, device::unregister::handler))
+        .routes(routes!(device::list::handler))
+        .routes(routes!(device::get_pass::handler))
+        .routes(routes!(device::log::handler));
+
+    let manage = OpenApiRouter::default()
+        .routes(routes!(manage::list::handler, manage::issue::handler))
+        .routes(routes!(manage::state::handler))
+        .routes(routes!(manage::replace_content::handler))
+        .routes(routes!(manage::void::handler))
+        .routes(routes!(manage::reinstate::handler))
+        .routes(routes!(manage::pkpass::handler))
+        .routes(routes!(manage::assets::get, manage::assets::put, manage::assets::delete))
+        .routes(routes!(manage::type_assets::get, manage::type_assets::put, manage::type_assets::delete))
+        .routes(routes!(manage::jobs::handler))
+        .routes(routes!(manage::blobs::handler));
+
+    health()
+        .routes(routes!(openapi::document))
+        .routes(routes!(docs::page))
+        .routes(routes!(docs::part))
+        .merge(device)
+        .merge(manage)
+}
+
+/// The operator's routes, found below `/admin` and below `/api/admin`.
+fn operator() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default()
+        .routes(routes!(admin::brand_assets::get, admin::brand_assets::put, admin::brand_assets::delete))
+        .routes(routes!(admin::jobs::handler))
+        .routes(routes!(admin::projections::list))
+        .routes(routes!(admin::parked::list))
+        .routes(routes!(admin::parked::retry))
+        .routes(routes!(admin::parked::skip))
 }
 
 /// What a process answers that does something else than answering.
 pub fn health_alone(app: AppState) -> Router {
-    finished(health(), app)
+    finished(health().into(), app)
 }
 
-fn health() -> Router<AppState> {
-    Router::new().route("/health/live", get(health::live)).route("/health/ready", get(health::ready))
+fn health() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default().routes(routes!(health::live)).routes(routes!(health::ready))
 }
 
 /// What is around every route.
@@ -85,4 +97,58 @@ pub fn strip_prefix(mut request: Request) -> Request {
         *request.uri_mut() = uri;
     }
     request
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use utoipa::openapi::HttpMethod;
+
+    use super::*;
+
+    /// What a router answers, path by path. It tells nobody but a debugger: first its routes with the methods that they allow, then the paths
+    /// of these routes; behind that the same of what answers where nothing is.
+    fn answered(router: &Router<AppState>) -> BTreeMap<String, BTreeSet<String>> {
+        let debugged = format!("{router:?}");
+        let (debugged, _) = debugged.split_once("fallback_router").expect("routers have a fallback");
+        let mut allowed = BTreeMap::new();
+        let mut paths = BTreeMap::new();
+        for route in debugged.split("RouteId(").skip(1) {
+            let (id, told) = route.split_once("): ").unwrap_or_default();
+            if let Some((_, header)) = told.split_once("allow_header: Bytes(b\"") {
+                let methods = header.split('"').next().unwrap_or_default().split(',');
+                allowed.insert(id, methods.map(str::to_owned).collect());
+            } else if let Some(path) = told.strip_prefix('"') {
+                paths.insert(id, path.split('"').next().unwrap_or_default().to_owned());
+            }
+        }
+        assert!(paths.len() > 15, "the debugger is told something else now: {debugged}");
+        paths.into_iter().map(|(id, path)| (path, allowed.remove(id).unwrap_or_default())).collect()
+    }
+
+    fn described() -> BTreeMap<String, BTreeSet<String>> {
+        let mut document = documented();
+        let paths = document.paths.paths.iter_mut();
+        let with_methods = paths.map(|(path, item)| {
+            let methods = openapi::operations(item).flat_map(|(method, _)| match method {
+                HttpMethod::Get => vec!["GET".to_owned(), "HEAD".to_owned()],
+                other => vec![serde_json::to_value(other).unwrap().as_str().unwrap().to_uppercase()],
+            });
+            (path.clone(), methods.collect())
+        });
+        with_methods.collect()
+    }
+
+    #[test]
+    fn what_is_answered_is_described_and_what_is_described_is_answered() {
+        let (aliases, answered): (BTreeMap<_, _>, BTreeMap<_, _>) = answered(&list(operator().into()))
+            .into_iter()
+            .partition(|(path, _)| path.starts_with("/api/admin/"));
+        assert_eq!(answered, described());
+        let operator = answered.into_iter().filter(|(path, _)| path.starts_with("/admin/"));
+        let below_api: BTreeMap<_, _> =
+            operator.map(|(path, methods)| (format!("/api{path}"), methods)).collect();
+        assert_eq!(aliases, below_api, "the description says that these are the same");
+    }
 }

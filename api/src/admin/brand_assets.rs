@@ -12,6 +12,10 @@ use crate::app::{App, AppState};
 use crate::error::{ApiError, blob_error};
 use crate::jobs::answer;
 use crate::manage::assets::{image_name, image_response};
+use crate::openapi::ADMIN;
+use crate::openapi::answers::{BroughtByJob, Image};
+use crate::openapi::problems::{NotFound, Unacceptable};
+use crate::openapi::schemas::Png;
 use crate::path::Segments;
 use crate::request_context::RequestId;
 use crate::{ids, json_body};
@@ -20,6 +24,11 @@ use crate::{ids, json_body};
 ///
 /// # Errors
 /// 401, 413, 422 when the file name or the image is not acceptable, 503.
+#[utoipa::path(
+    put, path = "/brand-assets/{file}", tag = ADMIN,
+    operation_id = "putBrandAsset", summary = "Give all passes an image to fall back to",
+    request_body(content((Png = "image/png"))), responses(BroughtByJob, Unacceptable),
+)]
 pub async fn put(
     State(app): State<AppState>,
     route: MatchedPath,
@@ -39,6 +48,10 @@ pub async fn put(
 ///
 /// # Errors
 /// 401, 422, 503.
+#[utoipa::path(
+    delete, path = "/brand-assets/{file}", tag = ADMIN,
+    operation_id = "deleteBrandAsset", summary = "Take an image of the brand away", responses(BroughtByJob, Unacceptable),
+)]
 pub async fn delete(
     State(app): State<AppState>,
     route: MatchedPath,
@@ -54,6 +67,10 @@ pub async fn delete(
 ///
 /// # Errors
 /// 401, 404, 503.
+#[utoipa::path(
+    get, path = "/brand-assets/{file}", tag = ADMIN,
+    operation_id = "getBrandAsset", summary = "Look at an image of the brand", responses(Image, NotFound),
+)]
 pub async fn get(State(app): State<AppState>, segments: Segments) -> Result<Response, ApiError> {
     let images = app.read_model.brand_assets().await?;
     image_response(&app, &images, &segments).await

@@ -8,24 +8,30 @@ use honoken_projections::WALLET;
 use honoken_projections::parked::ParkedEvent;
 use http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::json_body::{self, Fields};
 use crate::limits;
+use crate::openapi::answers::Done;
+use crate::openapi::problems::{Conflict, NotFound, Unacceptable, UnsupportedMediaType};
+use crate::openapi::{ADMIN, examples};
 use crate::path::Segments;
 
 /// Events in one answer at the most.
 const LIMIT: u32 = 200;
 
-/// The answer.
-#[derive(Debug, Serialize)]
+/// Events that a projection could not apply.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = examples::parked)]
 pub struct Parked {
     parked: Vec<Entry>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ParkedEvent)]
 struct Entry {
     position: u64,
     aggregate_type: String,
@@ -60,6 +66,11 @@ impl From<ParkedEvent> for Entry {
 ///
 /// # Errors
 /// 401, 404, 503.
+#[utoipa::path(
+    get, path = "/projections/{projection}/parked", tag = ADMIN,
+    operation_id = "listParkedEvents", summary = "List the events that could not be applied",
+    responses((status = 200, body = Parked, description = "The first 200 of them."), NotFound),
+)]
 pub async fn list(State(app): State<AppState>, segments: Segments) -> Result<Json<Parked>, ApiError> {
     check_projection(&segments)?;
     let parked = app.read_model.parked_events(WALLET, LIMIT).await?;
@@ -70,15 +81,33 @@ pub async fn list(State(app): State<AppState>, segments: Segments) -> Result<Jso
 ///
 /// # Errors
 /// 401, 404, 409 when it is not parked or fails again, 503.
+#[utoipa::path(
+    post, path = "/projections/{projection}/parked/{position}/retry", tag = ADMIN,
+    operation_id = "retryParkedEvent", summary = "Try a parked event again", responses(Done, NotFound, Conflict),
+)]
 pub async fn retry(State(app): State<AppState>, segments: Segments) -> Result<StatusCode, ApiError> {
     app.projector.retry(position(&segments)?).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Why to do without an event.
+#[derive(ToSchema)]
+#[schema(as = SkipReason, example = examples::skip)]
+struct SkipOrder {
+    /// Why; it is kept with the event.
+    #[schema(min_length = 1, max_length = 1000)]
+    reason: String,
 }
 
 /// `POST /admin/projections/{projection}/parked/{position}/skip` with `{"reason": "…"}`
 ///
 /// # Errors
 /// 401, 404, 409 when it is not parked, 422 without a reason, 503.
+#[utoipa::path(
+    post, path = "/projections/{projection}/parked/{position}/skip", tag = ADMIN,
+    operation_id = "skipParkedEvent", summary = "Do without a parked event", request_body = SkipOrder,
+    responses(Done, NotFound, Conflict, UnsupportedMediaType, Unacceptable),
+)]
 pub async fn skip(
     State(app): State<AppState>,
     segments: Segments,
@@ -95,7 +124,8 @@ pub async fn skip(
         }
     });
     fields.finish()?;
-    app.projector.skip(position, reason.unwrap_or_default()).await?;
+    let order = SkipOrder { reason: reason.unwrap_or_default() };
+    app.projector.skip(position, order.reason).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

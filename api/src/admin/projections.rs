@@ -5,17 +5,21 @@ use axum::extract::State;
 use honoken_event_store::EventLog;
 use honoken_projections::{VERSION, WALLET};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::AppState;
 use crate::error::ApiError;
+use crate::openapi::{ADMIN, examples};
 
-/// The answer.
-#[derive(Debug, Serialize)]
+/// All projections.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = examples::projections)]
 pub struct Projections {
+    #[schema(value_type = Vec<Projection>)]
     projections: [Projection; 1],
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Projection {
     name: &'static str,
     version: i64,
@@ -23,6 +27,7 @@ struct Projection {
     head: u64,
     parked: u64,
     /// Nothing can be rebuilt while the service runs yet.
+    #[schema(value_type = Option<Object>, required = true)]
     rebuild: Option<()>,
 }
 
@@ -30,6 +35,11 @@ struct Projection {
 ///
 /// # Errors
 /// 401, 503.
+#[utoipa::path(
+    get, path = "/projections", tag = ADMIN,
+    operation_id = "listProjections", summary = "See how far the projections are",
+    responses((status = 200, body = Projections, description = "All projections.")),
+)]
 pub async fn list(State(app): State<AppState>) -> Result<Json<Projections>, ApiError> {
     let head = app.log.head().borrow().0;
     let projection = Projection {

@@ -14,15 +14,26 @@ use crate::app::AppState;
 use crate::auth::AuthorizedPass;
 use crate::error::ApiError;
 use crate::headers::etag;
+use crate::openapi::DEVICE;
+use crate::openapi::answers::{NotModified, PassFile};
+use crate::openapi::parameters::{IfModifiedSince, IfNoneMatch};
 use crate::update_tag::http_date;
 
 /// `GET /v1/passes/{type}/{serial}`, and `HEAD`.
+///
+/// Apple: <https://developer.apple.com/documentation/walletpasses/send-an-updated-pass>
 ///
 /// A 304 is answered from the one row that the token was compared with. Everything that a file depends on is read by one statement, so its
 /// tag belongs to its content even when the pass changes meanwhile.
 ///
 /// # Errors
 /// 401, 503.
+#[utoipa::path(
+    get, path = "/v1/passes/{type}/{serial}", tag = DEVICE,
+    operation_id = "getPass", summary = "Get the latest version of a pass",
+    security(("authenticationToken" = [])), params(IfNoneMatch, IfModifiedSince),
+    responses(PassFile, NotModified),
+)]
 pub async fn handler(
     State(app): State<AppState>,
     pass: AuthorizedPass,

@@ -9,25 +9,45 @@ use honoken_projections::WALLET;
 use honoken_projections::wallet_registration::Since;
 use http::{StatusCode, Uri};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::{App, AppState};
 use crate::error::ApiError;
+use crate::openapi::{DEVICE, examples};
 use crate::path::Segments;
 use crate::update_tag;
 
-#[derive(Debug, Serialize)]
+/// The passes that changed.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = UpdatedPasses, example = examples::updated_passes)]
 struct Body {
+    /// Serial numbers of passes of this type that this device is registered for.
     serial_numbers: Vec<String>,
+    /// To be sent back as `passesUpdatedSince` next time.
     last_updated: String,
 }
 
 /// `GET /v1/devices/{device}/registrations/{type}?passesUpdatedSince={tag}`
 ///
+/// Apple: <https://developer.apple.com/documentation/walletpasses/get-the-list-of-updatable-passes>
+///
 /// No token is asked for: the device identifier is the secret of this call.
 ///
 /// # Errors
 /// 503 when the read model is away.
+#[utoipa::path(
+    get, path = "/v1/devices/{device}/registrations/{type}", tag = DEVICE,
+    operation_id = "listUpdatedPasses", summary = "List the passes of a device that changed",
+    params((
+        "passesUpdatedSince" = Option<String>, Query, example = "a045723f-14",
+        description = "The `lastUpdated` of an earlier answer; a date is understood, too. All passes when it is missing or cannot be read."
+    )),
+    responses(
+        (status = 200, body = Body, description = "Passes that changed since then."),
+        (status = 204, description = "Nothing changed, or the device is not known. No body."),
+    ),
+)]
 pub async fn handler(
     State(app): State<AppState>,
     segments: Segments,

@@ -4,8 +4,10 @@
 use axum::extract::Request;
 use http::StatusCode;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::error::ApiError;
+use crate::openapi::{DEVICE, examples};
 use crate::{json_body, limits};
 
 /// Lines of one request that are written to the log.
@@ -16,8 +18,15 @@ const CHARACTERS: usize = 1000;
 
 /// `POST /v1/log`
 ///
+/// Apple: <https://developer.apple.com/documentation/walletpasses/log-a-message>
+///
 /// # Errors
 /// 413 above 64 KiB, 400 when it is not `{"logs": ["…"]}`.
+#[utoipa::path(
+    post, path = "/v1/log", tag = DEVICE,
+    operation_id = "logMessages", summary = "Take what a phone complains about", request_body = Body,
+    responses((status = 200, description = "The lines are in the log of the service. No body.")),
+)]
 pub async fn handler(request: Request) -> Result<StatusCode, ApiError> {
     let body = json_body::read(request, limits::LOG_BYTES).await?;
     let lines = lines(&body)?;
@@ -43,8 +52,11 @@ fn lines(body: &[u8]) -> Result<Vec<String>, ApiError> {
     Ok(body.logs)
 }
 
-#[derive(Deserialize)]
+/// What a phone complains about.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PhoneLog, example = examples::phone_log)]
 struct Body {
+    /// One message each.
     logs: Vec<String>,
 }
 

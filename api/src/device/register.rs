@@ -5,6 +5,7 @@ use axum::extract::{Request, State};
 use honoken_domain::ids::{PassId, PushToken};
 use honoken_domain::registration::{RegistrationCommand, RegistrationEvent};
 use http::StatusCode;
+use utoipa::ToSchema;
 
 use crate::app::AppState;
 use crate::auth::AuthorizedPass;
@@ -12,16 +13,37 @@ use crate::device::registration;
 use crate::error::ApiError;
 use crate::json_body::{self, Fields};
 use crate::limits;
+use crate::openapi::{DEVICE, examples};
 use crate::path::Segments;
 use crate::request_context::RequestId;
 
+/// How to wake the phone. Other fields are ignored, as Apple may add some.
+#[derive(ToSchema)]
+#[schema(as = DeviceRegistration, rename_all = "camelCase", example = examples::registration)]
+struct Body {
+    /// Where to reach the phone: the token that APNs knows it by.
+    #[schema(value_type = String, min_length = 1, max_length = 1024)]
+    push_token: PushToken,
+}
+
 /// `POST /v1/devices/{device}/registrations/{type}/{serial}`
+///
+/// Apple: <https://developer.apple.com/documentation/walletpasses/register-a-pass-for-update-notifications>
 ///
 /// The token is checked before the body is looked at. A known registration takes the push token of the body all the same: that is how a
 /// phone tells that it has a new one. The answer waits until the list call, which follows at once, will see the registration.
 ///
 /// # Errors
 /// 401, 400 for a body without a usable `pushToken` or a device that cannot be named so, 408, 413, 503.
+#[utoipa::path(
+    post, path = "/v1/devices/{device}/registrations/{type}/{serial}", tag = DEVICE,
+    operation_id = "registerDevice", summary = "Register a device for the updates of a pass",
+    security(("authenticationToken" = [])), request_body = Body,
+    responses(
+        (status = 201, description = "The registration is new. No body."),
+        (status = 200, description = "It was there already; the push token was taken. No body."),
+    ),
+)]
 pub async fn handler(
     State(app): State<AppState>,
     pass: AuthorizedPass,
@@ -30,7 +52,7 @@ pub async fn handler(
     request: Request,
 ) -> Result<StatusCode, ApiError> {
     let body = json_body::read(request, limits::REGISTRATION_BYTES).await?;
-    let push_token = push_token(&body)?;
+    let Body { push_token } = order(&body)?;
     let device =
         segments.device().ok_or_else(|| unreadable("the device library identifier in the path", ""))?;
     let PassId { pass_type_identifier, serial_number } = pass.id;
@@ -45,14 +67,15 @@ pub async fn handler(
     Ok(if is_new { StatusCode::CREATED } else { StatusCode::OK })
 }
 
-fn push_token(body: &[u8]) -> Result<PushToken, ApiError> {
+fn order(body: &[u8]) -> Result<Body, ApiError> {
     let mut fields =
         Fields::of(json_body::parse(body)?).map_err(|_| unreadable("a JSON object with `pushToken`", ""))?;
     let value = fields.optional("pushToken");
     let text = value.as_ref().and_then(|value| value.as_str());
-    text.and_then(|text| PushToken::parse(text).ok()).ok_or_else(|| {
+    let push_token = text.and_then(|text| PushToken::parse(text).ok()).ok_or_else(|| {
         unreadable("`pushToken`, a string of 1 to 1024 characters without control characters", "/pushToken")
-    })
+    })?;
+    Ok(Body { push_token })
 }
 
 fn unreadable(expected: &str, pointer: &str) -> ApiError {

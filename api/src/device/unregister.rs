@@ -11,13 +11,22 @@ use crate::auth::AuthorizedPass;
 use crate::device::registration;
 use crate::error::ApiError;
 use crate::limits;
+use crate::openapi::DEVICE;
 use crate::path::Segments;
 use crate::request_context::RequestId;
 
 /// `DELETE /v1/devices/{device}/registrations/{type}/{serial}`
 ///
+/// Apple: <https://developer.apple.com/documentation/walletpasses/unregister-a-pass-for-update-notifications>
+///
 /// # Errors
 /// 401, 503.
+#[utoipa::path(
+    delete, path = "/v1/devices/{device}/registrations/{type}/{serial}", tag = DEVICE,
+    operation_id = "unregisterDevice", summary = "Unregister a device from a pass",
+    security(("authenticationToken" = [])),
+    responses((status = 200, description = "The device is not registered any more, or never was. No body.")),
+)]
 pub async fn handler(
     State(app): State<AppState>,
     pass: AuthorizedPass,

@@ -9,21 +9,36 @@ use honoken_event_store::Committed;
 use honoken_projections::wallet_job::{JobRow, JobState};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::limits;
 use crate::manage::change::rfc3339;
+use crate::openapi::examples;
+
+/// The answer to a change of images that many passes show.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = examples::asset_change)]
+pub struct AssetChange {
+    /// Whether anything changed.
+    changed: bool,
+    /// What brings the change to the passes, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    job: Option<JobAnswer>,
+}
 
 /// A job.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Job, example = examples::job)]
 pub struct JobAnswer {
     id: String,
     /// `passTypeAssets` or `brandAssets`.
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pass_type_identifier: Option<String>,
     /// `waiting`, `running` or `finished`.
     state: &'static str,
@@ -35,13 +50,18 @@ pub struct JobAnswer {
     failed: u64,
     /// The first of them.
     failures: Vec<FailureAnswer>,
+    /// When it began.
+    #[schema(format = DateTime)]
     started_at: Option<String>,
+    /// When it ended.
+    #[schema(format = DateTime)]
     finished_at: Option<String>,
 }
 
 /// A pass that a job could not change.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = JobFailure)]
 pub struct FailureAnswer {
     pass_type_identifier: String,
     serial_number: String,
@@ -96,7 +116,7 @@ pub async fn accepted<A: Snapshot>(
     root: &str,
 ) -> Result<Response, ApiError> {
     if committed.events.is_empty() {
-        return Ok(Json(json!({ "changed": false })).into_response());
+        return Ok(Json(AssetChange { changed: false, job: None }).into_response());
     }
     let is_shown = app.projector.shows(committed, limits::VISIBLE).await;
     let row = if is_shown { app.read_model.job(&id).await? } else { None };
@@ -112,7 +132,7 @@ pub async fn accepted<A: Snapshot>(
         started_at: None,
         finished_at: None,
     });
-    let body = Json(json!({ "changed": true, "job": JobAnswer::from(job) }));
+    let body = Json(AssetChange { changed: true, job: Some(job.into()) });
     let mut response = (StatusCode::ACCEPTED, body).into_response();
     if let Ok(location) = HeaderValue::try_from(format!("{root}/{id}")) {
         response.headers_mut().insert(header::LOCATION, location);

@@ -14,12 +14,23 @@ use crate::headers::etag;
 use crate::json_body;
 use crate::manage::change::Change;
 use crate::manage::state::own_document;
+use crate::openapi::MANAGE;
+use crate::openapi::answers::{Changed, Image};
+use crate::openapi::parameters::IfMatch;
+use crate::openapi::problems::{NotFound, PreconditionFailed, Unacceptable};
+use crate::openapi::schemas::Png;
 use crate::path::Segments;
 
 /// `PUT /manage/v1/passes/{type}/{serial}/assets/{file}`
 ///
 /// # Errors
 /// 401, 404, 412, 413, 422 when the file name or the image is not acceptable, 503.
+#[utoipa::path(
+    put, path = "/manage/v1/passes/{type}/{serial}/assets/{file}", tag = MANAGE,
+    operation_id = "putPassAsset", summary = "Give a pass an image of its own",
+    params(IfMatch), request_body(content((Png = "image/png"))),
+    responses(Changed, NotFound, PreconditionFailed, Unacceptable),
+)]
 pub async fn put(change: Change, segments: Segments, request: Request) -> Result<Response, ApiError> {
     let name = image_name(&segments)?;
     let (pass_type, _) = change.own_pass_type().await?;
@@ -34,6 +45,11 @@ pub async fn put(change: Change, segments: Segments, request: Request) -> Result
 ///
 /// # Errors
 /// 401, 404, 412, 422 when the pass would be left without an image that it needs, 503.
+#[utoipa::path(
+    delete, path = "/manage/v1/passes/{type}/{serial}/assets/{file}", tag = MANAGE,
+    operation_id = "deletePassAsset", summary = "Take an image of its own away from a pass",
+    params(IfMatch), responses(Changed, NotFound, PreconditionFailed, Unacceptable),
+)]
 pub async fn delete(change: Change, segments: Segments) -> Result<Response, ApiError> {
     let name = image_name(&segments)?;
     change.carry_out(PassCommand::RemoveAsset { file: name.to_string() }).await
@@ -43,6 +59,10 @@ pub async fn delete(change: Change, segments: Segments) -> Result<Response, ApiE
 ///
 /// # Errors
 /// 401, 404, 503.
+#[utoipa::path(
+    get, path = "/manage/v1/passes/{type}/{serial}/assets/{file}", tag = MANAGE,
+    operation_id = "getPassAsset", summary = "Look at an image of a pass", responses(Image, NotFound),
+)]
 pub async fn get(
     State(app): State<AppState>,
     integrator: Integrator,

@@ -3,19 +3,38 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use honoken_domain::ids::Digest;
 use honoken_pkpass::image::MAX_IMAGE_BYTES;
 use http::StatusCode;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::AppState;
 use crate::auth::Integrator;
 use crate::error::{ApiError, blob_error};
 use crate::json_body;
+use crate::openapi::problems::Unacceptable;
+use crate::openapi::schemas::Png;
+use crate::openapi::{MANAGE, examples};
+
+/// What an image is called from now on.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = examples::uploaded)]
+struct Uploaded {
+    /// SHA-256 of the bytes, 64 hex digits: the name of the image in `assets`.
+    #[schema(value_type = String)]
+    digest: Digest,
+}
 
 /// `POST /manage/v1/blobs`
 ///
 /// # Errors
 /// 401, 413, 422 when it is not a PNG file, 503.
+#[utoipa::path(
+    post, path = "/manage/v1/blobs", tag = MANAGE,
+    operation_id = "uploadBlob", summary = "Upload an image", request_body(content((Png = "image/png"))),
+    responses((status = 201, body = Uploaded, description = "The image is kept."), Unacceptable),
+)]
 pub async fn handler(
     State(app): State<AppState>,
     _integrator: Integrator,
@@ -23,5 +42,5 @@ pub async fn handler(
 ) -> Result<Response, ApiError> {
     let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
     let digest = app.blobs.put(bytes).await.map_err(|fault| blob_error(fault, ""))?;
-    Ok((StatusCode::CREATED, Json(json!({ "digest": digest }))).into_response())
+    Ok((StatusCode::CREATED, Json(Uploaded { digest })).into_response())
 }

@@ -15,6 +15,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use utoipa::ToSchema;
 
 use crate::app::AppState;
 use crate::auth::Integrator;
@@ -22,17 +23,21 @@ use crate::built_passes;
 use crate::error::{ApiError, Fault};
 use crate::headers::etag;
 use crate::limits;
+use crate::openapi::examples;
+use crate::openapi::schemas::Warning;
 use crate::path::Segments;
 use crate::request_context::RequestId;
 use crate::update_tag;
 
 /// The answer to every change.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = examples::change_answer)]
 pub struct ChangeAnswer {
     pass_type_identifier: String,
     serial_number: String,
     etag: String,
+    #[schema(format = DateTime)]
     updated_at: String,
     update_tag: String,
     position: u64,
@@ -41,6 +46,7 @@ pub struct ChangeAnswer {
     /// Whether readers see it already.
     projected: bool,
     /// What a phone would ignore or show otherwise than meant.
+    #[schema(value_type = Vec<Warning>)]
     warnings: Vec<Finding>,
 }
 

@@ -11,6 +11,7 @@ use honoken_pkpass::image::ImageName;
 use honoken_projections::wallet_pass_type::{PassKind, PassTypeRow};
 use http::HeaderMap;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::app::{App, AppState};
 use crate::auth::Integrator;
@@ -20,16 +21,33 @@ use crate::ids;
 use crate::json_body::{self, Fields, escape};
 use crate::limits;
 use crate::manage::change::{self, Change};
+use crate::openapi::answers::{Changed, Issued};
+use crate::openapi::parameters::{IdempotencyKey, IfMatch};
+use crate::openapi::problems::{Conflict, PreconditionFailed, Unacceptable, UnsupportedMediaType};
+use crate::openapi::{MANAGE, examples, schemas};
 use crate::request_context::RequestId;
 
 /// What the body asks for, every name checked.
+#[derive(ToSchema)]
+#[schema(as = PassOrder, rename_all = "camelCase", example = examples::order)]
 struct Order {
+    /// A pass type of the organisation.
+    #[schema(value_type = String)]
     pass_type_identifier: PassTypeIdentifier,
+    /// Unique within its pass type. One is made when it is missing.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 256)]
     serial_number: Option<SerialNumber>,
+    #[schema(schema_with = schemas::ticket_styles)]
     ticket_style: TicketStyle,
+    /// Whether to use the poster layout of iOS 18, which needs a `background` image.
+    #[schema(required = false)]
     poster: bool,
+    #[schema(value_type = schemas::Content)]
     content: Content,
+    /// Own images: file name and the digest that the upload answered.
+    #[schema(value_type = std::collections::BTreeMap<String, String>, required = false)]
     assets: Images,
+    #[schema(ignore)]
     warnings: Vec<Finding>,
 }
 
@@ -39,6 +57,12 @@ struct Order {
 ///
 /// # Errors
 /// 400, 401, 409 when the serial number is taken, 413, 415, 422 with pointers, 503.
+#[utoipa::path(
+    post, path = "/manage/v1/passes", tag = MANAGE,
+    operation_id = "issuePass", summary = "Issue a pass",
+    params(IdempotencyKey, IfMatch), request_body = Order,
+    responses(Issued, Changed, Conflict, PreconditionFailed, UnsupportedMediaType, Unacceptable),
+)]
 pub async fn handler(
     State(app): State<AppState>,
     integrator: Integrator,

@@ -9,12 +9,19 @@ use crate::app::AppState;
 use crate::auth::Integrator;
 use crate::error::ApiError;
 use crate::jobs::answer::JobAnswer;
+use crate::openapi::MANAGE;
+use crate::openapi::problems::NotFound;
 use crate::path::Segments;
 
 /// `GET /manage/v1/jobs/{id}`
 ///
 /// # Errors
 /// 401, 404, 503.
+#[utoipa::path(
+    get, path = "/manage/v1/jobs/{id}", tag = MANAGE,
+    operation_id = "getJob", summary = "See how far a job of the organisation is",
+    responses((status = 200, body = JobAnswer, description = "The job."), NotFound),
+)]
 pub async fn handler(
     State(app): State<AppState>,
     integrator: Integrator,

@@ -10,11 +10,14 @@ use honoken_projections::pass_list::{ListedPass, Page};
 use honoken_projections::words;
 use http::Uri;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::AppState;
 use crate::auth::Integrator;
 use crate::error::ApiError;
 use crate::manage::change::rfc3339;
+use crate::openapi::problems::Unacceptable;
+use crate::openapi::{MANAGE, examples, schemas};
 use crate::query::{self, Parameters};
 use crate::update_tag;
 
@@ -24,8 +27,9 @@ const PASSES: (u32, u32) = (50, 200);
 /// Characters of a question at the most.
 const QUESTION: usize = 256;
 
-/// The answer.
-#[derive(Debug, Serialize)]
+/// A page of passes.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PassList, example = examples::pass_list)]
 pub struct Passes {
     passes: Vec<Entry>,
     /// What to send as `cursor` for the next page; none behind the last.
@@ -33,15 +37,18 @@ pub struct Passes {
 }
 
 /// The state of a pass without what is on it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ListedPass)]
 pub struct Entry {
     pass_type_identifier: String,
     serial_number: String,
+    #[schema(schema_with = schemas::ticket_styles)]
     ticket_style: &'static str,
     poster: bool,
     voided: bool,
     etag: String,
+    #[schema(format = DateTime)]
     updated_at: String,
     update_tag: String,
     position: u64,
@@ -54,6 +61,23 @@ pub struct Entry {
 ///
 /// # Errors
 /// 401, 422 that names the parameter, 503.
+#[utoipa::path(
+    get, path = "/manage/v1/passes", tag = MANAGE,
+    operation_id = "listPasses", summary = "List and search passes",
+    params(
+        ("passTypeIdentifier" = Option<String>, Query, example = "pass.dev.honoken.event", description = "Passes of this type only."),
+        (
+            "q" = Option<String>, Query, max_length = 256, example = "order-7 12a",
+            description = "Passes with words that begin so, all of them (8 at most): the serial number, texts and values on the pass."
+        ),
+        (
+            "cursor" = Option<String>, Query, example = "cGFzcy5kZXYuaG9ub2tlbi5ldmVudC9PUkRFUi03",
+            description = "The `next` of the page before."
+        ),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, example = 50, description = "Passes on the page, 50 unless said otherwise."),
+    ),
+    responses((status = 200, body = Passes, description = "A page; `next` is null on the last."), Unacceptable),
+)]
 pub async fn handler(
     State(app): State<AppState>,
     integrator: Integrator,

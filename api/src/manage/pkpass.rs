@@ -8,12 +8,19 @@ use crate::auth::Integrator;
 use crate::device::get_pass::file_response;
 use crate::error::ApiError;
 use crate::manage::state::own_document;
+use crate::openapi::MANAGE;
+use crate::openapi::answers::PassFile;
+use crate::openapi::problems::NotFound;
 use crate::path::Segments;
 
 /// `GET /manage/v1/passes/{type}/{serial}/pkpass`
 ///
 /// # Errors
 /// 401, 404, 503.
+#[utoipa::path(
+    get, path = "/manage/v1/passes/{type}/{serial}/pkpass", tag = MANAGE,
+    operation_id = "downloadPass", summary = "Get the signed file of a pass", responses(PassFile, NotFound),
+)]
 pub async fn handler(
     State(app): State<AppState>,
     integrator: Integrator,

@@ -10,11 +10,21 @@ use crate::error::ApiError;
 use crate::json_body;
 use crate::limits;
 use crate::manage::change::{self, Change};
+use crate::openapi::answers::Changed;
+use crate::openapi::parameters::IfMatch;
+use crate::openapi::problems::{NotFound, PreconditionFailed, Unacceptable, UnsupportedMediaType};
+use crate::openapi::{MANAGE, schemas};
 
 /// `PUT /manage/v1/passes/{type}/{serial}/content`
 ///
 /// # Errors
 /// 400, 401, 404, 412, 413, 415, 422 with pointers, 503.
+#[utoipa::path(
+    put, path = "/manage/v1/passes/{type}/{serial}/content", tag = MANAGE,
+    operation_id = "replaceContent", summary = "Replace the content of a pass",
+    params(IfMatch), request_body = schemas::Content,
+    responses(Changed, NotFound, PreconditionFailed, UnsupportedMediaType, Unacceptable),
+)]
 pub async fn handler(change: Change, request: Request) -> Result<Response, ApiError> {
     let (pass_type, kind) = change.own_pass_type().await?;
     let body = json_body::read_json(request, limits::JSON_BYTES).await?;

@@ -10,33 +10,42 @@ use honoken_event_store::EventLog;
 use honoken_projections::wallet_pass::PassDocument;
 use http::header;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::{App, AppState};
 use crate::auth::Integrator;
 use crate::error::ApiError;
 use crate::headers::etag;
 use crate::manage::change::rfc3339;
+use crate::openapi::problems::NotFound;
+use crate::openapi::{MANAGE, examples, schemas};
 use crate::path::Segments;
 use crate::update_tag;
 
 /// Everything that the tag is made of is here, so that anyone can check it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = examples::pass_state)]
 struct PassState {
     pass_type_identifier: String,
     serial_number: String,
+    #[schema(schema_with = schemas::ticket_styles)]
     ticket_style: &'static str,
     poster: bool,
     voided: bool,
+    #[schema(value_type = schemas::Content)]
     content: Content,
     /// The images that end up in the pass, its own or not.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
     assets: Images,
     etag: String,
+    #[schema(format = DateTime)]
     updated_at: String,
     update_tag: String,
     position: u64,
     registrations: u64,
     /// Empty until this service wakes phones.
+    #[schema(value_type = Vec<Object>, max_items = 0)]
     deliveries: [(); 0],
 }
 
@@ -44,6 +53,11 @@ struct PassState {
 ///
 /// # Errors
 /// 401, 404, 503.
+#[utoipa::path(
+    get, path = "/manage/v1/passes/{type}/{serial}", tag = MANAGE,
+    operation_id = "getPassState", summary = "Look at a pass",
+    responses((status = 200, body = PassState, description = "The state.", headers(("ETag", description = "The tag of the state."))), NotFound),
+)]
 pub async fn handler(
     State(app): State<AppState>,
     integrator: Integrator,

@@ -14,6 +14,10 @@ use crate::auth::Integrator;
 use crate::error::{ApiError, blob_error};
 use crate::jobs::answer;
 use crate::manage::assets::{image_name, image_response};
+use crate::openapi::MANAGE;
+use crate::openapi::answers::{BroughtByJob, Image};
+use crate::openapi::problems::{NotFound, Unacceptable};
+use crate::openapi::schemas::Png;
 use crate::path::Segments;
 use crate::request_context::RequestId;
 use crate::{ids, json_body};
@@ -22,6 +26,11 @@ use crate::{ids, json_body};
 ///
 /// # Errors
 /// 401, 404, 413, 422 when the file name or the image is not acceptable, 503.
+#[utoipa::path(
+    put, path = "/manage/v1/pass-types/{type}/assets/{file}", tag = MANAGE,
+    operation_id = "putPassTypeAsset", summary = "Give the passes of a type an image to fall back to",
+    request_body(content((Png = "image/png"))), responses(BroughtByJob, NotFound, Unacceptable),
+)]
 pub async fn put(
     State(app): State<AppState>,
     integrator: Integrator,
@@ -42,6 +51,11 @@ pub async fn put(
 ///
 /// # Errors
 /// 401, 404, 422, 503.
+#[utoipa::path(
+    delete, path = "/manage/v1/pass-types/{type}/assets/{file}", tag = MANAGE,
+    operation_id = "deletePassTypeAsset", summary = "Take an image away from a pass type",
+    responses(BroughtByJob, NotFound, Unacceptable),
+)]
 pub async fn delete(
     State(app): State<AppState>,
     integrator: Integrator,
@@ -58,6 +72,10 @@ pub async fn delete(
 ///
 /// # Errors
 /// 401, 404, 503.
+#[utoipa::path(
+    get, path = "/manage/v1/pass-types/{type}/assets/{file}", tag = MANAGE,
+    operation_id = "getPassTypeAsset", summary = "Look at an image of a pass type", responses(Image, NotFound),
+)]
 pub async fn get(
     State(app): State<AppState>,
     integrator: Integrator,

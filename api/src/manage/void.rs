@@ -5,11 +5,20 @@ use honoken_domain::pass::PassCommand;
 
 use crate::error::ApiError;
 use crate::manage::change::Change;
+use crate::openapi::MANAGE;
+use crate::openapi::answers::Changed;
+use crate::openapi::parameters::IfMatch;
+use crate::openapi::problems::{NotFound, PreconditionFailed};
 
 /// `POST /manage/v1/passes/{type}/{serial}/void`
 ///
 /// # Errors
 /// 401, 404, 412, 503.
+#[utoipa::path(
+    post, path = "/manage/v1/passes/{type}/{serial}/void", tag = MANAGE,
+    operation_id = "voidPass", summary = "Mark a pass as no longer valid",
+    params(IfMatch), responses(Changed, NotFound, PreconditionFailed),
+)]
 pub async fn handler(change: Change) -> Result<Response, ApiError> {
     change.carry_out(PassCommand::Void).await
 }

@@ -5,6 +5,7 @@ mod arguments;
 mod crash;
 mod device;
 mod disk;
+mod docs;
 mod first_steps;
 mod hostile;
 mod house_rules;

@@ -1,0 +1,153 @@
+//! One example for every body, as it would really be sent. A test holds them against their schemas.
+
+use serde_json::{Value, json};
+
+const DIGEST: &str = "6f1ed002ab5595859014ebf0951522d96f1ed002ab5595859014ebf0951522d9";
+
+/// Of [`crate::manage::change::ChangeAnswer`].
+pub fn change_answer() -> Value {
+    json!({
+        "passTypeIdentifier": "pass.dev.honoken.event",
+        "serialNumber": "ORDER-7",
+        "etag": DIGEST,
+        "updatedAt": "2026-11-21T10:00:00Z",
+        "updateTag": "a045723f-14",
+        "position": 14,
+        "changed": true,
+        "projected": true,
+        "warnings": []
+    })
+}
+
+/// Of what a pass says.
+pub fn content() -> Value {
+    json!({
+        "description": "Ticket for the opening night",
+        "eventName": "Opening Night",
+        "eventDateISO": "2027-05-14T19:30:00+02:00",
+        "venueName": "Town Hall",
+        "section": "Stalls",
+        "seat": "12A"
+    })
+}
+
+/// Of the order of a pass.
+pub fn order() -> Value {
+    json!({
+        "passTypeIdentifier": "pass.dev.honoken.event",
+        "serialNumber": "ORDER-7",
+        "ticketStyle": "event",
+        "content": content()
+    })
+}
+
+/// Of the state of a pass.
+pub fn pass_state() -> Value {
+    json!({
+        "passTypeIdentifier": "pass.dev.honoken.event",
+        "serialNumber": "ORDER-7",
+        "ticketStyle": "event",
+        "poster": false,
+        "voided": false,
+        "content": content(),
+        "assets": { "icon.png": DIGEST },
+        "etag": DIGEST,
+        "updatedAt": "2026-11-21T10:00:00Z",
+        "updateTag": "a045723f-14",
+        "position": 14,
+        "registrations": 2,
+        "deliveries": []
+    })
+}
+
+/// Of a page of passes.
+pub fn pass_list() -> Value {
+    let mut pass = pass_state();
+    if let Some(pass) = pass.as_object_mut() {
+        pass.retain(|key, _| !["content", "assets", "deliveries"].contains(&key.as_str()));
+    }
+    json!({ "passes": [pass], "next": "cGFzcy5kZXYuaG9ub2tlbi5ldmVudC9PUkRFUi03" })
+}
+
+/// Of a job.
+pub fn job() -> Value {
+    json!({
+        "id": "019aa62d-8c00-7000-8000-5b1f6a3c9d10",
+        "kind": "passTypeAssets",
+        "passTypeIdentifier": "pass.dev.honoken.event",
+        "state": "running",
+        "done": 750,
+        "total": 2000,
+        "failed": 1,
+        "failures": [{
+            "passTypeIdentifier": "pass.dev.honoken.event",
+            "serialNumber": "ORDER-7",
+            "code": "missing_image",
+            "detail": "the pass would be left without an `icon` image, which it needs, and keeps the one it has"
+        }],
+        "startedAt": "2026-11-21T10:00:00Z",
+        "finishedAt": null
+    })
+}
+
+/// Of a change that a job brings to the passes.
+pub fn asset_change() -> Value {
+    let mut job = job();
+    for (key, value) in
+        [("state", json!("waiting")), ("done", json!(0)), ("failed", json!(0)), ("failures", json!([]))]
+    {
+        job[key] = value;
+    }
+    (job["total"], job["startedAt"]) = (Value::Null, Value::Null);
+    json!({ "changed": true, "job": job })
+}
+
+/// Of one that changed nothing.
+pub fn no_asset_change() -> Value {
+    json!({ "changed": false })
+}
+
+/// Of an uploaded image.
+pub fn uploaded() -> Value {
+    json!({ "digest": DIGEST })
+}
+
+/// Of a phone's registration.
+pub fn registration() -> Value {
+    json!({ "pushToken": "0f3a1c9e77b2" })
+}
+
+/// Of a list of passes that changed.
+pub fn updated_passes() -> Value {
+    json!({ "serialNumbers": ["ORDER-7"], "lastUpdated": "a045723f-14" })
+}
+
+/// Of what a phone complains about.
+pub fn phone_log() -> Value {
+    json!({ "logs": ["[2026-11-21 10:00:00 +0000] Get pass task encountered error: Authentication failure"] })
+}
+
+/// Of the projections.
+pub fn projections() -> Value {
+    json!({ "projections": [
+        { "name": "wallet", "version": 3, "position": 14, "head": 14, "parked": 0, "rebuild": null }
+    ] })
+}
+
+/// Of parked events.
+pub fn parked() -> Value {
+    json!({ "parked": [{
+        "position": 17,
+        "aggregateType": "Pass",
+        "aggregateId": "pass.dev.honoken.event/ORDER-7",
+        "sequence": 3,
+        "eventType": "PassContentChanged",
+        "error": "missing field `etag`",
+        "waiting": false
+    }] })
+}
+
+/// Of a reason for skipping.
+pub fn skip() -> Value {
+    json!({ "reason": "a pass of a test that nobody holds" })
+}

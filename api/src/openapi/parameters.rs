@@ -1,0 +1,115 @@
+//! Parameters that several routes share: those in the path by their name, headers as types for `params(…)`.
+
+use serde_json::Value;
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::ObjectBuilder;
+use utoipa::openapi::{Required, Type};
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+fn parameter(
+    place: ParameterIn,
+    name: &str,
+    description: &str,
+    schema: ObjectBuilder,
+    example: impl Into<Value>,
+) -> Parameter {
+    let required = if place == ParameterIn::Path { Required::True } else { Required::False };
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(place)
+        .required(required)
+        .description(Some(description))
+        .schema(Some(schema))
+        .example(Some(example.into()))
+        .build()
+}
+
+/// Every name that a path may hold in braces.
+pub fn in_paths() -> Vec<Parameter> {
+    fn named(name: &str, description: &str, schema: ObjectBuilder, example: impl Into<Value>) -> Parameter {
+        parameter(ParameterIn::Path, name, description, schema, example)
+    }
+    let short = || text().min_length(Some(1)).max_length(Some(256));
+    let integer = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
+    vec![
+        named(
+            "type",
+            "Pass type identifier: `pass.` and a reverse domain name.",
+            short(),
+            "pass.dev.honoken.event",
+        ),
+        named(
+            "serial",
+            "Serial number, percent-encoded: any 1 to 256 characters but control characters, `/` as `%2F`.",
+            short(),
+            "HONOKEN-SAMPLE",
+        ),
+        named(
+            "device",
+            "Device library identifier, chosen by the phone. It is the secret of the list call: keep it out of logs.",
+            short(),
+            "0123456789abcdef0123456789abcdef",
+        ),
+        named("file", "File name of an image: `icon.png`, `logo@2x.png`.", short(), "logo.png"),
+        named(
+            "id",
+            "Name of a job, as the answer to the change said it.",
+            text().min_length(Some(1)).max_length(Some(64)),
+            "019aa62d-8c00-7000-8000-5b1f6a3c9d10",
+        ),
+        named("part", "File of the page.", text(), "start.js"),
+        named("projection", "Name of a projection.", text(), "wallet"),
+        named("position", "Position of the event in the log.", integer, 17),
+    ]
+}
+
+/// `X-Request-Id`, which every route takes.
+pub fn request_id() -> Parameter {
+    parameter(
+        ParameterIn::Header,
+        "X-Request-Id",
+        "An id of the caller's for this request. One that is not 1 to 128 visible ASCII characters is ignored.",
+        text().min_length(Some(1)).max_length(Some(128)).pattern(Some("^[!-~]+$")),
+        "order-7-attempt-2",
+    )
+}
+
+/// Declares a header that handlers name in `params(…)`.
+macro_rules! header {
+    ($(#[$doc:meta])* $type:ident, $name:literal, $schema:expr, $example:literal, $description:literal) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $type;
+
+        impl IntoParams for $type {
+            fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+                vec![parameter(ParameterIn::Header, $name, $description, $schema, $example)]
+            }
+        }
+    };
+}
+
+header!(
+    /// `If-Match` of a change.
+    IfMatch, "If-Match", text(), "\"6f1ed002ab5595859014ebf0951522d96f1ed002ab5595859014ebf0951522d9\"",
+    "Change only the state with this ETag (RFC 9110 section 13.1.1); 412 when it is another. `*` is any."
+);
+header!(
+    /// `Idempotency-Key`.
+    IdempotencyKey, "Idempotency-Key", text().min_length(Some(1)).max_length(Some(256)).pattern(Some("^[!-~]([ -~]*[!-~])?$")), "order-7",
+    "1 to 256 visible ASCII characters that name this attempt: a retry with the same key has the same outcome."
+);
+header!(
+    /// `If-None-Match` of a phone or a proxy.
+    IfNoneMatch, "If-None-Match", text(), "\"6f1ed002ab5595859014ebf0951522d96f1ed002ab5595859014ebf0951522d9\"",
+    "304 when one of these tags is the current one; decides alone when it is there."
+);
+header!(
+    /// `If-Modified-Since` of a phone.
+    IfModifiedSince, "If-Modified-Since", text(), "Tue, 14 Nov 2023 22:13:20 GMT",
+    "304 when the pass has not changed after this. What cannot be read as a date is ignored."
+);

@@ -1,0 +1,92 @@
+//! Answers that are no success, as types for `responses(…)`. Their examples are what [`ApiError`] really sends.
+
+use std::collections::BTreeMap;
+
+use http::HeaderMap;
+use utoipa::IntoResponses;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{ContentBuilder, Object, Ref, RefOr, Response, ResponseBuilder, Type};
+
+use crate::error::ApiError;
+
+/// Declares the answers, and [`all`] of them for the components of the document.
+macro_rules! problems {
+    ($($name:ident: $error:expr, $description:literal;)*) => {
+        $(
+            #[doc = $description]
+            #[derive(Debug)]
+            pub struct $name;
+
+            impl IntoResponses for $name {
+                fn responses() -> BTreeMap<String, RefOr<Response>> {
+                    let error: ApiError = $error;
+                    let component = Ref::new(concat!("#/components/responses/", stringify!($name)));
+                    BTreeMap::from([(error.status().as_u16().to_string(), component.into())])
+                }
+            }
+        )*
+
+        /// Every such answer, by the name of its type.
+        pub fn all() -> Vec<(&'static str, Response)> {
+            vec![$((stringify!($name), response($description, &$error))),*]
+        }
+    };
+}
+
+problems! {
+    Unreadable: ApiError::unreadable("json", "", "the body is not acceptable JSON: expected value at line 1 column 1"),
+        "The request cannot be read: broken JSON, a key twice, U+0000, a number outside of RFC 8785's range, nesting beyond 64 levels.";
+    UnauthorizedDevice: ApiError::UnauthorizedDevice,
+        "Wrong, missing or malformed token, unknown pass type or unknown serial number: one answer, so that nobody learns which.";
+    UnauthorizedKey: ApiError::UnauthorizedKey, "No API key, or not one of ours.";
+    UnauthorizedOperator: ApiError::UnauthorizedOperator, "No credentials, or not the operator's.";
+    NotFound: ApiError::NO_PASS, "There is no such thing, or it is not yours.";
+    BodyTimeout: ApiError::BodyTimeout, "The body did not arrive in 20 seconds.";
+    Conflict: ApiError::Conflict { code: "already_issued", detail: "a pass with this serial number was already issued".into() },
+        "The state does not allow it; `code` says why.";
+    PreconditionFailed: ApiError::PreconditionFailed { detail: "the state has another tag".into() },
+        "`If-Match` names another state than the current one.";
+    TooLarge: ApiError::TooLarge { limit: crate::limits::JSON_BYTES }, "The body is larger than accepted here; `detail` says how large it may be.";
+    UnsupportedMediaType: ApiError::UnsupportedMediaType, "The body is of another content type.";
+    Unacceptable: ApiError::fault("required", "/passTypeIdentifier", "`passTypeIdentifier` is missing"),
+        "Readable, but not acceptable: `errors` names every fault by its pointer.";
+    Internal: ApiError::Internal("".into()), "Our fault. Nothing is said about the inside; the log has it under the request's id.";
+    Unavailable: ApiError::Unavailable("".into()), "A store is away, or the request took too long. Come back after `Retry-After` seconds.";
+}
+
+fn response(description: &str, error: &ApiError) -> Response {
+    let problem = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Problem")))
+        .example(Some(error.as_json()))
+        .build();
+    let mut response =
+        ResponseBuilder::new().description(description).content("application/problem+json", problem).build();
+    let mut headers = HeaderMap::new();
+    headers.extend(error.header());
+    for name in headers.keys() {
+        let header = HeaderBuilder::new().schema(Some(Object::with_type(Type::String)));
+        let example = headers[name].to_str().unwrap_or_default();
+        response.headers.insert(titled(name.as_str()), header.example(Some(example.into())).build().into());
+    }
+    let request_id = Ref::new("#/components/headers/X-Request-Id");
+    response.headers.insert("X-Request-Id".to_owned(), RefOr::Ref(request_id));
+    response
+}
+
+/// `retry-after` as people write it.
+fn titled(name: &str) -> String {
+    let words = name.split('-').map(|word| {
+        let (first, rest) = word.split_at(1.min(word.len()));
+        first.to_ascii_uppercase() + rest
+    });
+    let title = words.collect::<Vec<_>>().join("-");
+    if title == "Www-Authenticate" { "WWW-Authenticate".to_owned() } else { title }
+}
+
+/// Adds an answer to an operation, unless it has one of its own for that status.
+pub fn add<R: IntoResponses>(operation: &mut Operation) {
+    for (status, response) in R::responses() {
+        operation.responses.responses.entry(status).or_insert(response);
+    }
+}

@@ -1,0 +1,91 @@
+//! Schemas of what no type of this crate describes: JSON that is read as it comes, bytes, and values of rooms that know no documents.
+
+use honoken_domain::pass::TicketStyle;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat};
+use utoipa::openapi::{Object, RefOr, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::openapi::examples;
+
+/// What a pass says.
+#[derive(Debug)]
+pub struct Content;
+
+impl PartialSchema for Content {
+    fn schema() -> RefOr<Schema> {
+        let description = "The keys of [pass.json](https://developer.apple.com/documentation/walletpasses/pass) without those that the service \
+            writes itself, and the loose fields of an event ticket (`eventName`, `eventDateISO`, `venueName`, `section`, `seat`). Unknown keys \
+            are kept.";
+        let object = ObjectBuilder::new().schema_type(Type::Object).description(Some(description));
+        #[expect(deprecated, reason = "one example is enough")]
+        let object = object.example(Some(examples::content()));
+        object.build().into()
+    }
+}
+
+impl ToSchema for Content {}
+
+/// A PNG file.
+#[derive(Debug)]
+pub struct Png;
+
+impl PartialSchema for Png {
+    fn schema() -> RefOr<Schema> {
+        bytes().into()
+    }
+}
+
+impl ToSchema for Png {}
+
+/// Bytes.
+pub fn bytes() -> Object {
+    let binary = SchemaFormat::KnownFormat(KnownFormat::Binary);
+    ObjectBuilder::new().schema_type(Type::String).format(Some(binary)).build()
+}
+
+/// The names of the styles that can be issued.
+pub fn ticket_styles() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("What the pass is drawn as."))
+        .enum_values(Some(TicketStyle::NAMES.iter().copied()))
+        .build()
+}
+
+/// A [`honoken_pkpass::Finding`] in an answer: something that a phone would ignore, or show otherwise than meant.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "the schema of a type of a room that knows no documents; a test compares them")]
+pub struct Warning {
+    #[schema(pattern = "^warning$")]
+    severity: String,
+    /// Stable name of the rule.
+    code: String,
+    /// RFC 6901 pointer into the content; images are below `/assets`.
+    pointer: String,
+    /// A sentence for a person.
+    detail: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::built_passes;
+
+    #[test]
+    fn a_warning_is_described_as_it_is_sent() {
+        let Value::Object(content) = json!({"description": "d", "expirationDate": "tomorrow"}) else {
+            panic!("an object")
+        };
+        let found = honoken_pkpass::lint(built_passes::style(TicketStyle::Event), false, &content);
+        let sent = serde_json::to_value(found.first().expect("a finding")).unwrap();
+        let sent: BTreeSet<&str> = sent.as_object().unwrap().keys().map(String::as_str).collect();
+        let described = serde_json::to_value(Warning::schema()).unwrap();
+        let described: BTreeSet<&str> =
+            described["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(sent, described);
+    }
+}

@@ -1,0 +1,138 @@
+//! The document as a whole: it is generated, so what can go wrong is what a handler forgot to say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::router;
+
+fn document() -> Value {
+    serde_json::to_value(router::documented()).unwrap()
+}
+
+const METHODS: &[&str] = &["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
+/// Every operation, as method and path and what is said of it.
+fn operations(document: &Value) -> Vec<(String, &Value)> {
+    let paths = document["paths"].as_object().unwrap().iter();
+    let found: Vec<_> = paths
+        .flat_map(|(path, item)| {
+            let methods = METHODS.iter().filter_map(move |method| Some((method, item.get(method)?)));
+            methods.map(move |(method, operation)| (format!("{method} {path}"), operation))
+        })
+        .collect();
+    assert!(found.len() > 15, "{} operations", found.len());
+    found
+}
+
+fn at<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    match value.get("$ref").and_then(Value::as_str) {
+        Some(reference) => document
+            .pointer(reference.strip_prefix('#').unwrap())
+            .unwrap_or_else(|| panic!("nothing at {reference}")),
+        None => value,
+    }
+}
+
+fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
+    match value {
+        Value::Object(object) => {
+            found.extend(object.get("$ref").and_then(Value::as_str));
+            object.values().for_each(|value| references(value, found));
+        }
+        Value::Array(values) => values.iter().for_each(|value| references(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    let document = document();
+    let mut found = BTreeSet::new();
+    references(&document, &mut found);
+    assert!(found.len() > 20, "{found:?}");
+    for reference in found {
+        assert!(document.pointer(reference.strip_prefix('#').unwrap()).is_some(), "nothing at {reference}");
+    }
+}
+
+#[test]
+fn every_operation_says_what_a_caller_must_know() {
+    let document = document();
+    let mut ids = BTreeMap::new();
+    for (name, operation) in operations(&document) {
+        assert!(operation["summary"].as_str().is_some_and(|text| text.len() > 5), "{name} has no summary");
+        let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{name} has no operationId"));
+        assert!(id != "handler", "{name} needs an operationId of its own");
+        if let Some(other) = ids.insert(id.to_owned(), name.clone()) {
+            panic!("{name} and {other} have the same operationId");
+        }
+        let tags = operation["tags"].as_array().unwrap_or_else(|| panic!("{name} has no tag"));
+        let known = document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]);
+        assert!(tags.len() == 1 && known.into_iter().any(|tag| *tag == tags[0]), "{name}: {tags:?}");
+        for internal in ["# Errors", "[`"] {
+            let description = operation["description"].as_str().unwrap_or_default();
+            assert!(!description.contains(internal), "{name} describes itself to readers of the source");
+        }
+    }
+}
+
+#[test]
+fn every_parameter_of_a_path_is_described_with_an_example() {
+    let document = document();
+    for (name, operation) in operations(&document) {
+        let parameters = operation["parameters"].as_array().unwrap().iter().map(|it| at(&document, it));
+        let of_path: BTreeSet<&str> = parameters
+            .clone()
+            .filter(|parameter| parameter["in"] == "path")
+            .map(|parameter| parameter["name"].as_str().unwrap())
+            .collect();
+        let named: BTreeSet<&str> =
+            name.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
+        assert_eq!(of_path, named, "{name}");
+        for parameter in parameters {
+            let explained = parameter["description"].is_string() && !parameter["example"].is_null();
+            assert!(explained, "{name}: {} needs a description and an example", parameter["name"]);
+        }
+    }
+}
+
+#[test]
+fn every_body_has_an_example_and_every_operation_an_error() {
+    let document = document();
+    for (name, operation) in operations(&document) {
+        let mut bodies: Vec<(String, Value)> = Vec::new();
+        let mut collect = |of: String, holder: &Value| {
+            let content = holder["content"].as_object();
+            let json = content.into_iter().flatten().filter(|(media, _)| media.ends_with("json"));
+            bodies.extend(json.map(|(media, content)| (format!("{of} {media}"), content.clone())));
+        };
+        collect("request".to_owned(), &operation["requestBody"]);
+        let responses = operation["responses"].as_object().unwrap();
+        for (status, response) in responses {
+            collect(status.clone(), at(&document, response));
+            assert!(at(&document, response)["description"].is_string(), "{name}: {status} is not described");
+            let headers = &at(&document, response)["headers"];
+            assert!(headers["X-Request-Id"].is_object(), "{name}: {status} has no X-Request-Id");
+        }
+        for (what, content) in bodies {
+            assert!(!content["example"].is_null(), "{name}: {what} has no example");
+        }
+        assert!(
+            responses.keys().any(|status| status.starts_with('4') || status == "503"),
+            "{name}: no error"
+        );
+        assert!(responses.keys().any(|status| status.starts_with('2')), "{name}: no success");
+    }
+}
+
+#[test]
+fn whoever_must_show_credentials_is_told_so() {
+    let document = document();
+    for (name, operation) in operations(&document) {
+        let asks = operation["security"].as_array().is_some_and(|security| !security.is_empty());
+        assert_eq!(asks, operation["responses"]["401"].is_object(), "{name}");
+        let open = ["device", "running"].iter().any(|tag| operation["tags"][0] == *tag);
+        assert!(asks || open, "{name} asks for nothing");
+    }
+}
