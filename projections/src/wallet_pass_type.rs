@@ -35,12 +35,12 @@ impl ReadModel {
         find(&self.readers, identifier).await.map_err(QueryError::of("a pass type"))
     }
 
-    /// The brand's images.
-    pub async fn brand_assets(&self) -> Result<Images, QueryError> {
+    /// The brand's images; `None` while it never had any.
+    pub async fn brand_assets(&self) -> Result<Option<Images>, QueryError> {
         let row =
             sql("select assets from wallet_brand_assets where id = 1").fetch_optional(&self.readers).await;
         let assets = row.and_then(|row| row.map(|row| row.json("assets")).transpose());
-        Ok(assets.map_err(QueryError::of("the brand's images"))?.unwrap_or_default())
+        assets.map_err(QueryError::of("the brand's images"))
     }
 }
 

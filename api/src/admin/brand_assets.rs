@@ -72,7 +72,7 @@ pub async fn delete(
     operation_id = "getBrandAsset", summary = "Look at an image of the brand", responses(Image, NotFound),
 )]
 pub async fn get(State(app): State<AppState>, segments: Segments) -> Result<Response, ApiError> {
-    let images = app.read_model.brand_assets().await?;
+    let images = app.read_model.brand_assets().await?.unwrap_or_default();
     image_response(&app, &images, &segments).await
 }
 

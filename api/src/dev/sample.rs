@@ -52,7 +52,7 @@ pub async fn ensure(
 ) -> anyhow::Result<()> {
     let setup = Setup { stores, clock };
     setup.organization(api_key).await.context("could not make the development organisation")?;
-    if setup.pass_type_row().await?.is_none_or(|row| row.default_images.brand.is_empty()) {
+    if stores.read_model.brand_assets().await?.is_none() {
         setup.images().await.context("could not store the development images")?;
     }
     let id = PassId {

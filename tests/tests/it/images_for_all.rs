@@ -160,6 +160,24 @@ async fn a_pass_that_would_be_left_without_its_icon_keeps_it_and_the_job_says_so
 }
 
 #[tokio::test]
+async fn images_that_an_operator_took_away_do_not_come_back_with_a_start() {
+    let mut honoken = a_service().await;
+    let operator = honoken.operator();
+    let mut gone = 0;
+    for slot in ["icon", "logo", "background"] {
+        for scale in ["", "@2x", "@3x"] {
+            let answer = operator.remove_brand_asset(&format!("{slot}{scale}.png")).await;
+            gone += usize::from(answer.status == StatusCode::ACCEPTED);
+        }
+    }
+    assert!(gone > 0, "`dev` draws some");
+    assert_eq!(honoken.terminate().await.code(), Some(0));
+    honoken.restart().await;
+    let icon = operator.request(Method::GET, "/admin/brand-assets/icon.png", &Value::Null).await;
+    assert_problem(&icon, 404);
+}
+
+#[tokio::test]
 async fn the_last_of_several_changes_is_what_every_pass_shows() {
     let (_honoken, integrator, operator) = a_service_with_two_passes().await;
     for number in 0..20 {
