@@ -123,7 +123,6 @@ const DERIVED: &[&str] = &[
     "delete from wallet_brand_assets",
     "delete from wallet_pass",
     "delete from wallet_pass_content",
-    "delete from wallet_pass_word",
     "delete from wallet_outdated_pass",
     "delete from wallet_job",
     "delete from wallet_device",

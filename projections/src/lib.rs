@@ -4,7 +4,7 @@
 //!   in one transaction, `apply.rs` knows which event goes to which table, `lease.rs` which of several processes writes.
 //! - `rebuild.rs` fills the tables again from the whole log. `database.rs` runs one set of statements on either engine.
 //! - One file per read table, its projector and its queries together: [`wallet_pass`], [`wallet_registration`], [`wallet_pass_type`],
-//!   [`wallet_organization`], [`wallet_job`], `wallet_pass_word.rs`, [`wallet_outdated_pass`].
+//!   [`wallet_organization`], [`wallet_job`], [`wallet_outdated_pass`].
 //! - [`pass_list`]: the passes of an organisation page by page, all or those found by their [`words`].
 //! - [`parked`]: events that could not be applied, and what waits behind them.
 //!
@@ -28,7 +28,6 @@ mod database;
 mod lease;
 mod rebuild;
 mod runner;
-mod wallet_pass_word;
 
 pub use batch::{VERSION, WALLET};
 pub use projector::{OperationError, Part, Progress, Projector};

@@ -52,9 +52,10 @@ pub struct Page<'a> {
 impl ReadModel {
     /// A page of passes.
     pub async fn list_passes(&self, page: Page<'_>) -> Result<Vec<ListedPass>, QueryError> {
-        let rows = match page.words {
-            [] => self.all_passes(page).await,
-            [first, others @ ..] => self.passes_with_words(page, first, others).await,
+        let rows = if page.words.is_empty() {
+            self.all_passes(page).await
+        } else {
+            self.passes_with_words(page).await
         };
         rows.and_then(|rows| rows.iter().map(listed_pass).collect())
             .map_err(QueryError::of("a page of passes"))
@@ -81,13 +82,8 @@ impl ReadModel {
         .await
     }
 
-    /// The first word is looked up, and should be the rarest; the passes that have it are asked for the others.
-    async fn passes_with_words(
-        &self,
-        page: Page<'_>,
-        first: &str,
-        others: &[String],
-    ) -> sqlx::Result<Vec<Row>> {
+    /// Goes through the passes of the organisation in their order, until there are enough: the fewer have the words, the more are looked at.
+    async fn passes_with_words(&self, page: Page<'_>) -> sqlx::Result<Vec<Row>> {
         let (after_type, after_serial) = after(&page);
         let mut statement = sql(
             "select pass.pass_type_identifier, pass.serial_number, pass.ticket_style, pass.poster, pass.voided, pass.etag, pass.updated_at,
@@ -95,21 +91,15 @@ impl ReadModel {
                     (select count(*) from wallet_registration registration
                      where registration.pass_type_identifier = pass.pass_type_identifier
                        and registration.serial_number = pass.serial_number) as registrations
-             from (select distinct word.pass_type_identifier, word.serial_number
-                   from wallet_pass_type pass_type
-                   join wallet_pass_word word on word.pass_type_identifier = pass_type.pass_type_identifier
-                   where pass_type.organization_id = $1 and pass_type.pass_type_identifier >= $2 and pass_type.pass_type_identifier <= $4
-                     and word.word >= $6 and word.word < $7
-                     and (word.pass_type_identifier, word.serial_number) > ($2, $3)) found
-             join wallet_pass pass
-               on pass.pass_type_identifier = found.pass_type_identifier and pass.serial_number = found.serial_number
-             join wallet_pass_content content
-               on content.pass_type_identifier = found.pass_type_identifier and content.serial_number = found.serial_number
-             where pass.organization_id = $1
-               and ' ' || content.words like $8 escape '!' and ' ' || content.words like $9 escape '!'
-               and ' ' || content.words like $10 escape '!' and ' ' || content.words like $11 escape '!'
-               and ' ' || content.words like $12 escape '!' and ' ' || content.words like $13 escape '!'
-               and ' ' || content.words like $14 escape '!'
+             from wallet_pass pass
+             where pass.organization_id = $1 and (pass.pass_type_identifier, pass.serial_number) > ($2, $3)
+               and pass.pass_type_identifier <= $4
+               and (select ' ' || content.words like $6 escape '!' and ' ' || content.words like $7 escape '!'
+                       and ' ' || content.words like $8 escape '!' and ' ' || content.words like $9 escape '!'
+                       and ' ' || content.words like $10 escape '!' and ' ' || content.words like $11 escape '!'
+                       and ' ' || content.words like $12 escape '!' and ' ' || content.words like $13 escape '!'
+                    from wallet_pass_content content
+                    where content.pass_type_identifier = pass.pass_type_identifier and content.serial_number = pass.serial_number)
              order by pass.pass_type_identifier, pass.serial_number
              limit $5",
         )
@@ -117,12 +107,10 @@ impl ReadModel {
         .bind(after_type)
         .bind(after_serial)
         .bind(last_type(&page))
-        .bind(i64::from(page.limit))
-        .bind(first)
-        .bind(format!("{first}{BEHIND_ALL}"));
-        for number in 0..ASKED - 1 {
+        .bind(i64::from(page.limit));
+        for number in 0..ASKED {
             statement =
-                statement.bind(others.get(number).map_or_else(|| "%".to_owned(), |word| beginning(word)));
+                statement.bind(page.words.get(number).map_or_else(|| "%".to_owned(), |word| beginning(word)));
         }
         statement.fetch_all(&self.readers).await
     }

@@ -14,7 +14,7 @@ use honoken_event_store::{Position, RecordedEvent};
 use crate::apply::{ApplyError, sequence_of};
 use crate::database::{Connection, Row, Value, execute_for_each, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
-use crate::{wallet_outdated_pass, wallet_pass_word};
+use crate::{wallet_outdated_pass, words};
 
 /// What a phone's request is answered from.
 #[derive(Debug, Clone, PartialEq)]
@@ -139,7 +139,6 @@ pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent
         }
     }
     let sequences = changes.iter().map(|(id, change)| (id.clone(), change.state.sequence)).collect();
-    wallet_pass_word::apply(connection, &mut changes).await?;
     let (new, known): (Vec<_>, Vec<_>) = changes.into_iter().partition(|(_, change)| change.issued.is_some());
     insert(connection, new).await?;
     update(connection, known).await?;
@@ -147,13 +146,11 @@ pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent
 }
 
 /// What some events in a row do to a pass.
-pub(crate) struct Change {
+struct Change {
     /// The columns that only the first event of a pass has.
     issued: Option<Issued>,
     /// `None` leaves it as it is.
-    pub(crate) content: Option<Content>,
-    /// The words of the content, with a space between two. Null leaves them as they are.
-    pub(crate) words: Value,
+    content: Option<Content>,
     /// Null leaves them as they are.
     assets: Value,
     /// Null leaves them as they are.
@@ -161,13 +158,6 @@ pub(crate) struct Change {
     /// `None` leaves it as it is.
     voided: Option<bool>,
     state: State,
-}
-
-impl Change {
-    /// Number of the last event.
-    pub(crate) fn sequence(&self) -> i64 {
-        self.state.sequence
-    }
 }
 
 struct Issued {
@@ -190,7 +180,6 @@ impl Change {
         let mut change = Self {
             issued: None,
             content: None,
-            words: Value::Text(None),
             assets: Value::Json(None),
             images: Value::Json(None),
             voided: None,
@@ -231,9 +220,9 @@ impl Change {
 /// Passes whose first event is among those applied. Where there is a row already, it was applied before.
 async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> Result<(), ApplyError> {
     let (mut contents, mut passes) = (Vec::new(), Vec::new());
-    for (id, Change { issued, content, words, assets, images, voided, state }) in changes {
+    for (id, Change { issued, content, assets, images, voided, state }) in changes {
         let Some(issued) = issued else { continue };
-        let content = json_or_null(content)?;
+        let (content, words) = with_words(&id, content)?;
         contents.push([type_of(&id), serial_of(&id), content, words, assets, images, state.sequence.into()]);
         passes.push([
             type_of(&id),
@@ -280,9 +269,9 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
 /// Passes that have a row.
 async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> Result<(), ApplyError> {
     let (mut contents, mut passes) = (Vec::new(), Vec::new());
-    for (id, Change { content, words, assets, images, voided, state, .. }) in changes {
+    for (id, Change { content, assets, images, voided, state, .. }) in changes {
         if !(content.is_none() && images.is_null()) {
-            let content = json_or_null(content)?;
+            let (content, words) = with_words(&id, content)?;
             contents.push([
                 type_of(&id),
                 serial_of(&id),
@@ -329,8 +318,11 @@ async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
     Ok(())
 }
 
-fn json_or_null(content: Option<Content>) -> serde_json::Result<Value> {
-    content.map_or(Ok(Value::Json(None)), |content| Value::json(&content))
+/// The content, and the words by which the pass is found; nulls where they stay as they are.
+fn with_words(id: &PassId, content: Option<Content>) -> serde_json::Result<(Value, Value)> {
+    let Some(content) = content else { return Ok((Value::Json(None), Value::Text(None))) };
+    let words = words::of_pass(&id.serial_number, &content).into_iter().collect::<Vec<_>>().join(" ");
+    Ok((Value::json(&content)?, words.into()))
 }
 
 pub(crate) fn type_of(id: &PassId) -> Value {

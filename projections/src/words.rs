@@ -54,13 +54,11 @@ pub(crate) fn of_pass(serial_number: &SerialNumber, content: &Content) -> BTreeS
     words.0
 }
 
-/// The words of a question, longest first; every one must begin a word of the pass. `None` when there are more than can be asked for.
+/// The words of a question; every one must begin a word of the pass. `None` when there are more than can be asked for.
 pub fn of_question(text: &str) -> Option<Vec<String>> {
     let folded = fold(text);
     let words: BTreeSet<&str> = tokens(&folded).collect();
-    let mut words: Vec<String> = words.into_iter().map(shortened).collect();
-    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
-    (words.len() <= ASKED).then_some(words)
+    (words.len() <= ASKED).then(|| words.into_iter().map(shortened).collect())
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -643,7 +643,7 @@ async fn dump(place: &Place) -> Dump {
         ),
     };
     let tables = connection.column(tables).await;
-    assert_eq!(tables.len(), 14, "{tables:?}");
+    assert_eq!(tables.len(), 13, "{tables:?}");
     let mut dump = Dump::new();
     for table in tables {
         let columns = connection.column(&columns_of.replace("{table}", &table)).await;
