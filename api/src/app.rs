@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use honoken_domain::upcasters::Upcasters;
-use honoken_event_store::{Dispatcher, EventLog, Log, Metadata};
+use honoken_event_store::{EventLog, Log, Metadata};
 use honoken_projections::{Part, Projector, ReadModel};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -14,10 +14,15 @@ use tokio_util::sync::CancellationToken;
 use crate::blobs::Blobs;
 use crate::built_passes::BuiltPasses;
 use crate::clock::Clock;
-use crate::config::AdminCredentials;
+use crate::commands::Commands;
+use crate::config::{AdminCredentials, Config};
 use crate::ids::IdSource;
 use crate::jobs::worker::Worker;
+use crate::load::{Gate, Gates};
+use crate::metrics::{Metrics, Queue};
 use crate::place::Place;
+use crate::rates::Rates;
+use crate::request_context::InFlight;
 
 /// What handlers share.
 #[derive(Clone)]
@@ -25,7 +30,7 @@ pub struct App {
     /// The log; handlers need its epoch and its head.
     pub log: Arc<Log>,
     /// Carries commands to aggregates.
-    pub dispatcher: Arc<Dispatcher<Log>>,
+    pub dispatcher: Arc<Commands>,
     /// Answers questions.
     pub read_model: ReadModel,
     /// Tells how far the read model is.
@@ -40,6 +45,18 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Random values.
     pub ids: Arc<dyn IdSource>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Whether the metrics are answered at an address of their own.
+    pub metrics_are_elsewhere: bool,
+    /// How many requests there are in each area.
+    pub in_flight: InFlight,
+    /// Where requests wait when there are many.
+    pub gates: Arc<Gates>,
+    /// Who has asked how often.
+    pub rates: Arc<Rates>,
+    /// The share of successful requests that are logged.
+    pub sample_success_rate: f64,
 }
 
 /// The state of the router.
@@ -59,8 +76,16 @@ impl App {
         admin: Option<AdminCredentials>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
+        config: &Config,
     ) -> Self {
+        let metrics = stores.metrics.clone();
         Self {
+            gates: Arc::new(Gates::new(config.load, &metrics)),
+            rates: Arc::new(Rates::new(config.rates, &metrics)),
+            in_flight: InFlight::of(&metrics),
+            metrics_are_elsewhere: config.metrics_listen.is_some(),
+            sample_success_rate: config.logging.sample_success_rate,
+            metrics,
             log: stores.log.clone(),
             dispatcher: stores.dispatcher.clone(),
             read_model: stores.read_model.clone(),
@@ -71,6 +96,11 @@ impl App {
             clock,
             ids,
         }
+    }
+
+    /// How many requests wait for what.
+    pub fn waiting(&self) -> impl Iterator<Item = (Queue, usize)> {
+        self.gates.all().into_iter().chain([self.built_passes.gate()]).map(Gate::waiting)
     }
 
     /// Who asked, in which request, and when: kept beside the events of a command.
@@ -89,13 +119,15 @@ pub struct Stores {
     /// The log.
     pub log: Arc<Log>,
     /// Carries commands to aggregates.
-    pub dispatcher: Arc<Dispatcher<Log>>,
+    pub dispatcher: Arc<Commands>,
     /// Answers questions.
     pub read_model: ReadModel,
     /// Tells how far the read model is.
     pub projector: Projector,
     /// Images.
     pub blobs: Blobs,
+    /// What is counted.
+    pub metrics: Metrics,
     running: JoinHandle<()>,
     stop: CancellationToken,
     /// The worker of jobs, if this process has one.
@@ -118,6 +150,7 @@ impl Stores {
         data_dir: &Path,
         part: Part,
         ids: &dyn IdSource,
+        metrics: Metrics,
     ) -> anyhow::Result<Self> {
         let log = Arc::new(place.open_log(ids).await?);
         let read_model = place.open_read_model().await?;
@@ -127,8 +160,8 @@ impl Stores {
                 .await?;
         let running = tokio::spawn(run);
         let blobs = Blobs::in_folder(&data_dir.join("blobs"))?;
-        let dispatcher = Arc::new(Dispatcher::new(log.clone(), Upcasters::current()));
-        Ok(Self { log, dispatcher, read_model, projector, blobs, running, stop, jobs: None })
+        let dispatcher = Arc::new(Commands::new(log.clone(), metrics.clone()));
+        Ok(Self { log, dispatcher, read_model, projector, blobs, metrics, running, stop, jobs: None })
     }
 
     /// Lets the read model catch up with the log, and says how far it is while that takes long.

@@ -65,10 +65,14 @@ impl FromRequestParts<AppState> for Integrator {
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
         let key = credentials(&parts.headers, &["Bearer"]).ok_or(ApiError::UnauthorizedKey)?;
+        let peer = parts.extensions.get().copied();
+        app.rates.client_may_try(&parts.headers, peer).await?;
         // The digest is looked up, not the key: nothing that a caller can vary tells how much of a key was right.
         let digest = Digest::of(key.as_bytes());
-        let organization_id =
-            app.read_model.organization_of_key(&digest).await?.ok_or(ApiError::UnauthorizedKey)?;
+        let Some(organization_id) = app.read_model.organization_of_key(&digest).await? else {
+            return Err(app.rates.client_was_wrong(&parts.headers, peer, ApiError::UnauthorizedKey).await);
+        };
+        app.rates.organization_asks(&organization_id).await?;
         Ok(Self { organization_id, actor: format!("api-key:{}", &digest.as_str()[..12]) })
     }
 }
@@ -82,12 +86,15 @@ pub async fn require_operator(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let shown = credentials(request.headers(), &["Basic"]).unwrap_or_default();
+    let shown = credentials(request.headers(), &["Basic"]).ok_or(ApiError::UnauthorizedOperator)?;
+    let peer = request.extensions().get().copied();
+    app.rates.client_may_try(request.headers(), peer).await?;
     let shown = STANDARD.decode(shown).unwrap_or_default();
     if app.admin.as_ref().is_some_and(|admin| is_operator(admin, &shown)) {
         Ok(next.run(request).await)
     } else {
-        Err(ApiError::UnauthorizedOperator)
+        let refusal = ApiError::UnauthorizedOperator;
+        Err(app.rates.client_was_wrong(request.headers(), peer, refusal).await)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use honoken_domain::ids::{ETag, PassId, UnixSeconds};
@@ -12,9 +13,16 @@ use honoken_pkpass::image::{Image, ImageName};
 use honoken_pkpass::{BUILDER_VERSION, BuildError, PassSource, SigningIdentity, TicketStyle};
 use honoken_projections::wallet_pass::PassDocument;
 use moka::future::Cache;
+use prometheus::IntCounter;
 use tokio::sync::Semaphore;
 
 use crate::blobs::{BlobError, Blobs};
+use crate::config::Load;
+use crate::error::ApiError;
+use crate::limits;
+use crate::load::{Admission, Gate, Turn};
+use crate::metrics::{BuildResult, Metric, Metrics, Queue};
+use crate::request_context::{Spent, timed};
 use crate::signers::Signers;
 
 /// Bytes of built passes kept in memory.
@@ -57,11 +65,18 @@ pub struct BuiltPasses {
     web_service_url: Arc<str>,
     /// Signing is computation: as many at once as there are cores, however many phones ask.
     builders: Arc<Semaphore>,
+    /// Whoever has a turn may hold what a pass is made of in memory.
+    gate: Arc<Gate>,
+    metrics: Metrics,
+    hits: IntCounter,
 }
+
+/// Turns for each core: those who read what a pass is made of keep those busy who sign.
+const TURNS: usize = 4;
 
 impl BuiltPasses {
     /// An empty cache.
-    pub fn new(signers: Signers, blobs: Blobs, web_service_url: &str) -> Self {
+    pub fn new(signers: Signers, blobs: Blobs, web_service_url: &str, load: Load, metrics: &Metrics) -> Self {
         let weigh = |_: &Key, bytes: &Bytes| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -70,13 +85,45 @@ impl BuiltPasses {
             blobs,
             web_service_url: web_service_url.into(),
             builders: Arc::new(Semaphore::new(cores)),
+            gate: Arc::new(Gate::new(
+                Queue::Build,
+                TURNS * cores,
+                load.builds_waiting,
+                limits::BUILD_TURN,
+                metrics,
+            )),
+            metrics: metrics.clone(),
+            hits: metrics.counter(Metric::PassesCached, &[]),
         }
     }
 
     /// The file of the state with this tag, if it is in memory.
     pub async fn cached(&self, id: &PassId, etag: &ETag) -> Option<Bytes> {
         let identity = self.signers.get(&id.pass_type_identifier)?;
-        self.cache.get(&self.key(etag, identity)).await
+        let file = self.cache.get(&self.key(etag, identity)).await;
+        if file.is_some() {
+            self.hits.inc();
+        }
+        file
+    }
+
+    /// Waits until a pass may be built, without keeping anybody waiting who asks for something else.
+    ///
+    /// # Errors
+    /// 503 when too many wait already, or it takes too long.
+    pub async fn turn(&self, admission: &Admission) -> Result<Turn, ApiError> {
+        admission.steps_aside();
+        self.gate.turn().await
+    }
+
+    /// Where those wait who want a pass to be built.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Bytes of the files in memory.
+    pub fn cached_bytes(&self) -> u64 {
+        self.cache.weighted_size()
     }
 
     fn key(&self, etag: &ETag, identity: &SigningIdentity) -> Key {
@@ -100,7 +147,19 @@ impl BuiltPasses {
     ) -> Result<Bytes, Arc<BuildFailure>> {
         let identity = self.signers.get(&id.pass_type_identifier).ok_or(BuildFailure::NoCertificate)?.clone();
         let key = self.key(&document.row.etag, &identity);
-        self.cache.try_get_with(key, self.build(id, document, identity, now)).await
+        let was_built = AtomicBool::new(false);
+        let build = async {
+            was_built.store(true, Ordering::Relaxed);
+            let outcome = self.build(id, document, identity, now).await;
+            let result = if outcome.is_ok() { BuildResult::Built } else { BuildResult::Failed };
+            self.metrics.count(Metric::PassesBuilt, &[result.into()]);
+            outcome
+        };
+        let outcome = timed(Spent::Building, self.cache.try_get_with(key, build)).await;
+        if outcome.is_ok() && !was_built.load(Ordering::Relaxed) {
+            self.hits.inc();
+        }
+        outcome
     }
 
     async fn build(
@@ -118,7 +177,9 @@ impl BuiltPasses {
         let id = id.clone();
         // Never closed, so a permit always comes.
         let _turn = self.builders.acquire().await.map_err(|_| BuildFailure::Died)?;
+        let signing = self.metrics.histogram(Metric::PassSigning, &[]);
         let built = tokio::task::spawn_blocking(move || {
+            let _timer = signing.start_timer();
             honoken_pkpass::build(&source(&id, &document, &web_service_url), &images, &identity)
         });
         let bytes = built.await.map_err(|_| BuildFailure::Died)?.map_err(BuildFailure::Build)?;
@@ -153,7 +214,11 @@ fn source<'a>(id: &'a PassId, document: &'a PassDocument, web_service_url: &'a s
 /// The style under the name that `pkpass` has for it.
 pub fn style(style: honoken_domain::pass::TicketStyle) -> TicketStyle {
     match style {
+        honoken_domain::pass::TicketStyle::Boarding => TicketStyle::Boarding,
+        honoken_domain::pass::TicketStyle::Coupon => TicketStyle::Coupon,
         honoken_domain::pass::TicketStyle::Event => TicketStyle::Event,
+        honoken_domain::pass::TicketStyle::Generic => TicketStyle::Generic,
+        honoken_domain::pass::TicketStyle::StoreCard => TicketStyle::StoreCard,
     }
 }
 
@@ -171,6 +236,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::config::Identity;
     use crate::dev::{authority, drawing, sample};
     use crate::ids::SystemIds;
 
@@ -187,6 +253,11 @@ mod tests {
             &intermediate.certificate.to_pem().unwrap(),
         );
         Signers::default().with(sample::pass_type(), identity.unwrap(), NOW)
+    }
+
+    fn built_passes(signers: Signers, blobs: Blobs) -> BuiltPasses {
+        let metrics = Metrics::new(&Identity::default());
+        BuiltPasses::new(signers, blobs, "https://example.com", Load::default(), &metrics)
     }
 
     fn id() -> PassId {
@@ -210,6 +281,7 @@ mod tests {
             ticket_style: honoken_domain::pass::TicketStyle::Event,
             poster: false,
             voided: false,
+            retired: false,
             content: Content::from_value(json!({ "description": "d" })).unwrap(),
             images,
             update_tag: Position(1),
@@ -223,7 +295,7 @@ mod tests {
         let blobs = Blobs::in_folder(folder.path()).unwrap();
         let document = document(&blobs).await;
         let signers = signers();
-        let built = BuiltPasses::new(signers.clone(), blobs.clone(), "https://example.com");
+        let built = built_passes(signers.clone(), blobs.clone());
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..32 {
             let (built, document) = (built.clone(), document.clone());
@@ -233,7 +305,7 @@ mod tests {
         assert!(files.iter().all(|file| *file == files[0]), "more than one build");
         assert_eq!(built.cached(&id(), &document.row.etag).await.unwrap(), files[0]);
 
-        let another = BuiltPasses::new(signers, blobs, "https://example.com");
+        let another = built_passes(signers, blobs);
         assert_ne!(another.get(&id(), document, NOW).await.unwrap(), files[0], "two builds differ");
     }
 
@@ -242,11 +314,11 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let blobs = Blobs::in_folder(folder.path()).unwrap();
         let document = document(&blobs).await;
-        let nobody = BuiltPasses::new(Signers::default(), blobs.clone(), "https://example.com");
+        let nobody = built_passes(Signers::default(), blobs.clone());
         let fault = nobody.get(&id(), document.clone(), NOW).await.unwrap_err();
         assert!(matches!(*fault, BuildFailure::NoCertificate));
 
-        let expired = BuiltPasses::new(signers(), blobs, "https://example.com");
+        let expired = built_passes(signers(), blobs);
         let fault = expired.get(&id(), document, UnixSeconds(i64::MAX)).await.unwrap_err();
         assert!(matches!(*fault, BuildFailure::Certificate(_)));
     }

@@ -7,13 +7,12 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::ids::SystemIds;
 use crate::service::Process;
-use crate::{dev, inspect, operate, serve};
+use crate::{dev, inspect, logging, operate, serve};
 
 /// Issues, signs and updates Apple Wallet passes.
 #[derive(Debug, Parser)]
@@ -85,28 +84,34 @@ fn complain(fault: &anyhow::Error) {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Inspect(options) => inspect::run(&options),
-        Command::Dev(options) => run_async(async |config| {
+        Command::Dev(options) => run_async("development", async |config| {
             let stop = stopped_by_signals();
             dev::run(process(options, config), stop).await
         }),
-        Command::Serve(ServeOptions { process: options, roles }) => run_async(async |config| {
+        Command::Serve(ServeOptions { process: options, roles }) => run_async("production", async |config| {
             let stop = stopped_by_signals();
             serve::run(process(options, config), &roles, stop).await
         }),
         Command::Migrate(place) => {
-            run_async(async |config| operate::migrate(&place, &config, &SystemIds).await)
+            run_async("production", async |config| operate::migrate(&place, &config, &SystemIds).await)
         }
         Command::Rebuild(place) => {
-            run_async(async |config| operate::rebuild(&place, &config, &SystemIds).await)
+            run_async("production", async |config| operate::rebuild(&place, &config, &SystemIds).await)
         }
-        Command::Log(command) => run_async(async |config| operate::log(&command, &config, &SystemIds).await),
+        Command::Log(command) => {
+            run_async("production", async |config| operate::log(&command, &config, &SystemIds).await)
+        }
     }
 }
 
 /// Runs a command that needs the environment and the runtime.
-fn run_async(command: impl AsyncFnOnce(Config) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
-    let config = Config::from_environment()?;
-    log_to_stderr(&config);
+fn run_async(
+    environment: &str,
+    command: impl AsyncFnOnce(Config) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    let mut config = Config::from_environment()?;
+    config.identity.environment.get_or_insert_with(|| environment.to_owned());
+    logging::start(&config);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -130,21 +135,6 @@ fn stopped_by_signals() -> CancellationToken {
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
     stop
-}
-
-/// Logs go to standard error: standard output belongs to what the command has to say.
-fn log_to_stderr(config: &Config) {
-    let level = if config.verbose_logging { "debug" } else { "info" };
-    let filter = EnvFilter::new(format!(
-        "warn,honoken_api={level},honoken_event_store={level},honoken_projections={level}"
-    ));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        // It would tell standard error that standard error cannot be written, and panic when that fails: on a full disk, say.
-        .log_internal_errors(false)
-        .init();
 }
 
 /// SIGTERM and Ctrl-C stop the service; a second one is not waited for, the process supervisor has SIGKILL for that.

@@ -1,16 +1,21 @@
 //! Configuration: read once, at start, from the environment. Nothing else reads it.
 //!
 //! A value that is missing or malformed stops the start with a sentence that names the variable. Variables that an earlier service used and
-//! this one does not are named in a warning; unknown variables are ignored.
+//! this one does not are named in a warning; unknown variables are ignored. [`VARIABLES`] is all of them; the table of `docs/configuration.md` is
+//! made from it.
 
 use std::env::VarError;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use honoken_event_store::database::postgres;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::path;
+use crate::{limits, path};
 
 /// What the environment says.
 #[derive(Debug, Clone, Default)]
@@ -21,8 +26,16 @@ pub struct Config {
     pub admin: Option<AdminCredentials>,
     /// `DATABASE_URL`: where the log and the read model are. Default: in the data folder.
     pub database: Option<Database>,
-    /// `VERBOSE_LOGGING`: `true` shows what is for digging as well.
-    pub verbose_logging: bool,
+    /// What is logged, and how.
+    pub logging: Logging,
+    /// Who this process is, in every line of its log and in its metrics.
+    pub identity: Identity,
+    /// `HONOKEN_METRICS_LISTEN`: where `/metrics` is answered instead of beside everything else.
+    pub metrics_listen: Option<SocketAddr>,
+    /// How much is done at a time.
+    pub load: Load,
+    /// How often a caller may ask. `dev` has none.
+    pub rates: Rates,
     /// Sentences about variables that are set and have no effect.
     pub warnings: Vec<String>,
 }
@@ -34,6 +47,103 @@ pub enum Database {
     Folder(PathBuf),
     /// `postgres://USER:PASSWORD@HOST/DATABASE`: in a Postgres database. The URL may hold a password.
     Postgres(SecretString),
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Logging {
+    /// `LOG_FORMAT`; `None`: for people on a terminal, else for machines.
+    pub format: Option<LogFormat>,
+    /// `VERBOSE_LOGGING`: `true` shows what is for digging as well.
+    pub verbose: bool,
+    /// `LOG_SAMPLE_SUCCESS_RATE`: the share of successful requests that get a line, 0 to 1. Failures and slow ones always do.
+    pub sample_success_rate: f64,
+}
+
+impl Default for Logging {
+    fn default() -> Self {
+        Self { format: None, verbose: false, sample_success_rate: 1.0 }
+    }
+}
+
+/// What a line of the log looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// Who a process is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// `SERVICE_NAME`
+    pub service: String,
+    /// `HONOKEN_RELEASE_VERSION`; default: the version of the crate.
+    pub version: String,
+    /// `GIT_SHA`, where the build is known to come from a commit.
+    pub git_sha: Option<String>,
+    /// `ENVIRONMENT`, where one was named; the command decides otherwise.
+    pub environment: Option<String>,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self {
+            service: "honoken".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            git_sha: None,
+            environment: None,
+        }
+    }
+}
+
+impl Identity {
+    /// What every line of the log and `honoken_build_info` say of it.
+    pub fn members(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let members = [
+            ("service.name", Some(&self.service)),
+            ("service.version", Some(&self.version)),
+            ("git.sha", self.git_sha.as_ref()),
+            ("environment", self.environment.as_ref()),
+        ];
+        members.into_iter().filter_map(|(name, value)| Some((name, value?.as_str())))
+    }
+}
+
+/// How much is done at a time. More than that waits, and more than may wait is answered 503.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// `HONOKEN_REQUESTS_AT_WORK`: in each of the areas for phones, integrators and operators.
+    pub requests_at_work: NonZeroU32,
+    /// `HONOKEN_REQUESTS_WAITING`: likewise.
+    pub requests_waiting: u32,
+    /// `HONOKEN_BUILDS_WAITING`: requests for passes that have to be built and signed first.
+    pub builds_waiting: u32,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self {
+            requests_at_work: limits::REQUESTS_AT_WORK,
+            requests_waiting: limits::REQUESTS_WAITING,
+            builds_waiting: limits::BUILDS_WAITING,
+        }
+    }
+}
+
+/// How often a caller may ask.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// `RATE_LIMIT_MANAGE_PER_SECOND`: requests of one organisation.
+    pub manage_per_second: Option<NonZeroU32>,
+    /// `RATE_LIMIT_MANAGE_BURST`: so many of them at once; default: those of a second.
+    pub manage_burst: Option<NonZeroU32>,
+    /// `RATE_LIMIT_FAILURES_PER_MINUTE`: wrong API keys and operators' passwords of one client.
+    pub failures_per_minute: Option<NonZeroU32>,
+    /// `RATE_LIMIT_PROXIES`: how many proxies stand before this process.
+    pub proxies: u32,
 }
 
 /// Name and password of the operator.
@@ -62,24 +172,169 @@ pub struct ConfigError {
     pub problem: String,
 }
 
-/// Variables that are set for nothing, and what to use instead.
-const WITHOUT_EFFECT: &[(&str, &str)] = &[
-    ("DEV_DATABASE_URL", "is obsolete: use DATABASE_URL"),
-    ("UPSTASH_REDIS_REST_URL", "is obsolete: use the Redis URL in HONOKEN_ASSETS_URL"),
-    ("UPSTASH_REDIS_REST_TOKEN", "is obsolete: use the Redis URL in HONOKEN_ASSETS_URL"),
-    ("APNS_MODE", "is obsolete: passes are pushed through Apple's production host only"),
-    ("APNS_ENV", "is obsolete: passes are pushed through Apple's production host only"),
-    ("UPDATE_TAG_STRATEGY", "is obsolete: update tags are positions of the log"),
-    ("NATS_URL", "has no effect yet: this release does not push"),
-    ("HONOKEN_APNS_ENDPOINT", "has no effect yet: this release does not push"),
-    ("HONOKEN_APNS_CA_FILE", "has no effect yet: this release does not push"),
+/// A variable that means something here, or did elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does.
+    pub effect: Effect,
+}
+
+/// What a variable does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It is read.
+    Read {
+        /// What it means, in Markdown.
+        meaning: &'static str,
+        /// What is done without it, in Markdown.
+        default: &'static str,
+        /// Whether it holds a secret.
+        secret: bool,
+    },
+    /// It does nothing, and the sentence says what to use instead: a warning.
+    None(&'static str),
+    /// It says where data goes, for engines that this release does not have. To go on would be to keep it elsewhere: the start is refused.
+    Refused(&'static str),
+}
+
+const fn read(name: &'static str, meaning: &'static str, default: &'static str) -> Variable {
+    Variable { name, effect: Effect::Read { meaning, default, secret: false } }
+}
+
+const fn secret(name: &'static str, meaning: &'static str, default: &'static str) -> Variable {
+    Variable { name, effect: Effect::Read { meaning, default, secret: true } }
+}
+
+const fn without_effect(name: &'static str, sentence: &'static str) -> Variable {
+    Variable { name, effect: Effect::None(sentence) }
+}
+
+const fn refused(name: &'static str, sentence: &'static str) -> Variable {
+    Variable { name, effect: Effect::Refused(sentence) }
+}
+
+/// Every variable that means something.
+pub const VARIABLES: &[Variable] = &[
+    read(
+        "HONOKEN_PUBLIC_URL",
+        "what phones reach the service under: the `webServiceURL` of every pass. `https://` in production; may have a path, but not one that begins like another area of the service (`/manage`, `/admin`, …)",
+        "the address listened on",
+    ),
+    secret(
+        "DATABASE_URL",
+        "where the log and the read model are: `postgres://USER:PASSWORD@HOST/DATABASE` (PostgreSQL 13 or newer; `?sslmode=require` and the like as libpq has them), or `sqlite:FOLDER` for two files in another folder than the data folder",
+        "two files in the data folder",
+    ),
+    read(
+        "HONOKEN_ADMIN_USERNAME",
+        "the operator's name, without a colon; together with the password or not at all",
+        "in `dev`: `admin`; in `serve`: nobody can use the admin routes",
+    ),
+    secret(
+        "HONOKEN_ADMIN_PASSWORD",
+        "the operator's password",
+        "in `dev`: a generated one in `secrets/admin-password`; in `serve`: none",
+    ),
+    read(
+        "LOG_FORMAT",
+        "`json`: one object a line; `pretty`: for people",
+        "`pretty` on a terminal, else `json`",
+    ),
+    read("VERBOSE_LOGGING", "`true` logs what is for digging as well", "`false`"),
+    read(
+        "LOG_SAMPLE_SUCCESS_RATE",
+        "share of successful requests that are logged, `0` to `1`; failures and requests of more than a second always are",
+        "`1`",
+    ),
+    read("SERVICE_NAME", "this service's name, in every JSON line and in `honoken_build_info`", "`honoken`"),
+    read("HONOKEN_RELEASE_VERSION", "its release, likewise", "the version of the program"),
+    read("GIT_SHA", "the commit it was built from, likewise", "none"),
+    read(
+        "ENVIRONMENT",
+        "where it runs, likewise: `production`, `staging`, …",
+        "in `dev`: `development`; else `production`",
+    ),
+    read(
+        "HONOKEN_METRICS_LISTEN",
+        "address and port (`127.0.0.1:9464`) where `/metrics` is answered, and then only there",
+        "with everything else, for anybody",
+    ),
+    read(
+        "HONOKEN_REQUESTS_AT_WORK",
+        "requests that are worked on at a time, in each of the areas for phones, integrators and operators; the next ones wait their turn",
+        "`512`",
+    ),
+    read(
+        "HONOKEN_REQUESTS_WAITING",
+        "requests that may wait, in each area, for five seconds at most; more are answered 503 with `Retry-After` at once",
+        "`8192`",
+    ),
+    read(
+        "HONOKEN_BUILDS_WAITING",
+        "requests for a pass that has to be built and signed first that may wait for that, ten seconds at most; more are answered 503 with `Retry-After` at once",
+        "`8192`",
+    ),
+    read(
+        "RATE_LIMIT_MANAGE_PER_SECOND",
+        "requests to `/manage` that one organisation may make in a second; more are answered 429 with `Retry-After`. Each process counts for itself; `dev` has no rate limits",
+        "no limit",
+    ),
+    read("RATE_LIMIT_MANAGE_BURST", "so many of them may come at once after a pause", "those of one second"),
+    read(
+        "RATE_LIMIT_FAILURES_PER_MINUTE",
+        "wrong API keys and operator's passwords that one client address may send in a minute; after that its requests to `/manage` and `/admin` are answered 429 for a minute, whatever they show",
+        "no limit",
+    ),
+    read(
+        "RATE_LIMIT_PROXIES",
+        "how many proxies stand before the service: the client's address is then that many entries from the end of `X-Forwarded-For`. Entries before it are the client's own words and never believed",
+        "`0`: the address that connects",
+    ),
+    refused("HONOKEN_EVENT_STORE_URL", "is set, but this release keeps its log in the database: unset it"),
+    refused("HONOKEN_ASSETS_URL", "is set, but this release keeps images in --data-dir: unset it"),
+    without_effect("NATS_URL", "has no effect yet: this release does not push"),
+    without_effect("HONOKEN_APNS_ENDPOINT", "has no effect yet: this release does not push"),
+    without_effect("HONOKEN_APNS_CA_FILE", "has no effect yet: this release does not push"),
+    without_effect("APNS_TEAM_ID", "has no effect yet: this release does not push"),
+    without_effect("APNS_KEY_ID", "has no effect yet: this release does not push"),
+    without_effect("APNS_AUTH_KEY_P8", "has no effect yet: this release does not push"),
+    without_effect("OUTBOX_BATCH_SIZE", "has no effect yet: this release does not push"),
+    without_effect("OUTBOX_RETRY_ATTEMPTS", "has no effect yet: this release does not push"),
+    without_effect("POSTHOG_API_KEY", "has no effect yet: this release reports to nobody"),
+    without_effect("POSTHOG_HOST", "has no effect yet: this release reports to nobody"),
+    without_effect(
+        "HONOKEN_IMAGES_READ_WRITE_TOKEN",
+        "has no effect yet: this release keeps images in --data-dir",
+    ),
+    without_effect("DEV_DATABASE_URL", "is obsolete: use DATABASE_URL"),
+    without_effect("UPSTASH_REDIS_REST_URL", "is obsolete: use the Redis URL in HONOKEN_ASSETS_URL"),
+    without_effect("UPSTASH_REDIS_REST_TOKEN", "is obsolete: use the Redis URL in HONOKEN_ASSETS_URL"),
+    without_effect("APNS_MODE", "is obsolete: passes are pushed through Apple's production host only"),
+    without_effect("APNS_ENV", "is obsolete: passes are pushed through Apple's production host only"),
+    without_effect("UPDATE_TAG_STRATEGY", "is obsolete: update tags are positions of the log"),
 ];
 
-/// Variables that say where data goes, for engines that this release does not have: to go on would be to keep it elsewhere.
-const REFUSED: &[(&str, &str)] = &[
-    ("HONOKEN_EVENT_STORE_URL", "is set, but this release keeps its log in the database: unset it"),
-    ("HONOKEN_ASSETS_URL", "is set, but this release keeps images in --data-dir: unset it"),
-];
+/// [`VARIABLES`] as the tables of `docs/configuration.md`.
+pub fn table() -> String {
+    let mut read = String::from("| Variable | Meaning | Default |\n| --- | --- | --- |\n");
+    let mut others = String::from("| Variable | What happens when it is set |\n| --- | --- |\n");
+    for Variable { name, effect } in VARIABLES {
+        let written = match effect {
+            Effect::Read { meaning, default, secret } => {
+                let secret = if *secret { " (secret)" } else { "" };
+                writeln!(read, "| `{name}`{secret} | {meaning} | {default} |")
+            }
+            Effect::None(sentence) => writeln!(others, "| `{name}` | a warning: it {sentence} |"),
+            Effect::Refused(sentence) => {
+                writeln!(others, "| `{name}` | the start is refused: it {sentence} |")
+            }
+        };
+        written.expect("a string takes everything");
+    }
+    format!("{read}\nThese are known, and do nothing:\n\n{others}")
+}
 
 impl Config {
     /// Reads the environment.
@@ -102,28 +357,118 @@ impl Config {
     fn read(
         variable: impl Fn(&'static str) -> Result<Option<String>, ConfigError>,
     ) -> Result<Self, ConfigError> {
-        for (name, sentence) in REFUSED {
-            if variable(name)?.is_some() {
-                return Err(ConfigError { variable: name, problem: (*sentence).to_owned() });
-            }
-        }
         let mut warnings = Vec::new();
-        for (name, sentence) in WITHOUT_EFFECT {
-            if variable(name)?.is_some() {
-                warnings.push(format!("{name} {sentence}"));
+        for Variable { name, effect } in VARIABLES {
+            match effect {
+                Effect::Refused(sentence) if variable(name)?.is_some() => {
+                    return Err(ConfigError { variable: name, problem: (*sentence).to_owned() });
+                }
+                Effect::None(sentence) if variable(name)?.is_some() => {
+                    warnings.push(format!("{name} {sentence}"));
+                }
+                Effect::Read { .. } | Effect::None(_) | Effect::Refused(_) => {}
             }
         }
         Ok(Self {
             public_url: variable("HONOKEN_PUBLIC_URL")?.map(|text| public_url(&text)).transpose()?,
             database: variable("DATABASE_URL")?.map(|text| database(&text)).transpose()?,
             admin: admin(variable("HONOKEN_ADMIN_USERNAME")?, variable("HONOKEN_ADMIN_PASSWORD")?)?,
-            verbose_logging: variable("VERBOSE_LOGGING")?
-                .map(|text| verbose(&text))
-                .transpose()?
-                .unwrap_or_default(),
+            logging: logging(&variable)?,
+            identity: identity(&variable)?,
+            metrics_listen: parsed(
+                &variable,
+                "HONOKEN_METRICS_LISTEN",
+                "an address and a port, such as 127.0.0.1:9464",
+            )?,
+            load: load(&variable)?,
+            rates: rates(&variable)?,
             warnings,
         })
     }
+}
+
+/// Reads a variable that parses, or says what it must be.
+fn parsed<T: FromStr>(
+    variable: &impl Fn(&'static str) -> Result<Option<String>, ConfigError>,
+    name: &'static str,
+    must_be: &str,
+) -> Result<Option<T>, ConfigError> {
+    let Some(text) = variable(name)? else { return Ok(None) };
+    let refused = || ConfigError { variable: name, problem: format!("must be {must_be}") };
+    text.parse().map(Some).map_err(|_| refused())
+}
+
+const POSITIVE: &str = "a whole number from 1 on";
+
+fn logging(
+    variable: &impl Fn(&'static str) -> Result<Option<String>, ConfigError>,
+) -> Result<Logging, ConfigError> {
+    let default = Logging::default();
+    let share: Option<f64> = parsed(variable, "LOG_SAMPLE_SUCCESS_RATE", A_SHARE)?;
+    if share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+        let problem = format!("must be {A_SHARE}");
+        return Err(ConfigError { variable: "LOG_SAMPLE_SUCCESS_RATE", problem });
+    }
+    Ok(Logging {
+        format: variable("LOG_FORMAT")?.map(|text| log_format(&text)).transpose()?,
+        verbose: variable("VERBOSE_LOGGING")?.map_or(Ok(default.verbose), |text| verbose(&text))?,
+        sample_success_rate: share.unwrap_or(default.sample_success_rate),
+    })
+}
+
+const A_SHARE: &str = "a share from 0 to 1, such as 0.1";
+
+fn log_format(text: &str) -> Result<LogFormat, ConfigError> {
+    match text {
+        "json" => Ok(LogFormat::Json),
+        "pretty" => Ok(LogFormat::Pretty),
+        _ => Err(ConfigError { variable: "LOG_FORMAT", problem: "must be `json` or `pretty`".to_owned() }),
+    }
+}
+
+fn identity(
+    variable: &impl Fn(&'static str) -> Result<Option<String>, ConfigError>,
+) -> Result<Identity, ConfigError> {
+    let default = Identity::default();
+    Ok(Identity {
+        service: variable("SERVICE_NAME")?.unwrap_or(default.service),
+        version: variable("HONOKEN_RELEASE_VERSION")?.unwrap_or(default.version),
+        git_sha: variable("GIT_SHA")?,
+        environment: variable("ENVIRONMENT")?,
+    })
+}
+
+fn load(
+    variable: &impl Fn(&'static str) -> Result<Option<String>, ConfigError>,
+) -> Result<Load, ConfigError> {
+    let default = Load::default();
+    let waiting = "a whole number";
+    Ok(Load {
+        requests_at_work: parsed(variable, "HONOKEN_REQUESTS_AT_WORK", POSITIVE)?
+            .unwrap_or(default.requests_at_work),
+        requests_waiting: parsed(variable, "HONOKEN_REQUESTS_WAITING", waiting)?
+            .unwrap_or(default.requests_waiting),
+        builds_waiting: parsed(variable, "HONOKEN_BUILDS_WAITING", waiting)?
+            .unwrap_or(default.builds_waiting),
+    })
+}
+
+fn rates(
+    variable: &impl Fn(&'static str) -> Result<Option<String>, ConfigError>,
+) -> Result<Rates, ConfigError> {
+    let rates = Rates {
+        manage_per_second: parsed(variable, "RATE_LIMIT_MANAGE_PER_SECOND", POSITIVE)?,
+        manage_burst: parsed(variable, "RATE_LIMIT_MANAGE_BURST", POSITIVE)?,
+        failures_per_minute: parsed(variable, "RATE_LIMIT_FAILURES_PER_MINUTE", POSITIVE)?,
+        proxies: parsed(variable, "RATE_LIMIT_PROXIES", "a whole number")?.unwrap_or_default(),
+    };
+    if rates.manage_burst.is_some() && rates.manage_per_second.is_none() {
+        return Err(ConfigError {
+            variable: "RATE_LIMIT_MANAGE_PER_SECOND",
+            problem: "is missing: RATE_LIMIT_MANAGE_BURST says how it may be used".to_owned(),
+        });
+    }
+    Ok(rates)
 }
 
 fn public_url(text: &str) -> Result<Url, ConfigError> {
@@ -204,12 +549,16 @@ fn verbose(text: &str) -> Result<bool, ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
     use std::path::Path;
 
     use super::*;
+    use crate::generated;
 
     fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
         Config::read(|name| {
+            assert!(VARIABLES.iter().any(|known| known.name == name), "{name} is not among VARIABLES");
             Ok(variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
         })
     }
@@ -232,7 +581,23 @@ mod tests {
         {
             refused(&[("HONOKEN_PUBLIC_URL", url)], "HONOKEN_PUBLIC_URL");
         }
-        refused(&[("VERBOSE_LOGGING", "yes please")], "VERBOSE_LOGGING");
+        for (variable, value) in [
+            ("VERBOSE_LOGGING", "yes please"),
+            ("LOG_FORMAT", "xml"),
+            ("LOG_SAMPLE_SUCCESS_RATE", "2"),
+            ("LOG_SAMPLE_SUCCESS_RATE", "-0.1"),
+            ("LOG_SAMPLE_SUCCESS_RATE", "NaN"),
+            ("HONOKEN_METRICS_LISTEN", "localhost"),
+            ("HONOKEN_REQUESTS_AT_WORK", "0"),
+            ("HONOKEN_REQUESTS_WAITING", "-1"),
+            ("HONOKEN_BUILDS_WAITING", "many"),
+            ("RATE_LIMIT_MANAGE_PER_SECOND", "0"),
+            ("RATE_LIMIT_FAILURES_PER_MINUTE", "x"),
+            ("RATE_LIMIT_PROXIES", "yes"),
+        ] {
+            refused(&[(variable, value)], variable);
+        }
+        refused(&[("RATE_LIMIT_MANAGE_BURST", "5")], "RATE_LIMIT_MANAGE_PER_SECOND");
         refused(
             &[("HONOKEN_ADMIN_USERNAME", "a:b"), ("HONOKEN_ADMIN_PASSWORD", "x")],
             "HONOKEN_ADMIN_USERNAME",
@@ -289,6 +654,42 @@ mod tests {
         let config = read(&[("APNS_ENV", "sandbox"), ("SOMETHING_ELSE", "1")]).unwrap();
         assert_eq!(config.warnings.len(), 1);
         assert!(config.warnings[0].starts_with("APNS_ENV is obsolete"));
+    }
+
+    #[test]
+    fn every_variable_that_the_table_says_is_read_is_read() {
+        let asked = RefCell::new(BTreeSet::new());
+        Config::read(|name| {
+            asked.borrow_mut().insert(name);
+            Ok(None)
+        })
+        .unwrap();
+        let known: BTreeSet<&str> = VARIABLES.iter().map(|variable| variable.name).collect();
+        assert_eq!(asked.into_inner(), known);
+        assert_eq!(known.len(), VARIABLES.len(), "a variable is declared twice");
+    }
+
+    #[test]
+    fn defaults_in_the_table_are_those_of_the_code() {
+        for (name, default) in [
+            ("HONOKEN_REQUESTS_AT_WORK", Load::default().requests_at_work.to_string()),
+            ("HONOKEN_REQUESTS_WAITING", Load::default().requests_waiting.to_string()),
+            ("HONOKEN_BUILDS_WAITING", Load::default().builds_waiting.to_string()),
+            ("LOG_SAMPLE_SUCCESS_RATE", Logging::default().sample_success_rate.to_string()),
+            ("VERBOSE_LOGGING", Logging::default().verbose.to_string()),
+            ("SERVICE_NAME", Identity::default().service),
+        ] {
+            let declared = VARIABLES.iter().find(|variable| variable.name == name).unwrap();
+            assert!(
+                matches!(declared.effect, Effect::Read { default: said, .. } if said == format!("`{default}`")),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_documented_variables_are_those_of_the_code() {
+        generated::check("docs/configuration.md", "variables", &table());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use honoken_domain::brand_assets::BrandAssetsError;
-use honoken_domain::pass::PassError;
+use honoken_domain::pass::{ContentFault, PassError};
 use honoken_domain::pass_type::PassTypeError;
 use honoken_domain::registration::RegistrationError;
 use honoken_event_store::{DispatchError, error_chain};
@@ -70,6 +70,13 @@ pub enum ApiError {
         /// Why.
         detail: String,
     },
+    /// 409: the state does not allow what is at a place of the body.
+    ConflictAt {
+        /// Stable name of the rule.
+        code: &'static str,
+        /// Where, and why.
+        fault: Fault,
+    },
     /// 412: `If-Match` names another state.
     PreconditionFailed {
         /// The current tag is named in it.
@@ -82,21 +89,36 @@ pub enum ApiError {
     },
     /// 415: the body is of another type.
     UnsupportedMediaType,
+    /// 415: the body is no patch of a kind that is known.
+    UnsupportedPatch,
     /// 422: readable, but not acceptable.
     Unacceptable {
         /// Every fault found.
         errors: Vec<Fault>,
     },
+    /// 429: the caller asks too often.
+    TooManyRequests {
+        /// Seconds until it may ask again, at least one.
+        retry_after: u64,
+    },
     /// 500: our fault.
     Internal(Box<dyn Error + Send + Sync>),
     /// 503: a store is away; the caller may come back.
     Unavailable(Box<dyn Error + Send + Sync>),
+    /// 503: more is asked than can be worked on.
+    Overloaded,
     /// 503: the request took too long.
     TimedOut,
 }
 
+/// The kinds of patch that are known (RFC 5789 section 3.1).
+const PATCH_TYPES: &str = "application/merge-patch+json, application/json-patch+json, application/json";
+
 /// Seconds after which a caller may come back.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+/// Likewise when too many came: time for those who wait to be served.
+const RETRY_AFTER_LOAD: HeaderValue = HeaderValue::from_static("5");
 
 impl ApiError {
     /// 422 with a single fault.
@@ -123,13 +145,14 @@ impl ApiError {
             Self::NotFound { .. } | Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::Conflict { .. } => StatusCode::CONFLICT,
+            Self::Conflict { .. } | Self::ConflictAt { .. } => StatusCode::CONFLICT,
             Self::PreconditionFailed { .. } => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedMediaType | Self::UnsupportedPatch => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unacceptable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Unavailable(_) | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable(_) | Self::Overloaded | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -168,6 +191,7 @@ impl ApiError {
                 ("body_timeout", "The body did not arrive", "The body of the request did not arrive in time; send it again.".into())
             }
             Self::Conflict { code, detail } => (code, "Not possible in this state", detail.clone()),
+            Self::ConflictAt { code, fault } => (code, "Not possible in this state", fault.detail.clone()),
             Self::PreconditionFailed { detail } => ("precondition_failed", "The state has changed", detail.clone()),
             Self::TooLarge { limit } => {
                 ("too_large", "The body is too large", format!("At most {limit} bytes are accepted here."))
@@ -177,6 +201,11 @@ impl ApiError {
                 "The body is of another type",
                 "Send JSON with `Content-Type: application/json`.".into(),
             ),
+            Self::UnsupportedPatch => (
+                "unsupported_media_type",
+                "The body is of another type",
+                format!("Send a patch as one of the types that the header `Accept-Patch` names: {PATCH_TYPES}."),
+            ),
             Self::Unacceptable { errors } => (
                 "unacceptable",
                 "The request cannot be accepted",
@@ -185,12 +214,22 @@ impl ApiError {
                     many => format!("{} faults; see `errors`.", many.len()),
                 },
             ),
+            Self::TooManyRequests { retry_after } => (
+                "too_many_requests",
+                "Too many requests",
+                format!("You ask too often. Try again after {retry_after} seconds."),
+            ),
             Self::Internal(_) => {
                 ("internal", "Internal error", "Something went wrong here. Nothing is known to have changed.".into())
             }
             Self::Unavailable(_) => {
                 ("unavailable", "Not available right now", "A store is away. Try again after `Retry-After` seconds.".into())
             }
+            Self::Overloaded => (
+                "overloaded",
+                "Too much to do right now",
+                "More is asked than can be worked on; nothing has changed. Try again after `Retry-After` seconds.".into(),
+            ),
             Self::TimedOut => (
                 "timed_out",
                 "It took too long",
@@ -210,7 +249,14 @@ impl ApiError {
                 header::WWW_AUTHENTICATE,
                 HeaderValue::from_static("Basic realm=\"honoken\", charset=\"UTF-8\""),
             )),
+            Self::UnsupportedPatch => {
+                Some((HeaderName::from_static("accept-patch"), HeaderValue::from_static(PATCH_TYPES)))
+            }
             Self::Unavailable(_) | Self::TimedOut => Some((header::RETRY_AFTER, RETRY_AFTER)),
+            Self::Overloaded => Some((header::RETRY_AFTER, RETRY_AFTER_LOAD)),
+            Self::TooManyRequests { retry_after } => {
+                Some((header::RETRY_AFTER, HeaderValue::from(*retry_after)))
+            }
             _ => None,
         }
     }
@@ -219,6 +265,7 @@ impl ApiError {
         let (code, title, detail) = self.words();
         let errors = match self {
             Self::Unreadable { errors, .. } | Self::Unacceptable { errors } => errors.as_slice(),
+            Self::ConflictAt { fault, .. } => std::slice::from_ref(fault),
             _ => &[],
         };
         let r#type = format!("urn:honoken:problem:{code}");
@@ -277,15 +324,41 @@ pub trait Refusal: Error + Send + Sync + 'static {
     fn into_api_error(self) -> ApiError;
 }
 
+impl From<ContentFault> for Fault {
+    fn from(fault: ContentFault) -> Self {
+        Self { code: fault.code, pointer: fault.pointer, detail: fault.detail }
+    }
+}
+
 impl Refusal for PassError {
     fn into_api_error(self) -> ApiError {
-        match &self {
+        let detail = self.to_string();
+        match self {
             Self::Unknown => ApiError::NO_PASS,
-            Self::AlreadyIssued => ApiError::Conflict { code: "already_issued", detail: self.to_string() },
-            Self::PreconditionFailed { .. } => ApiError::PreconditionFailed { detail: self.to_string() },
+            Self::AlreadyIssued => ApiError::Conflict { code: "already_issued", detail },
+            Self::Retired => ApiError::Conflict { code: "retired", detail },
+            Self::KeyReused => ApiError::Conflict { code: "idempotency_key_reused", detail },
+            Self::PreconditionFailed { .. } => ApiError::PreconditionFailed { detail },
             Self::MissingImage { slot } => {
-                ApiError::fault("missing_image", format!("/assets/{slot}.png"), self.to_string())
+                ApiError::fault("missing_image", format!("/assets/{slot}.png"), detail)
             }
+            Self::NoPoster { .. } => ApiError::fault("no_poster", "/poster", detail),
+            Self::UnacceptableContent { faults } => {
+                ApiError::Unacceptable { errors: faults.into_iter().map(Fault::from).collect() }
+            }
+            Self::ContentNotAnObject => ApiError::fault("wrong_type", "", detail),
+            Self::ContentTooLarge => ApiError::fault("content_too_large", "", detail),
+            Self::ContentTooDeep => ApiError::fault("content_too_deep", "", detail),
+            Self::PatchTestFailed { operation } => ApiError::ConflictAt {
+                code: "patch_test_failed",
+                fault: Fault::new("patch_test_failed", format!("/{operation}"), detail),
+            },
+            Self::PatchFailed { operation, member, .. } => {
+                ApiError::fault("patch_failed", format!("/{operation}/{member}"), detail)
+            }
+            Self::NothingToIncrement => ApiError::fault("nothing_there", "/pointer", detail),
+            Self::NotANumber => ApiError::fault("not_a_number", "/pointer", detail),
+            Self::IncrementOutOfRange => ApiError::fault("out_of_range", "/by", detail),
         }
     }
 }

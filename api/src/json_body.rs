@@ -1,8 +1,11 @@
 //! Bodies: bounded, read strictly, and taken apart field by field so that every fault can be named by its pointer.
 
+use std::pin::pin;
+
 use axum::body::Body;
 use axum::extract::Request;
 use bytes::Bytes;
+use futures::FutureExt;
 use honoken_domain::json;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -11,6 +14,8 @@ use serde_json::{Map, Value};
 
 use crate::error::{ApiError, Fault};
 use crate::limits;
+use crate::load::Admission;
+use crate::request_context::{Spent, timed};
 
 /// Reads a body of at most `limit` bytes.
 ///
@@ -18,15 +23,29 @@ use crate::limits;
 /// 413 when it is larger, 408 when it does not come, 400 when the connection breaks off.
 pub async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
     let waits_for_go_ahead = request.headers().contains_key(header::EXPECT);
+    let admission = Admission::of(request.extensions());
     let mut body = request.into_body();
     if body.size_hint().lower() > limit as u64 {
         // A caller that asked before sending has sent nothing yet, and need not.
         if !waits_for_go_ahead {
+            admission.steps_aside();
             drain(&mut body).await;
         }
         return Err(ApiError::TooLarge { limit });
     }
-    let collected = tokio::time::timeout(limits::BODY, Limited::new(&mut body, limit).collect()).await;
+    let collected = {
+        let mut collecting =
+            pin!(tokio::time::timeout(limits::BODY, Limited::new(&mut body, limit).collect()));
+        if let Some(collected) = collecting.as_mut().now_or_never() {
+            collected
+        } else {
+            // Others need not wait for a caller that takes its time.
+            admission.steps_aside();
+            let collected = timed(Spent::Body, collecting).await;
+            admission.steps_in().await?;
+            collected
+        }
+    };
     match collected.map_err(|_| ApiError::BodyTimeout)? {
         Ok(body) => Ok(body.to_bytes()),
         Err(fault) if fault.is::<LengthLimitError>() => {

@@ -10,9 +10,13 @@ pub mod app;
 pub mod blobs;
 pub mod built_passes;
 pub mod clock;
+pub mod commands;
 pub mod config;
+pub mod content_rules;
 pub mod folder;
 pub mod ids;
+pub mod logging;
+pub mod metrics;
 pub mod place;
 pub mod signers;
 
@@ -21,9 +25,11 @@ pub mod error;
 pub mod headers;
 pub mod json_body;
 pub mod limits;
+pub mod load;
 pub mod openapi;
 pub mod path;
 pub mod query;
+pub mod rates;
 pub mod request_context;
 pub mod router;
 pub mod server;
@@ -36,12 +42,16 @@ pub mod docs;
 pub mod health;
 pub mod jobs;
 pub mod manage;
+pub mod scrape;
 
 pub mod cli;
 pub mod dev;
 pub mod inspect;
 pub mod operate;
 pub mod serve;
+
+#[cfg(test)]
+mod generated;
 
 /// For every program that this crate is part of.
 #[global_allocator]

@@ -1,5 +1,6 @@
 //! What a caller may send, and how long it may take. One place, so that the numbers can be read together.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// Bytes of a JSON body: a pass has fields and texts, not files.
@@ -35,6 +36,9 @@ pub const HEADER_BYTES: usize = 64 * 1024;
 /// Connections at a time, if the system allows that many open files; more wait in the system's queue.
 pub const CONNECTIONS: usize = 8192;
 
+/// Connections at a time where metrics have an address of their own.
+pub const METRICS_CONNECTIONS: usize = 16;
+
 /// Open files that are not connections: databases, images, the log.
 pub const OTHER_FILES: usize = 128;
 
@@ -43,3 +47,27 @@ pub const SHUTDOWN: Duration = Duration::from_secs(20);
 
 /// A change is answered when readers see it, or after this.
 pub const VISIBLE: Duration = Duration::from_secs(2);
+
+/// Requests that are worked on at a time, in each area: what the stores can make use of, and more.
+pub const REQUESTS_AT_WORK: NonZeroU32 = NonZeroU32::new(512).expect("it is not zero");
+
+/// Requests that wait for their turn, in each area: each costs its connection and little more.
+pub const REQUESTS_WAITING: u32 = 8192;
+
+/// The longest that a request waits for its turn.
+pub const TURN: Duration = Duration::from_secs(5);
+
+/// Requests that wait for a pass to be built.
+pub const BUILDS_WAITING: u32 = 8192;
+
+/// The longest that a request waits until its pass can be built: more than a thousand signatures of one core, each.
+pub const BUILD_TURN: Duration = Duration::from_secs(10);
+
+/// A request that takes longer is named in the log as slow.
+pub const SLOW: Duration = Duration::from_secs(1);
+
+/// Callers whose rates are remembered, the latest ones.
+pub const RATED_CALLERS: u64 = 10_000;
+
+/// How long a client is kept out that has shown too many wrong credentials.
+pub const BARRED: Duration = Duration::from_mins(1);

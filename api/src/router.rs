@@ -10,23 +10,35 @@ use utoipa_axum::routes;
 
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::{admin, auth, device, docs, health, manage, openapi, path, request_context};
+use crate::{admin, auth, device, docs, health, manage, openapi, path, request_context, scrape};
+
+/// Where a phone registers for a pass and unregisters.
+pub const REGISTRATION: &str = "/v1/devices/{device}/registrations/{type}/{serial}";
+
+/// Where a phone asks what has changed.
+pub const LIST: &str = "/v1/devices/{device}/registrations/{type}";
+
+/// Where a phone asks for a pass.
+pub const PASS: &str = "/v1/passes/{type}/{serial}";
 
 /// The service. Give it requests whose path has been through [`strip_prefix`].
 pub fn router(app: AppState) -> Router {
     let operator = Router::from(operator())
         .route_layer(middleware::from_fn_with_state(app.clone(), auth::require_operator));
-    finished(list(operator), app)
+    let routes = list(operator);
+    let routes = if app.metrics_are_elsewhere { routes } else { routes.merge(Router::from(metrics())) };
+    finished(routes, app)
 }
 
-/// All routes, and nothing around them.
+/// All routes but the metrics, and nothing around them.
 fn list(operator: Router<AppState>) -> Router<AppState> {
     Router::from(open()).nest("/admin", operator.clone()).nest("/api/admin", operator)
 }
 
 /// What is written about these routes: the same lines, read once more.
 pub fn documented() -> OpenApi {
-    let routes = OpenApiRouter::with_openapi(openapi::empty()).merge(open()).nest("/admin", operator());
+    let routes = OpenApiRouter::with_openapi(openapi::empty()).merge(open()).merge(metrics());
+    let routes = routes.nest("/admin", operator());
     openapi::complete(routes.into_openapi())
 }
 
@@ -40,10 +52,12 @@ fn open() -> OpenApiRouter<AppState> {
 
     let manage = OpenApiRouter::default()
         .routes(routes!(manage::list::handler, manage::issue::handler))
-        .routes(routes!(manage::state::handler))
-        .routes(routes!(manage::replace_content::handler))
+        .routes(routes!(manage::state::handler, manage::change_metadata::handler, manage::retire::handler))
+        .routes(routes!(manage::replace_content::handler, manage::patch_content::handler))
+        .routes(routes!(manage::increment::handler))
         .routes(routes!(manage::void::handler))
         .routes(routes!(manage::reinstate::handler))
+        .routes(routes!(manage::history::handler))
         .routes(routes!(manage::pkpass::handler))
         .routes(routes!(manage::assets::get, manage::assets::put, manage::assets::delete))
         .routes(routes!(manage::type_assets::get, manage::type_assets::put, manage::type_assets::delete))
@@ -71,7 +85,17 @@ fn operator() -> OpenApiRouter<AppState> {
 
 /// What a process answers that does something else than answering.
 pub fn health_alone(app: AppState) -> Router {
-    finished(health().into(), app)
+    let routes = if app.metrics_are_elsewhere { health() } else { health().merge(metrics()) };
+    finished(routes.into(), app)
+}
+
+/// What is answered where the metrics have an address of their own.
+pub fn metrics_alone(app: AppState) -> Router {
+    finished(metrics().into(), app)
+}
+
+fn metrics() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default().routes(routes!(scrape::handler))
 }
 
 fn health() -> OpenApiRouter<AppState> {
@@ -79,14 +103,14 @@ fn health() -> OpenApiRouter<AppState> {
 }
 
 /// What is around every route.
-fn finished(routes: Router<AppState>, app: AppState) -> Router {
+pub(crate) fn finished(routes: Router<AppState>, app: AppState) -> Router {
     routes
         .fallback(async || ApiError::NoSuchPath)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(
             ServiceBuilder::new()
                 .layer(middleware::from_fn_with_state(app.clone(), request_context::around))
-                .layer(CatchPanicLayer::custom(request_context::after_panic)),
+                .layer(CatchPanicLayer::custom(request_context::AfterPanic::new(&app.metrics))),
         )
         .with_state(app)
 }
@@ -106,6 +130,13 @@ mod tests {
     use utoipa::openapi::HttpMethod;
 
     use super::*;
+
+    #[test]
+    fn the_paths_that_are_counted_are_routes() {
+        for path in [REGISTRATION, LIST, PASS] {
+            assert!(described().contains_key(path), "{path}");
+        }
+    }
 
     /// What a router answers, path by path. It tells nobody but a debugger: first its routes with the methods that they allow, then the paths
     /// of these routes; behind that the same of what answers where nothing is.
@@ -142,9 +173,10 @@ mod tests {
 
     #[test]
     fn what_is_answered_is_described_and_what_is_described_is_answered() {
-        let (aliases, answered): (BTreeMap<_, _>, BTreeMap<_, _>) = answered(&list(operator().into()))
-            .into_iter()
-            .partition(|(path, _)| path.starts_with("/api/admin/"));
+        let (aliases, answered): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            answered(&list(operator().into()).merge(Router::from(metrics())))
+                .into_iter()
+                .partition(|(path, _)| path.starts_with("/api/admin/"));
         assert_eq!(answered, described());
         let operator = answered.into_iter().filter(|(path, _)| path.starts_with("/admin/"));
         let below_api: BTreeMap<_, _> =

@@ -12,9 +12,10 @@ use crate::app::{App, Stores};
 use crate::built_passes::BuiltPasses;
 use crate::dev::{authority, sample};
 use crate::folder::{self, Folder};
+use crate::metrics::Metrics;
 use crate::place::Place;
 use crate::router;
-use crate::service::{self, Process};
+use crate::service::{self, Doors, Process};
 use crate::signers::Signers;
 
 /// What a process does.
@@ -40,13 +41,15 @@ pub async fn run(process: Process, roles: &[Role], stop: CancellationToken) -> a
         );
     }
     let data_dir = folder::prepare(&process.data_dir)?;
-    let listener = process.bind().await?;
+    let (listener, metrics) = (process.bind().await?, process.bind_metrics().await?);
     let base_url = service::base_url(listener.local_addr()?);
     let signers = signers(&data_dir, &process)?;
 
     let part = if is(Role::Projector) { Part::Run } else { Part::Watch };
     let opened = async {
-        let stores = Stores::open(&place, &data_dir, part, &*process.ids).await?;
+        let stores =
+            Stores::open(&place, &data_dir, part, &*process.ids, Metrics::new(&process.config.identity))
+                .await?;
         if is(Role::Api) {
             stores.fit_together().await?;
         }
@@ -59,14 +62,19 @@ pub async fn run(process: Process, roles: &[Role], stop: CancellationToken) -> a
     if is(Role::Projector) {
         stores.start_jobs(process.clock.clone());
     }
-    let built_passes = BuiltPasses::new(signers, stores.blobs.clone(), &process.web_service_url(&base_url));
     let Process { config, clock, ids, .. } = &process;
-    let app = Arc::new(App::new(&stores, built_passes, config.admin.clone(), clock.clone(), ids.clone()));
+    let web_service_url = process.web_service_url(&base_url);
+    let built_passes =
+        BuiltPasses::new(signers, stores.blobs.clone(), &web_service_url, config.load, &stores.metrics);
+    let app = App::new(&stores, built_passes, config.admin.clone(), clock.clone(), ids.clone(), config);
+    let app = Arc::new(app);
+    let metrics = service::metrics(metrics, &app);
     let router = if is(Role::Api) { router::router(app) } else { router::health_alone(app) };
+    let doors = Doors { main: listener, router, metrics };
     if is(Role::Api) {
         warn_about_defaults(&process, &base_url);
     }
-    service::run(listener, router, stores, stop, || {
+    service::run(doors, stores, stop, || {
         let ready = format!("{}\n", json!({ "baseUrl": base_url, "dataDir": data_dir }));
         service::write_ready_file(process.ready_file.as_deref(), &ready)?;
         tracing::info!("ready at {base_url}");

@@ -1,6 +1,7 @@
 //! Listens: bounded connections, bounded heads, and a shutdown that lets requests in flight finish.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::Router;
@@ -9,28 +10,44 @@ use futures::FutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
+use prometheus::IntGauge;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::limits;
+use crate::rates::Peer;
 use crate::router::strip_prefix;
 
+/// A place where requests come in.
+pub struct Door {
+    /// The address.
+    pub listener: TcpListener,
+    /// What is answered.
+    pub router: Router,
+    /// Connections at a time; more wait in the system's queue.
+    pub connections: usize,
+    /// How many are open, everywhere.
+    pub open: IntGauge,
+}
+
 /// Serves until `stop`, then finishes what is in flight, for at most [`limits::SHUTDOWN`].
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let connections = Arc::new(Semaphore::new(connections_allowed()));
-    let graceful = GracefulShutdown::new();
+pub async fn serve(door: Door, stop: CancellationToken) {
+    let connections = Arc::new(Semaphore::new(door.connections));
+    let going_on = TaskTracker::new();
+    let Door { listener, router, open, .. } = door;
+    let house = House { router, open, stop: stop.clone(), crowded: Arc::new(Notify::new()) };
     loop {
         // The permit comes first: beyond the limit, connections wait in the system's queue instead of in our memory.
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
-            accepted = accept(&listener, &connections) => accepted,
+            accepted = accept(&listener, &connections, &house.crowded) => accepted,
         };
         match accepted {
-            Ok(accepted) => start(accepted, &router, &graceful),
+            Ok(accepted) => start(accepted, &house, &going_on),
             Err(fault) => {
                 tracing::warn!(error = %fault, "could not accept a connection");
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -38,30 +55,43 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
         }
     }
     // Whoever connected before the stop is served, though the system had not handed the connection over yet.
-    while let Some(Ok(accepted)) = accept(&listener, &connections).now_or_never() {
-        start(accepted, &router, &graceful);
+    while let Some(Ok(accepted)) = accept(&listener, &connections, &house.crowded).now_or_never() {
+        start(accepted, &house, &going_on);
     }
     drop(listener);
-    if tokio::time::timeout(limits::SHUTDOWN, graceful.shutdown()).await.is_err() {
+    going_on.close();
+    if tokio::time::timeout(limits::SHUTDOWN, going_on.wait()).await.is_err() {
         tracing::warn!("some requests were still in flight after {:?} and are cut off", limits::SHUTDOWN);
     }
 }
 
 type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
 
-fn start((stream, peer, permit): Accepted, router: &Router, graceful: &GracefulShutdown) {
-    let watched = graceful.watch(connection(stream, router.clone()));
-    tokio::spawn(async move {
-        if let Err(fault) = watched.await {
+/// What all connections of a door share.
+#[derive(Clone)]
+struct House {
+    router: Router,
+    open: IntGauge,
+    stop: CancellationToken,
+    /// Called when there are no connections left: those on which nothing happens are closed, and whoever knocks is let in.
+    crowded: Arc<Notify>,
+}
+
+fn start((stream, peer, permit): Accepted, house: &House, going_on: &TaskTracker) {
+    let house = house.clone();
+    going_on.spawn(async move {
+        house.open.inc();
+        if let Err(fault) = connection(stream, peer, &house).await {
             // The other side went away or spoke something else than HTTP; it has been told what can be told.
             tracing::debug!(error = %fault, peer.ip = %peer.ip(), "a connection ended badly");
         }
+        house.open.dec();
         drop(permit);
     });
 }
 
 /// As many connections as we want, or as the system lets us have beside our own files.
-fn connections_allowed() -> usize {
+pub fn connections_allowed() -> usize {
     let wanted = limits::CONNECTIONS + limits::OTHER_FILES;
     // Where the limit cannot be raised or read, the usual one of 1024 is a safe guess.
     let files = rlimit::increase_nofile_limit(wanted as u64).unwrap_or(1024);
@@ -69,7 +99,14 @@ fn connections_allowed() -> usize {
     files.saturating_sub(limits::OTHER_FILES).clamp(16, limits::CONNECTIONS)
 }
 
-async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> std::io::Result<Accepted> {
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+    crowded: &Notify,
+) -> std::io::Result<Accepted> {
+    if connections.available_permits() == 0 {
+        crowded.notify_waiters();
+    }
     let permit = connections.clone().acquire_owned().await.map_err(std::io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
@@ -78,16 +115,27 @@ async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> std::io
 
 /// HTTP/1.1 alone: TLS and HTTP/2 end at the proxy that a service on the internet stands behind. Every wait for the other side is bounded, so
 /// that silence cannot use up the connections: the head of a request here, bodies in `json_body`, reading the answer by the stream.
-fn connection(stream: TcpStream, router: Router) -> impl GracefulConnection<Error = hyper::Error> + Send {
+async fn connection(stream: TcpStream, peer: SocketAddr, house: &House) -> hyper::Result<()> {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits::WRITE));
-    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-        let request: Request = request.map(axum::body::Body::new);
-        router.clone().oneshot(strip_prefix(request))
+    let service = hyper::service::service_fn(|request: hyper::Request<Incoming>| {
+        let mut request: Request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert(Peer(peer.ip()));
+        house.router.clone().oneshot(strip_prefix(request))
     });
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits::HEADERS)
-        .max_buf_size(limits::HEADER_BYTES)
-        .serve_connection(TokioIo::new(Box::pin(stream)), service)
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits::HEADERS)
+            .max_buf_size(limits::HEADER_BYTES)
+            .serve_connection(TokioIo::new(Box::pin(stream)), service)
+    );
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        () = house.stop.cancelled() => {}
+        () = house.crowded.notified() => {}
+    }
+    // What is in progress is finished; without anything in progress this is the end.
+    connection.as_mut().graceful_shutdown();
+    connection.await
 }

@@ -6,15 +6,18 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
+use futures::future::OptionFuture;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::Stores;
+use crate::app::{AppState, Stores};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::folder;
 use crate::ids::IdSource;
-use crate::server;
+use crate::metrics::Metric;
+use crate::server::{self, Door};
+use crate::{limits, router};
 
 /// What a command that runs the service needs to know.
 pub struct Process {
@@ -50,6 +53,22 @@ impl Process {
         Ok(listener)
     }
 
+    /// Binds the address of the metrics, where they have one of their own.
+    ///
+    /// # Errors
+    /// When it cannot be bound.
+    pub async fn bind_metrics(&self) -> anyhow::Result<Option<TcpListener>> {
+        let Some(address) = self.config.metrics_listen else { return Ok(None) };
+        let listener = TcpListener::bind(address).await;
+        let listener = listener.with_context(|| {
+            format!("could not listen on {address}; choose another address in HONOKEN_METRICS_LISTEN")
+        })?;
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!("metrics are answered at http://{address}/metrics");
+        }
+        Ok(Some(listener))
+    }
+
     /// What phones reach the service under: as configured, else the address it listens on.
     pub fn web_service_url(&self, base_url: &str) -> String {
         // Phones append `/v1/…`.
@@ -59,19 +78,46 @@ impl Process {
     }
 }
 
+/// Where requests come in.
+pub struct Doors {
+    /// For everybody.
+    pub main: TcpListener,
+    /// What is answered there.
+    pub router: Router,
+    /// For the metrics, where they have a door of their own.
+    pub metrics: Option<(TcpListener, Router)>,
+}
+
+/// The door of the metrics, if there is one.
+pub fn metrics(listener: Option<TcpListener>, app: &AppState) -> Option<(TcpListener, Router)> {
+    listener.map(|listener| (listener, router::metrics_alone(app.clone())))
+}
+
 /// Answers requests until `stop`, then lets those in flight finish and closes the stores. The socket listens since it was bound, so a request
 /// that comes earlier waits for this. `announce` is called when requests are answered.
 ///
 /// # Errors
 /// When a part of the service ends before it was told to, or `announce` fails.
 pub async fn run(
-    listener: TcpListener,
-    router: Router,
+    doors: Doors,
     mut stores: Stores,
     stop: CancellationToken,
     announce: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let serving = tokio::spawn(server::serve(listener, router, stop));
+    let Doors { main, router, metrics } = doors;
+    let open = stores.metrics.gauge(Metric::ConnectionsOpen, &[]);
+    let main =
+        Door { listener: main, router, connections: server::connections_allowed(), open: open.clone() };
+    let metrics = metrics.map(|(listener, router)| Door {
+        listener,
+        router,
+        connections: limits::METRICS_CONNECTIONS,
+        open,
+    });
+    let metrics = OptionFuture::from(metrics.map(|door| server::serve(door, stop.clone())));
+    let serving = tokio::spawn(async move {
+        tokio::join!(server::serve(main, stop), metrics);
+    });
     announce()?;
     tokio::select! {
         served = serving => served.context("the server ended unexpectedly")?,

@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
+use json_patch::jsonptr::Pointer;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::json;
+
+/// The largest content that a change may lead to, in bytes of its JSON: 256 KiB.
+pub const MAX_CONTENT_BYTES: usize = 256 * 1024;
 
 /// The content of a pass: a JSON object with pass.json keys and the loose fields of its ticket style.
 ///
@@ -40,6 +44,13 @@ impl Content {
             Value::Object(object) => Ok(Self(Arc::new(object))),
             _ => Err(NotAnObject),
         }
+    }
+
+    /// The number at a place (RFC 6901), if there is one.
+    pub fn number_at(&self, pointer: &Pointer) -> Option<&Number> {
+        let first = pointer.first()?.decoded().into_owned();
+        let rest = pointer.split_front()?.1;
+        self.0.get(&first)?.pointer(rest.as_str())?.as_number()
     }
 
     /// The object.

@@ -3,7 +3,7 @@
 //! Beyond RFC 8259 it refuses what a canonical form cannot carry or a database would mangle: a key that occurs twice, the
 //! character U+0000, integers beyond ±(2^53 - 1) (RFC 7493 section 2.2), and nesting beyond [`MAX_DEPTH`].
 
-use std::fmt;
+use std::{fmt, io};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
@@ -12,7 +12,7 @@ use serde_json::{Map, Number, Value};
 pub const MAX_DEPTH: usize = 64;
 
 /// The largest integer a double holds exactly without ambiguity, 2^53 - 1.
-const MAX_SAFE_INTEGER: u64 = 9_007_199_254_740_991;
+pub const MAX_SAFE_INTEGER: u64 = 9_007_199_254_740_991;
 
 /// JSON that cannot be read: what is wrong and, where it is known, where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +51,36 @@ pub fn restore_doubles(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(restore_doubles),
         Value::Object(entries) => entries.values_mut().for_each(restore_doubles),
         Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
+/// Whether arrays and objects nest at most `levels` deep.
+pub fn is_at_most_as_deep(value: &Value, levels: usize) -> bool {
+    let inside = |value: &Value| levels > 0 && is_at_most_as_deep(value, levels - 1);
+    match value {
+        Value::Array(items) => levels > 0 && items.iter().all(inside),
+        Value::Object(entries) => levels > 0 && entries.values().all(inside),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
+}
+
+/// How many of so many bytes are left behind the JSON text of a value; none when it is longer. No more than those are written to find out.
+pub fn bytes_left(value: &Value, bytes: usize) -> Option<usize> {
+    let mut room = Room(bytes);
+    serde_json::to_writer(&mut room, value).is_ok().then_some(room.0)
+}
+
+/// Takes so many bytes and no more.
+struct Room(usize);
+
+impl io::Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -236,6 +266,18 @@ mod tests {
         assert!(parse(nested(MAX_DEPTH).as_bytes()).is_ok());
         assert!(parse(nested(MAX_DEPTH + 1).as_bytes()).unwrap_err().to_string().contains("nest deeper"));
         assert!(parse("[".repeat(1_000_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_value_is_measured_by_its_text_and_its_levels() {
+        let value = json!({ "a": [1, "é"] });
+        let length = value.to_string().len();
+        assert_eq!(
+            [length + 3, length, length - 1].map(|bytes| bytes_left(&value, bytes)),
+            [Some(3), Some(0), None]
+        );
+        assert!(is_at_most_as_deep(&value, 2) && !is_at_most_as_deep(&value, 1));
+        assert!(is_at_most_as_deep(&json!(1), 0));
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //! - [`json`]: reads JSON as strictly as RFC 8785 needs it; [`content`] is the JSON object that an integrator puts on a pass.
 //! - [`images`]: which images a pass shows: its own, else those of its pass type, else the brand's.
 //! - [`etag`]: how the state of a pass becomes the 64 hex digits that name it.
-//! - [`pass`]: one pass: issued, changed, voided, reinstated. It alone decides its `ETag` and its `updated_at`.
+//! - [`decimal`]: exact sums of the numbers on a pass.
+//! - [`pass`]: one pass: issued, changed, voided, reinstated, retired. It alone decides its `ETag` and its `updated_at`.
 //! - [`registration`]: one device with one pass type: its push token and the serial numbers it holds.
 //! - [`organization`]: an integrator and the digests of its API keys.
 //! - [`pass_type`]: a pass type identifier, the organisation it belongs to and the images its passes fall back to.
@@ -22,6 +23,7 @@ pub mod ids;
 pub mod json;
 
 pub mod content;
+pub mod decimal;
 pub mod etag;
 pub mod images;
 

@@ -104,7 +104,7 @@ mod tests {
             }
             seen.insert(event_type);
         }
-        assert_eq!(seen.len(), 16, "one fixture per event: {seen:?}");
+        assert_eq!(seen.len(), 18, "one fixture per event: {seen:?}");
     }
 
     #[test]

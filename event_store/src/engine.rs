@@ -4,6 +4,7 @@ use cqrs_es::Aggregate;
 use cqrs_es::persist::SerializedEvent;
 use tokio::sync::watch;
 
+use crate::database::Pool;
 use crate::log::{Append, AppendError, EventLog, LogError, Position, RecordedEvent};
 use crate::snapshots::{Snapshots, StoredSnapshot};
 use crate::{Epoch, PostgresLog, SqliteLog};
@@ -23,6 +24,14 @@ impl Log {
         match self {
             Self::Sqlite(log) => log.ended().await,
             Self::Postgres(log) => log.ended().await,
+        }
+    }
+
+    /// The connections for reading.
+    pub fn pool(&self) -> Pool {
+        match self {
+            Self::Sqlite(log) => log.pool(),
+            Self::Postgres(log) => log.pool(),
         }
     }
 
@@ -51,6 +60,18 @@ impl EventLog for Log {
         match self {
             Self::Sqlite(log) => log.load::<A>(aggregate_id, after_sequence).await,
             Self::Postgres(log) => log.load::<A>(aggregate_id, after_sequence).await,
+        }
+    }
+
+    async fn history<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+        after_sequence: u64,
+        limit: u32,
+    ) -> Result<Vec<RecordedEvent>, LogError> {
+        match self {
+            Self::Sqlite(log) => log.history::<A>(aggregate_id, after_sequence, limit).await,
+            Self::Postgres(log) => log.history::<A>(aggregate_id, after_sequence, limit).await,
         }
     }
 

@@ -23,6 +23,7 @@ mod error_chain;
 mod group_commit;
 mod states;
 
+pub use database::Pool;
 pub use dispatch::{Committed, DispatchError, Dispatcher, Metadata};
 pub use engine::Log;
 pub use epoch::Epoch;

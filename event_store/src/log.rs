@@ -127,6 +127,14 @@ pub trait EventLog: Send + Sync + 'static {
         after_sequence: u64,
     ) -> impl Future<Output = Result<Vec<SerializedEvent>, LogError>> + Send;
 
+    /// At most `limit` events of one aggregate behind a sequence, in order and as they were recorded.
+    fn history<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+        after_sequence: u64,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<RecordedEvent>, LogError>> + Send;
+
     /// Where in the log the event of an aggregate with this sequence is.
     fn position_of<A: Aggregate>(
         &self,
@@ -156,6 +164,14 @@ impl LogError {
         move |source| Self::Unavailable { doing, source: source.into() }
     }
 }
+
+/// A part of a stream, on either engine.
+pub(crate) const HISTORY: &str = "\
+    select position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at
+    from events
+    where aggregate_type = $1 and aggregate_id = $2 and sequence > $3
+    order by sequence
+    limit $4";
 
 /// Where an event is, on either engine.
 pub(crate) const POSITION_OF: &str = "\

@@ -5,6 +5,7 @@
 
 mod actions;
 mod barcodes;
+mod boarding;
 mod dictionary;
 mod fields;
 mod loose;
@@ -41,7 +42,8 @@ struct Ticket<'a> {
 ///
 /// <https://developer.apple.com/documentation/walletpasses/pass>
 pub fn lint(style: TicketStyle, poster: bool, content: &Map<String, Value>) -> Vec<Finding> {
-    let ticket = Ticket { style, content, poster: poster || asks_for_poster(content) };
+    let has_poster = style == TicketStyle::Event;
+    let ticket = Ticket { style, content, poster: has_poster && (poster || asks_for_poster(content)) };
     let mut findings = Findings::default();
     server_keys::check(&mut findings, content);
     names::check(&mut findings, content);
@@ -54,8 +56,11 @@ pub fn lint(style: TicketStyle, poster: bool, content: &Map<String, Value>) -> V
     nfc::check(&mut findings, content);
     actions::check(&mut findings, ticket);
     if let Some(tags) = content.get("semantics") {
-        semantics::check(&mut findings, "/semantics", tags);
+        semantics::check(&mut findings, "/semantics", style, tags);
     }
-    poster::check(&mut findings, poster, ticket);
+    poster::check(&mut findings, has_poster && poster, ticket);
+    if style == TicketStyle::Boarding {
+        boarding::check(&mut findings, content);
+    }
     findings.into_vec()
 }

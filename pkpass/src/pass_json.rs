@@ -3,7 +3,7 @@
 //! Total and deterministic: any content gives bytes, and the same source gives the same bytes, because a phone
 //! compares manifests and an entity tag promises equality.
 
-mod aliases;
+pub(crate) mod aliases;
 pub(crate) mod loose;
 pub(crate) mod poster;
 
@@ -39,7 +39,7 @@ pub fn pass_json(source: &PassSource<'_>) -> Vec<u8> {
         poster::ask_for_poster(&mut pass, source.ticket_style);
     }
     loose::map_loose_fields(&mut pass, source.ticket_style);
-    aliases::add_aliases(&mut pass);
+    aliases::add_aliases(&mut pass, source.ticket_style);
     write_server_keys(&mut pass, source);
     serde_json_canonicalizer::to_vec(&pass)
         .expect("a JSON value has string keys and finite numbers, and a Vec takes all bytes")

@@ -12,7 +12,22 @@ use crate::pointer::at;
 /// The poster look uses the same slots as the plain one today; it is an argument because its own images will not.
 pub fn image_slots_for(style: TicketStyle, poster: bool) -> &'static [ImageSlot] {
     match (style, poster) {
+        (TicketStyle::Boarding, _) => {
+            &[ImageSlot::Footer, ImageSlot::Icon, ImageSlot::Logo, ImageSlot::PrimaryLogo]
+        }
+        (TicketStyle::Coupon, _) => {
+            &[ImageSlot::Icon, ImageSlot::Logo, ImageSlot::PrimaryLogo, ImageSlot::Strip]
+        }
+        // No strip and no thumbnail: Apple forbids them beside a background.
         (TicketStyle::Event, _) => &[ImageSlot::Background, ImageSlot::Icon, ImageSlot::Logo],
+        (TicketStyle::Generic, _) => &[
+            ImageSlot::Artwork,
+            ImageSlot::Icon,
+            ImageSlot::Logo,
+            ImageSlot::PrimaryLogo,
+            ImageSlot::Thumbnail,
+        ],
+        (TicketStyle::StoreCard, _) => &[ImageSlot::Icon, ImageSlot::Logo, ImageSlot::Strip],
     }
 }
 
@@ -44,15 +59,16 @@ pub fn missing_images<'a>(
 }
 
 fn required_slots(style: TicketStyle, poster: bool) -> Vec<(ImageSlot, &'static str)> {
+    let mut slots = vec![(ImageSlot::Icon, "a pass without an icon does not open")];
     match style {
-        TicketStyle::Event => {
-            let mut slots = vec![(ImageSlot::Icon, "a pass without an icon does not open")];
-            if poster {
-                slots.push((ImageSlot::Background, "the poster look needs it"));
-            }
-            slots
-        }
+        TicketStyle::Event if poster => slots.push((ImageSlot::Background, "the poster look needs it")),
+        TicketStyle::Event
+        | TicketStyle::Boarding
+        | TicketStyle::Coupon
+        | TicketStyle::Generic
+        | TicketStyle::StoreCard => {}
     }
+    slots
 }
 
 fn pointer(name: ImageName) -> String {

@@ -10,29 +10,41 @@ use thiserror::Error;
 /// matches all of them by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TicketStyle {
+    /// For a flight, a train, a bus or a boat.
+    Boarding,
+    /// An offer.
+    Coupon,
     /// A ticket for a concert, a match, a film or an exhibition.
     Event,
+    /// Whatever is none of the others, such as a membership card.
+    Generic,
+    /// Points, a balance, a gift card.
+    StoreCard,
 }
 
 impl TicketStyle {
     /// Every style, in the order an error message names them.
-    pub const ALL: [Self; 1] = [Self::Event];
+    pub const ALL: [Self; 5] = [Self::Boarding, Self::Coupon, Self::Event, Self::Generic, Self::StoreCard];
 
-    /// Reads the name used in requests, such as `event`.
+    /// Reads the name used in requests, such as `event`, or the key of the style in pass.json, such as `eventTicket`.
     ///
     /// # Errors
     /// [`UnknownTicketStyle`] names what was sent and what is accepted.
     pub fn parse(name: &str) -> Result<Self, UnknownTicketStyle> {
         Self::ALL
             .into_iter()
-            .find(|style| style.as_str() == name)
+            .find(|style| style.as_str() == name || style.pass_json_key() == name)
             .ok_or_else(|| UnknownTicketStyle { name: name.to_owned() })
     }
 
     /// The name used in requests and in entity tags.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Boarding => "boarding",
+            Self::Coupon => "coupon",
             Self::Event => "event",
+            Self::Generic => "generic",
+            Self::StoreCard => "storeCard",
         }
     }
 
@@ -41,7 +53,11 @@ impl TicketStyle {
     /// <https://developer.apple.com/documentation/walletpasses/pass>
     pub const fn pass_json_key(self) -> &'static str {
         match self {
+            Self::Boarding => "boardingPass",
+            Self::Coupon => "coupon",
             Self::Event => "eventTicket",
+            Self::Generic => "generic",
+            Self::StoreCard => "storeCard",
         }
     }
 }
@@ -72,12 +88,16 @@ mod tests {
     fn every_style_is_read_back_from_its_own_name() {
         for style in TicketStyle::ALL {
             assert_eq!(TicketStyle::parse(style.as_str()), Ok(style));
+            assert_eq!(TicketStyle::parse(style.pass_json_key()), Ok(style));
         }
     }
 
     #[test]
     fn an_unknown_style_is_refused_with_the_accepted_ones() {
         let error = TicketStyle::parse("Event").unwrap_err();
-        assert_eq!(error.to_string(), "unknown ticket style \"Event\"; accepted: event");
+        assert_eq!(
+            error.to_string(),
+            "unknown ticket style \"Event\"; accepted: boarding, coupon, event, generic, storeCard"
+        );
     }
 }

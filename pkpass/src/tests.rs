@@ -9,3 +9,4 @@ mod linting;
 mod mapping;
 mod reading;
 mod robustness;
+mod styles;

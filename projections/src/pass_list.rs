@@ -24,6 +24,8 @@ pub struct ListedPass {
     pub poster: bool,
     /// Whether it is void.
     pub voided: bool,
+    /// Whether it is void for ever.
+    pub retired: bool,
     /// Name of the current state.
     pub etag: ETag,
     /// Time of the current state.
@@ -63,7 +65,7 @@ impl ReadModel {
 
     async fn all_passes(&self, page: Page<'_>) -> sqlx::Result<Vec<Row>> {
         let (after_type, after_serial) = after(&page);
-        sql("select pass.pass_type_identifier, pass.serial_number, pass.ticket_style, pass.poster, pass.voided, pass.etag, pass.updated_at,
+        sql("select pass.pass_type_identifier, pass.serial_number, pass.ticket_style, pass.poster, pass.voided, pass.retired, pass.etag, pass.updated_at,
                     pass.update_tag,
                     (select count(*) from wallet_registration registration
                      where registration.pass_type_identifier = pass.pass_type_identifier
@@ -86,7 +88,7 @@ impl ReadModel {
     async fn passes_with_words(&self, page: Page<'_>) -> sqlx::Result<Vec<Row>> {
         let (after_type, after_serial) = after(&page);
         let mut statement = sql(
-            "select pass.pass_type_identifier, pass.serial_number, pass.ticket_style, pass.poster, pass.voided, pass.etag, pass.updated_at,
+            "select pass.pass_type_identifier, pass.serial_number, pass.ticket_style, pass.poster, pass.voided, pass.retired, pass.etag, pass.updated_at,
                     pass.update_tag,
                     (select count(*) from wallet_registration registration
                      where registration.pass_type_identifier = pass.pass_type_identifier
@@ -140,6 +142,7 @@ fn listed_pass(row: &Row) -> sqlx::Result<ListedPass> {
         ticket_style: ticket_style(row.get("ticket_style")?)?,
         poster: row.get("poster")?,
         voided: row.get("voided")?,
+        retired: row.get("retired")?,
         etag: ETag::parse(row.get::<String>("etag")?).map_err(decode)?,
         updated_at: UnixSeconds(row.get("updated_at")?),
         update_tag: Position(row.get::<i64>("update_tag")?.cast_unsigned()),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use honoken_event_store::database::postgres;
 use honoken_event_store::database::{self, EmbeddedMigration, MigrationError, sqlite};
 use honoken_event_store::postgres::wakeups::{Topic, Wakeups};
-use honoken_event_store::{Epoch, Position};
+use honoken_event_store::{Epoch, Pool, Position};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::batch::WALLET;
@@ -13,6 +13,7 @@ use crate::database::{Connection, Readers, sql};
 
 const SQLITE: &[EmbeddedMigration] = &[
     (1, "read_model", include_str!("../../migrations/sqlite/read_model/0001_read_model.sql")),
+    (2, "retired", include_str!("../../migrations/sqlite/read_model/0002_retired.sql")),
     (3, "lists", include_str!("../../migrations/sqlite/read_model/0003_lists.sql")),
     (4, "jobs", include_str!("../../migrations/sqlite/read_model/0004_jobs.sql")),
 ];
@@ -20,6 +21,7 @@ const SQLITE: &[EmbeddedMigration] = &[
 /// Versions from 1000 on are the read model's; the log, in the same database, has those below.
 const POSTGRES: &[EmbeddedMigration] = &[
     (1001, "read_model", include_str!("../../migrations/postgres/read_model/0001_read_model.sql")),
+    (1002, "retired", include_str!("../../migrations/postgres/read_model/0002_retired.sql")),
     (1003, "lists", include_str!("../../migrations/postgres/read_model/0003_lists.sql")),
     (1004, "jobs", include_str!("../../migrations/postgres/read_model/0004_jobs.sql")),
 ];
@@ -162,6 +164,14 @@ impl ReadModel {
         .fetch_one(&self.readers)
         .await;
         row.and_then(|row| row.get("held")).map_err(QueryError::of("the lease of the projection"))
+    }
+
+    /// The connections for answering questions.
+    pub fn pool(&self) -> Pool {
+        match &self.readers {
+            Readers::Sqlite(pool) => pool.into(),
+            Readers::Postgres(pool) => pool.into(),
+        }
     }
 
     /// Closes the connections.

@@ -30,6 +30,8 @@ pub struct ShownImages {
     pub ticket_style: TicketStyle,
     /// Whether it asks for the poster layout.
     pub poster: bool,
+    /// Whether it is retired, so that nothing can change it any more.
+    pub retired: bool,
     /// Images of its own.
     pub assets: Images,
     /// The images that end up in it.
@@ -100,7 +102,7 @@ impl ReadModel {
         let first = of_type.map_or(pass_type, PassTypeIdentifier::as_str);
         let last = of_type.map_or(BEHIND_ALL, PassTypeIdentifier::as_str);
         let rows = sql(
-            "select pass.pass_type_identifier, pass.serial_number, pass.organization_id, pass.ticket_style, pass.poster,
+            "select pass.pass_type_identifier, pass.serial_number, pass.organization_id, pass.ticket_style, pass.poster, pass.retired,
                     content.assets, content.images
              from wallet_pass pass
              join wallet_pass_content content
@@ -147,6 +149,7 @@ fn shown_images(row: &Row) -> sqlx::Result<ShownImages> {
         organization_id: OrganizationId::parse(row.get::<String>("organization_id")?).map_err(decode)?,
         ticket_style: ticket_style(row.get("ticket_style")?)?,
         poster: row.get("poster")?,
+        retired: row.get("retired")?,
         assets: row.json("assets")?,
         images: row.json("images")?,
     })
@@ -179,7 +182,9 @@ impl Shown {
                 assets: issued.assets.clone(),
                 images: issued.images.clone(),
             },
-            PassEvent::AssetsChanged { .. } => Said::Changed,
+            PassEvent::AssetsChanged { .. }
+            | PassEvent::MetadataChanged { .. }
+            | PassEvent::Retired { .. } => Said::Changed,
             PassEvent::ContentChanged { .. } | PassEvent::Voided { .. } | PassEvent::Reinstated { .. } => {
                 return;
             }
@@ -223,8 +228,8 @@ pub(crate) async fn apply(
         }
     }
     for found in written(connection, changed).await? {
-        let ShownImages { id, ticket_style, poster, assets, images, .. } = &found;
-        let is_late = is_outdated(id, *ticket_style, *poster, assets, images);
+        let ShownImages { id, ticket_style, poster, retired, assets, images, .. } = &found;
+        let is_late = !retired && is_outdated(id, *ticket_style, *poster, assets, images);
         if is_late { late.push(row(id)) } else { caught_up.push(row(id)) }
     }
     note(connection, late).await?;
@@ -237,7 +242,7 @@ async fn written(
 ) -> Result<Vec<ShownImages>, ApplyError> {
     let rows = fetch_for_each(
         connection,
-        "select new.column1 as pass_type_identifier, new.column2 as serial_number, pass.organization_id, pass.ticket_style, pass.poster,
+        "select new.column1 as pass_type_identifier, new.column2 as serial_number, pass.organization_id, pass.ticket_style, pass.poster, pass.retired,
                 content.assets, content.images
          from (values {rows}) as new
          join wallet_pass pass on pass.pass_type_identifier = new.column1 and pass.serial_number = new.column2

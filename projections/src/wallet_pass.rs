@@ -14,6 +14,7 @@ use honoken_event_store::{Position, RecordedEvent};
 use crate::apply::{ApplyError, sequence_of};
 use crate::database::{Connection, Row, Value, execute_for_each, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
+use crate::wallet_pass_type::PassKind;
 use crate::{wallet_outdated_pass, words};
 
 /// What a phone's request is answered from.
@@ -44,6 +45,8 @@ pub struct PassDocument {
     pub poster: bool,
     /// Whether it is void.
     pub voided: bool,
+    /// Whether it is void for ever.
+    pub retired: bool,
     /// What is on it.
     pub content: Content,
     /// The images that end up in it.
@@ -71,7 +74,7 @@ impl ReadModel {
     pub async fn pass_document(&self, id: &PassId) -> Result<Option<PassDocument>, QueryError> {
         let row = sql(
             "select pass.authentication_token, pass.etag, pass.updated_at, pass.organization_id, pass.ticket_style, pass.poster,
-                    pass.voided, pass.update_tag, content.content, content.images,
+                    pass.voided, pass.retired, pass.update_tag, content.content, content.images,
                     organization.name as organization_name, pass_type.team_identifier,
                     (select count(*) from wallet_registration registration
                      where registration.pass_type_identifier = pass.pass_type_identifier
@@ -108,6 +111,7 @@ fn pass_document(row: &Row) -> sqlx::Result<PassDocument> {
         ticket_style: ticket_style(row.get("ticket_style")?)?,
         poster: row.get("poster")?,
         voided: row.get("voided")?,
+        retired: row.get("retired")?,
         content: row.json("content")?,
         images: row.json("images")?,
         update_tag: Position(row.get::<i64>("update_tag")?.cast_unsigned()),
@@ -156,15 +160,17 @@ struct Change {
     /// Null leaves them as they are.
     images: Value,
     /// `None` leaves it as it is.
+    kind: Option<PassKind>,
+    /// `None` leaves it as it is.
     voided: Option<bool>,
+    /// `None` leaves it as it is.
+    retired: Option<bool>,
     state: State,
 }
 
 struct Issued {
     authentication_token: AuthenticationToken,
     organization_id: OrganizationId,
-    ticket_style: TicketStyle,
-    poster: bool,
 }
 
 /// What every event leads to.
@@ -182,7 +188,9 @@ impl Change {
             content: None,
             assets: Value::Json(None),
             images: Value::Json(None),
+            kind: None,
             voided: None,
+            retired: None,
             state: State { etag: event.etag().clone(), updated_at: event.updated_at(), update_tag, sequence },
         };
         change.then(event, update_tag, sequence)?;
@@ -197,21 +205,25 @@ impl Change {
                 self.content = Some(issued.content);
                 self.assets = Value::json(&issued.assets)?;
                 self.images = Value::json(&issued.images)?;
-                self.voided = Some(false);
+                self.kind = Some(PassKind { ticket_style: issued.ticket_style, poster: issued.poster });
+                (self.voided, self.retired) = (Some(false), Some(false));
                 self.issued = Some(Issued {
                     authentication_token: issued.authentication_token,
                     organization_id: issued.organization_id,
-                    ticket_style: issued.ticket_style,
-                    poster: issued.poster,
                 });
             }
             PassEvent::ContentChanged { content, .. } => self.content = Some(content),
+            PassEvent::MetadataChanged { ticket_style, poster, images, .. } => {
+                self.kind = Some(PassKind { ticket_style, poster });
+                self.images = Value::json(&images)?;
+            }
             PassEvent::AssetsChanged { assets, images, .. } => {
                 self.assets = Value::json(&assets)?;
                 self.images = Value::json(&images)?;
             }
             PassEvent::Voided { .. } => self.voided = Some(true),
             PassEvent::Reinstated { .. } => self.voided = Some(false),
+            PassEvent::Retired { .. } => (self.voided, self.retired) = (Some(true), Some(true)),
         }
         Ok(())
     }
@@ -220,8 +232,9 @@ impl Change {
 /// Passes whose first event is among those applied. Where there is a row already, it was applied before.
 async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> Result<(), ApplyError> {
     let (mut contents, mut passes) = (Vec::new(), Vec::new());
-    for (id, Change { issued, content, assets, images, voided, state }) in changes {
-        let Some(issued) = issued else { continue };
+    for (id, Change { issued, content, assets, images, kind, voided, retired, state }) in changes {
+        // Both are of the first event.
+        let (Some(issued), Some(kind)) = (issued, kind) else { continue };
         let (content, words) = with_words(&id, content)?;
         contents.push([type_of(&id), serial_of(&id), content, words, assets, images, state.sequence.into()]);
         passes.push([
@@ -229,9 +242,10 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
             serial_of(&id),
             issued.authentication_token.as_str().into(),
             issued.organization_id.as_str().into(),
-            issued.ticket_style.as_str().into(),
-            issued.poster.into(),
+            kind.ticket_style.as_str().into(),
+            kind.poster.into(),
             voided.into(),
+            retired.into(),
             state.etag.as_str().into(),
             state.updated_at.0.into(),
             state.update_tag.0.cast_signed().into(),
@@ -254,10 +268,10 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
     execute_for_each(
         connection,
         "insert into wallet_pass (pass_type_identifier, serial_number, authentication_token, organization_id, ticket_style, poster,
-                                  voided, etag, updated_at, update_tag, sequence)
+                                  voided, retired, etag, updated_at, update_tag, sequence)
          values {rows}
          on conflict (pass_type_identifier, serial_number) do update
-         set voided = excluded.voided, etag = excluded.etag, updated_at = excluded.updated_at, update_tag = excluded.update_tag,
+         set ticket_style = excluded.ticket_style, poster = excluded.poster, voided = excluded.voided, retired = excluded.retired, etag = excluded.etag, updated_at = excluded.updated_at, update_tag = excluded.update_tag,
              sequence = excluded.sequence
          where wallet_pass.sequence < excluded.sequence",
         passes,
@@ -269,7 +283,7 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
 /// Passes that have a row.
 async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> Result<(), ApplyError> {
     let (mut contents, mut passes) = (Vec::new(), Vec::new());
-    for (id, Change { content, assets, images, voided, state, .. }) in changes {
+    for (id, Change { content, assets, images, kind, voided, retired, state, .. }) in changes {
         if !(content.is_none() && images.is_null()) {
             let (content, words) = with_words(&id, content)?;
             contents.push([
@@ -285,7 +299,10 @@ async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
         passes.push([
             type_of(&id),
             serial_of(&id),
+            kind.map(|kind| kind.ticket_style.as_str()).into(),
+            kind.map(|kind| kind.poster).into(),
             voided.into(),
+            retired.into(),
             state.etag.as_str().into(),
             state.updated_at.0.into(),
             state.update_tag.0.cast_signed().into(),
@@ -308,10 +325,11 @@ async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
     execute_for_each(
         connection,
         "update wallet_pass
-         set voided = coalesce(new.column3, voided), etag = new.column4, updated_at = new.column5, update_tag = new.column6,
-             sequence = new.column7
+         set ticket_style = coalesce(new.column3, ticket_style), poster = coalesce(new.column4, poster),
+             voided = coalesce(new.column5, voided), retired = coalesce(new.column6, retired), etag = new.column7,
+             updated_at = new.column8, update_tag = new.column9, sequence = new.column10
          from (values {rows}) as new
-         where pass_type_identifier = new.column1 and serial_number = new.column2 and sequence < new.column7",
+         where pass_type_identifier = new.column1 and serial_number = new.column2 and sequence < new.column10",
         passes,
     )
     .await?;

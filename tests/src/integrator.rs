@@ -235,6 +235,45 @@ impl Integrator {
         Change::done(&self.reinstate(serial_number).await, StatusCode::OK)
     }
 
+    /// `PATCH …/content` with a patch of this type.
+    pub async fn patch(&self, serial_number: &str, content_type: &str, changes: &Value) -> Answer {
+        let path = format!("{}/content", self.path(serial_number));
+        self.request(Method::PATCH, &path, &[("content-type", content_type)], changes.to_string()).await
+    }
+
+    /// Merges something else into the content.
+    pub async fn merges(&self, serial_number: &str, patch: &Value) -> Change {
+        let answer = self.patch(serial_number, "application/merge-patch+json", patch).await;
+        Change::done(&answer, StatusCode::OK)
+    }
+
+    /// `PATCH` of the pass itself.
+    pub async fn draw_as(&self, serial_number: &str, metadata: &Value) -> Answer {
+        self.json(Method::PATCH, &self.path(serial_number), metadata).await
+    }
+
+    /// `POST …/increment`, with a key or without.
+    pub async fn increment(&self, serial_number: &str, body: &Value, key: Option<&str>) -> Answer {
+        let path = format!("{}/increment", self.path(serial_number));
+        let headers: Vec<_> = key.map(|key| ("idempotency-key", key)).into_iter().collect();
+        self.request(Method::POST, &path, &headers, body.to_string()).await
+    }
+
+    /// `DELETE` of the pass.
+    pub async fn retire(&self, serial_number: &str) -> Answer {
+        self.request(Method::DELETE, &self.path(serial_number), &[], "").await
+    }
+
+    /// Retires a pass.
+    pub async fn retires(&self, serial_number: &str) -> Change {
+        Change::done(&self.retire(serial_number).await, StatusCode::OK)
+    }
+
+    /// A page of `GET …/history`; the query begins with `?`, or is empty.
+    pub async fn history(&self, serial_number: &str, query: &str) -> Answer {
+        self.request(Method::GET, &format!("{}/history{query}", self.path(serial_number)), &[], "").await
+    }
+
     /// `GET` of the pass.
     pub async fn get(&self, serial_number: &str) -> Answer {
         self.request(Method::GET, &self.path(serial_number), &[], "").await

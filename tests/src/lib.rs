@@ -13,6 +13,7 @@
 //! - [`device`]: [`DeviceRoutes`], requests of a device written by hand, for what a well-behaved phone never sends. The
 //!   well-behaved one is `honoken_simulator::Phone`; [`device::a_phone`] gives it an identity.
 //! - [`load`]: [`Load`](load::Load), integrators and phones at work while a test disturbs the service.
+//! - [`metrics`]: [`Scrape`], a look at `/metrics`.
 //! - [`operator`]: [`Operator`], who looks after projections.
 //! - [`problem`]: what every refusal looks like.
 //! - [`etag`]: computes the tag of a pass from its state, independently of the service.
@@ -29,6 +30,7 @@ pub mod engine;
 pub mod etag;
 pub mod integrator;
 pub mod load;
+pub mod metrics;
 pub mod operator;
 pub mod package;
 pub mod problem;
@@ -42,6 +44,7 @@ pub mod wire;
 pub use device::{Credentials, DeviceRoutes};
 pub use engine::Engine;
 pub use integrator::{Change, Integrator, a_ticket};
+pub use metrics::Scrape;
 pub use operator::{Operator, job_of};
 pub use server::{Honoken, Ready};
 pub use serving::{Serve, Serving};

@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 use crate::process::{Process, reads_ready_file};
 use crate::serving::Serve;
 use crate::waiting::PATIENCE;
-use crate::{DeviceRoutes, Engine, Integrator, Operator, Storage};
+use crate::{DeviceRoutes, Engine, Integrator, Operator, Scrape, Storage};
 
 /// The ready file: where the service is, and what a newcomer needs to use it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -77,6 +77,15 @@ impl Setting {
     /// The program with arguments, in an environment that says nothing but where the database is, if there is one.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         self.prepared(Command::new(&self.program), arguments)
+    }
+
+    /// Like [`command`](Self::command), with a limit on open files, sockets included.
+    pub(crate) fn command_with_open_files(&self, files: u32, arguments: &[&str]) -> Command {
+        let script = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
+        let program = self.program.to_str().expect("the path of the program is text");
+        let mut command = self.prepared(Command::new("/bin/bash"), &["-c", &script, program]);
+        command.args(arguments);
+        command
     }
 
     fn prepared(&self, mut command: Command, arguments: &[&str]) -> Command {
@@ -379,6 +388,11 @@ impl Honoken {
     /// An absolute address for a path.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address())
+    }
+
+    /// What is counted now.
+    pub async fn metrics(&self) -> Scrape {
+        Scrape::of(&self.url("/metrics")).await
     }
 
     /// A request with no more than is given.

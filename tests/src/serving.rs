@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 
 use crate::process::{Process, reads_ready_file};
 use crate::server::{Ready, Setting, keeps_output, printed};
-use crate::{DeviceRoutes, Integrator, Operator};
+use crate::{DeviceRoutes, Integrator, Operator, Scrape};
 
 /// What the ready file of `serve` says.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -34,6 +34,7 @@ pub struct Serve {
     listen: String,
     data_dir: PathBuf,
     variables: Vec<(String, String)>,
+    open_files: Option<u32>,
 }
 
 /// The program as `serve`, running. Dropping it kills it; a test that panics shows what it printed.
@@ -47,7 +48,15 @@ pub struct Serving {
 impl Serve {
     pub(crate) fn new(setting: Setting, name: &str, data_dir: PathBuf) -> Self {
         let listen = "127.0.0.1:0".to_owned();
-        Self { setting, name: name.to_owned(), roles: None, listen, data_dir, variables: Vec::new() }
+        Self {
+            setting,
+            name: name.to_owned(),
+            roles: None,
+            listen,
+            data_dir,
+            variables: Vec::new(),
+            open_files: None,
+        }
     }
 
     /// With these roles only, as `--roles` takes them.
@@ -78,6 +87,13 @@ impl Serve {
         self
     }
 
+    /// With a limit on open files, sockets included.
+    #[must_use]
+    pub fn with_open_files(mut self, files: u32) -> Self {
+        self.open_files = Some(files);
+        self
+    }
+
     /// The folder of its ready file and its output.
     pub fn folder(&self) -> PathBuf {
         self.setting.folder().join(&self.name)
@@ -100,7 +116,11 @@ impl Serve {
     /// When its folder cannot be made.
     pub fn command(&self) -> Command {
         fs::create_dir_all(self.folder()).expect("a folder for the process");
-        let mut command = self.setting.command(&["serve", "--listen", &self.listen]);
+        let arguments = ["serve", "--listen", &self.listen];
+        let mut command = match self.open_files {
+            None => self.setting.command(&arguments),
+            Some(files) => self.setting.command_with_open_files(files, &arguments),
+        };
         if let Some(roles) = &self.roles {
             command.args(["--roles", roles]);
         }
@@ -215,6 +235,11 @@ impl Serving {
     /// An absolute address for a path.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base_url())
+    }
+
+    /// What is counted now.
+    pub async fn metrics(&self) -> Scrape {
+        Scrape::of(&self.url("/metrics")).await
     }
 
     /// A request with no more than is given.

@@ -17,11 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Stores};
 use crate::built_passes::BuiltPasses;
-use crate::config::AdminCredentials;
+use crate::config::{AdminCredentials, Config, Rates};
 use crate::folder::Folder;
+use crate::metrics::Metrics;
 use crate::place::Place;
 use crate::router::router;
-use crate::service::{self, Process};
+use crate::service::{self, Doors, Process};
 use crate::signers::Signers;
 use greeting::Greeting;
 
@@ -31,7 +32,7 @@ use greeting::Greeting;
 /// When the folder, the address or a store cannot be used; the sentence says what to do.
 pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()> {
     let folder = Arc::new(Folder::open(&process.data_dir)?);
-    let listener = process.bind().await?;
+    let (listener, metrics) = (process.bind().await?, process.bind_metrics().await?);
     let base_url = service::base_url(listener.local_addr()?);
     let Process { clock, ids, config, .. } = &process;
     let secrets = folder.secrets(&**ids)?;
@@ -42,7 +43,8 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
     let place = Place::of(config, folder.path(), || Ok(folder.clone()))?;
     let stores = async {
         place.migrate(&**ids).await?;
-        Stores::open(&place, folder.path(), Part::Run, &**ids).await
+        let metrics = Metrics::new(&config.identity);
+        Stores::open(&place, folder.path(), Part::Run, &**ids, metrics).await
     };
     let mut stores = tokio::select! {
         stores = stores => stores?,
@@ -62,11 +64,19 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
 
     stores.start_jobs(clock.clone());
     let admin = config.admin.clone().unwrap_or_else(|| AdminCredentials::generated(secrets.admin_password));
-    let built_passes = BuiltPasses::new(signers, stores.blobs.clone(), &process.web_service_url(&base_url));
-    let app = App::new(&stores, built_passes, Some(admin.clone()), clock.clone(), ids.clone());
+    // Nobody is kept waiting on a desk.
+    let config = Config { rates: Rates::default(), ..config.clone() };
+    let web_service_url = process.web_service_url(&base_url);
+    let built_passes =
+        BuiltPasses::new(signers, stores.blobs.clone(), &web_service_url, config.load, &stores.metrics);
+    let app = App::new(&stores, built_passes, Some(admin.clone()), clock.clone(), ids.clone(), &config);
+    let app = Arc::new(app);
+    let doors =
+        Doors { main: listener, router: router(app.clone()), metrics: service::metrics(metrics, &app) };
     let greeting =
         Greeting { folder: &folder, api_key: secrets.api_key, admin, ca_file: authority.root_file, base_url };
-    service::run(listener, router(Arc::new(app)), stores, stop, || {
+    drop(app);
+    service::run(doors, stores, stop, || {
         service::write_ready_file(process.ready_file.as_deref(), &greeting.ready_file())?;
         if let Err(fault) = greeting.print() {
             tracing::warn!(error = %fault, "nobody reads standard output");

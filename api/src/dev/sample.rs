@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::app::Stores;
 use crate::clock::Clock;
+use crate::content_rules;
 use crate::dev::drawing::{self, Drawing};
 use crate::ids::{self, IdSource};
 use crate::limits;
@@ -143,6 +144,7 @@ impl Setup<'_> {
             organization_id: organization(),
             default_images: row.default_images,
             precondition: Precondition::None,
+            rules: content_rules::refusals,
         };
         let issue = PassCommand::Issue(Box::new(IssuePass {
             id: id.clone(),

@@ -14,6 +14,7 @@ use crate::app::AppState;
 use crate::auth::AuthorizedPass;
 use crate::error::ApiError;
 use crate::headers::etag;
+use crate::load::Admission;
 use crate::openapi::DEVICE;
 use crate::openapi::answers::{NotModified, PassFile};
 use crate::openapi::parameters::{IfModifiedSince, IfNoneMatch};
@@ -37,11 +38,17 @@ use crate::update_tag::http_date;
 pub async fn handler(
     State(app): State<AppState>,
     pass: AuthorizedPass,
+    admission: Admission,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     if is_not_modified(&headers, &pass.row) {
         return Ok((StatusCode::NOT_MODIFIED, validators(&pass.row)).into_response());
     }
+    if let Some(file) = app.built_passes.cached(&pass.id, &pass.row.etag).await {
+        return Ok(file_response(&pass.row, file));
+    }
+    let _turn = app.built_passes.turn(&admission).await?;
+    // Somebody who asked for the same pass may have had a turn meanwhile.
     if let Some(file) = app.built_passes.cached(&pass.id, &pass.row.etag).await {
         return Ok(file_response(&pass.row, file));
     }

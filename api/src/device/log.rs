@@ -1,12 +1,14 @@
 //! What phones complain about: into our log, bounded, with the known messages named by their cause.
 //! <https://developer.apple.com/documentation/walletpasses/log-a-message>
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::app::AppState;
 use crate::error::ApiError;
+use crate::metrics::{MessageClass, Metric};
 use crate::openapi::{DEVICE, examples};
 use crate::{json_body, limits};
 
@@ -27,18 +29,18 @@ const CHARACTERS: usize = 1000;
     operation_id = "logMessages", summary = "Take what a phone complains about", request_body = Body,
     responses((status = 200, description = "The lines are in the log of the service. No body.")),
 )]
-pub async fn handler(request: Request) -> Result<StatusCode, ApiError> {
+pub async fn handler(State(app): State<AppState>, request: Request) -> Result<StatusCode, ApiError> {
     let body = json_body::read(request, limits::LOG_BYTES).await?;
     let lines = lines(&body)?;
-    for line in lines.iter().take(LINES) {
-        tracing::warn!(
-            phone.cause = Cause::of(line).name(),
-            phone.line = readable(line),
-            "a phone complains"
-        );
+    for (number, line) in lines.iter().enumerate() {
+        let class = class(line);
+        app.metrics.count(Metric::DeviceMessages, &[class.into()]);
+        if number < LINES {
+            tell(class, &readable(line));
+        }
     }
     if lines.len() > LINES {
-        tracing::warn!("a phone sent {} more lines, which are not shown", lines.len() - LINES);
+        tracing::info!("a phone sent {} more lines, which are counted and not shown", lines.len() - LINES);
     }
     Ok(StatusCode::OK)
 }
@@ -88,65 +90,56 @@ fn is_secret(word: &str, before: &str) -> bool {
     (follows && word.chars().count() > 6) || is_hex || word.len() >= 40
 }
 
-/// Why a phone complains; the words it uses are Wallet's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cause {
-    AuthenticationFailure,
-    UnexpectedResponseCode,
-    MalformedResponse,
-    InvalidPass,
-    WrongPass,
-    SpuriousPush,
-    UnchangedUpdate,
-    IgnoredIfModifiedSince,
-    MissingLastModified,
-    SameTag,
-    OmittedTag,
-    UnregisteredSerialNumber,
-    UnchangedPersonalization,
-    Unknown,
+/// A warning when phones do without something. Never an error: anybody may write here, and an operator is not to be woken by anybody.
+fn tell(class: MessageClass, line: &str) {
+    if is_loss(class) {
+        tracing::warn!(phone.class = class.name(), phone.line = line, "a phone complains");
+    } else {
+        tracing::info!(phone.class = class.name(), phone.line = line, "a phone complains");
+    }
 }
 
-impl Cause {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("Authentication failure", Self::AuthenticationFailure),
-        ("Unexpected response code", Self::UnexpectedResponseCode),
-        ("Server response was malformed", Self::MalformedResponse),
-        ("Received invalid pass data", Self::InvalidPass),
-        ("Requested serial number", Self::WrongPass),
-        ("Requested pass of type", Self::WrongPass),
-        ("spurious push", Self::SpuriousPush),
-        ("Personalization request was issued", Self::UnchangedPersonalization),
-        ("but the pass was unchanged", Self::UnchangedUpdate),
-        ("ignored the 'if-modified-since' header", Self::IgnoredIfModifiedSince),
-        ("did not provide a 'last-modified' header", Self::MissingLastModified),
-        ("remained the same", Self::SameTag),
-        ("omitted a lastUpdated tag", Self::OmittedTag),
-        ("Update requested for unregistered serial number", Self::UnregisteredSerialNumber),
-    ];
-
-    fn of(line: &str) -> Self {
-        Self::WORDS.iter().find(|(words, _)| line.contains(words)).map_or(Self::Unknown, |(_, cause)| *cause)
+/// Whether the phone was left without a pass, an update or its registration; else it only asked more often than it had to.
+fn is_loss(class: MessageClass) -> bool {
+    match class {
+        MessageClass::AuthenticationFailure
+        | MessageClass::UnexpectedResponseCode
+        | MessageClass::MalformedResponse
+        | MessageClass::InvalidPass
+        | MessageClass::WrongPass
+        | MessageClass::SameTag
+        | MessageClass::OmittedTag => true,
+        MessageClass::SpuriousPush
+        | MessageClass::UnchangedUpdate
+        | MessageClass::IgnoredIfModifiedSince
+        | MessageClass::MissingLastModified
+        | MessageClass::UnregisteredSerialNumber
+        | MessageClass::UnchangedPersonalization
+        | MessageClass::Unknown => false,
     }
+}
 
-    fn name(self) -> &'static str {
-        match self {
-            Self::AuthenticationFailure => "authentication_failure",
-            Self::UnexpectedResponseCode => "unexpected_response_code",
-            Self::MalformedResponse => "malformed_response",
-            Self::InvalidPass => "invalid_pass",
-            Self::WrongPass => "wrong_pass",
-            Self::SpuriousPush => "spurious_push",
-            Self::UnchangedUpdate => "unchanged_update",
-            Self::IgnoredIfModifiedSince => "ignored_if_modified_since",
-            Self::MissingLastModified => "missing_last_modified",
-            Self::SameTag => "same_tag",
-            Self::OmittedTag => "omitted_tag",
-            Self::UnregisteredSerialNumber => "unregistered_serial_number",
-            Self::UnchangedPersonalization => "unchanged_personalization",
-            Self::Unknown => "unknown",
-        }
-    }
+/// Wallet's words, and what they mean. The first that a line holds counts.
+const WORDS: &[(&str, MessageClass)] = &[
+    ("Authentication failure", MessageClass::AuthenticationFailure),
+    ("Unexpected response code", MessageClass::UnexpectedResponseCode),
+    ("Server response was malformed", MessageClass::MalformedResponse),
+    ("Received invalid pass data", MessageClass::InvalidPass),
+    ("Requested serial number", MessageClass::WrongPass),
+    ("Requested pass of type", MessageClass::WrongPass),
+    ("spurious push", MessageClass::SpuriousPush),
+    ("Personalization request was issued", MessageClass::UnchangedPersonalization),
+    ("but the pass was unchanged", MessageClass::UnchangedUpdate),
+    ("ignored the 'if-modified-since' header", MessageClass::IgnoredIfModifiedSince),
+    ("did not provide a 'last-modified' header", MessageClass::MissingLastModified),
+    ("remained the same", MessageClass::SameTag),
+    ("omitted a lastUpdated tag", MessageClass::OmittedTag),
+    ("Update requested for unregistered serial number", MessageClass::UnregisteredSerialNumber),
+];
+
+fn class(line: &str) -> MessageClass {
+    let found = WORDS.iter().find(|(words, _)| line.contains(words));
+    found.map_or(MessageClass::Unknown, |(_, class)| *class)
 }
 
 #[cfg(test)]
@@ -157,11 +150,11 @@ mod tests {
     fn a_line_is_named_by_its_cause() {
         let line = "[2016-08-28 11:57:01 -0400] Register task (for device 0123456789abcdef0123456789abcdef, pass type \
                     pass.a, serial number 1; with web service url https://a) encountered error: Authentication failure";
-        assert_eq!(Cause::of(line), Cause::AuthenticationFailure);
-        assert_eq!(Cause::of("something new"), Cause::Unknown);
+        assert_eq!(class(line), MessageClass::AuthenticationFailure);
+        assert_eq!(class("something new"), MessageClass::Unknown);
         let personalization =
             "Personalization request was issued for serial number 1, but the pass was unchanged.";
-        assert_eq!(Cause::of(personalization), Cause::UnchangedPersonalization);
+        assert_eq!(class(personalization), MessageClass::UnchangedPersonalization);
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Worker {
         let defaults = self.defaults_of(passes.iter().map(|pass| &pass.id)).await?;
 
         let (mut outdated, mut failures) = (Vec::new(), Vec::new());
-        for pass in passes {
+        for pass in passes.into_iter().filter(|pass| !pass.retired) {
             let Some((_, images)) = defaults.get(&pass.id.pass_type_identifier) else { continue };
             let ShownImages { id, ticket_style, poster, assets, images: shown, .. } = pass;
             match freshness(ticket_style, poster, &assets, &shown, images) {
@@ -129,6 +129,8 @@ impl Worker {
             organization_id: organization_id.clone(),
             default_images: images.clone(),
             precondition: Precondition::None,
+            // No content changes here.
+            rules: |_, _, _| Vec::new(),
         };
         let command = PassCommand::ResolveImages;
         let dispatched =

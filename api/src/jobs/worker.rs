@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use honoken_domain::ids::OrganizationId;
 use honoken_domain::job::{Job, JobCommand, JobWork};
-use honoken_event_store::{DispatchError, Dispatcher, Log, Metadata, Position, error_chain};
+use honoken_event_store::{DispatchError, Metadata, Position, error_chain};
 use honoken_projections::wallet_job::{JobRow, JobState};
 use honoken_projections::{Projector, ReadModel};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::commands::Commands;
 
 /// Between two looks at a read model in which nothing has happened meanwhile, and after a step that another worker took.
 const IDLE: Duration = Duration::from_millis(250);
@@ -31,7 +32,7 @@ pub type StepError = Box<dyn std::error::Error + Send + Sync>;
 /// What carries jobs out.
 pub struct Worker {
     /// Carries commands to aggregates.
-    pub dispatcher: Arc<Dispatcher<Log>>,
+    pub dispatcher: Arc<Commands>,
     /// What there is to do.
     pub read_model: ReadModel,
     /// Says whether this process is the one that works, and how far the read model is.

@@ -17,23 +17,23 @@ use crate::manage::state::own_document;
 use crate::openapi::MANAGE;
 use crate::openapi::answers::{Changed, Image};
 use crate::openapi::parameters::IfMatch;
-use crate::openapi::problems::{NotFound, PreconditionFailed, Unacceptable};
+use crate::openapi::problems::{Conflict, NotFound, PreconditionFailed, Unacceptable};
 use crate::openapi::schemas::Png;
 use crate::path::Segments;
 
 /// `PUT /manage/v1/passes/{type}/{serial}/assets/{file}`
 ///
 /// # Errors
-/// 401, 404, 412, 413, 422 when the file name or the image is not acceptable, 503.
+/// 401, 404, 409 when the pass is retired, 412, 413, 422 when the file name or the image is not acceptable, 503.
 #[utoipa::path(
     put, path = "/manage/v1/passes/{type}/{serial}/assets/{file}", tag = MANAGE,
     operation_id = "putPassAsset", summary = "Give a pass an image of its own",
     params(IfMatch), request_body(content((Png = "image/png"))),
-    responses(Changed, NotFound, PreconditionFailed, Unacceptable),
+    responses(Changed, NotFound, Conflict, PreconditionFailed, Unacceptable),
 )]
 pub async fn put(change: Change, segments: Segments, request: Request) -> Result<Response, ApiError> {
     let name = image_name(&segments)?;
-    let (pass_type, _) = change.own_pass_type().await?;
+    let pass_type = change.own_pass_type().await?;
     let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
     let digest = change.app.blobs.put_as(&name, bytes).await.map_err(|fault| blob_error(fault, ""))?;
     let committed =
@@ -44,11 +44,11 @@ pub async fn put(change: Change, segments: Segments, request: Request) -> Result
 /// `DELETE /manage/v1/passes/{type}/{serial}/assets/{file}`
 ///
 /// # Errors
-/// 401, 404, 412, 422 when the pass would be left without an image that it needs, 503.
+/// 401, 404, 409 when the pass is retired, 412, 422 when the pass would be left without an image that it needs, 503.
 #[utoipa::path(
     delete, path = "/manage/v1/passes/{type}/{serial}/assets/{file}", tag = MANAGE,
     operation_id = "deletePassAsset", summary = "Take an image of its own away from a pass",
-    params(IfMatch), responses(Changed, NotFound, PreconditionFailed, Unacceptable),
+    params(IfMatch), responses(Changed, NotFound, Conflict, PreconditionFailed, Unacceptable),
 )]
 pub async fn delete(change: Change, segments: Segments) -> Result<Response, ApiError> {
     let name = image_name(&segments)?;

@@ -5,21 +5,22 @@ use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use honoken_domain::content::Content;
 use honoken_domain::ids::{ETag, PassId, UnixSeconds};
-use honoken_domain::pass::{Circumstances, Pass, PassCommand, PassEvent, Precondition};
-use honoken_event_store::{Committed, EventLog};
+use honoken_domain::pass::{Circumstances, Pass, PassCommand, PassError, PassEvent, Precondition};
+use honoken_event_store::{Committed, DispatchError, EventLog};
 use honoken_pkpass::Finding;
 use honoken_projections::wallet_pass_type::{PassKind, PassTypeRow};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use serde::Serialize;
+use serde_json::Number;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
 use crate::app::AppState;
 use crate::auth::Integrator;
-use crate::built_passes;
+use crate::content_rules;
 use crate::error::{ApiError, Fault};
 use crate::headers::etag;
 use crate::limits;
@@ -48,6 +49,10 @@ pub struct ChangeAnswer {
     /// What a phone would ignore or show otherwise than meant.
     #[schema(value_type = Vec<Warning>)]
     warnings: Vec<Finding>,
+    /// After an increment: what the number was when it had been carried out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = f64, required = false)]
+    value: Option<Number>,
 }
 
 /// A change to a pass, from the request to its outcome. As an extractor it takes everything but the body: who asks, which pass the path
@@ -92,6 +97,18 @@ impl Change {
         pass_type: PassTypeRow,
         command: PassCommand,
     ) -> Result<Committed<Pass>, ApiError> {
+        Ok(self.try_dispatch(pass_type, command).await?)
+    }
+
+    /// As [`Change::dispatch`], for a caller that has words of its own for some refusal.
+    ///
+    /// # Errors
+    /// The refusal of the pass, or why it could not be asked.
+    pub async fn try_dispatch(
+        &self,
+        pass_type: PassTypeRow,
+        command: PassCommand,
+    ) -> Result<Committed<Pass>, DispatchError<PassError>> {
         let organization_id = self.integrator.organization_id.clone();
         let metadata = self.app.metadata(
             self.integrator.actor.clone(),
@@ -103,20 +120,17 @@ impl Change {
             organization_id,
             default_images: pass_type.default_images,
             precondition: self.precondition.clone(),
+            rules: content_rules::refusals,
         };
-        Ok(self
-            .app
-            .dispatcher
-            .dispatch::<Pass>(&self.id.to_string(), command, &circumstances, &metadata)
-            .await?)
+        self.app.dispatcher.dispatch::<Pass>(&self.id.to_string(), command, &circumstances, &metadata).await
     }
 
-    /// The type of the pass, if it belongs to the caller, and what the pass is, if readers see it. They do not while the read model is a
-    /// moment behind or an event of the pass is parked; then the pass itself will say whether it exists.
+    /// The type of the pass, if it belongs to the caller and readers see the pass. They do not while the read model is a moment behind or an
+    /// event of the pass is parked; then the pass itself will say whether it exists.
     ///
     /// # Errors
     /// 404 when the type does not exist or is somebody else's, or surely no such pass was issued.
-    pub async fn own_pass_type(&self) -> Result<(PassTypeRow, Option<PassKind>), ApiError> {
+    pub async fn own_pass_type(&self) -> Result<PassTypeRow, ApiError> {
         let head = *self.app.log.head().borrow();
         let progress = self.app.projector.progress().borrow().clone();
         let is_not_visible_yet = progress.position < head || progress.holds_up::<Pass>(&self.id.to_string());
@@ -124,6 +138,7 @@ impl Change {
         found
             .filter(|(pass_type, _)| pass_type.organization_id == self.integrator.organization_id)
             .filter(|(_, kind)| kind.is_some() || is_not_visible_yet)
+            .map(|(pass_type, _)| pass_type)
             .ok_or(ApiError::NO_PASS)
     }
 
@@ -151,6 +166,7 @@ impl Change {
             changed: !committed.events.is_empty(),
             projected,
             warnings,
+            value: None,
         })
     }
 
@@ -159,13 +175,19 @@ impl Change {
     /// # Errors
     /// 404, the refusal of the pass, or 503.
     pub async fn carry_out(&self, command: PassCommand) -> Result<Response, ApiError> {
-        let (pass_type, _) = self.own_pass_type().await?;
+        let pass_type = self.own_pass_type().await?;
         let committed = self.dispatch(pass_type, command).await?;
         Ok(self.answer(&committed, Vec::new()).await?.into_response())
     }
 }
 
 impl ChangeAnswer {
+    /// The answer to an increment.
+    #[must_use]
+    pub fn with_value(self, value: Option<Number>) -> Self {
+        Self { value, ..self }
+    }
+
     /// The answer to an order that brought the pass into being.
     pub fn created(self) -> Response {
         let location =
@@ -219,14 +241,25 @@ pub fn if_match(headers: &HeaderMap) -> Precondition {
     Precondition::OneOf(tags.by_ref().filter_map(unquoted).collect())
 }
 
-/// Lints content: the faults that refuse it, and the warnings that go into the answer, with pointers below `root`.
+/// What a phone would ignore of a pass as it is now, or show otherwise than meant; pointers are into the content.
+pub fn warnings(committed: &Committed<Pass>) -> Vec<Finding> {
+    let shown = committed.aggregate.shown();
+    shown.map_or_else(Vec::new, |(content, style, poster)| content_rules::warnings(style, poster, content))
+}
+
+/// Checks the content of an order: the faults that refuse it, and the warnings that go into the answer, with pointers below `root`.
 pub fn lint(kind: PassKind, content: &Content, root: &str) -> (Vec<Fault>, Vec<Finding>) {
-    let findings =
-        honoken_pkpass::lint(built_passes::style(kind.ticket_style), kind.poster, content.as_map());
-    let below = |finding: Finding| Finding { pointer: format!("{root}{}", finding.pointer), ..finding };
-    let (errors, warnings): (Vec<_>, Vec<_>) = findings.into_iter().map(below).partition(Finding::is_error);
-    let fault = |finding: Finding| Fault::new(&finding.code, finding.pointer, finding.detail);
-    (errors.into_iter().map(fault).collect(), warnings)
+    let PassKind { ticket_style, poster } = kind;
+    let below = |pointer: &str| format!("{root}{pointer}");
+    let faults = content_rules::refusals(ticket_style, poster, content).into_iter().map(|fault| {
+        let pointer = below(&fault.pointer);
+        Fault { pointer, ..fault.into() }
+    });
+    let warnings = content_rules::warnings(ticket_style, poster, content).into_iter().map(|finding| {
+        let pointer = below(&finding.pointer);
+        Finding { pointer, ..finding }
+    });
+    (faults.collect(), warnings.collect())
 }
 
 #[cfg(test)]

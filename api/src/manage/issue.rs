@@ -5,11 +5,11 @@ use axum::response::{IntoResponse, Response};
 use honoken_domain::content::Content;
 use honoken_domain::ids::{Digest, PassId, PassTypeIdentifier, SerialNumber};
 use honoken_domain::images::Images;
-use honoken_domain::pass::{IssuePass, PassCommand, TicketStyle};
+use honoken_domain::pass::{IssuePass, PassCommand, PassError, TicketStyle};
+use honoken_event_store::DispatchError;
 use honoken_pkpass::Finding;
 use honoken_pkpass::image::ImageName;
 use honoken_projections::wallet_pass_type::{PassKind, PassTypeRow};
-use http::HeaderMap;
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -21,6 +21,7 @@ use crate::ids;
 use crate::json_body::{self, Fields, escape};
 use crate::limits;
 use crate::manage::change::{self, Change};
+use crate::manage::idempotency_key;
 use crate::openapi::answers::{Changed, Issued};
 use crate::openapi::parameters::{IdempotencyKey, IfMatch};
 use crate::openapi::problems::{Conflict, PreconditionFailed, Unacceptable, UnsupportedMediaType};
@@ -75,9 +76,13 @@ pub async fn handler(
     let pass_type = own_pass_type(&app, &integrator, &order.pass_type_identifier).await?;
     check_images(&app, &order.assets).await?;
 
-    let serial_number = match &order.serial_number {
-        Some(serial_number) => serial_number.clone(),
-        None => serial_number(&app, &integrator, &order.pass_type_identifier, &headers)?,
+    let key = if order.serial_number.is_some() { None } else { idempotency_key::of(&headers)? };
+    let serial_number = match (order.serial_number, key) {
+        (Some(serial_number), _) => serial_number,
+        (None, Some(key)) => {
+            ids::serial_number_for_key(&integrator.organization_id, &order.pass_type_identifier, key)
+        }
+        (None, None) => ids::serial_number(&*app.ids, app.clock.unix_ms()),
     };
     let id = PassId { pass_type_identifier: order.pass_type_identifier, serial_number };
     let precondition = change::if_match(&headers);
@@ -90,7 +95,15 @@ pub async fn handler(
         assets: order.assets,
         authentication_token: ids::authentication_token(&*app.ids),
     }));
-    let committed = change.dispatch(pass_type, command).await?;
+    let committed = change.try_dispatch(pass_type, command).await.map_err(|fault| match fault {
+        // The caller has not chosen the serial number, so it is the key that is taken.
+        DispatchError::Refused(PassError::AlreadyIssued) if key.is_some() => ApiError::Conflict {
+            code: "idempotency_key_reused",
+            detail: "this `Idempotency-Key` was sent with another order; choose a new key for a new order"
+                .into(),
+        },
+        fault => fault.into(),
+    })?;
     let answer = change.answer(&committed, order.warnings).await?;
     Ok(if change::is_issue(&committed.events) { answer.created() } else { answer.into_response() })
 }
@@ -102,10 +115,7 @@ fn read(body: Value) -> Result<Order, ApiError> {
     let serial_number = fields.optional("serialNumber");
     let serial_number = fields.parse("serialNumber", serial_number, SerialNumber::parse);
     let style = fields.required("ticketStyle");
-    let ticket_style = fields.parse("ticketStyle", style, |name| {
-        let known = TicketStyle::NAMES.join("`, `");
-        TicketStyle::parse(&name).ok_or_else(|| format!("`ticketStyle` must be `{known}`, not `{name}`"))
-    });
+    let ticket_style = fields.parse("ticketStyle", style, |name| read_style(&name));
     let poster = fields.optional_bool("poster").unwrap_or_default();
     let content = match fields.required("content").map(Content::from_value) {
         Some(Ok(content)) => Some(content),
@@ -132,6 +142,15 @@ fn read(body: Value) -> Result<Order, ApiError> {
         // Whatever is missing was noted as a fault, and `finish` has refused it.
         _ => Err(ApiError::Internal("a faulty order was accepted".into())),
     }
+}
+
+/// Reads the name of a style.
+///
+/// # Errors
+/// A sentence that names the styles there are.
+pub fn read_style(name: &str) -> Result<TicketStyle, String> {
+    let known = TicketStyle::NAMES.join("`, `");
+    TicketStyle::parse(name).ok_or_else(|| format!("`ticketStyle` must be one of `{known}`, not {name:?}"))
 }
 
 fn assets(fields: &mut Fields) -> Images {
@@ -197,19 +216,4 @@ async fn check_images(app: &App, assets: &Images) -> Result<(), ApiError> {
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(ApiError::Unacceptable { errors: faults }) }
-}
-
-fn serial_number(
-    app: &App,
-    integrator: &Integrator,
-    pass_type_identifier: &PassTypeIdentifier,
-    headers: &HeaderMap,
-) -> Result<SerialNumber, ApiError> {
-    let Some(key) = headers.get("idempotency-key") else {
-        return Ok(ids::serial_number(&*app.ids, app.clock.unix_ms()));
-    };
-    let key = key.to_str().ok().filter(|key| (1..=256).contains(&key.len())).ok_or_else(|| {
-        ApiError::unreadable("invalid", "", "`Idempotency-Key` must be 1 to 256 visible ASCII characters")
-    })?;
-    Ok(ids::serial_number_for_key(&integrator.organization_id, pass_type_identifier, key))
 }

@@ -47,6 +47,10 @@ pub struct Entry {
     ticket_style: &'static str,
     poster: bool,
     voided: bool,
+    /// There only when it is true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = bool, required = false)]
+    retired: Option<bool>,
     etag: String,
     #[schema(format = DateTime)]
     updated_at: String,
@@ -114,6 +118,7 @@ fn entry(pass: &ListedPass, epoch: Epoch) -> Entry {
         ticket_style: pass.ticket_style.as_str(),
         poster: pass.poster,
         voided: pass.voided,
+        retired: pass.retired.then_some(true),
         etag: pass.etag.to_string(),
         updated_at: rfc3339(pass.updated_at),
         update_tag: update_tag::render(epoch, pass.update_tag),

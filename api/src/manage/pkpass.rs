@@ -7,6 +7,7 @@ use crate::app::AppState;
 use crate::auth::Integrator;
 use crate::device::get_pass::file_response;
 use crate::error::ApiError;
+use crate::load::Admission;
 use crate::manage::state::own_document;
 use crate::openapi::MANAGE;
 use crate::openapi::answers::PassFile;
@@ -24,8 +25,10 @@ use crate::path::Segments;
 pub async fn handler(
     State(app): State<AppState>,
     integrator: Integrator,
+    admission: Admission,
     segments: Segments,
 ) -> Result<Response, ApiError> {
+    let _turn = app.built_passes.turn(&admission).await?;
     let (id, document) = own_document(&app, &integrator, &segments).await?;
     let row = document.row.clone();
     let file = app.built_passes.get(&id, document, app.clock.unix_seconds()).await?;

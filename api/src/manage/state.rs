@@ -33,6 +33,10 @@ struct PassState {
     ticket_style: &'static str,
     poster: bool,
     voided: bool,
+    /// There only when it is true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = bool, required = false)]
+    retired: Option<bool>,
     #[schema(value_type = schemas::Content)]
     content: Content,
     /// The images that end up in the pass, its own or not.
@@ -70,6 +74,7 @@ pub async fn handler(
         ticket_style: document.ticket_style.as_str(),
         poster: document.poster,
         voided: document.voided,
+        retired: document.retired.then_some(true),
         content: document.content,
         assets: document.images,
         etag: document.row.etag.to_string(),

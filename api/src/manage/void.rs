@@ -8,16 +8,16 @@ use crate::manage::change::Change;
 use crate::openapi::MANAGE;
 use crate::openapi::answers::Changed;
 use crate::openapi::parameters::IfMatch;
-use crate::openapi::problems::{NotFound, PreconditionFailed};
+use crate::openapi::problems::{Conflict, NotFound, PreconditionFailed};
 
 /// `POST /manage/v1/passes/{type}/{serial}/void`
 ///
 /// # Errors
-/// 401, 404, 412, 503.
+/// 401, 404, 409 when the pass is retired, 412, 503.
 #[utoipa::path(
     post, path = "/manage/v1/passes/{type}/{serial}/void", tag = MANAGE,
     operation_id = "voidPass", summary = "Mark a pass as no longer valid",
-    params(IfMatch), responses(Changed, NotFound, PreconditionFailed),
+    params(IfMatch), responses(Changed, NotFound, Conflict, PreconditionFailed),
 )]
 pub async fn handler(change: Change) -> Result<Response, ApiError> {
     change.carry_out(PassCommand::Void).await

@@ -107,6 +107,44 @@ pub fn no_asset_change() -> Value {
     json!({ "changed": false })
 }
 
+/// Of another look.
+pub fn metadata() -> Value {
+    json!({ "ticketStyle": "event", "poster": false })
+}
+
+/// Of a change to some keys of a content.
+pub fn merge_patch() -> Value {
+    json!({ "seat": "15D", "section": null })
+}
+
+/// Of a change to a content, step by step.
+pub fn json_patch() -> Value {
+    json!([
+        { "op": "test", "path": "/seat", "value": "15D" },
+        { "op": "replace", "path": "/seat", "value": "16E" }
+    ])
+}
+
+/// Of an increment.
+pub fn increment() -> Value {
+    json!({ "pointer": "/storeCard/primaryFields/0/value", "by": 5 })
+}
+
+/// Of a page of a history.
+pub fn history() -> Value {
+    json!({
+        "events": [{
+            "sequence": 2,
+            "type": "PassVoided",
+            "version": "1",
+            "recordedAt": "2026-11-21T10:00:00.123Z",
+            "actor": "api-key:6f1ed002ab55",
+            "data": { "etag": DIGEST, "updatedAt": 1_795_255_200 }
+        }],
+        "next": null
+    })
+}
+
 /// Of an uploaded image.
 pub fn uploaded() -> Value {
     json!({ "digest": DIGEST })

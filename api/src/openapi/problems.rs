@@ -49,10 +49,13 @@ problems! {
         "`If-Match` names another state than the current one.";
     TooLarge: ApiError::TooLarge { limit: crate::limits::JSON_BYTES }, "The body is larger than accepted here; `detail` says how large it may be.";
     UnsupportedMediaType: ApiError::UnsupportedMediaType, "The body is of another content type.";
+    UnsupportedPatch: ApiError::UnsupportedPatch, "The body is no patch of a type that `Accept-Patch` names.";
     Unacceptable: ApiError::fault("required", "/passTypeIdentifier", "`passTypeIdentifier` is missing"),
         "Readable, but not acceptable: `errors` names every fault by its pointer.";
+    TooManyRequests: ApiError::TooManyRequests { retry_after: 1 },
+        "The organisation asks too often, or this client was wrong about who it is too often. Come back after `Retry-After` seconds.";
     Internal: ApiError::Internal("".into()), "Our fault. Nothing is said about the inside; the log has it under the request's id.";
-    Unavailable: ApiError::Unavailable("".into()), "A store is away, or the request took too long. Come back after `Retry-After` seconds.";
+    Unavailable: ApiError::Unavailable("".into()), "A store is away, more is asked than can be worked on, or the request took too long. Come back after `Retry-After` seconds.";
 }
 
 fn response(description: &str, error: &ApiError) -> Response {

@@ -1,7 +1,7 @@
 //! Schemas of what no type of this crate describes: JSON that is read as it comes, bytes, and values of rooms that know no documents.
 
-use honoken_domain::pass::TicketStyle;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat};
+use honoken_domain::pass::{MAX_OPERATIONS, TicketStyle};
+use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType};
 use utoipa::openapi::{Object, RefOr, Type};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -24,6 +24,51 @@ impl PartialSchema for Content {
 }
 
 impl ToSchema for Content {}
+
+/// A JSON Merge Patch (RFC 7396).
+#[derive(Debug)]
+pub struct MergePatch;
+
+impl PartialSchema for MergePatch {
+    fn schema() -> RefOr<Schema> {
+        let description = "What becomes of each key of the content; `null` removes it (RFC 7396).";
+        let object = ObjectBuilder::new().schema_type(Type::Object).description(Some(description));
+        #[expect(deprecated, reason = "one example is enough")]
+        let object = object.example(Some(examples::merge_patch()));
+        object.build().into()
+    }
+}
+
+impl ToSchema for MergePatch {}
+
+/// A JSON Patch (RFC 6902).
+#[derive(Debug)]
+pub struct JsonPatch;
+
+impl PartialSchema for JsonPatch {
+    fn schema() -> RefOr<Schema> {
+        let text = || ObjectBuilder::new().schema_type(Type::String);
+        let names = ["add", "remove", "replace", "move", "copy", "test"];
+        let operation = ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .property("op", text().enum_values(Some(names)))
+            .property("path", text())
+            .property("from", text())
+            .property("value", ObjectBuilder::new().schema_type(SchemaType::AnyValue))
+            .required("op")
+            .required("path");
+        let description = "Operations on the content, in order, all or none (RFC 6902).";
+        let array = ArrayBuilder::new()
+            .items(operation)
+            .max_items(Some(MAX_OPERATIONS))
+            .description(Some(description));
+        #[expect(deprecated, reason = "one example is enough")]
+        let array = array.example(Some(examples::json_patch()));
+        array.build().into()
+    }
+}
+
+impl ToSchema for JsonPatch {}
 
 /// A PNG file.
 #[derive(Debug)]

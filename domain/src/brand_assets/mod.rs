@@ -1,6 +1,8 @@
 //! The images that every pass falls back to in the end. There is one set, under the id [`BRAND_ID`]. All in one file: there are two
 //! commands, one event, and nothing to refuse.
 
+use strum::IntoStaticStr;
+
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::{Aggregate, DomainEvent};
 use serde::{Deserialize, Serialize};
@@ -18,7 +20,8 @@ pub struct BrandAssets {
 }
 
 /// What an operator asks.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum BrandAssetsCommand {
     /// Give every pass these images to fall back to, beside those that are there.
     PutAssets {

@@ -1,10 +1,13 @@
 //! What the worker of a job notes.
 
+use strum::IntoStaticStr;
+
 use crate::ids::{PassId, UnixSeconds};
 use crate::job::{JobFailure, JobWork};
 
 /// An intent, in the imperative.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum JobCommand {
     /// Begin. A job that has begun goes on where it is.
     Start {

@@ -1,9 +1,12 @@
 //! What an operator asks of an organisation.
 
+use strum::IntoStaticStr;
+
 use crate::ids::{Digest, OrganizationId};
 
 /// An intent, in the imperative.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum OrganizationCommand {
     /// Bring the organisation into being.
     Create {

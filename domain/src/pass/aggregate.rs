@@ -5,12 +5,16 @@ use std::sync::Arc;
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
+use serde_json::Number;
 
 use crate::content::Content;
 use crate::etag::Tagged;
 use crate::ids::{Digest, ETag, OrganizationId, PassId, UnixSeconds};
 use crate::images::{self, Images};
-use crate::pass::{Circumstances, IssuePass, PassCommand, PassError, PassEvent, PassIssued, TicketStyle};
+use crate::pass::{
+    Circumstances, ContentPatch, Increment, IssuePass, KeyedIncrement, PassCommand, PassError, PassEvent,
+    PassIssued, REMEMBERED, TicketStyle,
+};
 
 /// A pass as its events tell it. The default is a serial number that nobody has used.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -25,6 +29,8 @@ struct State {
     ticket_style: TicketStyle,
     poster: bool,
     voided: bool,
+    /// Void for ever.
+    retired: bool,
     content: Content,
     /// Shared, like the content, so that a state is copied cheaply.
     assets: Arc<Images>,
@@ -33,6 +39,8 @@ struct State {
     updated_at: UnixSeconds,
     /// What the pass was issued with, to know a late retry of the same order from another pass with the same serial.
     issued_as: Digest,
+    /// The last increments with a key, oldest first, [`REMEMBERED`] at most.
+    increments: Arc<Vec<KeyedIncrement>>,
 }
 
 impl State {
@@ -55,6 +63,19 @@ impl State {
         }
     }
 
+    /// What is remembered of the increment with this key.
+    fn increment_with(&self, key: Option<&Digest>) -> Option<&KeyedIncrement> {
+        let key = key?;
+        self.increments.iter().rev().find(|increment| increment.key == *key)
+    }
+
+    fn remember(&mut self, increment: KeyedIncrement) {
+        let increments = Arc::make_mut(&mut self.increments);
+        increments.push(increment);
+        let forgotten = increments.len().saturating_sub(REMEMBERED);
+        increments.drain(..forgotten);
+    }
+
     fn is_now(&mut self, etag: ETag, updated_at: UnixSeconds) {
         self.etag = etag;
         self.updated_at = updated_at;
@@ -72,6 +93,20 @@ impl Pass {
         self.issued.as_ref().map(|state| state.updated_at)
     }
 
+    /// What is on it, what it is drawn as, and whether it asks for the poster layout; none before the pass is issued.
+    pub fn shown(&self) -> Option<(&Content, TicketStyle, bool)> {
+        self.issued.as_ref().map(|state| (&state.content, state.ticket_style, state.poster))
+    }
+
+    /// What a number was after this increment: what is remembered of it, else what the number is now.
+    pub fn value_after(&self, increment: &Increment) -> Option<Number> {
+        let state = self.issued.as_ref()?;
+        match state.increment_with(increment.key.as_ref()) {
+            Some(known) => Some(known.value.clone()),
+            None => state.content.number_at(&increment.pointer).cloned(),
+        }
+    }
+
     /// Decides a command: the events it leads to, none if it changes nothing.
     ///
     /// # Errors
@@ -84,6 +119,12 @@ impl Pass {
             (None, PassCommand::Issue(order)) => issue(*order, at),
             (None, _) => Err(PassError::Unknown),
             (Some(state), _) if state.organization_id != at.organization_id => Err(PassError::Unknown),
+            // Before the precondition: what a retry repeats has changed the state that the caller knew.
+            (Some(state), PassCommand::Increment(increment))
+                if state.increment_with(increment.key.as_ref()).is_some() =>
+            {
+                repeat_increment(state, &increment)
+            }
             (Some(state), _) if !at.precondition.holds_for(Some(&state.etag)) => {
                 Err(PassError::PreconditionFailed { current: Some(state.etag.clone()) })
             }
@@ -93,10 +134,8 @@ impl Pass {
 }
 
 fn issue(order: IssuePass, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
-    let images = images::resolve(order.ticket_style, &order.assets, &at.default_images);
-    if let Some(slot) = images::missing_slot(order.ticket_style, order.poster, &images) {
-        return Err(PassError::MissingImage { slot });
-    }
+    check_poster(order.ticket_style, order.poster)?;
+    let images = resolve_images(order.ticket_style, order.poster, &order.assets, at)?;
     let etag = Tagged {
         id: &order.id,
         ticket_style: order.ticket_style,
@@ -122,16 +161,59 @@ fn issue(order: IssuePass, at: &Circumstances) -> Result<Vec<PassEvent>, PassErr
     }))])
 }
 
+fn check_poster(style: TicketStyle, poster: bool) -> Result<(), PassError> {
+    if poster && !style.has_poster() { Err(PassError::NoPoster { style: style.as_str() }) } else { Ok(()) }
+}
+
+/// The images that end up in a pass, if none is missing that it cannot do without.
+fn resolve_images(
+    style: TicketStyle,
+    poster: bool,
+    own: &Images,
+    at: &Circumstances,
+) -> Result<Images, PassError> {
+    let images = images::resolve(style, own, &at.default_images);
+    match images::missing_slot(style, poster, &images) {
+        Some(slot) => Err(PassError::MissingImage { slot }),
+        None => Ok(images),
+    }
+}
+
+fn check_content(
+    style: TicketStyle,
+    poster: bool,
+    content: &Content,
+    at: &Circumstances,
+) -> Result<(), PassError> {
+    let faults = (at.rules)(style, poster, content);
+    if faults.is_empty() { Ok(()) } else { Err(PassError::UnacceptableContent { faults }) }
+}
+
 fn repeat(state: &State, order: &IssuePass) -> Result<Vec<PassEvent>, PassError> {
     let same =
         state.issued_as == fingerprint(order.ticket_style, order.poster, &order.content, &order.assets);
     if same { Ok(Vec::new()) } else { Err(PassError::AlreadyIssued) }
 }
 
+fn repeat_increment(state: &State, increment: &Increment) -> Result<Vec<PassEvent>, PassError> {
+    let known = state.increment_with(increment.key.as_ref());
+    let same = known.is_some_and(|known| known.request == increment.request());
+    if same { Ok(Vec::new()) } else { Err(PassError::KeyReused) }
+}
+
 fn change(state: &State, command: PassCommand, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
     match command {
         PassCommand::Issue(order) => repeat(state, &order),
-        PassCommand::ReplaceContent { content } => Ok(replace_content(state, content, at)),
+        PassCommand::Retire => Ok(retire(state, at)),
+        _ if state.retired => Err(PassError::Retired),
+        PassCommand::ReplaceContent { content } => change_content(state, content, None, at),
+        PassCommand::PatchContent { patch } => patch_content(state, &patch, at),
+        PassCommand::Increment(increment) => carry_out_increment(state, &increment, at),
+        PassCommand::ChangeMetadata { ticket_style, poster } => {
+            let (style, poster) =
+                (ticket_style.unwrap_or(state.ticket_style), poster.unwrap_or(state.poster));
+            change_metadata(state, style, poster, at)
+        }
         PassCommand::PutAsset { file, digest } => {
             let mut assets = Images::clone(&state.assets);
             assets.insert(file, digest);
@@ -142,19 +224,59 @@ fn change(state: &State, command: PassCommand, at: &Circumstances) -> Result<Vec
             assets.remove(&file);
             change_assets(state, assets, at)
         }
-        PassCommand::ResolveImages => resolve_images(state, at),
+        PassCommand::ResolveImages => refresh_images(state, at),
         PassCommand::Void => Ok(set_voided(state, true, at)),
         PassCommand::Reinstate => Ok(set_voided(state, false, at)),
     }
 }
 
-fn replace_content(state: &State, content: Content, at: &Circumstances) -> Vec<PassEvent> {
+fn change_content(
+    state: &State,
+    content: Content,
+    increment: Option<KeyedIncrement>,
+    at: &Circumstances,
+) -> Result<Vec<PassEvent>, PassError> {
     if content == state.content {
-        return Vec::new();
+        return Ok(Vec::new());
     }
+    check_content(state.ticket_style, state.poster, &content, at)?;
     let updated_at = state.next_update(at.now);
     let etag = Tagged { content: &content, ..state.tagged(updated_at) }.etag();
-    vec![PassEvent::ContentChanged { content, etag, updated_at }]
+    Ok(vec![PassEvent::ContentChanged { content, increment, etag, updated_at }])
+}
+
+fn patch_content(
+    state: &State,
+    patch: &ContentPatch,
+    at: &Circumstances,
+) -> Result<Vec<PassEvent>, PassError> {
+    change_content(state, patch.apply(&state.content)?, None, at)
+}
+
+fn carry_out_increment(
+    state: &State,
+    increment: &Increment,
+    at: &Circumstances,
+) -> Result<Vec<PassEvent>, PassError> {
+    let (content, value) = increment.apply(&state.content)?;
+    change_content(state, content, increment.remembered(value), at)
+}
+
+fn change_metadata(
+    state: &State,
+    ticket_style: TicketStyle,
+    poster: bool,
+    at: &Circumstances,
+) -> Result<Vec<PassEvent>, PassError> {
+    if (ticket_style, poster) == (state.ticket_style, state.poster) {
+        return Ok(Vec::new());
+    }
+    check_poster(ticket_style, poster)?;
+    check_content(ticket_style, poster, &state.content, at)?;
+    let images = resolve_images(ticket_style, poster, &state.assets, at)?;
+    let updated_at = state.next_update(at.now);
+    let etag = Tagged { ticket_style, poster, images: &images, ..state.tagged(updated_at) }.etag();
+    Ok(vec![PassEvent::MetadataChanged { ticket_style, poster, images, etag, updated_at }])
 }
 
 fn change_assets(state: &State, assets: Images, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
@@ -162,7 +284,7 @@ fn change_assets(state: &State, assets: Images, at: &Circumstances) -> Result<Ve
 }
 
 /// An image of its own that hides every change of the others leaves the pass as it is.
-fn resolve_images(state: &State, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
+fn refresh_images(state: &State, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
     let images = images::resolve(state.ticket_style, &state.assets, &at.default_images);
     if images == *state.images {
         return Ok(Vec::new());
@@ -171,10 +293,7 @@ fn resolve_images(state: &State, at: &Circumstances) -> Result<Vec<PassEvent>, P
 }
 
 fn show_images(state: &State, assets: Images, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
-    let images = images::resolve(state.ticket_style, &assets, &at.default_images);
-    if let Some(slot) = images::missing_slot(state.ticket_style, state.poster, &images) {
-        return Err(PassError::MissingImage { slot });
-    }
+    let images = resolve_images(state.ticket_style, state.poster, &assets, at)?;
     let updated_at = state.next_update(at.now);
     let etag = Tagged { images: &images, ..state.tagged(updated_at) }.etag();
     Ok(vec![PassEvent::AssetsChanged { assets, images, etag, updated_at }])
@@ -191,6 +310,15 @@ fn set_voided(state: &State, voided: bool, at: &Circumstances) -> Vec<PassEvent>
     } else {
         PassEvent::Reinstated { etag, updated_at }
     }]
+}
+
+fn retire(state: &State, at: &Circumstances) -> Vec<PassEvent> {
+    if state.retired {
+        return Vec::new();
+    }
+    let updated_at = state.next_update(at.now);
+    let etag = Tagged { voided: true, ..state.tagged(updated_at) }.etag();
+    vec![PassEvent::Retired { etag, updated_at }]
 }
 
 /// A short name for an order: the digest of its canonical JSON.
@@ -222,8 +350,16 @@ impl Aggregate for Pass {
     fn apply(&mut self, event: PassEvent) {
         match (event, &mut self.issued) {
             (PassEvent::Issued(issued), _) => self.issued = Some(State::from(*issued)),
-            (PassEvent::ContentChanged { content, etag, updated_at }, Some(state)) => {
+            (PassEvent::ContentChanged { content, increment, etag, updated_at }, Some(state)) => {
                 state.content = content;
+                if let Some(increment) = increment {
+                    state.remember(increment);
+                }
+                state.is_now(etag, updated_at);
+            }
+            (PassEvent::MetadataChanged { ticket_style, poster, images, etag, updated_at }, Some(state)) => {
+                (state.ticket_style, state.poster) = (ticket_style, poster);
+                state.images = Arc::new(images);
                 state.is_now(etag, updated_at);
             }
             (PassEvent::AssetsChanged { assets, images, etag, updated_at }, Some(state)) => {
@@ -239,12 +375,18 @@ impl Aggregate for Pass {
                 state.voided = false;
                 state.is_now(etag, updated_at);
             }
+            (PassEvent::Retired { etag, updated_at }, Some(state)) => {
+                (state.voided, state.retired) = (true, true);
+                state.is_now(etag, updated_at);
+            }
             // `decide` lets nothing but an issue be the first event of a stream, so there is no state to change here.
             (
                 PassEvent::ContentChanged { .. }
+                | PassEvent::MetadataChanged { .. }
                 | PassEvent::AssetsChanged { .. }
                 | PassEvent::Voided { .. }
-                | PassEvent::Reinstated { .. },
+                | PassEvent::Reinstated { .. }
+                | PassEvent::Retired { .. },
                 None,
             ) => {}
         }
@@ -263,12 +405,14 @@ impl From<PassIssued> for State {
             ticket_style: issued.ticket_style,
             poster: issued.poster,
             voided: false,
+            retired: false,
             content: issued.content,
             assets: Arc::new(issued.assets),
             images: Arc::new(issued.images),
             etag: issued.etag,
             updated_at: issued.updated_at,
             issued_as,
+            increments: Arc::default(),
         }
     }
 }

@@ -1,12 +1,15 @@
 //! What one can ask of a pass.
 
+use strum::IntoStaticStr;
+
 use crate::content::Content;
 use crate::ids::{AuthenticationToken, Digest, ETag, OrganizationId, PassId, UnixSeconds};
 use crate::images::{DefaultImages, Images};
-use crate::pass::TicketStyle;
+use crate::pass::{ContentFault, ContentPatch, Increment, TicketStyle};
 
 /// An intent, in the imperative.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum PassCommand {
     /// Bring the pass into being. The same order again, however late, does nothing.
     Issue(Box<IssuePass>),
@@ -14,6 +17,20 @@ pub enum PassCommand {
     ReplaceContent {
         /// The whole new content.
         content: Content,
+    },
+    /// Change what a patch names, in whatever the content is by then.
+    PatchContent {
+        /// What to change.
+        patch: ContentPatch,
+    },
+    /// Add to a number of the content. The same key again, after whatever else has happened, does nothing.
+    Increment(Increment),
+    /// Draw the pass as something else. What is not named stays as it is.
+    ChangeMetadata {
+        /// What it is drawn as.
+        ticket_style: Option<TicketStyle>,
+        /// Whether it asks for the poster layout.
+        poster: Option<bool>,
     },
     /// Give the pass an image of its own.
     PutAsset {
@@ -33,6 +50,8 @@ pub enum PassCommand {
     Void,
     /// Make a voided pass valid again.
     Reinstate,
+    /// Void the pass for ever. Its serial number is never free again.
+    Retire,
 }
 
 /// What [`PassCommand::Issue`] needs to know.
@@ -53,7 +72,7 @@ pub struct IssuePass {
 }
 
 /// What a decision depends on beside the command and the pass's own history.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Circumstances {
     /// The time of the decision.
     pub now: UnixSeconds,
@@ -63,7 +82,15 @@ pub struct Circumstances {
     pub default_images: DefaultImages,
     /// What the caller believes the state to be (`If-Match`).
     pub precondition: Precondition,
+    /// What every content that a change leads to must satisfy.
+    pub rules: ContentRules,
 }
+
+/// Apple's rules for the content of a pass of this style and layout: the reasons why it is not acceptable, none when it is.
+///
+/// They are handed in, since this crate knows when they apply and not what they are. A content is checked where the change is decided: only there
+/// is it known what it is and which style it has to fit.
+pub type ContentRules = fn(TicketStyle, bool, &Content) -> Vec<ContentFault>;
 
 /// What must hold of the current tag (RFC 9110 section 13.1.1).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

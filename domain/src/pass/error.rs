@@ -1,6 +1,19 @@
 //! Why a pass says no.
 
+use crate::content::MAX_CONTENT_BYTES;
 use crate::ids::ETag;
+use crate::json::{MAX_DEPTH, MAX_SAFE_INTEGER};
+
+/// One reason why a content is not acceptable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentFault {
+    /// Stable name of the rule.
+    pub code: String,
+    /// RFC 6901 pointer into the content.
+    pub pointer: String,
+    /// What is wrong, and what would be right.
+    pub detail: String,
+}
 
 /// A refusal, in words that a caller can be shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +40,66 @@ pub enum PassError {
         /// The empty slot.
         slot: &'static str,
     },
+    /// The pass has been retired, which is for ever.
+    #[error("the pass is retired and can not be changed any more; issue another with a new serial number")]
+    Retired,
+    /// Wallet has a poster layout for event tickets only.
+    #[error(
+        "only event tickets have a poster layout, and this pass is of the style `{style}`; send `\"poster\": false`"
+    )]
+    NoPoster {
+        /// The style, as callers spell it.
+        style: &'static str,
+    },
+    /// The content that the change would lead to is not one that a phone would take.
+    #[error("the content would not be acceptable")]
+    UnacceptableContent {
+        /// Every reason, at least one.
+        faults: Vec<ContentFault>,
+    },
+    /// The content that the change would lead to is no JSON object.
+    #[error("the content would not be a JSON object any more")]
+    ContentNotAnObject,
+    /// The content that the change would lead to is too large.
+    #[error("the content would have more than {MAX_CONTENT_BYTES} bytes")]
+    ContentTooLarge,
+    /// The content that the change would lead to nests too deep.
+    #[error("arrays and objects of the content would nest deeper than {MAX_DEPTH} levels")]
+    ContentTooDeep,
+    /// A `test` of a JSON Patch does not hold.
+    #[error(
+        "the test of operation {operation} does not hold: the content is another by now; read it again and repeat the change"
+    )]
+    PatchTestFailed {
+        /// Which one, counted from 0.
+        operation: usize,
+    },
+    /// An operation of a JSON Patch cannot be carried out.
+    #[error("operation {operation} cannot be carried out: {reason}")]
+    PatchFailed {
+        /// Which one, counted from 0.
+        operation: usize,
+        /// Which of its members is wrong.
+        member: &'static str,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// There is nothing at the place whose number is to be incremented.
+    #[error("there is nothing at this place of the content")]
+    NothingToIncrement,
+    /// What is at the place is not a number.
+    #[error("what is at this place of the content is not a number")]
+    NotANumber,
+    /// The sum is not one that JSON carries exactly.
+    #[error(
+        "the sum would be an integer beyond ±{MAX_SAFE_INTEGER}, or a decimal with more digits than a double keeps (about 15)"
+    )]
+    IncrementOutOfRange,
+    /// The `Idempotency-Key` belongs to another increment of this pass.
+    #[error(
+        "this `Idempotency-Key` was sent with another increment of this pass; choose a new key for a new increment"
+    )]
+    KeyReused,
 }
 
 fn precondition_failed(current: Option<&ETag>) -> String {

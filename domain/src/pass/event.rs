@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::content::Content;
 use crate::ids::{AuthenticationToken, ETag, OrganizationId, PassTypeIdentifier, SerialNumber, UnixSeconds};
 use crate::images::Images;
-use crate::pass::TicketStyle;
+use crate::pass::{KeyedIncrement, TicketStyle};
 
 /// A fact about a pass. Every change carries the tag and the time it leads to, so that readers copy and never compute.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,11 +14,28 @@ pub enum PassEvent {
     /// The pass exists from here on.
     #[serde(rename = "PassIssued")]
     Issued(Box<PassIssued>),
-    /// Its content was replaced.
+    /// Its content is another.
     #[serde(rename = "PassContentChanged", rename_all = "camelCase")]
     ContentChanged {
         /// The whole new content.
         content: Content,
+        /// The increment that led to it, when it came with a key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        increment: Option<KeyedIncrement>,
+        /// Tag of the new state.
+        etag: ETag,
+        /// Time of the new state.
+        updated_at: UnixSeconds,
+    },
+    /// It is drawn as something else.
+    #[serde(rename = "PassMetadataChanged", rename_all = "camelCase")]
+    MetadataChanged {
+        /// What it is drawn as.
+        ticket_style: TicketStyle,
+        /// Whether it asks for the poster layout.
+        poster: bool,
+        /// The images that end up in it: another style shows others.
+        images: Images,
         /// Tag of the new state.
         etag: ETag,
         /// Time of the new state.
@@ -50,6 +67,14 @@ pub enum PassEvent {
         /// Tag of the new state.
         etag: ETag,
         /// Time of the new state.
+        updated_at: UnixSeconds,
+    },
+    /// It is no longer valid, and nothing about it changes any more.
+    #[serde(rename = "PassRetired", rename_all = "camelCase")]
+    Retired {
+        /// Tag of the last state, which is void.
+        etag: ETag,
+        /// Time of that state.
         updated_at: UnixSeconds,
     },
 }
@@ -88,9 +113,11 @@ impl PassEvent {
         match self {
             Self::Issued(issued) => &issued.etag,
             Self::ContentChanged { etag, .. }
+            | Self::MetadataChanged { etag, .. }
             | Self::AssetsChanged { etag, .. }
             | Self::Voided { etag, .. }
-            | Self::Reinstated { etag, .. } => etag,
+            | Self::Reinstated { etag, .. }
+            | Self::Retired { etag, .. } => etag,
         }
     }
 
@@ -99,9 +126,11 @@ impl PassEvent {
         match self {
             Self::Issued(issued) => issued.updated_at,
             Self::ContentChanged { updated_at, .. }
+            | Self::MetadataChanged { updated_at, .. }
             | Self::AssetsChanged { updated_at, .. }
             | Self::Voided { updated_at, .. }
-            | Self::Reinstated { updated_at, .. } => *updated_at,
+            | Self::Reinstated { updated_at, .. }
+            | Self::Retired { updated_at, .. } => *updated_at,
         }
     }
 }
@@ -111,9 +140,11 @@ impl DomainEvent for PassEvent {
         match self {
             Self::Issued(_) => "PassIssued",
             Self::ContentChanged { .. } => "PassContentChanged",
+            Self::MetadataChanged { .. } => "PassMetadataChanged",
             Self::AssetsChanged { .. } => "PassAssetsChanged",
             Self::Voided { .. } => "PassVoided",
             Self::Reinstated { .. } => "PassReinstated",
+            Self::Retired { .. } => "PassRetired",
         }
         .to_owned()
     }

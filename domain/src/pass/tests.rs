@@ -1,4 +1,9 @@
-//! The rules of a pass, one sentence each.
+//! The rules of a pass, one sentence each. Counting, patches, another style and the end of a pass have files of their own.
+
+mod counting;
+mod metadata;
+mod patching;
+mod retiring;
 
 use cqrs_es::test::TestFramework;
 use serde_json::json;
@@ -29,6 +34,7 @@ fn at(now: i64) -> Circumstances {
         organization_id: OrganizationId::parse("club").unwrap(),
         default_images: DefaultImages { pass_type: Images::new(), brand: image("icon.png", "brand icon") },
         precondition: Precondition::None,
+        rules: |_, _, _| Vec::new(),
     }
 }
 
@@ -79,7 +85,12 @@ fn issued(seat: &str, updated_at: i64) -> PassEvent {
 
 fn changed(seat: &str, updated_at: i64) -> PassEvent {
     let etag = tag(seat, &image("icon.png", "brand icon"), false, updated_at);
-    PassEvent::ContentChanged { content: content(seat), etag, updated_at: UnixSeconds(updated_at) }
+    PassEvent::ContentChanged {
+        content: content(seat),
+        increment: None,
+        etag,
+        updated_at: UnixSeconds(updated_at),
+    }
 }
 
 fn voided(seat: &str, updated_at: i64) -> PassEvent {
@@ -185,7 +196,7 @@ fn equal_content_in_another_spelling_changes_nothing() {
     let history = vec![issued("1A", NOW), {
         let content = spelled(r#"{"n":10,"a":"é"}"#);
         let etag = tag("1A", &Images::new(), false, NOW + 1);
-        PassEvent::ContentChanged { content, etag, updated_at: UnixSeconds(NOW + 1) }
+        PassEvent::ContentChanged { content, increment: None, etag, updated_at: UnixSeconds(NOW + 1) }
     }];
     let command = PassCommand::ReplaceContent { content: spelled("{ \"a\": \"\\u00e9\", \"n\": 1.0e1 }") };
     check(history, at(NOW + 60), command, vec![]);
@@ -216,6 +227,7 @@ fn a_void_pass_can_still_be_changed_and_stays_void() {
     let images = image("icon.png", "brand icon");
     let expected = PassEvent::ContentChanged {
         content: content("2B"),
+        increment: None,
         etag: tag("2B", &images, true, NOW + 2),
         updated_at: UnixSeconds(NOW + 2),
     };

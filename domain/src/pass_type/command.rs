@@ -1,10 +1,13 @@
 //! What an operator asks of a pass type.
 
+use strum::IntoStaticStr;
+
 use crate::ids::{JobId, OrganizationId, PassTypeIdentifier, TeamIdentifier};
 use crate::images::Images;
 
 /// An intent, in the imperative.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum PassTypeCommand {
     /// Give the pass type to an organisation.
     Create {

@@ -1,9 +1,12 @@
 //! What a phone asks of its registration.
 
+use strum::IntoStaticStr;
+
 use crate::ids::{PushToken, SerialNumber, UnixSeconds};
 
 /// An intent, in the imperative.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum RegistrationCommand {
     /// Tell this device when that pass changes.
     Register {

@@ -11,12 +11,30 @@ pub mod sqlite;
 use std::borrow::Cow;
 
 use futures_core::future::BoxFuture;
-use sqlx::PgConnection;
 use sqlx::error::BoxDynError;
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationSource, MigrationType, Migrator};
+use sqlx::{Database, PgConnection};
 
 /// What Postgres says of a table that is not there.
 const UNDEFINED_TABLE: &str = "42P01";
+
+/// The connections for reading of one store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    /// How many are open.
+    pub open: u32,
+    /// How many of these wait for a question.
+    pub idle: u32,
+    /// How many there may be.
+    pub limit: u32,
+}
+
+impl<DB: Database> From<&sqlx::Pool<DB>> for Pool {
+    fn from(pool: &sqlx::Pool<DB>) -> Self {
+        let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+        Self { open: pool.size(), idle, limit: pool.options().get_max_connections() }
+    }
+}
 
 /// One migration: version, name and SQL.
 pub type EmbeddedMigration = (i64, &'static str, &'static str);

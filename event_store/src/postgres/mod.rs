@@ -16,10 +16,10 @@ use sqlx::{PgConnection, PgPool, Row};
 use tokio::sync::watch;
 
 use crate::database::postgres::{open_readers, open_writer, within};
-use crate::database::{self, EmbeddedMigration};
+use crate::database::{self, EmbeddedMigration, Pool};
 use crate::epoch::{self, Epoch};
 use crate::group_commit::GroupCommit;
-use crate::log::{Append, AppendError, EventLog, LogError, POSITION_OF, Position, RecordedEvent};
+use crate::log::{Append, AppendError, EventLog, HISTORY, LogError, POSITION_OF, Position, RecordedEvent};
 use crate::snapshots::{LOAD_SNAPSHOT, SnapshotRow, Snapshots, StoredSnapshot};
 use wakeups::{Topic, Wakeups};
 use writer::Writer;
@@ -103,6 +103,11 @@ impl PostgresLog {
         self.writer.ended().await;
     }
 
+    /// The connections for reading.
+    pub fn pool(&self) -> Pool {
+        (&self.readers).into()
+    }
+
     /// Finishes the appends that wait and closes the connections.
     pub async fn close(self) {
         self.writer.close().await;
@@ -143,6 +148,22 @@ impl EventLog for PostgresLog {
         };
         let events = within(asked).await.map_err(LogError::unavailable("loaded"))?;
         events.map_err(LogError::unavailable("loaded"))
+    }
+
+    async fn history<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+        after_sequence: u64,
+        limit: u32,
+    ) -> Result<Vec<RecordedEvent>, LogError> {
+        let asked = sqlx::query(HISTORY)
+            .bind(A::TYPE)
+            .bind(aggregate_id)
+            .bind(after_sequence.cast_signed())
+            .bind(i64::from(limit))
+            .fetch_all(&self.readers);
+        let rows = within(asked).await.map_err(LogError::unavailable("read"))?;
+        rows.iter().map(recorded).collect::<sqlx::Result<_>>().map_err(LogError::unavailable("read"))
     }
 
     async fn position_of<A: Aggregate>(

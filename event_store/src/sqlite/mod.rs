@@ -11,10 +11,10 @@ use sqlx::{Row, SqliteConnection, SqlitePool};
 use tokio::sync::watch;
 
 use crate::database::sqlite::{Durability, open_readers, open_writer};
-use crate::database::{self, EmbeddedMigration};
+use crate::database::{self, EmbeddedMigration, Pool};
 use crate::epoch::{self, Epoch};
 use crate::group_commit::GroupCommit;
-use crate::log::{Append, AppendError, EventLog, LogError, POSITION_OF, Position, RecordedEvent};
+use crate::log::{Append, AppendError, EventLog, HISTORY, LogError, POSITION_OF, Position, RecordedEvent};
 use crate::snapshots::{LOAD_SNAPSHOT, SnapshotRow, Snapshots, StoredSnapshot};
 use writer::Writer;
 
@@ -54,6 +54,11 @@ impl SqliteLog {
     /// Ends when the writer does, which it never should before [`SqliteLog::close`]: nothing can be appended any more.
     pub async fn ended(&self) {
         self.writer.ended().await;
+    }
+
+    /// The connections for reading.
+    pub fn pool(&self) -> Pool {
+        (&self.readers).into()
     }
 
     /// Finishes the appends that wait and closes the file.
@@ -113,6 +118,23 @@ impl EventLog for SqliteLog {
         .map_err(LogError::unavailable("loaded"))?;
         let event = |row| Ok(recorded(row).map_err(LogError::unavailable("loaded"))??.event);
         rows.iter().map(event).collect()
+    }
+
+    async fn history<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+        after_sequence: u64,
+        limit: u32,
+    ) -> Result<Vec<RecordedEvent>, LogError> {
+        let rows = sqlx::query(HISTORY)
+            .bind(A::TYPE)
+            .bind(aggregate_id)
+            .bind(after_sequence.cast_signed())
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(LogError::unavailable("read"))?;
+        rows.iter().map(|row| recorded(row).map_err(LogError::unavailable("read"))?).collect()
     }
 
     async fn position_of<A: Aggregate>(

@@ -41,6 +41,11 @@ async fn what_is_appended_is_read_back_in_order_and_whole(store: Store) {
     assert_eq!(log.load::<Note>("a", 0).await.unwrap(), [all[0].event.clone(), all[1].event.clone()]);
     assert_eq!(log.load::<Note>("a", 1).await.unwrap(), [all[1].event.clone()]);
     assert_eq!(log.load::<Note>("nobody", 0).await.unwrap(), []);
+    assert_eq!(log.history::<Note>("a", 0, 9).await.unwrap(), all[..2]);
+    assert_eq!(log.history::<Note>("a", 0, 1).await.unwrap(), all[..1]);
+    assert_eq!(log.history::<Note>("a", 1, 1).await.unwrap(), all[1..2]);
+    assert_eq!(log.history::<Note>("a", u64::MAX >> 1, 1).await.unwrap(), []);
+    assert_eq!(log.history::<Note>("nobody", 0, 9).await.unwrap(), []);
     assert_eq!(log.position_of::<Note>("b", 1).await.unwrap(), Some(Position(3)));
     assert_eq!(log.position_of::<Note>("b", 2).await.unwrap(), None);
 }

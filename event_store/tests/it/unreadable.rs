@@ -12,6 +12,8 @@ async fn a_stored_row_that_is_not_json_is_named_by_its_position() {
     log.append(append_payloads("a", 0, vec!["{".into()])).await.unwrap();
     let fault = log.load::<Note>("a", 0).await.unwrap_err();
     assert!(matches!(fault, LogError::Unreadable { position: Position(1), .. }), "{fault}");
+    let fault = log.history::<Note>("a", 0, 9).await.unwrap_err();
+    assert!(matches!(fault, LogError::Unreadable { position: Position(1), .. }), "{fault}");
 }
 
 #[tokio::test]

@@ -7,24 +7,48 @@ use crate::image::ImageError;
 /// What an image is for; the first part of its file name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ImageSlot {
+    /// Behind the poster look of a generic pass (iOS 27).
+    Artwork,
     /// Behind the front of an event ticket: blurred on the plain look, sharp on the poster look.
     Background,
+    /// Above the barcode of a boarding pass.
+    Footer,
     /// On the lock screen, in Mail, in notifications. A pass without an icon does not open.
     Icon,
     /// In the top left corner of the front.
     Logo,
+    /// In the top left corner of the looks of iOS 26 and 27.
+    PrimaryLogo,
+    /// Behind the primary field of a coupon or a store card.
+    Strip,
+    /// Beside the primary field of a generic pass.
+    Thumbnail,
 }
 
 impl ImageSlot {
     /// Every slot, in the order of their names.
-    pub const ALL: [Self; 3] = [Self::Background, Self::Icon, Self::Logo];
+    pub const ALL: [Self; 8] = [
+        Self::Artwork,
+        Self::Background,
+        Self::Footer,
+        Self::Icon,
+        Self::Logo,
+        Self::PrimaryLogo,
+        Self::Strip,
+        Self::Thumbnail,
+    ];
 
     /// The base name, without scale and ending.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Artwork => "artwork",
             Self::Background => "background",
+            Self::Footer => "footer",
             Self::Icon => "icon",
             Self::Logo => "logo",
+            Self::PrimaryLogo => "primaryLogo",
+            Self::Strip => "strip",
+            Self::Thumbnail => "thumbnail",
         }
     }
 }

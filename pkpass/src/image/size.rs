@@ -33,12 +33,18 @@ enum Points {
 /// Where there are two, today's is first, then the one of older systems, which generators still use.
 const fn sizes(slot: ImageSlot) -> &'static [Points] {
     match slot {
+        ImageSlot::Artwork => &[Points::AtMost { width: 358, height: 448 }],
+        ImageSlot::Footer => &[Points::AtMost { width: 286, height: 15 }],
         ImageSlot::Icon => {
             &[Points::Exactly { width: 38, height: 38 }, Points::Exactly { width: 29, height: 29 }]
         }
         ImageSlot::Logo => &[Points::AtMost { width: 160, height: 50 }],
         // Sharp on a poster, blurred on the plain ticket, cropped to the card by both: only what is larger than any card is refused.
         ImageSlot::Background => &[Points::AtMost { width: 345, height: 505 }],
+        ImageSlot::PrimaryLogo => &[Points::AtMost { width: 126, height: 30 }],
+        // Coupons and store cards have the tallest strip; those of older systems are smaller.
+        ImageSlot::Strip => &[Points::AtMost { width: 375, height: 144 }],
+        ImageSlot::Thumbnail => &[Points::AtMost { width: 90, height: 90 }],
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
+use crate::TicketStyle;
 use crate::finding::{Findings, quoted};
 use crate::lint::shape::{Kind, check_value, objects};
 use crate::lint::{Ticket, fields};
@@ -16,6 +17,21 @@ const STYLES: [&str; 5] = ["boardingPass", "coupon", "eventTicket", "generic", "
 
 /// The newer look that may accompany the one style.
 const POSTER_GENERIC: &str = "posterGeneric";
+
+/// The key that says what a boarding pass is for.
+const TRANSIT_TYPE: &str = "transitType";
+
+/// What a boarding pass can be for.
+const TRANSIT_TYPES: [&str; 5] = [
+    "PKTransitTypeAir",
+    "PKTransitTypeBoat",
+    "PKTransitTypeBus",
+    "PKTransitTypeGeneric",
+    "PKTransitTypeTrain",
+];
+
+/// Secondary and auxiliary fields that a coupon or a store card shows.
+const SHARED_ROW: usize = 4;
 
 /// A group of fields in a style dictionary.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,11 +68,13 @@ impl Group {
         }
     }
 
-    /// How many fields of the group fit on the front of an event ticket; more are hidden or cut off.
-    const fn capacity(self) -> Option<usize> {
+    /// How many fields of the group fit on the front; more are hidden or cut off.
+    const fn capacity(self, style: TicketStyle) -> Option<usize> {
         match self {
             Self::Header => Some(3),
+            Self::Primary if matches!(style, TicketStyle::Boarding) => Some(2),
             Self::Primary => Some(1),
+            Self::Auxiliary if matches!(style, TicketStyle::Boarding) => Some(5),
             // Per row, for auxiliary fields.
             Self::Secondary | Self::Auxiliary => Some(4),
             Self::Back | Self::AdditionalInfo | Self::Footer => None,
@@ -73,25 +91,47 @@ pub(super) fn check(findings: &mut Findings, ticket: Ticket<'_>) {
     if let Some(dictionary) = content.get(POSTER_GENERIC) {
         let detail = "posterGeneric is shown by iOS 27 and later only; older systems show the other style";
         findings.warning("needs_ios_27", "/posterGeneric", detail);
-        check_groups(findings, POSTER_GENERIC, dictionary);
+        check_groups(findings, ticket.style, POSTER_GENERIC, dictionary);
     }
     if let Some(dictionary) = content.get(own) {
-        check_groups(findings, own, dictionary);
+        check_groups(findings, ticket.style, own, dictionary);
         if let Some(dictionary) = dictionary.as_object() {
-            check_own_style(findings, own, dictionary);
+            check_own_style(findings, ticket.style, dictionary);
         }
+    }
+    if ticket.style == TicketStyle::Boarding {
+        let transit_type = content.get(own).and_then(|dictionary| dictionary.get(TRANSIT_TYPE));
+        check_transit_type(findings, transit_type);
+    }
+}
+
+/// A boarding pass does not open without one.
+fn check_transit_type(findings: &mut Findings, transit_type: Option<&Value>) {
+    let pointer = "/boardingPass/transitType";
+    let known = TRANSIT_TYPES.join(", ");
+    match transit_type {
+        None => {
+            let detail = format!("a boarding pass needs a transitType, one of {known}");
+            findings.error("transit_type_missing", pointer, detail);
+        }
+        Some(Value::String(name)) if TRANSIT_TYPES.contains(&name.as_str()) => {}
+        Some(Value::String(name)) => {
+            let detail = format!("{} is not a transitType; known are {known}", quoted(name));
+            findings.error("transit_type_unknown", pointer, detail);
+        }
+        Some(other) => check_value(findings, pointer, other, Kind::Text),
     }
 }
 
 /// Every group of fields; keys of fields are unique in the whole dictionary.
-fn check_groups(findings: &mut Findings, style: &'static str, dictionary: &Value) {
-    let pointer = at("", style);
+fn check_groups(findings: &mut Findings, style: TicketStyle, key: &'static str, dictionary: &Value) {
+    let pointer = at("", key);
     check_value(findings, &pointer, dictionary, Kind::Object);
     let mut keys = HashSet::new();
     for group in Group::ALL {
         let Some(value) = dictionary.get(group.key()) else { continue };
         for (pointer, field) in objects(findings, &at(&pointer, group.key()), value) {
-            fields::check(findings, &pointer, group, field);
+            fields::check(findings, &pointer, style, group, field);
             if let Some(key) = field.get("key").and_then(Value::as_str)
                 && !keys.insert(key)
             {
@@ -102,11 +142,12 @@ fn check_groups(findings: &mut Findings, style: &'static str, dictionary: &Value
     }
 }
 
-fn check_own_style(findings: &mut Findings, own: &str, dictionary: &Map<String, Value>) {
+fn check_own_style(findings: &mut Findings, style: TicketStyle, dictionary: &Map<String, Value>) {
+    let own = style.pass_json_key();
     let pointer = at("", own);
-    if dictionary.contains_key("transitType") {
+    if style != TicketStyle::Boarding && dictionary.contains_key(TRANSIT_TYPE) {
         let detail = "transitType belongs to boarding passes only";
-        findings.error("transit_type_forbidden", &at(&pointer, "transitType"), detail);
+        findings.error("transit_type_forbidden", &at(&pointer, TRANSIT_TYPE), detail);
     }
     if dictionary.contains_key(Group::Footer.key()) {
         let detail = format!("footerFields are shown in posterGeneric only, not in {own}");
@@ -117,19 +158,42 @@ fn check_own_style(findings: &mut Findings, own: &str, dictionary: &Map<String, 
         findings.warning("primary_field_missing", &at(&pointer, Group::Primary.key()), detail);
     }
     for group in Group::ALL {
-        check_capacity(findings, &pointer, group, dictionary);
+        check_capacity(findings, &pointer, style, group, dictionary);
+    }
+    if matches!(style, TicketStyle::Coupon | TicketStyle::StoreCard) {
+        check_shared_row(findings, &pointer, dictionary);
     }
 }
 
-fn check_capacity(findings: &mut Findings, pointer: &str, group: Group, dictionary: &Map<String, Value>) {
+/// Coupons and store cards show secondary and auxiliary fields in one row.
+fn check_shared_row(findings: &mut Findings, pointer: &str, dictionary: &Map<String, Value>) {
+    let [secondary, auxiliary] = [Group::Secondary, Group::Auxiliary]
+        .map(|group| dictionary.get(group.key()).and_then(Value::as_array).map_or(0, Vec::len));
+    let both = secondary + auxiliary;
+    if both > SHARED_ROW && secondary.max(auxiliary) <= SHARED_ROW {
+        let detail =
+            format!("{both} secondary and auxiliary fields in one row; at most {SHARED_ROW} are shown");
+        findings.warning("too_many_fields", &at(pointer, Group::Auxiliary.key()), detail);
+    }
+}
+
+fn check_capacity(
+    findings: &mut Findings,
+    pointer: &str,
+    style: TicketStyle,
+    group: Group,
+    dictionary: &Map<String, Value>,
+) {
     let (Some(capacity), Some(fields)) =
-        (group.capacity(), dictionary.get(group.key()).and_then(Value::as_array))
+        (group.capacity(style), dictionary.get(group.key()).and_then(Value::as_array))
     else {
         return;
     };
-    // The second row of auxiliary fields has room of its own.
-    let in_second_row =
-        |field: &&Value| group == Group::Auxiliary && field.get("row").and_then(Value::as_u64) == Some(1);
+    // The second row of auxiliary fields of an event ticket has room of its own.
+    let has_second_row = style == TicketStyle::Event;
+    let in_second_row = |field: &&Value| {
+        has_second_row && group == Group::Auxiliary && field.get("row").and_then(Value::as_u64) == Some(1)
+    };
     let second = fields.iter().filter(in_second_row).count();
     let most = second.max(fields.len() - second);
     if most > capacity {

@@ -4,12 +4,12 @@
 
 use serde_json::{Map, Value};
 
-use crate::ZonedDate;
 use crate::finding::{Findings, quoted};
 use crate::lint::dictionary::Group;
 use crate::lint::semantics;
 use crate::lint::shape::{Kind, Shape, check_members, check_value, require};
 use crate::pointer::at;
+use crate::{TicketStyle, ZonedDate};
 
 const DATE_STYLES: &[&str] =
     &["PKDateStyleNone", "PKDateStyleShort", "PKDateStyleMedium", "PKDateStyleLong", "PKDateStyleFull"];
@@ -41,7 +41,13 @@ const SHAPE: Shape = &[
     ("row", Kind::Number),
 ];
 
-pub(super) fn check(findings: &mut Findings, pointer: &str, group: Group, field: &Map<String, Value>) {
+pub(super) fn check(
+    findings: &mut Findings,
+    pointer: &str,
+    style: TicketStyle,
+    group: Group,
+    field: &Map<String, Value>,
+) {
     require(findings, "field_incomplete", pointer, field, &["key", "value"]);
     check_members(findings, pointer, field, SHAPE);
     if field.get("key").and_then(Value::as_str) == Some("") {
@@ -52,7 +58,7 @@ pub(super) fn check(findings: &mut Findings, pointer: &str, group: Group, field:
     check_change_message(findings, pointer, field);
     check_place(findings, pointer, group, field);
     if let Some(tags) = field.get("semantics") {
-        semantics::check(findings, &at(pointer, "semantics"), tags);
+        semantics::check(findings, &at(pointer, "semantics"), style, tags);
     }
 }
 

@@ -1,9 +1,10 @@
 //! The loose fields that stand for a style dictionary.
 
+use crate::TicketStyle;
 use crate::finding::Findings;
 use crate::lint::Ticket;
 use crate::lint::shape::{Kind, check_value};
-use crate::pass_json::loose::{PRIMARY, SECONDARY, are_loose_fields_mapped};
+use crate::pass_json::loose::{PRIMARY, SECONDARY, are_loose_fields_mapped, has_dictionary};
 use crate::pointer::at;
 
 pub(super) fn check(findings: &mut Findings, ticket: Ticket<'_>) {
@@ -15,13 +16,21 @@ pub(super) fn check(findings: &mut Findings, ticket: Ticket<'_>) {
             let kind = if field.is_date { Kind::Date } else { Kind::TextOrNumber };
             check_value(findings, &pointer, value, kind);
         } else {
-            let detail = format!(
-                "{} is not shown, because the content has its own {}",
-                field.key,
-                style.pass_json_key()
-            );
+            let (key, dictionary) = (field.key, style.pass_json_key());
+            let detail = match style {
+                TicketStyle::Event => {
+                    format!("{key} is not shown, because the content has its own {dictionary}")
+                }
+                _ => {
+                    format!("{key} is a loose field of event tickets; this pass shows its {dictionary} only")
+                }
+            };
             findings.warning("loose_field_ignored", &pointer, detail);
         }
+    }
+    if style != TicketStyle::Event && !has_dictionary(content, style) {
+        let detail = format!("there is no {}: the front shows the description", style.pass_json_key());
+        findings.warning("primary_field_missing", &at("", style.pass_json_key()), detail);
     }
     if mapped && !PRIMARY.iter().any(|field| content.contains_key(field.key)) {
         let detail = format!(

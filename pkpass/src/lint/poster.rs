@@ -4,16 +4,17 @@
 
 use serde_json::{Map, Value};
 
+use crate::TicketStyle;
 use crate::finding::{Findings, quoted};
 use crate::lint::Ticket;
 use crate::pass_json::loose::are_loose_fields_mapped;
-use crate::pass_json::poster::{POSTER_SCHEME, SCHEMES, asks_for_poster, semantics_from_loose_fields};
+use crate::pass_json::poster::{POSTER_SCHEME, asks_for_poster, schemes_of, semantics_from_loose_fields};
 use crate::pointer::at;
 
 /// `flag` is the server's, which the content may contradict.
 pub(super) fn check(findings: &mut Findings, flag: bool, ticket: Ticket<'_>) {
     let content = ticket.content;
-    check_schemes(findings, flag, content);
+    check_schemes(findings, flag, ticket);
     if !ticket.poster {
         return;
     }
@@ -44,13 +45,21 @@ fn needed_for(event_type: Option<&Value>) -> &'static [&'static str] {
     }
 }
 
-fn check_schemes(findings: &mut Findings, flag: bool, content: &Map<String, Value>) {
-    for (index, scheme) in schemes(content).filter(|(_, scheme)| !SCHEMES.contains(scheme)) {
-        let detail = format!(
-            "{} is not a style scheme of event tickets; known are {}",
-            quoted(scheme),
-            SCHEMES.join(", ")
-        );
+fn check_schemes(findings: &mut Findings, flag: bool, ticket: Ticket<'_>) {
+    let (content, known) = (ticket.content, schemes_of(ticket.style));
+    for (index, scheme) in schemes(content).filter(|(_, scheme)| !known.contains(scheme)) {
+        let key = ticket.style.pass_json_key();
+        let detail = match ticket.style {
+            TicketStyle::Event => {
+                format!(
+                    "{} is not a style scheme of event tickets; known are {}",
+                    quoted(scheme),
+                    known.join(", ")
+                )
+            }
+            _ if known.is_empty() => format!("{key} has no style schemes: {} is ignored", quoted(scheme)),
+            _ => format!("{} is not a style scheme of {key}; known are {}", quoted(scheme), known.join(", ")),
+        };
         findings.warning("unknown_value", &at("/preferredStyleSchemes", index), detail);
     }
     if flag && content.contains_key("preferredStyleSchemes") && !asks_for_poster(content) {

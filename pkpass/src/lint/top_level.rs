@@ -55,14 +55,48 @@ const POSTER_SHAPE: Shape = &[
     ("sellURL", Kind::Url),
 ];
 
+/// Keys that the boarding passes of iOS 26 show as links, and that no other pass has.
+const BOARDING_SHAPE: Shape = &[
+    ("changeSeatURL", Kind::Url),
+    ("entertainmentURL", Kind::Url),
+    ("purchaseAdditionalBaggageURL", Kind::Url),
+    ("purchaseLoungeAccessURL", Kind::Url),
+    ("purchaseWifiURL", Kind::Url),
+    ("upgradeURL", Kind::Url),
+    ("managementURL", Kind::Url),
+    ("registerServiceAnimalURL", Kind::Url),
+    ("reportLostBagURL", Kind::Url),
+    ("requestWheelchairURL", Kind::Url),
+    ("trackBagsURL", Kind::Url),
+    ("transitProviderEmail", Kind::Text),
+    ("transitProviderPhoneNumber", Kind::Text),
+    ("transitProviderWebsiteURL", Kind::Url),
+    ("businessChatIdentifier", Kind::Text),
+];
+
+/// Keys of [`POSTER_SHAPE`] that mean something on other passes too: meals on a boarding pass, the header of a posterGeneric.
+const fn also_read(style: TicketStyle) -> &'static [&'static str] {
+    match style {
+        TicketStyle::Boarding => &["orderFoodURL"],
+        TicketStyle::Generic => &["suppressHeaderDarkening"],
+        TicketStyle::Coupon | TicketStyle::Event | TicketStyle::StoreCard => &[],
+    }
+}
+
 pub(super) fn check(findings: &mut Findings, ticket: Ticket<'_>) {
     let content = ticket.content;
     check_members(findings, "", content, SHAPE);
+    check_members(findings, "", content, POSTER_SHAPE);
+    if !ticket.poster {
+        check_poster_only(findings, content, also_read(ticket.style));
+    }
     match ticket.style {
-        TicketStyle::Event => {
-            check_members(findings, "", content, POSTER_SHAPE);
-            if !ticket.poster {
-                check_poster_only(findings, content);
+        TicketStyle::Boarding => check_members(findings, "", content, BOARDING_SHAPE),
+        TicketStyle::Event => {}
+        TicketStyle::Coupon | TicketStyle::Generic | TicketStyle::StoreCard => {
+            if content.contains_key("groupingIdentifier") {
+                let detail = "groupingIdentifier groups event tickets and boarding passes only";
+                findings.warning("ignored_here", "/groupingIdentifier", detail);
             }
         }
     }
@@ -79,8 +113,9 @@ pub(super) fn check(findings: &mut Findings, ticket: Ticket<'_>) {
     }
 }
 
-fn check_poster_only(findings: &mut Findings, content: &Map<String, Value>) {
-    for (key, _) in POSTER_SHAPE.iter().filter(|(key, _)| content.contains_key(*key)) {
+fn check_poster_only(findings: &mut Findings, content: &Map<String, Value>, also_read: &[&str]) {
+    let ignored = |key: &str| content.contains_key(key) && !also_read.contains(&key);
+    for (key, _) in POSTER_SHAPE.iter().filter(|(key, _)| ignored(key)) {
         findings.warning("poster_only", &at("", key), format!("{key} works on poster event tickets only"));
     }
 }

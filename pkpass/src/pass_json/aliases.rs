@@ -2,11 +2,39 @@
 
 use serde_json::{Map, Value};
 
+use crate::TicketStyle;
+
 /// Writes the spelling that is missing. Never changes one that is there.
-pub(super) fn add_aliases(pass: &mut Map<String, Value>) {
+pub(super) fn add_aliases(pass: &mut Map<String, Value>, style: TicketStyle) {
     barcode_to_barcodes(pass);
+    if style == TicketStyle::Boarding
+        && let Some(Value::Object(tags)) = pass.get_mut("semantics")
+    {
+        both_names_of_tags(tags);
+    }
     if let Some(Value::Array(entries)) = pass.get_mut("relevantDates") {
         entries.iter_mut().filter_map(Value::as_object_mut).for_each(both_relevant_dates);
+    }
+}
+
+/// Tags of boarding passes that Apple renamed: the spelling of 2025, and that of 2026. Which system reads which is not documented.
+pub(crate) const RENAMED_TAGS: [(&str, &str); 4] = [
+    ("departureAirportTimeZone", "departureLocationTimeZone"),
+    ("destinationAirportTimeZone", "destinationLocationTimeZone"),
+    ("departureAirportSecurityPrograms", "departureLocationSecurityPrograms"),
+    ("destinationAirportSecurityPrograms", "destinationLocationSecurityPrograms"),
+];
+
+/// <https://developer.apple.com/documentation/walletpasses/semantictags>
+fn both_names_of_tags(tags: &mut Map<String, Value>) {
+    for (old, new) in RENAMED_TAGS {
+        for (given, missing) in [(old, new), (new, old)] {
+            if !tags.contains_key(missing)
+                && let Some(value) = tags.get(given).cloned()
+            {
+                tags.insert(missing.to_owned(), value);
+            }
+        }
     }
 }
 

@@ -13,6 +13,18 @@ pub(crate) const POSTER_SCHEME: &str = "posterEventTicket";
 /// The style schemes that ask for the poster look and fall back to the plain one.
 pub(crate) const SCHEMES: [&str; 2] = [POSTER_SCHEME, "eventTicket"];
 
+/// The style scheme that is the boarding pass of iOS 26.
+pub(crate) const SEMANTIC_BOARDING_SCHEME: &str = "semanticBoardingPass";
+
+/// The style schemes that Wallet knows for a style.
+pub(crate) fn schemes_of(style: TicketStyle) -> &'static [&'static str] {
+    match style {
+        TicketStyle::Event => &SCHEMES,
+        TicketStyle::Boarding => &[SEMANTIC_BOARDING_SCHEME, "boardingPass"],
+        TicketStyle::Coupon | TicketStyle::Generic | TicketStyle::StoreCard => &[],
+    }
+}
+
 /// Whether a content, or a finished pass, asks for the poster look itself.
 pub(crate) fn asks_for_poster(content: &Map<String, Value>) -> bool {
     let schemes = content.get("preferredStyleSchemes").and_then(Value::as_array);
@@ -31,6 +43,8 @@ pub(super) fn ask_for_poster(pass: &mut Map<String, Value>, style: TicketStyle) 
                 fill_semantics(pass);
             }
         }
+        // Wallet has no poster look for them.
+        TicketStyle::Boarding | TicketStyle::Coupon | TicketStyle::Generic | TicketStyle::StoreCard => {}
     }
 }
 

@@ -38,12 +38,13 @@ fn a_name_is_a_slot_and_a_scale() {
     for each in ImageName::all() {
         assert_eq!(name(&each.to_string()), each);
     }
-    assert_eq!(ImageName::all().count(), 9);
+    assert_eq!(ImageName::all().count(), 24);
 }
 
 #[test]
 fn an_unknown_name_is_refused_with_the_accepted_ones() {
-    for text in ["Icon.png", "icon@4x.png", "icon@1x.png", "icon.pdf", "../icon.png", "strip.png", "icon", ""]
+    for text in
+        ["Icon.png", "icon@4x.png", "icon@1x.png", "icon.pdf", "../icon.png", "stripe.png", "icon", ""]
     {
         let error = ImageName::parse(text).unwrap_err();
         assert_eq!(error, ImageError::UnknownName { file_name: text.to_owned() });

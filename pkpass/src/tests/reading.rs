@@ -335,12 +335,17 @@ fn findings_of_the_linter_and_the_images_decide_too() {
 }
 
 #[test]
-fn a_pass_of_a_style_we_do_not_build_is_verified_all_the_same() {
-    let pass = with_pass_json(json!({ "eventTicket": null, "coupon": { "primaryFields": 5 } }));
+fn a_pass_of_another_style_is_read_by_the_rules_of_that_style() {
+    let field = json!({ "key": "offer", "value": "Ten percent" });
+    let pass = with_pass_json(json!({ "eventTicket": null, "coupon": { "primaryFields": [field] } }));
     let inspection = inspect(&pass);
     assert!(inspection.valid, "{inspection}");
     let summary = inspection.pass.unwrap();
-    assert_eq!((summary.style.as_deref(), summary.linted), (Some("coupon"), false));
+    assert_eq!((summary.style.as_deref(), summary.linted), (Some("coupon"), true));
+    let pass = with_pass_json(json!({ "eventTicket": null, "coupon": { "primaryFields": 5 } }));
+    let inspection = inspect(&pass);
+    assert!(!inspection.valid, "{inspection}");
+    assert!(inspection.to_string().contains("wrong_type at \"/coupon/primaryFields\""), "{inspection}");
 }
 
 #[test]

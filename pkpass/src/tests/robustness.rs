@@ -138,12 +138,16 @@ proptest! {
     }
 
     #[test]
-    fn any_content_can_be_linted_and_built(content in any_map(any_json()), poster in any::<bool>()) {
-        prop_assert!(lint(TicketStyle::Event, poster, &content).len() <= MAX_FINDINGS);
+    fn any_content_can_be_linted_and_built(
+        content in any_map(any_json()),
+        poster in any::<bool>(),
+        style in proptest::sample::select(TicketStyle::ALL.to_vec()),
+    ) {
+        prop_assert!(lint(style, poster, &content).len() <= MAX_FINDINGS);
         let mut source = source(&content);
-        source.poster = poster;
+        (source.ticket_style, source.poster) = (style, poster);
         let pass: Value = serde_json::from_slice(&pass_json(&source)).unwrap();
         prop_assert_eq!(&pass["serialNumber"], "A-1");
-        prop_assert!(pass.get("eventTicket").is_some());
+        prop_assert!(pass.get(style.pass_json_key()).is_some());
     }
 }

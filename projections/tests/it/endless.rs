@@ -24,6 +24,10 @@ impl EventLog for Endless {
         Ok(Vec::new())
     }
 
+    async fn history<A: Aggregate>(&self, _: &str, _: u64, _: u32) -> Result<Vec<RecordedEvent>, LogError> {
+        Ok(Vec::new())
+    }
+
     async fn position_of<A: Aggregate>(&self, _: &str, _: u64) -> Result<Option<Position>, LogError> {
         Ok(None)
     }

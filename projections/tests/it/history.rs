@@ -1,9 +1,11 @@
 //! Random histories: what integrators, phones and operators do in no order.
 
 use honoken_domain::ids::{Digest, PassId};
-use honoken_domain::pass::{PassCommand, PassError};
+use honoken_domain::pass::{ContentPatch, PassCommand, PassError, TicketStyle};
 use honoken_event_store::DispatchError;
 use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::json;
 
 use crate::world::{OTHER, TICKET, World, content, order, pass_id};
 
@@ -23,6 +25,9 @@ pub(crate) enum Step {
     RemoveImage { pass: usize },
     Void { pass: usize },
     Reinstate { pass: usize },
+    Patch { pass: usize, row: u8 },
+    Restyle { pass: usize, style: TicketStyle },
+    Retire { pass: usize },
     Register { device: usize, pass: usize, token: u8 },
     Unregister { device: usize, pass: usize },
     AddKey { key: u8 },
@@ -39,6 +44,11 @@ pub(crate) fn steps(count: impl Into<proptest::collection::SizeRange>) -> impl S
         1 => pass.clone().prop_map(|pass| Step::RemoveImage { pass }),
         1 => pass.clone().prop_map(|pass| Step::Void { pass }),
         1 => pass.clone().prop_map(|pass| Step::Reinstate { pass }),
+        2 => (pass.clone(), few.clone()).prop_map(|(pass, row)| Step::Patch { pass, row }),
+        2 => (pass.clone(), select(vec![TicketStyle::Event, TicketStyle::Boarding, TicketStyle::StoreCard]))
+            .prop_map(|(pass, style)| Step::Restyle { pass, style }),
+        // One of them alone: a retired pass takes no more changes, and there should be some.
+        1 => Just(Step::Retire { pass: 2 }),
         6 => (device.clone(), pass.clone(), few.clone())
             .prop_map(|(device, pass, token)| Step::Register { device, pass, token }),
         5 => (device, pass).prop_map(|(device, pass)| Step::Unregister { device, pass }),
@@ -58,11 +68,22 @@ pub(crate) fn history(seed: u8, length: usize) -> Vec<Step> {
     steps(length).new_tree(&mut runner).unwrap().current()
 }
 
+pub(crate) fn patch(row: u8) -> PassCommand {
+    PassCommand::PatchContent { patch: ContentPatch::Merge(json!({ "row": row })) }
+}
+
+pub(crate) fn restyle(style: TicketStyle) -> PassCommand {
+    PassCommand::ChangeMetadata { ticket_style: Some(style), poster: None }
+}
+
 impl World {
     pub(crate) async fn performs(&self, step: &Step) {
         let passes = passes();
         let asks = async |pass: usize, command| match self.asks(&passes[pass], command).await {
-            Ok(_) | Err(DispatchError::Refused(PassError::Unknown | PassError::AlreadyIssued)) => {}
+            Ok(_)
+            | Err(DispatchError::Refused(
+                PassError::Unknown | PassError::AlreadyIssued | PassError::Retired,
+            )) => {}
             Err(fault) => panic!("{fault}"),
         };
         match *step {
@@ -79,6 +100,9 @@ impl World {
             }
             Step::Void { pass } => asks(pass, PassCommand::Void).await,
             Step::Reinstate { pass } => asks(pass, PassCommand::Reinstate).await,
+            Step::Patch { pass, row } => asks(pass, patch(row)).await,
+            Step::Restyle { pass, style } => asks(pass, restyle(style)).await,
+            Step::Retire { pass } => asks(pass, PassCommand::Retire).await,
             Step::Register { device, pass, token } => {
                 self.registers(DEVICES[device], &passes[pass], &format!("token-{token}")).await;
             }

@@ -10,14 +10,16 @@ use honoken_event_store::Position;
 use honoken_projections::wallet_registration::Since;
 use proptest::prelude::*;
 
-use crate::history::{DEVICES, Step, passes, steps};
+use crate::history::{DEVICES, Step, passes, patch, restyle, steps};
 use crate::world::{Engine, OTHER, Running, TICKET, World, content, default_images, order};
 
 #[derive(Debug, Clone)]
 struct PassState {
     content: Content,
     assets: Images,
+    style: TicketStyle,
     voided: bool,
+    retired: bool,
     etag: ETag,
     updated_at: UnixSeconds,
     update_tag: Position,
@@ -48,7 +50,9 @@ impl Model {
         let state = self.passes.entry(id.clone()).or_insert_with(|| PassState {
             content: content("first"),
             assets: Images::new(),
+            style: TicketStyle::Event,
             voided: false,
+            retired: false,
             etag: etag.clone(),
             updated_at,
             update_tag: committed.position,
@@ -83,6 +87,21 @@ impl Model {
             }
             Step::Reinstate { pass } => {
                 self.asks(world, &passes[pass], PassCommand::Reinstate, |state| state.voided = false).await;
+            }
+            Step::Patch { pass, row } => {
+                let patched = |state: &mut PassState| {
+                    let mut content = state.content.as_map().clone();
+                    content.insert("row".into(), row.into());
+                    state.content = Content::from_value(content.into()).unwrap();
+                };
+                self.asks(world, &passes[pass], patch(row), patched).await;
+            }
+            Step::Restyle { pass, style } => {
+                self.asks(world, &passes[pass], restyle(style), |state| state.style = style).await;
+            }
+            Step::Retire { pass } => {
+                let retired = |state: &mut PassState| (state.voided, state.retired) = (true, true);
+                self.asks(world, &passes[pass], PassCommand::Retire, retired).await;
             }
             Step::Register { device, pass, token } => {
                 let (key, serial) = held(device, &passes[pass]);
@@ -128,11 +147,12 @@ impl Model {
             let document = running.model.pass_document(&id).await.unwrap();
             assert_eq!(document.is_some(), self.passes.contains_key(&id), "{id}");
             let (Some(document), Some(state)) = (document, self.passes.get(&id)) else { continue };
-            let images = images::resolve(TicketStyle::Event, &state.assets, &default_images());
+            let images = images::resolve(state.style, &state.assets, &default_images());
             assert_eq!(
                 (document.row.etag, document.row.updated_at, document.update_tag, document.voided),
                 (state.etag.clone(), state.updated_at, state.update_tag, state.voided)
             );
+            assert_eq!((document.ticket_style, document.retired), (state.style, state.retired));
             assert_eq!((document.content, document.images), (state.content.clone(), images));
             let holders = self.devices.iter().filter(|((_, of_type), (_, serials))| {
                 *of_type == id.pass_type_identifier.as_str() && serials.contains(id.serial_number.as_str())

@@ -25,8 +25,11 @@ const ROWS: &[(&str, &str)] = &[
     ("insert into wallet_outdated_pass ", "'t', 's', cast(1 as bigint)"),
     ("delete from wallet_outdated_pass", "'t', 's', cast(1 as bigint)"),
     ("select new.column1 ", "'t', 's'"),
-    ("insert into wallet_pass ", "'t', 's', 'a', 'o', 'event', true, true, 'e', 1, 1, cast(1 as bigint)"),
-    ("update wallet_pass\n", "'t', 's', true, 'e', 1, 1, cast(1 as bigint)"),
+    (
+        "insert into wallet_pass ",
+        "'t', 's', 'a', 'o', 'event', true, true, true, 'e', 1, 1, cast(1 as bigint)",
+    ),
+    ("update wallet_pass\n", "'t', 's', 'event', true, true, true, 'e', 1, 1, cast(1 as bigint)"),
     ("insert into wallet_registration ", "'t', 'd', 's', 1, cast(1 as bigint)"),
     ("insert into wallet_device ", "'t', 'd', 'p', 1, cast(1 as bigint)"),
 ];

@@ -172,6 +172,15 @@ impl EventLog for Flaky {
         self.log.load::<A>(id, after).await
     }
 
+    async fn history<A: Aggregate>(
+        &self,
+        id: &str,
+        after_sequence: u64,
+        limit: u32,
+    ) -> Result<Vec<RecordedEvent>, LogError> {
+        self.log.history::<A>(id, after_sequence, limit).await
+    }
+
     async fn position_of<A: Aggregate>(&self, id: &str, sequence: u64) -> Result<Option<Position>, LogError> {
         self.log.position_of::<A>(id, sequence).await
     }

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use honoken_domain::brand_assets::{BRAND_ID, BrandAssets};
+use honoken_domain::content::Content;
 use honoken_domain::ids::{Digest, TeamIdentifier};
 use honoken_domain::images::{DefaultImages, Images};
-use honoken_domain::pass::{Pass, PassCommand, TicketStyle};
+use honoken_domain::pass::{ContentPatch, Increment, Pass, PassCommand, PointerBuf, TicketStyle};
 use honoken_event_store::{Committed, EventLog, Position};
 use honoken_projections::WALLET;
 use honoken_projections::wallet_pass::{PassDocument, PassRow};
 use honoken_projections::wallet_pass_type::{PassKind, PassTypeRow};
+use serde_json::json;
 
 use crate::world::{
     Engine, LIMIT, OTHER, Running, TICKET, World, club, content, icon, on_both_engines, pass_id, pass_type,
@@ -33,6 +35,7 @@ fn document(committed: &Committed<Pass>, seat: &str) -> PassDocument {
         ticket_style: TicketStyle::Event,
         poster: false,
         voided: false,
+        retired: false,
         content: content(seat),
         images: icon(),
         update_tag: committed.position,
@@ -80,6 +83,45 @@ async fn every_change_of_a_pass_is_in_its_row_with_the_tag_and_the_time_of_the_e
 
     let valid = world.asks(&a, PassCommand::Reinstate).await.unwrap();
     assert_eq!(shown(&running, &valid).await, document(&valid, "3"));
+
+    let merged = PassCommand::PatchContent { patch: ContentPatch::Merge(json!({ "points": 40 })) };
+    let merged = world.asks(&a, merged).await.unwrap();
+    let with_points = |points: i64| {
+        let mut content = content("3").as_map().clone();
+        content.insert("points".into(), points.into());
+        Content::from_value(content.into()).unwrap()
+    };
+    assert_eq!(
+        shown(&running, &merged).await,
+        PassDocument { content: with_points(40), ..document(&merged, "3") }
+    );
+    let increment = Increment {
+        pointer: PointerBuf::parse("/points").unwrap(),
+        by: 2.into(),
+        key: Some(Digest::of(b"key")),
+    };
+    let counted = world.asks(&a, PassCommand::Increment(increment)).await.unwrap();
+    assert_eq!(
+        shown(&running, &counted).await,
+        PassDocument { content: with_points(42), ..document(&counted, "3") }
+    );
+
+    let card = PassCommand::ChangeMetadata { ticket_style: Some(TicketStyle::StoreCard), poster: None };
+    let card = world.asks(&a, card).await.unwrap();
+    let as_card = |committed| PassDocument {
+        ticket_style: TicketStyle::StoreCard,
+        content: with_points(42),
+        ..document(committed, "3")
+    };
+    assert_eq!(shown(&running, &card).await, as_card(&card));
+    let kind = running.model.pass_type_of(&a).await.unwrap().unwrap().1;
+    assert_eq!(kind, Some(PassKind { ticket_style: TicketStyle::StoreCard, poster: false }));
+
+    let retired = world.asks(&a, PassCommand::Retire).await.unwrap();
+    assert_eq!(
+        shown(&running, &retired).await,
+        PassDocument { voided: true, retired: true, ..as_card(&retired) }
+    );
     running.stops().await;
 }
 

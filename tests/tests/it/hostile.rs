@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures::future::join_all;
 use honoken_pkpass::reader;
 use honoken_tests::problem::{assert_is_problem, assert_problem};
@@ -168,6 +170,22 @@ async fn a_body_in_many_small_chunks_is_taken() {
 async fn clients_that_never_finish_are_cut_off_and_others_are_served_meanwhile() {
     let (mut honoken, integrator) = a_service_with_a_pass().await;
     let body_missing = head_of_a_put(&honoken, &integrator, "Content-Length: 1000");
+    let ready = honoken.ready();
+    let pass = integrator.credentials("A-1").await;
+    let registration = format!(
+        "POST /v1{} HTTP/1.1\r\nHost: h\r\nAuthorization: {}\r\nContent-Length: 90\r\n\r\n{{",
+        honoken.devices().registration_path("d", &pass),
+        pass.authorization()
+    );
+    let operator = STANDARD.encode(format!("{}:{}", ready.admin_username, ready.admin_password));
+    let decision = format!(
+        "POST /admin/projections/wallet/parked/1/skip HTTP/1.1\r\nHost: h\r\nAuthorization: Basic {operator}\r\n\
+         Content-Length: 90\r\n\r\n{{"
+    );
+    let upload = format!(
+        "POST /manage/v1/blobs HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {}\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
+        ready.api_key
+    );
     let unfinished = [
         String::new(),
         "\r\n\r\n".to_owned(),
@@ -179,6 +197,9 @@ async fn clients_that_never_finish_are_cut_off_and_others_are_served_meanwhile()
         body_missing.clone(),
         format!("{body_missing}{{\"description\""),
         "POST /v1/log HTTP/1.1\r\nHost: h\r\nContent-Length: 60000\r\n\r\n{\"logs\":[".to_owned(),
+        registration,
+        decision,
+        upload,
     ];
     let mut slow = Vec::new();
     for request in unfinished.iter().cycle().take(60) {

@@ -10,9 +10,12 @@ mod first_steps;
 mod hostile;
 mod house_rules;
 mod images_for_all;
+mod log_lines;
 mod log_restored;
 mod manage;
+mod metrics;
 mod migrate;
+mod overload;
 mod parked;
 mod pkpass;
 mod postgres_outage;
@@ -39,6 +42,11 @@ async fn a_fresh_service() -> Honoken {
 /// tests do.
 async fn a_service() -> Honoken {
     Honoken::start_with_certificates(PROGRAM, CACHE.as_ref()).await
+}
+
+/// A folder with a sample organisation and its certificates, on the chosen engine, in which `serve` can be started.
+async fn a_home_for_serve() -> Honoken {
+    a_home_in(Home::new(PROGRAM).await).await
 }
 
 /// A Postgres database with a sample organisation, and a data folder with the certificates and secrets: `dev` has made them, and

@@ -91,8 +91,13 @@ async fn a_pass_that_does_not_exist_is_404_on_every_route() {
     ] {
         let content = a_ticket("1A").to_string();
         let icon = drawing::icon(1);
-        let calls: [(Method, &str, Vec<u8>); 8] = [
+        let calls: [(Method, &str, Vec<u8>); 13] = [
             (Method::GET, "", vec![]),
+            (Method::PATCH, "", br#"{"poster":true}"#.to_vec()),
+            (Method::DELETE, "", vec![]),
+            (Method::PATCH, "/content", br#"{"seat":"2B"}"#.to_vec()),
+            (Method::POST, "/increment", br#"{"pointer":"/points","by":1}"#.to_vec()),
+            (Method::GET, "/history", vec![]),
             (Method::PUT, "/content", content.into_bytes()),
             (Method::POST, "/void", vec![]),
             (Method::POST, "/reinstate", vec![]),
@@ -109,6 +114,9 @@ async fn a_pass_that_does_not_exist_is_404_on_every_route() {
     }
 }
 
+/// How many ways there are to change a pass.
+const CHANGES: usize = 9;
+
 /// Every way to change a pass, with `If-Match`. Each of them changes the pass of [`a_service_with_a_pass`].
 async fn changes_if(integrator: &Integrator, kind: usize, if_match: &str) -> Answer {
     let pass = integrator.path("A-1");
@@ -117,7 +125,13 @@ async fn changes_if(integrator: &Integrator, kind: usize, if_match: &str) -> Ans
         1 => (Method::POST, format!("{pass}/void"), vec![]),
         2 => (Method::POST, format!("{pass}/reinstate"), vec![]),
         3 => (Method::PUT, format!("{pass}/assets/logo.png"), drawing::logo(9)),
-        _ => (Method::DELETE, format!("{pass}/assets/logo.png"), vec![]),
+        4 => (Method::DELETE, format!("{pass}/assets/logo.png"), vec![]),
+        5 => (Method::PATCH, format!("{pass}/content"), br#"{"userInfo":{"points":40}}"#.to_vec()),
+        6 => {
+            (Method::POST, format!("{pass}/increment"), br#"{"pointer":"/userInfo/points","by":2}"#.to_vec())
+        }
+        7 => (Method::PATCH, pass, br#"{"ticketStyle":"generic"}"#.to_vec()),
+        _ => (Method::DELETE, pass, vec![]),
     };
     integrator.request(method, &path, &[("if-match", if_match)], body).await
 }
@@ -136,7 +150,7 @@ async fn if_match_with_another_tag_is_412_on_every_change() {
         format!("\"{}\"", etag.to_uppercase()),
     ];
     for if_match in refused {
-        for kind in 0..5 {
+        for kind in 0..CHANGES {
             let answer = changes_if(&integrator, kind, &if_match).await;
             assert_eq!(answer.status, StatusCode::PRECONDITION_FAILED, "{if_match} on change {kind}");
             assert_problem(&answer, 412);
@@ -148,7 +162,7 @@ async fn if_match_with_another_tag_is_412_on_every_change() {
 #[tokio::test]
 async fn if_match_with_the_current_tag_lets_every_change_through() {
     let (_honoken, integrator) = a_service_with_a_pass().await;
-    for kind in 0..5 {
+    for kind in 0..CHANGES {
         let etag = integrator.state("A-1").await["etag"].as_str().unwrap().to_owned();
         let answer = changes_if(&integrator, kind, &format!("\"{}\", \"{etag}\"", "0".repeat(64))).await;
         let change = Change::read(answer.assert_status(StatusCode::OK));
@@ -162,7 +176,7 @@ async fn if_match_with_the_current_tag_lets_every_change_through() {
 #[tokio::test]
 async fn if_match_with_a_star_means_any_state_of_an_existing_pass() {
     let (_honoken, integrator) = a_service_with_a_pass().await;
-    for kind in 0..5 {
+    for kind in 0..CHANGES {
         changes_if(&integrator, kind, "*").await.assert_status(StatusCode::OK);
     }
 }
@@ -216,7 +230,7 @@ async fn what_was_answered_is_visible_at_once_to_everybody() {
 async fn each_single_change_can_be_read_back_with_a_tag_that_belongs_to_it() {
     let (_honoken, integrator) = a_service_with_a_pass().await;
     let mut etags = vec![integrator.state("A-1").await["etag"].clone()];
-    for kind in 0..5 {
+    for kind in 0..CHANGES {
         let change = Change::read(changes_if(&integrator, kind, "*").await.assert_status(StatusCode::OK));
         assert!(change.changed, "change {kind}");
         // `state` recomputes the tag.

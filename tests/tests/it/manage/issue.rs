@@ -165,7 +165,8 @@ async fn an_idempotency_key_for_another_order_is_409() {
     let honoken = a_service().await;
     let integrator = honoken.integrator();
     issues_under_key(&integrator, "order-1", "1A").await.assert_status(StatusCode::CREATED);
-    assert_problem(&issues_under_key(&integrator, "order-1", "2B").await, 409);
+    let answer = issues_under_key(&integrator, "order-1", "2B").await;
+    assert_eq!(assert_problem(&answer, 409)["code"], "idempotency_key_reused");
 }
 
 #[tokio::test]

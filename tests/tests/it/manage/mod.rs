@@ -5,9 +5,16 @@ mod assets;
 mod bodies;
 mod changes;
 mod concurrency;
+mod history;
+mod increments;
 mod issue;
 mod list;
+mod metadata;
+mod neighbours;
+mod patches;
 mod requests;
+mod retiring;
+mod styles;
 
 use honoken_tests::{Honoken, Integrator};
 

@@ -40,6 +40,8 @@ async fn a_wrong_method_is_405() {
         (Method::POST, pass.clone()),
         (Method::POST, format!("{pass}/content")),
         (Method::GET, format!("{pass}/void")),
+        (Method::GET, format!("{pass}/increment")),
+        (Method::POST, format!("{pass}/history")),
         (Method::PUT, format!("{pass}/reinstate")),
         (Method::POST, format!("{pass}/pkpass")),
         (Method::POST, format!("{pass}/assets/icon.png")),

@@ -1,0 +1,114 @@
+//! Lines of the log: for people on a terminal, JSON objects elsewhere, always to standard error. Standard output belongs to what a command
+//! has to say.
+//!
+//! A line names routes, never paths; it holds no token, no key, no body, and devices shortened.
+
+use std::fmt;
+use std::hash::{DefaultHasher, Hasher};
+use std::io::IsTerminal;
+
+use serde_json::{Map, Value};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::{Format, Json, JsonFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::config::{Config, Identity, LogFormat};
+
+/// Logs from now on, for the rest of the process, panics too: what reads the log reads lines of one kind.
+pub fn start(config: &Config) {
+    let level = if config.logging.verbose { "debug" } else { "info" };
+    let filter = EnvFilter::new(format!(
+        "warn,honoken_api={level},honoken_event_store={level},honoken_projections={level}"
+    ));
+    let is_terminal = std::io::stderr().is_terminal();
+    let default = if is_terminal { LogFormat::Pretty } else { LogFormat::Json };
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // It would tell standard error that standard error cannot be written, and panic when that fails: on a full disk, say.
+        .log_internal_errors(false);
+    match config.logging.format.unwrap_or(default) {
+        LogFormat::Pretty => lines.with_ansi(is_terminal).init(),
+        LogFormat::Json => lines
+            .with_ansi(false)
+            .fmt_fields(JsonFields::new())
+            .event_format(JsonLines::of(&config.identity))
+            .init(),
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        let message = panic.payload_as_str().unwrap_or("no message");
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(panic.place = place, panic.message = message, "a thread panicked");
+    }));
+}
+
+/// One JSON object to a line, each of which says what service it is from.
+struct JsonLines {
+    format: Format<Json>,
+    /// The beginning of every line: `{` and the members of the service, with a comma.
+    start: String,
+}
+
+impl JsonLines {
+    fn of(identity: &Identity) -> Self {
+        let format = tracing_subscriber::fmt::format()
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false);
+        let members: Map<String, Value> =
+            identity.members().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        let members = Value::Object(members).to_string();
+        Self { format, start: format!("{},", members.trim_end_matches('}')) }
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for JsonLines {
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, JsonFields>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut line = String::new();
+        self.format.format_event(context, Writer::new(&mut line), event)?;
+        let members = line.strip_prefix('{').ok_or(fmt::Error)?;
+        writer.write_str(&self.start)?;
+        writer.write_str(members)
+    }
+}
+
+/// Whether a successful request gets its line, when a share of them does. The request's id decides, so that all who see the same id decide alike.
+pub fn is_sampled(request_id: &str, rate: f64) -> bool {
+    if rate >= 1.0 {
+        return true;
+    }
+    let mut hasher = DefaultHasher::new();
+    hasher.write(request_id.as_bytes());
+    #[expect(clippy::cast_precision_loss, reason = "a share need not be exact")]
+    let place = hasher.finish() as f64 / u64::MAX as f64;
+    place < rate
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_of_the_requests_is_sampled() {
+        let sampled =
+            |rate| (0..10_000).filter(|number| is_sampled(&format!("request-{number}"), rate)).count();
+        assert_eq!((sampled(0.0), sampled(1.0)), (0, 10_000));
+        assert!((900..1100).contains(&sampled(0.1)), "{}", sampled(0.1));
+    }
+
+    #[test]
+    fn a_line_begins_with_the_service_whatever_it_is_called() {
+        let identity = Identity { service: "a \"service\" }".into(), ..Identity::default() };
+        let line = format!("{}\"level\":\"INFO\"}}", JsonLines::of(&identity).start);
+        let line: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&line["service.name"], &line["level"]), (&"a \"service\" }".into(), &"INFO".into()));
+    }
+}

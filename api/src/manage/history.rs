@@ -1,0 +1,231 @@
+//! What has happened to a pass, from the log.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use honoken_domain::pass::Pass;
+use honoken_event_store::{EventLog, LogError, RecordedEvent};
+use http::Uri;
+use serde::Serialize;
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use utoipa::ToSchema;
+
+use crate::app::{App, AppState};
+use crate::auth::Integrator;
+use crate::error::ApiError;
+use crate::manage::state::own_document;
+use crate::openapi::problems::{NotFound, Unreadable};
+use crate::openapi::{MANAGE, examples};
+use crate::path::Segments;
+
+/// Events of a page when the caller does not say.
+const USUAL: u32 = 100;
+
+/// The most events of a page.
+const MOST: u32 = 500;
+
+/// Events read at a time: each may hold a whole content.
+const AT_A_TIME: u32 = 20;
+
+/// A page ends with the event that makes its data longer than this.
+const PAGE_BYTES: usize = 1024 * 1024;
+
+/// A page of events, oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PassHistory, example = examples::history)]
+struct History {
+    events: Vec<Event>,
+    /// Where the next page begins; null on the last.
+    next: Option<String>,
+}
+
+/// One event, as it was recorded.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = PassEvent)]
+struct Event {
+    /// Its number within the pass, from 1.
+    sequence: usize,
+    /// Its name.
+    r#type: String,
+    /// The version of its data.
+    version: String,
+    /// RFC 3339, in UTC.
+    #[schema(format = DateTime)]
+    recorded_at: String,
+    /// Who asked for it: `api-key:…` with the beginning of the key's digest, or `system:…`.
+    actor: String,
+    /// What it says; never the authentication token.
+    #[schema(value_type = Object)]
+    data: Value,
+}
+
+/// Which page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Page {
+    after: u64,
+    limit: u32,
+}
+
+/// `GET /manage/v1/passes/{type}/{serial}/history?cursor=&limit=`
+///
+/// A page of events, oldest first. A page ends early when its events are large, so only `next` tells whether there are more.
+///
+/// # Errors
+/// 400 when the cursor or the limit cannot be read, 401, 404, 503.
+#[utoipa::path(
+    get, path = "/manage/v1/passes/{type}/{serial}/history", tag = MANAGE,
+    operation_id = "passHistory", summary = "See what has happened to a pass",
+    params(
+        ("cursor" = Option<String>, Query, description = "What `next` of the page before said.", example = "100"),
+        ("limit" = Option<u32>, Query, description = "Events of a page; 100 unless said otherwise.", minimum = 1, maximum = 500, example = 100),
+    ),
+    responses((status = 200, body = History, description = "A page of events."), NotFound, Unreadable),
+)]
+pub async fn handler(
+    State(app): State<AppState>,
+    integrator: Integrator,
+    segments: Segments,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let page = Page::of(&uri)?;
+    let (id, _) = own_document(&app, &integrator, &segments).await?;
+    Ok(Json(read(&app, &id.to_string(), page).await?).into_response())
+}
+
+/// Reads in small portions, so that what is held is bounded by the page and not by the largest contents there can be.
+async fn read(app: &App, aggregate_id: &str, page: Page) -> Result<History, ApiError> {
+    let (mut events, mut bytes, mut after) = (Vec::new(), 0, page.after);
+    let mut left = page.limit;
+    loop {
+        // One more than is wanted tells whether there is a next page.
+        let wanted = left.min(AT_A_TIME);
+        let mut portion = app.log.history::<Pass>(aggregate_id, after, wanted + 1).await?.into_iter();
+        for recorded in portion.by_ref().take(wanted as usize) {
+            after = recorded.event.sequence as u64;
+            bytes += recorded.event.payload.to_string().len();
+            left -= 1;
+            events.push(event(recorded));
+            if bytes > PAGE_BYTES {
+                left = 0;
+                break;
+            }
+        }
+        let is_more = portion.next().is_some();
+        if left == 0 || !is_more {
+            return Ok(History { events, next: is_more.then(|| after.to_string()) });
+        }
+    }
+}
+
+fn event(recorded: RecordedEvent) -> Event {
+    let RecordedEvent { recorded_at_ms, event, .. } = recorded;
+    Event {
+        sequence: event.sequence,
+        data: data(event.payload, &event.event_type),
+        r#type: event.event_type,
+        version: event.event_version,
+        recorded_at: rfc3339_ms(recorded_at_ms),
+        actor: event.metadata["actor"].as_str().unwrap_or_default().to_owned(),
+    }
+}
+
+/// What an event says, without its name around it and without the token that a phone shows.
+fn data(payload: Value, event_type: &str) -> Value {
+    let mut data = match payload {
+        Value::Object(mut named) => named.remove(event_type).unwrap_or_default(),
+        _ => Value::Null,
+    };
+    if let Value::Object(members) = &mut data {
+        members.remove("authenticationToken");
+    }
+    data
+}
+
+fn rfc3339_ms(unix_ms: i64) -> String {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000)
+        .ok()
+        .and_then(|moment| moment.format(&Rfc3339).ok())
+        .unwrap_or_else(|| unix_ms.to_string())
+}
+
+impl Page {
+    fn of(uri: &Uri) -> Result<Self, ApiError> {
+        let mut page = Self { after: 0, limit: USUAL };
+        for (name, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+            match &*name {
+                "cursor" if value.is_empty() => {}
+                "cursor" => {
+                    let after = value.parse().ok().filter(|after| i64::try_from(*after).is_ok());
+                    page.after = after.ok_or_else(|| {
+                        ApiError::unreadable("invalid", "", "`cursor` must be what `next` of a page said")
+                    })?;
+                }
+                "limit" => {
+                    let limit = value.parse().ok().filter(|limit| (1..=MOST).contains(limit));
+                    page.limit = limit.ok_or_else(|| {
+                        ApiError::unreadable("invalid", "", format!("`limit` must be 1 to {MOST}"))
+                    })?;
+                }
+                _ => {}
+            }
+        }
+        Ok(page)
+    }
+}
+
+impl From<LogError> for ApiError {
+    fn from(fault: LogError) -> Self {
+        match fault {
+            LogError::Unreadable { .. } => Self::Internal(fault.into()),
+            LogError::Unavailable { .. } | LogError::Schema(_) | LogError::Closed => {
+                Self::Unavailable(fault.into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn page(query: &str) -> Option<(u64, u32)> {
+        let uri = format!("/history{query}").parse().unwrap();
+        Page::of(&uri).ok().map(|page| (page.after, page.limit))
+    }
+
+    #[test]
+    fn a_page_is_bounded_whatever_is_asked_for() {
+        assert_eq!(page(""), Some((0, USUAL)));
+        assert_eq!(page("?cursor=&limit=7"), Some((0, 7)));
+        assert_eq!(page("?limit=500&cursor=41&unknown=1"), Some((41, 500)));
+        for refused in [
+            "?limit=0",
+            "?limit=501",
+            "?limit=-1",
+            "?limit=x",
+            "?limit=",
+            "?cursor=x",
+            "?cursor=-1",
+            "?cursor=9223372036854775808",
+        ] {
+            assert_eq!(page(refused), None, "{refused}");
+        }
+    }
+
+    #[test]
+    fn the_token_is_not_part_of_what_an_event_says() {
+        let payload = json!({ "PassIssued": { "authenticationToken": "0123456789abcdef", "poster": false } });
+        assert_eq!(data(payload, "PassIssued"), json!({ "poster": false }));
+        assert_eq!(data(json!(null), "PassIssued"), Value::Null);
+    }
+
+    #[test]
+    fn a_moment_has_milliseconds() {
+        assert_eq!(rfc3339_ms(1_700_000_000_123), "2023-11-14T22:13:20.123Z");
+    }
+}

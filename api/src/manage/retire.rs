@@ -1,0 +1,26 @@
+//! Retire a pass: void it for ever. Phones are told once, keep it and show it as void.
+
+use axum::response::Response;
+use honoken_domain::pass::PassCommand;
+
+use crate::error::ApiError;
+use crate::manage::change::Change;
+use crate::openapi::MANAGE;
+use crate::openapi::answers::Changed;
+use crate::openapi::parameters::IfMatch;
+use crate::openapi::problems::{NotFound, PreconditionFailed};
+
+/// `DELETE /manage/v1/passes/{type}/{serial}`
+///
+/// Voids it for ever: phones are told once and show it as void, every further change is refused, and its serial number is never free again.
+///
+/// # Errors
+/// 401, 404, 412, 503.
+#[utoipa::path(
+    delete, path = "/manage/v1/passes/{type}/{serial}", tag = MANAGE,
+    operation_id = "retirePass", summary = "Retire a pass",
+    params(IfMatch), responses(Changed, NotFound, PreconditionFailed),
+)]
+pub async fn handler(change: Change) -> Result<Response, ApiError> {
+    change.carry_out(PassCommand::Retire).await
+}
