@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::config::{AdminCredentials, Config};
 use crate::ids::IdSource;
+use crate::jobs::worker::Worker;
 use crate::load::{Gate, Gates};
 use crate::metrics::{Metrics, Queue};
 use crate::place::Place;
@@ -133,6 +134,8 @@ pub struct Stores {
     /// Keeps the certificates up to date; ends with the projector.
     following: Option<JoinHandle<()>>,
     stop: CancellationToken,
+    /// The worker of jobs, if this process has one.
+    jobs: Option<(JoinHandle<()>, CancellationToken)>,
 }
 
 /// Between two lines about a read model that takes long to catch up.
@@ -162,7 +165,18 @@ impl Stores {
         let running = tokio::spawn(run);
         let blobs = Blobs::in_folder(&data_dir.join("blobs"))?;
         let dispatcher = Arc::new(Commands::new(log.clone(), metrics.clone()));
-        Ok(Self { log, dispatcher, read_model, projector, blobs, metrics, running, following: None, stop })
+        Ok(Self {
+            log,
+            dispatcher,
+            read_model,
+            projector,
+            blobs,
+            metrics,
+            running,
+            following: None,
+            stop,
+            jobs: None,
+        })
     }
 
     /// The certificates of the read model, and those that are installed later, opened with these keys.
@@ -216,16 +230,42 @@ impl Stores {
         Ok(())
     }
 
-    /// Ends when the log's writer or the projector does, which neither ever should before [`Stores::close`].
+    /// Begins to carry jobs out, while this process runs the projection.
+    pub fn start_jobs(&mut self, clock: Arc<dyn Clock>) {
+        let stop = CancellationToken::new();
+        let worker = Worker {
+            dispatcher: self.dispatcher.clone(),
+            read_model: self.read_model.clone(),
+            projector: self.projector.clone(),
+            clock,
+            stop: stop.clone(),
+        };
+        self.jobs = Some((tokio::spawn(worker.run()), stop));
+    }
+
+    /// Ends when the log's writer, the projector or the worker of jobs does, which none ever should before [`Stores::close`].
     pub async fn failed(&mut self) {
+        let worker = async {
+            match &mut self.jobs {
+                Some((worker, _)) => drop(worker.await),
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = self.log.ended() => {}
             _ = &mut self.running => {}
+            () = worker => {}
         }
     }
 
-    /// Stops the projector, then finishes and closes the log. Nobody may hold the log any more.
+    /// Stops the worker of jobs and the projector, then finishes and closes the log. Nobody may hold the log any more.
     pub async fn close(self) {
+        if let Some((worker, stop)) = self.jobs {
+            stop.cancel();
+            if let Err(fault) = worker.await {
+                tracing::error!(error = %fault, "the worker of jobs ended badly");
+            }
+        }
         self.stop.cancel();
         if let Err(fault) = self.running.await {
             tracing::error!(error = %fault, "the projector ended badly");

@@ -4,7 +4,9 @@ use std::error::Error;
 use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
+use honoken_domain::brand_assets::BrandAssetsError;
 use honoken_domain::pass::{ContentFault, PassError};
+use honoken_domain::pass_type::PassTypeError;
 use honoken_domain::registration::RegistrationError;
 use honoken_event_store::{DispatchError, error_chain};
 use honoken_projections::{OperationError, QueryError};
@@ -383,6 +385,21 @@ impl Refusal for PassError {
             Self::NotANumber => ApiError::fault("not_a_number", "/pointer", detail),
             Self::IncrementOutOfRange => ApiError::fault("out_of_range", "/by", detail),
         }
+    }
+}
+
+impl Refusal for PassTypeError {
+    fn into_api_error(self) -> ApiError {
+        match &self {
+            Self::Unknown => ApiError::NotFound { what: "pass type" },
+            Self::AlreadyCreated => ApiError::Conflict { code: "already_created", detail: self.to_string() },
+        }
+    }
+}
+
+impl Refusal for BrandAssetsError {
+    fn into_api_error(self) -> ApiError {
+        match self {}
     }
 }
 

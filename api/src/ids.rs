@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use honoken_domain::ids::{AuthenticationToken, OrganizationId, PassTypeIdentifier, SerialNumber};
+use honoken_domain::ids::{AuthenticationToken, JobId, OrganizationId, PassTypeIdentifier, SerialNumber};
 use honoken_domain::sealed::{KEY_BYTES, NONCE_BYTES};
 use honoken_event_store::Epoch;
 use sha2::{Digest, Sha256};
@@ -67,6 +67,13 @@ pub fn epoch(ids: &dyn IdSource) -> Epoch {
 pub fn serial_number(ids: &dyn IdSource, unix_ms: i64) -> SerialNumber {
     let millis = u64::try_from(unix_ms).unwrap_or_default();
     serial_of(Builder::from_unix_timestamp_millis(millis, &random(ids)).into_uuid())
+}
+
+/// The name of a new job: UUID version 7.
+pub fn job_id(ids: &dyn IdSource, unix_ms: i64) -> JobId {
+    let millis = u64::try_from(unix_ms).unwrap_or_default();
+    let uuid = Builder::from_unix_timestamp_millis(millis, &random(ids)).into_uuid();
+    JobId::parse(uuid.to_string()).expect("a UUID is the name of a job")
 }
 
 /// The serial number that belongs to an `Idempotency-Key`: the same for the same key, type and organisation, so that a retry after a lost

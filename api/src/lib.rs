@@ -1,7 +1,7 @@
 //! The HTTP service and the binary `honoken`.
 //!
 //! Where to start reading: [`router`] is every route in one list; a handler is a file of its own under [`device`], [`manage`] or [`admin`].
-//! [`app`] puts the parts together, [`place`] says where log and read model are, [`server`] listens. [`cli`] is the command line: [`dev`] sets up
+//! [`app`] puts the parts together, [`place`] says where log and read model are, [`server`] listens, [`jobs`] is what runs in the background. [`cli`] is the command line: [`dev`] sets up
 //! a folder in which everything works, [`serve`] runs the service or a part of it, [`certs`], [`keys`] and [`operate`] are for operators,
 //! [`inspect`] for anybody.
 //!
@@ -31,6 +31,7 @@ pub mod limits;
 pub mod load;
 pub mod openapi;
 pub mod path;
+pub mod query;
 pub mod rates;
 pub mod request_context;
 pub mod router;
@@ -42,6 +43,7 @@ pub mod admin;
 pub mod device;
 pub mod docs;
 pub mod health;
+pub mod jobs;
 pub mod manage;
 pub mod scrape;
 

@@ -51,7 +51,7 @@ fn open() -> OpenApiRouter<AppState> {
         .routes(routes!(device::log::handler));
 
     let manage = OpenApiRouter::default()
-        .routes(routes!(manage::issue::handler))
+        .routes(routes!(manage::list::handler, manage::issue::handler))
         .routes(routes!(manage::state::handler, manage::change_metadata::handler, manage::retire::handler))
         .routes(routes!(manage::replace_content::handler, manage::patch_content::handler))
         .routes(routes!(manage::increment::handler))
@@ -60,6 +60,8 @@ fn open() -> OpenApiRouter<AppState> {
         .routes(routes!(manage::history::handler))
         .routes(routes!(manage::pkpass::handler))
         .routes(routes!(manage::assets::get, manage::assets::put, manage::assets::delete))
+        .routes(routes!(manage::type_assets::get, manage::type_assets::put, manage::type_assets::delete))
+        .routes(routes!(manage::jobs::handler))
         .routes(routes!(manage::blobs::handler));
 
     health()
@@ -73,6 +75,8 @@ fn open() -> OpenApiRouter<AppState> {
 /// The operator's routes, found below `/admin` and below `/api/admin`.
 fn operator() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
+        .routes(routes!(admin::brand_assets::get, admin::brand_assets::put, admin::brand_assets::delete))
+        .routes(routes!(admin::jobs::handler))
         .routes(routes!(admin::projections::list))
         .routes(routes!(admin::parked::list))
         .routes(routes!(admin::parked::retry))

@@ -24,7 +24,7 @@ use crate::signers::{Count, Signers};
 pub enum Role {
     /// Answers phones, integrators and operators.
     Api,
-    /// Fills the read model; of several processes one does so at a time.
+    /// Fills the read model and carries background jobs out; of several processes one does so at a time.
     Projector,
 }
 
@@ -72,6 +72,9 @@ pub async fn run(process: Process, roles: &[Role], stop: CancellationToken) -> a
     } else {
         Signers::none()
     };
+    if is(Role::Projector) {
+        stores.start_jobs(process.clock.clone());
+    }
     let Process { config, clock, ids, .. } = &process;
     let web_service_url = process.web_service_url(&base_url);
     let built_passes =

@@ -131,6 +131,15 @@ id!(
 );
 
 id!(
+    /// The name of a background job, made by this service.
+    JobId,
+    "job id",
+    "must be 1 to 64 letters, digits and `-`",
+    |value| (1..=64).contains(&value.len())
+        && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+);
+
+id!(
     /// `teamIdentifier`: Apple's name for a developer team, the `OU` of its certificates.
     TeamIdentifier,
     "teamIdentifier",
@@ -154,7 +163,7 @@ id!(
     is_lower_hex_64
 );
 
-shown!(PassTypeIdentifier, SerialNumber, OrganizationId, TeamIdentifier, Digest, ETag);
+shown!(PassTypeIdentifier, SerialNumber, OrganizationId, JobId, TeamIdentifier, Digest, ETag);
 redacted!(DeviceLibraryIdentifier, PushToken, AuthenticationToken);
 
 fn is_lower_hex_64(value: &str) -> bool {

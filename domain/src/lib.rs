@@ -13,6 +13,7 @@
 //! - [`pass_type`]: a pass type identifier, the organisation it belongs to and the images its passes fall back to.
 //! - [`certificate`]: what signs the passes of a type, with its private key [`sealed`].
 //! - [`brand_assets`]: the images that every pass falls back to in the end.
+//! - [`job`]: work on many passes that outlives a request: how far it is.
 //! - [`upcasters`]: how events written by earlier versions are read.
 //! - [`snapshot`]: what the stored state of an aggregate looks like.
 //!
@@ -30,6 +31,7 @@ pub mod sealed;
 
 pub mod brand_assets;
 pub mod certificate;
+pub mod job;
 pub mod organization;
 pub mod pass;
 pub mod pass_type;

@@ -35,6 +35,10 @@ impl Snapshot for crate::certificate::Certificate {
     const SHAPE: u32 = 1;
 }
 
+impl Snapshot for crate::job::Job {
+    const SHAPE: u32 = 1;
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -46,6 +50,7 @@ mod tests {
     use super::*;
     use crate::brand_assets::BrandAssets;
     use crate::certificate::Certificate;
+    use crate::job::Job;
     use crate::organization::Organization;
     use crate::pass::Pass;
     use crate::pass_type::PassType;
@@ -96,5 +101,6 @@ mod tests {
         check::<PassType>(&["PassTypeCreated", "PassTypeAssetsChanged"]);
         check::<BrandAssets>(&["BrandAssetsChanged"]);
         check::<Certificate>(&["CertificateInstalled", "CertificateRenewed", "CertificateResealed"]);
+        check::<Job>(&["JobStarted", "JobAdvanced", "JobFinished"]);
     }
 }

@@ -54,6 +54,7 @@ mod tests {
     use super::*;
     use crate::brand_assets::BrandAssets;
     use crate::certificate::Certificate;
+    use crate::job::Job;
     use crate::organization::Organization;
     use crate::pass::Pass;
     use crate::pass_type::PassType;
@@ -96,6 +97,7 @@ mod tests {
                 "PassType" => decode::<PassType>(event),
                 "BrandAssets" => decode::<BrandAssets>(event),
                 "Certificate" => decode::<Certificate>(event),
+                "Job" => decode::<Job>(event),
                 other => panic!("{} is of an unknown aggregate {other}", path.display()),
             };
             assert_eq!(decoded.0, event_type, "{}", path.display());
@@ -104,7 +106,7 @@ mod tests {
             }
             seen.insert(event_type);
         }
-        assert_eq!(seen.len(), 20, "one fixture per event: {seen:?}");
+        assert_eq!(seen.len(), 23, "one fixture per event: {seen:?}");
     }
 
     #[test]

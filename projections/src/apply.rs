@@ -4,7 +4,9 @@ use honoken_domain::ids::InvalidId;
 use honoken_event_store::RecordedEvent;
 
 use crate::database::Connection;
-use crate::{wallet_cert, wallet_organization, wallet_pass, wallet_pass_type, wallet_registration};
+use crate::{
+    wallet_cert, wallet_job, wallet_organization, wallet_pass, wallet_pass_type, wallet_registration,
+};
 
 /// Why an event was not applied.
 #[derive(Debug, thiserror::Error)]
@@ -47,15 +49,23 @@ impl From<InvalidId> for ApplyError {
 }
 
 /// Applies events, upcast already, to the tables of their aggregates. Aggregates of different types have no table in common, so only the order
-/// within a type matters.
+/// within a type matters; but for the images that passes fall back to, with which every pass is compared as they are at its place in the log, and
+/// the jobs that changes of these begin.
 pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent>) -> Result<(), ApplyError> {
     let (mut passes, mut registrations) = (Vec::new(), Vec::new());
     for recorded in events {
         match recorded.event.aggregate_type.as_str() {
             "Pass" => passes.push(recorded),
             "Registration" => registrations.push(recorded),
-            "PassType" => wallet_pass_type::apply(connection, recorded).await?,
-            "BrandAssets" => wallet_pass_type::apply_brand(connection, recorded).await?,
+            "PassType" => {
+                wallet_pass::apply(connection, std::mem::take(&mut passes)).await?;
+                wallet_pass_type::apply(connection, recorded).await?;
+            }
+            "BrandAssets" => {
+                wallet_pass::apply(connection, std::mem::take(&mut passes)).await?;
+                wallet_pass_type::apply_brand(connection, recorded).await?;
+            }
+            "Job" => wallet_job::apply(connection, recorded).await?,
             "Certificate" => wallet_cert::apply(connection, recorded).await?,
             "Organization" => wallet_organization::apply(connection, recorded).await?,
             other => {

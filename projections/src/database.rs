@@ -36,15 +36,15 @@ impl From<String> for Value {
     }
 }
 
-impl From<Option<&str>> for Value {
-    fn from(text: Option<&str>) -> Self {
-        Self::Text(text.map(str::to_owned))
-    }
-}
-
 impl From<i64> for Value {
     fn from(integer: i64) -> Self {
         Self::Integer(integer)
+    }
+}
+
+impl From<Option<&str>> for Value {
+    fn from(text: Option<&str>) -> Self {
+        Self::Text(text.map(str::to_owned))
     }
 }
 
@@ -85,8 +85,34 @@ pub(crate) async fn execute_for_each<const COLUMNS: usize>(
     template: &'static str,
     rows: Vec<[Value; COLUMNS]>,
 ) -> sqlx::Result<()> {
+    for statement in for_each(template, rows) {
+        statement.execute(connection).await?;
+    }
+    Ok(())
+}
+
+/// Asks for many rows at once, as [`execute_for_each`] writes them.
+pub(crate) async fn fetch_for_each<const COLUMNS: usize>(
+    connection: &mut Connection,
+    template: &'static str,
+    rows: Vec<[Value; COLUMNS]>,
+) -> sqlx::Result<Vec<Row>> {
+    let mut found = Vec::new();
+    for statement in for_each(template, rows) {
+        found.append(&mut statement.fetch_all(&mut *connection).await?);
+    }
+    Ok(found)
+}
+
+fn for_each<const COLUMNS: usize>(
+    template: &'static str,
+    rows: Vec<[Value; COLUMNS]>,
+) -> impl Iterator<Item = Statement> {
     let mut rows = rows.into_iter();
-    while rows.len() > 0 {
+    std::iter::from_fn(move || {
+        if rows.len() == 0 {
+            return None;
+        }
         // Powers of two, so that there are a few texts only, which the server keeps prepared.
         let count = (1 << rows.len().ilog2()).min(MANY);
         let row = |number: usize| {
@@ -95,9 +121,8 @@ pub(crate) async fn execute_for_each<const COLUMNS: usize>(
         };
         let list = (0..count).map(row).collect::<Vec<_>>().join(", ");
         let values = rows.by_ref().take(count).flatten().collect();
-        Statement { sql: Cow::Owned(template.replace("{rows}", &list)), values }.execute(connection).await?;
-    }
-    Ok(())
+        Some(Statement { sql: Cow::Owned(template.replace("{rows}", &list)), values })
+    })
 }
 
 /// Rows in one statement at the most.

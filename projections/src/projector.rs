@@ -71,6 +71,7 @@ pub(crate) enum Operation {
 #[derive(Debug, Clone)]
 pub struct Projector {
     progress: watch::Receiver<Progress>,
+    leads: watch::Receiver<bool>,
     operations: mpsc::Sender<Operation>,
 }
 
@@ -88,14 +89,21 @@ impl Projector {
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), OperationError> {
         let (sender, progress) = watch::channel(Progress::default());
         let (operations, requests) = mpsc::channel(16);
-        let runner = Runner::start(log, upcasters, read_model, part, sender).await?;
-        let handle = Self { progress, operations };
+        let (lead, leads) = watch::channel(false);
+        let runner = Runner::start(log, upcasters, read_model, part, sender, lead).await?;
+        let handle = Self { progress, leads, operations };
         Ok((handle, runner.run(requests, stop)))
     }
 
     /// How far the read model is; changes wake whoever waits.
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.clone()
+    }
+
+    /// Whether this process runs the projection, so that what one process at a time should do can be done there too. Two may believe so for
+    /// a moment, when one was frozen.
+    pub fn leads(&self) -> watch::Receiver<bool> {
+        self.leads.clone()
     }
 
     /// Waits until readers see what a command led to, but no longer than `limit`. `false` when they do not: it takes longer, or an event of

@@ -15,6 +15,8 @@ use crate::row_cache::RowCache;
 const SQLITE: &[EmbeddedMigration] = &[
     (1, "read_model", include_str!("../../migrations/sqlite/read_model/0001_read_model.sql")),
     (2, "retired", include_str!("../../migrations/sqlite/read_model/0002_retired.sql")),
+    (3, "lists", include_str!("../../migrations/sqlite/read_model/0003_lists.sql")),
+    (4, "jobs", include_str!("../../migrations/sqlite/read_model/0004_jobs.sql")),
     (5, "certificates", include_str!("../../migrations/sqlite/read_model/0005_certificates.sql")),
 ];
 
@@ -22,6 +24,8 @@ const SQLITE: &[EmbeddedMigration] = &[
 const POSTGRES: &[EmbeddedMigration] = &[
     (1001, "read_model", include_str!("../../migrations/postgres/read_model/0001_read_model.sql")),
     (1002, "retired", include_str!("../../migrations/postgres/read_model/0002_retired.sql")),
+    (1003, "lists", include_str!("../../migrations/postgres/read_model/0003_lists.sql")),
+    (1004, "jobs", include_str!("../../migrations/postgres/read_model/0004_jobs.sql")),
     (1005, "certificates", include_str!("../../migrations/postgres/read_model/0005_certificates.sql")),
 ];
 

@@ -43,6 +43,8 @@ pub(crate) struct Runner<L> {
     /// When the lease was renewed.
     renewed: Instant,
     progress: watch::Sender<Progress>,
+    /// Whether this process has the lease.
+    leads: watch::Sender<bool>,
     /// What others have projected, and how they hear of what this one did; `None` where there are no others.
     wakeups: Option<Wakeups>,
     heard: watch::Receiver<Position>,
@@ -58,6 +60,7 @@ impl<L: EventLog> Runner<L> {
         read_model: ReadModel,
         part: Part,
         progress: watch::Sender<Progress>,
+        leads: watch::Sender<bool>,
     ) -> Result<Self, OperationError> {
         let (hearing, heard) = watch::channel(Position(0));
         let wakeups = read_model.wakeups(move |position| {
@@ -74,6 +77,7 @@ impl<L: EventLog> Runner<L> {
             lease: None,
             renewed,
             progress,
+            leads,
             wakeups,
             heard,
             failures: 0,
@@ -163,8 +167,9 @@ impl<L: EventLog> Runner<L> {
         if lease.is_some_and(|lease| lease != Lease::Alone) {
             tracing::info!("runs the projection from position {}", progress.position);
         }
-        (self.lease, self.renewed) = (lease, Instant::now());
+        self.renewed = Instant::now();
         self.learn(progress);
+        self.lead(lease);
         Ok(())
     }
 
@@ -240,8 +245,14 @@ impl<L: EventLog> Runner<L> {
             return Err(fault);
         }
         tracing::warn!("another process has taken over the projection, or works on its tables");
-        self.lease = None;
+        self.lead(None);
         Ok(self.take_or_watch().await?)
+    }
+
+    /// Lets those know who do something only where the projection runs.
+    fn lead(&mut self, lease: Option<Lease>) {
+        self.lease = lease;
+        self.leads.send_if_modified(|leads| std::mem::replace(leads, lease.is_some()) != lease.is_some());
     }
 
     /// Renews the lease while there is nothing to apply, and looks what others have done to the tables meanwhile.

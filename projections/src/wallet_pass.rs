@@ -15,6 +15,7 @@ use crate::apply::{ApplyError, sequence_of};
 use crate::database::{Connection, Row, Value, execute_for_each, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
 use crate::wallet_pass_type::PassKind;
+use crate::{wallet_outdated_pass, words};
 
 /// What a phone's request is answered from.
 #[derive(Debug, Clone, PartialEq)]
@@ -140,10 +141,12 @@ pub(crate) fn ticket_style(name: &str) -> sqlx::Result<TicketStyle> {
 pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent>) -> Result<(), ApplyError> {
     // Sorted, so that two who write never wait for each other in a circle.
     let mut changes: BTreeMap<PassId, Change> = BTreeMap::new();
+    let mut shown = wallet_outdated_pass::Shown::default();
     for recorded in events {
         let id = PassId::parse(&recorded.event.aggregate_id)?;
         let (position, sequence) = (recorded.position, sequence_of(&recorded));
         let event: PassEvent = serde_json::from_value(recorded.event.payload)?;
+        shown.note(&id, &event);
         match changes.entry(id) {
             Entry::Vacant(entry) => {
                 entry.insert(Change::first(event, position, sequence)?);
@@ -151,18 +154,22 @@ pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent
             Entry::Occupied(mut entry) => entry.get_mut().then(event, position, sequence)?,
         }
     }
+    let sequences = changes.iter().map(|(id, change)| (id.clone(), change.state.sequence)).collect();
     let (new, known): (Vec<_>, Vec<_>) = changes.into_iter().partition(|(_, change)| change.issued.is_some());
     insert(connection, new).await?;
-    update(connection, known).await
+    update(connection, known).await?;
+    wallet_outdated_pass::apply(connection, shown, &sequences).await
 }
 
 /// What some events in a row do to a pass.
 struct Change {
     /// The columns that only the first event of a pass has.
     issued: Option<Issued>,
-    /// Null leaves it as it is.
-    content: Value,
-    /// Null leaves it as it is.
+    /// `None` leaves it as it is.
+    content: Option<Content>,
+    /// Null leaves them as they are.
+    assets: Value,
+    /// Null leaves them as they are.
     images: Value,
     /// `None` leaves it as it is.
     kind: Option<PassKind>,
@@ -190,7 +197,8 @@ impl Change {
     fn first(event: PassEvent, update_tag: Position, sequence: i64) -> Result<Self, ApplyError> {
         let mut change = Self {
             issued: None,
-            content: Value::Json(None),
+            content: None,
+            assets: Value::Json(None),
             images: Value::Json(None),
             kind: None,
             voided: None,
@@ -206,7 +214,8 @@ impl Change {
             State { etag: event.etag().clone(), updated_at: event.updated_at(), update_tag, sequence };
         match event {
             PassEvent::Issued(issued) => {
-                self.content = Value::json(&issued.content)?;
+                self.content = Some(issued.content);
+                self.assets = Value::json(&issued.assets)?;
                 self.images = Value::json(&issued.images)?;
                 self.kind = Some(PassKind { ticket_style: issued.ticket_style, poster: issued.poster });
                 (self.voided, self.retired) = (Some(false), Some(false));
@@ -215,12 +224,15 @@ impl Change {
                     organization_id: issued.organization_id,
                 });
             }
-            PassEvent::ContentChanged { content, .. } => self.content = Value::json(&content)?,
+            PassEvent::ContentChanged { content, .. } => self.content = Some(content),
             PassEvent::MetadataChanged { ticket_style, poster, images, .. } => {
                 self.kind = Some(PassKind { ticket_style, poster });
                 self.images = Value::json(&images)?;
             }
-            PassEvent::AssetsChanged { images, .. } => self.images = Value::json(&images)?,
+            PassEvent::AssetsChanged { assets, images, .. } => {
+                self.assets = Value::json(&assets)?;
+                self.images = Value::json(&images)?;
+            }
             PassEvent::Voided { .. } => self.voided = Some(true),
             PassEvent::Reinstated { .. } => self.voided = Some(false),
             PassEvent::Retired { .. } => (self.voided, self.retired) = (Some(true), Some(true)),
@@ -232,10 +244,11 @@ impl Change {
 /// Passes whose first event is among those applied. Where there is a row already, it was applied before.
 async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> Result<(), ApplyError> {
     let (mut contents, mut passes) = (Vec::new(), Vec::new());
-    for (id, Change { issued, content, images, kind, voided, retired, state }) in changes {
+    for (id, Change { issued, content, assets, images, kind, voided, retired, state }) in changes {
         // Both are of the first event.
         let (Some(issued), Some(kind)) = (issued, kind) else { continue };
-        contents.push([type_of(&id), serial_of(&id), content, images, state.sequence.into()]);
+        let (content, words) = with_words(&id, content)?;
+        contents.push([type_of(&id), serial_of(&id), content, words, assets, images, state.sequence.into()]);
         passes.push([
             type_of(&id),
             serial_of(&id),
@@ -253,12 +266,13 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
     }
     execute_for_each(
         connection,
-        "insert into wallet_pass_content (pass_type_identifier, serial_number, content, images)
-         select column1, column2, column3, column4
+        "insert into wallet_pass_content (pass_type_identifier, serial_number, content, words, assets, images)
+         select column1, column2, column3, column4, column5, column6
          from (values {rows}) as new
          where not exists (select 1 from wallet_pass
-                           where pass_type_identifier = column1 and serial_number = column2 and sequence >= column5)
-         on conflict (pass_type_identifier, serial_number) do update set content = excluded.content, images = excluded.images",
+                           where pass_type_identifier = column1 and serial_number = column2 and sequence >= column7)
+         on conflict (pass_type_identifier, serial_number) do update
+         set content = excluded.content, words = excluded.words, assets = excluded.assets, images = excluded.images",
         contents,
     )
     .await?;
@@ -281,9 +295,18 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
 /// Passes that have a row.
 async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> Result<(), ApplyError> {
     let (mut contents, mut passes) = (Vec::new(), Vec::new());
-    for (id, Change { content, images, kind, voided, retired, state, .. }) in changes {
-        if !(content.is_null() && images.is_null()) {
-            contents.push([type_of(&id), serial_of(&id), content, images, state.sequence.into()]);
+    for (id, Change { content, assets, images, kind, voided, retired, state, .. }) in changes {
+        if !(content.is_none() && images.is_null()) {
+            let (content, words) = with_words(&id, content)?;
+            contents.push([
+                type_of(&id),
+                serial_of(&id),
+                content,
+                words,
+                assets,
+                images,
+                state.sequence.into(),
+            ]);
         }
         passes.push([
             type_of(&id),
@@ -301,11 +324,12 @@ async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
     execute_for_each(
         connection,
         "update wallet_pass_content
-         set content = coalesce(new.column3, content), images = coalesce(new.column4, images)
+         set content = coalesce(new.column3, content), words = coalesce(new.column4, words),
+             assets = coalesce(new.column5, assets), images = coalesce(new.column6, images)
          from (values {rows}) as new
          where pass_type_identifier = new.column1 and serial_number = new.column2
            and (select pass.sequence from wallet_pass pass
-                where pass.pass_type_identifier = new.column1 and pass.serial_number = new.column2) < new.column5",
+                where pass.pass_type_identifier = new.column1 and pass.serial_number = new.column2) < new.column7",
         contents,
     )
     .await?;
@@ -324,10 +348,17 @@ async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
     Ok(())
 }
 
-fn type_of(id: &PassId) -> Value {
+/// The content, and the words by which the pass is found; nulls where they stay as they are.
+fn with_words(id: &PassId, content: Option<Content>) -> serde_json::Result<(Value, Value)> {
+    let Some(content) = content else { return Ok((Value::Json(None), Value::Text(None))) };
+    let words = words::of_pass(&id.serial_number, &content).into_iter().collect::<Vec<_>>().join(" ");
+    Ok((Value::json(&content)?, words.into()))
+}
+
+pub(crate) fn type_of(id: &PassId) -> Value {
     id.pass_type_identifier.as_str().into()
 }
 
-fn serial_of(id: &PassId) -> Value {
+pub(crate) fn serial_of(id: &PassId) -> Value {
     id.serial_number.as_str().into()
 }

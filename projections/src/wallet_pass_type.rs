@@ -8,8 +8,9 @@ use honoken_domain::pass_type::PassTypeEvent;
 use honoken_event_store::RecordedEvent;
 
 use crate::apply::{ApplyError, sequence_of};
-use crate::database::{Connection, Row, Value, sql};
+use crate::database::{Connection, Row, Source, Value, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
+use crate::wallet_job;
 use crate::wallet_pass::ticket_style;
 
 /// A pass type with all that a command for one of its passes needs.
@@ -31,15 +32,31 @@ impl ReadModel {
         &self,
         identifier: &PassTypeIdentifier,
     ) -> Result<Option<PassTypeRow>, QueryError> {
-        let row = sql("select pass_type_identifier, organization_id, team_identifier, assets,
-                    (select assets from wallet_brand_assets where id = 1) as brand_assets
-             from wallet_pass_type
-             where pass_type_identifier = $1")
-        .bind(identifier.as_str())
-        .fetch_optional(&self.readers)
-        .await;
-        row.and_then(|row| row.as_ref().map(pass_type_row).transpose()).map_err(QueryError::of("a pass type"))
+        find(&self.readers, identifier).await.map_err(QueryError::of("a pass type"))
     }
+
+    /// The brand's images; `None` while it never had any.
+    pub async fn brand_assets(&self) -> Result<Option<Images>, QueryError> {
+        let row =
+            sql("select assets from wallet_brand_assets where id = 1").fetch_optional(&self.readers).await;
+        let assets = row.and_then(|row| row.map(|row| row.json("assets")).transpose());
+        assets.map_err(QueryError::of("the brand's images"))
+    }
+}
+
+/// One pass type, by its identifier.
+pub(crate) async fn find<'a>(
+    from: impl Into<Source<'a>>,
+    identifier: &PassTypeIdentifier,
+) -> sqlx::Result<Option<PassTypeRow>> {
+    let row = sql("select pass_type_identifier, organization_id, team_identifier, assets,
+                (select assets from wallet_brand_assets where id = 1) as brand_assets
+         from wallet_pass_type
+         where pass_type_identifier = $1")
+    .bind(identifier.as_str())
+    .fetch_optional(from)
+    .await?;
+    row.as_ref().map(pass_type_row).transpose()
 }
 
 impl ReadModel {
@@ -94,14 +111,18 @@ fn pass_type_row(row: &Row) -> sqlx::Result<PassTypeRow> {
 
 pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
     let identifier = PassTypeIdentifier::parse(recorded.event.aggregate_id.clone())?;
-    let sequence = sequence_of(&recorded);
+    let (position, sequence) = (recorded.position, sequence_of(&recorded));
     let event: PassTypeEvent = serde_json::from_value(recorded.event.payload)?;
     match event {
         PassTypeEvent::Created { organization_id, team_identifier, .. } => {
             insert(connection, &identifier, &organization_id, &team_identifier, sequence).await
         }
-        PassTypeEvent::AssetsChanged { assets } => {
-            set_assets(connection, &identifier, &assets, sequence).await
+        PassTypeEvent::AssetsChanged { assets, job } => {
+            set_assets(connection, &identifier, &assets, sequence).await?;
+            match job {
+                Some(job) => wallet_job::expect_for_pass_type(connection, &job, &identifier, position).await,
+                None => Ok(()),
+            }
         }
     }
 }
@@ -149,13 +170,16 @@ pub(crate) async fn apply_brand(
     recorded: RecordedEvent,
 ) -> Result<(), ApplyError> {
     let sequence = sequence_of(&recorded);
-    let BrandAssetsEvent::Changed { assets } = serde_json::from_value(recorded.event.payload)?;
+    let BrandAssetsEvent::Changed { assets, job } = serde_json::from_value(recorded.event.payload)?;
     sql("insert into wallet_brand_assets (id, assets, sequence) values (1, $1, $2)
          on conflict (id) do update set assets = excluded.assets, sequence = excluded.sequence
          where wallet_brand_assets.sequence < excluded.sequence")
     .bind(Value::json(&assets)?)
     .bind(sequence)
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    match job {
+        Some(job) => wallet_job::expect_for_brand(connection, &job, recorded.position).await,
+        None => Ok(()),
+    }
 }

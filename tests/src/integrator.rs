@@ -330,6 +330,69 @@ impl Integrator {
         Change::done(&self.remove_asset(serial_number, file).await, StatusCode::OK)
     }
 
+    /// The path of an image of the pass type.
+    pub fn type_asset_path(&self, file: &str) -> String {
+        format!("/manage/v1/pass-types/{}/assets/{}", self.pass_type_identifier, encoded(file))
+    }
+
+    /// `PUT …/pass-types/{type}/assets/{file}`.
+    pub async fn put_type_asset(&self, file: &str, bytes: impl Into<Bytes>) -> Answer {
+        self.request(Method::PUT, &self.type_asset_path(file), &[("content-type", "image/png")], bytes).await
+    }
+
+    /// `DELETE …/pass-types/{type}/assets/{file}`.
+    pub async fn remove_type_asset(&self, file: &str) -> Answer {
+        self.request(Method::DELETE, &self.type_asset_path(file), &[], "").await
+    }
+
+    /// `GET /passes` with a query.
+    pub async fn list(&self, query: &str) -> Answer {
+        self.request(Method::GET, &format!("/manage/v1/passes?{query}"), &[], "").await
+    }
+
+    /// A page of passes, and the cursor of the next one.
+    ///
+    /// # Panics
+    ///
+    /// When it is not a page.
+    pub async fn lists(&self, query: &str) -> (Vec<Value>, Option<String>) {
+        let answer = self.list(query).await;
+        let body = answer.assert_status(StatusCode::OK).json();
+        assert_eq!(body.as_object().map(serde_json::Map::len), Some(2), "{body}");
+        let passes = body["passes"].as_array().unwrap_or_else(|| panic!("no passes: {body}")).clone();
+        let next = &body["next"];
+        assert!(next.is_null() || next.is_string(), "{body}");
+        (passes, next.as_str().map(str::to_owned))
+    }
+
+    /// The serial numbers of a page.
+    ///
+    /// # Panics
+    ///
+    /// When it is not a page.
+    pub async fn lists_serials(&self, query: &str) -> Vec<String> {
+        let (passes, _) = self.lists(query).await;
+        passes.iter().map(|pass| pass["serialNumber"].as_str().expect("a serial number").to_owned()).collect()
+    }
+
+    /// Everything up to the last page, by pages of this size; `meanwhile` is done after each.
+    ///
+    /// # Panics
+    ///
+    /// When there is no end.
+    pub async fn lists_all(&self, query: &str, limit: usize, mut meanwhile: impl AsyncFnMut()) -> Vec<Value> {
+        let (mut all, mut cursor) = (Vec::new(), String::new());
+        for _ in 0..10_000 {
+            let (mut passes, next) = self.lists(&format!("{query}&limit={limit}{cursor}")).await;
+            assert!(passes.len() <= limit);
+            all.append(&mut passes);
+            meanwhile().await;
+            let Some(next) = next else { return all };
+            cursor = format!("&cursor={}", encoded(&next));
+        }
+        panic!("the pages do not end");
+    }
+
     /// `GET …/pkpass`.
     pub async fn pkpass(&self, serial_number: &str) -> Answer {
         self.request(Method::GET, &format!("{}/pkpass", self.path(serial_number)), &[], "").await

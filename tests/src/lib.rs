@@ -47,7 +47,7 @@ pub use device::{Credentials, DeviceRoutes};
 pub use engine::Engine;
 pub use integrator::{Change, Integrator, a_ticket};
 pub use metrics::Scrape;
-pub use operator::Operator;
+pub use operator::{Operator, job_of};
 pub use server::{Honoken, Ready};
 pub use serving::{Serve, Serving};
 pub use storage::Storage;

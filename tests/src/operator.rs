@@ -2,11 +2,28 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use honoken_simulator::{Answer, HttpClient};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::server::Ready;
+use crate::waiting::{PATIENCE, eventually};
+
+/// The name of the job that the answer to a change names.
+///
+/// # Panics
+///
+/// When it names none.
+#[track_caller]
+pub fn job_of(answer: &Answer) -> String {
+    let body = answer.assert_status(StatusCode::ACCEPTED).json();
+    assert_eq!(body["changed"], true, "{body}");
+    let id = body["job"]["id"].as_str().unwrap_or_else(|| panic!("no job: {body}"));
+    let location = answer.header("location").expect("a location");
+    assert!(location.ends_with(&format!("/jobs/{id}")), "{location}");
+    id.to_owned()
+}
 
 /// An operator with the password that `dev` made.
 #[derive(Debug, Clone)]
@@ -40,15 +57,63 @@ impl Operator {
     ///
     /// When there is no answer.
     pub async fn request(&self, method: Method, path: &str, body: &Value) -> Answer {
-        let mut headers = HeaderMap::from_iter([(header::AUTHORIZATION, self.authorization.clone())]);
-        let mut bytes = Vec::new();
-        if !body.is_null() {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            bytes = body.to_string().into_bytes();
+        if body.is_null() {
+            return self.sends(method, path, "application/octet-stream", "").await;
+        }
+        self.sends(method, path, "application/json", body.to_string()).await
+    }
+
+    /// Any request below `/admin`, with a body of any type.
+    ///
+    /// # Panics
+    ///
+    /// When there is no answer.
+    pub async fn sends(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &'static str,
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let (body, mut headers) = (body.into(), HeaderMap::new());
+        headers.insert(header::AUTHORIZATION, self.authorization.clone());
+        if !body.is_empty() {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
         let url = format!("{}{path}", self.base_url);
-        let answer = self.client.request(method, &url, headers, bytes).await;
+        let answer = self.client.request(method, &url, headers, body).await;
         answer.unwrap_or_else(|error| panic!("{path}: {error:?}"))
+    }
+
+    /// `PUT /admin/brand-assets/{file}`.
+    pub async fn put_brand_asset(&self, file: &str, bytes: impl Into<Bytes>) -> Answer {
+        self.sends(Method::PUT, &format!("/admin/brand-assets/{file}"), "image/png", bytes).await
+    }
+
+    /// `DELETE /admin/brand-assets/{file}`.
+    pub async fn remove_brand_asset(&self, file: &str) -> Answer {
+        self.request(Method::DELETE, &format!("/admin/brand-assets/{file}"), &Value::Null).await
+    }
+
+    /// How far a job is.
+    pub async fn job(&self, id: &str) -> Value {
+        let answer = self.request(Method::GET, &format!("/admin/jobs/{id}"), &Value::Null).await;
+        answer.assert_status(StatusCode::OK);
+        answer.json()
+    }
+
+    /// Waits for the end of the job that an answer names, and says how it ended.
+    ///
+    /// # Panics
+    ///
+    /// When the answer names none, or it does not end.
+    pub async fn sees_finished(&self, answer: &Answer) -> Value {
+        let id = job_of(answer);
+        eventually(PATIENCE, "the job is finished", async || {
+            let job = self.job(&id).await;
+            (job["state"] == "finished").then_some(job)
+        })
+        .await
     }
 
     /// The projection `wallet` as `GET /admin/projections` shows it.

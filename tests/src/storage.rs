@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{Column, ConnectOptions, Connection, PgConnection, Row, SqliteConnection, TypeInfo, ValueRef};
 
@@ -232,6 +232,38 @@ impl Storage {
             Self::Postgres { url } => postgres_texts(url, &sql, &binds).await,
         };
         position.first().and_then(|position| position.parse().ok()).expect("a position")
+    }
+
+    /// Puts another organisation with a key and a pass type into the log of a program that stands still.
+    ///
+    /// # Panics
+    ///
+    /// When the log does not take it.
+    pub async fn founds_another_organization(&self, key: &str, pass_type_identifier: &str) {
+        let organization = |kind, payload| HandmadeEvent {
+            aggregate_type: "Organization",
+            aggregate_id: "another",
+            kind,
+            payload: json!({ kind: payload }),
+        };
+        self.appends(organization(
+            "OrganizationCreated",
+            json!({ "organizationId": "another", "name": "Another" }),
+        ))
+        .await;
+        let key_digest = crate::etag::sha256(key.as_bytes());
+        self.appends(organization("ApiKeyAdded", json!({ "keyDigest": key_digest, "label": "test" }))).await;
+        self.appends(HandmadeEvent {
+            aggregate_type: "PassType",
+            aggregate_id: pass_type_identifier,
+            kind: "PassTypeCreated",
+            payload: json!({ "PassTypeCreated": {
+                "passTypeIdentifier": pass_type_identifier,
+                "organizationId": "another",
+                "teamIdentifier": "ABCDE12345",
+            }}),
+        })
+        .await;
     }
 
     /// Writes over what an event in the log says, while the program stands still.

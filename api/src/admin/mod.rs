@@ -1,4 +1,6 @@
 //! What operators ask.
 
+pub mod brand_assets;
+pub mod jobs;
 pub mod parked;
 pub mod projections;

@@ -65,6 +65,7 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
         }
     }
 
+    stores.start_jobs(clock.clone());
     let admin = config.admin.clone().unwrap_or_else(|| AdminCredentials::generated(secrets.admin_password));
     let signers = stores.signers(Some(keys), clock.clone()).await?;
     // Nobody is kept waiting on a desk.

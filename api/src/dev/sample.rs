@@ -56,7 +56,7 @@ pub async fn ensure(
 ) -> anyhow::Result<()> {
     let setup = Setup { stores, clock };
     setup.organization(api_key).await.context("could not make the development organisation")?;
-    if setup.pass_type_row().await?.is_none_or(|row| row.default_images.brand.is_empty()) {
+    if stores.read_model.brand_assets().await?.is_none() {
         setup.images().await.context("could not store the development images")?;
     }
     let id = PassId {
@@ -158,10 +158,12 @@ impl Setup<'_> {
     async fn images(&self) -> anyhow::Result<()> {
         let dispatcher = &self.stores.dispatcher;
         let metadata = self.metadata();
-        let command = PassTypeCommand::PutAssets { assets: self.store(drawing::pass_type_logo()).await? };
+        let command =
+            PassTypeCommand::PutAssets { assets: self.store(drawing::pass_type_logo()).await?, job: None };
         dispatcher.dispatch::<PassType>(PASS_TYPE, command, &(), &metadata).await?;
         // Last, and all at once: that the brand has images says that this step was finished.
-        let command = BrandAssetsCommand::PutAssets { assets: self.store(drawing::brand()).await? };
+        let command =
+            BrandAssetsCommand::PutAssets { assets: self.store(drawing::brand()).await?, job: None };
         let brand = dispatcher.dispatch::<BrandAssets>(BRAND_ID, command, &(), &metadata).await?;
         self.settle(brand.position).await
     }

@@ -2,11 +2,12 @@
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use honoken_domain::images::Images;
 use honoken_domain::pass::PassCommand;
 use honoken_pkpass::image::{ImageName, MAX_IMAGE_BYTES};
 use http::{HeaderValue, header};
 
-use crate::app::AppState;
+use crate::app::{App, AppState};
 use crate::auth::Integrator;
 use crate::error::{ApiError, Fault, blob_error};
 use crate::headers::etag;
@@ -68,8 +69,16 @@ pub async fn get(
     segments: Segments,
 ) -> Result<Response, ApiError> {
     let (_, document) = own_document(&app, &integrator, &segments).await?;
+    image_response(&app, &document.images, &segments).await
+}
+
+/// The image that the path names, if it is among these.
+///
+/// # Errors
+/// 404, 503.
+pub async fn image_response(app: &App, images: &Images, segments: &Segments) -> Result<Response, ApiError> {
     let file = segments.get("file").unwrap_or_default();
-    let digest = document.images.get(file).ok_or(ApiError::NotFound { what: "image" })?;
+    let digest = images.get(file).ok_or(ApiError::NotFound { what: "image" })?;
     let image = app.blobs.get(digest).await.map_err(|fault| blob_error(fault, ""))?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("image/png")),
@@ -79,7 +88,10 @@ pub async fn get(
 }
 
 /// The file name is in the path, so there is no pointer to it.
-fn image_name(segments: &Segments) -> Result<ImageName, ApiError> {
+///
+/// # Errors
+/// 422 when no pass shows an image of that name.
+pub fn image_name(segments: &Segments) -> Result<ImageName, ApiError> {
     ImageName::parse(segments.get("file").unwrap_or_default()).map_err(|fault| ApiError::Unacceptable {
         errors: vec![Fault::new("unknown_image", "", fault.to_string())],
     })

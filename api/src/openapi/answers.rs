@@ -6,6 +6,7 @@ use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::{Components, ContentBuilder, Object, Ref, RefOr, Response, ResponseBuilder, Type};
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
+use crate::jobs::answer::AssetChange;
 use crate::manage::change::ChangeAnswer;
 use crate::openapi::schemas::bytes;
 
@@ -29,6 +30,10 @@ pub struct NotModified;
 #[derive(Debug)]
 pub struct Image;
 
+/// 202 with a job, or 200 because nothing changed.
+#[derive(Debug)]
+pub struct BroughtByJob;
+
 /// 204.
 #[derive(Debug)]
 pub struct Done;
@@ -37,8 +42,10 @@ pub struct Done;
 pub fn schemas(components: &mut Components) {
     let mut nested = Vec::new();
     <ChangeAnswer as ToSchema>::schemas(&mut nested);
+    <AssetChange as ToSchema>::schemas(&mut nested);
     components.schemas.extend(nested);
     components.schemas.insert(ChangeAnswer::name().into_owned(), ChangeAnswer::schema());
+    components.schemas.insert(AssetChange::name().into_owned(), AssetChange::schema());
 }
 
 fn one(status: &str, response: impl Into<Response>) -> BTreeMap<String, RefOr<Response>> {
@@ -125,6 +132,24 @@ impl IntoResponses for Image {
                 .content("image/png", image)
                 .header("ETag", digest),
         )
+    }
+}
+
+impl IntoResponses for BroughtByJob {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let answer = |description: &str, example| {
+            let body = ContentBuilder::new().schema(Some(Ref::from_schema_name(AssetChange::name())));
+            let body = body.example(Some(example)).build();
+            ResponseBuilder::new().description(description).content("application/json", body)
+        };
+        let location =
+            header("Where the job is found.", "/manage/v1/jobs/019aa62d-8c00-7000-8000-5b1f6a3c9d10");
+        let begun = "The change is on disk, and a job brings it to every pass that shows it.";
+        let mut responses =
+            one("202", answer(begun, super::examples::asset_change()).header("Location", location));
+        let nothing = answer("There was nothing to change.", super::examples::no_asset_change());
+        responses.append(&mut one("200", nothing));
+        responses
     }
 }
 

@@ -60,6 +60,53 @@ pub fn pass_state() -> Value {
     })
 }
 
+/// Of a page of passes.
+pub fn pass_list() -> Value {
+    let mut pass = pass_state();
+    if let Some(pass) = pass.as_object_mut() {
+        pass.retain(|key, _| !["content", "assets", "deliveries"].contains(&key.as_str()));
+    }
+    json!({ "passes": [pass], "next": "cGFzcy5kZXYuaG9ub2tlbi5ldmVudC9PUkRFUi03" })
+}
+
+/// Of a job.
+pub fn job() -> Value {
+    json!({
+        "id": "019aa62d-8c00-7000-8000-5b1f6a3c9d10",
+        "kind": "passTypeAssets",
+        "passTypeIdentifier": "pass.dev.honoken.event",
+        "state": "running",
+        "done": 750,
+        "total": 2000,
+        "failed": 1,
+        "failures": [{
+            "passTypeIdentifier": "pass.dev.honoken.event",
+            "serialNumber": "ORDER-7",
+            "code": "missing_image",
+            "detail": "the pass would be left without an `icon` image, which it needs, and keeps the one it has"
+        }],
+        "startedAt": "2026-11-21T10:00:00Z",
+        "finishedAt": null
+    })
+}
+
+/// Of a change that a job brings to the passes.
+pub fn asset_change() -> Value {
+    let mut job = job();
+    for (key, value) in
+        [("state", json!("waiting")), ("done", json!(0)), ("failed", json!(0)), ("failures", json!([]))]
+    {
+        job[key] = value;
+    }
+    (job["total"], job["startedAt"]) = (Value::Null, Value::Null);
+    json!({ "changed": true, "job": job })
+}
+
+/// Of one that changed nothing.
+pub fn no_asset_change() -> Value {
+    json!({ "changed": false })
+}
+
 /// Of another look.
 pub fn metadata() -> Value {
     json!({ "ticketStyle": "event", "poster": false })

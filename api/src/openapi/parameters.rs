@@ -52,6 +52,12 @@ pub fn in_paths() -> Vec<Parameter> {
             "0123456789abcdef0123456789abcdef",
         ),
         named("file", "File name of an image.", schemas::image_name(), "logo.png"),
+        named(
+            "id",
+            "Name of a job, as the answer to the change said it.",
+            text().min_length(Some(1)).max_length(Some(64)),
+            "019aa62d-8c00-7000-8000-5b1f6a3c9d10",
+        ),
         named("part", "File of the page.", text(), "start.js"),
         named("projection", "Name of a projection.", text(), "wallet"),
         named("position", "Position of the event in the log.", integer, 17),

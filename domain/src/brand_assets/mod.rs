@@ -1,5 +1,5 @@
-//! The images that every pass falls back to in the end. There is one set, under the id [`BRAND_ID`]. All in one file: there is one command,
-//! one event, and nothing to refuse.
+//! The images that every pass falls back to in the end. There is one set, under the id [`BRAND_ID`]. All in one file: there are two
+//! commands, one event, and nothing to refuse.
 
 use strum::IntoStaticStr;
 
@@ -7,6 +7,7 @@ use cqrs_es::event_sink::EventSink;
 use cqrs_es::{Aggregate, DomainEvent};
 use serde::{Deserialize, Serialize};
 
+use crate::ids::JobId;
 use crate::images::Images;
 
 /// The id of the only [`BrandAssets`].
@@ -26,6 +27,15 @@ pub enum BrandAssetsCommand {
     PutAssets {
         /// File names and digests of bytes that are stored already.
         assets: Images,
+        /// The job that brings them to the passes that exist already. Without one these stay as they are.
+        job: Option<JobId>,
+    },
+    /// Take one of these images away.
+    RemoveAsset {
+        /// File name, `logo@2x.png`.
+        file: String,
+        /// As above.
+        job: Option<JobId>,
     },
 }
 
@@ -37,6 +47,9 @@ pub enum BrandAssetsEvent {
     Changed {
         /// All of them.
         assets: Images,
+        /// The job that brings them to the passes that exist already: named here, so that there is no change without its job.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        job: Option<JobId>,
     },
 }
 
@@ -47,10 +60,18 @@ pub enum BrandAssetsError {}
 impl BrandAssets {
     /// Decides a command: the events it leads to, none if it changes nothing.
     pub fn decide(&self, command: BrandAssetsCommand) -> Vec<BrandAssetsEvent> {
-        let BrandAssetsCommand::PutAssets { assets: more } = command;
         let mut assets = self.assets.clone();
-        assets.extend(more);
-        if assets == self.assets { Vec::new() } else { vec![BrandAssetsEvent::Changed { assets }] }
+        let job = match command {
+            BrandAssetsCommand::PutAssets { assets: more, job } => {
+                assets.extend(more);
+                job
+            }
+            BrandAssetsCommand::RemoveAsset { file, job } => {
+                assets.remove(&file);
+                job
+            }
+        };
+        if assets == self.assets { Vec::new() } else { vec![BrandAssetsEvent::Changed { assets, job }] }
     }
 }
 
@@ -87,7 +108,7 @@ impl Aggregate for BrandAssets {
 
     fn apply(&mut self, event: BrandAssetsEvent) {
         match event {
-            BrandAssetsEvent::Changed { assets } => self.assets = assets,
+            BrandAssetsEvent::Changed { assets, .. } => self.assets = assets,
         }
     }
 }
@@ -104,11 +125,11 @@ mod tests {
     }
 
     fn put(files: &[&str]) -> BrandAssetsCommand {
-        BrandAssetsCommand::PutAssets { assets: images(files) }
+        BrandAssetsCommand::PutAssets { assets: images(files), job: None }
     }
 
     fn changed(files: &[&str]) -> BrandAssetsEvent {
-        BrandAssetsEvent::Changed { assets: images(files) }
+        BrandAssetsEvent::Changed { assets: images(files), job: None }
     }
 
     #[test]
@@ -119,5 +140,16 @@ mod tests {
             .when(put(&["logo.png"]))
             .then_expect_events(vec![changed(&["icon.png", "logo.png"])]);
         given(vec![changed(&["icon.png"])]).when(put(&["icon.png"])).then_expect_events(vec![]);
+    }
+
+    #[test]
+    fn an_image_that_is_taken_away_is_gone_once_and_names_its_job() {
+        let job = JobId::parse("job-1").ok();
+        let remove = |file: &str| BrandAssetsCommand::RemoveAsset { file: file.to_owned(), job: job.clone() };
+        let without = BrandAssetsEvent::Changed { assets: images(&["icon.png"]), job: job.clone() };
+        let given = |history| TestFramework::<BrandAssets>::with(()).given(history);
+        let both = || changed(&["icon.png", "logo.png"]);
+        given(vec![both()]).when(remove("logo.png")).then_expect_events(vec![without.clone()]);
+        given(vec![both(), without]).when(remove("logo.png")).then_expect_events(vec![]);
     }
 }

@@ -224,6 +224,7 @@ fn change(state: &State, command: PassCommand, at: &Circumstances) -> Result<Vec
             assets.remove(&file);
             change_assets(state, assets, at)
         }
+        PassCommand::ResolveImages => refresh_images(state, at),
         PassCommand::Void => Ok(set_voided(state, true, at)),
         PassCommand::Reinstate => Ok(set_voided(state, false, at)),
     }
@@ -279,9 +280,19 @@ fn change_metadata(
 }
 
 fn change_assets(state: &State, assets: Images, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
-    if assets == *state.assets {
+    if assets == *state.assets { Ok(Vec::new()) } else { show_images(state, assets, at) }
+}
+
+/// An image of its own that hides every change of the others leaves the pass as it is.
+fn refresh_images(state: &State, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
+    let images = images::resolve(state.ticket_style, &state.assets, &at.default_images);
+    if images == *state.images {
         return Ok(Vec::new());
     }
+    show_images(state, Images::clone(&state.assets), at)
+}
+
+fn show_images(state: &State, assets: Images, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
     let images = resolve_images(state.ticket_style, state.poster, &assets, at)?;
     let updated_at = state.next_update(at.now);
     let etag = Tagged { images: &images, ..state.tagged(updated_at) }.etag();

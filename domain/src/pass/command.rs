@@ -44,6 +44,8 @@ pub enum PassCommand {
         /// File name, `logo@2x.png`.
         file: String,
     },
+    /// Find out again which images the pass shows, since those it falls back to may have changed.
+    ResolveImages,
     /// Mark the pass as no longer valid.
     Void,
     /// Make a voided pass valid again.

@@ -349,3 +349,53 @@ fn a_change_to_whatever_state_there_is_goes_through() {
     let knowing = Circumstances { precondition: Precondition::Any, ..at(NOW + 1) };
     check(vec![issued("1A", NOW)], knowing, replace("2B"), vec![changed("2B", NOW + 1)]);
 }
+
+/// The same pass when the brand has another icon.
+fn at_with_icon(now: i64, bytes: &str) -> Circumstances {
+    let default_images = DefaultImages { pass_type: Images::new(), brand: image("icon.png", bytes) };
+    Circumstances { default_images, ..at(now) }
+}
+
+#[test]
+fn a_pass_that_falls_back_shows_the_new_image_with_a_new_tag_and_time() {
+    let images = image("icon.png", "new icon");
+    let etag = tag("1A", &images, false, NOW + 9);
+    let expected =
+        PassEvent::AssetsChanged { assets: Images::new(), images, etag, updated_at: UnixSeconds(NOW + 9) };
+    check(
+        vec![issued("1A", NOW)],
+        at_with_icon(NOW + 9, "new icon"),
+        PassCommand::ResolveImages,
+        vec![expected.clone()],
+    );
+    check(
+        vec![issued("1A", NOW), expected],
+        at_with_icon(NOW + 10, "new icon"),
+        PassCommand::ResolveImages,
+        vec![],
+    );
+}
+
+#[test]
+fn a_pass_whose_own_image_hides_the_new_one_is_left_alone() {
+    let own = image("icon@2x.png", "own icon");
+    let PassEvent::Issued(mut issued) = issued("1A", NOW) else { unreachable!() };
+    (issued.assets, issued.images) = (own.clone(), own);
+    check(
+        vec![PassEvent::Issued(issued)],
+        at_with_icon(NOW + 9, "new icon"),
+        PassCommand::ResolveImages,
+        vec![],
+    );
+}
+
+#[test]
+fn a_pass_keeps_its_images_when_it_would_be_left_without_one_that_it_needs() {
+    let none = Circumstances { default_images: DefaultImages::default(), ..at(NOW + 9) };
+    refuse(
+        vec![issued("1A", NOW)],
+        none,
+        PassCommand::ResolveImages,
+        &PassError::MissingImage { slot: "icon" },
+    );
+}

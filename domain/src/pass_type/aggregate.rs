@@ -4,7 +4,7 @@ use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{OrganizationId, TeamIdentifier};
+use crate::ids::{JobId, OrganizationId, TeamIdentifier};
 use crate::images::Images;
 use crate::pass_type::{PassTypeCommand, PassTypeError, PassTypeEvent};
 
@@ -29,14 +29,24 @@ impl PassType {
                 let same = *owner == (organization_id, team_identifier);
                 if same { Ok(Vec::new()) } else { Err(PassTypeError::AlreadyCreated) }
             }
-            (PassTypeCommand::PutAssets { .. }, None) => Err(PassTypeError::Unknown),
-            (PassTypeCommand::PutAssets { assets: more }, Some(_)) => {
+            (PassTypeCommand::PutAssets { .. } | PassTypeCommand::RemoveAsset { .. }, None) => {
+                Err(PassTypeError::Unknown)
+            }
+            (PassTypeCommand::PutAssets { assets: more, job }, Some(_)) => {
                 let mut assets = self.assets.clone();
                 assets.extend(more);
-                let changed = assets != self.assets;
-                Ok(if changed { vec![PassTypeEvent::AssetsChanged { assets }] } else { Vec::new() })
+                Ok(self.change_assets(assets, job))
+            }
+            (PassTypeCommand::RemoveAsset { file, job }, Some(_)) => {
+                let mut assets = self.assets.clone();
+                assets.remove(&file);
+                Ok(self.change_assets(assets, job))
             }
         }
+    }
+
+    fn change_assets(&self, assets: Images, job: Option<JobId>) -> Vec<PassTypeEvent> {
+        if assets == self.assets { Vec::new() } else { vec![PassTypeEvent::AssetsChanged { assets, job }] }
     }
 }
 
@@ -64,7 +74,7 @@ impl Aggregate for PassType {
             PassTypeEvent::Created { organization_id, team_identifier, .. } => {
                 self.owner = Some((organization_id, team_identifier));
             }
-            PassTypeEvent::AssetsChanged { assets } => self.assets = assets,
+            PassTypeEvent::AssetsChanged { assets, .. } => self.assets = assets,
         }
     }
 }

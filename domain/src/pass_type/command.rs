@@ -2,7 +2,7 @@
 
 use strum::IntoStaticStr;
 
-use crate::ids::{OrganizationId, PassTypeIdentifier, TeamIdentifier};
+use crate::ids::{JobId, OrganizationId, PassTypeIdentifier, TeamIdentifier};
 use crate::images::Images;
 
 /// An intent, in the imperative.
@@ -22,5 +22,14 @@ pub enum PassTypeCommand {
     PutAssets {
         /// File names and digests of bytes that are stored already.
         assets: Images,
+        /// The job that brings them to the passes that exist already. Without one these stay as they are.
+        job: Option<JobId>,
+    },
+    /// Take one of these images away, so that the brand's shows again.
+    RemoveAsset {
+        /// File name, `logo@2x.png`.
+        file: String,
+        /// As above.
+        job: Option<JobId>,
     },
 }

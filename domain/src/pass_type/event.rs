@@ -3,7 +3,7 @@
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{OrganizationId, PassTypeIdentifier, TeamIdentifier};
+use crate::ids::{JobId, OrganizationId, PassTypeIdentifier, TeamIdentifier};
 use crate::images::Images;
 
 /// A fact about a pass type.
@@ -24,6 +24,9 @@ pub enum PassTypeEvent {
     AssetsChanged {
         /// All of them.
         assets: Images,
+        /// The job that brings them to the passes that exist already: named here, so that there is no change without its job.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        job: Option<JobId>,
     },
 }
 

@@ -3,7 +3,7 @@
 use cqrs_es::test::TestFramework;
 
 use super::*;
-use crate::ids::{Digest, OrganizationId, PassTypeIdentifier, TeamIdentifier};
+use crate::ids::{Digest, JobId, OrganizationId, PassTypeIdentifier, TeamIdentifier};
 use crate::images::Images;
 
 fn create(organization: &str) -> PassTypeCommand {
@@ -23,11 +23,11 @@ fn created(organization: &str) -> PassTypeEvent {
 }
 
 fn put(bytes: &str) -> PassTypeCommand {
-    PassTypeCommand::PutAssets { assets: images(bytes) }
+    PassTypeCommand::PutAssets { assets: images(bytes), job: None }
 }
 
 fn assets(bytes: &str) -> PassTypeEvent {
-    PassTypeEvent::AssetsChanged { assets: images(bytes) }
+    PassTypeEvent::AssetsChanged { assets: images(bytes), job: None }
 }
 
 fn images(bytes: &str) -> Images {
@@ -62,4 +62,27 @@ fn an_image_is_put_once() {
 #[test]
 fn a_pass_type_that_nobody_created_takes_no_image() {
     refuse(vec![], put("a"), &PassTypeError::Unknown);
+}
+
+#[test]
+fn an_image_that_is_taken_away_is_gone_once() {
+    let job = JobId::parse("job-1").ok();
+    let remove = |file: &str| PassTypeCommand::RemoveAsset { file: file.to_owned(), job: job.clone() };
+    let none = PassTypeEvent::AssetsChanged { assets: Images::new(), job: job.clone() };
+    check(vec![created("club"), assets("a")], remove("logo.png"), vec![none.clone()]);
+    check(vec![created("club"), assets("a"), none], remove("logo.png"), vec![]);
+    check(vec![created("club"), assets("a")], remove("icon.png"), vec![]);
+    refuse(vec![], remove("logo.png"), &PassTypeError::Unknown);
+}
+
+#[test]
+fn a_change_names_the_job_that_brings_it_to_the_passes() {
+    let job = JobId::parse("job-1").ok();
+    let put = PassTypeCommand::PutAssets { assets: images("a"), job: job.clone() };
+    check(
+        vec![created("club")],
+        put.clone(),
+        vec![PassTypeEvent::AssetsChanged { assets: images("a"), job }],
+    );
+    check(vec![created("club"), assets("a")], put, vec![]);
 }

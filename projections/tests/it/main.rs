@@ -5,8 +5,10 @@
 mod crash;
 mod endless;
 mod history;
+mod jobs;
 mod json;
 mod listing;
+mod lists;
 mod lost_update;
 mod model;
 mod parking;

@@ -16,9 +16,15 @@ const SQLITE_ALONE: &[&str] = &["json_each("];
 const ROWS: &[(&str, &str)] = &[
     (
         "insert into wallet_pass_content ",
-        "'t', 's', cast('{}' as JSON), cast('{}' as JSON), cast(1 as bigint)",
+        "'t', 's', cast('{}' as JSON), 'w', cast('{}' as JSON), cast('{}' as JSON), cast(1 as bigint)",
     ),
-    ("update wallet_pass_content", "'t', 's', cast('{}' as JSON), cast('{}' as JSON), cast(1 as bigint)"),
+    (
+        "update wallet_pass_content",
+        "'t', 's', cast('{}' as JSON), 'w', cast('{}' as JSON), cast('{}' as JSON), cast(1 as bigint)",
+    ),
+    ("insert into wallet_outdated_pass ", "'t', 's', cast(1 as bigint)"),
+    ("delete from wallet_outdated_pass", "'t', 's', cast(1 as bigint)"),
+    ("select new.column1 ", "'t', 's'"),
     (
         "insert into wallet_pass ",
         "'t', 's', 'a', 'o', 'event', true, true, true, 'e', 1, 1, cast(1 as bigint)",
@@ -73,7 +79,9 @@ async fn scans(sql: &mut Sql, statement: &str) -> Vec<String> {
             let plan = plan.unwrap_or_else(|fault| panic!("{fault}\n{statement}"));
             let steps = plan.iter().map(|row| sqlx::Row::get::<String, _>(row, "detail"));
             // The rows that a statement brings with it are called `new`.
-            let is_a_table = |step: &str| step != "SCAN new" && !step.contains(" CONSTANT ROW");
+            let is_a_table = |step: &str| {
+                step != "SCAN new" && !step.contains(" CONSTANT ROW") && !step.ends_with("-ROW VALUES CLAUSE")
+            };
             steps.filter(|step| step.starts_with("SCAN") && is_a_table(step)).collect()
         }
         Sql::Postgres(connection) => {
@@ -122,9 +130,11 @@ async fn no_statement_reads_a_whole_table_or_index(engine: Engine) {
 
     let statements = statements(engine);
     assert!(statements.len() >= 25, "found only {statements:#?}");
+    let mut wrong = Vec::new();
     for statement in statements {
         let mut scans = scans(&mut connection, &statement).await;
-        if engine == Engine::Postgres && !statement.contains("where") {
+        let brings_its_rows = statement.starts_with("select new.");
+        if engine == Engine::Postgres && !statement.contains("where") && !brings_its_rows {
             // Emptying a table reads it, and the checkpoints are a single row.
             assert!(
                 statement.starts_with("delete ")
@@ -134,8 +144,11 @@ async fn no_statement_reads_a_whole_table_or_index(engine: Engine) {
             );
             scans.clear();
         }
-        assert_eq!(scans, [] as [String; 0], "{statement}");
+        if !scans.is_empty() {
+            wrong.push(format!("{statement}\n{scans:?}"));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
 on_both_engines! {

@@ -320,7 +320,7 @@ impl World {
     }
 
     /// The next second of this world's clock.
-    fn tick(&self) -> UnixSeconds {
+    pub(crate) fn tick(&self) -> UnixSeconds {
         UnixSeconds(self.now.fetch_add(1, Ordering::Relaxed))
     }
 
@@ -385,6 +385,7 @@ impl World {
     pub(crate) async fn puts_type_image(&self, name: &str, file: &str, bytes: &str) -> Committed<PassType> {
         let command = PassTypeCommand::PutAssets {
             assets: Images::from([(file.into(), Digest::of(bytes.as_bytes()))]),
+            job: None,
         };
         self.dispatch::<PassType>(name, command, &()).await.unwrap()
     }
@@ -392,6 +393,7 @@ impl World {
     pub(crate) async fn puts_brand_image(&self, file: &str, bytes: &str) -> Committed<BrandAssets> {
         let command = BrandAssetsCommand::PutAssets {
             assets: Images::from([(file.into(), Digest::of(bytes.as_bytes()))]),
+            job: None,
         };
         self.dispatch::<BrandAssets>(BRAND_ID, command, &()).await.unwrap()
     }
@@ -679,7 +681,7 @@ async fn dump(place: &Place) -> Dump {
         ),
     };
     let tables = connection.column(tables).await;
-    assert_eq!(tables.len(), 12, "{tables:?}");
+    assert_eq!(tables.len(), 14, "{tables:?}");
     let mut dump = Dump::new();
     for table in tables {
         let columns = connection.column(&columns_of.replace("{table}", &table)).await;

@@ -13,6 +13,7 @@ mod first_steps;
 mod guides;
 mod hostile;
 mod house_rules;
+mod images_for_all;
 mod keys;
 mod log_lines;
 mod log_restored;

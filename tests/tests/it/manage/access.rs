@@ -10,6 +10,15 @@ use super::a_service_with_a_pass;
 fn routes(pass: &str) -> Vec<(Method, String, Vec<u8>)> {
     vec![
         (Method::POST, "/manage/v1/passes".to_owned(), b"{}".to_vec()),
+        (Method::GET, "/manage/v1/passes".to_owned(), vec![]),
+        (
+            Method::PUT,
+            "/manage/v1/pass-types/pass.dev.honoken.event/assets/logo.png".to_owned(),
+            drawing::logo(1),
+        ),
+        (Method::GET, "/manage/v1/pass-types/pass.dev.honoken.event/assets/logo.png".to_owned(), vec![]),
+        (Method::DELETE, "/manage/v1/pass-types/pass.dev.honoken.event/assets/logo.png".to_owned(), vec![]),
+        (Method::GET, "/manage/v1/jobs/018bcfe5-6800-7000-8000-000000000000".to_owned(), vec![]),
         (Method::GET, pass.to_owned(), vec![]),
         (Method::PATCH, pass.to_owned(), br#"{"ticketStyle":"generic"}"#.to_vec()),
         (Method::DELETE, pass.to_owned(), vec![]),

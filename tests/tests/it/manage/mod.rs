@@ -8,6 +8,7 @@ mod concurrency;
 mod history;
 mod increments;
 mod issue;
+mod list;
 mod metadata;
 mod neighbours;
 mod patches;

@@ -1,0 +1,95 @@
+//! The images that every pass falls back to in the end. A change reaches every pass that shows them, by a job.
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::response::Response;
+use honoken_domain::brand_assets::{BRAND_ID, BrandAssets, BrandAssetsCommand};
+use honoken_domain::ids::JobId;
+use honoken_domain::images::Images;
+use honoken_domain::job::JobWork;
+use honoken_pkpass::image::MAX_IMAGE_BYTES;
+
+use crate::app::{App, AppState};
+use crate::error::{ApiError, blob_error};
+use crate::jobs::answer;
+use crate::manage::assets::{image_name, image_response};
+use crate::openapi::ADMIN;
+use crate::openapi::answers::{BroughtByJob, Image};
+use crate::openapi::problems::{NotFound, Unacceptable};
+use crate::openapi::schemas::Png;
+use crate::path::Segments;
+use crate::request_context::RequestId;
+use crate::{ids, json_body};
+
+/// `PUT /admin/brand-assets/{file}`
+///
+/// # Errors
+/// 401, 413, 422 when the file name or the image is not acceptable, 503.
+#[utoipa::path(
+    put, path = "/brand-assets/{file}", tag = ADMIN,
+    operation_id = "putBrandAsset", summary = "Give all passes an image to fall back to",
+    request_body(content((Png = "image/png"))), responses(BroughtByJob, Unacceptable),
+)]
+pub async fn put(
+    State(app): State<AppState>,
+    route: MatchedPath,
+    request_id: RequestId,
+    segments: Segments,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let name = image_name(&segments)?;
+    let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
+    let digest = app.blobs.put_as(&name, bytes).await.map_err(|fault| blob_error(fault, ""))?;
+    let assets = Images::from([(name.to_string(), digest)]);
+    let put = |job| BrandAssetsCommand::PutAssets { assets, job: Some(job) };
+    change(&app, &request_id, jobs_below(route.as_str()), put).await
+}
+
+/// `DELETE /admin/brand-assets/{file}`
+///
+/// # Errors
+/// 401, 422, 503.
+#[utoipa::path(
+    delete, path = "/brand-assets/{file}", tag = ADMIN,
+    operation_id = "deleteBrandAsset", summary = "Take an image of the brand away", responses(BroughtByJob, Unacceptable),
+)]
+pub async fn delete(
+    State(app): State<AppState>,
+    route: MatchedPath,
+    request_id: RequestId,
+    segments: Segments,
+) -> Result<Response, ApiError> {
+    let file = image_name(&segments)?.to_string();
+    let remove = |job| BrandAssetsCommand::RemoveAsset { file, job: Some(job) };
+    change(&app, &request_id, jobs_below(route.as_str()), remove).await
+}
+
+/// `GET /admin/brand-assets/{file}`
+///
+/// # Errors
+/// 401, 404, 503.
+#[utoipa::path(
+    get, path = "/brand-assets/{file}", tag = ADMIN,
+    operation_id = "getBrandAsset", summary = "Look at an image of the brand", responses(Image, NotFound),
+)]
+pub async fn get(State(app): State<AppState>, segments: Segments) -> Result<Response, ApiError> {
+    let images = app.read_model.brand_assets().await?.unwrap_or_default();
+    image_response(&app, &images, &segments).await
+}
+
+async fn change(
+    app: &App,
+    request_id: &RequestId,
+    jobs: &str,
+    command: impl FnOnce(JobId) -> BrandAssetsCommand,
+) -> Result<Response, ApiError> {
+    let job = ids::job_id(&*app.ids, app.clock.unix_ms());
+    let metadata = app.metadata("operator".to_owned(), None, &request_id.0);
+    let committed =
+        app.dispatcher.dispatch::<BrandAssets>(BRAND_ID, command(job.clone()), &(), &metadata).await?;
+    answer::accepted(app, &committed, (job, JobWork::BrandAssets), jobs).await
+}
+
+/// Jobs are found under the prefix that the caller used.
+fn jobs_below(route: &str) -> &'static str {
+    if route.starts_with("/api/") { "/api/admin/jobs" } else { "/admin/jobs" }
+}

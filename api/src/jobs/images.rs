@@ -1,0 +1,164 @@
+//! A step of a job that brings changed images to passes, and the passes that came too late for one.
+
+use std::collections::BTreeMap;
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use honoken_domain::ids::{OrganizationId, PassId, PassTypeIdentifier};
+use honoken_domain::images::DefaultImages;
+use honoken_domain::job::{JobCommand, JobFailure, JobWork};
+use honoken_domain::pass::{Circumstances, Pass, PassCommand, PassError, Precondition};
+use honoken_event_store::{DispatchError, Position};
+use honoken_projections::wallet_job::JobRow;
+use honoken_projections::wallet_outdated_pass::{Freshness, ShownImages, freshness};
+
+use crate::jobs::worker::{Next, StepError, Worker};
+
+/// Passes of one step.
+const STEP: u32 = 250;
+
+/// Commands at a time: enough to share the syncs of the disk, few enough to leave the stores to callers.
+const AT_ONCE: usize = 8;
+
+/// What the passes of a type fall back to, and whose they are.
+type Defaults = BTreeMap<PassTypeIdentifier, (OrganizationId, DefaultImages)>;
+
+/// What became of a pass.
+enum Outcome {
+    /// It shows what it should, as of this position.
+    Current(Position),
+    Failed(JobFailure),
+    /// It does not take part any more.
+    Left,
+}
+
+impl Worker {
+    /// Looks at the next passes of a job, changes those that would show something else today, and notes it.
+    pub(super) async fn bring_images(&self, job: JobRow) -> Result<Next, StepError> {
+        let of_type = match &job.work {
+            JobWork::PassTypeAssets { pass_type_identifier, .. } => Some(pass_type_identifier),
+            JobWork::BrandAssets => None,
+        };
+        let from = job.cursor.clone();
+        let passes = self.read_model.shown_images(of_type, from.as_ref(), STEP).await?;
+        let Some(last) = passes.last() else {
+            tracing::info!(job.id = %job.id, "finishes a job: {} passes looked at, {} failed", job.done, job.failed);
+            return self.note(&job, JobCommand::Finish { from, at: self.clock.unix_seconds() }).await;
+        };
+        let (to, done) = (last.id.clone(), passes.len() as u64);
+        let defaults = self.defaults_of(passes.iter().map(|pass| &pass.id)).await?;
+
+        let (mut outdated, mut failures) = (Vec::new(), Vec::new());
+        for pass in passes.into_iter().filter(|pass| !pass.retired) {
+            let Some((_, images)) = defaults.get(&pass.id.pass_type_identifier) else { continue };
+            let ShownImages { id, ticket_style, poster, assets, images: shown, .. } = pass;
+            match freshness(ticket_style, poster, &assets, &shown, images) {
+                Freshness::Current => {}
+                Freshness::Lacking { slot } => failures.push(lacking(id, slot)),
+                Freshness::Outdated => outdated.push(id),
+            }
+        }
+        failures.append(&mut self.refresh(outdated, &defaults, job.id.as_str()).await?);
+        if self.stop.is_cancelled() {
+            return Ok(Next::Wait);
+        }
+        self.note(&job, JobCommand::Advance { from, to, done, failures }).await
+    }
+
+    /// Brings up to date what came too late for a job.
+    pub(super) async fn refresh_outdated(&self) -> Result<(), StepError> {
+        let mut after = None;
+        loop {
+            let passes = self.read_model.outdated_passes(after.as_ref(), STEP).await?;
+            let Some(last) = passes.last().cloned() else { return Ok(()) };
+            let defaults = self.defaults_of(passes.iter()).await?;
+            self.refresh(passes, &defaults, "outdated-images").await?;
+            after = Some(last);
+        }
+    }
+
+    async fn defaults_of(&self, passes: impl Iterator<Item = &PassId>) -> Result<Defaults, StepError> {
+        let mut defaults = Defaults::new();
+        for pass in passes {
+            let pass_type = &pass.pass_type_identifier;
+            if !defaults.contains_key(pass_type)
+                && let Some(row) = self.read_model.pass_type(pass_type).await?
+            {
+                defaults.insert(pass_type.clone(), (row.organization_id, row.default_images));
+            }
+        }
+        Ok(defaults)
+    }
+
+    /// Lets passes resolve their images again, and waits until readers see it. Those that could not are answered.
+    async fn refresh(
+        &self,
+        passes: Vec<PassId>,
+        defaults: &Defaults,
+        cause: &str,
+    ) -> Result<Vec<JobFailure>, StepError> {
+        let outcomes = stream::iter(passes)
+            .take_until(self.stop.cancelled())
+            .map(|pass| self.refresh_one(pass, defaults, cause))
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<Vec<_>>()
+            .await?;
+        let (mut failures, mut newest) = (Vec::new(), Position(0));
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Current(position) => newest = newest.max(position),
+                Outcome::Failed(failure) => failures.push(failure),
+                Outcome::Left => {}
+            }
+        }
+        self.projected(newest).await;
+        Ok(failures)
+    }
+
+    async fn refresh_one(
+        &self,
+        pass: PassId,
+        defaults: &Defaults,
+        cause: &str,
+    ) -> Result<Outcome, StepError> {
+        let Some((organization_id, images)) = defaults.get(&pass.pass_type_identifier) else {
+            return Ok(Outcome::Left);
+        };
+        let metadata = self.metadata(Some(organization_id), cause);
+        let circumstances = Circumstances {
+            now: self.clock.unix_seconds(),
+            organization_id: organization_id.clone(),
+            default_images: images.clone(),
+            precondition: Precondition::None,
+            // No content changes here.
+            rules: |_, _, _| Vec::new(),
+        };
+        let command = PassCommand::ResolveImages;
+        let dispatched =
+            self.dispatcher.dispatch::<Pass>(&pass.to_string(), command, &circumstances, &metadata).await;
+        match dispatched {
+            Ok(committed) => Ok(Outcome::Current(committed.position)),
+            Err(DispatchError::Refused(PassError::MissingImage { slot })) => {
+                Ok(Outcome::Failed(lacking(pass, slot)))
+            }
+            Err(DispatchError::Refused(_)) => Ok(Outcome::Left),
+            // It would fail the same way for ever; an operator sees the event among those that are parked.
+            Err(DispatchError::Undecodable { .. }) => Ok(Outcome::Failed(JobFailure {
+                pass,
+                code: "unreadable".to_owned(),
+                detail: "an event of this pass cannot be read, so it cannot be changed".to_owned(),
+            })),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+}
+
+fn lacking(pass: PassId, slot: &str) -> JobFailure {
+    JobFailure {
+        pass,
+        code: "missing_image".to_owned(),
+        detail: format!(
+            "the pass would be left without a `{slot}` image, which it needs, and keeps the one it has; give it one of its own, or upload \
+             `{slot}.png` for its pass type"
+        ),
+    }
+}

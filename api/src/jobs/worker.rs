@@ -1,0 +1,156 @@
+//! Finds what there is to do, and goes on where it was left.
+//!
+//! How far a job is stands in the log: a step that was not noted is taken again, and passes that it had changed already are found to be current.
+//! Nothing is lost when the process is killed, and no pass changes twice. Two workers, which there are for a moment when one was frozen, meet at the
+//! job: it lets only one of them note a step.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use honoken_domain::ids::OrganizationId;
+use honoken_domain::job::{Job, JobCommand, JobWork};
+use honoken_event_store::{DispatchError, Metadata, Position, error_chain};
+use honoken_projections::wallet_job::{JobRow, JobState};
+use honoken_projections::{Projector, ReadModel};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::commands::Commands;
+
+/// Between two looks at a read model in which nothing has happened meanwhile, and after a step that another worker took.
+const IDLE: Duration = Duration::from_millis(250);
+
+/// Between two tries while a store is away.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// Who the events of a job are from, but for that of the change itself.
+const ACTOR: &str = "system:jobs";
+
+/// Why a step was not taken. It is taken again.
+pub type StepError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What carries jobs out.
+pub struct Worker {
+    /// Carries commands to aggregates.
+    pub dispatcher: Arc<Commands>,
+    /// What there is to do.
+    pub read_model: ReadModel,
+    /// Says whether this process is the one that works, and how far the read model is.
+    pub projector: Projector,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Ends the work, after the commands that are on their way.
+    pub stop: CancellationToken,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// There may be more.
+    GoOn,
+    /// Nothing, until something happens.
+    Wait,
+    /// The same again, a little later.
+    TryAgain,
+}
+
+impl Worker {
+    /// Works until it is stopped.
+    pub async fn run(self) {
+        let mut leads = self.projector.leads();
+        let mut looked_at = None;
+        while !self.stop.is_cancelled() {
+            let wait = if !*leads.borrow_and_update() {
+                looked_at = None;
+                AFTER_FAILURE
+            } else if looked_at == Some(self.position()) {
+                IDLE
+            } else {
+                let position = self.position();
+                match self.turn().await {
+                    Ok(Next::GoOn) => continue,
+                    Ok(Next::Wait) => {
+                        looked_at = Some(position);
+                        IDLE
+                    }
+                    Ok(Next::TryAgain) => IDLE,
+                    Err(fault) => {
+                        tracing::error!(
+                            error = error_chain(&*fault),
+                            "a job stands still, next try in {AFTER_FAILURE:?}"
+                        );
+                        AFTER_FAILURE
+                    }
+                }
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                Ok(()) = leads.changed() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// First the passes that came too late for a job, then a step of the first job that is not finished.
+    async fn turn(&self) -> Result<Next, StepError> {
+        self.refresh_outdated().await?;
+        let Some(job) = self.read_model.next_job().await? else { return Ok(Next::Wait) };
+        if self.stop.is_cancelled() {
+            return Ok(Next::Wait);
+        }
+        match job.state {
+            JobState::Waiting => self.start(job).await,
+            JobState::Running | JobState::Finished => self.bring_images(job).await,
+        }
+    }
+
+    async fn start(&self, job: JobRow) -> Result<Next, StepError> {
+        let of_type = match &job.work {
+            JobWork::PassTypeAssets { pass_type_identifier, .. } => Some(pass_type_identifier),
+            JobWork::BrandAssets => None,
+        };
+        let total = self.read_model.count_passes(of_type).await?;
+        tracing::info!(job.id = %job.id, "begins with a job: {total} passes to look at");
+        let start = JobCommand::Start { work: job.work.clone(), total, at: self.clock.unix_seconds() };
+        self.note(&job, start).await
+    }
+
+    /// Carries a command to a job, and waits until the read model shows it, which the next step is read from.
+    pub(super) async fn note(&self, job: &JobRow, command: JobCommand) -> Result<Next, StepError> {
+        let organization = match &job.work {
+            JobWork::PassTypeAssets { organization_id, .. } => Some(organization_id),
+            JobWork::BrandAssets => None,
+        };
+        let metadata = self.metadata(organization, job.id.as_str());
+        match self.dispatcher.dispatch::<Job>(job.id.as_str(), command, &(), &metadata).await {
+            Ok(committed) => {
+                self.projected(committed.position).await;
+                Ok(if committed.events.is_empty() { Next::TryAgain } else { Next::GoOn })
+            }
+            Err(DispatchError::Refused(_) | DispatchError::Conflict) => Ok(Next::TryAgain),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    /// Waits for the read model: a job is never further ahead of it than a step, so that the changes of others are shown as soon as ever.
+    pub(super) async fn projected(&self, position: Position) {
+        let mut progress = self.projector.progress();
+        tokio::select! {
+            _ = progress.wait_for(|progress| progress.position >= position) => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+
+    pub(super) fn metadata(&self, organization: Option<&OrganizationId>, cause: &str) -> Metadata {
+        Metadata {
+            actor: ACTOR.to_owned(),
+            organization: organization.map(|id| id.as_str().to_owned()),
+            request_id: cause.to_owned(),
+            recorded_at_ms: self.clock.unix_ms(),
+        }
+    }
+
+    fn position(&self) -> Position {
+        self.projector.progress().borrow().position
+    }
+}

@@ -1,0 +1,39 @@
+//! How far a job of the caller's organisation is.
+
+use axum::Json;
+use axum::extract::State;
+use honoken_domain::ids::JobId;
+use honoken_domain::job::JobWork;
+
+use crate::app::AppState;
+use crate::auth::Integrator;
+use crate::error::ApiError;
+use crate::jobs::answer::JobAnswer;
+use crate::openapi::MANAGE;
+use crate::openapi::problems::NotFound;
+use crate::path::Segments;
+
+/// `GET /manage/v1/jobs/{id}`
+///
+/// # Errors
+/// 401, 404, 503.
+#[utoipa::path(
+    get, path = "/manage/v1/jobs/{id}", tag = MANAGE,
+    operation_id = "getJob", summary = "See how far a job of the organisation is",
+    responses((status = 200, body = JobAnswer, description = "The job."), NotFound),
+)]
+pub async fn handler(
+    State(app): State<AppState>,
+    integrator: Integrator,
+    segments: Segments,
+) -> Result<Json<JobAnswer>, ApiError> {
+    const NO_JOB: ApiError = ApiError::NotFound { what: "job" };
+    let id = JobId::parse(segments.get("id").unwrap_or_default()).map_err(|_| NO_JOB)?;
+    let job = app.read_model.job(&id).await?.ok_or(NO_JOB)?;
+    match &job.work {
+        JobWork::PassTypeAssets { organization_id, .. } if *organization_id == integrator.organization_id => {
+            Ok(Json(job.into()))
+        }
+        JobWork::PassTypeAssets { .. } | JobWork::BrandAssets => Err(NO_JOB),
+    }
+}

@@ -1,0 +1,186 @@
+//! The passes of an organisation, page by page: all, those of a type, those with some words on them.
+
+use axum::Json;
+use axum::extract::State;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use honoken_domain::ids::{PassId, PassTypeIdentifier};
+use honoken_event_store::{Epoch, EventLog};
+use honoken_projections::pass_list::{ListedPass, Page};
+use honoken_projections::words;
+use http::Uri;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::AppState;
+use crate::auth::Integrator;
+use crate::error::ApiError;
+use crate::manage::change::rfc3339;
+use crate::openapi::problems::Unacceptable;
+use crate::openapi::{MANAGE, examples, schemas};
+use crate::query::{self, Parameters};
+use crate::update_tag;
+
+/// Passes on a page, unless asked otherwise, and at the most.
+const PASSES: (u32, u32) = (50, 200);
+
+/// Characters of a question at the most.
+const QUESTION: usize = 256;
+
+/// A page of passes.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PassList, example = examples::pass_list)]
+pub struct Passes {
+    passes: Vec<Entry>,
+    /// What to send as `cursor` for the next page; none behind the last.
+    next: Option<String>,
+}
+
+/// The state of a pass without what is on it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ListedPass)]
+pub struct Entry {
+    pass_type_identifier: String,
+    serial_number: String,
+    #[schema(schema_with = schemas::ticket_styles)]
+    ticket_style: &'static str,
+    poster: bool,
+    voided: bool,
+    /// There only when it is true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = bool, required = false)]
+    retired: Option<bool>,
+    etag: String,
+    #[schema(format = DateTime)]
+    updated_at: String,
+    update_tag: String,
+    position: u64,
+    registrations: u64,
+}
+
+/// `GET /manage/v1/passes?passTypeIdentifier=&q=&cursor=&limit=`
+///
+/// In the order of type and serial number, which never change, so that a pass that is there all the time is met once, whatever happens meanwhile.
+///
+/// # Errors
+/// 401, 422 that names the parameter, 503.
+#[utoipa::path(
+    get, path = "/manage/v1/passes", tag = MANAGE,
+    operation_id = "listPasses", summary = "List and search passes",
+    params(
+        ("passTypeIdentifier" = Option<String>, Query, example = "pass.dev.honoken.event", description = "Passes of this type only."),
+        (
+            "q" = Option<String>, Query, max_length = 256, example = "order-7 12a",
+            description = "Passes with words that begin so, all of them (8 at most): the serial number, texts and values on the pass."
+        ),
+        (
+            "cursor" = Option<String>, Query, example = "cGFzcy5kZXYuaG9ub2tlbi5ldmVudC9PUkRFUi03",
+            description = "The `next` of the page before."
+        ),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, example = 50, description = "Passes on the page, 50 unless said otherwise."),
+    ),
+    responses((status = 200, body = Passes, description = "A page; `next` is null on the last."), Unacceptable),
+)]
+pub async fn handler(
+    State(app): State<AppState>,
+    integrator: Integrator,
+    uri: Uri,
+) -> Result<Json<Passes>, ApiError> {
+    let mut parameters = Parameters::of(&uri, &["passTypeIdentifier", "q", "cursor", "limit"])?;
+    let of_type = parameters.take("passTypeIdentifier").map(PassTypeIdentifier::parse).transpose();
+    let of_type = of_type.map_err(|fault| query::fault(format!("`{}` {}", fault.name, fault.rule)))?;
+    let words = question(parameters.take("q"))?;
+    let after = parameters.take("cursor").map(|text| cursor(&text)).transpose()?;
+    let limit = limit(parameters.take("limit"))?;
+
+    let page = Page {
+        organization_id: &integrator.organization_id,
+        of_type: of_type.as_ref(),
+        words: &words,
+        after: after.as_ref(),
+        // One more says whether there is another page.
+        limit: limit + 1,
+    };
+    let mut passes = app.read_model.list_passes(page).await?;
+    let is_last = passes.len() <= limit as usize;
+    passes.truncate(limit as usize);
+    let next = passes.last().filter(|_| !is_last).map(|last| URL_SAFE_NO_PAD.encode(last.id.to_string()));
+    let epoch = app.log.epoch();
+    let passes = passes.iter().map(|pass| entry(pass, epoch)).collect();
+    Ok(Json(Passes { passes, next }))
+}
+
+fn entry(pass: &ListedPass, epoch: Epoch) -> Entry {
+    Entry {
+        pass_type_identifier: pass.id.pass_type_identifier.to_string(),
+        serial_number: pass.id.serial_number.to_string(),
+        ticket_style: pass.ticket_style.as_str(),
+        poster: pass.poster,
+        voided: pass.voided,
+        retired: pass.retired.then_some(true),
+        etag: pass.etag.to_string(),
+        updated_at: rfc3339(pass.updated_at),
+        update_tag: update_tag::render(epoch, pass.update_tag),
+        position: pass.update_tag.0,
+        registrations: pass.registrations,
+    }
+}
+
+/// Nothing but spaces asks for everything.
+fn question(text: Option<String>) -> Result<Vec<String>, ApiError> {
+    let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return Ok(Vec::new()) };
+    if text.chars().count() > QUESTION {
+        return Err(query::fault(format!("`q` must have {QUESTION} characters at most")));
+    }
+    let words = words::of_question(&text)
+        .ok_or_else(|| query::fault(format!("`q` must have {} different words at most", words::ASKED)))?;
+    if words.is_empty() {
+        return Err(query::fault("`q` must have a letter or a digit: passes are found by words"));
+    }
+    Ok(words)
+}
+
+fn cursor(text: &str) -> Result<PassId, ApiError> {
+    let read = || {
+        let id = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+        PassId::parse(&id).ok()
+    };
+    read().ok_or_else(|| {
+        query::fault("`cursor` is not one that `next` was: send it as it is, or leave it out to begin anew")
+    })
+}
+
+fn limit(text: Option<String>) -> Result<u32, ApiError> {
+    let (usual, most) = PASSES;
+    let Some(text) = text else { return Ok(usual) };
+    let limit = text.parse().ok().filter(|limit| (1..=most).contains(limit));
+    limit.ok_or_else(|| query::fault(format!("`limit` must be a number from 1 to {most}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_given_out_and_nothing_else_is() {
+        for id in ["pass.com.example/A-1", "pass.com.example/a/b 座席"] {
+            let text = URL_SAFE_NO_PAD.encode(id);
+            assert_eq!(cursor(&text).unwrap().to_string(), id);
+            assert!(cursor(&format!("{text}=")).is_err());
+        }
+        for wrong in ["", "x", "!!!!", &URL_SAFE_NO_PAD.encode("A-1"), &URL_SAFE_NO_PAD.encode([0xff, 0x2f])]
+        {
+            assert!(cursor(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_limit_is_a_number_within_its_bounds() {
+        let is = |text: &str| limit(Some(text.to_owned())).ok();
+        assert_eq!((limit(None).ok(), is("1"), is("200")), (Some(50), Some(1), Some(200)));
+        for wrong in ["0", "201", "-1", "1.5", "", "many", "99999999999"] {
+            assert_eq!(is(wrong), None, "{wrong}");
+        }
+    }
+}

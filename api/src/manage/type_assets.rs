@@ -1,0 +1,116 @@
+//! The images that the passes of a type fall back to. A change reaches every pass that shows them, by a job.
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use honoken_domain::ids::JobId;
+use honoken_domain::images::Images;
+use honoken_domain::job::JobWork;
+use honoken_domain::pass_type::{PassType, PassTypeCommand};
+use honoken_pkpass::image::MAX_IMAGE_BYTES;
+use honoken_projections::wallet_pass_type::PassTypeRow;
+
+use crate::app::{App, AppState};
+use crate::auth::Integrator;
+use crate::error::{ApiError, blob_error};
+use crate::jobs::answer;
+use crate::manage::assets::{image_name, image_response};
+use crate::openapi::MANAGE;
+use crate::openapi::answers::{BroughtByJob, Image};
+use crate::openapi::problems::{NotFound, Unacceptable};
+use crate::openapi::schemas::Png;
+use crate::path::Segments;
+use crate::request_context::RequestId;
+use crate::{ids, json_body};
+
+/// `PUT /manage/v1/pass-types/{type}/assets/{file}`
+///
+/// # Errors
+/// 401, 404, 413, 422 when the file name or the image is not acceptable, 503.
+#[utoipa::path(
+    put, path = "/manage/v1/pass-types/{type}/assets/{file}", tag = MANAGE,
+    operation_id = "putPassTypeAsset", summary = "Give the passes of a type an image to fall back to",
+    request_body(content((Png = "image/png"))), responses(BroughtByJob, NotFound, Unacceptable),
+)]
+pub async fn put(
+    State(app): State<AppState>,
+    integrator: Integrator,
+    request_id: RequestId,
+    segments: Segments,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let name = image_name(&segments)?;
+    let pass_type = own_pass_type(&app, &integrator, &segments).await?;
+    let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
+    let digest = app.blobs.put_as(&name, bytes).await.map_err(|fault| blob_error(fault, ""))?;
+    let assets = Images::from([(name.to_string(), digest)]);
+    let put = |job| PassTypeCommand::PutAssets { assets, job: Some(job) };
+    change(&app, &integrator, &request_id, &pass_type, put).await
+}
+
+/// `DELETE /manage/v1/pass-types/{type}/assets/{file}`
+///
+/// # Errors
+/// 401, 404, 422, 503.
+#[utoipa::path(
+    delete, path = "/manage/v1/pass-types/{type}/assets/{file}", tag = MANAGE,
+    operation_id = "deletePassTypeAsset", summary = "Take an image away from a pass type",
+    responses(BroughtByJob, NotFound, Unacceptable),
+)]
+pub async fn delete(
+    State(app): State<AppState>,
+    integrator: Integrator,
+    request_id: RequestId,
+    segments: Segments,
+) -> Result<Response, ApiError> {
+    let file = image_name(&segments)?.to_string();
+    let pass_type = own_pass_type(&app, &integrator, &segments).await?;
+    let remove = |job| PassTypeCommand::RemoveAsset { file, job: Some(job) };
+    change(&app, &integrator, &request_id, &pass_type, remove).await
+}
+
+/// `GET /manage/v1/pass-types/{type}/assets/{file}`: the type's own image, not the brand's.
+///
+/// # Errors
+/// 401, 404, 503.
+#[utoipa::path(
+    get, path = "/manage/v1/pass-types/{type}/assets/{file}", tag = MANAGE,
+    operation_id = "getPassTypeAsset", summary = "Look at an image of a pass type", responses(Image, NotFound),
+)]
+pub async fn get(
+    State(app): State<AppState>,
+    integrator: Integrator,
+    segments: Segments,
+) -> Result<Response, ApiError> {
+    let pass_type = own_pass_type(&app, &integrator, &segments).await?;
+    image_response(&app, &pass_type.default_images.pass_type, &segments).await
+}
+
+async fn change(
+    app: &App,
+    integrator: &Integrator,
+    request_id: &RequestId,
+    pass_type: &PassTypeRow,
+    command: impl FnOnce(JobId) -> PassTypeCommand,
+) -> Result<Response, ApiError> {
+    let job = ids::job_id(&*app.ids, app.clock.unix_ms());
+    let metadata =
+        app.metadata(integrator.actor.clone(), Some(integrator.organization_id.as_str()), &request_id.0);
+    let id = pass_type.pass_type_identifier.as_str();
+    let committed = app.dispatcher.dispatch::<PassType>(id, command(job.clone()), &(), &metadata).await?;
+    let work = JobWork::PassTypeAssets {
+        organization_id: integrator.organization_id.clone(),
+        pass_type_identifier: pass_type.pass_type_identifier.clone(),
+    };
+    answer::accepted(app, &committed, (job, work), "/manage/v1/jobs").await
+}
+
+async fn own_pass_type(
+    app: &App,
+    integrator: &Integrator,
+    segments: &Segments,
+) -> Result<PassTypeRow, ApiError> {
+    const NO_PASS_TYPE: ApiError = ApiError::NotFound { what: "pass type" };
+    let identifier = segments.pass_type().ok_or(NO_PASS_TYPE)?;
+    let pass_type = app.read_model.pass_type(&identifier).await?;
+    pass_type.filter(|pass_type| pass_type.organization_id == integrator.organization_id).ok_or(NO_PASS_TYPE)
+}

@@ -1,0 +1,97 @@
+//! The part of an address behind the `?`: every parameter known, each at most once.
+
+use std::collections::BTreeMap;
+
+use http::Uri;
+use percent_encoding::percent_decode_str;
+
+use crate::error::{ApiError, Fault};
+
+/// The parameters of a request, decoded.
+#[derive(Debug, Default)]
+pub struct Parameters(BTreeMap<String, String>);
+
+impl Parameters {
+    /// Reads the query of an address.
+    ///
+    /// # Errors
+    /// 422 that names each parameter that is unknown, repeated or not text.
+    pub fn of(uri: &Uri, known: &[&str]) -> Result<Self, ApiError> {
+        let (mut parameters, mut faults) = (BTreeMap::new(), Vec::new());
+        for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name).unwrap_or_else(|| name.to_owned());
+            let fault = match (known.contains(&name.as_str()), parameters.contains_key(&name), decode(value))
+            {
+                (true, false, Some(value)) => {
+                    parameters.insert(name, value);
+                    continue;
+                }
+                (false, ..) => {
+                    let known = known.join("`, `");
+                    let detail = format!("`{name}` is not a parameter here; there are `{known}`");
+                    Fault::new("unknown_parameter", "", detail)
+                }
+                (true, true, _) => {
+                    Fault::new("repeated_parameter", "", format!("`{name}` may be there once only"))
+                }
+                (true, false, None) => {
+                    let detail = format!("`{name}` must be percent-encoded UTF-8 without control characters");
+                    Fault::new("invalid", "", detail)
+                }
+            };
+            faults.push(fault);
+        }
+        if faults.is_empty() { Ok(Self(parameters)) } else { Err(ApiError::Unacceptable { errors: faults }) }
+    }
+
+    /// Takes a parameter.
+    pub fn take(&mut self, name: &str) -> Option<String> {
+        self.0.remove(name)
+    }
+}
+
+/// A fault of a parameter; nothing of the body can be pointed at.
+pub fn fault(detail: impl Into<String>) -> ApiError {
+    ApiError::fault("invalid", "", detail)
+}
+
+/// As forms encode it, with a plus sign for a space.
+fn decode(text: &str) -> Option<String> {
+    let text = text.replace('+', " ");
+    let decoded = percent_decode_str(&text).decode_utf8().ok()?;
+    (!decoded.chars().any(char::is_control)).then(|| decoded.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn faults(query: &str) -> Vec<(String, bool)> {
+        let uri: Uri = format!("/x?{query}").parse().unwrap();
+        let Err(ApiError::Unacceptable { errors }) = Parameters::of(&uri, &["q", "limit"]) else {
+            return Vec::new();
+        };
+        errors.into_iter().map(|fault| (fault.code, fault.detail.contains("`q`"))).collect()
+    }
+
+    #[test]
+    fn parameters_are_known_once_and_text() {
+        assert_eq!(faults(""), []);
+        assert_eq!(faults("q=a+b%20c&limit=5&"), []);
+        assert_eq!(faults("p=1"), [("unknown_parameter".to_owned(), true)]);
+        assert_eq!(faults("q=1&q=1"), [("repeated_parameter".to_owned(), true)]);
+        assert_eq!(faults("q=1&%71=1"), [("repeated_parameter".to_owned(), true)]);
+        assert_eq!(faults("q=%ff"), [("invalid".to_owned(), true)]);
+        assert_eq!(faults("q=a%00"), [("invalid".to_owned(), true)]);
+    }
+
+    #[test]
+    fn parameters_are_decoded() {
+        let uri: Uri = "/x?q=a+b%20%C3%A9%2B".parse().unwrap();
+        let mut parameters = Parameters::of(&uri, &["q"]).unwrap();
+        assert_eq!(parameters.take("q").as_deref(), Some("a b é+"));
+        assert_eq!(parameters.take("q"), None);
+    }
+}
