@@ -114,6 +114,7 @@ pub enum ApiError {
 
 /// Every `code` of a problem, for the document. More may come; none changes its meaning.
 pub const CODES: &[&str] = &[
+    "already_created",
     "already_issued",
     "body_timeout",
     "idempotency_key_reused",

@@ -43,8 +43,8 @@ fn commands(document: &str) -> String {
 async fn works_when_typed(name: &str) {
     let honoken = Honoken::start_in_with_certificates(Home::new(PROGRAM).await, CACHE.as_ref()).await;
     let folder = honoken.home().folder();
-    symlink(honoken.home().data_dir(), folder.join("honoken-data")).unwrap();
-    fs::write(folder.join("logo.png"), drawing::logo(1)).unwrap();
+    symlink(honoken.home().data_dir(), folder.join("honoken-data")).expect("a link");
+    fs::write(folder.join("logo.png"), drawing::logo(1)).expect("a file");
     let typed = commands(&document(name));
     assert!(
         typed.contains(ADDRESS),
@@ -53,7 +53,7 @@ async fn works_when_typed(name: &str) {
     let script = format!("{PRELUDE}{}", typed.replace(ADDRESS, &honoken.ready().base_url));
     let mut shell = Command::new("bash");
     shell.args(["-c", &script]).env("PROGRAM", PROGRAM).current_dir(folder).kill_on_drop(true);
-    let output = tokio::time::timeout(PATIENCE, shell.output()).await.expect("it ends").unwrap();
+    let output = tokio::time::timeout(PATIENCE, shell.output()).await.expect("it ends").expect("bash starts");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{name}: {}\n{out}\n{err}\n{script}", output.status);
 }
