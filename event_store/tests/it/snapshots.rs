@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use honoken_domain::ids::Digest;
 use honoken_domain::organization::{Organization, OrganizationCommand};
+use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{Dispatcher, EventLog, Log, Position, Snapshots, StoredSnapshot};
 use serde_json::json;
@@ -103,6 +104,6 @@ async fn a_snapshot_that_is_not_understood_is_left_alone_and_made_anew(store: St
         add_keys(&dispatcher, 500 + 2 * round, 2).await;
         let snapshot = log.load_snapshot("Organization", "club").await.unwrap().unwrap();
         assert!(snapshot.sequence >= 122, "{spoil}: {}", snapshot.sequence);
-        assert_eq!(snapshot.shape, 1, "{spoil}");
+        assert_eq!(snapshot.shape, Organization::SHAPE, "{spoil}");
     }
 }
