@@ -109,7 +109,7 @@ struct ProcessOptions {
     /// Where everything is kept. A folder that has been used goes on as it was.
     #[arg(long, value_name = "DIR", default_value = "./honoken-data")]
     data_dir: PathBuf,
-    /// Written, readable by you alone, once requests are answered: a JSON object with the address and the credentials.
+    /// Written, readable by you alone, once requests are answered: a JSON object with the address, and in `dev` the credentials.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
 }

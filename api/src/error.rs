@@ -137,6 +137,9 @@ pub const CODES: &[&str] = &[
     "unsupported_media_type",
 ];
 
+/// The most faults that an answer names: a body may have tens of thousands, and nobody mends more at a time.
+const FAULTS: usize = 100;
+
 /// The kinds of patch that are known (RFC 5789 section 3.1).
 const PATCH_TYPES: &str = "application/merge-patch+json, application/json-patch+json, application/json";
 
@@ -237,6 +240,9 @@ impl ApiError {
                 "The request cannot be accepted",
                 match errors.as_slice() {
                     [one] => one.detail.clone(),
+                    many if many.len() > FAULTS => {
+                        format!("{} faults; see `errors` for the first {FAULTS}.", many.len())
+                    }
                     many => format!("{} faults; see `errors`.", many.len()),
                 },
             ),
@@ -290,7 +296,9 @@ impl ApiError {
     fn problem(&self) -> Problem<'_> {
         let (code, title, detail) = self.words();
         let errors = match self {
-            Self::Unreadable { errors, .. } | Self::Unacceptable { errors } => errors.as_slice(),
+            Self::Unreadable { errors, .. } | Self::Unacceptable { errors } => {
+                errors.get(..FAULTS).unwrap_or(errors)
+            }
             Self::ConflictAt { fault, .. } => std::slice::from_ref(fault),
             _ => &[],
         };
@@ -324,7 +332,7 @@ pub struct Problem<'a> {
     code: &'static str,
     /// What is wrong here, and what would be right.
     detail: String,
-    /// Every fault of the body, when there are any.
+    /// The faults of the body, when there are any; the first hundred.
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
     #[schema(value_type = Vec<Fault>, required = false)]
     errors: &'a [Fault],

@@ -49,6 +49,16 @@ impl Parameters {
     pub fn take(&mut self, name: &str) -> Option<String> {
         self.0.remove(name)
     }
+
+    /// Takes `limit`: how many entries a page may have, `usual` when nobody says.
+    ///
+    /// # Errors
+    /// 422 when it is not a number from 1 to `most`.
+    pub fn take_limit(&mut self, usual: u32, most: u32) -> Result<u32, ApiError> {
+        let Some(text) = self.take("limit") else { return Ok(usual) };
+        let limit = text.parse().ok().filter(|limit| (1..=most).contains(limit));
+        limit.ok_or_else(|| fault(format!("`limit` must be a number from 1 to {most}")))
+    }
 }
 
 /// A fault of a parameter; nothing of the body can be pointed at.
@@ -93,5 +103,17 @@ mod tests {
         let mut parameters = Parameters::of(&uri, &["q"]).unwrap();
         assert_eq!(parameters.take("q").as_deref(), Some("a b é+"));
         assert_eq!(parameters.take("q"), None);
+    }
+
+    #[test]
+    fn a_limit_is_a_number_within_its_bounds() {
+        let is = |query: &str| {
+            let uri: Uri = format!("/x?{query}").parse().unwrap();
+            Parameters::of(&uri, &["limit"]).unwrap().take_limit(50, 200).ok()
+        };
+        assert_eq!((is(""), is("limit=1"), is("limit=200")), (Some(50), Some(1), Some(200)));
+        for wrong in ["0", "201", "-1", "1.5", "", "many", "99999999999"] {
+            assert_eq!(is(&format!("limit={wrong}")), None, "{wrong}");
+        }
     }
 }

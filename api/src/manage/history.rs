@@ -16,9 +16,10 @@ use crate::app::{App, AppState};
 use crate::auth::Integrator;
 use crate::error::ApiError;
 use crate::manage::state::own_document;
-use crate::openapi::problems::{NotFound, Unreadable};
+use crate::openapi::problems::{NotFound, Unacceptable};
 use crate::openapi::{MANAGE, examples};
 use crate::path::Segments;
+use crate::query::{self, Parameters};
 
 /// Events of a page when the caller does not say.
 const USUAL: u32 = 100;
@@ -74,7 +75,7 @@ struct Page {
 /// A page of events, oldest first. A page ends early when its events are large, so only `next` tells whether there are more.
 ///
 /// # Errors
-/// 400 when the cursor or the limit cannot be read, 401, 404, 503.
+/// 401, 404, 422 that names the parameter, 503.
 #[utoipa::path(
     get, path = "/manage/v1/passes/{type}/{serial}/history", tag = MANAGE,
     operation_id = "passHistory", summary = "See what has happened to a pass",
@@ -82,7 +83,7 @@ struct Page {
         ("cursor" = Option<String>, Query, description = "What `next` of the page before said.", example = "100"),
         ("limit" = Option<u32>, Query, description = "Events of a page; 100 unless said otherwise.", minimum = 1, maximum = 500, example = 100),
     ),
-    responses((status = 200, body = History, description = "A page of events."), NotFound, Unreadable),
+    responses((status = 200, body = History, description = "A page of events."), NotFound, Unacceptable),
 )]
 pub async fn handler(
     State(app): State<AppState>,
@@ -152,27 +153,15 @@ fn rfc3339_ms(unix_ms: i64) -> String {
 }
 
 impl Page {
+    /// An empty cursor begins with the first event, as none does.
     fn of(uri: &Uri) -> Result<Self, ApiError> {
-        let mut page = Self { after: 0, limit: USUAL };
-        for (name, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
-            match &*name {
-                "cursor" if value.is_empty() => {}
-                "cursor" => {
-                    let after = value.parse().ok().filter(|after| i64::try_from(*after).is_ok());
-                    page.after = after.ok_or_else(|| {
-                        ApiError::unreadable("invalid", "", "`cursor` must be what `next` of a page said")
-                    })?;
-                }
-                "limit" => {
-                    let limit = value.parse().ok().filter(|limit| (1..=MOST).contains(limit));
-                    page.limit = limit.ok_or_else(|| {
-                        ApiError::unreadable("invalid", "", format!("`limit` must be 1 to {MOST}"))
-                    })?;
-                }
-                _ => {}
-            }
-        }
-        Ok(page)
+        let mut parameters = Parameters::of(uri, &["cursor", "limit"])?;
+        let after = match parameters.take("cursor").filter(|text| !text.is_empty()) {
+            Some(text) => text.parse().ok().filter(|after| i64::try_from(*after).is_ok()),
+            None => Some(0),
+        };
+        let after = after.ok_or_else(|| query::fault("`cursor` must be what `next` of a page said"))?;
+        Ok(Self { after, limit: parameters.take_limit(USUAL, MOST)? })
     }
 }
 
@@ -202,8 +191,10 @@ mod tests {
     fn a_page_is_bounded_whatever_is_asked_for() {
         assert_eq!(page(""), Some((0, USUAL)));
         assert_eq!(page("?cursor=&limit=7"), Some((0, 7)));
-        assert_eq!(page("?limit=500&cursor=41&unknown=1"), Some((41, 500)));
+        assert_eq!(page("?limit=500&cursor=41"), Some((41, 500)));
         for refused in [
+            "?unknown=1",
+            "?limit=1&limit=2",
             "?limit=0",
             "?limit=501",
             "?limit=-1",

@@ -7,11 +7,13 @@ use crate::error::ApiError;
 /// The key of a request, if it has one.
 ///
 /// # Errors
-/// 400 when it is empty, longer than 256 characters, or not visible ASCII.
+/// 400 when it is empty, longer than 256 characters, not visible ASCII, or there more than once.
 pub fn of(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
-    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
-    let key = key.to_str().ok().filter(|key| (1..=256).contains(&key.len()));
+    let mut keys = headers.get_all("idempotency-key").iter();
+    let Some(key) = keys.next() else { return Ok(None) };
+    let key = key.to_str().ok().filter(|key| (1..=256).contains(&key.len()) && keys.next().is_none());
     key.map(Some).ok_or_else(|| {
-        ApiError::unreadable("invalid", "", "`Idempotency-Key` must be 1 to 256 visible ASCII characters")
+        let detail = "`Idempotency-Key` must be there once, with 1 to 256 visible ASCII characters";
+        ApiError::unreadable("invalid", "", detail)
     })
 }

@@ -151,7 +151,7 @@ fn read(body: Value) -> Result<Order, ApiError> {
 /// A sentence that names the styles there are.
 pub fn read_style(name: &str) -> Result<TicketStyle, String> {
     let known = TicketStyle::NAMES.join("`, `");
-    TicketStyle::parse(name).ok_or_else(|| format!("`ticketStyle` must be one of `{known}`, not {name:?}"))
+    TicketStyle::parse(name).ok_or_else(|| format!("`ticketStyle` must be one of `{known}`"))
 }
 
 fn assets(fields: &mut Fields) -> Images {

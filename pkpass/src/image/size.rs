@@ -2,13 +2,14 @@
 
 use thiserror::Error;
 
+use crate::finding::quoted;
 use crate::image::{ImageName, ImageSlot, PngHeader};
 
 /// Why an image cannot be taken for its slot.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ImageError {
     /// No pass has a file of this name.
-    #[error("unknown image {file_name:?}; accepted: {}", accepted_names())]
+    #[error("unknown image {}; accepted: {}", quoted(file_name), accepted_names())]
     UnknownName {
         /// What was sent.
         file_name: String,

@@ -166,3 +166,31 @@ async fn void_and_reinstate_do_not_mind_a_body() {
         answer.assert_status(StatusCode::OK);
     }
 }
+
+#[tokio::test]
+async fn a_body_with_countless_faults_is_told_the_first_of_them() {
+    let (_honoken, integrator) = a_service_with_a_pass().await;
+    let mut order = integrator.order("A-2", &a_ticket("12A"));
+    for number in 0..10_000 {
+        order[format!("unknown{number}")] = json!(true);
+    }
+    let headers = [("content-type", "application/json")];
+    let answer = integrator.request(Method::POST, "/manage/v1/passes", &headers, order.to_string()).await;
+    let problem = assert_problem(&answer, 422);
+    assert_eq!(problem["errors"].as_array().unwrap().len(), 100);
+    assert!(problem["detail"].as_str().unwrap().starts_with("10000 faults"), "{}", problem["detail"]);
+}
+
+#[tokio::test]
+async fn a_long_name_is_not_said_again_and_again() {
+    let (_honoken, integrator) = a_service_with_a_pass().await;
+    let mut order = integrator.order("A-2", &a_ticket("12A"));
+    // Six characters each where it is quoted.
+    order["assets"] = json!({ "\u{7f}".repeat(50_000): "0".repeat(64) });
+    order["ticketStyle"] = json!("\u{7f}".repeat(50_000));
+    let headers = [("content-type", "application/json")];
+    let answer = integrator.request(Method::POST, "/manage/v1/passes", &headers, order.to_string()).await;
+    assert_problem(&answer, 422);
+    // The pointer has to name it, once.
+    assert!(answer.body.len() < 60_000, "{} bytes", answer.body.len());
+}

@@ -112,12 +112,20 @@ async fn a_page_of_large_contents_is_bounded_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_page_that_cannot_be_read_is_400_and_one_behind_the_end_is_empty() {
+async fn a_page_that_cannot_be_is_422_and_one_behind_the_end_is_empty() {
     let (_honoken, integrator) = a_service_with_a_pass().await;
-    for query in
-        ["?limit=0", "?limit=501", "?limit=many", "?cursor=x", "?cursor=-1", "?cursor=99999999999999999999"]
-    {
-        assert_problem(&integrator.history("A-1", query).await, 400);
+    for (query, named) in [
+        ("?limit=0", "limit"),
+        ("?limit=501", "limit"),
+        ("?limit=many", "limit"),
+        ("?limit=1&limit=2", "limit"),
+        ("?cursor=x", "cursor"),
+        ("?cursor=-1", "cursor"),
+        ("?cursor=99999999999999999999", "cursor"),
+        ("?page=2", "page"),
+    ] {
+        let problem = assert_problem(&integrator.history("A-1", query).await, 422);
+        assert!(problem["detail"].as_str().unwrap().contains(&format!("`{named}`")), "{query}: {problem}");
     }
     let behind = integrator.history("A-1", "?cursor=7").await;
     assert_eq!((events(&behind).len(), &behind.json()["next"]), (0, &Value::Null));

@@ -170,6 +170,19 @@ async fn an_idempotency_key_for_another_order_is_409() {
 }
 
 #[tokio::test]
+async fn an_idempotency_key_is_one_and_readable() {
+    let honoken = a_service().await;
+    let integrator = honoken.integrator();
+    let order = without_serial(&integrator, "1A").to_string();
+    for keys in [vec![""], vec!["é"], vec!["order-1", "order-2"], vec!["order-1", "order-1"]] {
+        let headers: Vec<_> = keys.iter().map(|key| ("idempotency-key", *key)).collect();
+        let answer = integrator.request(Method::POST, "/manage/v1/passes", &headers, order.clone()).await;
+        let problem = assert_problem(&answer, 400);
+        assert!(problem["detail"].as_str().unwrap().starts_with("`Idempotency-Key`"), "{keys:?}: {problem}");
+    }
+}
+
+#[tokio::test]
 async fn every_fault_of_an_order_is_422_with_its_pointer() {
     let honoken = a_service().await;
     let integrator = honoken.integrator();
