@@ -69,7 +69,7 @@ pub async fn get(
 ) -> Result<Response, ApiError> {
     let (_, document) = own_document(&app, &integrator, &segments).await?;
     let file = segments.get("file").unwrap_or_default();
-    let digest = document.images.get(file).ok_or(ApiError::NotFound { what: "image" })?;
+    let digest = document.images.get(&*file).ok_or(ApiError::NotFound { what: "image" })?;
     let image = app.blobs.get(digest).await.map_err(|fault| blob_error(fault, ""))?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("image/png")),
@@ -80,7 +80,7 @@ pub async fn get(
 
 /// The file name is in the path, so there is no pointer to it.
 fn image_name(segments: &Segments) -> Result<ImageName, ApiError> {
-    ImageName::parse(segments.get("file").unwrap_or_default()).map_err(|fault| ApiError::Unacceptable {
+    ImageName::parse(&segments.get("file").unwrap_or_default()).map_err(|fault| ApiError::Unacceptable {
         errors: vec![Fault::new("unknown_image", "", fault.to_string())],
     })
 }
