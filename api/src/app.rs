@@ -9,6 +9,7 @@ use honoken_domain::sealed::SealingKeys;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Log, Metadata};
 use honoken_projections::{Part, Projector, ReadModel};
+use prometheus::IntCounter;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +21,7 @@ use crate::config::{AdminCredentials, Config};
 use crate::ids::IdSource;
 use crate::jobs::worker::Worker;
 use crate::load::{Gate, Gates};
-use crate::metrics::{Metrics, Queue};
+use crate::metrics::{Metric, Metrics, Queue};
 use crate::place::Place;
 use crate::rates::Rates;
 use crate::request_context::InFlight;
@@ -53,6 +54,8 @@ pub struct App {
     pub metrics_are_elsewhere: bool,
     /// How many requests there are in each area.
     pub in_flight: InFlight,
+    /// How often a handler has panicked.
+    pub panicked: IntCounter,
     /// Where requests wait when there are many.
     pub gates: Arc<Gates>,
     /// Who has asked how often.
@@ -85,6 +88,7 @@ impl App {
             gates: Arc::new(Gates::new(config.load, &metrics)),
             rates: Arc::new(Rates::new(config.rates, &metrics)),
             in_flight: InFlight::of(&metrics),
+            panicked: metrics.counter(Metric::RequestsPanicked, &[]),
             metrics_are_elsewhere: config.metrics_listen.is_some(),
             sample_success_rate: config.logging.sample_success_rate,
             metrics,

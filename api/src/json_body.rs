@@ -14,8 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{ApiError, Fault};
 use crate::limits;
-use crate::load::Admission;
-use crate::request_context::{Spent, timed};
+use crate::request_context::{self, Spent, timed};
 
 /// Reads a body of at most `limit` bytes.
 ///
@@ -23,7 +22,7 @@ use crate::request_context::{Spent, timed};
 /// 413 when it is larger, 408 when it does not come, 400 when the connection breaks off.
 pub async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
     let waits_for_go_ahead = request.headers().contains_key(header::EXPECT);
-    let admission = Admission::of(request.extensions());
+    let admission = request_context::admission();
     let mut body = request.into_body();
     if body.size_hint().lower() > limit as u64 {
         // A caller that asked before sending has sent nothing yet, and need not.

@@ -34,7 +34,7 @@ pub const WRITE: Duration = Duration::from_secs(30);
 pub const HEADER_BYTES: usize = 64 * 1024;
 
 /// Connections at a time, if the system allows that many open files; more wait in the system's queue.
-pub const CONNECTIONS: usize = 8192;
+pub const CONNECTIONS: usize = 16_384;
 
 /// Connections at a time where metrics have an address of their own.
 pub const METRICS_CONNECTIONS: usize = 16;

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
-use http::Extensions;
 use http::request::Parts;
 use prometheus::IntCounter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -92,19 +91,15 @@ impl Gates {
         Self { device: gate(Queue::Device), manage: gate(Queue::Manage), admin: gate(Queue::Admin) }
     }
 
-    /// Lets a request in. In areas without a gate everybody is in.
-    ///
-    /// # Errors
-    /// As [`Gate::turn`].
-    pub async fn admit(&self, area: Area) -> Result<Admission, ApiError> {
+    /// The place of a request before the gate of its area. Where there is no gate, [`Admission::steps_in`] lets everybody in.
+    pub fn before(&self, area: Area) -> Admission {
         let gate = match area {
             Area::Device => &self.device,
             Area::Manage => &self.manage,
             Area::Admin => &self.admin,
-            Area::Service => return Ok(Admission::default()),
+            Area::Service => return Admission::default(),
         };
-        let turn = Mutex::new(Some(gate.turn().await?));
-        Ok(Admission(Some(Arc::new(Admitted { gate: gate.clone(), turn }))))
+        Admission(Some(Arc::new(Admitted { gate: gate.clone(), turn: Mutex::new(None) })))
     }
 
     /// All of them.
@@ -124,11 +119,6 @@ struct Admitted {
 }
 
 impl Admission {
-    /// That of a request.
-    pub fn of(extensions: &Extensions) -> Self {
-        extensions.get().cloned().unwrap_or_default()
-    }
-
     /// Lets somebody else have the turn.
     pub fn steps_aside(&self) {
         if let Some(admitted) = &self.0 {
@@ -136,7 +126,7 @@ impl Admission {
         }
     }
 
-    /// Waits for another turn.
+    /// Waits for a turn.
     ///
     /// # Errors
     /// As [`Gate::turn`].
@@ -152,8 +142,8 @@ impl Admission {
 impl FromRequestParts<AppState> for Admission {
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _app: &AppState) -> Result<Self, Self::Rejection> {
-        Ok(Self::of(&parts.extensions))
+    async fn from_request_parts(_parts: &mut Parts, _app: &AppState) -> Result<Self, Self::Rejection> {
+        Ok(request_context::admission())
     }
 }
 

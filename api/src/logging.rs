@@ -7,14 +7,15 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
 use std::io::IsTerminal;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::{Format, Json, JsonFields, Writer};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent};
+use tracing_subscriber::fmt::format::{Format, Full, Json, JsonFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{Config, Identity, LogFormat};
+use crate::request_context;
 
 /// Logs from now on, for the rest of the process, panics too: what reads the log reads lines of one kind.
 pub fn start(config: &Config) {
@@ -30,7 +31,10 @@ pub fn start(config: &Config) {
         // It would tell standard error that standard error cannot be written, and panic when that fails: on a full disk, say.
         .log_internal_errors(false);
     match config.logging.format.unwrap_or(default) {
-        LogFormat::Pretty => lines.with_ansi(is_terminal).init(),
+        LogFormat::Pretty => {
+            let format = PrettyLines(Format::default().with_ansi(is_terminal));
+            lines.with_ansi(is_terminal).event_format(format).init();
+        }
         LogFormat::Json => lines
             .with_ansi(false)
             .fmt_fields(JsonFields::new())
@@ -44,7 +48,30 @@ pub fn start(config: &Config) {
     }));
 }
 
-/// One JSON object to a line, each of which says what service it is from.
+/// Lines for people. What is logged in a request ends with its id.
+struct PrettyLines(Format<Full>);
+
+impl<S, N> FormatEvent<S, N> for PrettyLines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut line = String::new();
+        self.0.format_event(context, Writer::new(&mut line), event)?;
+        request_context::with_id(|id| match id {
+            Some(id) => writeln!(writer, "{} request.id={id}", line.trim_end_matches('\n')),
+            None => writer.write_str(&line),
+        })
+    }
+}
+
+/// One JSON object to a line, each of which says what service it is from, and which request it belongs to.
 struct JsonLines {
     format: Format<Json>,
     /// The beginning of every line: `{` and the members of the service, with a comma.
@@ -56,7 +83,7 @@ impl JsonLines {
         let format = tracing_subscriber::fmt::format()
             .json()
             .flatten_event(true)
-            .with_current_span(true)
+            .with_current_span(false)
             .with_span_list(false);
         let members: Map<String, Value> =
             identity.members().map(|(name, value)| (name.to_owned(), value.into())).collect();
@@ -74,9 +101,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Json
     ) -> fmt::Result {
         let mut line = String::new();
         self.format.format_event(context, Writer::new(&mut line), event)?;
-        let members = line.strip_prefix('{').ok_or(fmt::Error)?;
+        let members = line.strip_prefix('{').and_then(|line| line.strip_suffix("}\n")).ok_or(fmt::Error)?;
         writer.write_str(&self.start)?;
-        writer.write_str(members)
+        writer.write_str(members)?;
+        request_context::with_id(|id| match id {
+            Some(id) => write!(writer, ",\"span\":{}", json!({ "name": "api.request", "request.id": id })),
+            None => Ok(()),
+        })?;
+        writer.write_str("}\n")
     }
 }
 

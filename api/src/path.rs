@@ -1,6 +1,6 @@
 //! Names in the path: split first, decoded afterwards, so that a serial number may hold anything, `/` included.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, MatchedPath};
@@ -10,54 +10,51 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use percent_encoding::percent_decode_str;
 
-/// The captured segments of a route, percent-decoded each by itself. What does not decode to UTF-8 is missing, like any name that cannot
-/// exist.
-#[derive(Debug, Clone, Default)]
-pub struct Segments(HashMap<String, String>);
+/// The captured segments of a route, percent-decoded each by itself when it is asked for. What does not decode to UTF-8 is missing, like any name
+/// that cannot exist.
+#[derive(Debug, Clone)]
+pub struct Segments {
+    route: Option<MatchedPath>,
+    uri: Uri,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Segments {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        let Some(route) = parts.extensions.get::<MatchedPath>() else { return Ok(Self::default()) };
-        Ok(Self::of(route.as_str(), parts.uri.path()))
-    }
-}
-
-impl Segments {
-    /// From the end, since a nested router sees the path without the prefix that the route begins with.
-    fn of(route: &str, path: &str) -> Self {
-        let pairs = route.rsplit('/').zip(path.rsplit('/'));
-        let captured = pairs.filter_map(|(name, value)| {
-            let name = name.strip_prefix('{')?.strip_suffix('}')?;
-            let value = percent_decode_str(value).decode_utf8().ok()?;
-            Some((name.to_owned(), value.into_owned()))
-        });
-        Self(captured.collect())
+        Ok(Self { route: parts.extensions.get().cloned(), uri: parts.uri.clone() })
     }
 }
 
 impl Segments {
     /// `{type}`
     pub fn pass_type(&self) -> Option<PassTypeIdentifier> {
-        PassTypeIdentifier::parse(self.0.get("type")?.as_str()).ok()
+        PassTypeIdentifier::parse(self.get("type")?).ok()
     }
 
     /// `{type}/{serial}`
     pub fn pass(&self) -> Option<PassId> {
-        let serial_number = SerialNumber::parse(self.0.get("serial")?.as_str()).ok()?;
+        let serial_number = SerialNumber::parse(self.get("serial")?).ok()?;
         Some(PassId { pass_type_identifier: self.pass_type()?, serial_number })
     }
 
     /// `{device}`
     pub fn device(&self) -> Option<DeviceLibraryIdentifier> {
-        DeviceLibraryIdentifier::parse(self.0.get("device")?.as_str()).ok()
+        DeviceLibraryIdentifier::parse(self.get("device")?).ok()
     }
 
-    /// Any other segment, by its name in the route.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+    /// Any segment, by its name in the route.
+    pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
+        captured(self.route.as_ref()?.as_str(), self.uri.path(), name)
     }
+}
+
+/// From the end, since a nested router sees the path without the prefix that the route begins with.
+fn captured<'a>(route: &str, path: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    let is_wanted =
+        |segment: &str| segment.strip_prefix('{').and_then(|segment| segment.strip_suffix('}')) == Some(name);
+    let (_, value) = route.rsplit('/').zip(path.rsplit('/')).find(|(segment, _)| is_wanted(segment))?;
+    percent_decode_str(value).decode_utf8().ok()
 }
 
 /// Areas of this service that are not a phone's, however their paths go on.
@@ -69,6 +66,9 @@ const OTHER_AREAS: &[&str] = &["/manage/", "/admin/", "/api/admin/", "/console/"
 pub fn without_prefix(uri: &Uri) -> Option<Uri> {
     let path = uri.path();
     if OTHER_AREAS.iter().any(|area| path.starts_with(area)) {
+        return None;
+    }
+    if path.starts_with("/v1/devices/") || path.starts_with("/v1/passes/") {
         return None;
     }
     let start = ["/v1/devices/", "/v1/passes/"]
@@ -120,16 +120,13 @@ mod tests {
 
     #[test]
     fn segments_are_split_first_and_decoded_each_by_itself() {
-        let segments = Segments::of(
-            "/v1/devices/{device}/registrations/{type}/{serial}",
-            "/v1/devices/%FF/registrations/pass.a/1%2F2",
-        );
-        assert_eq!(segments.device(), None);
-        assert_eq!(segments.pass().unwrap().serial_number.as_str(), "1/2");
+        let route = "/v1/devices/{device}/registrations/{type}/{serial}";
+        let path = "/v1/devices/%FF/registrations/pass.a/1%2F2";
+        let found = ["device", "type", "serial"].map(|name| captured(route, path, name));
+        assert_eq!(found, [None, Some("pass.a".into()), Some("1/2".into())]);
         assert_eq!(
-            Segments::of("/admin/projections/{projection}/parked", "/projections/wallet/parked")
-                .get("projection"),
-            Some("wallet")
+            captured("/admin/projections/{projection}/parked", "/projections/wallet/parked", "projection"),
+            Some("wallet".into())
         );
     }
 

@@ -2,23 +2,26 @@
 
 use std::any::Any;
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::{FromRequestParts, MatchedPath, Request, State};
-use axum::middleware::Next;
+use axum::extract::{FromRequestParts, MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
+use axum::routing;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use prometheus::{IntCounter, IntGauge};
 use tokio::time::Instant;
-use tower_http::catch_panic::ResponseForPanic;
-use tracing::Instrument;
+use tower::{Layer, Service};
 
 use crate::app::AppState;
 use crate::error::ApiError;
+use crate::load::Admission;
 use crate::metrics::{Area, Metric, Metrics, Route, Value};
 use crate::{ids, limits, logging, router};
 
@@ -27,17 +30,17 @@ use crate::{ids, limits, logging, router};
 pub struct RequestId(pub String);
 
 impl RequestId {
-    /// The id that [`around`] has given to this request.
-    pub fn of(parts: &Parts) -> Self {
-        parts.extensions.get().cloned().unwrap_or_else(|| Self(String::new()))
+    /// That of the request at hand; empty where there is none.
+    pub fn at_hand() -> Self {
+        Self(with_id(|id| id.unwrap_or_default().to_owned()))
     }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for RequestId {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        Ok(Self::of(parts))
+    async fn from_request_parts(_parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(Self::at_hand())
     }
 }
 
@@ -60,15 +63,35 @@ pub enum Spent {
     Building,
 }
 
+/// What is known of a request wherever its work leads, without being handed on. It takes the place of a span, which would be made and written
+/// for every request, and is read for the few that log something.
+#[derive(Debug)]
+struct AtHand {
+    id: String,
+    times: Times,
+    admission: Admission,
+}
+
 tokio::task_local! {
-    static TIMES: Arc<Times>;
+    static AT_HAND: Arc<AtHand>;
+}
+
+/// Looks at the id of the request at hand. Work that is no request's has none.
+pub fn with_id<T>(look: impl FnOnce(Option<&str>) -> T) -> T {
+    let at_hand = AT_HAND.try_with(Arc::clone).ok();
+    look(at_hand.as_ref().map(|at_hand| at_hand.id.as_str()))
+}
+
+/// The turn of the request at hand.
+pub fn admission() -> Admission {
+    AT_HAND.try_with(|at_hand| at_hand.admission.clone()).unwrap_or_default()
 }
 
 /// Notes what the request at hand has spent time on. Elsewhere it is noted nowhere.
 pub fn note(spent: Spent, duration: Duration) {
     let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     // Work that is no request's has nowhere to note it.
-    let _ = TIMES.try_with(|times| times.0[spent as usize].fetch_add(micros, Ordering::Relaxed));
+    let _ = AT_HAND.try_with(|at_hand| at_hand.times.0[spent as usize].fetch_add(micros, Ordering::Relaxed));
 }
 
 /// Notes how long something takes that the request at hand waits for.
@@ -79,37 +102,84 @@ pub async fn timed<T>(spent: Spent, wait: impl Future<Output = T>) -> T {
     outcome
 }
 
-/// Gives the request its id, its turn and its time, counts it, and logs one line when it is done. The line names the route, not the path: a path
+/// Gives every request its id, its turn and its time, counts it, and logs one line when it is done. The line names the route, not the path: a path
 /// holds serial numbers, and device identifiers, which are secrets.
-pub async fn around(State(app): State<AppState>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let id = sent_id(request.headers()).unwrap_or_else(|| ids::request_id(&*app.ids));
-    let method = request.method().clone();
-    let (mut parts, body) = request.into_parts();
-    let route = Route::of(parts.extensions.get::<MatchedPath>());
-    let area = Area::of(route.as_str());
-    parts.extensions.insert(RequestId(id.clone()));
+///
+/// One layer for all of it: each layer costs every request a service that is cloned and a future that is allocated.
+#[derive(Debug, Clone)]
+pub struct Around(pub AppState);
 
-    let span = tracing::info_span!("api.request", request.id = id);
-    let in_flight = app.in_flight.one_more(area);
-    let times = Arc::new(Times::default());
-    let answered = async {
-        parts.extensions.insert(app.gates.admit(area).await?);
-        let answer = tokio::time::timeout(limits::REQUEST, next.run(Request::from_parts(parts, body))).await;
-        answer.map_err(|_| ApiError::TimedOut)
-    };
-    let answered = TIMES.scope(times.clone(), answered).instrument(span.clone()).await;
-    let mut response = span.in_scope(|| answered.unwrap_or_else(IntoResponse::into_response));
-    drop(in_flight);
+impl Layer<routing::Route> for Around {
+    type Service = Surrounded;
 
-    let done = Done { method, route, area, status: response.status(), duration: started.elapsed() };
-    done.count(&app.metrics);
-    span.in_scope(|| done.log(&id, &times, app.sample_success_rate));
-    // `sent_id` lets only visible ASCII through, and a UUID is nothing else.
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(X_REQUEST_ID, value);
+    fn layer(&self, route: routing::Route) -> Surrounded {
+        Surrounded { app: self.0.clone(), route }
     }
-    response
+}
+
+/// A route with everything around it.
+#[derive(Debug, Clone)]
+pub struct Surrounded {
+    app: AppState,
+    route: routing::Route,
+}
+
+impl Service<Request> for Surrounded {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let app = self.app.clone();
+        let asked = Asked::of(&request);
+        let id = sent_id(request.headers()).unwrap_or_else(|| ids::request_id(&*app.ids));
+        let admission = app.gates.before(asked.area);
+        let at_hand = Arc::new(AtHand { id, times: Times::default(), admission });
+        // Nothing of it happens before it is first polled.
+        let answer = self.route.call(request);
+        Box::pin(AT_HAND.scope(at_hand.clone(), async move {
+            let in_flight = app.in_flight.one_more(asked.area);
+            let mut response = answered(&app, &at_hand.admission, answer).await;
+            drop(in_flight);
+            asked.ends(&app, &at_hand, response.status());
+            // `sent_id` lets only visible ASCII through, and a UUID is nothing else.
+            if let Ok(value) = HeaderValue::from_str(&at_hand.id) {
+                response.headers_mut().insert(X_REQUEST_ID, value);
+            }
+            Ok(response)
+        }))
+    }
+}
+
+/// The answer, or what is answered in its place: too many wait, it takes too long, or the handler panics.
+async fn answered(
+    app: &AppState,
+    admission: &Admission,
+    answer: impl Future<Output = Result<Response, Infallible>>,
+) -> Response {
+    if let Err(overloaded) = admission.steps_in().await {
+        return overloaded.into_response();
+    }
+    match tokio::time::timeout(limits::REQUEST, AssertUnwindSafe(answer).catch_unwind()).await {
+        Ok(Ok(Ok(response))) => response,
+        Ok(Err(panic)) => after_panic(&app.panicked, &*panic),
+        Err(_) => ApiError::TimedOut.into_response(),
+    }
+}
+
+/// The answer when a handler panics: the process goes on, the log says where, and it is counted.
+fn after_panic(panicked: &IntCounter, panic: &(dyn Any + Send)) -> Response {
+    panicked.inc();
+    let message = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    ApiError::Internal(format!("a handler panicked: {message}").into()).into_response()
 }
 
 /// How many requests there are in each area, kept at hand since every request changes it twice.
@@ -139,24 +209,19 @@ impl Drop for Counted {
     }
 }
 
-/// A request that has been answered.
-struct Done {
+/// What a request is, without what it holds.
+struct Asked {
+    started: Instant,
     method: Method,
     route: Route,
     area: Area,
-    status: StatusCode,
-    duration: Duration,
 }
 
-impl Done {
-    fn count(&self, metrics: &Metrics) {
-        let (area, route, status) =
-            (self.area.into(), Value::route(&self.route), Value::status(&self.status));
-        metrics.count(Metric::Requests, &[area, route, status]);
-        metrics.observe(Metric::RequestDuration, &[area, route], self.duration);
-        if let Some(metric) = self.of_device() {
-            metrics.count(metric, &[status]);
-        }
+impl Asked {
+    fn of(request: &Request) -> Self {
+        let route = Route::of(request.extensions().get::<MatchedPath>());
+        let area = Area::of(route.as_str());
+        Self { started: Instant::now(), method: request.method().clone(), route, area }
     }
 
     /// What phones do, by Apple's names for it.
@@ -173,18 +238,43 @@ impl Done {
         }
     }
 
-    fn log(&self, id: &str, times: &Times, sample_success_rate: f64) {
-        let (method, route, status) = (&self.method, self.route.as_str(), self.status.as_u16());
+    fn ends(self, app: &AppState, at_hand: &AtHand, status: StatusCode) {
+        let done = Done { duration: self.started.elapsed(), asked: self, status };
+        done.count(&app.metrics);
+        done.log(at_hand, app.sample_success_rate);
+    }
+}
+
+/// A request that has been answered.
+struct Done {
+    asked: Asked,
+    status: StatusCode,
+    duration: Duration,
+}
+
+impl Done {
+    fn count(&self, metrics: &Metrics) {
+        let (area, route, status) =
+            (self.asked.area.into(), Value::route(&self.asked.route), Value::status(&self.status));
+        metrics.count(Metric::Requests, &[area, route, status]);
+        metrics.observe(Metric::RequestDuration, &[area, route], self.duration);
+        if let Some(metric) = self.asked.of_device() {
+            metrics.count(metric, &[status]);
+        }
+    }
+
+    fn log(&self, at_hand: &AtHand, sample_success_rate: f64) {
+        let (method, route, status) = (&self.asked.method, self.asked.route.as_str(), self.status.as_u16());
         let duration_ms = u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX);
         if self.duration > limits::SLOW {
             let [waiting, body, log, building] =
-                times.0.each_ref().map(|micros| micros.load(Ordering::Relaxed) / 1000);
+                at_hand.times.0.each_ref().map(|micros| micros.load(Ordering::Relaxed) / 1000);
             tracing::warn!(
                 http.method = %method, http.route = route, http.status = status, duration_ms,
                 waiting_ms = waiting, body_ms = body, log_ms = log, building_ms = building,
                 "slow request: {method} {route} {status}"
             );
-        } else if self.status.as_u16() >= 400 || logging::is_sampled(id, sample_success_rate) {
+        } else if status >= 400 || logging::is_sampled(&at_hand.id, sample_success_rate) {
             tracing::info!(http.method = %method, http.route = route, http.status = status, duration_ms, "{method} {route} {status}");
         }
     }
@@ -196,36 +286,12 @@ fn sent_id(headers: &HeaderMap) -> Option<String> {
     acceptable.then(|| id.to_owned())
 }
 
-/// The answer when a handler panics: the process goes on, the log says where, and it is counted.
-#[derive(Debug, Clone)]
-pub struct AfterPanic(IntCounter);
-
-impl AfterPanic {
-    /// Counts there.
-    pub fn new(metrics: &Metrics) -> Self {
-        Self(metrics.counter(Metric::RequestsPanicked, &[]))
-    }
-}
-
-impl ResponseForPanic for AfterPanic {
-    type ResponseBody = Body;
-
-    fn response_for_panic(&mut self, panic: Box<dyn Any + Send>) -> Response {
-        self.0.inc();
-        let message = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("no message");
-        ApiError::Internal(format!("a handler panicked: {message}").into()).into_response()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use axum::Router;
+    use axum::body::Body;
     use axum::routing::get;
     use honoken_projections::Part;
     use http_body_util::BodyExt;
@@ -277,6 +343,6 @@ mod tests {
         }
         let in_flight = app.metrics.gauge(Metric::RequestsInFlight, &[Area::Device.into()]);
         assert_eq!(in_flight.get(), 0);
-        app.gates.admit(Area::Device).await.expect("its turn was given back");
+        app.gates.before(Area::Device).steps_in().await.expect("its turn was given back");
     }
 }

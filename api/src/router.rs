@@ -2,8 +2,6 @@
 
 use axum::extract::Request;
 use axum::{Router, middleware};
-use tower::ServiceBuilder;
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -107,11 +105,7 @@ pub(crate) fn finished(routes: Router<AppState>, app: AppState) -> Router {
     routes
         .fallback(async || ApiError::NoSuchPath)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(
-            ServiceBuilder::new()
-                .layer(middleware::from_fn_with_state(app.clone(), request_context::around))
-                .layer(CatchPanicLayer::custom(request_context::AfterPanic::new(&app.metrics))),
-        )
+        .layer(request_context::Around(app.clone()))
         .with_state(app)
 }
 

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use futures::FutureExt;
 use hyper::body::Incoming;
@@ -119,7 +120,8 @@ async fn connection(stream: TcpStream, peer: SocketAddr, house: &House) -> hyper
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits::WRITE));
     let service = hyper::service::service_fn(|request: hyper::Request<Incoming>| {
-        let mut request: Request = request.map(axum::body::Body::new);
+        let mut request: Request =
+            request.map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(body) });
         request.extensions_mut().insert(Peer(peer.ip()));
         house.router.clone().oneshot(strip_prefix(request))
     });

@@ -64,7 +64,8 @@ impl ReadModel {
             return Ok(Some(row));
         }
         let ticket = self.pass_rows.ticket(id);
-        let row = self.stored_pass_row(id).await?;
+        // On the heap, since its future is large, and would be moved about for every row that is in memory.
+        let row = Box::pin(self.stored_pass_row(id)).await?;
         if let (Some(ticket), Some(row)) = (ticket, &row) {
             self.pass_rows.put(ticket, id, row);
         }

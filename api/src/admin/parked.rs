@@ -138,7 +138,7 @@ fn position(segments: &Segments) -> Result<Position, ApiError> {
 }
 
 fn check_projection(segments: &Segments) -> Result<(), ApiError> {
-    if segments.get("projection") == Some(WALLET) {
+    if segments.get("projection").as_deref() == Some(WALLET) {
         Ok(())
     } else {
         Err(ApiError::NotFound { what: "projection" })

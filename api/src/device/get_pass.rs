@@ -3,14 +3,15 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use axum::body::Body;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use honoken_domain::ids::{ETag, UnixSeconds};
 use honoken_projections::wallet_pass::PassRow;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use crate::app::AppState;
+use crate::app::{App, AppState};
 use crate::auth::AuthorizedPass;
 use crate::error::ApiError;
 use crate::headers::etag;
@@ -42,12 +43,17 @@ pub async fn handler(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     if is_not_modified(&headers, &pass.row) {
-        return Ok((StatusCode::NOT_MODIFIED, validators(&pass.row)).into_response());
+        return Ok(answer(StatusCode::NOT_MODIFIED, validators(&pass.row), Body::empty()));
     }
     if let Some(file) = app.built_passes.cached(&pass.id, &pass.row.etag).await {
         return Ok(file_response(&pass.row, file));
     }
-    let _turn = app.built_passes.turn(&admission).await?;
+    // On the heap, since the future of a build is large, and would be moved about for every request that needs none.
+    Box::pin(built(&app, &pass, &admission)).await
+}
+
+async fn built(app: &App, pass: &AuthorizedPass, admission: &Admission) -> Result<Response, ApiError> {
+    let _turn = app.built_passes.turn(admission).await?;
     // Somebody who asked for the same pass may have had a turn meanwhile.
     if let Some(file) = app.built_passes.cached(&pass.id, &pass.row.etag).await {
         return Ok(file_response(&pass.row, file));
@@ -70,11 +76,22 @@ pub fn file_response(row: &PassRow, file: Bytes) -> Response {
         header::CONTENT_DISPOSITION,
         HeaderValue::from_static("attachment; filename=\"pass.pkpass\""),
     );
-    (StatusCode::OK, headers, file).into_response()
+    answer(StatusCode::OK, headers, file.into())
 }
 
+/// These headers as they are: `IntoResponse` would put one after the other into a map of its own.
+fn answer(status: StatusCode, headers: HeaderMap, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// As many headers as an answer gets here and around it.
+const MOST_HEADERS: usize = 8;
+
 fn validators(row: &PassRow) -> HeaderMap {
-    let mut headers = HeaderMap::new();
+    let mut headers = HeaderMap::with_capacity(MOST_HEADERS);
     headers.insert(header::ETAG, etag(row.etag.as_str()));
     headers.insert(header::LAST_MODIFIED, last_modified(row.updated_at));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"));

@@ -78,7 +78,7 @@ pub async fn get(
 /// 404, 503.
 pub async fn image_response(app: &App, images: &Images, segments: &Segments) -> Result<Response, ApiError> {
     let file = segments.get("file").unwrap_or_default();
-    let digest = images.get(file).ok_or(ApiError::NotFound { what: "image" })?;
+    let digest = images.get(&*file).ok_or(ApiError::NotFound { what: "image" })?;
     let image = app.blobs.get(digest).await.map_err(|fault| blob_error(fault, ""))?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("image/png")),
@@ -92,7 +92,7 @@ pub async fn image_response(app: &App, images: &Images, segments: &Segments) -> 
 /// # Errors
 /// 422 when no pass shows an image of that name.
 pub fn image_name(segments: &Segments) -> Result<ImageName, ApiError> {
-    ImageName::parse(segments.get("file").unwrap_or_default()).map_err(|fault| ApiError::Unacceptable {
+    ImageName::parse(&segments.get("file").unwrap_or_default()).map_err(|fault| ApiError::Unacceptable {
         errors: vec![Fault::new("unknown_image", "", fault.to_string())],
     })
 }

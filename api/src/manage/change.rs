@@ -80,7 +80,7 @@ impl FromRequestParts<AppState> for Change {
         Ok(Self {
             app: app.clone(),
             integrator,
-            request_id: RequestId::of(parts),
+            request_id: RequestId::at_hand(),
             id: segments.pass().ok_or(ApiError::NO_PASS)?,
             precondition: if_match(&parts.headers),
         })

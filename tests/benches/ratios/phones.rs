@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,8 @@ struct Waited {
     /// From there until it had the pass.
     pass: Duration,
     whole: Duration,
+    /// Connections that the service closed while the phone needed one more answer, or after the last.
+    closed: usize,
 }
 
 /// Open files of this program beside those connections.
@@ -82,6 +85,7 @@ pub(crate) async fn run() {
     let outcomes = tasks.join_all().await;
     let took = watch.elapsed();
     let during = memory(service.id());
+    let closed: usize = outcomes.iter().flatten().map(|waited| waited.closed).sum();
     let mut troubles: BTreeMap<String, usize> = BTreeMap::new();
     let mut waits = Vec::new();
     for outcome in outcomes {
@@ -108,6 +112,7 @@ pub(crate) async fn run() {
         let [half, most, last] = [50, 99, 100].map(|share| at(share).unwrap_or_default().as_secs_f64());
         println!("  {name:<8}  p50 {half:.2} s, p99 {most:.2} s, longest {last:.2} s");
     }
+    println!("  closed    {} connections, because there were no more", closed);
     println!(
         "  memory    {} MiB before, {} MiB at the most, {} MiB after",
         before.0,
@@ -120,18 +125,58 @@ pub(crate) async fn run() {
 async fn comes(host: &str, phone: &Phone) -> Result<Waited, String> {
     let watch = Stopwatch::start();
     let trouble = |step: &'static str| move |fault: std::io::Error| format!("{step}: {fault}");
-    let mut connection = Connection::to(host).await.map_err(trouble("connect"))?;
-    let answer = connection.asks(&phone.lists).await.map_err(trouble("list"))?;
-    if answer.status != 200 || !String::from_utf8_lossy(answer.body).contains(&phone.serial_number) {
-        return Err(format!("list: status {}", answer.status));
+    let mut caller = Caller { host, connection: None, closed: 0 };
+    let (status, body) = caller.asks(&phone.lists).await.map_err(trouble("list"))?;
+    if status != 200 || !String::from_utf8_lossy(&body).contains(&phone.serial_number) {
+        return Err(format!("list: status {status}"));
     }
     let list = watch.elapsed();
-    let answer = connection.asks(&phone.fetches).await.map_err(trouble("pass"))?;
-    if answer.status != 200 || !answer.body.starts_with(b"PK") {
-        return Err(format!("pass: status {}", answer.status));
+    let (status, body) = caller.asks(&phone.fetches).await.map_err(trouble("pass"))?;
+    if status != 200 || !body.starts_with(b"PK") {
+        return Err(format!("pass: status {status}"));
     }
     let whole = watch.elapsed();
-    Ok(Waited { list, pass: whole.saturating_sub(list), whole })
+    Ok(Waited { list, pass: whole.saturating_sub(list), whole, closed: caller.closed })
+}
+
+/// Asks as HTTP clients do: a connection may be closed between two questions, and then a `GET` is asked again on a new one (RFC 9112 section
+/// 9.3.1). There are more phones than connections, so the service closes some.
+struct Caller<'a> {
+    host: &'a str,
+    connection: Option<Connection>,
+    closed: usize,
+}
+
+impl Caller<'_> {
+    async fn asks(&mut self, question: &[u8]) -> io::Result<(u16, Vec<u8>)> {
+        loop {
+            let mut connection = match self.connection.take() {
+                Some(connection) => connection,
+                None => Connection::to(self.host).await?,
+            };
+            match connection.asks(question).await {
+                Ok(answer) => {
+                    let answered = (answer.status, answer.body.to_vec());
+                    let closes = answer.header("connection").is_some_and(|value| value == "close");
+                    self.closed += usize::from(closes);
+                    self.connection = (!closes).then_some(connection);
+                    return Ok(answered);
+                }
+                Err(fault) if is_closed(&fault) && self.closed < MOST_CLOSED => self.closed += 1,
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+}
+
+/// A phone that meets more closed connections has a trouble.
+const MOST_CLOSED: usize = 5;
+
+fn is_closed(fault: &io::Error) -> bool {
+    matches!(
+        fault.kind(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    )
 }
 
 fn key(service: &Service) -> String {

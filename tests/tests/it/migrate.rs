@@ -65,7 +65,7 @@ async fn a_later_release_migrates(home: &Honoken) {
     for (version, change) in [
         (2, "alter table events add column of_later_releases text"),
         (3, "create table of_later_releases (id bigint primary key)"),
-        (1002, "alter table wallet_pass add column of_later_releases bigint not null default 0"),
+        (1900, "alter table wallet_pass add column of_later_releases bigint not null default 0"),
         (1003, "alter table projection_checkpoint add column of_later_releases text"),
     ] {
         storage.executes(Part::Log, change, &[]).await;

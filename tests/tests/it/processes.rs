@@ -383,7 +383,7 @@ pub(crate) async fn a_projector_answers_nothing_but_whether_it_is_well() {
     assert_problem(&projector.devices().list(&device(1), &pass.pass_type_identifier, None).await, 404);
     assert_problem(&projector.devices().register(&device(1), &push_token(1, 0), &pass).await, 404);
     assert_problem(&operator.request(Method::GET, "/admin/projections", &serde_json::Value::Null).await, 404);
-    for path in ["/", "/metrics", "/health", "/health/ready/"] {
+    for path in ["/", "/docs", "/health", "/health/ready/"] {
         let answer = HttpClient::new().request(Method::GET, &projector.url(path), HeaderMap::new(), "").await;
         assert_problem(&answer.expect("an answer"), 404);
     }
