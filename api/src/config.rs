@@ -292,12 +292,12 @@ pub const VARIABLES: &[Variable] = &[
     read(
         "HONOKEN_REQUESTS_WAITING",
         "requests that may wait, in each area, for five seconds at most; more are answered 503 with `Retry-After` at once",
-        "`8192`",
+        "`16384`",
     ),
     read(
         "HONOKEN_BUILDS_WAITING",
-        "requests for a pass that has to be built and signed first that may wait for that, ten seconds at most; more are answered 503 with `Retry-After` at once",
-        "`8192`",
+        "requests for a pass that has to be built and signed first that may wait for that, twenty seconds at most; more are answered 503 with `Retry-After` at once",
+        "`16384`",
     ),
     read(
         "RATE_LIMIT_MANAGE_PER_SECOND",

@@ -56,16 +56,16 @@ pub const VISIBLE: Duration = Duration::from_secs(2);
 pub const REQUESTS_AT_WORK: NonZeroU32 = NonZeroU32::new(512).expect("it is not zero");
 
 /// Requests that wait for their turn, in each area: each costs its connection and little more.
-pub const REQUESTS_WAITING: u32 = 8192;
+pub const REQUESTS_WAITING: u32 = 16_384;
 
 /// The longest that a request waits for its turn.
 pub const TURN: Duration = Duration::from_secs(5);
 
 /// Requests that wait for a pass to be built.
-pub const BUILDS_WAITING: u32 = 8192;
+pub const BUILDS_WAITING: u32 = 16_384;
 
 /// The longest that a request waits until its pass can be built: more than a thousand signatures of one core, each.
-pub const BUILD_TURN: Duration = Duration::from_secs(10);
+pub const BUILD_TURN: Duration = Duration::from_secs(20);
 
 /// A request that takes longer is named in the log as slow.
 pub const SLOW: Duration = Duration::from_secs(1);

@@ -112,7 +112,7 @@ pub(crate) async fn run() {
         let [half, most, last] = [50, 99, 100].map(|share| at(share).unwrap_or_default().as_secs_f64());
         println!("  {name:<8}  p50 {half:.2} s, p99 {most:.2} s, longest {last:.2} s");
     }
-    println!("  closed    {} connections, because there were no more", closed);
+    println!("  closed    {closed} connections, because there were no more");
     println!(
         "  memory    {} MiB before, {} MiB at the most, {} MiB after",
         before.0,

@@ -66,7 +66,7 @@ async fn a_later_release_migrates(home: &Honoken) {
         (2, "alter table events add column of_later_releases text"),
         (3, "create table of_later_releases (id bigint primary key)"),
         (1900, "alter table wallet_pass add column of_later_releases bigint not null default 0"),
-        (1003, "alter table projection_checkpoint add column of_later_releases text"),
+        (1901, "alter table projection_checkpoint add column of_later_releases text"),
     ] {
         storage.executes(Part::Log, change, &[]).await;
         let noted = format!(
