@@ -51,6 +51,25 @@ pub struct Page<'a> {
     pub limit: u32,
 }
 
+/// A page of an organisation's passes that meet a further condition, which may be none.
+macro_rules! page_of_passes {
+    ($condition:literal) => {
+        concat!(
+            "select pass.pass_type_identifier, pass.serial_number, pass.ticket_style, pass.poster, pass.voided, pass.retired, pass.etag,
+                    pass.updated_at, pass.update_tag,
+                    (select count(*) from wallet_registration registration
+                     where registration.pass_type_identifier = pass.pass_type_identifier
+                       and registration.serial_number = pass.serial_number) as registrations
+             from wallet_pass pass
+             where pass.organization_id = $1 and (pass.pass_type_identifier, pass.serial_number) > ($2, $3)
+               and pass.pass_type_identifier <= $4 ",
+            $condition,
+            " order by pass.pass_type_identifier, pass.serial_number
+             limit $5"
+        )
+    };
+}
+
 impl ReadModel {
     /// A page of passes.
     pub async fn list_passes(&self, page: Page<'_>) -> Result<Vec<ListedPass>, QueryError> {
@@ -65,46 +84,27 @@ impl ReadModel {
 
     async fn all_passes(&self, page: Page<'_>) -> sqlx::Result<Vec<Row>> {
         let (after_type, after_serial) = after(&page);
-        sql("select pass.pass_type_identifier, pass.serial_number, pass.ticket_style, pass.poster, pass.voided, pass.retired, pass.etag, pass.updated_at,
-                    pass.update_tag,
-                    (select count(*) from wallet_registration registration
-                     where registration.pass_type_identifier = pass.pass_type_identifier
-                       and registration.serial_number = pass.serial_number) as registrations
-             from wallet_pass pass
-             where pass.organization_id = $1 and (pass.pass_type_identifier, pass.serial_number) > ($2, $3)
-               and pass.pass_type_identifier <= $4
-             order by pass.pass_type_identifier, pass.serial_number
-             limit $5")
-        .bind(page.organization_id.as_str())
-        .bind(after_type)
-        .bind(after_serial)
-        .bind(last_type(&page))
-        .bind(i64::from(page.limit))
-        .fetch_all(&self.readers)
-        .await
+        sql(page_of_passes!(""))
+            .bind(page.organization_id.as_str())
+            .bind(after_type)
+            .bind(after_serial)
+            .bind(last_type(&page))
+            .bind(i64::from(page.limit))
+            .fetch_all(&self.readers)
+            .await
     }
 
     /// Goes through the passes of the organisation in their order, until there are enough: the fewer have the words, the more are looked at.
     async fn passes_with_words(&self, page: Page<'_>) -> sqlx::Result<Vec<Row>> {
         let (after_type, after_serial) = after(&page);
-        let mut statement = sql(
-            "select pass.pass_type_identifier, pass.serial_number, pass.ticket_style, pass.poster, pass.voided, pass.retired, pass.etag, pass.updated_at,
-                    pass.update_tag,
-                    (select count(*) from wallet_registration registration
-                     where registration.pass_type_identifier = pass.pass_type_identifier
-                       and registration.serial_number = pass.serial_number) as registrations
-             from wallet_pass pass
-             where pass.organization_id = $1 and (pass.pass_type_identifier, pass.serial_number) > ($2, $3)
-               and pass.pass_type_identifier <= $4
-               and (select ' ' || content.words like $6 escape '!' and ' ' || content.words like $7 escape '!'
-                       and ' ' || content.words like $8 escape '!' and ' ' || content.words like $9 escape '!'
-                       and ' ' || content.words like $10 escape '!' and ' ' || content.words like $11 escape '!'
-                       and ' ' || content.words like $12 escape '!' and ' ' || content.words like $13 escape '!'
-                    from wallet_pass_content content
-                    where content.pass_type_identifier = pass.pass_type_identifier and content.serial_number = pass.serial_number)
-             order by pass.pass_type_identifier, pass.serial_number
-             limit $5",
-        )
+        let mut statement = sql(page_of_passes!(
+            "and (select ' ' || content.words like $6 escape '!' and ' ' || content.words like $7 escape '!'
+                     and ' ' || content.words like $8 escape '!' and ' ' || content.words like $9 escape '!'
+                     and ' ' || content.words like $10 escape '!' and ' ' || content.words like $11 escape '!'
+                     and ' ' || content.words like $12 escape '!' and ' ' || content.words like $13 escape '!'
+                  from wallet_pass_content content
+                  where content.pass_type_identifier = pass.pass_type_identifier and content.serial_number = pass.serial_number)"
+        ))
         .bind(page.organization_id.as_str())
         .bind(after_type)
         .bind(after_serial)
