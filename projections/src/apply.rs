@@ -3,7 +3,7 @@
 use honoken_domain::ids::InvalidId;
 use honoken_event_store::RecordedEvent;
 
-use crate::database::Connection;
+use honoken_event_store::database::statements::Connection;
 use crate::{
     wallet_cert, wallet_job, wallet_organization, wallet_pass, wallet_pass_type, wallet_registration,
 };

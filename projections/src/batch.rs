@@ -6,7 +6,7 @@ use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, LogError, Position, RecordedEvent};
 
 use crate::apply::{ApplyError, apply};
-use crate::database::{Connection, sql};
+use honoken_event_store::database::statements::{Connection, sql};
 use crate::lease::{self, Lease};
 use crate::parked::{self, AggregateKey};
 use crate::projector::{OperationError, Progress};

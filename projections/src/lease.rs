@@ -7,7 +7,7 @@
 //! On SQLite there is one process, which the lock of the data folder sees to.
 
 use crate::batch::{VERSION, WALLET};
-use crate::database::{Connection, sql};
+use honoken_event_store::database::statements::{Connection, sql};
 use crate::read_model::CHANNEL;
 
 /// The right to write, as long as nobody else has taken it.

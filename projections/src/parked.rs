@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use honoken_event_store::{Position, RecordedEvent};
 
 use crate::apply::sequence_of;
-use crate::database::{Connection, Row, sql};
+use honoken_event_store::database::statements::{Connection, Row, sql};
 use crate::read_model::{QueryError, ReadModel};
 
 /// Type and id of an aggregate.

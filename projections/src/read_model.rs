@@ -9,7 +9,7 @@ use honoken_event_store::{Epoch, Pool, Position};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::batch::WALLET;
-use crate::database::{Connection, Readers, sql};
+use honoken_event_store::database::statements::{Connection, Readers, sql};
 use crate::row_cache::RowCache;
 
 const SQLITE: &[EmbeddedMigration] = &[
@@ -123,7 +123,7 @@ impl ReadModel {
     /// A writing connection, for the projector alone.
     pub(crate) async fn open_writer(&self) -> sqlx::Result<Connection> {
         match &self.place {
-            Place::File(file) => Connection::sqlite(file).await,
+            Place::File(file) => Connection::sqlite(file, sqlite::Durability::Rebuildable).await,
             Place::Server(options) => Connection::postgres(options).await,
         }
     }

@@ -5,7 +5,7 @@ use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Position};
 
 use crate::batch::{BatchError, apply_in_order, empty, load_progress, park_if_unappliable, read};
-use crate::database::Connection;
+use honoken_event_store::database::statements::Connection;
 use crate::lease;
 use crate::projector::{OperationError, Progress};
 use crate::read_model::ReadModel;

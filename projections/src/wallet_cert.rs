@@ -6,7 +6,7 @@ use honoken_domain::sealed::Sealed;
 use honoken_event_store::{Position, RecordedEvent};
 
 use crate::apply::{ApplyError, sequence_of};
-use crate::database::{Connection, Row, sql};
+use honoken_event_store::database::statements::{Connection, Row, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
 
 /// The last certificate of a pass type.

@@ -7,7 +7,7 @@ use honoken_domain::job::{JobEvent, JobFailure, JobWork};
 use honoken_event_store::{Position, RecordedEvent};
 
 use crate::apply::{ApplyError, sequence_of};
-use crate::database::{Connection, Row, Value, sql};
+use honoken_event_store::database::statements::{Connection, Row, Value, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
 
 /// A job as callers see it.

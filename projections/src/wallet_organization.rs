@@ -5,7 +5,7 @@ use honoken_domain::organization::OrganizationEvent;
 use honoken_event_store::RecordedEvent;
 
 use crate::apply::{ApplyError, sequence_of};
-use crate::database::{Connection, Row, sql};
+use honoken_event_store::database::statements::{Connection, Row, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
 
 /// An API key, as far as it is known.

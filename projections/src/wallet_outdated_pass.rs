@@ -14,7 +14,7 @@ use honoken_domain::images::{self, DefaultImages, Images};
 use honoken_domain::pass::{PassEvent, TicketStyle};
 
 use crate::apply::ApplyError;
-use crate::database::{Connection, Row, execute_for_each, fetch_for_each, sql};
+use honoken_event_store::database::statements::{Connection, Row, execute_for_each, fetch_for_each, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
 use crate::wallet_pass::{serial_of, ticket_style, type_of};
 use crate::wallet_pass_type;
@@ -238,7 +238,7 @@ pub(crate) async fn apply(
 
 async fn written(
     connection: &mut Connection,
-    ids: Vec<[crate::database::Value; 2]>,
+    ids: Vec<[honoken_event_store::database::statements::Value; 2]>,
 ) -> Result<Vec<ShownImages>, ApplyError> {
     let rows = fetch_for_each(
         connection,
@@ -255,7 +255,7 @@ async fn written(
 }
 
 /// A row that a later event has changed since is left to that event.
-async fn note(connection: &mut Connection, rows: Vec<[crate::database::Value; 3]>) -> Result<(), ApplyError> {
+async fn note(connection: &mut Connection, rows: Vec<[honoken_event_store::database::statements::Value; 3]>) -> Result<(), ApplyError> {
     execute_for_each(
         connection,
         "insert into wallet_outdated_pass (pass_type_identifier, serial_number)
@@ -272,7 +272,7 @@ async fn note(connection: &mut Connection, rows: Vec<[crate::database::Value; 3]
 
 async fn forget(
     connection: &mut Connection,
-    rows: Vec<[crate::database::Value; 3]>,
+    rows: Vec<[honoken_event_store::database::statements::Value; 3]>,
 ) -> Result<(), ApplyError> {
     execute_for_each(
         connection,

@@ -8,7 +8,7 @@ use honoken_domain::pass_type::PassTypeEvent;
 use honoken_event_store::RecordedEvent;
 
 use crate::apply::{ApplyError, sequence_of};
-use crate::database::{Connection, Row, Source, Value, sql};
+use honoken_event_store::database::statements::{Connection, Row, Source, Value, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
 use crate::wallet_job;
 use crate::wallet_pass::ticket_style;

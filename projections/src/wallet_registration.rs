@@ -10,7 +10,7 @@ use honoken_event_store::{Position, RecordedEvent};
 
 use crate::apply::{ApplyError, sequence_of};
 use crate::batch::WALLET;
-use crate::database::{Connection, Row, Value, execute_for_each, sql};
+use honoken_event_store::database::statements::{Connection, Row, Value, execute_for_each, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
 
 /// What a phone has seen already.

@@ -1,11 +1,12 @@
 //! Opens databases the way this service needs them, and brings them to the newest schema. `projections` uses it too.
 //!
-//! [`sqlite`] opens files, [`postgres`] servers.
+//! [`sqlite`] opens files, [`postgres`] servers; [`statements`] run on either.
 //!
 //! Migrations are append-only, and every one leaves a schema that the release before it can still use: an older process may go on, and be
 //! started again, beside a newer schema.
 
 pub mod postgres;
+pub mod statements;
 pub mod sqlite;
 
 use std::borrow::Cow;

@@ -5,8 +5,8 @@
 
 use std::borrow::Cow;
 
-use honoken_event_store::database::postgres::{self, within};
-use honoken_event_store::database::sqlite::{self, Durability};
+use super::postgres::{self, within};
+use super::sqlite::{self, Durability};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
@@ -17,10 +17,14 @@ use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool}
 
 /// A parameter.
 #[derive(Debug, Clone)]
-pub(crate) enum Value {
+pub enum Value {
+    /// Text, or null.
     Text(Option<String>),
+    /// A whole number.
     Integer(i64),
+    /// A boolean, or null.
     Flag(Option<bool>),
+    /// JSON as text, or null.
     Json(Option<String>),
 }
 
@@ -61,26 +65,27 @@ impl From<Option<bool>> for Value {
 }
 
 impl Value {
-    pub(crate) fn is_null(&self) -> bool {
+    /// Whether it is null.
+    pub fn is_null(&self) -> bool {
         matches!(self, Self::Text(None) | Self::Flag(None) | Self::Json(None))
     }
 
     /// For a column that holds JSON.
-    pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<Self> {
+    pub fn json(value: &impl Serialize) -> serde_json::Result<Self> {
         Ok(Self::Json(Some(serde_json::to_string(value)?)))
     }
 }
 
 /// A statement with its parameters.
 #[derive(Debug, Clone)]
-pub(crate) struct Statement {
+pub struct Statement {
     sql: Cow<'static, str>,
     values: Vec<Value>,
 }
 
 /// Runs a statement for many rows at once: in its text `{rows}` stands for them, as `values` wants them. Their columns are called `column1`,
 /// `column2` and so on by both engines.
-pub(crate) async fn execute_for_each<const COLUMNS: usize>(
+pub async fn execute_for_each<const COLUMNS: usize>(
     connection: &mut Connection,
     template: &'static str,
     rows: Vec<[Value; COLUMNS]>,
@@ -92,7 +97,7 @@ pub(crate) async fn execute_for_each<const COLUMNS: usize>(
 }
 
 /// Asks for many rows at once, as [`execute_for_each`] writes them.
-pub(crate) async fn fetch_for_each<const COLUMNS: usize>(
+pub async fn fetch_for_each<const COLUMNS: usize>(
     connection: &mut Connection,
     template: &'static str,
     rows: Vec<[Value; COLUMNS]>,
@@ -129,18 +134,19 @@ fn for_each<const COLUMNS: usize>(
 const MANY: usize = 256;
 
 /// Begins a statement.
-pub(crate) fn sql(sql: &'static str) -> Statement {
+pub fn sql(sql: &'static str) -> Statement {
     Statement { sql: Cow::Borrowed(sql), values: Vec::new() }
 }
 
 impl Statement {
-    pub(crate) fn bind(mut self, value: impl Into<Value>) -> Self {
+    /// Adds a parameter.
+    pub fn bind(mut self, value: impl Into<Value>) -> Self {
         self.values.push(value.into());
         self
     }
 
     /// How many rows it changed.
-    pub(crate) async fn execute(self, connection: &mut Connection) -> sqlx::Result<u64> {
+    pub async fn execute(self, connection: &mut Connection) -> sqlx::Result<u64> {
         match connection {
             Connection::Sqlite(_) => self.execute_however_long(connection).await,
             Connection::Postgres(_) => within(self.execute_however_long(connection)).await,
@@ -148,7 +154,7 @@ impl Statement {
     }
 
     /// Like [`execute`](Self::execute), for what may take as long as a table is large.
-    pub(crate) async fn execute_however_long(self, connection: &mut Connection) -> sqlx::Result<u64> {
+    pub async fn execute_however_long(self, connection: &mut Connection) -> sqlx::Result<u64> {
         Ok(match connection {
             Connection::Sqlite(connection) => {
                 connection.execute(sqlx::query_with(&self.sql, self.for_sqlite()?)).await?.rows_affected()
@@ -159,7 +165,8 @@ impl Statement {
         })
     }
 
-    pub(crate) async fn fetch_all<'a>(self, from: impl Into<Source<'a>>) -> sqlx::Result<Vec<Row>> {
+    /// All rows that it yields.
+    pub async fn fetch_all<'a>(self, from: impl Into<Source<'a>>) -> sqlx::Result<Vec<Row>> {
         Ok(match from.into() {
             Source::Readers(Readers::Sqlite(pool)) => {
                 let rows = pool.fetch_all(sqlx::query_with(&self.sql, self.for_sqlite()?)).await?;
@@ -182,12 +189,12 @@ impl Statement {
     }
 
     /// For a statement that yields one row at most.
-    pub(crate) async fn fetch_optional<'a>(self, from: impl Into<Source<'a>>) -> sqlx::Result<Option<Row>> {
+    pub async fn fetch_optional<'a>(self, from: impl Into<Source<'a>>) -> sqlx::Result<Option<Row>> {
         Ok(self.fetch_all(from).await?.pop())
     }
 
     /// For a statement that always yields one row.
-    pub(crate) async fn fetch_one<'a>(self, from: impl Into<Source<'a>>) -> sqlx::Result<Row> {
+    pub async fn fetch_one<'a>(self, from: impl Into<Source<'a>>) -> sqlx::Result<Row> {
         self.fetch_optional(from).await?.ok_or(sqlx::Error::RowNotFound)
     }
 
@@ -224,8 +231,10 @@ fn raw_json(text: &str) -> sqlx::Result<&serde_json::value::RawValue> {
 }
 
 /// Where questions are asked.
-pub(crate) enum Source<'a> {
+pub enum Source<'a> {
+    /// Any connection that only reads.
     Readers(&'a Readers),
+    /// The one that writes.
     Connection(&'a mut Connection),
 }
 
@@ -243,29 +252,35 @@ impl<'a> From<&'a mut Connection> for Source<'a> {
 
 /// Connections that only read.
 #[derive(Debug, Clone)]
-pub(crate) enum Readers {
+pub enum Readers {
+    /// Of a file.
     Sqlite(SqlitePool),
+    /// Of a server.
     Postgres(PgPool),
 }
 
 /// A connection that writes.
 #[derive(Debug)]
-pub(crate) enum Connection {
+pub enum Connection {
+    /// To a file.
     Sqlite(SqliteConnection),
+    /// To a server.
     Postgres(PgConnection),
 }
 
 impl Connection {
-    pub(crate) async fn sqlite(file: &std::path::Path) -> sqlx::Result<Self> {
-        sqlite::open_writer(file, Durability::Rebuildable).await.map(Self::Sqlite)
+    /// Opens a file for writing.
+    pub async fn sqlite(file: &std::path::Path, durability: Durability) -> sqlx::Result<Self> {
+        sqlite::open_writer(file, durability).await.map(Self::Sqlite)
     }
 
-    pub(crate) async fn postgres(options: &PgConnectOptions) -> sqlx::Result<Self> {
+    /// Opens a connection to a server, for writing.
+    pub async fn postgres(options: &PgConnectOptions) -> sqlx::Result<Self> {
         postgres::open_writer(options).await.map(Self::Postgres)
     }
 
     /// Begins a transaction. One that is not committed ends with the connection: whoever fails gives it up.
-    pub(crate) async fn begin(&mut self) -> sqlx::Result<()> {
+    pub async fn begin(&mut self) -> sqlx::Result<()> {
         let how = match self {
             // At once for writing: a transaction that begins to write later can find that it may not.
             Self::Sqlite(_) => "begin immediate",
@@ -274,24 +289,28 @@ impl Connection {
         self.say(how).await
     }
 
-    pub(crate) async fn commit(&mut self) -> sqlx::Result<()> {
+    /// Ends a transaction.
+    pub async fn commit(&mut self) -> sqlx::Result<()> {
         self.say("commit").await
     }
 
-    pub(crate) async fn rollback(&mut self) -> sqlx::Result<()> {
+    /// Undoes a transaction.
+    pub async fn rollback(&mut self) -> sqlx::Result<()> {
         self.say("rollback").await
     }
 
     /// From here on everything can be undone alone, inside the transaction.
-    pub(crate) async fn savepoint(&mut self) -> sqlx::Result<()> {
+    pub async fn savepoint(&mut self) -> sqlx::Result<()> {
         self.say("savepoint attempt").await
     }
 
-    pub(crate) async fn release(&mut self) -> sqlx::Result<()> {
+    /// Forgets the savepoint.
+    pub async fn release(&mut self) -> sqlx::Result<()> {
         self.say("release savepoint attempt").await
     }
 
-    pub(crate) async fn undo(&mut self) -> sqlx::Result<()> {
+    /// Undoes what was done since the savepoint.
+    pub async fn undo(&mut self) -> sqlx::Result<()> {
         self.say("rollback to savepoint attempt").await?;
         self.release().await
     }
@@ -304,7 +323,8 @@ impl Connection {
         }
     }
 
-    pub(crate) async fn close(self) -> sqlx::Result<()> {
+    /// Closes it.
+    pub async fn close(self) -> sqlx::Result<()> {
         match self {
             Self::Sqlite(connection) => connection.close().await,
             Self::Postgres(connection) => connection.close().await,
@@ -313,14 +333,16 @@ impl Connection {
 }
 
 /// A row of either engine.
-pub(crate) enum Row {
+pub enum Row {
+    /// From a file.
     Sqlite(SqliteRow),
+    /// From a server.
     Postgres(PgRow),
 }
 
 impl Row {
     /// A column, by its name.
-    pub(crate) fn get<'r, T>(&'r self, column: &str) -> sqlx::Result<T>
+    pub fn get<'r, T>(&'r self, column: &str) -> sqlx::Result<T>
     where
         T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>,
     {
@@ -331,12 +353,12 @@ impl Row {
     }
 
     /// A column that holds JSON.
-    pub(crate) fn json<T: DeserializeOwned + 'static>(&self, column: &str) -> sqlx::Result<T> {
+    pub fn json<T: DeserializeOwned + 'static>(&self, column: &str) -> sqlx::Result<T> {
         Ok(self.get::<Json<T>>(column)?.0)
     }
 
     /// A column that holds JSON or nothing.
-    pub(crate) fn optional_json<T: DeserializeOwned + 'static>(
+    pub fn optional_json<T: DeserializeOwned + 'static>(
         &self,
         column: &str,
     ) -> sqlx::Result<Option<T>> {

@@ -1,0 +1,58 @@
+//! Where the push subscriber gets its messages from. There are two: NATS JetStream, and the log itself where there is no NATS.
+
+use std::time::Duration;
+
+use crate::message::PassContentChanged;
+
+/// Why a feed could not be used for now. It is tried again.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing}")]
+pub struct FeedError {
+    /// What could not be done.
+    pub doing: &'static str,
+    /// Why.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// A message and what its feed needs to know it by.
+#[derive(Debug)]
+pub struct Received<R> {
+    /// What is said; else the text that is no such message, and why. The latter is given to [`Feed::hopeless`].
+    pub message: Result<PassContentChanged, String>,
+    /// The request that led to the change, for the log.
+    pub request_id: Option<String>,
+    /// How often it was handed out, this time included, where the feed counts.
+    pub attempt: u64,
+    /// For the calls below.
+    pub receipt: R,
+}
+
+/// A source of messages that hands one out again until it is told that it is done. Whoever works on them may see one twice, and out of order
+/// after a failure.
+pub trait Feed: Send + 'static {
+    /// What it knows a message by.
+    type Receipt: Send;
+
+    /// Waits for messages: at least one, at most `limit`. Safe to drop while it waits.
+    fn next(
+        &mut self,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Received<Self::Receipt>>, FeedError>> + Send;
+
+    /// Everything that a message asks for is in the ledger.
+    fn done(&mut self, receipt: Self::Receipt) -> impl Future<Output = Result<(), FeedError>> + Send;
+
+    /// The message takes long and is still being worked on.
+    fn still_at_it(&mut self, receipt: &Self::Receipt) -> impl Future<Output = Result<(), FeedError>> + Send;
+
+    /// Hands the message out again after a while.
+    fn again(
+        &mut self,
+        receipt: Self::Receipt,
+        after: Duration,
+    ) -> impl Future<Output = Result<(), FeedError>> + Send;
+
+    /// The message can never succeed. The ledger has it already, where an operator sees it; it is not handed out again.
+    fn hopeless(&mut self, receipt: Self::Receipt) -> impl Future<Output = Result<(), FeedError>> + Send;
+}

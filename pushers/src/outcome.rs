@@ -1,0 +1,51 @@
+//! What became of one push. Every answer of APNs is mapped to one of these in one place.
+
+use std::time::Duration;
+
+/// What to do about a push that was tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// APNs has accepted it.
+    Accepted {
+        /// The `apns-id` of the answer.
+        apns_id: Option<String>,
+    },
+    /// The push token is dead for this topic. The device may be forgotten, if it has not registered again since.
+    TokenDead {
+        /// APNs' reason.
+        reason: String,
+        /// Since when, Unix milliseconds, where APNs says so (410). Without it the topic may be at fault as well: 400 `BadDeviceToken` and
+        /// `DeviceTokenNotForTopic` count only while others of the topic succeed.
+        since_ms: Option<i64>,
+        /// Whether APNs is sure (410).
+        certain: bool,
+    },
+    /// Later, perhaps.
+    Retry {
+        /// APNs' reason, or what happened to the connection.
+        reason: String,
+        /// Not before this has passed, where APNs says so (`Retry-After`, an hour at most).
+        after: Option<Duration>,
+        /// What has to rest.
+        rest: Rest,
+    },
+    /// The credential, the key or the topic is wrong: nothing that is sent with it succeeds until an operator has changed it.
+    Misconfigured {
+        /// APNs' reason, or what is wrong with the credential.
+        reason: String,
+    },
+    /// This push never succeeds, and others do: our mistake, or a reason of which nobody has heard yet.
+    Refused {
+        /// APNs' reason.
+        reason: String,
+    },
+}
+
+/// What has to rest before a push is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// This push token alone (429 `TooManyRequests`).
+    Token,
+    /// Everything that goes the same way: APNs is away or asks for a pause (5xx, no connection, 429 `TooManyProviderTokenUpdates`).
+    Credential,
+}

@@ -1,0 +1,137 @@
+//! What the push subscriber needs from outside. Each has one implementation in the program, and fakes exist only for Apple's ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use honoken_domain::ids::{DeviceLibraryIdentifier, PassTypeIdentifier, PushToken};
+use openssl::ec::EcKey;
+use openssl::pkey::{PKey, Private};
+use openssl::x509::X509;
+
+use crate::outcome::Outcome;
+
+/// One wake-up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    /// APNs' topic.
+    pub topic: PassTypeIdentifier,
+    /// Where the phone is reached.
+    pub token: PushToken,
+    /// `apns-id`: one for all attempts, a lower-case UUID.
+    pub apns_id: String,
+}
+
+/// How this service proves to APNs who it is. Clones are cheap.
+#[derive(Clone)]
+pub enum Credential {
+    /// An APNs key of a team, for all its pass types.
+    Key(Arc<ApnsKey>),
+    /// The certificate of one pass type, which signs its passes too.
+    Certificate(Arc<PassCertificate>),
+}
+
+/// An APNs authentication key (`.p8`).
+pub struct ApnsKey {
+    /// `iss` of the provider token.
+    pub team_id: String,
+    /// `kid` of the provider token.
+    pub key_id: String,
+    /// P-256.
+    pub key: EcKey<Private>,
+    /// Changes whenever the key is replaced.
+    pub revision: String,
+}
+
+/// A pass type certificate with its key.
+pub struct PassCertificate {
+    /// The leaf.
+    pub certificate: X509,
+    /// What is sent along with it.
+    pub chain: Vec<X509>,
+    /// Its key.
+    pub key: PKey<Private>,
+    /// Changes whenever the certificate is replaced.
+    pub revision: String,
+}
+
+impl Credential {
+    /// What connections are kept apart by, and what a credential that APNs refused is known by until it is replaced: no secret.
+    pub fn id(&self) -> String {
+        match self {
+            Self::Key(key) => format!("key:{}:{}:{}", key.team_id, key.key_id, key.revision),
+            Self::Certificate(certificate) => format!("certificate:{}", certificate.revision),
+        }
+    }
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Credential({})", self.id())
+    }
+}
+
+/// Why there is nothing to push with.
+#[derive(Debug, thiserror::Error)]
+pub enum NoCredential {
+    /// Nothing is installed for the pass type; the sentence says what to do.
+    #[error("{0}")]
+    NotInstalled(String),
+    /// This process never pushes, and says why: `dev` without an endpoint.
+    #[error("{0}")]
+    NotSent(String),
+    /// The store could not be asked; later perhaps.
+    #[error("the credentials could not be read")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Finds what to push with.
+pub trait Credentials: Send + Sync + 'static {
+    /// The credential for a topic, as it is now. Cheap: nothing is opened or parsed that was before.
+    fn of(
+        &self,
+        topic: &PassTypeIdentifier,
+    ) -> impl Future<Output = Result<Credential, NoCredential>> + Send;
+}
+
+/// The way to APNs.
+pub trait Apns: Send + Sync + 'static {
+    /// Sends one push and waits for its answer, or for what stands for one. Never longer than a bounded time. What can be put right at once
+    /// (a closed connection, a provider token that is over) has been tried again before this returns.
+    fn push(&self, credential: &Credential, push: &Push) -> impl Future<Output = Outcome> + Send;
+}
+
+/// Tells the domain that a token is dead.
+pub trait DeadTokens: Send + Sync + 'static {
+    /// Unregisters a device from all passes of a type, if `token` is still its token and it has not registered since. `false` when it has
+    /// a newer one, so that nothing was changed.
+    ///
+    /// # Errors
+    /// When the log could not take it; it is tried again.
+    fn report(
+        &self,
+        pass_type_identifier: &PassTypeIdentifier,
+        device: &DeviceLibraryIdentifier,
+        token: &PushToken,
+        since_ms: Option<i64>,
+    ) -> impl Future<Output = Result<bool, Box<dyn std::error::Error + Send + Sync>>> + Send;
+}
+
+/// The time, as the rest of the service reads it.
+pub trait Time: Send + Sync + 'static {
+    /// Unix milliseconds.
+    fn unix_ms(&self) -> i64;
+}
+
+/// Random identifiers.
+pub trait Ids: Send + Sync + 'static {
+    /// A lower-case UUID.
+    fn uuid(&self) -> String;
+}
+
+/// Is told what happens, to count it.
+pub trait Observer: Send + Sync + 'static {
+    /// A push was answered, or not, after so long. `outcome` is one of `accepted`, `token_dead`, `retry`, `misconfigured`, `refused`.
+    fn pushed(&self, outcome: &'static str, took: Duration);
+    /// A delivery has come to its end. `state` is one of `sent`, `failed`, `superseded`, `dead`.
+    fn ended(&self, state: &'static str);
+}
