@@ -44,6 +44,7 @@ pub mod device;
 pub mod docs;
 pub mod health;
 pub mod jobs;
+pub mod pushing;
 pub mod manage;
 pub mod scrape;
 
