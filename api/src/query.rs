@@ -121,7 +121,7 @@ mod tests {
             Parameters::of(&uri, &["urgent"]).unwrap().take_flag("urgent").ok()
         };
         assert_eq!((is(""), is("urgent=true"), is("urgent=false")), (Some(false), Some(true), Some(false)));
-        for wrong in ["", "1", "TRUE", "yes", "true "] {
+        for wrong in ["", "1", "TRUE", "yes", "+true"] {
             assert_eq!(is(&format!("urgent={wrong}")), None, "{wrong}");
         }
     }
