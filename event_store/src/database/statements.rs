@@ -109,6 +109,19 @@ pub async fn fetch_for_each<const COLUMNS: usize>(
     Ok(found)
 }
 
+/// Asks for many rows at once, where only questions are asked.
+pub async fn ask_for_each<const COLUMNS: usize>(
+    readers: &Readers,
+    template: &'static str,
+    rows: Vec<[Value; COLUMNS]>,
+) -> sqlx::Result<Vec<Row>> {
+    let mut found = Vec::new();
+    for statement in for_each(template, rows) {
+        found.append(&mut statement.fetch_all(readers).await?);
+    }
+    Ok(found)
+}
+
 fn for_each<const COLUMNS: usize>(
     template: &'static str,
     rows: Vec<[Value; COLUMNS]>,
@@ -358,10 +371,7 @@ impl Row {
     }
 
     /// A column that holds JSON or nothing.
-    pub fn optional_json<T: DeserializeOwned + 'static>(
-        &self,
-        column: &str,
-    ) -> sqlx::Result<Option<T>> {
+    pub fn optional_json<T: DeserializeOwned + 'static>(&self, column: &str) -> sqlx::Result<Option<T>> {
         Ok(self.get::<Option<Json<T>>>(column)?.map(|Json(value)| value))
     }
 }
