@@ -115,6 +115,7 @@ impl App {
             actor,
             organization: organization.map(str::to_owned),
             request_id: request_id.to_owned(),
+            urgent: false,
             recorded_at_ms: self.clock.unix_ms(),
         }
     }

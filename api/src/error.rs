@@ -387,7 +387,7 @@ impl Refusal for PassError {
             Self::Unknown => ApiError::NO_PASS,
             Self::AlreadyIssued => ApiError::Conflict { code: "already_issued", detail },
             Self::Retired => ApiError::Conflict { code: "retired", detail },
-            Self::KeyReused => ApiError::Conflict { code: "idempotency_key_reused", detail },
+            Self::KeyReused | Self::OrderReused => ApiError::Conflict { code: "idempotency_key_reused", detail },
             Self::PreconditionFailed { .. } => ApiError::PreconditionFailed { detail },
             Self::MissingImage { slot } => {
                 ApiError::fault("missing_image", format!("/assets/{slot}.png"), detail)

@@ -10,7 +10,7 @@ use crate::json_body;
 use crate::limits;
 use crate::manage::change::{self, Change};
 use crate::openapi::answers::Changed;
-use crate::openapi::parameters::IfMatch;
+use crate::openapi::parameters::{IfMatch, Urgent};
 use crate::openapi::problems::{Conflict, NotFound, PreconditionFailed, Unacceptable, UnsupportedMediaType};
 use crate::openapi::{MANAGE, schemas};
 
@@ -21,7 +21,7 @@ use crate::openapi::{MANAGE, schemas};
 #[utoipa::path(
     put, path = "/manage/v1/passes/{type}/{serial}/content", tag = MANAGE,
     operation_id = "replaceContent", summary = "Replace the content of a pass",
-    params(IfMatch), request_body = schemas::Content,
+    params(IfMatch, Urgent), request_body = schemas::Content,
     responses(Changed, NotFound, Conflict, PreconditionFailed, UnsupportedMediaType, Unacceptable),
 )]
 pub async fn handler(change: Change, request: Request) -> Result<Response, ApiError> {

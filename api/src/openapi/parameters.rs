@@ -75,6 +75,18 @@ pub fn request_id() -> Parameter {
     )
 }
 
+/// `urgent` of a change.
+#[derive(Debug)]
+pub struct Urgent;
+
+impl IntoParams for Urgent {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description = "Wake the phones at once. Otherwise a phone that was woken a moment ago is woken again when the coalescing window ends.";
+        let flag = ObjectBuilder::new().schema_type(Type::Boolean).default(Some(false.into()));
+        vec![parameter(ParameterIn::Query, "urgent", description, flag, true)]
+    }
+}
+
 /// Declares a header that handlers name in `params(…)`.
 macro_rules! header {
     ($(#[$doc:meta])* $type:ident, $name:literal, $schema:expr, $example:literal, $description:literal) => {
