@@ -9,6 +9,7 @@ use honoken_domain::sealed::SealingKeys;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Log, Metadata};
 use honoken_projections::{Part, Projector, ReadModel};
+use honoken_pushers::ledger::Ledger;
 use prometheus::IntCounter;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -59,6 +60,10 @@ pub struct App {
     pub panicked: IntCounter,
     /// Where requests wait when there are many.
     pub gates: Arc<Gates>,
+    /// Which phones are to be woken.
+    pub ledger: Ledger,
+    /// Whether `ENVIRONMENT` is `production`.
+    pub is_production: bool,
     /// Who has asked how often.
     pub rates: Arc<Rates>,
     /// The share of successful requests that are logged.
@@ -91,6 +96,8 @@ impl App {
             in_flight: InFlight::of(&metrics),
             panicked: metrics.counter(Metric::RequestsPanicked, &[]),
             metrics_are_elsewhere: config.metrics_listen.is_some(),
+            ledger: stores.ledger.clone(),
+            is_production: config.identity.environment.as_deref() == Some("production"),
             sample_success_rate: config.logging.sample_success_rate,
             metrics,
             log: stores.log.clone(),
@@ -132,6 +139,8 @@ pub struct Stores {
     pub read_model: ReadModel,
     /// Tells how far the read model is.
     pub projector: Projector,
+    /// Which phones are to be woken.
+    pub ledger: Ledger,
     /// Images.
     pub blobs: Blobs,
     /// What is counted.
@@ -164,6 +173,7 @@ impl Stores {
     ) -> anyhow::Result<Self> {
         let log = Arc::new(place.open_log(ids).await?);
         let read_model = place.open_read_model().await?;
+        let ledger = place.open_ledger().await?;
         let stop = CancellationToken::new();
         let (projector, run) =
             Projector::start(log.clone(), Upcasters::current(), read_model.clone(), part, stop.clone())
@@ -176,6 +186,7 @@ impl Stores {
             dispatcher,
             read_model,
             projector,
+            ledger,
             blobs,
             metrics,
             running,
@@ -299,6 +310,7 @@ impl Stores {
                 tracing::error!(error = %fault, "keeping up with certificates and APNs keys ended badly");
             }
         }
+        self.ledger.close().await;
         self.read_model.close().await;
         drop(self.dispatcher);
         if let Some(log) = Arc::into_inner(self.log) {
