@@ -45,6 +45,7 @@ pub mod docs;
 pub mod health;
 pub mod jobs;
 pub mod manage;
+pub mod nats_commands;
 pub mod scrape;
 
 pub mod certs;
