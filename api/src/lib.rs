@@ -50,6 +50,7 @@ pub mod health;
 pub mod jobs;
 pub mod pushing;
 pub mod manage;
+pub mod nats_commands;
 pub mod scrape;
 
 pub mod certs;

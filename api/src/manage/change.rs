@@ -193,6 +193,12 @@ impl ChangeAnswer {
         Self { value, ..self }
     }
 
+    /// The answer to an order that comes again and has changed the pass before.
+    #[must_use]
+    pub fn with_change(self) -> Self {
+        Self { changed: true, ..self }
+    }
+
     /// The answer to an order that brought the pass into being.
     pub fn created(self) -> Response {
         let location =
