@@ -109,8 +109,8 @@ pub async fn fetch_for_each<const COLUMNS: usize>(
     Ok(found)
 }
 
-/// Asks for many rows at once, where only questions are asked.
-pub async fn ask_for_each<const COLUMNS: usize>(
+/// Asks for many rows at once, on connections that only read.
+pub async fn read_for_each<const COLUMNS: usize>(
     readers: &Readers,
     template: &'static str,
     rows: Vec<[Value; COLUMNS]>,
