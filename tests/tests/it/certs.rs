@@ -626,7 +626,7 @@ async fn a_variable_that_holds_no_key_is_named_and_not_repeated() {
 }
 
 /// What a private key looks like wherever it may have been written: PEM, its lines, DER, and their hex and Base64.
-fn traces(key_file: &Path) -> Vec<Vec<u8>> {
+pub(crate) fn traces(key_file: &Path) -> Vec<Vec<u8>> {
     use base64::Engine as _;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
     let pem = fs::read_to_string(key_file).expect("the key");
