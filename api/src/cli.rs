@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::desk::{Circumstances, Where};
 use crate::ids::SystemIds;
 use crate::service::Process;
-use crate::{certs, dev, inspect, keys, logging, operate, serve};
+use crate::{apns_keys, certs, dev, inspect, keys, logging, operate, serve};
 
 /// Issues, signs and updates Apple Wallet passes.
 #[derive(Debug, Parser)]
@@ -46,6 +46,9 @@ enum Command {
     /// Request, install, list and revoke the certificates that sign passes.
     #[command(subcommand)]
     Certs(certs::CertsCommand),
+    /// Install, list and revoke the APNs keys that pushes are authenticated with.
+    #[command(subcommand)]
+    ApnsKeys(apns_keys::ApnsKeysCommand),
     /// Make, list and revoke the API keys of integrators; seal private keys under another encryption key.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -168,6 +171,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Certs(command) => {
             run_async("production", async |config| certs::run(&command, &circumstances(config)).await)
+        }
+        Command::ApnsKeys(command) => {
+            run_async("production", async |config| apns_keys::run(&command, &circumstances(config)).await)
         }
         Command::Keys(command) => {
             run_async("production", async |config| keys::run(&command, &circumstances(config)).await)

@@ -9,6 +9,7 @@ use honoken_projections::Part;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use crate::apns_keys::at_start;
 use crate::app::{App, Stores};
 use crate::built_passes::BuiltPasses;
 use crate::folder::{self, Folder};
@@ -60,6 +61,11 @@ pub async fn run(process: Process, roles: &[Role], stop: CancellationToken) -> a
         stores = opened => stores?,
         () = stop.cancelled() => return Ok(()),
     };
+    let Process { config, clock, ids, .. } = &process;
+    if is(Role::Api) {
+        let configured = config.apns.key.as_ref();
+        at_start::ensure(configured, keys.as_ref(), &stores.dispatcher, &**clock, &**ids).await?;
+    }
     let signers = if is(Role::Api) {
         let signers = stores.signers(keys, process.clock.clone()).await?;
         if signers.count(process.clock.unix_seconds()) == Count::default() {
@@ -75,7 +81,6 @@ pub async fn run(process: Process, roles: &[Role], stop: CancellationToken) -> a
     if is(Role::Projector) {
         stores.start_jobs(process.clock.clone());
     }
-    let Process { config, clock, ids, .. } = &process;
     let web_service_url = process.web_service_url(&base_url);
     let built_passes =
         BuiltPasses::new(signers, stores.blobs.clone(), &web_service_url, config.load, &stores.metrics);

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use honoken_projections::Part;
 use tokio_util::sync::CancellationToken;
 
+use crate::apns_keys::at_start;
 use crate::app::{App, Stores};
 use crate::built_passes::BuiltPasses;
 use crate::config::{AdminCredentials, Config, Rates};
@@ -55,7 +56,9 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
     let prepared = async {
         stores.caught_up().await?;
         sample::ensure(&stores, &**clock, &**ids, &secrets.api_key).await?;
-        sample::certificate(&stores, &**clock, &**ids, &keys, &credential).await
+        sample::certificate(&stores, &**clock, &**ids, &keys, &credential).await?;
+        let configured = config.apns.key.as_ref();
+        at_start::ensure(configured, Some(&keys), &stores.dispatcher, &**clock, &**ids).await
     };
     tokio::select! {
         prepared = prepared => prepared?,
