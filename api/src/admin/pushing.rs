@@ -117,7 +117,7 @@ impl From<LedgerError> for ApiError {
 pub async fn state(State(app): State<AppState>) -> Result<Json<Pushing>, ApiError> {
     let ledger = &app.ledger;
     let figures = ledger.figures().await?;
-    let position = app.relayed().await?;
+    let position = ledger.fed(app.feed).await?.unwrap_or_default().0;
     let head = app.log.head().borrow().0.max(position);
     let relay =
         Relay { part: ledger.paused(Part::Relay).await?.into(), position, lag: head.saturating_sub(position) };

@@ -189,16 +189,17 @@ impl Given<'_> {
     fn ports(&self) -> anyhow::Result<Ports<ApnsClient, PushCredentials, DeadTokenCommands>> {
         let config::Pushing { push_type, connections, .. } = self.config.pushing;
         let config::Apns { endpoint, ca_file, .. } = &self.config.apns;
-        let extra_ca = ca_file.as_ref().map(std::fs::read).transpose();
+        let default = apns::Options::default();
+        let ca_pem = ca_file.as_ref().map(std::fs::read).transpose();
         let options = apns::Options {
-            endpoint: endpoint.clone(),
-            extra_ca: extra_ca.context("HONOKEN_APNS_CA_FILE cannot be read")?,
+            endpoint: endpoint.clone().unwrap_or(default.endpoint),
+            ca_pem: ca_pem.context("HONOKEN_APNS_CA_FILE cannot be read")?,
             push_type: match push_type {
                 PushType::Background => apns::PushType::Background,
                 PushType::None => apns::PushType::None,
             },
-            connections: connections.get() as usize,
-            ..apns::Options::default()
+            max_connections: connections.get() as usize,
+            ..default
         };
         let time = Arc::new(SharedClock(self.clock.clone()));
         let apns = ApnsClient::new(options, time.clone())?;
