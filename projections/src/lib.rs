@@ -6,6 +6,7 @@
 //! - One file per read table, its projector and its queries together: [`wallet_pass`], [`wallet_registration`], [`wallet_pass_type`],
 //!   [`wallet_cert`], [`wallet_organization`], [`wallet_job`], [`wallet_outdated_pass`].
 //! - [`pass_heads`]: how far the rows of many passes are, for whoever tells others of changes.
+//! - [`wallet_push`]: what a push subscriber asks of several of them at once.
 //! - [`pass_list`]: the passes of an organisation page by page, all or those found by their [`words`].
 //! - [`parked`]: events that could not be applied, and what waits behind them.
 //!
@@ -22,6 +23,7 @@ pub mod wallet_organization;
 pub mod wallet_outdated_pass;
 pub mod wallet_pass;
 pub mod wallet_pass_type;
+pub mod wallet_push;
 pub mod wallet_registration;
 pub mod words;
 

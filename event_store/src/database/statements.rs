@@ -58,6 +58,12 @@ impl From<bool> for Value {
     }
 }
 
+impl From<Option<String>> for Value {
+    fn from(text: Option<String>) -> Self {
+        Self::Text(text)
+    }
+}
+
 impl From<Option<bool>> for Value {
     fn from(flag: Option<bool>) -> Self {
         Self::Flag(flag)
