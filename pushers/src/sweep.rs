@@ -124,7 +124,8 @@ impl HeldBackPasses {
         if !free.is_empty() {
             checkpoint.let_go(&[], &free).await?;
         }
-        let said_before = |said: &Said| held.iter().any(|held| held.pass == said.pass() && held.said >= said.position());
+        let said_before =
+            |said: &Said| held.iter().any(|held| held.pass == said.pass() && held.said >= said.position());
         Ok(lost.into_iter().filter(|said| settled || !said_before(said)).collect())
     }
 }

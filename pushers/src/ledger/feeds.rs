@@ -113,7 +113,8 @@ impl Ledger {
             .bind(feed)
             .fetch_optional(&self.readers)
             .await;
-        row.and_then(|row| row.as_ref().map(position).transpose()).map_err(LedgerError::of("how far a feed is"))
+        row.and_then(|row| row.as_ref().map(position).transpose())
+            .map_err(LedgerError::of("how far a feed is"))
     }
 
     /// At most `limit` of the passes that were held back, behind `after`.
@@ -122,9 +123,8 @@ impl Ledger {
         after: Option<&PassId>,
         limit: u32,
     ) -> Result<Vec<HeldBack>, LedgerError> {
-        let (of_type, serial) = after.map_or(("", ""), |pass| {
-            (pass.pass_type_identifier.as_str(), pass.serial_number.as_str())
-        });
+        let (of_type, serial) =
+            after.map_or(("", ""), |pass| (pass.pass_type_identifier.as_str(), pass.serial_number.as_str()));
         let rows = sql("select pass_type_identifier, serial_number, position, said from held_back_pass
              where (pass_type_identifier, serial_number) > ($1, $2)
              order by pass_type_identifier, serial_number
@@ -134,7 +134,8 @@ impl Ledger {
         .bind(i64::from(limit))
         .fetch_all(&self.readers)
         .await;
-        rows.and_then(|rows| rows.iter().map(held_back).collect()).map_err(LedgerError::of("what is held back"))
+        rows.and_then(|rows| rows.iter().map(held_back).collect())
+            .map_err(LedgerError::of("what is held back"))
     }
 }
 
@@ -186,7 +187,9 @@ impl Checkpoint {
     /// # Errors
     /// As [`advance`](Self::advance).
     pub async fn set_back(&mut self, head: Position) -> Result<(), CheckpointError> {
-        let held = self.write("setting a feed back", async move |connection: &mut Connection| clamp(connection, head).await);
+        let held = self.write("setting a feed back", async move |connection: &mut Connection| {
+            clamp(connection, head).await
+        });
         held.await?;
         self.position = self.position.min(head);
         self.swept = self.swept.min(head);
@@ -213,10 +216,11 @@ impl Checkpoint {
         standing_still: &BTreeMap<PassId, Position>,
     ) -> Result<(), CheckpointError> {
         let feed = self.feed;
-        let advanced = self.write("moving the checkpoint of a feed", async move |connection: &mut Connection| {
-            hold_back(connection, standing_still).await?;
-            move_to(connection, feed, position).await
-        });
+        let advanced =
+            self.write("moving the checkpoint of a feed", async move |connection: &mut Connection| {
+                hold_back(connection, standing_still).await?;
+                move_to(connection, feed, position).await
+            });
         advanced.await?;
         self.position = self.position.max(position);
         Ok(())

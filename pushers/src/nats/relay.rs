@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::{HeaderMap, HeaderValue};
 use async_nats::jetstream::consumer::pull;
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
+use async_nats::{HeaderMap, HeaderValue};
 use honoken_domain::ids::PassId;
 use honoken_event_store::{EventLog, Position, error_chain};
 use time::OffsetDateTime;
@@ -79,12 +79,11 @@ enum RelayError {
 }
 
 /// Says on NATS what the log has to say.
-#[derive(Debug)]
-pub struct Relay<L, T> {
+pub struct Relay<L> {
     source: Source<L>,
     ledger: Ledger,
     nats: Nats,
-    time: Arc<T>,
+    time: Arc<dyn Time>,
     settings: RelaySettings,
     checkpoint: Checkpoint,
     figures: watch::Sender<FeedFigures>,
@@ -121,9 +120,15 @@ struct Sweep {
     round: Option<Round>,
 }
 
-impl<L: EventLog, T: Time> Relay<L, T> {
+impl<L: EventLog> Relay<L> {
     /// From `source` to `nats`; `ledger` knows how far it is.
-    pub fn new(source: Source<L>, ledger: Ledger, nats: Nats, time: Arc<T>, settings: RelaySettings) -> Self {
+    pub fn new(
+        source: Source<L>,
+        ledger: Ledger,
+        nats: Nats,
+        time: Arc<dyn Time>,
+        settings: RelaySettings,
+    ) -> Self {
         let checkpoint = ledger.checkpoint(RELAY);
         Self {
             source,
@@ -164,14 +169,18 @@ impl<L: EventLog, T: Time> Relay<L, T> {
                 }
                 Some(Err(RelayError::Disconnected)) => {
                     self.stand_back().await;
-                    let connected = async { tokio::select! { () = self.nats.connected() => {} () = tokio::time::sleep(POLL) => {} } };
+                    let connected = async {
+                        tokio::select! { () = self.nats.connected() => {} () = tokio::time::sleep(POLL) => {} }
+                    };
                     if stop.run_until_cancelled(connected).await.is_none() {
                         break;
                     }
                     continue;
                 }
-                Some(Err(RelayError::Checkpoint(CheckpointError::Superseded)
-                | RelayError::Sweep(SweepError::Checkpoint(CheckpointError::Superseded)))) => {
+                Some(Err(
+                    RelayError::Checkpoint(CheckpointError::Superseded)
+                    | RelayError::Sweep(SweepError::Checkpoint(CheckpointError::Superseded)),
+                )) => {
                     tracing::warn!("another process has taken over the relay");
                     self.forget();
                     POLL
@@ -218,7 +227,9 @@ impl<L: EventLog, T: Time> Relay<L, T> {
         }
         let position = self.checkpoint.position();
         if !self.source.reaches(position).await? {
-            tracing::warn!("the relay was at position {position}, which the log does not reach: it was restored from a backup");
+            tracing::warn!(
+                "the relay was at position {position}, which the log does not reach: it was restored from a backup"
+            );
             self.checkpoint.set_back(self.source.head()).await?;
         }
         self.nats.stream().await?;
@@ -246,8 +257,13 @@ impl<L: EventLog, T: Time> Relay<L, T> {
     async fn publish(&self, messages: &[Said], again_at: Option<i64>) -> Result<(), RelayError> {
         let mut acknowledgements = Vec::with_capacity(messages.len());
         for said in messages {
-            let payload = serde_json::to_vec(&said.message).map_err(NatsError::doing("a message cannot be written"))?;
-            let sending = self.nats.jetstream().publish_with_headers(CONTENT_CHANGED, headers(said, again_at), payload.into());
+            let payload =
+                serde_json::to_vec(&said.message).map_err(NatsError::doing("a message cannot be written"))?;
+            let sending = self.nats.jetstream().publish_with_headers(
+                CONTENT_CHANGED,
+                headers(said, again_at),
+                payload.into(),
+            );
             acknowledgements.push(self.unless_interrupted(sending).await?.map_err(publish_failed)?);
         }
         for acknowledgement in acknowledgements {
