@@ -116,6 +116,30 @@ async fn several_processes_share_the_messages() {
     relaying.stops().await;
 }
 
+/// What there is comes at once, however much more was asked for, and what comes later when it comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_waits_for_more() {
+    let (world, server, relaying) = world(&["A", "B", "C"]).await;
+    let (nats, ledger) = (connect(&server).await, world.ledger().await);
+    let mut feed = jetstream(&nats);
+    let since = Instant::now();
+    let mut all = Vec::new();
+    while all.len() < 3 {
+        for received in soon("messages", feed.next(500)).await.unwrap() {
+            all.push(lands(&mut feed, &ledger, received).await);
+        }
+    }
+    for seat in 0..20 {
+        let seat = seat.to_string();
+        let (heard, _) = tokio::join!(soon("a message", feed.next(500)), world.changes("A", &seat));
+        for received in heard.unwrap() {
+            lands(&mut feed, &ledger, received).await;
+        }
+    }
+    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+    relaying.stops().await;
+}
+
 /// A call that is given up half way has not taken what it asked for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_is_given_up_loses_nothing() {
@@ -220,6 +244,11 @@ async fn a_feed_goes_on_when_the_broker_is_back() {
     hears(&mut feed, &ledger, 1).await;
     is_silent(&mut feed).await;
     server.stop().await;
+    // A server that is stopped in order says so to whoever waits.
+    match soon("the end", feed.next(1)).await {
+        Ok(received) => panic!("{received:?}"),
+        Err(fault) => assert_eq!(fault.to_string(), "asking NATS for messages"),
+    }
     eventually("the loss", async || !nats.is_connected()).await;
     is_silent(&mut feed).await;
     server.start_again().await;

@@ -38,9 +38,10 @@ async fn every_change_is_published_with_its_id_and_its_request(engine: Engine) {
     let message = stream.get_raw_message(1).await.unwrap();
     let page = world.source().read_after(Position(0), 1000).await.unwrap();
     let said = &page.messages[0];
+    let header = |name: &str| message.headers.get(name).map(async_nats::HeaderValue::as_str);
     assert_eq!(message.subject.as_str(), "honoken.pass.content_changed");
-    assert_eq!(message.headers["Nats-Msg-Id"].as_str(), said.message.event_id.to_string());
-    assert_eq!(Some(message.headers["Honoken-Request-Id"].as_str()), said.request_id.as_deref());
+    assert_eq!(header("Nats-Msg-Id").unwrap(), said.message.event_id.to_string());
+    assert_eq!(header("Honoken-Request-Id"), said.request_id.as_deref());
     let json: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
     assert_eq!(json, serde_json::to_value(&said.message).unwrap());
     assert_eq!(json["position"], changed.position.0);

@@ -202,6 +202,8 @@ pub(crate) struct World {
 impl World {
     /// A club with a pass type and tickets, with a projection that follows.
     pub(crate) async fn new(engine: Engine, tickets: &[&str]) -> Self {
+        // What a test that fails had to say.
+        drop(tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_test_writer().try_init());
         let (place, kept) = match engine {
             Engine::Sqlite => {
                 let folder = TempDir::new().unwrap();
