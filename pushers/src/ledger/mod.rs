@@ -84,6 +84,8 @@ pub struct Ledger {
     writers: Writers,
     /// Changes whenever this process has made something due, or stopped or resumed a part.
     changed: Arc<watch::Sender<()>>,
+    /// Changes whenever this process has stopped or resumed a part.
+    pauses: Arc<watch::Sender<()>>,
 }
 
 /// Brings the ledger's tables on a server to the newest schema.
@@ -106,7 +108,7 @@ impl Ledger {
         wakes::free_all(&mut connection).await?;
         sqlx::Connection::close(connection).await?;
         let readers = Readers::Sqlite(sqlite::open_readers(file, READERS));
-        Ok(Self { readers, writers: Writers::of_file(file), changed: Arc::default() })
+        Ok(Self { readers, writers: Writers::of_file(file), changed: Arc::default(), pauses: Arc::default() })
     }
 
     /// Opens the ledger on a server, whose tables must have been made by [`migrate`].
@@ -117,7 +119,12 @@ impl Ledger {
         let mut connection = postgres::open_writer(options).await?;
         database::ensure_migrated(&mut connection, POSTGRES).await?;
         let readers = Readers::Postgres(postgres::open_readers(options, READERS));
-        Ok(Self { readers, writers: Writers::of_server(options), changed: Arc::default() })
+        Ok(Self {
+            readers,
+            writers: Writers::of_server(options),
+            changed: Arc::default(),
+            pauses: Arc::default(),
+        })
     }
 
     /// A connection that writes, as soon as one is free.
@@ -135,7 +142,7 @@ impl Ledger {
         matches!(self.readers, Readers::Postgres(_))
     }
 
-    /// Sees whenever this process has made something due, or an operator has stopped or resumed a part here. What other processes do is not seen.
+    /// Sees whenever this process has made something due, or stopped or resumed a part. What other processes do is not seen.
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
@@ -143,6 +150,11 @@ impl Ledger {
     /// Wakes whoever waits for [`changes`](Self::changes).
     pub(crate) fn has_changed(&self) {
         self.changed.send_replace(());
+    }
+
+    /// Sees whenever this process has stopped or resumed a part. What other processes do is not seen.
+    pub fn pauses(&self) -> watch::Receiver<()> {
+        self.pauses.subscribe()
     }
 
     /// Closes the connections.

@@ -7,6 +7,11 @@
 pub mod fan_out;
 pub mod sender;
 
+mod clean_up;
+mod plan;
+mod verdict;
+mod way;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,8 +100,15 @@ impl<F: Feed, A: Apns, C: Credentials, D: DeadTokens> Subscriber<F, A, C, D> {
         Self { fan_out, sender: Sender::new(ledger, read_model, ports, settings) }
     }
 
-    /// Works until it is stopped, and then until what was sent has been answered and noted. It lives through whatever its stores and APNs do.
-    pub async fn run(self, stop: CancellationToken) {
-        tokio::join!(self.fan_out.run(stop.clone()), self.sender.run(stop));
+    /// Works until it is stopped, and then until what was sent has been answered and noted; gives the feed back. It lives through whatever its
+    /// stores and APNs do.
+    pub async fn run(self, stop: CancellationToken) -> F {
+        let (feed, ()) = tokio::join!(self.fan_out.run(stop.clone()), self.sender.run(stop));
+        feed
     }
+}
+
+/// As the ledger counts time.
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
