@@ -23,6 +23,7 @@ use crate::jobs::worker::Worker;
 use crate::load::{Gate, Gates};
 use crate::metrics::{Metric, Metrics, Queue};
 use crate::place::Place;
+use crate::push_credentials::PushCredentials;
 use crate::rates::Rates;
 use crate::request_context::InFlight;
 use crate::signers::Signers;
@@ -136,8 +137,8 @@ pub struct Stores {
     /// What is counted.
     pub metrics: Metrics,
     running: JoinHandle<()>,
-    /// Keeps the certificates up to date; ends with the projector.
-    following: Option<JoinHandle<()>>,
+    /// Keep certificates and APNs keys up to date; end with the projector.
+    following: Vec<JoinHandle<()>>,
     stop: CancellationToken,
     /// The worker of jobs, if this process has one.
     jobs: Option<(JoinHandle<()>, CancellationToken)>,
@@ -178,7 +179,7 @@ impl Stores {
             blobs,
             metrics,
             running,
-            following: None,
+            following: Vec::new(),
             stop,
             jobs: None,
         })
@@ -195,8 +196,25 @@ impl Stores {
     ) -> anyhow::Result<Signers> {
         let progress = self.projector.progress();
         let (signers, follow) = Signers::follow(self.read_model.clone(), keys, clock, progress).await?;
-        self.following = Some(tokio::spawn(follow));
+        self.following.push(tokio::spawn(follow));
         Ok(signers)
+    }
+
+    /// What to push with: the APNs keys of the read model, opened with these keys, else the certificates that sign.
+    ///
+    /// # Errors
+    /// When the read model cannot be asked.
+    pub async fn push_credentials(
+        &mut self,
+        keys: Option<SealingKeys>,
+        signers: Signers,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<PushCredentials> {
+        let (read_model, progress) = (self.read_model.clone(), self.projector.progress());
+        let (credentials, follow) =
+            PushCredentials::follow(read_model, keys, signers, clock, progress).await?;
+        self.following.push(tokio::spawn(follow));
+        Ok(credentials)
     }
 
     /// Lets the read model catch up with the log, and says how far it is while that takes long.
@@ -276,10 +294,10 @@ impl Stores {
             tracing::error!(error = %fault, "the projector ended badly");
         }
         drop(self.projector);
-        if let Some(following) = self.following
-            && let Err(fault) = following.await
-        {
-            tracing::error!(error = %fault, "keeping up with the certificates ended badly");
+        for following in self.following {
+            if let Err(fault) = following.await {
+                tracing::error!(error = %fault, "keeping up with certificates and APNs keys ended badly");
+            }
         }
         self.read_model.close().await;
         drop(self.dispatcher);

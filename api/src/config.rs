@@ -41,6 +41,10 @@ pub struct Config {
     pub load: Load,
     /// How often a caller may ask. `dev` has none.
     pub rates: Rates,
+    /// How phones are woken.
+    pub pushing: Pushing,
+    /// `NATS_URL` and `NATS_CREDS_FILE`: the broker between relay and pusher. Default: none, messages stay in the process.
+    pub nats: Option<Nats>,
     /// Sentences about variables that are set and have no effect.
     pub warnings: Vec<String>,
 }
@@ -149,6 +153,61 @@ pub struct Rates {
     pub failures_per_minute: Option<NonZeroU32>,
     /// `RATE_LIMIT_PROXIES`: how many proxies stand before this process.
     pub proxies: u32,
+}
+
+/// How phones are woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pushing {
+    /// `OUTBOX_BATCH_SIZE`: phones taken from the ledger, and messages from the feed, at a time.
+    pub batch_size: NonZeroU32,
+    /// `OUTBOX_RETRY_ATTEMPTS`: requests to APNs for one delivery before it is given up.
+    pub retry_attempts: NonZeroU32,
+    /// `OUTBOX_RETENTION_DAYS`: how long deliveries that have come to their end are kept.
+    pub retention_days: NonZeroU32,
+    /// `HONOKEN_PUSH_WINDOW_SECONDS`: a phone is woken at most once in so many seconds for a pass type; 0: for every change. The command decides
+    /// where nothing is said.
+    pub window_seconds: Option<u32>,
+    /// `HONOKEN_PUSHES_AT_WORK`: pushes of this process that have no answer yet.
+    pub at_work: NonZeroU32,
+    /// `HONOKEN_APNS_PUSH_TYPE`
+    pub push_type: PushType,
+    /// `HONOKEN_APNS_CONNECTIONS`: connections to APNs for one credential.
+    pub connections: NonZeroU32,
+}
+
+impl Default for Pushing {
+    fn default() -> Self {
+        Self {
+            batch_size: NonZeroU32::new(500).expect("it is no zero"),
+            retry_attempts: NonZeroU32::new(100).expect("it is no zero"),
+            retention_days: NonZeroU32::new(30).expect("it is no zero"),
+            window_seconds: None,
+            at_work: NonZeroU32::new(200).expect("it is no zero"),
+            push_type: PushType::Background,
+            connections: NonZeroU32::new(4).expect("it is no zero"),
+        }
+    }
+}
+
+/// How long a phone is left alone after a wake-up, where nothing else is said. `dev` wakes it for every change.
+pub const PUSH_WINDOW_SECONDS: u32 = 30;
+
+/// What the header `apns-push-type` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PushType {
+    /// `background`
+    Background,
+    /// The header is not sent.
+    None,
+}
+
+/// The broker.
+#[derive(Debug, Clone)]
+pub struct Nats {
+    /// Where it is. The URL may hold a password or a token.
+    pub url: SecretString,
+    /// A file of NATS' own format with a user's JWT and seed.
+    pub creds_file: Option<PathBuf>,
 }
 
 /// Name and password of the operator.
@@ -315,16 +374,54 @@ pub const VARIABLES: &[Variable] = &[
         "how many proxies stand before the service: the client's address is then that many entries from the end of `X-Forwarded-For`. Entries before it are the client's own words and never believed",
         "`0`: the address that connects",
     ),
+    secret(
+        "NATS_URL",
+        "a NATS server with JetStream between relay and pusher ([what goes over it](nats.md)): `nats://USER:PASSWORD@HOST:4222`, or `tls://…`; several servers of one cluster are separated by commas",
+        "none: messages stay in the process",
+    ),
+    read(
+        "NATS_CREDS_FILE",
+        "a `.creds` file with the JWT and the seed of a NATS user, instead of a password in `NATS_URL`",
+        "none",
+    ),
+    read(
+        "HONOKEN_PUSH_WINDOW_SECONDS",
+        "a phone is woken once in so many seconds for all passes of a type: the first change wakes it at once, further ones together at the end; `0`: every change does, which phones punish. In `dev`: `0`",
+        "`30`",
+    ),
+    read("HONOKEN_PUSHES_AT_WORK", "pushes that one process sends at a time", "`200`"),
+    read(
+        "HONOKEN_APNS_CONNECTIONS",
+        "connections to APNs that one process opens at most for an APNs key or a certificate, `1` to `32`",
+        "`4`",
+    ),
+    read(
+        "HONOKEN_APNS_PUSH_TYPE",
+        "what `apns-push-type` says: `background`, or `none` to leave the header out",
+        "`background`",
+    ),
+    read(
+        "OUTBOX_BATCH_SIZE",
+        "phones that are taken from the ledger of deliveries at a time, `1` to `5000`",
+        "`500`",
+    ),
+    read(
+        "OUTBOX_RETRY_ATTEMPTS",
+        "requests to APNs for one delivery, before it is given up as failed",
+        "`100`",
+    ),
+    read(
+        "OUTBOX_RETENTION_DAYS",
+        "days that deliveries are kept after their end, for `deliveries` in the state of a pass",
+        "`30`",
+    ),
     refused("HONOKEN_EVENT_STORE_URL", "is set, but this release keeps its log in the database: unset it"),
     refused("HONOKEN_ASSETS_URL", "is set, but this release keeps images in --data-dir: unset it"),
-    without_effect("NATS_URL", "has no effect yet: this release does not push"),
     without_effect("HONOKEN_APNS_ENDPOINT", "has no effect yet: this release does not push"),
     without_effect("HONOKEN_APNS_CA_FILE", "has no effect yet: this release does not push"),
     without_effect("APNS_TEAM_ID", "has no effect yet: this release does not push"),
     without_effect("APNS_KEY_ID", "has no effect yet: this release does not push"),
     without_effect("APNS_AUTH_KEY_P8", "has no effect yet: this release does not push"),
-    without_effect("OUTBOX_BATCH_SIZE", "has no effect yet: this release does not push"),
-    without_effect("OUTBOX_RETRY_ATTEMPTS", "has no effect yet: this release does not push"),
     without_effect("POSTHOG_API_KEY", "has no effect yet: this release reports to nobody"),
     without_effect("POSTHOG_HOST", "has no effect yet: this release reports to nobody"),
     without_effect(
@@ -406,6 +503,8 @@ impl Config {
             )?,
             load: load(&variable)?,
             rates: rates(&variable)?,
+            pushing: pushing(&variable)?,
+            nats: nats(&variable)?,
             warnings,
         })
     }
@@ -493,6 +592,93 @@ fn rates(
         });
     }
     Ok(rates)
+}
+
+fn pushing(
+    variable: &impl Fn(&'static str) -> Result<Option<String>, ConfigError>,
+) -> Result<Pushing, ConfigError> {
+    let default = Pushing::default();
+    let up_to = |name, most: u32, must_be| {
+        let refused = || ConfigError { variable: name, problem: format!("must be {must_be}") };
+        let value: Option<NonZeroU32> = parsed(variable, name, must_be)?;
+        if value.is_some_and(|value| value.get() > most) { Err(refused()) } else { Ok(value) }
+    };
+    Ok(Pushing {
+        batch_size: up_to("OUTBOX_BATCH_SIZE", 5000, "a whole number from 1 to 5000")?
+            .unwrap_or(default.batch_size),
+        retry_attempts: parsed(variable, "OUTBOX_RETRY_ATTEMPTS", POSITIVE)?
+            .unwrap_or(default.retry_attempts),
+        retention_days: up_to("OUTBOX_RETENTION_DAYS", 36_500, "a number of days from 1 to 36500")?
+            .unwrap_or(default.retention_days),
+        window_seconds: window(variable)?,
+        at_work: up_to("HONOKEN_PUSHES_AT_WORK", 10_000, "a whole number from 1 to 10000")?
+            .unwrap_or(default.at_work),
+        push_type: variable("HONOKEN_APNS_PUSH_TYPE")?
+            .map_or(Ok(default.push_type), |text| push_type(&text))?,
+        connections: up_to("HONOKEN_APNS_CONNECTIONS", 32, "a whole number from 1 to 32")?
+            .unwrap_or(default.connections),
+    })
+}
+
+fn window(
+    variable: &impl Fn(&'static str) -> Result<Option<String>, ConfigError>,
+) -> Result<Option<u32>, ConfigError> {
+    let name = "HONOKEN_PUSH_WINDOW_SECONDS";
+    let must_be = "a number of seconds from 0 to 86400";
+    let window: Option<u32> = parsed(variable, name, must_be)?;
+    if window.is_some_and(|window| window > 86_400) {
+        return Err(ConfigError { variable: name, problem: format!("must be {must_be}") });
+    }
+    Ok(window)
+}
+
+fn push_type(text: &str) -> Result<PushType, ConfigError> {
+    match text {
+        "background" => Ok(PushType::Background),
+        "none" => Ok(PushType::None),
+        _ => Err(ConfigError {
+            variable: "HONOKEN_APNS_PUSH_TYPE",
+            problem: "must be `background` or `none`".to_owned(),
+        }),
+    }
+}
+
+fn nats(
+    variable: &impl Fn(&'static str) -> Result<Option<String>, ConfigError>,
+) -> Result<Option<Nats>, ConfigError> {
+    // A URL may hold a password and is not repeated, nor is what the parser says about it.
+    let refuse = || {
+        ConfigError {
+        variable: "NATS_URL",
+        problem: "must be one URL or several with commas between them, such as nats://localhost:4222 or tls://nats.example.com"
+            .to_owned(),
+    }
+    };
+    let creds_file: Option<PathBuf> = variable("NATS_CREDS_FILE")?.map(PathBuf::from);
+    let Some(text) = variable("NATS_URL")? else {
+        if creds_file.is_some() {
+            return Err(ConfigError {
+                variable: "NATS_URL",
+                problem: "is missing: NATS_CREDS_FILE says who connects there".to_owned(),
+            });
+        }
+        return Ok(None);
+    };
+    for url in text.split(',') {
+        let url = Url::parse(url.trim()).map_err(|_| refuse())?;
+        if !matches!(url.scheme(), "nats" | "tls") || url.host_str().is_none_or(str::is_empty) {
+            return Err(refuse());
+        }
+    }
+    if let Some(file) = &creds_file
+        && !file.is_file()
+    {
+        return Err(ConfigError {
+            variable: "NATS_CREDS_FILE",
+            problem: format!("names no file: there is none at {}", file.display()),
+        });
+    }
+    Ok(Some(Nats { url: text.into(), creds_file }))
 }
 
 fn public_url(text: &str) -> Result<Url, ConfigError> {
@@ -665,6 +851,18 @@ mod tests {
             ("RATE_LIMIT_MANAGE_PER_SECOND", "0"),
             ("RATE_LIMIT_FAILURES_PER_MINUTE", "x"),
             ("RATE_LIMIT_PROXIES", "yes"),
+            ("OUTBOX_BATCH_SIZE", "0"),
+            ("OUTBOX_BATCH_SIZE", "5001"),
+            ("OUTBOX_RETRY_ATTEMPTS", "0"),
+            ("OUTBOX_RETENTION_DAYS", "for ever"),
+            ("HONOKEN_PUSH_WINDOW_SECONDS", "-1"),
+            ("HONOKEN_PUSH_WINDOW_SECONDS", "86401"),
+            ("HONOKEN_PUSHES_AT_WORK", "0"),
+            ("HONOKEN_APNS_PUSH_TYPE", "alert"),
+            ("HONOKEN_APNS_CONNECTIONS", "33"),
+            ("NATS_URL", "localhost:4222"),
+            ("NATS_URL", "http://localhost:4222"),
+            ("NATS_URL", "nats://"),
         ] {
             refused(&[(variable, value)], variable);
         }
@@ -721,6 +919,17 @@ mod tests {
     }
 
     #[test]
+    fn a_broker_may_be_several_servers_and_its_password_is_never_repeated() {
+        let config = read(&[("NATS_URL", "nats://u:hunter2@one:4222, tls://two")]).unwrap();
+        assert!(config.nats.is_some() && !format!("{config:?}").contains("hunter2"));
+        let fault = read(&[("NATS_URL", "nats://u:hunter2@one:x")]).unwrap_err().to_string();
+        assert!(!fault.contains("hunter2"), "{fault}");
+        refused(&[("NATS_CREDS_FILE", "/etc/honoken.creds")], "NATS_URL");
+        let nowhere = [("NATS_URL", "nats://one"), ("NATS_CREDS_FILE", "/nowhere/honoken.creds")];
+        refused(&nowhere, "NATS_CREDS_FILE");
+    }
+
+    #[test]
     fn obsolete_variables_are_named_and_unknown_ones_ignored() {
         let config = read(&[("APNS_ENV", "sandbox"), ("SOMETHING_ELSE", "1")]).unwrap();
         assert_eq!(config.warnings.len(), 1);
@@ -767,6 +976,12 @@ mod tests {
             ("HONOKEN_REQUESTS_AT_WORK", Load::default().requests_at_work.to_string()),
             ("HONOKEN_REQUESTS_WAITING", Load::default().requests_waiting.to_string()),
             ("HONOKEN_BUILDS_WAITING", Load::default().builds_waiting.to_string()),
+            ("OUTBOX_BATCH_SIZE", Pushing::default().batch_size.to_string()),
+            ("OUTBOX_RETRY_ATTEMPTS", Pushing::default().retry_attempts.to_string()),
+            ("OUTBOX_RETENTION_DAYS", Pushing::default().retention_days.to_string()),
+            ("HONOKEN_PUSH_WINDOW_SECONDS", PUSH_WINDOW_SECONDS.to_string()),
+            ("HONOKEN_PUSHES_AT_WORK", Pushing::default().at_work.to_string()),
+            ("HONOKEN_APNS_CONNECTIONS", Pushing::default().connections.to_string()),
             ("LOG_SAMPLE_SUCCESS_RATE", Logging::default().sample_success_rate.to_string()),
             ("VERBOSE_LOGGING", Logging::default().verbose.to_string()),
             ("SERVICE_NAME", Identity::default().service),

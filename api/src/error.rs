@@ -55,6 +55,13 @@ pub enum ApiError {
     UnauthorizedSender,
     /// 401 to an operator.
     UnauthorizedOperator,
+    /// 403: it is not done here, whoever asks.
+    Forbidden {
+        /// Stable name of the rule.
+        code: &'static str,
+        /// Why, and what to do.
+        detail: &'static str,
+    },
     /// 404: nothing there, or somebody else's.
     NotFound {
         /// What was looked for.
@@ -123,6 +130,7 @@ pub const CODES: &[&str] = &[
     "internal",
     "method_not_allowed",
     "not_found",
+    "not_in_production",
     "not_parked",
     "overloaded",
     "patch_test_failed",
@@ -166,6 +174,12 @@ impl ApiError {
     /// 404 for a pass.
     pub const NO_PASS: Self = Self::NotFound { what: "pass" };
 
+    /// 403 for a push without a change.
+    pub const NOT_IN_PRODUCTION: Self = Self::Forbidden {
+        code: "not_in_production",
+        detail: "Phones punish a service that wakes them for nothing, so in production only changes do. Set ENVIRONMENT to another name to try this out.",
+    };
+
     /// The same for a body that holds what is at fault at this place.
     #[must_use]
     pub fn below(self, root: &str) -> Self {
@@ -196,6 +210,7 @@ impl ApiError {
             | Self::UnauthorizedKey
             | Self::UnauthorizedSender
             | Self::UnauthorizedOperator => StatusCode::UNAUTHORIZED,
+            Self::Forbidden { .. } => StatusCode::FORBIDDEN,
             Self::NotFound { .. } | Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -234,6 +249,7 @@ impl ApiError {
                 "Unauthorized",
                 "Send Basic credentials of the operator.".into(),
             ),
+            Self::Forbidden { code, detail } => (code, "Not done here", (*detail).into()),
             Self::NotFound { what } => {
                 ("not_found", "Not found", format!("There is no such {what}, or it is not yours."))
             }

@@ -7,6 +7,7 @@
 //!
 //! This crate knows all others but the simulator. It contains no SQL, and it does not know APNs.
 
+pub mod apns_keys;
 pub mod app;
 pub mod blobs;
 pub mod built_passes;
@@ -14,6 +15,8 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod content_rules;
+pub mod dead_tokens;
+pub mod following;
 pub mod folder;
 pub mod ids;
 pub mod installing;
@@ -21,6 +24,7 @@ pub mod keyring;
 pub mod logging;
 pub mod metrics;
 pub mod place;
+pub mod push_credentials;
 pub mod signers;
 
 pub mod auth;
@@ -44,6 +48,7 @@ pub mod device;
 pub mod docs;
 pub mod health;
 pub mod jobs;
+pub mod pushing;
 pub mod manage;
 pub mod nats_commands;
 pub mod scrape;

@@ -16,7 +16,7 @@ impl Snapshot for crate::pass::Pass {
 }
 
 impl Snapshot for crate::registration::Registration {
-    const SHAPE: u32 = 1;
+    const SHAPE: u32 = 2;
 }
 
 impl Snapshot for crate::organization::Organization {
@@ -35,6 +35,10 @@ impl Snapshot for crate::certificate::Certificate {
     const SHAPE: u32 = 1;
 }
 
+impl Snapshot for crate::apns_key::ApnsKey {
+    const SHAPE: u32 = 1;
+}
+
 impl Snapshot for crate::job::Job {
     const SHAPE: u32 = 1;
 }
@@ -48,6 +52,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::apns_key::ApnsKey;
     use crate::brand_assets::BrandAssets;
     use crate::certificate::Certificate;
     use crate::job::Job;
@@ -97,11 +102,12 @@ mod tests {
             "PassContentChanged.v1.replacement",
             "PassRetired",
         ]);
-        check::<Registration>(&["DeviceRegistered", "PushTokenChanged"]);
+        check::<Registration>(&["DeviceRegistered", "PushTokenChanged", "PushTokenConfirmed"]);
         check::<Organization>(&["OrganizationCreated", "ApiKeyAdded", "ApiKeyRevoked"]);
         check::<PassType>(&["PassTypeCreated", "PassTypeAssetsChanged"]);
         check::<BrandAssets>(&["BrandAssetsChanged"]);
         check::<Certificate>(&["CertificateInstalled", "CertificateRenewed", "CertificateResealed"]);
+        check::<ApnsKey>(&["ApnsKeyInstalled", "ApnsKeyResealed"]);
         check::<Job>(&["JobStarted", "JobAdvanced", "JobFinished"]);
     }
 }

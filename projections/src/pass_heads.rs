@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use honoken_domain::ids::{ETag, OrganizationId, PassId, PassTypeIdentifier, SerialNumber, UnixSeconds};
 use honoken_event_store::Position;
-use honoken_event_store::database::statements::{Row, ask_for_each};
+use honoken_event_store::database::statements::{Row, read_for_each};
 
 use crate::read_model::{QueryError, ReadModel, decode};
 
@@ -33,7 +33,7 @@ impl ReadModel {
             .into_iter()
             .map(|id| [id.pass_type_identifier.as_str().into(), id.serial_number.as_str().into()])
             .collect();
-        let rows = ask_for_each(
+        let rows = read_for_each(
             &self.readers,
             "select pass.pass_type_identifier, pass.serial_number, pass.organization_id, pass.etag, pass.updated_at,
                     pass.update_tag, pass.sequence

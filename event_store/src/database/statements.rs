@@ -58,6 +58,12 @@ impl From<bool> for Value {
     }
 }
 
+impl From<Option<String>> for Value {
+    fn from(text: Option<String>) -> Self {
+        Self::Text(text)
+    }
+}
+
 impl From<Option<bool>> for Value {
     fn from(flag: Option<bool>) -> Self {
         Self::Flag(flag)
@@ -109,8 +115,8 @@ pub async fn fetch_for_each<const COLUMNS: usize>(
     Ok(found)
 }
 
-/// Asks for many rows at once, where only questions are asked.
-pub async fn ask_for_each<const COLUMNS: usize>(
+/// Asks for many rows at once, on connections that only read.
+pub async fn read_for_each<const COLUMNS: usize>(
     readers: &Readers,
     template: &'static str,
     rows: Vec<[Value; COLUMNS]>,
