@@ -7,16 +7,24 @@
 use std::collections::BTreeMap;
 use std::env::VarError;
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
+use honoken_domain::ids::{ApnsKeyId, InvalidId, KeyIdentifier, TeamIdentifier};
 use honoken_domain::sealed::SealingKeys;
 use honoken_event_store::database::postgres;
+use openssl::error::ErrorStack;
+use openssl::x509::X509;
 use secrecy::SecretString;
 use url::Url;
+use zeroize::Zeroizing;
 
+use crate::apns_keys::file::KeyFile;
 use crate::{keyring, limits, path};
 
 /// What the environment says.
@@ -43,6 +51,8 @@ pub struct Config {
     pub rates: Rates,
     /// How phones are woken.
     pub pushing: Pushing,
+    /// How APNs is reached.
+    pub apns: Apns,
     /// `NATS_URL` and `NATS_CREDS_FILE`: the broker between relay and pusher. Default: none, messages stay in the process.
     pub nats: Option<Nats>,
     /// Sentences about variables that are set and have no effect.
@@ -191,6 +201,26 @@ impl Default for Pushing {
 
 /// How long a phone is left alone after a wake-up, where nothing else is said. `dev` wakes it for every change.
 pub const PUSH_WINDOW_SECONDS: u32 = 30;
+
+/// How APNs is reached.
+#[derive(Debug, Clone, Default)]
+pub struct Apns {
+    /// `HONOKEN_APNS_ENDPOINT`: another server than Apple's; scheme, host and port.
+    pub endpoint: Option<Url>,
+    /// `HONOKEN_APNS_CA_FILE`: what its certificate is checked with, PEM; it was readable at start. Default: the roots of the system.
+    pub ca_file: Option<PathBuf>,
+    /// `APNS_TEAM_ID`, `APNS_KEY_ID` and `APNS_AUTH_KEY_P8`: a key that is installed if there never was one of its name.
+    pub key: Option<ConfiguredKey>,
+}
+
+/// An APNs key from the environment.
+#[derive(Debug, Clone)]
+pub struct ConfiguredKey {
+    /// Its name and its team.
+    pub id: ApnsKeyId,
+    /// The private key.
+    pub file: Arc<KeyFile>,
+}
 
 /// What the header `apns-push-type` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -389,6 +419,27 @@ pub const VARIABLES: &[Variable] = &[
         "a phone is woken once in so many seconds for all passes of a type: the first change wakes it at once, further ones together at the end; `0`: every change does, which phones punish. In `dev`: `0`",
         "`30`",
     ),
+    read(
+        "APNS_TEAM_ID",
+        "the developer team of an APNs key that is installed at the first start ([what else can be pushed with](certificates.md#what-is-pushed-with)); with the next two, or not at all",
+        "none",
+    ),
+    read("APNS_KEY_ID", "its name, ten characters, as Apple shows it", "none"),
+    secret(
+        "APNS_AUTH_KEY_P8",
+        "the key itself: the text of the `.p8` (with `\\n` for line breaks, if need be), or the path of the file. Installed unless there is or was one of that team and name: after that it is not needed any more",
+        "none",
+    ),
+    read(
+        "HONOKEN_APNS_ENDPOINT",
+        "another server than Apple's to push to, `https://HOST:PORT`: for tests",
+        "`https://api.push.apple.com`; in `dev` nothing is sent",
+    ),
+    read(
+        "HONOKEN_APNS_CA_FILE",
+        "a PEM file with the roots that its certificate is checked with",
+        "the roots of the system",
+    ),
     read("HONOKEN_PUSHES_AT_WORK", "pushes that one process sends at a time", "`200`"),
     read(
         "HONOKEN_APNS_CONNECTIONS",
@@ -417,11 +468,6 @@ pub const VARIABLES: &[Variable] = &[
     ),
     refused("HONOKEN_EVENT_STORE_URL", "is set, but this release keeps its log in the database: unset it"),
     refused("HONOKEN_ASSETS_URL", "is set, but this release keeps images in --data-dir: unset it"),
-    without_effect("HONOKEN_APNS_ENDPOINT", "has no effect yet: this release does not push"),
-    without_effect("HONOKEN_APNS_CA_FILE", "has no effect yet: this release does not push"),
-    without_effect("APNS_TEAM_ID", "has no effect yet: this release does not push"),
-    without_effect("APNS_KEY_ID", "has no effect yet: this release does not push"),
-    without_effect("APNS_AUTH_KEY_P8", "has no effect yet: this release does not push"),
     without_effect("POSTHOG_API_KEY", "has no effect yet: this release reports to nobody"),
     without_effect("POSTHOG_HOST", "has no effect yet: this release reports to nobody"),
     without_effect(
@@ -504,6 +550,7 @@ impl Config {
             load: load(&variable)?,
             rates: rates(&variable)?,
             pushing: pushing(&variable)?,
+            apns: apns(&variable)?,
             nats: nats(&variable)?,
             warnings,
         })
@@ -618,6 +665,94 @@ fn pushing(
         connections: up_to("HONOKEN_APNS_CONNECTIONS", 32, "a whole number from 1 to 32")?
             .unwrap_or(default.connections),
     })
+}
+
+fn apns(
+    variable: &impl Fn(&'static str) -> Result<Option<String>, ConfigError>,
+) -> Result<Apns, ConfigError> {
+    Ok(Apns {
+        endpoint: variable(ENDPOINT)?.map(|text| apns_endpoint(&text)).transpose()?,
+        ca_file: variable(CA_FILE)?.map(|text| ca_file(&text)).transpose()?,
+        key: apns_key([variable(TEAM_ID)?, variable(KEY_ID)?, variable(AUTH_KEY)?])?,
+    })
+}
+
+const ENDPOINT: &str = "HONOKEN_APNS_ENDPOINT";
+const CA_FILE: &str = "HONOKEN_APNS_CA_FILE";
+const TEAM_ID: &str = "APNS_TEAM_ID";
+const KEY_ID: &str = "APNS_KEY_ID";
+const AUTH_KEY: &str = "APNS_AUTH_KEY_P8";
+
+fn apns_endpoint(text: &str) -> Result<Url, ConfigError> {
+    let url = Url::parse(text).ok().filter(|url| {
+        url.scheme() == "https"
+            && url.host_str().is_some_and(|host| !host.is_empty())
+            && url.path() == "/"
+            && (url.query(), url.fragment(), url.password()) == (None, None, None)
+            && url.username().is_empty()
+    });
+    url.ok_or_else(|| ConfigError {
+        variable: ENDPOINT,
+        problem: "must be https://, a host and perhaps a port, such as https://localhost:8443".to_owned(),
+    })
+}
+
+fn ca_file(text: &str) -> Result<PathBuf, ConfigError> {
+    let refuse = |problem: String| ConfigError { variable: CA_FILE, problem };
+    let file = PathBuf::from(text);
+    let bytes = file_of(&file)
+        .map_err(|fault| refuse(format!("names a file that cannot be read: {} ({fault})", file.display())))?;
+    let holds_one = X509::stack_from_pem(&bytes).is_ok_and(|found| !found.is_empty());
+    if !holds_one {
+        // Whatever OpenSSL noted would be taken for the reason of the next failure.
+        drop(ErrorStack::get());
+        return Err(refuse(format!(
+            "names a file without a certificate in it: {} must be PEM",
+            file.display()
+        )));
+    }
+    Ok(file)
+}
+
+fn apns_key([team, key, text]: [Option<String>; 3]) -> Result<Option<ConfiguredKey>, ConfigError> {
+    let all = "is missing: set APNS_TEAM_ID, APNS_KEY_ID and APNS_AUTH_KEY_P8 together, or none of them";
+    let (team, key, text) = match (team, key, text) {
+        (None, None, None) => return Ok(None),
+        (Some(team), Some(key), Some(text)) => (team, key, Zeroizing::new(text)),
+        (None, _, _) => return Err(ConfigError { variable: TEAM_ID, problem: all.to_owned() }),
+        (_, None, _) => return Err(ConfigError { variable: KEY_ID, problem: all.to_owned() }),
+        (_, _, None) => return Err(ConfigError { variable: AUTH_KEY, problem: all.to_owned() }),
+    };
+    let refused = |variable| move |InvalidId { rule, .. }| ConfigError { variable, problem: rule.to_owned() };
+    let id = ApnsKeyId {
+        team_identifier: TeamIdentifier::parse(team).map_err(refused(TEAM_ID))?,
+        key_identifier: KeyIdentifier::parse(key).map_err(refused(KEY_ID))?,
+    };
+    Ok(Some(ConfiguredKey { id, file: Arc::new(auth_key(&text)?) }))
+}
+
+/// The text of a key, or the file it is in. Neither is repeated: a text that lacks its first line would be taken for a path.
+fn auth_key(text: &str) -> Result<KeyFile, ConfigError> {
+    let refuse = |problem: String| ConfigError { variable: AUTH_KEY, problem };
+    let bytes = if text.contains("-----BEGIN") {
+        Zeroizing::new(text.replace("\\r", "").replace("\\n", "\n").into_bytes())
+    } else {
+        file_of(Path::new(text)).map_err(|fault| {
+            refuse(format!(
+                "is neither the text of a .p8 file, which begins with -----BEGIN PRIVATE KEY-----, nor the path of a file that can be read ({fault})"
+            ))
+        })?
+    };
+    KeyFile::read(&bytes).map_err(|fault| refuse(format!("is not usable: {fault}")))
+}
+
+/// More than any file has that a variable names.
+const FILE_BYTES: u64 = 1024 * 1024;
+
+fn file_of(file: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    File::open(file)?.take(FILE_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn window(
@@ -808,9 +943,9 @@ fn verbose(text: &str) -> Result<bool, ConfigError> {
 mod tests {
     use std::cell::RefCell;
     use std::collections::BTreeSet;
-    use std::path::Path;
 
     use super::*;
+    use crate::apns_keys::file::tests::a_p8;
     use crate::generated;
 
     fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -955,6 +1090,86 @@ mod tests {
         let fault = read(&[v1, ("HONOKEN_ENCRYPTION_KEY_V9", "hunter2hunter2")]).unwrap_err();
         assert_eq!(fault.variable, "HONOKEN_ENCRYPTION_KEY_V9");
         assert!(!fault.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn apns_is_reached_where_the_variables_say() {
+        let endpoint = |text| read(&[("HONOKEN_APNS_ENDPOINT", text)]).unwrap().apns.endpoint.unwrap();
+        assert_eq!(endpoint("https://localhost:8443").as_str(), "https://localhost:8443/");
+        for wrong in
+            ["localhost:8443", "http://localhost", "https://a/3/device", "https://u:p@a", "https://a?b"]
+        {
+            refused(&[("HONOKEN_APNS_ENDPOINT", wrong)], "HONOKEN_APNS_ENDPOINT");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            let file = folder.path().join(name);
+            std::fs::write(&file, bytes).unwrap();
+            file.to_str().unwrap().to_owned()
+        };
+        let ca = file("ca.pem", &a_certificate());
+        let found = read(&[("HONOKEN_APNS_CA_FILE", &ca)]).unwrap().apns.ca_file;
+        assert_eq!(found.as_deref(), Some(Path::new(&ca)));
+        for wrong in [file("empty.pem", b""), file("key.pem", &a_p8()), "/nowhere/ca.pem".to_owned()] {
+            refused(&[("HONOKEN_APNS_CA_FILE", &wrong)], "HONOKEN_APNS_CA_FILE");
+        }
+    }
+
+    fn a_certificate() -> Vec<u8> {
+        use openssl::asn1::Asn1Time;
+        use openssl::hash::MessageDigest;
+        let key = openssl::pkey::PKey::private_key_from_pem(&a_p8()).unwrap();
+        let mut certificate = X509::builder().unwrap();
+        certificate.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+        certificate.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+        certificate.set_pubkey(&key).unwrap();
+        certificate.sign(&key, MessageDigest::sha256()).unwrap();
+        certificate.build().to_pem().unwrap()
+    }
+
+    #[test]
+    fn an_apns_key_is_a_text_or_a_file_and_comes_with_its_names() {
+        let p8 = String::from_utf8(a_p8()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("AuthKey_KEY1234567.p8");
+        std::fs::write(&file, &p8).unwrap();
+        let (team, key) = (("APNS_TEAM_ID", "ABCDE12345"), ("APNS_KEY_ID", "KEY1234567"));
+        let configured =
+            |text: &str| read(&[team, key, ("APNS_AUTH_KEY_P8", text)]).unwrap().apns.key.unwrap();
+        let fingerprint = KeyFile::read(p8.as_bytes()).unwrap().fingerprint;
+        for text in [&p8, &p8.replace('\n', "\\n"), &p8.replace('\n', "\\r\\n"), file.to_str().unwrap()] {
+            let found = configured(text);
+            assert_eq!(
+                (found.id.to_string(), &found.file.fingerprint),
+                ("ABCDE12345/KEY1234567".to_owned(), &fingerprint)
+            );
+        }
+        assert!(read(&[]).unwrap().apns.key.is_none());
+
+        let text = ("APNS_AUTH_KEY_P8", p8.as_str());
+        refused(&[key, text], "APNS_TEAM_ID");
+        refused(&[team, text], "APNS_KEY_ID");
+        refused(&[team, key], "APNS_AUTH_KEY_P8");
+        refused(&[("APNS_TEAM_ID", "abcde12345"), key, text], "APNS_TEAM_ID");
+        refused(&[team, ("APNS_KEY_ID", "KEY123"), text], "APNS_KEY_ID");
+    }
+
+    #[test]
+    fn an_apns_key_is_never_repeated() {
+        let p8 = String::from_utf8(a_p8()).unwrap();
+        let body = p8.lines().nth(1).unwrap();
+        let (team, key) = (("APNS_TEAM_ID", "ABCDE12345"), ("APNS_KEY_ID", "KEY1234567"));
+        let config = read(&[team, key, ("APNS_AUTH_KEY_P8", &p8)]).unwrap();
+        assert!(!format!("{config:?}").contains(body));
+        let cut_off = p8.replace(body, &body[..20]);
+        for text in [body, &cut_off, "/nowhere/secret-name.p8", &body.repeat(200)] {
+            let fault = read(&[team, key, ("APNS_AUTH_KEY_P8", text)]).unwrap_err();
+            assert_eq!(fault.variable, "APNS_AUTH_KEY_P8");
+            assert!(
+                !fault.to_string().contains(&body[..20]) && !fault.to_string().contains("secret-name"),
+                "{fault}"
+            );
+        }
     }
 
     #[test]

@@ -137,6 +137,7 @@ pub const CODES: &[&str] = &[
     "precondition_failed",
     "retired",
     "still_unappliable",
+    "still_unreadable",
     "timed_out",
     "too_large",
     "too_many_requests",

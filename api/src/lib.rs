@@ -5,7 +5,7 @@
 //! a folder in which everything works, [`serve`] runs the service or a part of it, [`certs`], [`keys`] and [`operate`] are for operators,
 //! [`inspect`] for anybody.
 //!
-//! This crate knows all others but the simulator. It contains no SQL, and it does not know APNs.
+//! This crate knows all others but the simulator. It contains no SQL.
 
 pub mod apns_keys;
 pub mod app;

@@ -80,8 +80,6 @@ pub enum Metric {
     DeliveriesEnded,
     /// `honoken.deliveries.pending`
     DeliveriesPending,
-    /// `honoken.wakes.due`
-    WakesDue,
     /// `honoken.wakes.oldest`
     WakesOldest,
     /// `honoken.push.credentials.parked`
@@ -241,8 +239,7 @@ const TABLE: &[Row] = &[
     Row { metric: Metric::PushDuration, name: "honoken.push.duration", kind: Kind::Histogram, unit: Unit::Seconds, labels: &[], help: "from a push to the answer of APNs, or to what stands for one" },
     Row { metric: Metric::DeliveriesEnded, name: "honoken.deliveries.ended", kind: Kind::Counter, unit: Unit::None, labels: &[Label::DeliveryState], help: "deliveries of one state of a pass to one phone that have come to their end" },
     Row { metric: Metric::DeliveriesPending, name: "honoken.deliveries.pending", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "deliveries that are still to be sent, in all processes together" },
-    Row { metric: Metric::WakesDue, name: "honoken.wakes.due", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "phones that could be woken now and are not yet" },
-    Row { metric: Metric::WakesOldest, name: "honoken.wakes.oldest", kind: Kind::Gauge, unit: Unit::Seconds, labels: &[], help: "how long the first of them has been due" },
+    Row { metric: Metric::WakesOldest, name: "honoken.wakes.oldest", kind: Kind::Gauge, unit: Unit::Seconds, labels: &[], help: "how long the phone that waits longest has been due; phones in their window are not" },
     Row { metric: Metric::CredentialsParked, name: "honoken.push.credentials.parked", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "APNs keys and certificates that APNs refused, so that nothing is sent with them: somebody should act" },
     Row { metric: Metric::MessagesParked, name: "honoken.messages.parked", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "messages that can never succeed and wait for an operator" },
     Row { metric: Metric::MessagesPublished, name: "honoken.messages.published", kind: Kind::Counter, unit: Unit::None, labels: &[], help: "messages about changes that the relay has handed to the broker" },

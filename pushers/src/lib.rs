@@ -17,3 +17,4 @@ pub mod outcome;
 pub mod ports;
 pub mod source;
 pub mod subscriber;
+pub mod sweep;

@@ -58,6 +58,12 @@ pub fn in_paths() -> Vec<Parameter> {
             text().min_length(Some(1)).max_length(Some(64)),
             "019aa62d-8c00-7000-8000-5b1f6a3c9d10",
         ),
+        named(
+            "message",
+            "Name of a parked message, from the list.",
+            text().min_length(Some(1)).max_length(Some(128)),
+            "0b6f1c5e-9a52-4d3e-8a53-2f6d1e0a7c44",
+        ),
         named("part", "File of the page.", text(), "start.js"),
         named("projection", "Name of a projection.", text(), "wallet"),
         named("position", "Position of the event in the log.", integer, 17),

@@ -12,6 +12,8 @@ use crate::sealed::Sealed;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ApnsKey {
     in_use: Option<InUse>,
+    /// There was one, and it was revoked.
+    revoked: bool,
 }
 
 /// What has to be remembered of the one that is pushed with.
@@ -31,12 +33,21 @@ impl ApnsKey {
     /// The name under which the log keeps APNs keys; frozen.
     pub const NAME: &'static str = "ApnsKey";
 
+    /// The fingerprint of the one that is pushed with.
+    pub fn fingerprint(&self) -> Option<&Digest> {
+        self.in_use.as_ref().map(|in_use| &in_use.fingerprint)
+    }
+
     /// Decides a command: the events it leads to, none if it changes nothing.
     ///
     /// # Errors
     /// [`ApnsKeyError`] says why not.
     pub fn decide(&self, command: ApnsKeyCommand) -> Result<Vec<ApnsKeyEvent>, ApnsKeyError> {
         match (command, &self.in_use) {
+            (ApnsKeyCommand::InstallFirst(_), in_use) if in_use.is_some() || self.revoked => Ok(Vec::new()),
+            (ApnsKeyCommand::InstallFirst(installation), _) => {
+                Ok(vec![ApnsKeyEvent::Installed(installation)])
+            }
             // Its seal is another each time, and says nothing.
             (ApnsKeyCommand::Install(installation), Some(in_use))
                 if in_use.fingerprint == installation.fingerprint =>
@@ -87,13 +98,15 @@ impl Aggregate for ApnsKey {
 
     fn apply(&mut self, event: ApnsKeyEvent) {
         match event {
-            ApnsKeyEvent::Installed(installation) => self.in_use = Some(InUse::of(*installation)),
+            ApnsKeyEvent::Installed(installation) => {
+                *self = Self { in_use: Some(InUse::of(*installation)), revoked: false };
+            }
             ApnsKeyEvent::Resealed { private_key: anew, .. } => {
                 if let Some(InUse { private_key, .. }) = &mut self.in_use {
                     *private_key = anew;
                 }
             }
-            ApnsKeyEvent::Revoked { .. } => self.in_use = None,
+            ApnsKeyEvent::Revoked { .. } => *self = Self { in_use: None, revoked: true },
         }
     }
 }

@@ -12,6 +12,8 @@ use crate::sealed::Sealed;
 pub enum ApnsKeyCommand {
     /// Push with this key from here on.
     Install(Box<ApnsKeyInstallation>),
+    /// Likewise, but only if there never was one under its id: for configuration that is read at every start.
+    InstallFirst(Box<ApnsKeyInstallation>),
     /// Keep the same private key under another seal.
     Reseal {
         /// The key that is meant.

@@ -85,6 +85,15 @@ fn a_revoked_key_is_gone_until_it_is_installed_again() {
 }
 
 #[test]
+fn a_configured_key_is_installed_once_and_no_decision_of_an_operator_is_undone() {
+    let configured = ApnsKeyCommand::InstallFirst(installation("configured", 1));
+    check(vec![], configured.clone(), vec![installed("configured")]);
+    check(vec![installed("configured")], configured.clone(), vec![]);
+    check(vec![installed("operator's")], configured.clone(), vec![]);
+    check(vec![installed("configured"), revoked("configured")], configured, vec![]);
+}
+
+#[test]
 fn neither_a_command_nor_an_event_shows_the_key() {
     let shown = format!("{:?} {:?} {:?}", install("right"), resealed("right", 2), reseal("right", 3));
     assert_eq!(shown.matches("[redacted]").count(), 3);

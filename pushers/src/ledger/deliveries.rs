@@ -255,15 +255,15 @@ fn row<'a>(wanted: &'a Wanted, device: &'a DeviceLibraryIdentifier, now_ms: i64)
 }
 
 /// Notes what became of deliveries. One that has come to its end already keeps it.
-pub(super) async fn note(connection: &mut Connection, noted: Vec<Noted>) -> sqlx::Result<()> {
-    let rows = noted.into_iter().map(|Noted { id, state, attempts, error, apns_id, at_ms }| {
+pub(super) async fn note(connection: &mut Connection, noted: &[Noted]) -> sqlx::Result<()> {
+    let rows = noted.iter().map(|Noted { id, state, attempts, error, apns_id, at_ms }| {
         [
-            id.into(),
+            (*id).into(),
             state.as_str().into(),
             attempts.cast_signed().into(),
-            error.map(|error| storable(&error, 200)).into(),
-            apns_id.map(|id| storable(&id, 64)).into(),
-            at_ms.into(),
+            error.as_ref().map(|error| storable(error, 200)).into(),
+            apns_id.as_ref().map(|id| storable(id, 64)).into(),
+            (*at_ms).into(),
         ]
     });
     execute_for_each(

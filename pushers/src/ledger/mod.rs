@@ -4,10 +4,12 @@
 //! here again. It is a SQLite file of its own, or tables in the Postgres database, and cannot be rebuilt from the log.
 //!
 //! - [`deliveries`]: one wake-up of one phone for one state. [`wakes`]: when a phone is woken next. [`woken`]: up to where a pass is done.
+//! - [`feeds`]: how far the log has been said, and what could not be said yet.
 //! - [`parked`]: messages that never succeed, and credentials that APNs refuses. [`pause`]: what an operator has stopped.
 //! - [`operator`]: a push without a change. `writers.rs`: the connections that write. `senders.rs`: which of several processes is alive. `clean_up.rs` forgets what is old.
 
 pub mod deliveries;
+pub mod feeds;
 pub mod operator;
 pub mod parked;
 pub mod pause;
@@ -22,7 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use honoken_event_store::database::postgres;
-use honoken_event_store::database::statements::Readers;
+use honoken_event_store::database::statements::{Connection, Readers};
 use honoken_event_store::database::{self, EmbeddedMigration, MigrationError, sqlite};
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::watch;
@@ -33,12 +35,16 @@ pub use pause::{Part, Paused};
 pub(crate) use writers::Writer;
 use writers::Writers;
 
-const SQLITE: &[EmbeddedMigration] =
-    &[(1, "deliveries", include_str!("../../../migrations/sqlite/deliveries/0001_deliveries.sql"))];
+const SQLITE: &[EmbeddedMigration] = &[
+    (1, "deliveries", include_str!("../../../migrations/sqlite/deliveries/0001_deliveries.sql")),
+    (2, "feeds", include_str!("../../../migrations/sqlite/deliveries/0002_feeds.sql")),
+];
 
 /// Versions from 2001 on are the ledger's; log and read model, in the same database, have those below.
-const POSTGRES: &[EmbeddedMigration] =
-    &[(2001, "deliveries", include_str!("../../../migrations/postgres/deliveries/0001_deliveries.sql"))];
+const POSTGRES: &[EmbeddedMigration] = &[
+    (2001, "deliveries", include_str!("../../../migrations/postgres/deliveries/0001_deliveries.sql")),
+    (2002, "feeds", include_str!("../../../migrations/postgres/deliveries/0002_feeds.sql")),
+];
 
 /// Connections for answering questions.
 const READERS: u32 = 4;
@@ -78,6 +84,8 @@ pub struct Ledger {
     writers: Writers,
     /// Changes whenever this process has made something due, or stopped or resumed a part.
     changed: Arc<watch::Sender<()>>,
+    /// Changes whenever this process has stopped or resumed a part.
+    pauses: Arc<watch::Sender<()>>,
 }
 
 /// Brings the ledger's tables on a server to the newest schema.
@@ -100,7 +108,7 @@ impl Ledger {
         wakes::free_all(&mut connection).await?;
         sqlx::Connection::close(connection).await?;
         let readers = Readers::Sqlite(sqlite::open_readers(file, READERS));
-        Ok(Self { readers, writers: Writers::of_file(file), changed: Arc::default() })
+        Ok(Self { readers, writers: Writers::of_file(file), changed: Arc::default(), pauses: Arc::default() })
     }
 
     /// Opens the ledger on a server, whose tables must have been made by [`migrate`].
@@ -111,7 +119,12 @@ impl Ledger {
         let mut connection = postgres::open_writer(options).await?;
         database::ensure_migrated(&mut connection, POSTGRES).await?;
         let readers = Readers::Postgres(postgres::open_readers(options, READERS));
-        Ok(Self { readers, writers: Writers::of_server(options), changed: Arc::default() })
+        Ok(Self {
+            readers,
+            writers: Writers::of_server(options),
+            changed: Arc::default(),
+            pauses: Arc::default(),
+        })
     }
 
     /// A connection that writes, as soon as one is free.
@@ -119,7 +132,17 @@ impl Ledger {
         self.writers.get().await.map_err(LedgerError::of(doing))
     }
 
-    /// Sees whenever this process has made something due, or an operator has stopped or resumed a part here. What other processes do is not seen.
+    /// A connection of one's own to a server, for a lease; a file has one writer, and nobody to share it with.
+    pub(crate) async fn open_session(&self) -> sqlx::Result<Connection> {
+        self.writers.open().await
+    }
+
+    /// Whether several processes may use it.
+    pub(crate) fn is_on_a_server(&self) -> bool {
+        matches!(self.readers, Readers::Postgres(_))
+    }
+
+    /// Sees whenever this process has made something due, or stopped or resumed a part. What other processes do is not seen.
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
@@ -127,6 +150,11 @@ impl Ledger {
     /// Wakes whoever waits for [`changes`](Self::changes).
     pub(crate) fn has_changed(&self) {
         self.changed.send_replace(());
+    }
+
+    /// Sees whenever this process has stopped or resumed a part. What other processes do is not seen.
+    pub fn pauses(&self) -> watch::Receiver<()> {
+        self.pauses.subscribe()
     }
 
     /// Closes the connections.

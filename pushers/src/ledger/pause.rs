@@ -48,6 +48,7 @@ impl Ledger {
                 .execute(&mut writer)
                 .await;
         let paused = writer.keep(paused).map_err(LedgerError::of(doing))?;
+        self.pauses.send_replace(());
         self.has_changed();
         Ok(paused == 1)
     }
@@ -71,6 +72,7 @@ impl Ledger {
         };
         let resumed = resumed.await;
         let resumed = writer.keep(resumed).map_err(LedgerError::of(doing))?;
+        self.pauses.send_replace(());
         self.has_changed();
         Ok(resumed)
     }

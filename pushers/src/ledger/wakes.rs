@@ -65,32 +65,48 @@ pub struct Next {
     key: WakeKey,
     enqueued: i64,
     attempts: u32,
+    /// 0: as it was.
     quiet_until_ms: i64,
     /// 0: when something else is enqueued.
     due_at_ms: i64,
 }
 
 impl Claimed {
-    /// All that was pending has come to its end. Until `quiet_until_ms` nothing but what is urgent is sent.
-    pub fn done(&self, quiet_until_ms: i64) -> Next {
-        let due_at_ms = if self.more { quiet_until_ms } else { 0 };
-        Next { attempts: 0, due_at_ms, ..self.rests(quiet_until_ms) }
+    /// A push has been accepted that stands for all that was pending. Until `quiet_until_ms` nothing is sent but what is urgent.
+    pub fn sent(&self, now_ms: i64, quiet_until_ms: i64) -> Next {
+        let due_at_ms = if self.more { now_ms.max(quiet_until_ms) } else { 0 };
+        self.next(0, quiet_until_ms, due_at_ms)
     }
 
-    /// Something is pending still, and the phone is left alone until then, whatever comes.
+    /// Nothing is pending any more, and nothing was sent.
+    pub fn ended(&self, now_ms: i64) -> Next {
+        self.next(0, 0, if self.more { now_ms } else { 0 })
+    }
+
+    /// The phone is left alone until then, whatever comes.
     pub fn rests(&self, until_ms: i64) -> Next {
-        Next {
-            key: self.key.clone(),
-            enqueued: self.enqueued,
-            attempts: self.attempts.saturating_add(1),
-            quiet_until_ms: until_ms,
-            due_at_ms: until_ms,
-        }
+        self.next(self.attempts.saturating_add(1), until_ms, until_ms)
     }
 
-    /// Nothing was tried: something else than the phone has to rest.
+    /// It is tried again then, or when something new comes.
+    pub fn tries_again(&self, at_ms: i64) -> Next {
+        self.next(self.attempts.saturating_add(1), 0, at_ms)
+    }
+
+    /// It was not tried: something else than the phone has to rest.
     pub fn put_back(&self, until_ms: i64) -> Next {
-        Next { attempts: self.attempts, quiet_until_ms: 0, ..self.rests(until_ms) }
+        self.next(self.attempts, 0, until_ms)
+    }
+
+    fn next(&self, attempts: u32, quiet_until_ms: i64, due_at_ms: i64) -> Next {
+        Next { key: self.key.clone(), enqueued: self.enqueued, attempts, quiet_until_ms, due_at_ms }
+    }
+}
+
+impl Next {
+    /// The phone and the topic.
+    pub fn key(&self) -> &WakeKey {
+        &self.key
     }
 }
 
@@ -130,12 +146,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When the store is away. It may be noted again, which changes nothing where it was noted already.
-    pub async fn note(
-        &self,
-        sender: &str,
-        deliveries: Vec<Noted>,
-        wakes: Vec<Next>,
-    ) -> Result<(), LedgerError> {
+    pub async fn note(&self, sender: &str, deliveries: &[Noted], wakes: &[Next]) -> Result<(), LedgerError> {
         let doing = "noting what became of pushes";
         let mut writer = self.writer(doing).await?;
         let noted = async {
@@ -148,15 +159,42 @@ impl Ledger {
         writer.keep(noted).map_err(LedgerError::of(doing))
     }
 
-    /// Makes phones of a topic due that were put back, because what had to rest need not any more. Gives how many, at most 5,000: again until
-    /// there are none.
+    /// Frees what a sender has claimed and does not know of: the answer to its claim was lost.
     ///
     /// # Errors
     /// When the store is away.
-    pub async fn hasten(&self, topic: &PassTypeIdentifier, now_ms: i64) -> Result<u64, LedgerError> {
+    pub async fn free_unknown(
+        &self,
+        sender: &str,
+        known: impl Fn(&WakeKey) -> bool,
+        now_ms: i64,
+    ) -> Result<(), LedgerError> {
+        let doing = "looking for what was claimed";
+        let rows = sql("select pass_type_identifier, device_library_identifier, attempts, enqueued from wake
+             where due_at is not null and claimed_by = $1")
+        .bind(sender)
+        .fetch_all(&self.readers)
+        .await;
+        let claimed = rows.and_then(|rows| rows.iter().map(read_claimed).collect::<sqlx::Result<Vec<_>>>());
+        let claimed = claimed.map_err(LedgerError::of(doing))?.into_iter();
+        let unknown: Vec<_> =
+            claimed.filter(|(key, _)| !known(key)).map(|(_, claimed)| claimed.put_back(now_ms)).collect();
+        self.note(sender, &[], &unknown).await
+    }
+
+    /// Makes phones of a topic due that were put back, because what had to rest need not any more. Gives how many, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn hasten(
+        &self,
+        topic: &PassTypeIdentifier,
+        limit: u32,
+        now_ms: i64,
+    ) -> Result<u64, LedgerError> {
         let doing = "making phones due";
         let mut writer = self.writer(doing).await?;
-        let hastened = hasten(&mut writer, topic, now_ms).await;
+        let hastened = hasten(&mut writer, topic, limit, now_ms).await;
         let hastened = writer.keep(hastened).map_err(LedgerError::of(doing))?;
         self.has_changed();
         Ok(hastened)
@@ -251,9 +289,10 @@ fn read_claimed(row: &Row) -> sqlx::Result<(WakeKey, Claimed)> {
     Ok((key, claimed))
 }
 
-async fn next(connection: &mut Connection, sender: &str, mut wakes: Vec<Next>) -> sqlx::Result<()> {
+async fn next(connection: &mut Connection, sender: &str, wakes: &[Next]) -> sqlx::Result<()> {
+    let mut wakes: Vec<_> = wakes.iter().collect();
     wakes.sort_by(|one, other| one.key.cmp(&other.key));
-    let rows = wakes.iter().map(|next| {
+    let rows = wakes.into_iter().map(|next| {
         let [topic, device] = next.key.row();
         [
             topic,
@@ -276,7 +315,7 @@ async fn next(connection: &mut Connection, sender: &str, mut wakes: Vec<Next>) -
              quiet_until = case when excluded.quiet_until > 0 then excluded.quiet_until else wake.quiet_until end,
              due_at = case when excluded.due_at > 0 then excluded.due_at
                            when wake.enqueued = excluded.enqueued then null
-                           when wake.urgent then wake.due_at
+                           when wake.urgent or wake.due_at > excluded.quiet_until then wake.due_at
                            else excluded.quiet_until end
          where wake.claimed_by = excluded.claimed_by",
         rows.collect(),
@@ -291,19 +330,24 @@ macro_rules! hasten {
              where (pass_type_identifier, device_library_identifier) in
                    (select pass_type_identifier, device_library_identifier from wake
                     where pass_type_identifier = $1 and due_at > $2 and due_at > quiet_until and claimed_by is null
-                    limit 5000",
+                    limit $3",
             $lock,
             ")"
         )
     };
 }
 
-async fn hasten(connection: &mut Connection, topic: &PassTypeIdentifier, now_ms: i64) -> sqlx::Result<u64> {
+async fn hasten(
+    connection: &mut Connection,
+    topic: &PassTypeIdentifier,
+    limit: u32,
+    now_ms: i64,
+) -> sqlx::Result<u64> {
     let statement = match connection {
         Connection::Sqlite(_) => hasten!(""),
         Connection::Postgres(_) => hasten!(" for update skip locked"),
     };
-    sql(statement).bind(topic.as_str()).bind(now_ms).execute(connection).await
+    sql(statement).bind(topic.as_str()).bind(now_ms).bind(i64::from(limit)).execute(connection).await
 }
 
 /// Forgets who is at what: in a file, nobody is when it is opened.

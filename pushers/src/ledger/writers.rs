@@ -57,7 +57,7 @@ impl Writers {
         Ok(Writer { connection, idle: self.idle.clone(), permit })
     }
 
-    async fn open(&self) -> sqlx::Result<Connection> {
+    pub(super) async fn open(&self) -> sqlx::Result<Connection> {
         match &self.place {
             Place::File(file) => Connection::sqlite(file, Durability::Rebuildable).await,
             Place::Server(options) => Connection::postgres(options).await,

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_nats::connection::State;
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use secrecy::{ExposeSecret, SecretString};
@@ -62,8 +61,15 @@ impl NatsError {
 pub struct Nats {
     client: Client,
     context: Context,
+    link: watch::Receiver<Link>,
+}
+
+/// Whether the connection is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Link {
+    up: bool,
     /// How often it was made.
-    made: watch::Receiver<u64>,
+    made: u64,
 }
 
 impl Nats {
@@ -73,8 +79,8 @@ impl Nats {
     /// When the options cannot be used.
     pub async fn connect(options: &NatsOptions) -> Result<Self, NatsError> {
         let (servers, login) = parse(options.url.expose_secret())?;
-        let (making, made) = watch::channel(0);
-        let news = Arc::new(Mutex::new(News { making, told: None }));
+        let (state, link) = watch::channel(Link::default());
+        let news = Arc::new(Mutex::new(News { state, told: None }));
         let mut connect = ConnectOptions::new()
             .name(&options.name)
             .retry_on_initial_connect()
@@ -94,7 +100,7 @@ impl Nats {
         }
         let client = connect.connect(servers).await.map_err(NatsError::doing("cannot connect to NATS"))?;
         let context = jetstream::new(client.clone());
-        Ok(Self { client, context, made })
+        Ok(Self { client, context, link })
     }
 
     /// The connection itself.
@@ -109,22 +115,18 @@ impl Nats {
 
     /// Whether it is there. What is sent while it is not waits in memory and may be lost.
     pub fn is_connected(&self) -> bool {
-        self.client.connection_state() == State::Connected
-    }
-
-    /// How often it was made; changes wake whoever waits. What was asked before it was made again is not answered.
-    pub fn made(&self) -> watch::Receiver<u64> {
-        self.made.clone()
+        self.link.borrow().up
     }
 
     /// Waits until it is there.
     pub async fn connected(&self) {
-        let mut made = self.made.clone();
-        while !self.is_connected() {
-            if made.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
+        wait_for(&self.link, |link| link.up).await;
+    }
+
+    /// Ends when the connection of now is no longer there. What was asked over it is not answered.
+    pub async fn interrupted(&self) {
+        let now = *self.link.borrow();
+        wait_for(&self.link, |link| !link.up || link.made != now.made).await;
     }
 
     /// Sends what waits to be sent, for as long as is reasonable, and ends the connection.
@@ -140,6 +142,13 @@ impl Nats {
             Ok(Err(fault)) => tracing::debug!(error = %fault, "the connection to NATS did not end cleanly"),
             Err(_) => tracing::warn!("NATS did not take what was left to send"),
         }
+    }
+}
+
+/// Never ends when the connection has been closed for good: whoever waits is stopped by itself.
+async fn wait_for(link: &watch::Receiver<Link>, condition: impl FnMut(&Link) -> bool) {
+    if link.clone().wait_for(condition).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -201,7 +210,7 @@ fn delay(attempts: usize) -> Duration {
 
 /// What is known of the connection, told once per change.
 struct News {
-    making: watch::Sender<u64>,
+    state: watch::Sender<Link>,
     /// `None` while it is there; else why it is not, as it was told.
     told: Option<String>,
 }
@@ -212,9 +221,12 @@ impl News {
             Event::Connected => {
                 self.told = None;
                 tracing::info!("connected to NATS");
-                self.making.send_modify(|made| *made += 1);
+                self.state.send_modify(|link| *link = Link { up: true, made: link.made + 1 });
             }
-            Event::Disconnected => self.is_away("the connection was lost"),
+            Event::Disconnected => {
+                self.state.send_modify(|link| link.up = false);
+                self.is_away("the connection was lost");
+            }
             Event::ClientError(fault) => self.is_away(&fault.to_string()),
             Event::ServerError(fault) => self.is_away(&fault.to_string()),
             Event::LameDuckMode => tracing::warn!("the NATS server is about to shut down"),

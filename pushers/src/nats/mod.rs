@@ -7,6 +7,10 @@
 //! The broker is a courier, not a record: whatever it loses, the relay's sweep says again from the log.
 
 pub mod connection;
+pub mod feed;
+pub mod relay;
 pub mod stream;
 
 pub use connection::{Nats, NatsError, NatsOptions};
+pub use feed::JetStreamFeed;
+pub use relay::{Relay, RelaySettings};

@@ -7,6 +7,11 @@
 pub mod fan_out;
 pub mod sender;
 
+mod clean_up;
+mod plan;
+mod verdict;
+mod way;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,4 +104,9 @@ impl<F: Feed, A: Apns, C: Credentials, D: DeadTokens> Subscriber<F, A, C, D> {
     pub async fn run(self, stop: CancellationToken) {
         tokio::join!(self.fan_out.run(stop.clone()), self.sender.run(stop));
     }
+}
+
+/// As the ledger counts time.
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -1,6 +1,7 @@
 //! What the service promises, told by those who use it. One module per theme; each test is a sentence.
 
 mod admin;
+mod apns_keys;
 mod arguments;
 mod certs;
 mod command_line;
