@@ -270,11 +270,9 @@ impl CommandConsumer {
         &self,
         asked: impl Future<Output = Result<T, async_nats::Error>>,
     ) -> Result<T, async_nats::Error> {
-        let mut made = self.nats.made();
-        made.mark_unchanged();
         tokio::select! {
             said = asked => said,
-            _ = made.changed() => Err("the connection was lost before the broker had answered".into()),
+            () = self.nats.interrupted() => Err("the connection was lost before the broker had answered".into()),
         }
     }
 }
