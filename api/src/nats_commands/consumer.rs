@@ -26,7 +26,7 @@ use crate::manage::change::{Change, ChangeAnswer};
 use crate::manage::replace_content;
 
 /// The durable consumer that all processes share.
-const CONSUMER: &str = "honoken-commands";
+const CONSUMER: &str = "commands";
 
 /// What the log calls such a command.
 const NAME: &str = "pass.update_requested";

@@ -376,7 +376,7 @@ async fn a_stream_and_a_consumer_that_somebody_deletes_are_made_anew() {
     let nats = Server::start().await;
     let (_honoken, integrator, sender) = a_service_at(&nats).await;
     assert_eq!(sender.asks(&sender.order("A-1", &a_ticket("2B"))).await["changed"], true);
-    sender.stream().await.delete_consumer("honoken-commands").await.unwrap();
+    sender.stream().await.delete_consumer("commands").await.unwrap();
     assert_eq!(sender.asks(&sender.order("A-1", &a_ticket("3C"))).await["changed"], true);
     let jetstream = jetstream::new(sender.client.clone());
     jetstream.delete_stream("HONOKEN").await.unwrap();
