@@ -5,9 +5,10 @@ use std::time::Duration;
 use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{AckKind, Message};
 use bytes::Bytes;
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, StreamExt, TryFutureExt};
 use honoken_domain::pass::Precondition;
 use honoken_event_store::error_chain;
 use honoken_pushers::nats::stream::{COMMAND_REFUSED, STREAM, UPDATE_REQUESTED};
@@ -25,7 +26,7 @@ use crate::manage::change::{Change, ChangeAnswer};
 use crate::manage::replace_content;
 
 /// The durable consumer that all processes share.
-const CONSUMER: &str = "honoken-commands";
+const CONSUMER: &str = "commands";
 
 /// What the log calls such a command.
 const NAME: &str = "pass.update_requested";
@@ -43,7 +44,7 @@ const ACK_WAIT: Duration = Duration::from_secs(5);
 const SIGN: Duration = Duration::from_millis(1_500);
 
 /// How long the broker waits for a pull that nobody can answer, and how often it says that it is there meanwhile.
-const PULL: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(5));
+const PULL: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(2));
 
 /// Tries to have the broker take what was refused.
 const TRIES: usize = 3;
@@ -114,6 +115,7 @@ impl CommandConsumer {
         troubled: &mut bool,
     ) -> Result<(), async_nats::Error> {
         let consumer = self.nats.consumer(wanted()).await?;
+        self.remove_what_is_left(consumer.cached_info().ack_floor.stream_sequence).await?;
         let pulled = consumer.stream().max_messages_per_batch(1).expires(PULL.0).heartbeat(PULL.1);
         let mut messages = pulled.messages().await?;
         if std::mem::take(troubled) {
@@ -152,8 +154,10 @@ impl CommandConsumer {
                 self.reply(message, askers, &received, "application/json", answer).await;
             }
         }
-        message.double_ack().await?;
-        self.remove(message).await
+        self.asks(message.double_ack()).await?;
+        let stream = self.nats.jetstream().get_stream_no_info(STREAM).await?;
+        self.remove(&stream, message.info()?.stream_sequence).await;
+        Ok(())
     }
 
     async fn answer(&self, message: &Message, received: &Received) -> Answer {
@@ -240,14 +244,36 @@ impl CommandConsumer {
     }
 
     /// Takes a message out of the stream that is done with, since an API key is in it, and since it must not come again if the consumer is ever
-    /// made anew.
-    async fn remove(&self, message: &Message) -> Result<(), async_nats::Error> {
-        let stream = self.nats.jetstream().get_stream_no_info(STREAM).await?;
-        if let Err(fault) = stream.delete_message(message.info()?.stream_sequence).await {
-            let error = error_chain(&fault);
+    /// made anew. Whether it could be.
+    async fn remove(&self, stream: &Stream<()>, sequence: u64) -> bool {
+        let removed = self.asks(stream.delete_message(sequence).map_err(async_nats::Error::from)).await;
+        if let Err(fault) = &removed {
+            let error = error_chain(&**fault);
             tracing::warn!(error, "a command that is done with stays in the stream, with the API key in it");
         }
+        removed.is_ok()
+    }
+
+    /// Takes what was done with up to here out of the stream, where a crash came before it was removed. One by one: a purge has the broker
+    /// forget which message was handed out and not acknowledged.
+    async fn remove_what_is_left(&self, done: u64) -> Result<(), async_nats::Error> {
+        let stream = self.nats.jetstream().get_stream_no_info(STREAM).await?;
+        while let Ok(left) = stream.get_first_raw_message_by_subject(UPDATE_REQUESTED, 1).await
+            && left.sequence <= done
+            && self.remove(&stream, left.sequence).await
+        {}
         Ok(())
+    }
+
+    /// Waits for what the broker says, and not for what it has forgotten: what was asked on a connection that was lost is not answered.
+    async fn asks<T>(
+        &self,
+        asked: impl Future<Output = Result<T, async_nats::Error>>,
+    ) -> Result<T, async_nats::Error> {
+        tokio::select! {
+            said = asked => said,
+            () = self.nats.interrupted() => Err("the connection was lost before the broker had answered".into()),
+        }
     }
 }
 

@@ -21,6 +21,7 @@ mod log_restored;
 mod manage;
 mod metrics;
 mod migrate;
+mod nats_commands;
 mod overload;
 mod parked;
 mod pkpass;
