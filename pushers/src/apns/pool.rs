@@ -171,15 +171,15 @@ impl Pool {
                 return;
             };
             if let Err(Ok(lease)) = place.send(Ok(lease)) {
-                Self::take_back(state, lease);
+                self.take_back(state, lease);
             }
         }
     }
 
     /// Ends a lease under the lock, where dropping it would wait for the lock.
-    fn take_back(state: &mut State, mut lease: Lease) {
+    fn take_back(&self, state: &mut State, mut lease: Lease) {
         lease.pool = Weak::new();
-        state.free(&lease.connection);
+        self.free(state, &lease.connection);
     }
 
     /// Another connection, unless one is on its way or unproven, or there are enough. An error when none is to be expected.
@@ -263,16 +263,34 @@ impl Pool {
     /// A connection has ended.
     fn lost(self: &Arc<Self>, connection: &Arc<Connection>) {
         let mut state = self.state();
-        let Some(index) = state.open.iter().position(|slot| Arc::ptr_eq(&slot.connection, connection)) else {
-            return;
-        };
-        let slot = state.open.swap_remove(index);
-        if !slot.useful {
-            let closed = || NoConnection::Failed("APNs closed the connection".to_owned());
-            let why = connection.refusal().map_or_else(closed, NoConnection::Misconfigured);
-            self.back_off(&mut state, &why);
+        if let Some(index) = state.open.iter().position(|slot| Arc::ptr_eq(&slot.connection, connection)) {
+            let slot = state.open.swap_remove(index);
+            self.left(&mut state, &slot);
         }
         self.look_after_waiting(&mut state);
+    }
+
+    /// A request has ended. Connections that take no more requests end with their last one.
+    fn free(&self, state: &mut State, connection: &Arc<Connection>) {
+        let slot = state.slot(connection);
+        let Some(slot) = slot else { return };
+        slot.in_flight = slot.in_flight.saturating_sub(1);
+        if slot.in_flight == 0
+            && slot.connection.is_retired()
+            && let Some(index) = state.open.iter().position(|slot| Arc::ptr_eq(&slot.connection, connection))
+        {
+            let slot = state.open.swap_remove(index);
+            self.left(state, &slot);
+        }
+    }
+
+    /// A connection is gone that was of use, or not.
+    fn left(&self, state: &mut State, slot: &Slot) {
+        if !slot.useful {
+            let closed = || NoConnection::Failed("APNs closed the connection".to_owned());
+            let why = slot.connection.refusal().map_or_else(closed, NoConnection::Misconfigured);
+            self.back_off(state, &why);
+        }
     }
 
     /// The next connection waits twice as long as this one has, give or take, and who waits for one without another is told.
@@ -325,25 +343,13 @@ impl State {
     fn in_use(&self) -> usize {
         self.open.iter().filter(|slot| !slot.connection.is_retired()).count()
     }
-
-    fn free(&mut self, connection: &Arc<Connection>) {
-        if let Some(slot) = self.slot(connection) {
-            slot.in_flight = slot.in_flight.saturating_sub(1);
-        }
-        self.forget_retired();
-    }
-
-    /// Connections on which nothing is asked any more, and nothing is in flight, end.
-    fn forget_retired(&mut self) {
-        self.open.retain(|slot| slot.in_flight > 0 || !slot.connection.is_retired());
-    }
 }
 
 impl Slot {
     fn room(&self, most: usize) -> usize {
         if self.proven {
             // With a limit of 0 one request waits until there is another limit; without one nobody would look again.
-            self.connection.max_streams().clamp(1, most)
+            self.connection.max_streams().min(most).max(1)
         } else {
             1
         }
@@ -354,7 +360,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.upgrade() {
             let mut state = pool.state();
-            state.free(&self.connection);
+            pool.free(&mut state, &self.connection);
             pool.look_after_waiting(&mut state);
         }
     }

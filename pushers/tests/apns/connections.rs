@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use honoken_pushers::apns::{ApnsClient, InvalidOptions, Options};
 use honoken_pushers::outcome::{Outcome, Rest};
-use honoken_pushers::ports::Apns as _;
+use honoken_pushers::ports::{Apns as _, ApnsKey, Credential};
 use honoken_simulator::apns::{self, Answer, FakeApns, REFUSED_STREAM, Rule};
 use url::Url;
 
@@ -324,4 +324,44 @@ async fn what_cannot_work_is_refused_at_the_start() {
     assert!(matches!(new(plain), Err(InvalidOptions::Endpoint)));
     let nobody = Options { ca_pem: Some(b"no certificate".to_vec()), ..Options::default() };
     assert!(matches!(new(nobody), Err(InvalidOptions::CertificateAuthorities)));
+}
+
+#[tokio::test]
+async fn a_key_that_was_replaced_gives_up_its_connections() {
+    let world = World::new();
+    assert_accepted(&[world.wake("aa").await]);
+    let Credential::Key(old) = &world.credential else { panic!("a key") };
+    let new = Credential::Key(Arc::new(ApnsKey {
+        team_id: old.team_id.clone(),
+        key_id: old.key_id.clone(),
+        key: old.key.clone(),
+        revision: "2".to_owned(),
+    }));
+    assert_accepted(&[world.client.push(&new, &push("aa")).await]);
+    world.apns.wait_until("the end of the first", |apns| apns.connections()[0].over).await;
+    assert_accepted(&[world.client.push(&new, &push("aa")).await]);
+    assert_eq!(world.apns.connections().len(), 2);
+    world.assert_well_behaved();
+}
+
+/// What a server sends that speaks no HTTP/2 in spite of what TLS said, or leaves in the middle of it.
+#[tokio::test]
+async fn nonsense_from_a_server_ends_in_a_retry() {
+    let world = World::new();
+    for answer in [
+        Answer::accepted().header("x", &"y".repeat(60_000)),
+        Answer::refused(500, "").header("retry-after", "\u{7f}\u{80}"),
+        Answer::refused(999, "x"),
+        Answer::reset(0xdead),
+        Answer::go_away(""),
+        Answer::close(),
+    ] {
+        world.apns.answer(Rule::next(8, answer.clone()));
+        let outcome = world.wake("aa").await;
+        assert!(
+            matches!(outcome, Outcome::Retry { .. } | Outcome::Refused { .. }),
+            "{answer:?}: {outcome:?}"
+        );
+        world.apns.answer_normally();
+    }
 }
