@@ -120,7 +120,17 @@ impl<L: EventLog> InProcessFeed<L> {
     async fn fill(&mut self) -> Result<(), InProcessError> {
         let mut changes = self.ledger.changes();
         loop {
-            let waits = !self.turn().await? || self.is_full();
+            let waits = match self.turn().await {
+                Ok(follows) => !follows || self.is_full(),
+                Err(
+                    InProcessError::Checkpoint(CheckpointError::Superseded)
+                    | InProcessError::Sweep(SweepError::Checkpoint(CheckpointError::Superseded)),
+                ) => {
+                    self.superseded();
+                    true
+                }
+                Err(fault) => return Err(fault),
+            };
             if !self.ready.is_empty() {
                 return Ok(());
             }
@@ -324,6 +334,12 @@ impl<L: EventLog> Feed for InProcessFeed<L> {
     }
 
     async fn hopeless(&mut self, receipt: Receipt) -> Result<(), FeedError> {
+        // Else the sweep would find that it never arrived.
+        let arrived = self.ledger.enqueue(&[], &[(receipt.said.pass(), receipt.said.position())], 0).await;
+        arrived.map_err(|fault| FeedError {
+            doing: "noting that a message is given up",
+            source: Box::new(fault),
+        })?;
         self.is_done(&receipt);
         Ok(())
     }
