@@ -272,7 +272,10 @@ impl<L: EventLog> InProcessFeed<L> {
         // What is read and not done is on its way.
         let said: Vec<Said> = said.into_iter().filter(|said| !self.open.contains(&said.position())).collect();
         if !said.is_empty() {
-            tracing::info!("{} changes of passes never arrived and are said again", said.len());
+            tracing::info!(
+                "{} changes of passes never arrived, or stood still, and are said now",
+                said.len()
+            );
         }
         self.figures.send_modify(|figures| {
             figures.said += said.len() as u64;
