@@ -85,7 +85,8 @@ Examples:
     export HONOKEN_ENCRYPTION_KEY_V1=$(openssl rand -base64 32)    # once: keep it, the certificates are sealed under it
     honoken migrate
     honoken serve --roles api --listen 0.0.0.0:8080
-    honoken serve --roles projector --listen 127.0.0.1:8081";
+    honoken serve --roles projector --listen 127.0.0.1:8081
+    honoken serve --roles relay,pusher --listen 127.0.0.1:8082     # with NATS_URL each role may have its own";
 
 const MIGRATE_EXAMPLES: &str = "\
 Examples:
@@ -122,7 +123,7 @@ struct ServeOptions {
     #[command(flatten)]
     process: ProcessOptions,
     /// What this process does.
-    #[arg(long, value_name = "ROLES", value_delimiter = ',', default_value = "api,projector")]
+    #[arg(long, value_name = "ROLES", value_delimiter = ',', default_value = "api,projector,relay,pusher")]
     roles: Vec<serve::Role>,
 }
 

@@ -174,8 +174,9 @@ pub struct Pushing {
     pub retry_attempts: NonZeroU32,
     /// `OUTBOX_RETENTION_DAYS`: how long deliveries that have come to their end are kept.
     pub retention_days: NonZeroU32,
-    /// `HONOKEN_PUSH_WINDOW_SECONDS`: a phone is woken at most once in so many seconds for a pass type; 0: for every change.
-    pub window_seconds: u32,
+    /// `HONOKEN_PUSH_WINDOW_SECONDS`: a phone is woken at most once in so many seconds for a pass type; 0: for every change. The command decides
+    /// where nothing is said.
+    pub window_seconds: Option<u32>,
     /// `HONOKEN_PUSHES_AT_WORK`: pushes of this process that have no answer yet.
     pub at_work: NonZeroU32,
     /// `HONOKEN_APNS_PUSH_TYPE`
@@ -190,13 +191,16 @@ impl Default for Pushing {
             batch_size: NonZeroU32::new(500).expect("it is no zero"),
             retry_attempts: NonZeroU32::new(100).expect("it is no zero"),
             retention_days: NonZeroU32::new(30).expect("it is no zero"),
-            window_seconds: 30,
+            window_seconds: None,
             at_work: NonZeroU32::new(200).expect("it is no zero"),
             push_type: PushType::Background,
             connections: NonZeroU32::new(4).expect("it is no zero"),
         }
     }
 }
+
+/// How long a phone is left alone after a wake-up, where nothing else is said. `dev` wakes it for every change.
+pub const PUSH_WINDOW_SECONDS: u32 = 30;
 
 /// How APNs is reached.
 #[derive(Debug, Clone, Default)]
@@ -653,7 +657,7 @@ fn pushing(
             .unwrap_or(default.retry_attempts),
         retention_days: up_to("OUTBOX_RETENTION_DAYS", 36_500, "a number of days from 1 to 36500")?
             .unwrap_or(default.retention_days),
-        window_seconds: window(variable)?.unwrap_or(default.window_seconds),
+        window_seconds: window(variable)?,
         at_work: up_to("HONOKEN_PUSHES_AT_WORK", 10_000, "a whole number from 1 to 10000")?
             .unwrap_or(default.at_work),
         push_type: variable("HONOKEN_APNS_PUSH_TYPE")?
@@ -1190,7 +1194,7 @@ mod tests {
             ("OUTBOX_BATCH_SIZE", Pushing::default().batch_size.to_string()),
             ("OUTBOX_RETRY_ATTEMPTS", Pushing::default().retry_attempts.to_string()),
             ("OUTBOX_RETENTION_DAYS", Pushing::default().retention_days.to_string()),
-            ("HONOKEN_PUSH_WINDOW_SECONDS", Pushing::default().window_seconds.to_string()),
+            ("HONOKEN_PUSH_WINDOW_SECONDS", PUSH_WINDOW_SECONDS.to_string()),
             ("HONOKEN_PUSHES_AT_WORK", Pushing::default().at_work.to_string()),
             ("HONOKEN_APNS_CONNECTIONS", Pushing::default().connections.to_string()),
             ("LOG_SAMPLE_SUCCESS_RATE", Logging::default().sample_success_rate.to_string()),

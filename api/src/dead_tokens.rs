@@ -43,6 +43,7 @@ impl DeadTokens for DeadTokenCommands {
             organization: None,
             request_id: ids::request_id(&*self.ids),
             recorded_at_ms: self.clock.unix_ms(),
+            urgent: false,
         };
         let command = RegistrationCommand::ForgetToken { push_token: token.clone(), since_ms };
         let forgotten =

@@ -5,7 +5,7 @@
 //! a folder in which everything works, [`serve`] runs the service or a part of it, [`certs`], [`apns_keys`], [`keys`] and [`operate`] are for operators,
 //! [`inspect`] for anybody.
 //!
-//! This crate knows all others but the simulator. It contains no SQL, and it does not know APNs.
+//! This crate knows all others but the simulator. It contains no SQL.
 
 pub mod apns_keys;
 pub mod app;
@@ -16,8 +16,8 @@ pub mod commands;
 pub mod config;
 pub mod content_rules;
 pub mod dead_tokens;
-pub mod following;
 pub mod folder;
+pub mod following;
 pub mod ids;
 pub mod installing;
 pub mod keyring;
@@ -49,6 +49,8 @@ pub mod docs;
 pub mod health;
 pub mod jobs;
 pub mod manage;
+pub mod nats_commands;
+pub mod pushing;
 pub mod scrape;
 
 pub mod certs;

@@ -12,7 +12,7 @@ pub trait Snapshot: Aggregate + Clone + 'static {
 }
 
 impl Snapshot for crate::pass::Pass {
-    const SHAPE: u32 = 2;
+    const SHAPE: u32 = 3;
 }
 
 impl Snapshot for crate::registration::Registration {
@@ -99,6 +99,7 @@ mod tests {
             "PassReinstated",
             "PassMetadataChanged",
             "PassContentChanged.v1.increment",
+            "PassContentChanged.v1.replacement",
             "PassRetired",
         ]);
         check::<Registration>(&["DeviceRegistered", "PushTokenChanged", "PushTokenConfirmed"]);

@@ -7,9 +7,12 @@
 //! - [`phone`]: the device. It keeps passes, asks for updates when it is woken, and remembers a [`Complaint`] for
 //!   every answer a phone would log as an error. Start reading at [`Phone`].
 //!
-//! What it deliberately does not do: verify the signature of a pass (a reader that knows Apple's certificates does
+//! - [`apns`]: Apple's push servers, for whoever wakes phones.
+//!
+//! What the phone deliberately does not do: verify the signature of a pass (a reader that knows Apple's certificates does
 //! that elsewhere), slow down after too many pushes, or repeat a request that failed. A failed request is the finding.
 
+pub mod apns;
 pub mod http;
 pub mod phone;
 

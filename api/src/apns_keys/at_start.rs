@@ -36,6 +36,7 @@ pub async fn ensure(
         organization: None,
         request_id: ids::request_id(ids),
         recorded_at_ms: clock.unix_ms(),
+        urgent: false,
     };
     let install = ApnsKeyCommand::InstallFirst(seal::installation(id, file, keys, ids));
     let installed = dispatcher.dispatch::<ApnsKey>(&id.to_string(), install, &(), &metadata).await;

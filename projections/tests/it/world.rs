@@ -339,6 +339,7 @@ impl World {
             actor: "test".into(),
             organization: None,
             request_id: "r-1".into(),
+            urgent: false,
             recorded_at_ms: self.now.load(Ordering::Relaxed) * 1000,
         };
         self.dispatcher.dispatch::<A>(aggregate_id, command, services, &metadata).await
