@@ -119,8 +119,11 @@ pub async fn state(State(app): State<AppState>) -> Result<Json<Pushing>, ApiErro
     let figures = ledger.figures().await?;
     let position = ledger.fed(app.feed).await?.unwrap_or_default().0;
     let head = app.log.head().borrow().0.max(position);
-    let relay =
-        Relay { part: ledger.paused(Part::Relay).await?.into(), position, lag: head.saturating_sub(position) };
+    let relay = Relay {
+        part: ledger.paused(Part::Relay).await?.into(),
+        position,
+        lag: head.saturating_sub(position),
+    };
     let credentials = ledger.parked_credentials().await?;
     Ok(Json(Pushing {
         relay,

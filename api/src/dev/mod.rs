@@ -31,7 +31,8 @@ use crate::service::{self, Doors, Process};
 use greeting::Greeting;
 
 /// What deliveries say that nobody sends.
-const NOT_SENT: &str = "not sent: `honoken dev` pushes only to the stand-in for APNs that HONOKEN_APNS_ENDPOINT names";
+const NOT_SENT: &str =
+    "not sent: `honoken dev` pushes only to the stand-in for APNs that HONOKEN_APNS_ENDPOINT names";
 
 /// Runs until `stop`, also when that comes before the service has started: whatever a start has done by then, the next one goes on from.
 ///

@@ -155,7 +155,9 @@ impl Pushing {
             }
         };
         if tokio::time::timeout(LAST_ANSWERS, ended).await.is_err() {
-            tracing::warn!("pushes were on their way for too long; they are sent once more after the next start");
+            tracing::warn!(
+                "pushes were on their way for too long; they are sent once more after the next start"
+            );
             self.running.shutdown().await;
         }
         if let Some(nats) = self.nats {
