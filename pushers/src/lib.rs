@@ -5,10 +5,12 @@
 //! - [`source`]: from the log to messages, never ahead of what readers see.
 //! - [`ports`]: what the subscriber needs from outside: APNs, credentials, and somebody to tell that a token is dead.
 //! - [`ledger`]: who is to be woken for what, and what became of it. [`subscriber`]: from messages to the ledger, and from there to phones.
+//! - [`apns`]: the client of APNs.
 //! - [`outcome`]: what became of one push, decided from APNs' answer.
 //!
 //! This crate does not know HTTP routes, and it writes neither the log nor the read model.
 
+pub mod apns;
 pub mod feed;
 pub mod ledger;
 pub mod message;

@@ -349,6 +349,11 @@ impl Honoken {
         self.restarts_as(Home::spawns).await;
     }
 
+    /// Sets a variable for all starts from now on.
+    pub fn has_variable(&mut self, name: &str, value: impl Into<String>) {
+        self.home.setting.variables.push((name.to_owned(), value.into()));
+    }
+
     /// Like [`restart`](Self::restart), with files limited to `kibibytes`.
     ///
     /// # Panics

@@ -70,6 +70,7 @@ pub struct Pushing {
     running: JoinSet<()>,
     stop: CancellationToken,
     nats: Option<Nats>,
+    apns: Option<Arc<ApnsClient>>,
 }
 
 impl Pushing {
@@ -79,7 +80,7 @@ impl Pushing {
     /// When what is configured cannot be used; the sentence names the variable.
     pub async fn start(parts: Parts, given: Given<'_>, commands: Option<AppState>) -> anyhow::Result<Self> {
         let nats = connection(parts, given.config, commands.is_some()).await?;
-        let mut pushing = Self { running: JoinSet::new(), stop: CancellationToken::new(), nats };
+        let mut pushing = Self { running: JoinSet::new(), stop: CancellationToken::new(), nats, apns: None };
         let mut said = None;
         match pushing.nats.clone() {
             Some(nats) => {
@@ -125,9 +126,14 @@ impl Pushing {
         self.running.spawn(part(self.stop.clone()));
     }
 
-    fn wake_phones(&mut self, given: &Given<'_>, feed: impl Feed) -> anyhow::Result<()> {
+    fn wake_phones(
+        &mut self,
+        given: &Given<'_>,
+        feed: impl Feed<Receipt: Sync> + Sync,
+    ) -> anyhow::Result<()> {
         let (ledger, read_model) = (given.stores.ledger.clone(), given.stores.read_model.clone());
         let ports = given.ports()?;
+        self.apns = Some(ports.apns.clone());
         let settings = given.settings();
         let (time, ids) = (ports.time.clone(), ports.ids.clone());
         let fan_out = FanOut::new(ledger.clone(), read_model.clone(), feed, time, ids, settings);
@@ -159,6 +165,9 @@ impl Pushing {
                 "pushes were on their way for too long; they are sent once more after the next start"
             );
             self.running.shutdown().await;
+        }
+        if let Some(apns) = self.apns {
+            apns.close().await;
         }
         if let Some(nats) = self.nats {
             nats.close().await;

@@ -324,6 +324,12 @@ impl<L: EventLog> Feed for InProcessFeed<L> {
     }
 
     async fn hopeless(&mut self, receipt: Receipt) -> Result<(), FeedError> {
+        // Else the sweep would find that it never arrived.
+        let arrived = self.ledger.enqueue(&[], &[(receipt.said.pass(), receipt.said.position())], 0).await;
+        arrived.map_err(|fault| FeedError {
+            doing: "noting that a message is given up",
+            source: Box::new(fault),
+        })?;
         self.is_done(&receipt);
         Ok(())
     }

@@ -35,6 +35,9 @@ pub enum NatsError {
     /// The credentials cannot be read.
     #[error("the file that NATS_CREDS_FILE names cannot be read as NATS credentials")]
     Credentials(#[source] std::io::Error),
+    /// The connection was lost before there was an answer.
+    #[error("the connection to NATS was lost")]
+    Interrupted,
     /// The server is away, or does not do what it is asked for; perhaps later.
     #[error("{doing}")]
     Away {
@@ -127,6 +130,18 @@ impl Nats {
     pub async fn interrupted(&self) {
         let now = *self.link.borrow();
         wait_for(&self.link, |link| !link.up || link.made != now.made).await;
+    }
+
+    /// Waits for an answer, for as long as the connection is there over which it was asked for.
+    ///
+    /// # Errors
+    /// [`NatsError::Interrupted`].
+    pub async fn unless_interrupted<T>(&self, answer: impl Future<Output = T>) -> Result<T, NatsError> {
+        tokio::select! {
+            biased;
+            answer = answer => Ok(answer),
+            () = self.interrupted() => Err(NatsError::Interrupted),
+        }
     }
 
     /// Sends what waits to be sent, for as long as is reasonable, and ends the connection.

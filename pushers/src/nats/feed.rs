@@ -8,6 +8,7 @@ use async_nats::jetstream::consumer::pull::{Batch, Config};
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy};
 use async_nats::jetstream::message::{Acker, Message};
 use futures::StreamExt;
+use tokio::time::Instant;
 
 use super::connection::{Nats, NatsError};
 use super::relay::REQUEST_ID;
@@ -23,6 +24,9 @@ const MAX_ACK_PENDING: i64 = 5_000;
 
 /// Asks again after so long without a message, in case the question was lost.
 const EXPIRES: Duration = Duration::from_secs(5);
+
+/// A question that does not wait is answered in less.
+const PROMPT: Duration = Duration::from_secs(1);
 
 /// How much of a message that cannot be read is shown.
 const SHOWN: usize = 4096;
@@ -52,6 +56,8 @@ struct Asked {
     batch: Batch,
     /// Whether it waits for one message, rather than taking what there is.
     waits: bool,
+    /// There is no answer any more.
+    until: Instant,
 }
 
 impl std::fmt::Debug for Asked {
@@ -74,12 +80,19 @@ impl JetStreamFeed {
                 if self.came.len() >= limit {
                     return Ok(());
                 }
-                self.ask(limit - self.came.len()).await?;
-                continue;
+                match self.ask(limit - self.came.len()).await {
+                    Ok(()) | Err(NatsError::Interrupted) => continue,
+                    Err(fault) => return Err(fault),
+                }
             };
             let answer = tokio::select! {
                 biased;
                 answer = asked.batch.next() => answer,
+                // A consumer that was deleted does not answer.
+                () = tokio::time::sleep_until(asked.until) => {
+                    self.consumer = None;
+                    None
+                }
                 () = self.nats.interrupted() => {
                     self.asked = None;
                     if self.came.is_empty() { continue } else { return Ok(()) }
@@ -95,6 +108,10 @@ impl JetStreamFeed {
                 None => {
                     let waited = asked.waits;
                     self.asked = None;
+                    if waited && self.came.is_empty() {
+                        // Perhaps there is no such consumer any more: then nobody answers at all.
+                        self.consumer = None;
+                    }
                     self.idle = self.came.is_empty();
                     if !self.idle && !waited {
                         return Ok(());
@@ -112,13 +129,14 @@ impl JetStreamFeed {
             None => self.consumer.insert(self.nats.consumer(consumer()).await?),
         };
         let waits = self.idle && self.came.is_empty();
+        let patience = if waits { EXPIRES + PROMPT } else { PROMPT };
         let batch = if waits {
             consumer.batch().max_messages(1).expires(EXPIRES).messages().await
         } else {
-            consumer.fetch().max_messages(limit).expires(EXPIRES).messages().await
+            consumer.fetch().max_messages(limit).messages().await
         };
         let batch = batch.map_err(NatsError::doing("messages cannot be asked for"))?;
-        self.asked = Some(Asked { batch, waits });
+        self.asked = Some(Asked { batch, waits, until: Instant::now() + patience });
         Ok(())
     }
 }

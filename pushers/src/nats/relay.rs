@@ -73,9 +73,6 @@ enum RelayError {
     Sweep(#[from] SweepError),
     #[error(transparent)]
     Nats(#[from] NatsError),
-    /// Not told here: the connection tells it itself.
-    #[error("NATS is away")]
-    Disconnected,
 }
 
 /// Says on NATS what the log has to say.
@@ -167,7 +164,8 @@ impl<L: EventLog> Relay<L> {
                     }
                     POLL.min(self.settings.sweep_every)
                 }
-                Some(Err(RelayError::Disconnected)) => {
+                // The connection tells of it itself.
+                Some(Err(RelayError::Nats(NatsError::Interrupted))) => {
                     self.stand_back().await;
                     let connected = async {
                         tokio::select! { () = self.nats.connected() => {} () = tokio::time::sleep(POLL) => {} }
@@ -207,7 +205,7 @@ impl<L: EventLog> Relay<L> {
             return Ok(());
         }
         if !self.nats.is_connected() {
-            return Err(RelayError::Disconnected);
+            return Err(NatsError::Interrupted.into());
         }
         if !self.take().await? {
             return Ok(());
@@ -254,38 +252,29 @@ impl<L: EventLog> Relay<L> {
     }
 
     /// Publishes messages and waits until the broker has all of them. What is said again must not be taken for what the broker had before.
-    async fn publish(&self, messages: &[Said], again_at: Option<i64>) -> Result<(), RelayError> {
+    async fn publish(&self, messages: &[Said], again_at: Option<i64>) -> Result<(), NatsError> {
+        self.nats.unless_interrupted(self.publish_all(messages, again_at)).await?
+    }
+
+    async fn publish_all(&self, messages: &[Said], again_at: Option<i64>) -> Result<(), NatsError> {
         let mut acknowledgements = Vec::with_capacity(messages.len());
         for said in messages {
-            let payload =
-                serde_json::to_vec(&said.message).map_err(NatsError::doing("a message cannot be written"))?;
-            let sending = self.nats.jetstream().publish_with_headers(
-                CONTENT_CHANGED,
-                headers(said, again_at),
-                payload.into(),
-            );
-            acknowledgements.push(self.unless_interrupted(sending).await?.map_err(publish_failed)?);
+            let payload = serde_json::to_vec(&said.message);
+            let payload = payload.map_err(NatsError::doing("a message cannot be written"))?;
+            let headers = headers(said, again_at);
+            let sent = self.nats.jetstream().publish_with_headers(CONTENT_CHANGED, headers, payload.into());
+            acknowledgements.push(sent.await.map_err(publish_failed)?);
         }
         for acknowledgement in acknowledgements {
-            let acknowledged = self.unless_interrupted(acknowledgement.into_future()).await?;
-            if let Err(fault) = acknowledged {
+            if let Err(fault) = acknowledgement.await {
                 if fault.kind() == PublishErrorKind::StreamNotFound {
                     // Somebody has deleted it. The next attempt finds it.
                     self.nats.stream().await?;
                 }
-                return Err(publish_failed(fault).into());
+                return Err(publish_failed(fault));
             }
         }
         Ok(())
-    }
-
-    /// What was sent over a connection that was lost is not answered.
-    async fn unless_interrupted<O>(&self, answer: impl Future<Output = O>) -> Result<O, RelayError> {
-        tokio::select! {
-            biased;
-            answer = answer => Ok(answer),
-            () = self.nats.interrupted() => Err(RelayError::Disconnected),
-        }
     }
 
     /// Says what is not said from the end of the log: what never arrived, and what was held back.
@@ -382,7 +371,11 @@ impl<L: EventLog> Relay<L> {
     async fn marks(&self) -> Result<Mark, RelayError> {
         let position = self.checkpoint.position();
         let stream = self.nats.stream().await?;
-        let last = match stream.get_last_raw_message_by_subject(CONTENT_CHANGED).await {
+        let last = match self
+            .nats
+            .unless_interrupted(stream.get_last_raw_message_by_subject(CONTENT_CHANGED))
+            .await?
+        {
             Ok(message) => message.sequence,
             Err(fault) if fault.kind() == LastRawMessageErrorKind::NoMessageFound => 0,
             Err(fault) => return Err(NatsError::doing("the last message cannot be asked for")(fault).into()),
@@ -398,7 +391,7 @@ impl<L: EventLog> Relay<L> {
         if info.created != mark.created || info.state.last_sequence < mark.last {
             return Ok(Fate::Lost);
         }
-        match stream.get_consumer::<pull::Config>(CONSUMER).await {
+        match self.nats.unless_interrupted(stream.get_consumer::<pull::Config>(CONSUMER)).await? {
             Ok(consumer) => {
                 let info = consumer.cached_info();
                 let idle = info.num_pending == 0 && info.num_ack_pending == 0;

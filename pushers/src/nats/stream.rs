@@ -42,6 +42,10 @@ impl Nats {
     /// # Errors
     /// When the server is away, or the stream cannot be used as it is.
     pub async fn stream(&self) -> Result<Stream, NatsError> {
+        self.unless_interrupted(self.create_or_correct()).await?
+    }
+
+    async fn create_or_correct(&self) -> Result<Stream, NatsError> {
         let asked = self.jetstream().get_stream(STREAM).await;
         let stream = match asked {
             Ok(stream) => stream,
@@ -62,7 +66,11 @@ impl Nats {
     /// # Errors
     /// When the server is away, or the consumer cannot be used as it is.
     pub async fn consumer(&self, wanted: pull::Config) -> Result<Consumer<pull::Config>, NatsError> {
-        let stream = self.stream().await?;
+        self.unless_interrupted(self.create_or_change(wanted)).await?
+    }
+
+    async fn create_or_change(&self, wanted: pull::Config) -> Result<Consumer<pull::Config>, NatsError> {
+        let stream = self.create_or_correct().await?;
         let name = wanted.durable_name.clone().unwrap_or_default();
         match stream.get_consumer::<pull::Config>(&name).await {
             Ok(consumer) if serves(&consumer.cached_info().config, &wanted) => return Ok(consumer),

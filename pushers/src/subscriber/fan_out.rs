@@ -4,6 +4,7 @@
 //! again if this process dies: what is in the ledger already stays as it is.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,8 +73,9 @@ impl<F: Feed> FanOut<F> {
         Self { ledger, read_model, feed, time, ids, settings }
     }
 
-    /// Works until it is stopped. It can be stopped, or dropped, at any time: messages that were not done are handed out again.
-    pub async fn run(mut self, stop: CancellationToken) {
+    /// Works until it is stopped, and gives the feed back. It can be stopped, or dropped, at any time: messages that were not done are handed
+    /// out again.
+    pub async fn run(mut self, stop: CancellationToken) -> F {
         stop.run_until_cancelled(async {
             let mut pauses = self.ledger.pauses();
             loop {
@@ -87,6 +89,7 @@ impl<F: Feed> FanOut<F> {
             }
         })
         .await;
+        self.feed
     }
 
     /// Waits for messages, and works on them.
@@ -96,11 +99,19 @@ impl<F: Feed> FanOut<F> {
             return Ok(());
         }
         let limit = usize::try_from(self.settings.batch_size).unwrap_or(usize::MAX).max(1);
-        let received = tokio::select! {
-            received = self.feed.next(limit) => received?,
-            // Perhaps it has been paused.
-            () = tokio::time::sleep(LOOK) => return Ok(()),
-            _ = pauses.changed() => return Ok(()),
+        let received = {
+            let ledger = self.ledger.clone();
+            let mut received = pin!(self.feed.next(limit));
+            loop {
+                tokio::select! {
+                    received = &mut received => break received?,
+                    () = tokio::time::sleep(LOOK) => {}
+                    _ = pauses.changed() => {}
+                }
+                if ledger.paused(Part::Pusher).await?.is_some() {
+                    return Ok(());
+                }
+            }
         };
         self.works_on(received).await
     }
@@ -110,7 +121,7 @@ impl<F: Feed> FanOut<F> {
         for Received { message, request_id, attempt, receipt } in received {
             match message {
                 Ok(message) => messages.push((message, attempt, receipt)),
-                Err(reason) => self.parks(reason, request_id, receipt).await?,
+                Err(payload) => self.parks(payload, request_id, receipt).await?,
             }
         }
         let passes: Vec<_> = messages.iter().map(|(message, ..)| pass_of(message)).collect();
@@ -212,15 +223,15 @@ impl<F: Feed> FanOut<F> {
     /// Keeps what is no message where an operator sees it.
     async fn parks(
         &mut self,
-        fault: String,
+        payload: String,
         request_id: Option<String>,
         receipt: F::Receipt,
     ) -> Result<(), Fault> {
-        tracing::error!(request_id, "a message can never succeed, and is parked: {fault}");
+        tracing::error!(request_id, "a message can never succeed, and is parked");
         let message = ParkedMessage {
             id: self.ids.uuid(),
-            payload: String::new(),
-            reason: fault,
+            payload,
+            reason: "it is no message about a change of a pass".to_owned(),
             request_id,
             parked_at_ms: self.time.unix_ms(),
         };

@@ -100,9 +100,11 @@ impl<F: Feed, A: Apns, C: Credentials, D: DeadTokens> Subscriber<F, A, C, D> {
         Self { fan_out, sender: Sender::new(ledger, read_model, ports, settings) }
     }
 
-    /// Works until it is stopped, and then until what was sent has been answered and noted. It lives through whatever its stores and APNs do.
-    pub async fn run(self, stop: CancellationToken) {
-        tokio::join!(self.fan_out.run(stop.clone()), self.sender.run(stop));
+    /// Works until it is stopped, and then until what was sent has been answered and noted; gives the feed back. It lives through whatever its
+    /// stores and APNs do.
+    pub async fn run(self, stop: CancellationToken) -> F {
+        let (feed, ()) = tokio::join!(self.fan_out.run(stop.clone()), self.sender.run(stop));
+        feed
     }
 }
 

@@ -28,6 +28,7 @@ mod pkpass;
 mod postgres_outage;
 mod processes;
 mod properties;
+mod pushing;
 mod rebuild;
 mod shutdown;
 mod six_changes;
