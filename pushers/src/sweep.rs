@@ -57,7 +57,9 @@ impl Round {
         ledger: &Ledger,
         checkpoint: &mut Checkpoint,
     ) -> Result<Vec<Said>, SweepError> {
-        let page = source.read_between(self.cursor, self.horizon, PAGE).await?;
+        // Tables that are filled again show less than they did.
+        let horizon = self.horizon.min(source.shown());
+        let page = source.read_between(self.cursor, horizon, PAGE).await?;
         // Of an older state nobody need hear: the newer one has a place of its own in the log.
         let current = page.messages.into_iter().filter(|said| said.current).collect();
         let lost = never_arrived(ledger, current).await?;
@@ -65,7 +67,7 @@ impl Round {
         if self.complete {
             checkpoint.sweep(page.up_to, &page.standing_still).await?;
         }
-        // A log that ends before the horizon was restored from a backup; there is nothing else to be found in it.
+        // Nothing is left to be found by this one if it sees no further.
         self.cursor = if page.up_to > self.cursor { page.up_to } else { self.horizon };
         Ok(lost)
     }
@@ -110,7 +112,7 @@ impl HeldBackPasses {
             return Ok(Vec::new());
         }
         // Asked before the states: a pass that is let go in between is looked at again.
-        let parked = source.parked();
+        let (parked, shown) = (source.parked(), source.shown());
         // Also of one that stands still: it may have moved on by some events.
         let states = source.state_of(held.iter().map(|held| &held.pass)).await?;
         let lost = never_arrived(ledger, states).await?;
@@ -118,7 +120,9 @@ impl HeldBackPasses {
         // Skipped, or arrived: nothing is left to be said.
         let free: Vec<HeldBack> = held
             .iter()
-            .filter(|held| !parked.contains(&held.pass) && !missing.contains(&held.pass))
+            .filter(|held| {
+                held.position <= shown && !parked.contains(&held.pass) && !missing.contains(&held.pass)
+            })
             .cloned()
             .collect();
         if !free.is_empty() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use honoken_domain::ids::PassId;
 use honoken_event_store::{EventLog, Position};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::figures::FeedFigures;
@@ -25,9 +25,26 @@ const PAGE: u32 = 250;
 /// How much may be handed out and not be done. Whoever works on it holds it in memory.
 const AT_WORK: usize = 10_000;
 
-/// A message that was handed out.
+/// A message that was handed out. One that is dropped, because whoever worked on it failed, is handed out again.
 #[derive(Debug)]
 pub struct Receipt {
+    /// `None` when the feed has been told what became of it.
+    message: Option<Message>,
+    dropped: mpsc::UnboundedSender<Message>,
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        if let Some(message) = self.message.take() {
+            // Without a feed there is nobody to hand it out, until another one reads it from the log.
+            let _ = self.dropped.send(message);
+        }
+    }
+}
+
+/// A message, and how it came to be one.
+#[derive(Debug)]
+struct Message {
     said: Said,
     attempt: u64,
     /// Whether it is said again by the sweep, so that no checkpoint waits for it.
@@ -51,9 +68,11 @@ pub struct InProcessFeed<L> {
     /// The same of what the sweep says again.
     open_again: BTreeSet<Position>,
     /// What is handed out next.
-    ready: VecDeque<Receipt>,
+    ready: VecDeque<Message>,
     /// What is handed out again, and when.
-    later: Vec<(Instant, Receipt)>,
+    later: Vec<(Instant, Message)>,
+    /// What was handed out and dropped: no more than was handed out.
+    dropped: (mpsc::UnboundedSender<Message>, mpsc::UnboundedReceiver<Message>),
     sweep: Option<Sweep>,
     swept: Option<Instant>,
     /// What stood still when passes that were held back were last looked at.
@@ -95,6 +114,7 @@ impl<L: EventLog> InProcessFeed<L> {
             open_again: BTreeSet::new(),
             ready: VecDeque::new(),
             later: Vec::new(),
+            dropped: mpsc::unbounded_channel(),
             sweep: None,
             swept: None,
             parked: None,
@@ -120,7 +140,17 @@ impl<L: EventLog> InProcessFeed<L> {
     async fn fill(&mut self) -> Result<(), InProcessError> {
         let mut changes = self.ledger.changes();
         loop {
-            let waits = !self.turn().await? || self.is_full();
+            let waits = match self.turn().await {
+                Ok(follows) => !follows || self.is_full(),
+                Err(
+                    InProcessError::Checkpoint(CheckpointError::Superseded)
+                    | InProcessError::Sweep(SweepError::Checkpoint(CheckpointError::Superseded)),
+                ) => {
+                    self.superseded();
+                    true
+                }
+                Err(fault) => return Err(fault),
+            };
             if !self.ready.is_empty() {
                 return Ok(());
             }
@@ -187,6 +217,7 @@ impl<L: EventLog> InProcessFeed<L> {
         self.open_again.clear();
         self.ready.clear();
         self.later.clear();
+        self.dropped = mpsc::unbounded_channel();
         (self.sweep, self.swept, self.parked) = (None, None, None);
         self.show();
     }
@@ -209,11 +240,14 @@ impl<L: EventLog> InProcessFeed<L> {
         Ok(())
     }
 
-    /// What was handed back and is due now.
+    /// What was handed back and is due now, and what was dropped.
     fn take_up(&mut self) {
         let now = Instant::now();
         let due = self.later.extract_if(.., |(at, _)| *at <= now);
-        self.ready.extend(due.map(|(_, receipt)| receipt));
+        self.ready.extend(due.map(|(_, message)| message));
+        while let Ok(message) = self.dropped.1.try_recv() {
+            self.ready.push_back(message);
+        }
     }
 
     /// Reads on in the log; `false` when there is nothing.
@@ -227,7 +261,7 @@ impl<L: EventLog> InProcessFeed<L> {
         }
         self.open.extend(page.messages.iter().map(Said::position));
         self.figures.send_modify(|figures| figures.said += page.messages.len() as u64);
-        self.ready.extend(page.messages.into_iter().map(|said| Receipt { said, attempt: 0, again: false }));
+        self.ready.extend(page.messages.into_iter().map(|said| Message { said, attempt: 0, again: false }));
         self.read = page.up_to;
         if self.open.is_empty() {
             self.note().await?;
@@ -262,7 +296,10 @@ impl<L: EventLog> InProcessFeed<L> {
         // What is read and not done is on its way.
         let said: Vec<Said> = said.into_iter().filter(|said| !self.open.contains(&said.position())).collect();
         if !said.is_empty() {
-            tracing::info!("{} changes of passes never arrived and are said again", said.len());
+            tracing::info!(
+                "{} changes of passes never arrived, or stood still, and are said now",
+                said.len()
+            );
         }
         self.figures.send_modify(|figures| {
             figures.said += said.len() as u64;
@@ -270,7 +307,7 @@ impl<L: EventLog> InProcessFeed<L> {
         });
         for said in said {
             if self.open_again.insert(said.position()) {
-                self.ready.push_back(Receipt { said, attempt: 0, again: true });
+                self.ready.push_back(Message { said, attempt: 0, again: true });
             }
         }
         Ok(true)
@@ -283,9 +320,20 @@ impl<L: EventLog> InProcessFeed<L> {
         });
     }
 
-    fn is_done(&mut self, receipt: &Receipt) {
-        let open = if receipt.again { &mut self.open_again } else { &mut self.open };
-        open.remove(&receipt.said.position());
+    /// Ends a message, whatever became of it.
+    fn ends(&mut self, message: &Message) {
+        let open = if message.again { &mut self.open_again } else { &mut self.open };
+        open.remove(&message.said.position());
+    }
+
+    fn hand_out(&self, message: Message) -> Received<Receipt> {
+        let message = Message { attempt: message.attempt + 1, ..message };
+        Received {
+            message: Ok(message.said.message.clone()),
+            request_id: message.said.request_id.clone(),
+            attempt: message.attempt,
+            receipt: Receipt { message: Some(message), dropped: self.dropped.0.clone() },
+        }
     }
 }
 
@@ -296,17 +344,14 @@ impl<L: EventLog> Feed for InProcessFeed<L> {
         let filled = self.fill().await;
         filled.map_err(|fault| FeedError { doing: "following the log", source: Box::new(fault) })?;
         let count = self.ready.len().min(limit.max(1));
-        let handed_out = self.ready.drain(..count).map(|receipt| Received {
-            message: Ok(receipt.said.message.clone()),
-            request_id: receipt.said.request_id.clone(),
-            attempt: receipt.attempt + 1,
-            receipt: Receipt { attempt: receipt.attempt + 1, ..receipt },
-        });
-        Ok(handed_out.collect())
+        let next: Vec<_> = self.ready.drain(..count).collect();
+        Ok(next.into_iter().map(|message| self.hand_out(message)).collect())
     }
 
-    async fn done(&mut self, receipt: Receipt) -> Result<(), FeedError> {
-        self.is_done(&receipt);
+    async fn done(&mut self, mut receipt: Receipt) -> Result<(), FeedError> {
+        if let Some(message) = receipt.message.take() {
+            self.ends(&message);
+        }
         Ok(())
     }
 
@@ -318,19 +363,22 @@ impl<L: EventLog> Feed for InProcessFeed<L> {
         }
     }
 
-    async fn again(&mut self, receipt: Receipt, after: Duration) -> Result<(), FeedError> {
-        self.later.push((Instant::now() + after, receipt));
+    async fn again(&mut self, mut receipt: Receipt, after: Duration) -> Result<(), FeedError> {
+        self.later.extend(receipt.message.take().map(|message| (Instant::now() + after, message)));
         Ok(())
     }
 
-    async fn hopeless(&mut self, receipt: Receipt) -> Result<(), FeedError> {
+    async fn hopeless(&mut self, mut receipt: Receipt) -> Result<(), FeedError> {
+        let Some(message) = &receipt.message else { return Ok(()) };
         // Else the sweep would find that it never arrived.
-        let arrived = self.ledger.enqueue(&[], &[(receipt.said.pass(), receipt.said.position())], 0).await;
+        let arrived = self.ledger.enqueue(&[], &[(message.said.pass(), message.said.position())], 0).await;
         arrived.map_err(|fault| FeedError {
             doing: "noting that a message is given up",
             source: Box::new(fault),
         })?;
-        self.is_done(&receipt);
+        if let Some(message) = receipt.message.take() {
+            self.ends(&message);
+        }
         Ok(())
     }
 }

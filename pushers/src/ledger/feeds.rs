@@ -187,10 +187,10 @@ impl Checkpoint {
     /// # Errors
     /// As [`advance`](Self::advance).
     pub async fn set_back(&mut self, head: Position) -> Result<(), CheckpointError> {
-        let held = self.write("setting a feed back", async move |connection: &mut Connection| {
+        let set_back = self.write("setting a feed back", async move |connection: &mut Connection| {
             clamp(connection, head).await
         });
-        held.await?;
+        set_back.await?;
         self.position = self.position.min(head);
         self.swept = self.swept.min(head);
         Ok(())

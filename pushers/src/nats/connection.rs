@@ -15,6 +15,9 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(20), Duration::fro
 /// The longest wait for what is under way when the connection is closed.
 const FLUSH: Duration = Duration::from_secs(2);
 
+/// How it is told that the connection was there before.
+const LOST: &str = "the connection was lost";
+
 /// How to reach NATS.
 #[derive(Debug, Clone)]
 pub struct NatsOptions {
@@ -240,15 +243,19 @@ impl News {
             }
             Event::Disconnected => {
                 self.state.send_modify(|link| link.up = false);
-                self.is_away("the connection was lost");
+                self.is_away(LOST);
             }
             Event::ClientError(fault) => self.is_away(&fault.to_string()),
             Event::ServerError(fault) => self.is_away(&fault.to_string()),
             Event::LameDuckMode => tracing::warn!("the NATS server is about to shut down"),
             Event::SlowConsumer(_) => {
-                tracing::warn!("messages of NATS were dropped in memory; JetStream sends them again")
+                tracing::warn!("messages of NATS were dropped in memory; JetStream sends them again");
             }
-            Event::Draining | Event::Closed => tracing::debug!("the connection to NATS ends"),
+            Event::Draining | Event::Closed => {
+                // That it is lost then is no news.
+                self.told = Some(LOST.to_owned());
+                tracing::debug!("the connection to NATS ends");
+            }
         }
     }
 

@@ -95,7 +95,10 @@ impl JetStreamFeed {
                 }
                 () = self.nats.interrupted() => {
                     self.asked = None;
-                    if self.came.is_empty() { continue } else { return Ok(()) }
+                    if self.came.is_empty() {
+                        continue;
+                    }
+                    return Ok(());
                 }
             };
             match answer {
@@ -126,7 +129,7 @@ impl JetStreamFeed {
         self.nats.connected().await;
         let consumer = match &self.consumer {
             Some(consumer) => consumer,
-            None => self.consumer.insert(self.nats.consumer(consumer()).await?),
+            None => self.consumer.insert(Box::pin(self.nats.consumer(consumer())).await?),
         };
         let waits = self.idle && self.came.is_empty();
         let patience = if waits { EXPIRES + PROMPT } else { PROMPT };

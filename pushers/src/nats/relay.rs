@@ -253,7 +253,7 @@ impl<L: EventLog> Relay<L> {
 
     /// Publishes messages and waits until the broker has all of them. What is said again must not be taken for what the broker had before.
     async fn publish(&self, messages: &[Said], again_at: Option<i64>) -> Result<(), NatsError> {
-        self.nats.unless_interrupted(self.publish_all(messages, again_at)).await?
+        self.nats.unless_interrupted(Box::pin(self.publish_all(messages, again_at))).await?
     }
 
     async fn publish_all(&self, messages: &[Said], again_at: Option<i64>) -> Result<(), NatsError> {
@@ -297,7 +297,7 @@ impl<L: EventLog> Relay<L> {
         if !sweep.held_back.are_over() {
             let held_back = &mut sweep.held_back;
             let said = held_back.step(&self.source, &self.ledger, &mut self.checkpoint, settled).await?;
-            self.say_again(&said).await?;
+            self.say_again(&said, "stood still").await?;
             let said: Vec<_> = said.iter().map(|said| (said.pass(), said.position())).collect();
             if !said.is_empty() {
                 self.checkpoint.let_go(&said, &[]).await?;
@@ -306,18 +306,18 @@ impl<L: EventLog> Relay<L> {
         }
         if let Some(round) = sweep.round.as_mut().filter(|round| !round.is_over()) {
             let said = round.step(&self.source, &self.ledger, &mut self.checkpoint).await?;
-            self.say_again(&said).await?;
+            self.say_again(&said, "never arrived").await?;
             return Ok(true);
         }
         self.sweep = None;
         Ok(false)
     }
 
-    async fn say_again(&mut self, said: &[Said]) -> Result<(), RelayError> {
+    async fn say_again(&mut self, said: &[Said], why: &'static str) -> Result<(), RelayError> {
         if said.is_empty() {
             return Ok(());
         }
-        tracing::info!("{} changes of passes never arrived and are said again", said.len());
+        tracing::info!("{} changes of passes {why} and are said now", said.len());
         self.publish(said, Some(self.time.unix_ms())).await?;
         self.figures.send_modify(|figures| {
             figures.said += said.len() as u64;

@@ -42,7 +42,7 @@ impl Nats {
     /// # Errors
     /// When the server is away, or the stream cannot be used as it is.
     pub async fn stream(&self) -> Result<Stream, NatsError> {
-        self.unless_interrupted(self.create_or_correct()).await?
+        self.unless_interrupted(Box::pin(self.create_or_correct())).await?
     }
 
     async fn create_or_correct(&self) -> Result<Stream, NatsError> {
@@ -66,7 +66,7 @@ impl Nats {
     /// # Errors
     /// When the server is away, or the consumer cannot be used as it is.
     pub async fn consumer(&self, wanted: pull::Config) -> Result<Consumer<pull::Config>, NatsError> {
-        self.unless_interrupted(self.create_or_change(wanted)).await?
+        self.unless_interrupted(Box::pin(self.create_or_change(wanted))).await?
     }
 
     async fn create_or_change(&self, wanted: pull::Config) -> Result<Consumer<pull::Config>, NatsError> {

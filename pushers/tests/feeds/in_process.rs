@@ -14,6 +14,7 @@ on_both_engines!(
     what_was_not_done_comes_again_after_a_crash,
     a_message_that_is_handed_back_comes_again_and_holds_nobody_up,
     a_message_that_can_never_succeed_does_not_come_again,
+    a_message_that_is_dropped_comes_again,
     nothing_comes_while_an_operator_has_paused,
     a_change_is_heard_when_it_can_be_seen,
     a_call_that_is_given_up_loses_nothing,
@@ -93,6 +94,26 @@ async fn a_message_that_can_never_succeed_does_not_come_again(engine: Engine) {
     let mut feed = world.feed(&ledger);
     let hopeless = next(&mut feed).await;
     feed.hopeless(hopeless.receipt).await.unwrap();
+    is_silent(&mut feed).await;
+    assert_eq!(ledger.fed(feeds::IN_PROCESS).await.unwrap(), Some(world.head()));
+}
+
+/// Whoever worked on it has failed, and works on.
+async fn a_message_that_is_dropped_comes_again(engine: Engine) {
+    let world = World::new(engine, &["A", "B"]).await;
+    world.changes("A", "1").await;
+    world.changes("B", "1").await;
+    let ledger = world.ledger().await;
+    let mut feed = world.feed(&ledger);
+    let taken = soon("messages", feed.next(10)).await.unwrap();
+    let all: Vec<_> = taken.iter().map(heard).collect();
+    drop(taken);
+    let again = soon("messages", feed.next(10)).await.unwrap();
+    assert_eq!(again.iter().map(heard).collect::<Vec<_>>(), all);
+    for received in again {
+        assert_eq!(received.attempt, 2);
+        lands(&mut feed, &ledger, received).await;
+    }
     is_silent(&mut feed).await;
     assert_eq!(ledger.fed(feeds::IN_PROCESS).await.unwrap(), Some(world.head()));
 }

@@ -179,8 +179,9 @@ async fn of_two_relays_one_works_and_the_other_takes_over() {
     one.close().await;
     let position = world.changes("A", "over").await.position.0;
     assert_eq!(hears(&mut feed, &other, 1).await, [("A".to_owned(), position)]);
-    assert!(standing_by.figures.borrow().leads);
-    assert_eq!(standing_by.figures.borrow().said, 1);
+    standing_by.reaches(world.head()).await;
+    let figures = *standing_by.figures.borrow();
+    assert_eq!((figures.leads, figures.said), (true, 1));
     is_silent(&mut feed).await;
 
     // In order, the lead is handed on at once; and one that cannot reach the broker leaves it to another.

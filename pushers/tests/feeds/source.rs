@@ -3,7 +3,7 @@
 use honoken_domain::pass::PassCommand;
 use honoken_event_store::Position;
 use honoken_projections::Progress;
-use honoken_pushers::source::Source;
+use honoken_pushers::source::{Said, Source};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -85,19 +85,19 @@ async fn a_pass_that_stands_still_says_nothing_and_is_reported(engine: Engine) {
     let other = world.changes("B", "1").await.position;
 
     let page = world.source().read_after(Position(0), 1000).await.unwrap();
-    let said: Vec<_> = page.messages.iter().map(|said| said.position()).collect();
+    let said: Vec<_> = page.messages.iter().map(Said::position).collect();
     assert_eq!(said, [before, other]);
     assert_eq!(page.standing_still.into_iter().collect::<Vec<_>>(), [(ticket("A"), waiting)]);
     assert_eq!(world.source().parked().into_iter().collect::<Vec<_>>(), [ticket("A")]);
 
     world.is_upgraded_and_retries(parked).await;
     let page = world.source_as(newer_release()).read_after(before, 1000).await.unwrap();
-    let said: Vec<_> = page.messages.iter().map(|said| said.position()).collect();
+    let said: Vec<_> = page.messages.iter().map(Said::position).collect();
     assert_eq!(said, [parked, waiting, other]);
     assert!(page.standing_still.is_empty());
     // A process of the older release does not know what the parked event says, and the later one says more.
     let page = world.source().read_after(before, 1000).await.unwrap();
-    let said: Vec<_> = page.messages.iter().map(|said| said.position()).collect();
+    let said: Vec<_> = page.messages.iter().map(Said::position).collect();
     assert_eq!(said, [waiting, other]);
 }
 

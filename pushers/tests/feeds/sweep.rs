@@ -1,11 +1,14 @@
 //! What never arrived, and what could not be said when it was due.
 
 use honoken_event_store::Position;
+use honoken_projections::Progress;
+use honoken_pushers::feed::in_process::InProcessFeed;
 use honoken_pushers::ledger::feeds;
+use honoken_pushers::source::Source;
 
 use crate::world::{
-    EPOCH, Engine, Relaying, World, connect, eventually, hears, is_silent, jetstream, lands, next,
-    on_both_engines, ticket,
+    EPOCH, Engine, Relaying, SWEEP, World, connect, eventually, hears, is_silent, jetstream, lands,
+    newer_release, next, on_both_engines, ticket,
 };
 
 on_both_engines!(
@@ -13,6 +16,7 @@ on_both_engines!(
     a_pass_that_stood_still_is_said_when_it_moves,
     a_pass_that_moves_by_some_events_only_is_said_as_far,
     what_an_operator_skips_says_nothing,
+    what_is_held_back_stays_so_while_tables_are_filled_again,
     a_relayed_pass_that_stood_still_is_said_when_it_moves,
     a_deleted_stream_loses_nothing,
     what_the_broker_loses_is_said_again,
@@ -94,6 +98,26 @@ async fn what_an_operator_skips_says_nothing(engine: Engine) {
     assert_eq!(count(&world, "held_back_pass").await, 0);
     let behind = world.changes("A", "2").await.position.0;
     assert_eq!(hears(&mut feed, &ledger, 1).await, [("A".to_owned(), behind)]);
+}
+
+/// The file of the read model was deleted, say: nothing is parked in it, and nothing to be seen.
+async fn what_is_held_back_stays_so_while_tables_are_filled_again(engine: Engine) {
+    let world = World::new(engine, &["A"]).await;
+    let ledger = world.ledger().await;
+    let mut feed = world.feed(&ledger);
+    let parked = world.changes_in_the_old_way("A").await;
+    is_silent(&mut feed).await;
+    feed.close().await;
+    world.sql().await.execute("update feed_checkpoint set position = 0 where feed = 'sweep'").await;
+    let (tell, progress) = tokio::sync::watch::channel(Progress::default());
+    let source = Source::new(world.log.clone(), newer_release(), world.model.clone(), progress);
+    let mut feed = InProcessFeed::new(source, ledger.clone(), SWEEP);
+    is_silent(&mut feed).await;
+    assert_eq!(ledger.fed("sweep").await.unwrap(), Some(Position(0)));
+    assert_eq!(count(&world, "held_back_pass").await, 1);
+    world.newer_release_retries(parked).await;
+    tell.send_modify(|progress| progress.position = world.head());
+    assert_eq!(hears(&mut feed, &ledger, 1).await, [("A".to_owned(), parked.0)]);
 }
 
 async fn a_relayed_pass_that_stood_still_is_said_when_it_moves(engine: Engine) {

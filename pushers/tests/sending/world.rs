@@ -19,9 +19,7 @@ use honoken_domain::registration::{Registration, RegistrationCommand};
 use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::database::postgres;
-use honoken_event_store::{
-    Committed, Dispatcher, Epoch, Log, Metadata, Position, PostgresLog, SqliteLog,
-};
+use honoken_event_store::{Committed, Dispatcher, Epoch, Log, Metadata, Position, PostgresLog, SqliteLog};
 use honoken_projections::{Part, Projector, ReadModel, read_model};
 use honoken_pushers::feed::{Feed, FeedError, Received};
 use honoken_pushers::ledger::{self, Delivery, Ledger};
