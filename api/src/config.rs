@@ -333,7 +333,7 @@ pub const VARIABLES: &[Variable] = &[
     ),
     secret(
         "HONOKEN_ENCRYPTION_KEY_V1",
-        "what private keys of certificates are sealed under: 32 bytes as base64 or 64 hex digits, the same for every process ([how to change it](certificates.md#where-the-private-keys-are))",
+        "what private keys of certificates and of APNs are sealed under: 32 bytes as base64 or 64 hex digits, the same for every process ([how to change it](certificates.md#where-the-private-keys-are))",
         "with SQLite files and in `dev`: `secrets/encryption-key`; on Postgres `serve` signs nothing without one",
     ),
     secret("HONOKEN_ENCRYPTION_KEY_V2", "the next one, likewise", "none"),

@@ -212,7 +212,7 @@ impl InstalledCredentials {
         certificate.map(Credential::Certificate).map_err(|why| {
             let team = team.map_or_else(|| "its team".to_owned(), |team| format!("team {team}"));
             NoCredential::NotInstalled(format!(
-                "{why}; or install an APNs key of {team} with `honoken apns-keys install`"
+                "nothing to push with for {topic}: {why}; or install an APNs key of {team} with `honoken apns-keys install`"
             ))
         })
     }
@@ -240,5 +240,269 @@ impl InstalledCredentials {
         let Some(row) = row else { return Ok(None) };
         let mut teams = self.teams.write().unwrap_or_else(PoisonError::into_inner);
         Ok(Some(teams.entry(topic.clone()).or_insert(row.team_identifier).clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::time::Duration;
+
+    use honoken_domain::apns_key::ApnsKeyCommand;
+    use honoken_domain::certificate::{Certificate, CertificateCommand};
+    use honoken_domain::ids::{Digest, OrganizationId};
+    use honoken_domain::pass_type::{PassType, PassTypeCommand};
+    use honoken_domain::sealed::SealingKey;
+    use honoken_domain::snapshot::Snapshot;
+    use honoken_event_store::Metadata;
+    use honoken_pkpass::CredentialFiles;
+    use honoken_projections::Part;
+    use openssl::ec::{EcGroup, EcKey};
+    use openssl::nid::Nid;
+    use openssl::pkey::PKey;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::apns_keys::file::KeyFile;
+    use crate::apns_keys::file::tests::a_p8;
+    use crate::apns_keys::seal;
+    use crate::app::Stores;
+    use crate::config::Config;
+    use crate::dev::{authority, sample};
+    use crate::folder::Folder;
+    use crate::ids::SystemIds;
+    use crate::installing;
+    use crate::metrics::Metrics;
+    use crate::place::Place;
+
+    const NOW: i64 = 1_700_000_000;
+
+    /// Nothing that works takes this long.
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    struct HeldClock(AtomicI64);
+
+    impl Clock for HeldClock {
+        fn unix_ms(&self) -> i64 {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    fn sealing_keys(version: u32) -> SealingKeys {
+        SealingKeys::new([(version, SealingKey::new([7; 32]))].into(), version).unwrap()
+    }
+
+    fn topic() -> PassTypeIdentifier {
+        sample::pass_type()
+    }
+
+    /// A service with a pass type, and what it would push with.
+    struct World {
+        stores: Stores,
+        credentials: PushCredentials,
+        clock: Arc<HeldClock>,
+        _folder: TempDir,
+    }
+
+    impl World {
+        async fn new() -> Self {
+            let folder = TempDir::new().unwrap();
+            let config = Config::default();
+            let open = || Ok(Arc::new(Folder::open(folder.path())?));
+            let place = Place::of(&config, folder.path(), open).unwrap();
+            let metrics = Metrics::new(&config.identity);
+            let mut stores =
+                Stores::open(&place, folder.path(), Part::Run, &SystemIds, metrics).await.unwrap();
+            let clock = Arc::new(HeldClock(AtomicI64::new(NOW * 1000)));
+            let keys = Some(sealing_keys(1));
+            let signers = stores.signers(keys.clone(), clock.clone()).await.unwrap();
+            let credentials = stores.push_credentials(keys, signers, clock.clone()).await.unwrap();
+            let world = Self { stores, credentials, clock, _folder: folder };
+            let create = PassTypeCommand::Create {
+                pass_type_identifier: topic(),
+                organization_id: OrganizationId::parse("club").unwrap(),
+                team_identifier: TeamIdentifier::parse(sample::TEAM).unwrap(),
+            };
+            world.asks::<PassType>(sample::PASS_TYPE, create).await;
+            world.stores.caught_up().await.unwrap();
+            world
+        }
+
+        fn metadata(&self) -> Metadata {
+            Metadata { recorded_at_ms: self.clock.unix_ms(), ..Metadata::default() }
+        }
+
+        async fn asks<A>(&self, id: &str, command: A::Command)
+        where
+            A: Snapshot<Services = ()>,
+            A::Command: Clone,
+            for<'a> &'a A::Command: Into<&'static str>,
+        {
+            self.stores.dispatcher.dispatch::<A>(id, command, &(), &self.metadata()).await.unwrap();
+        }
+
+        async fn installs_certificate(&self) {
+            let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+            let new_key = || PKey::from_ec_key(EcKey::generate(&group)?);
+            let now = self.clock.unix_seconds();
+            let [_, intermediate, pass] = authority::chain(&new_key, &SystemIds, now).unwrap();
+            let credential = honoken_pkpass::Credential::read(CredentialFiles {
+                certificate: &pass.certificate.to_pem().unwrap(),
+                private_key: Some(&pass.key.private_key_to_pem_pkcs8().unwrap()),
+                password: None,
+                intermediate: Some(&intermediate.certificate.to_pem().unwrap()),
+            })
+            .unwrap();
+            let (keys, metadata) = (sealing_keys(1), self.metadata());
+            let dispatcher = &self.stores.dispatcher;
+            installing::install(dispatcher, &credential, &keys, &SystemIds, &metadata).await.unwrap();
+        }
+
+        /// Installs a key under this id, sealed under the encryption key of this number; gives its public half.
+        async fn installs_key(&self, id: &str, sealed_under: u32) -> Digest {
+            let file = KeyFile::read(&a_p8()).unwrap();
+            let key = ApnsKeyId::parse(id).unwrap();
+            let installation = seal::installation(&key, &file, &sealing_keys(sealed_under), &SystemIds);
+            self.asks::<ApnsKey>(id, ApnsKeyCommand::Install(installation)).await;
+            file.fingerprint
+        }
+
+        async fn revokes_key(&self, id: &str) {
+            self.asks::<ApnsKey>(id, ApnsKeyCommand::Revoke).await;
+        }
+
+        /// What a push is authenticated with now: `Credential::id`, or the reason why there is nothing.
+        async fn pushes_with(&self) -> String {
+            match self.credentials.of(&topic()).await {
+                Ok(credential) => credential.id(),
+                Err(NoCredential::NotInstalled(why)) => why,
+                Err(fault) => panic!("{fault}"),
+            }
+        }
+
+        /// Waits until what is pushed with is what is wanted.
+        async fn will_push_with(&self, wanted: impl Fn(&str) -> bool) -> String {
+            let mut looks = tokio::time::interval(Duration::from_millis(5));
+            let found = async {
+                loop {
+                    looks.tick().await;
+                    let found = self.pushes_with().await;
+                    if wanted(&found) {
+                        return found;
+                    }
+                }
+            };
+            match tokio::time::timeout(LIMIT, found).await {
+                Ok(found) => found,
+                Err(elapsed) => panic!("{elapsed}, and it is still: {}", self.pushes_with().await),
+            }
+        }
+
+        async fn closes(self) {
+            drop(self.credentials);
+            self.stores.close().await;
+        }
+    }
+
+    fn team_key(key: &str) -> String {
+        format!("{}/{key}", sample::TEAM)
+    }
+
+    #[tokio::test]
+    async fn the_newest_key_of_the_team_comes_before_the_certificate_of_the_pass_type() {
+        let world = World::new().await;
+        world.installs_certificate().await;
+        let certificate = world.will_push_with(|id| id.starts_with("certificate:")).await;
+
+        world.installs_key("ANOTHER123/KEY1234567", 1).await;
+        let first = world.installs_key(&team_key("KEYNUMBER1"), 1).await;
+        world.will_push_with(|id| id == format!("key:{}:KEYNUMBER1:{first}", sample::TEAM)).await;
+        world.installs_key(&team_key("KEYNUMBER2"), 1).await;
+        world.will_push_with(|id| id.contains("KEYNUMBER2")).await;
+        // One that this process cannot open is no reason to push nothing.
+        world.installs_key(&team_key("KEYNUMBER3"), 2).await;
+        world.revokes_key(&team_key("KEYNUMBER2")).await;
+        world.will_push_with(|id| id.contains("KEYNUMBER1")).await;
+        let replaced = world.installs_key(&team_key("KEYNUMBER1"), 1).await;
+        assert_ne!(replaced, first);
+        world.will_push_with(|id| id.ends_with(replaced.as_str())).await;
+        world.revokes_key(&team_key("KEYNUMBER1")).await;
+        world.will_push_with(|id| id == certificate).await;
+        world.closes().await;
+    }
+
+    #[tokio::test]
+    async fn a_renewed_certificate_is_pushed_with_and_a_revoked_one_is_not() {
+        let world = World::new().await;
+        let nothing = world.pushes_with().await;
+        assert!(nothing.contains("no certificate of pass.dev.honoken.event is installed"), "{nothing}");
+        assert!(
+            nothing.contains("honoken apns-keys install") && nothing.contains(sample::TEAM),
+            "it says what to do: {nothing}"
+        );
+        world.installs_certificate().await;
+        let first = world.will_push_with(|id| id.starts_with("certificate:")).await;
+        world.installs_certificate().await;
+        world.will_push_with(|id| id.starts_with("certificate:") && id != first).await;
+        world.asks::<Certificate>(sample::PASS_TYPE, CertificateCommand::Revoke).await;
+        let nothing = world.will_push_with(|why| why.contains("was revoked")).await;
+        assert!(nothing.contains("honoken certs install"), "{nothing}");
+        world.closes().await;
+    }
+
+    #[tokio::test]
+    async fn nothing_is_pushed_with_a_certificate_that_is_over() {
+        let world = World::new().await;
+        world.installs_certificate().await;
+        world.will_push_with(|id| id.starts_with("certificate:")).await;
+        world.clock.0.store((NOW + 10 * 366 * 86_400) * 1000, Ordering::Relaxed);
+        let nothing = world.pushes_with().await;
+        assert!(nothing.contains("expired on") && nothing.contains("honoken certs request"), "{nothing}");
+        world.clock.0.store((NOW - 10 * 366 * 86_400) * 1000, Ordering::Relaxed);
+        let nothing = world.pushes_with().await;
+        assert!(nothing.contains("is not valid before"), "{nothing}");
+        world.closes().await;
+    }
+
+    #[tokio::test]
+    async fn what_was_opened_once_is_not_opened_again() {
+        let world = World::new().await;
+        world.installs_certificate().await;
+        world.will_push_with(|id| id.starts_with("certificate:")).await;
+        let of = async || world.credentials.of(&topic()).await.unwrap();
+        let (Credential::Certificate(one), Credential::Certificate(two)) = (of().await, of().await) else {
+            panic!("there is a certificate alone");
+        };
+        assert!(Arc::ptr_eq(&one, &two));
+        assert!(one.certificate.public_key().unwrap().public_eq(&one.key) && one.chain.len() == 1);
+        world.installs_key(&team_key("KEYNUMBER1"), 1).await;
+        world.will_push_with(|id| id.contains("KEYNUMBER1")).await;
+        let (Credential::Key(one), Credential::Key(two)) = (of().await, of().await) else {
+            panic!("there is a key");
+        };
+        assert!(Arc::ptr_eq(&one, &two));
+        drop((one, two));
+        world.closes().await;
+    }
+
+    #[tokio::test]
+    async fn a_pass_type_that_nobody_has_is_pushed_with_nothing() {
+        let world = World::new().await;
+        world.installs_key(&team_key("KEYNUMBER1"), 1).await;
+        world.will_push_with(|id| id.contains("KEYNUMBER1")).await;
+        let unknown = PassTypeIdentifier::parse("pass.com.example.unknown").unwrap();
+        let found = world.credentials.of(&unknown).await;
+        assert!(matches!(found, Err(NoCredential::NotInstalled(_))), "{found:?}");
+        world.closes().await;
+    }
+
+    #[tokio::test]
+    async fn who_never_pushes_says_why() {
+        let credentials = PushCredentials::not_sent("there is nobody to push to");
+        let found = credentials.of(&topic()).await;
+        assert!(
+            matches!(&found, Err(NoCredential::NotSent(why)) if why == "there is nobody to push to"),
+            "{found:?}"
+        );
     }
 }

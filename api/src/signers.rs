@@ -208,7 +208,9 @@ impl Signers {
             },
             Some((_, Known::Unusable { .. })) => Err(format!("{about} cannot be used: {UNUSABLE}")),
             Some((_, Known::Revoked)) => Err(format!("{about} was revoked: {RENEW}")),
-            None => Err(format!("no certificate of {pass_type_identifier} is installed")),
+            None => Err(format!(
+                "no certificate of {pass_type_identifier} is installed: install it with `honoken certs install`"
+            )),
         }
     }
 

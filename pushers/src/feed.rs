@@ -21,7 +21,7 @@ pub struct FeedError {
 /// A message and what its feed needs to know it by.
 #[derive(Debug)]
 pub struct Received<R> {
-    /// What is said; else the text that is no such message, and why. The latter is given to [`Feed::hopeless`].
+    /// What is said; else the beginning of what is no such message. The latter is given to [`Feed::hopeless`].
     pub message: Result<PassContentChanged, String>,
     /// The request that led to the change, for the log.
     pub request_id: Option<String>,

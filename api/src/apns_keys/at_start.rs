@@ -38,7 +38,7 @@ pub async fn ensure(
         recorded_at_ms: clock.unix_ms(),
         urgent: false,
     };
-    let install = ApnsKeyCommand::InstallFirst(seal::installation(id, file, keys, ids).into());
+    let install = ApnsKeyCommand::InstallFirst(seal::installation(id, file, keys, ids));
     let installed = dispatcher.dispatch::<ApnsKey>(&id.to_string(), install, &(), &metadata).await;
     let installed = installed.context("could not install the APNs key of APNS_AUTH_KEY_P8")?;
     let in_use = installed.aggregate.fingerprint();

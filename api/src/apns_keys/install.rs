@@ -95,7 +95,7 @@ async fn install(
             fingerprint: installation.fingerprint,
             private_key: installation.private_key,
         },
-        None => ApnsKeyCommand::Install(installation.into()),
+        None => ApnsKeyCommand::Install(installation),
     };
     let what = if matches!(command, ApnsKeyCommand::Reseal { .. }) { "sealed anew" } else { "installed" };
     let installed =

@@ -96,14 +96,15 @@ impl Pushing {
                     pushing.run(|stop| consumer.run(stop));
                 }
                 if parts.pusher {
-                    pushing.wake_phones(&given, JetStreamFeed::new(nats))?;
+                    // What was not done is handed out again by the broker.
+                    pushing.wake_phones(&given, JetStreamFeed::new(nats), async |feed| drop(feed))?;
                 }
             }
             None if parts.relay && parts.pusher => {
                 let sweeps = RelaySettings::default().sweep_every;
                 let feed = InProcessFeed::new(given.source(), given.stores.ledger.clone(), sweeps);
                 said = Some(feed.figures());
-                pushing.wake_phones(&given, feed)?;
+                pushing.wake_phones(&given, feed, InProcessFeed::close)?;
             }
             None => {}
         }
@@ -126,10 +127,12 @@ impl Pushing {
         self.running.spawn(part(self.stop.clone()));
     }
 
-    fn wake_phones(
+    /// Writes down who is to be woken, and wakes them.
+    fn wake_phones<F: Feed<Receipt: Sync> + Sync, E: Future<Output = ()> + Send>(
         &mut self,
         given: &Given<'_>,
-        feed: impl Feed<Receipt: Sync> + Sync,
+        feed: F,
+        end: impl FnOnce(F) -> E + Send + 'static,
     ) -> anyhow::Result<()> {
         let (ledger, read_model) = (given.stores.ledger.clone(), given.stores.read_model.clone());
         let ports = given.ports()?;
@@ -137,7 +140,7 @@ impl Pushing {
         let settings = given.settings();
         let (time, ids) = (ports.time.clone(), ports.ids.clone());
         let fan_out = FanOut::new(ledger.clone(), read_model.clone(), feed, time, ids, settings);
-        self.run(|stop| fan_out.run(stop));
+        self.run(|stop| async move { end(fan_out.run(stop).await).await });
         let sender = Sender::new(ledger, read_model, ports, settings);
         self.run(|stop| sender.run(stop));
         Ok(())

@@ -99,7 +99,7 @@ impl Aggregate for ApnsKey {
     fn apply(&mut self, event: ApnsKeyEvent) {
         match event {
             ApnsKeyEvent::Installed(installation) => {
-                *self = Self { in_use: Some(InUse::of(*installation)), revoked: false };
+                *self = Self { in_use: Some(InUse::of(installation)), revoked: false };
             }
             ApnsKeyEvent::Resealed { private_key: anew, .. } => {
                 if let Some(InUse { private_key, .. }) = &mut self.in_use {

@@ -11,9 +11,9 @@ use crate::sealed::Sealed;
 #[strum(serialize_all = "snake_case")]
 pub enum ApnsKeyCommand {
     /// Push with this key from here on.
-    Install(Box<ApnsKeyInstallation>),
+    Install(ApnsKeyInstallation),
     /// Likewise, but only if there never was one under its id: for configuration that is read at every start.
-    InstallFirst(Box<ApnsKeyInstallation>),
+    InstallFirst(ApnsKeyInstallation),
     /// Keep the same private key under another seal.
     Reseal {
         /// The key that is meant.

@@ -40,7 +40,7 @@ impl ApnsKeyInstallation {
 pub enum ApnsKeyEvent {
     /// It is pushed with from here on, in place of any other private key of the same id.
     #[serde(rename = "ApnsKeyInstalled")]
-    Installed(Box<ApnsKeyInstallation>),
+    Installed(ApnsKeyInstallation),
     /// It is under another seal.
     #[serde(rename = "ApnsKeyResealed", rename_all = "camelCase")]
     Resealed {

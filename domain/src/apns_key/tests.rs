@@ -12,13 +12,13 @@ fn sealed(byte: u8) -> Sealed {
     Sealed::parse(format!("v1.{}", URL_SAFE_NO_PAD.encode([byte; 40]))).unwrap()
 }
 
-fn installation(name: &str, byte: u8) -> Box<ApnsKeyInstallation> {
-    Box::new(ApnsKeyInstallation {
+fn installation(name: &str, byte: u8) -> ApnsKeyInstallation {
+    ApnsKeyInstallation {
         team_identifier: TeamIdentifier::parse("ABCDE12345").unwrap(),
         key_identifier: KeyIdentifier::parse("KEY1234567").unwrap(),
         fingerprint: Digest::of(name.as_bytes()),
         private_key: sealed(byte),
-    })
+    }
 }
 
 fn install(name: &str) -> ApnsKeyCommand {

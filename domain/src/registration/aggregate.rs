@@ -52,7 +52,6 @@ impl Registration {
             {
                 vec![RegistrationEvent::DeviceUnregistered { serial_number, cause: None }]
             }
-            RegistrationCommand::Unregister { .. } => Vec::new(),
             RegistrationCommand::ForgetToken { push_token, since_ms }
                 if self.push_token.as_ref() == Some(&push_token) && !self.has_spoken_since(since_ms) =>
             {
@@ -62,7 +61,7 @@ impl Registration {
                     .map(|serial_number| RegistrationEvent::DeviceUnregistered { serial_number, cause })
                     .collect()
             }
-            RegistrationCommand::ForgetToken { .. } => Vec::new(),
+            RegistrationCommand::Unregister { .. } | RegistrationCommand::ForgetToken { .. } => Vec::new(),
         }
     }
 

@@ -158,7 +158,7 @@ impl World {
             Step::RevokeCertificate => self.tries_certificate(CertificateCommand::Revoke).await,
             Step::InstallApnsKey { key, file } => {
                 let installation = apns_key(key, &file.to_string());
-                self.tries_apns_key(key, ApnsKeyCommand::Install(installation.into())).await;
+                self.tries_apns_key(key, ApnsKeyCommand::Install(installation)).await;
             }
             Step::ResealApnsKey { key, file, seal } => {
                 let fingerprint = Digest::of(file.to_string().as_bytes());

@@ -330,7 +330,7 @@ async fn an_apns_key_is_shown_as_it_was_installed_resealed_and_revoked_last(engi
     };
     assert_eq!(shown(1).await, None);
 
-    let install = |key, file| ApnsKeyCommand::Install(apns_key(key, file).into());
+    let install = |key, file| ApnsKeyCommand::Install(apns_key(key, file));
     asks(1, install(1, "wrong")).await;
     let first = asks(1, install(1, "right")).await;
     let second = asks(2, install(2, "second")).await;

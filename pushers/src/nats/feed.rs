@@ -187,15 +187,14 @@ fn received(message: Message) -> Received<Receipt> {
     let request_id = message.headers.as_ref().and_then(|headers| headers.get(REQUEST_ID));
     let request_id = request_id.map(|id| id.as_str().to_owned());
     let said = serde_json::from_slice::<PassContentChanged>(&message.payload)
-        .map_err(|fault| unreadable(&message.payload, &fault));
+        .map_err(|_| unreadable(&message.payload));
     let (_, acker) = message.split();
     Received { message: said, request_id, attempt, receipt: Receipt(acker) }
 }
 
 /// What an operator is shown of a message that is none.
-fn unreadable(payload: &[u8], fault: &serde_json::Error) -> String {
-    let start = String::from_utf8_lossy(&payload[..payload.len().min(SHOWN)]);
-    format!("{start} ({fault})")
+fn unreadable(payload: &[u8]) -> String {
+    String::from_utf8_lossy(&payload[..payload.len().min(SHOWN)]).into_owned()
 }
 
 fn consumer() -> Config {

@@ -227,11 +227,13 @@ impl<F: Feed> FanOut<F> {
         request_id: Option<String>,
         receipt: F::Receipt,
     ) -> Result<(), Fault> {
+        let why = serde_json::from_str::<PassContentChanged>(&payload).err();
+        let why = why.map_or_else(|| "it is too long".to_owned(), |fault| fault.to_string());
         tracing::error!(request_id, "a message can never succeed, and is parked");
         let message = ParkedMessage {
             id: self.ids.uuid(),
             payload,
-            reason: "it is no message about a change of a pass".to_owned(),
+            reason: format!("it is no message about a change of a pass: {why}"),
             request_id,
             parked_at_ms: self.time.unix_ms(),
         };

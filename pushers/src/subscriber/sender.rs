@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::plan::{Job, holder, plan};
 use super::verdict::{Answers, Verdict};
-use super::way::{Leave, Way};
+use super::way::{self, Leave, Way};
 use super::{Ports, Settings, clean_up, milliseconds};
 use crate::ledger::deliveries::{Noted, Pending};
 use crate::ledger::wakes::{Claimed, Next, WakeKey};
@@ -612,7 +612,8 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         let rests_until = self.lines.get(way).and_then(|line| line.way.rests_until());
         let until = match rests_until {
             Some(until) => until.max(self.now()) + spread(LOOK),
-            None => self.backs_off(&job.key),
+            // A failure or two of a way that works: it is soon known which it is, this phone's bad luck or the way.
+            None => self.now() + milliseconds(way::length(self.failures_of(&job.key)).mul_f64(stretch())),
         };
         let end = if self.notes_tried(&job, reason) { End::Again(until) } else { End::Ended };
         self.job_ends(&job.key, end);
@@ -626,9 +627,13 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
 
     /// When a phone is tried again.
     fn backs_off(&self, key: &WakeKey) -> i64 {
-        let attempts = self.at_work.get(key).map_or(0, |at_work| at_work.claimed.attempts);
-        let step = usize::try_from(attempts).unwrap_or(usize::MAX).min(BACK_OFF.len() - 1);
+        let step = usize::try_from(self.failures_of(key)).unwrap_or(usize::MAX).min(BACK_OFF.len() - 1);
         self.now() + milliseconds(BACK_OFF[step].mul_f64(stretch()))
+    }
+
+    /// Of a phone, in a row.
+    fn failures_of(&self, key: &WakeKey) -> u32 {
+        self.at_work.get(key).map_or(0, |at_work| at_work.claimed.attempts)
     }
 
     fn is_called_wrong(&mut self, way: &Arc<str>, job: Job, reason: String, since_ms: Option<i64>) {

@@ -149,7 +149,8 @@ impl Way {
     }
 }
 
-fn length(number: u32) -> Duration {
+/// How long the first rest is, the second one after it, and so on.
+pub(super) fn length(number: u32) -> Duration {
     (SHORTEST_REST * 2_u32.saturating_pow(number.min(10))).min(LONGEST_REST)
 }
 

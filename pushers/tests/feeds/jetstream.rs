@@ -54,7 +54,7 @@ async fn what_is_no_message_is_handed_out_as_that_and_ends() {
     nats.jetstream().publish(CONTENT_CHANGED, garbage.into()).await.unwrap().await.unwrap();
     let received = next(&mut feed).await;
     let text = received.message.unwrap_err();
-    assert!(text.starts_with("{\"eventId\": xxx") && text.contains("line 1") && text.len() < 5000, "{text}");
+    assert!(text.starts_with("{\"eventId\": xxx") && text.len() < 5000, "{text}");
     feed.hopeless(received.receipt).await.unwrap();
     is_silent(&mut feed).await;
     let stream = nats.stream().await.unwrap();

@@ -188,6 +188,7 @@ impl World {
             organization: None,
             request_id: "r-1".into(),
             recorded_at_ms: self.seconds.load(Ordering::Relaxed) * 1000,
+            urgent: false,
         };
         self.dispatcher.dispatch::<A>(id, command, services, &metadata).await.unwrap()
     }

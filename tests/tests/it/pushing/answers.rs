@@ -76,8 +76,8 @@ async fn connections_that_end_lose_no_wake_up() {
     // What was not worked on is sent on another connection, once.
     apns.hold();
     let change = cast.integrator.moves_to("A-1", "3C").await;
-    apns.wait_until("all are on their way", |apns| apns.received().len() == 50).await;
-    apns.go_away("Shutdown", 10);
+    apns.wait_until("some are on their way", |apns| apns.received().len() >= 2).await;
+    apns.go_away("Shutdown", 1);
     apns.release();
     apns.wait_until("all are woken", |apns| apns.wakes().len() == 50).await;
     cast.settles().await;
@@ -120,14 +120,10 @@ async fn a_phone_that_has_registered_since_is_kept() {
     let Stage { honoken, apns } = Stage::new().await;
     let cast = Cast::of(honoken.ready(), honoken.storage());
     cast.has_phones("A-1", 1).await;
-    let long_ago = apns.answer(Rule::always(Answer::unregistered(1_000)));
-    cast.integrator.moves_to("A-1", "2B").await;
-    apns.wait_for(1).await;
-    cast.settles().await;
+    // APNs speaks of the time before: what it knows by now is asked at once.
+    let long_ago = vec![Rule::next(1, Answer::unregistered(1_000))];
+    assert_eq!(wakes_in_spite_of(&apns, &cast, "2B", long_ago).await, 2);
     assert_eq!(cast.registrations("A-1").await, 1);
-    apns.forget(long_ago);
-    cast.integrator.moves_to("A-1", "3C").await;
-    apns.wait_until("the phone is woken", |apns| !apns.wakes_of(&push_token(0, 0)).is_empty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

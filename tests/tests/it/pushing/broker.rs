@@ -151,6 +151,7 @@ async fn a_message_that_cannot_be_read_ends_where_an_operator_sees_it() {
     })
     .await;
     assert_eq!((messages.len(), &messages[0]["payload"]), (1, &json!("{\"eventId\": 7}")));
+    assert!(messages[0]["reason"].as_str().expect("why").contains("line 1 column"), "{}", messages[0]);
     assert_eq!(cast.pushing().await["parkedMessages"], 1);
     let path = format!("/admin/pushing/messages/{}", messages[0]["id"].as_str().expect("a name"));
     let retried = cast.operator.request(Method::POST, &format!("{path}/retry"), &Value::Null).await;

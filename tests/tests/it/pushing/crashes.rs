@@ -10,6 +10,9 @@ use super::{Cast, Stage, all};
 /// Pushes that one process has on their way at the most.
 const AT_WORK: usize = 200;
 
+/// Pushes that are sent before APNs has answered the first.
+const IN_THE_DARK: u64 = 2;
+
 /// Each was woken, and only those whose answer was lost were woken twice.
 #[track_caller]
 fn assert_woken_with_few_repetitions(apns: &FakeApns, fleet: &Fleet, deaths: usize) {
@@ -32,13 +35,13 @@ async fn a_process_that_dies_between_the_push_and_its_answer_wakes_those_phones_
     let (_, fleet) = cast.has_phones("A-1", 20).await;
     apns.hold();
     let change = cast.integrator.moves_to("A-1", "2B").await;
-    apns.wait_for(20).await;
+    apns.wait_for(IN_THE_DARK).await;
     honoken.kill().await;
     apns.release();
     honoken.restart().await;
-    apns.wait_for(40).await;
     cast.settles().await;
     assert_woken_with_few_repetitions(&apns, &fleet, 1);
+    assert_eq!(apns.count(), 20 + IN_THE_DARK, "those alone whose answer was lost are woken again");
     assert_eq!(cast.deliveries("A-1", &change.etag).await, all(20, "sent"));
 }
 
@@ -87,12 +90,14 @@ async fn a_process_that_is_asked_to_end_notes_the_answers_that_are_under_way() {
     let (_, fleet) = cast.has_phones("A-1", 20).await;
     apns.hold();
     let change = cast.integrator.moves_to("A-1", "2B").await;
-    apns.wait_for(20).await;
+    apns.wait_for(IN_THE_DARK).await;
     honoken.asks_to_end().await;
     apns.release();
     assert_eq!(honoken.ends().await.code(), Some(0));
-    assert_eq!(cast.deliveries("A-1", &change.etag).await, all(20, "sent"));
+    let sent = cast.deliveries("A-1", &change.etag).await.get("sent").copied();
+    assert_eq!(sent, usize::try_from(apns.count()).ok(), "what was sent is known");
     honoken.restart().await;
     cast.settles().await;
+    assert_eq!(cast.deliveries("A-1", &change.etag).await, all(20, "sent"));
     super::assert_each_was_woken(&apns, &fleet, 1);
 }

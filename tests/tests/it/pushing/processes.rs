@@ -111,7 +111,7 @@ async fn a_restart_of_postgres_loses_no_wake_up() {
     let (_, fleet) = cast.has_phones("A-1", 300).await;
     apns.hold();
     let change = cast.integrator.moves_to("A-1", "2B").await;
-    apns.wait_for(AT_WORK as u64).await;
+    apns.wait_for(2).await;
     cluster.kill().await;
     // What was answered cannot be noted now.
     apns.release();
