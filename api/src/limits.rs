@@ -70,6 +70,9 @@ pub const BUILD_TURN: Duration = Duration::from_secs(20);
 /// A request that takes longer is named in the log as slow.
 pub const SLOW: Duration = Duration::from_secs(1);
 
+/// Bytes of a message's name that are told when it is refused.
+pub const MESSAGE_ID: usize = 256;
+
 /// Bytes of the subject that the answer to a command over NATS is sent to.
 pub const REPLY_SUBJECT: usize = 256;
 

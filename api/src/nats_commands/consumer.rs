@@ -146,7 +146,7 @@ impl CommandConsumer {
             }
             Err(refusal) => {
                 self.tell_refused(message, &received, &refusal).await?;
-                let problem = refusal.as_json().to_string().into();
+                let problem = refused::problem(&refusal, self.room()).to_string().into();
                 self.reply(message, askers, &received, "application/problem+json", problem).await;
             }
             Ok(answer) => {
@@ -184,6 +184,11 @@ impl CommandConsumer {
         answer.map_err(|refusal| refusal.below("/content"))
     }
 
+    /// The most bytes that the broker takes, but for headers.
+    fn room(&self) -> usize {
+        self.nats.client().max_payload().saturating_sub(HEADERS)
+    }
+
     /// Has the broker store what was refused, before the command is let go of.
     async fn tell_refused(
         &self,
@@ -191,7 +196,7 @@ impl CommandConsumer {
         received: &Received,
         refusal: &ApiError,
     ) -> Result<(), async_nats::Error> {
-        let limit = self.nats.client().max_payload().saturating_sub(HEADERS);
+        let limit = self.room();
         let message_id = received.message_id.as_deref();
         let request_id = &received.request_id.0;
         let document = refused::document(request_id, message_id, &message.payload, refusal, limit);

@@ -6,12 +6,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::ApiError;
+use crate::limits;
 
 /// A command and why it was refused. No header of the message is in it, so no API key.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Refused<'a> {
     request_id: &'a str,
+    /// Left out when it is longer than anybody needs.
     #[serde(skip_serializing_if = "Option::is_none")]
     message_id: Option<&'a str>,
     /// JSON if it is any, else text; nothing when that would be more than the broker takes.
@@ -31,10 +33,10 @@ pub(super) fn document(
     let message = || json::parse(payload).unwrap_or_else(|_| String::from_utf8_lossy(payload).into());
     let mut refused = Refused {
         request_id,
-        message_id,
+        message_id: message_id.filter(|id| id.len() <= limits::MESSAGE_ID),
         message: (payload.len() < limit).then(message),
         message_bytes: payload.len(),
-        problem: refusal.as_json(),
+        problem: problem(refusal, limit / 2),
     };
     let document = as_json(&refused);
     if document.len() <= limit {
@@ -42,6 +44,17 @@ pub(super) fn document(
     }
     refused.message = None;
     as_json(&refused)
+}
+
+/// The problem, without its faults if it would be larger than this: they may quote much of a message.
+pub(super) fn problem(refusal: &ApiError, limit: usize) -> Value {
+    let mut problem = refusal.as_json();
+    if problem.to_string().len() > limit
+        && let Some(members) = problem.as_object_mut()
+    {
+        members.remove("errors");
+    }
+    problem
 }
 
 fn as_json(refused: &Refused<'_>) -> Bytes {
@@ -74,5 +87,10 @@ mod tests {
         let large = told(&control, 4_000);
         assert_eq!((&large["message"], &large["messageBytes"]), (&Value::Null, &json!(2_000)));
         assert_eq!(told(&control, 1_000)["message"], Value::Null);
+        let quoting = ApiError::fault("unknown_field", "/x".repeat(2_000), "not known");
+        assert!(problem(&quoting, 10_000)["errors"].is_array());
+        let told = document("r-1", None, b"{}", &quoting, 4_000);
+        let told: Value = serde_json::from_slice(&told).unwrap();
+        assert_eq!((&told["problem"]["errors"], &told["problem"]["status"]), (&Value::Null, &json!(422)));
     }
 }
