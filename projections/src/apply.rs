@@ -3,10 +3,10 @@
 use honoken_domain::ids::InvalidId;
 use honoken_event_store::RecordedEvent;
 
-use honoken_event_store::database::statements::Connection;
 use crate::{
     wallet_cert, wallet_job, wallet_organization, wallet_pass, wallet_pass_type, wallet_registration,
 };
+use honoken_event_store::database::statements::Connection;
 
 /// Why an event was not applied.
 #[derive(Debug, thiserror::Error)]

@@ -6,11 +6,11 @@ use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, LogError, Position, RecordedEvent};
 
 use crate::apply::{ApplyError, apply};
-use honoken_event_store::database::statements::{Connection, sql};
 use crate::lease::{self, Lease};
 use crate::parked::{self, AggregateKey};
 use crate::projector::{OperationError, Progress};
 use crate::rebuild::fill_anew;
+use honoken_event_store::database::statements::{Connection, sql};
 
 /// The name under which this projection keeps its checkpoint; frozen.
 pub const WALLET: &str = "wallet";

@@ -9,8 +9,8 @@ use honoken_event_store::{Epoch, Pool, Position};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::batch::WALLET;
-use honoken_event_store::database::statements::{Connection, Readers, sql};
 use crate::row_cache::RowCache;
+use honoken_event_store::database::statements::{Connection, Readers, sql};
 
 const SQLITE: &[EmbeddedMigration] = &[
     (1, "read_model", include_str!("../../migrations/sqlite/read_model/0001_read_model.sql")),

@@ -10,10 +10,15 @@
 //! What it deliberately does not do: verify the signature of a pass (a reader that knows Apple's certificates does
 //! that elsewhere), slow down after too many pushes, or repeat a request that failed. A failed request is the finding.
 
+pub mod conformance;
+pub mod fleet;
 pub mod http;
 pub mod phone;
 
-pub use crate::http::{Answer, HttpClient, HttpError};
+mod identities;
+
+pub use crate::http::{Answer, HttpClient, HttpError, Trust, TrustError};
+pub use crate::identities::Identities;
 pub use crate::phone::{
     Complaint, HeldPass, Installation, InvalidPass, Joining, Package, Phone, PhoneError, Registration, Rule,
     Strictness, TokenChange, Update, WebService,

@@ -358,10 +358,7 @@ impl Row {
     }
 
     /// A column that holds JSON or nothing.
-    pub fn optional_json<T: DeserializeOwned + 'static>(
-        &self,
-        column: &str,
-    ) -> sqlx::Result<Option<T>> {
+    pub fn optional_json<T: DeserializeOwned + 'static>(&self, column: &str) -> sqlx::Result<Option<T>> {
         Ok(self.get::<Option<Json<T>>>(column)?.map(|Json(value)| value))
     }
 }
