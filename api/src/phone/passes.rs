@@ -12,15 +12,16 @@ pub(super) const FILE_BYTES: u64 = 64 * 1024 * 1024;
 const FILES: usize = 10_000;
 
 /// What to do without one.
-pub(super) const NONE: &str = "--pass FILE is needed: a .pkpass as a phone would be given it. The third line that `honoken dev` prints fetches one, and \
+pub(super) const NONE: &str = "--pass FILE is needed: a .pkpass as a phone would be given it. The first line with `curl` that `honoken dev` prints fetches one, and \
      `GET /manage/v1/passes/{type}/{serial}/pkpass` any that was issued";
 
 /// One pass.
 pub(super) fn read(file: &Path) -> anyhow::Result<Package> {
-    let about = || format!("{} is not a pass that a phone would take", file.display());
-    Package::open(read_limited(file, FILE_BYTES)?)
-        .with_context(about)
-        .with_context(|| format!("`honoken inspect {}` says more", file.display()))
+    let bytes = read_limited(file, FILE_BYTES)?;
+    let name = file.display();
+    Package::open(bytes).with_context(|| {
+        format!("{name} is not a pass that a phone would take (`honoken inspect {name}` says more)")
+    })
 }
 
 /// The files as they are named; of a folder, all that end in `.pkpass`, by name.

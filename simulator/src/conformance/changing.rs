@@ -128,9 +128,11 @@ impl Session {
     /// Fetches what was listed, as a phone does, until there is nothing more to fetch.
     async fn follows(&mut self, old_tag: &str, old_copy: &Copy, named: Named) {
         let (mut tag, mut copy, mut named) = (old_tag.to_owned(), old_copy.clone(), named);
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
             let Some(new_tag) = self.checks_tag(&tag, &named) else { return };
-            let Some(new_copy) = self.fetches_change(&copy).await else { return };
+            // What is listed a second time must have changed a second time.
+            let rule = if round == 0 { Rule::ChangeFetched } else { Rule::ChangeSettles };
+            let Some(new_copy) = self.fetches_change(rule, &copy).await else { return };
             (tag, copy) = (new_tag, new_copy);
             self.judges_latecomers(old_tag).await;
             let (device, pass_type) = (self.device.clone(), self.pass_type.clone());
@@ -141,7 +143,6 @@ impl Session {
             if answer.status.as_u16() == 204 {
                 return self.checks_peace(&copy).await;
             }
-            // Changed once more, or listed for ever: the next fetch tells.
             match self.reads(Rule::ChangeSettles, &answer) {
                 Some(again) => named = again,
                 None => return,
@@ -161,16 +162,16 @@ impl Session {
         named.tag.clone()
     }
 
-    async fn fetches_change(&mut self, copy: &Copy) -> Option<Copy> {
+    async fn fetches_change(&mut self, rule: Rule, copy: &Copy) -> Option<Copy> {
         let answer = self.get("fetching the changed pass", &conditions(copy)).await?;
         if answer.status.as_u16() == 304 {
             let since = copy.last_modified.as_ref().map_or("(none)", text);
-            self.findings.breaks(Rule::ChangeFetched, format!("304 to If-Modified-Since: {since}"));
+            self.findings.breaks(rule, format!("listed, and then 304 to If-Modified-Since: {since}"));
             return None;
         }
-        let new = self.takes(Rule::ChangeFetched, Rule::ChangeKeepsIdentity, &answer)?;
+        let new = self.takes(rule, Rule::ChangeKeepsIdentity, &answer)?;
         if new.manifest_hash == copy.manifest_hash {
-            self.findings.breaks(Rule::ChangeFetched, "200 with the manifest that the phone has already");
+            self.findings.breaks(rule, "listed, and then 200 with the manifest that the phone has already");
             return None;
         }
         if new.last_modified.is_some() || copy.last_modified.is_some() {

@@ -52,7 +52,8 @@ impl Session {
 
     /// A list that must name the pass, judged in every respect.
     pub(super) fn reads(&mut self, rule: Rule, answer: &Answer) -> Option<Named> {
-        if !self.findings.expects(rule, answer, &[200]) {
+        if answer.status.as_u16() != 200 {
+            self.findings.breaks(rule, seen(answer));
             return None;
         }
         let named = match read(answer) {
@@ -62,6 +63,7 @@ impl Session {
             Ok(Listing::Nothing) => Named::default(),
             Err(fault) => {
                 self.findings.breaks(Rule::ListShape, format!("{}; {}", fault.text, seen(answer)));
+                self.findings.leaves_out(rule, "the list cannot be read");
                 return None;
             }
         };

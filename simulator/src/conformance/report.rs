@@ -132,6 +132,7 @@ impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "{} at {}", self.pass_type_identifier, self.web_service_url)?;
         writeln!(formatter, "pass {}\n", self.serial_number)?;
+        let mut last_why = "";
         for (rule, verdict) in &self.verdicts {
             match verdict {
                 Verdict::Kept => writeln!(formatter, "kept         {rule:<36} {}", rule.sentence())?,
@@ -142,7 +143,11 @@ impl fmt::Display for Report {
                 }
                 Verdict::NotReached { why } => {
                     writeln!(formatter, "not reached  {rule:<36} {}", rule.sentence())?;
-                    writeln!(formatter, "             why: {why}")?;
+                    // Neighbours mostly share their reason, which is said once.
+                    if why != last_why {
+                        writeln!(formatter, "             why: {why}")?;
+                    }
+                    last_why = why;
                 }
             }
         }

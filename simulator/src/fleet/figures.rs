@@ -157,7 +157,7 @@ impl Counted {
 }
 
 fn milliseconds(microseconds: u64) -> f64 {
-    Duration::from_micros(microseconds).as_secs_f64() * 1_000.0
+    f64::from(u32::try_from(microseconds).unwrap_or(u32::MAX)) / 1_000.0
 }
 
 /// What a fleet has seen.

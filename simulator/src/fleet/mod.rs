@@ -166,8 +166,11 @@ impl Shared {
             device.arrives(self, &mut line).await;
             tells();
         }
-        self.together.wait().await;
+        self.waits_for_the_others().await;
         for _ in 0..self.fleet.rounds {
+            if self.stop.is_cancelled() {
+                break;
+            }
             for device in &mut devices {
                 if self.stop.is_cancelled() {
                     break;
@@ -175,7 +178,7 @@ impl Shared {
                 device.wakes(self, &mut line).await;
                 tells();
             }
-            self.together.wait().await;
+            self.waits_for_the_others().await;
         }
         if !self.fleet.keep {
             for device in &mut devices {
@@ -184,6 +187,14 @@ impl Shared {
             }
         }
         devices.iter().map(|device| u64::from(device.is_registered())).sum()
+    }
+
+    /// Not once it is to end: then nobody waits for anybody.
+    async fn waits_for_the_others(&self) {
+        tokio::select! {
+            _ = self.together.wait() => {}
+            () = self.stop.cancelled() => {}
+        }
     }
 
     fn pass_of(&self, device: u64) -> &FleetPass {

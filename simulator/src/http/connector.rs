@@ -37,6 +37,10 @@ impl Connector {
         tcp.set_nodelay(true);
         Self { tcp, trust, timeout }
     }
+
+    pub(super) fn speaks_tls(&self) -> bool {
+        self.trust.is_some()
+    }
 }
 
 impl Service<Uri> for Connector {

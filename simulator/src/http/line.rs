@@ -50,6 +50,9 @@ impl Line {
         let mut request = Request::new(Full::new(body.into()));
         *request.method_mut() = method;
         *request.headers_mut() = headers;
+        if uri.scheme_str() == Some("https") && !self.connector.speaks_tls() {
+            return Err(HttpError::NobodyTrusted { url: url.to_owned() });
+        }
         let timeout = self.timeout;
         let answered = tokio::time::timeout(timeout, self.exchanges(request, &uri)).await;
         let answered = answered.unwrap_or(Err(HttpError::Timeout(timeout)));

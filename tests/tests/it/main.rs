@@ -22,6 +22,7 @@ mod metrics;
 mod migrate;
 mod overload;
 mod parked;
+mod phone_tool;
 mod pkpass;
 mod postgres_outage;
 mod processes;
