@@ -121,13 +121,13 @@ rules! {
         "An `If-Modified-Since` that is no date is ignored: the pass is sent."
         "RFC 9110, 13.1.3. Phones repeat whatever an earlier service sent, byte for byte.";
     GetEtag "get.same-etag-is-304"
-        "With `If-None-Match` and the ETag that the service gave, an unchanged pass is 304."
+        "With `If-None-Match` and the `ETag` that the service gave, an unchanged pass is 304."
         "RFC 9110, 13.1.2. Phones do not ask like this; caches and other programs do.";
     GetOtherEtag "get.other-etag-is-200"
-        "With `If-None-Match` and another ETag the pass is sent."
+        "With `If-None-Match` and another `ETag` the pass is sent."
         "RFC 9110, 13.1.2.";
     Get304Etag "get.304-repeats-the-etag"
-        "A 304 carries the ETag that the 200 had."
+        "A 304 carries the `ETag` that the 200 had."
         "RFC 9110, 15.4.5.";
     GetNotShared "get.is-not-for-shared-caches"
         "The pass is not offered to shared caches, which would give it to those without its token."

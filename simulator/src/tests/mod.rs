@@ -5,6 +5,7 @@ mod address;
 mod get;
 mod http;
 mod install;
+mod line;
 mod list;
 mod log;
 mod package;

@@ -41,11 +41,14 @@ pub(super) enum Turn {
     Endless,
 }
 
+type OnRequest = dyn Fn(Asked) -> Turn + Send + Sync;
+type OnAnswer = dyn Fn(&Asked, Answer) -> Answer + Send + Sync;
+
 /// What is done to requests and to answers.
 #[derive(Clone)]
 pub(super) struct Meddling {
-    on_request: Arc<dyn Fn(Asked) -> Turn + Send + Sync>,
-    on_answer: Arc<dyn Fn(&Asked, Answer) -> Answer + Send + Sync>,
+    on_request: Arc<OnRequest>,
+    on_answer: Arc<OnAnswer>,
 }
 
 /// The one between. Dropping it ends it.

@@ -31,7 +31,7 @@ fn with_status(answer: Answer, from: u16, to: u16) -> Answer {
     if answer.status.as_u16() != from {
         return answer;
     }
-    Answer { status: StatusCode::from_u16(to).unwrap(), ..answer }
+    Answer { status: StatusCode::from_u16(to).expect("a status"), ..answer }
 }
 
 fn with_header(mut answer: Answer, name: HeaderName, value: Option<&'static str>) -> Answer {

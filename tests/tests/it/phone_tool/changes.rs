@@ -70,7 +70,7 @@ async fn without_a_change_the_rules_about_changes_are_not_reached() {
 }
 
 #[tokio::test]
-async fn updates_that_are_lost_are_named() {
+async fn updates_that_are_lost_or_are_others_are_named() {
     let scene = Scene::is_set().await;
     let hidden = |changes: Arc<AtomicBool>| {
         Meddling::with_answers(move |asked, answer| {
@@ -99,6 +99,17 @@ async fn updates_that_are_lost_are_named() {
     };
     assert_breaks(&scene, "3", cached, &["change.is-sent"]).await;
 
+    scene.integrator.issues("B-2").await;
+    let other = scene.integrator.downloads("B-2").await;
+    let swapped = |changes: Arc<AtomicBool>| {
+        Meddling::with_answers(move |asked, answer| {
+            let swaps =
+                changes.load(Ordering::SeqCst) && asked.is_get_pass() && answer.status == StatusCode::OK;
+            if swaps { Answer { body: other.clone(), ..answer } } else { answer }
+        })
+    };
+    assert_breaks(&scene, "4", swapped, &["get.is-the-requested-pass", "change.keeps-the-token"]).await;
+
     let used_up = |changes: Arc<AtomicBool>| {
         let told = AtomicBool::new(false);
         Meddling::with_answers(move |asked, answer| {
@@ -109,7 +120,7 @@ async fn updates_that_are_lost_are_named() {
             an_answer(204, "")
         })
     };
-    assert_breaks(&scene, "4", used_up, &["change.is-listed-to-latecomers"]).await;
+    assert_breaks(&scene, "5", used_up, &["change.is-listed-to-latecomers"]).await;
 }
 
 #[tokio::test]
