@@ -11,6 +11,9 @@ use crate::phone::list::{Listing, read};
 use crate::phone::task::USER_AGENT;
 use crate::phone::web_service::{self, Joining};
 
+/// A longer tag is not kept: memory for many phones is made of what each remembers.
+const MAX_TAG_BYTES: usize = 1_024;
+
 /// What a phone remembers.
 pub(super) struct Device {
     number: u64,
@@ -85,6 +88,10 @@ impl Device {
             return false;
         }
         match read(&answer) {
+            Ok(Listing::Changes { last_updated: Some(tag), .. }) if tag.len() > MAX_TAG_BYTES => {
+                shared.figures.objects(route, &format!("a tag of {} bytes", tag.len()));
+                false
+            }
             Ok(Listing::Changes { serial_numbers, last_updated }) => {
                 self.tag = last_updated.map(Into::into).or(self.tag.take());
                 serial_numbers.contains(&pass.serial_number)
@@ -107,7 +114,9 @@ impl Device {
         let answered = line.request(Method::GET, &address, headers, "").await;
         let answered = shared.figures.counts(route, asked.elapsed(), expected, answered);
         if let Some(answer) = answered.filter(|answer| answer.status.as_u16() == 200) {
-            self.last_modified = answer.headers.get(header::LAST_MODIFIED).cloned();
+            // A copy: the value itself would keep all that was read from the socket with it.
+            let copy = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
+            self.last_modified = answer.headers.get(header::LAST_MODIFIED).and_then(copy);
         }
     }
 }

@@ -130,6 +130,15 @@ async fn a_list_that_cannot_be_read_is_a_failure_in_spite_of_its_status() {
     let list = route(&ran.report, "firstList");
     assert_eq!((ran.code, &list["unexpected"]), (Some(1), &json!(2)));
     assert!(list["firstFailure"].as_str().unwrap().contains("malformed"), "{list}");
+
+    let long = Meddling::with_answers(|asked, answer| {
+        let list = asked.is_list() && answer.status == StatusCode::OK;
+        let long = json!({ "serialNumbers": [SERIAL], "lastUpdated": "9".repeat(2_000) });
+        if list { an_answer(200, long.to_string()) } else { answer }
+    });
+    let between = Between::starts(&scene.url(), long).await;
+    let ran = scene.reads(&output(scene.phones(&["--count", "2", "--json", "--server", &between.url])).await);
+    assert_eq!(route(&ran.report, "firstList")["firstFailure"], "a tag of 2000 bytes");
 }
 
 #[tokio::test]
