@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::desk::{Circumstances, Where};
 use crate::ids::SystemIds;
 use crate::service::Process;
-use crate::{certs, dev, inspect, keys, logging, operate, phone, serve};
+use crate::{apns_keys, certs, dev, inspect, keys, logging, operate, phone, serve};
 
 /// Issues, signs and updates Apple Wallet passes.
 #[derive(Debug, Parser)]
@@ -46,6 +46,9 @@ enum Command {
     /// Request, install, list and revoke the certificates that sign passes.
     #[command(subcommand)]
     Certs(certs::CertsCommand),
+    /// Install, list and revoke the APNs keys that pushes are authenticated with.
+    #[command(subcommand)]
+    ApnsKeys(apns_keys::ApnsKeysCommand),
     /// Make, list and revoke the API keys of integrators; seal private keys under another encryption key.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -88,7 +91,8 @@ Examples:
     export HONOKEN_ENCRYPTION_KEY_V1=$(openssl rand -base64 32)    # once: keep it, the certificates are sealed under it
     honoken migrate
     honoken serve --roles api --listen 0.0.0.0:8080
-    honoken serve --roles projector --listen 127.0.0.1:8081";
+    honoken serve --roles projector --listen 127.0.0.1:8081
+    honoken serve --roles relay,pusher --listen 127.0.0.1:8082     # with NATS_URL each role may have its own";
 
 const MIGRATE_EXAMPLES: &str = "\
 Examples:
@@ -125,7 +129,7 @@ struct ServeOptions {
     #[command(flatten)]
     process: ProcessOptions,
     /// What this process does.
-    #[arg(long, value_name = "ROLES", value_delimiter = ',', default_value = "api,projector")]
+    #[arg(long, value_name = "ROLES", value_delimiter = ',', default_value = "api,projector,relay,pusher")]
     roles: Vec<serve::Role>,
 }
 
@@ -176,6 +180,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Certs(command) => {
             run_async("production", async |config| certs::run(&command, &circumstances(config)).await)
+        }
+        Command::ApnsKeys(command) => {
+            run_async("production", async |config| apns_keys::run(&command, &circumstances(config)).await)
         }
         Command::Keys(command) => {
             run_async("production", async |config| keys::run(&command, &circumstances(config)).await)

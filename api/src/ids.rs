@@ -1,10 +1,13 @@
 //! Random values and the names made of them.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use honoken_domain::ids::{AuthenticationToken, JobId, OrganizationId, PassTypeIdentifier, SerialNumber};
 use honoken_domain::sealed::{KEY_BYTES, NONCE_BYTES};
 use honoken_event_store::Epoch;
+use honoken_pushers::ports::Ids;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid, Variant, Version};
 use zeroize::Zeroizing;
@@ -24,6 +27,16 @@ impl IdSource for SystemIds {
     fn fill(&self, bytes: &mut [u8]) {
         use rand::Rng as _;
         rand::rng().fill_bytes(bytes);
+    }
+}
+
+/// Random values as the pushers draw them.
+#[derive(Clone)]
+pub struct SharedIds(pub Arc<dyn IdSource>);
+
+impl Ids for SharedIds {
+    fn uuid(&self) -> String {
+        request_id(&*self.0)
     }
 }
 

@@ -1,5 +1,8 @@
 //! Where the push subscriber gets its messages from. There are two: NATS JetStream, and the log itself where there is no NATS.
 
+pub mod figures;
+pub mod in_process;
+
 use std::time::Duration;
 
 use crate::message::PassContentChanged;

@@ -58,6 +58,12 @@ impl From<bool> for Value {
     }
 }
 
+impl From<Option<String>> for Value {
+    fn from(text: Option<String>) -> Self {
+        Self::Text(text)
+    }
+}
+
 impl From<Option<bool>> for Value {
     fn from(flag: Option<bool>) -> Self {
         Self::Flag(flag)
@@ -105,6 +111,19 @@ pub async fn fetch_for_each<const COLUMNS: usize>(
     let mut found = Vec::new();
     for statement in for_each(template, rows) {
         found.append(&mut statement.fetch_all(&mut *connection).await?);
+    }
+    Ok(found)
+}
+
+/// Asks for many rows at once, on connections that only read.
+pub async fn read_for_each<const COLUMNS: usize>(
+    readers: &Readers,
+    template: &'static str,
+    rows: Vec<[Value; COLUMNS]>,
+) -> sqlx::Result<Vec<Row>> {
+    let mut found = Vec::new();
+    for statement in for_each(template, rows) {
+        found.append(&mut statement.fetch_all(readers).await?);
     }
     Ok(found)
 }

@@ -2,6 +2,7 @@
 
 mod actors;
 mod address;
+mod apns;
 mod get;
 mod http;
 mod install;

@@ -63,6 +63,7 @@ fn dependencies_point_one_way() {
         ("pushers", vec!["domain", "event_store", "projections"]),
         ("api", vec!["domain", "event_store", "projections", "pkpass", "pushers", "simulator"]),
         ("tests/postgres", vec![]),
+        ("tests/nats", vec![]),
     ]);
     let workspace = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let members = workspace.lines().find(|line| line.starts_with("members")).expect("the list of members");
