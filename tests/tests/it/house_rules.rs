@@ -60,7 +60,8 @@ fn dependencies_point_one_way() {
         ("projections", vec!["domain", "event_store"]),
         ("pkpass", vec![]),
         ("simulator", vec![]),
-        ("api", vec!["domain", "event_store", "projections", "pkpass"]),
+        ("pushers", vec!["domain", "event_store", "projections"]),
+        ("api", vec!["domain", "event_store", "projections", "pkpass", "pushers", "simulator"]),
         ("tests/postgres", vec![]),
         ("tests/nats", vec![]),
     ]);
