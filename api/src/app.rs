@@ -9,6 +9,7 @@ use honoken_domain::sealed::SealingKeys;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Log, Metadata};
 use honoken_projections::{Part, Projector, ReadModel};
+use honoken_pushers::ledger::Ledger;
 use prometheus::IntCounter;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,8 @@ use crate::jobs::worker::Worker;
 use crate::load::{Gate, Gates};
 use crate::metrics::{Metric, Metrics, Queue};
 use crate::place::Place;
+use crate::push_credentials::PushCredentials;
+use crate::pushing::{self, Pushing};
 use crate::rates::Rates;
 use crate::request_context::InFlight;
 use crate::signers::Signers;
@@ -58,6 +61,12 @@ pub struct App {
     pub panicked: IntCounter,
     /// Where requests wait when there are many.
     pub gates: Arc<Gates>,
+    /// Which phones are to be woken.
+    pub ledger: Ledger,
+    /// The way that changes take to it, by the name of its checkpoint.
+    pub feed: &'static str,
+    /// Whether `ENVIRONMENT` is `production`.
+    pub is_production: bool,
     /// Who has asked how often.
     pub rates: Arc<Rates>,
     /// The share of successful requests that are logged.
@@ -90,6 +99,9 @@ impl App {
             in_flight: InFlight::of(&metrics),
             panicked: metrics.counter(Metric::RequestsPanicked, &[]),
             metrics_are_elsewhere: config.metrics_listen.is_some(),
+            ledger: stores.ledger.clone(),
+            feed: pushing::feed_of(config),
+            is_production: config.identity.environment.as_deref() == Some("production"),
             sample_success_rate: config.logging.sample_success_rate,
             metrics,
             log: stores.log.clone(),
@@ -115,6 +127,7 @@ impl App {
             actor,
             organization: organization.map(str::to_owned),
             request_id: request_id.to_owned(),
+            urgent: false,
             recorded_at_ms: self.clock.unix_ms(),
         }
     }
@@ -130,14 +143,18 @@ pub struct Stores {
     pub read_model: ReadModel,
     /// Tells how far the read model is.
     pub projector: Projector,
+    /// Which phones are to be woken.
+    pub ledger: Ledger,
     /// Images.
     pub blobs: Blobs,
     /// What is counted.
     pub metrics: Metrics,
     running: JoinHandle<()>,
-    /// Keeps the certificates up to date; ends with the projector.
-    following: Option<JoinHandle<()>>,
+    /// Keep certificates and APNs keys up to date; end with the projector.
+    following: Vec<JoinHandle<()>>,
     stop: CancellationToken,
+    /// What wakes phones, as far as it runs here.
+    pushing: Option<Pushing>,
     /// The worker of jobs, if this process has one.
     jobs: Option<(JoinHandle<()>, CancellationToken)>,
 }
@@ -162,6 +179,7 @@ impl Stores {
     ) -> anyhow::Result<Self> {
         let log = Arc::new(place.open_log(ids).await?);
         let read_model = place.open_read_model().await?;
+        let ledger = place.open_ledger().await?;
         let stop = CancellationToken::new();
         let (projector, run) =
             Projector::start(log.clone(), Upcasters::current(), read_model.clone(), part, stop.clone())
@@ -174,11 +192,13 @@ impl Stores {
             dispatcher,
             read_model,
             projector,
+            ledger,
             blobs,
             metrics,
             running,
-            following: None,
+            following: Vec::new(),
             stop,
+            pushing: None,
             jobs: None,
         })
     }
@@ -194,8 +214,25 @@ impl Stores {
     ) -> anyhow::Result<Signers> {
         let progress = self.projector.progress();
         let (signers, follow) = Signers::follow(self.read_model.clone(), keys, clock, progress).await?;
-        self.following = Some(tokio::spawn(follow));
+        self.following.push(tokio::spawn(follow));
         Ok(signers)
+    }
+
+    /// What to push with: the APNs keys of the read model, opened with these keys, else the certificates that sign.
+    ///
+    /// # Errors
+    /// When the read model cannot be asked.
+    pub async fn push_credentials(
+        &mut self,
+        keys: Option<SealingKeys>,
+        signers: Signers,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<PushCredentials> {
+        let (read_model, progress) = (self.read_model.clone(), self.projector.progress());
+        let (credentials, follow) =
+            PushCredentials::follow(read_model, keys, signers, clock, progress).await?;
+        self.following.push(tokio::spawn(follow));
+        Ok(credentials)
     }
 
     /// Lets the read model catch up with the log, and says how far it is while that takes long.
@@ -247,7 +284,12 @@ impl Stores {
         self.jobs = Some((tokio::spawn(worker.run()), stop));
     }
 
-    /// Ends when the log's writer, the projector or the worker of jobs does, which none ever should before [`Stores::close`].
+    /// Sees to what wakes phones from now on: that it does not end, and that it ends first when the stores are closed.
+    pub fn keep(&mut self, pushing: Pushing) {
+        self.pushing = Some(pushing);
+    }
+
+    /// Ends when the log's writer, the projector, the worker of jobs or a part of pushing does, which none ever should before [`Stores::close`].
     pub async fn failed(&mut self) {
         let worker = async {
             match &mut self.jobs {
@@ -255,15 +297,26 @@ impl Stores {
                 None => std::future::pending().await,
             }
         };
+        let pushing = async {
+            match &mut self.pushing {
+                Some(pushing) => pushing.failed().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = self.log.ended() => {}
             _ = &mut self.running => {}
             () = worker => {}
+            () = pushing => {}
         }
     }
 
-    /// Stops the worker of jobs and the projector, then finishes and closes the log. Nobody may hold the log any more.
+    /// Stops what wakes phones, the worker of jobs and the projector, then finishes and closes the log. Nobody may hold the log any more.
     pub async fn close(self) {
+        // First: what APNs says about a token is a command.
+        if let Some(pushing) = self.pushing {
+            pushing.close().await;
+        }
         if let Some((worker, stop)) = self.jobs {
             stop.cancel();
             if let Err(fault) = worker.await {
@@ -275,11 +328,12 @@ impl Stores {
             tracing::error!(error = %fault, "the projector ended badly");
         }
         drop(self.projector);
-        if let Some(following) = self.following
-            && let Err(fault) = following.await
-        {
-            tracing::error!(error = %fault, "keeping up with the certificates ended badly");
+        for following in self.following {
+            if let Err(fault) = following.await {
+                tracing::error!(error = %fault, "keeping up with certificates and APNs keys ended badly");
+            }
         }
+        self.ledger.close().await;
         self.read_model.close().await;
         drop(self.dispatcher);
         if let Some(log) = Arc::into_inner(self.log) {

@@ -12,7 +12,7 @@ use http::{HeaderMap, header};
 use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 
-use crate::app::AppState;
+use crate::app::{App, AppState};
 use crate::config::AdminCredentials;
 use crate::error::ApiError;
 use crate::path::Segments;
@@ -67,13 +67,25 @@ impl FromRequestParts<AppState> for Integrator {
         let key = credentials(&parts.headers, &["Bearer"]).ok_or(ApiError::UnauthorizedKey)?;
         let peer = parts.extensions.get().copied();
         app.rates.client_may_try(&parts.headers, peer).await?;
-        // The digest is looked up, not the key: nothing that a caller can vary tells how much of a key was right.
-        let digest = Digest::of(key.as_bytes());
-        let Some(organization_id) = app.read_model.organization_of_key(&digest).await? else {
+        let Some(integrator) = Self::with_key(app, key).await? else {
             return Err(app.rates.client_was_wrong(&parts.headers, peer, ApiError::UnauthorizedKey).await);
         };
-        app.rates.organization_asks(&organization_id).await?;
-        Ok(Self { organization_id, actor: format!("api-key:{}", &digest.as_str()[..12]) })
+        app.rates.organization_asks(&integrator.organization_id).await?;
+        Ok(integrator)
+    }
+}
+
+impl Integrator {
+    /// Whose API key this is; nobody's when it is none.
+    ///
+    /// # Errors
+    /// 503 when the read model cannot be asked.
+    pub async fn with_key(app: &App, key: &str) -> Result<Option<Self>, ApiError> {
+        // The digest is looked up, not the key: nothing that a caller can vary tells how much of a key was right.
+        let digest = Digest::of(key.as_bytes());
+        let organization_id = app.read_model.organization_of_key(&digest).await?;
+        let actor = format!("api-key:{}", &digest.as_str()[..12]);
+        Ok(organization_id.map(|organization_id| Self { organization_id, actor }))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::desk::{Circumstances, Where};
 use crate::ids::SystemIds;
 use crate::service::Process;
-use crate::{certs, dev, inspect, keys, logging, operate, serve};
+use crate::{apns_keys, certs, dev, inspect, keys, logging, operate, phone, serve};
 
 /// Issues, signs and updates Apple Wallet passes.
 #[derive(Debug, Parser)]
@@ -46,6 +46,9 @@ enum Command {
     /// Request, install, list and revoke the certificates that sign passes.
     #[command(subcommand)]
     Certs(certs::CertsCommand),
+    /// Install, list and revoke the APNs keys that pushes are authenticated with.
+    #[command(subcommand)]
+    ApnsKeys(apns_keys::ApnsKeysCommand),
     /// Make, list and revoke the API keys of integrators; seal private keys under another encryption key.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -55,6 +58,12 @@ enum Command {
     /// Take a .pkpass file apart as suspiciously as a phone does, and say what is wrong with it.
     #[command(after_help = inspect::EXAMPLES)]
     Inspect(inspect::Options),
+    /// Play the life of a pass on a phone against any web service, and say which rules of the protocol it keeps.
+    #[command(after_help = phone::TRIAL_EXAMPLES)]
+    Phone(phone::TrialOptions),
+    /// Play a fleet of phones against any web service, and say how long it took to answer.
+    #[command(after_help = phone::FLEET_EXAMPLES)]
+    Phones(phone::FleetOptions),
     /// Print what makes a shell complete the commands and options of this program.
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
@@ -82,7 +91,8 @@ Examples:
     export HONOKEN_ENCRYPTION_KEY_V1=$(openssl rand -base64 32)    # once: keep it, the certificates are sealed under it
     honoken migrate
     honoken serve --roles api --listen 0.0.0.0:8080
-    honoken serve --roles projector --listen 127.0.0.1:8081";
+    honoken serve --roles projector --listen 127.0.0.1:8081
+    honoken serve --roles relay,pusher --listen 127.0.0.1:8082     # with NATS_URL each role may have its own";
 
 const MIGRATE_EXAMPLES: &str = "\
 Examples:
@@ -119,7 +129,7 @@ struct ServeOptions {
     #[command(flatten)]
     process: ProcessOptions,
     /// What this process does.
-    #[arg(long, value_name = "ROLES", value_delimiter = ',', default_value = "api,projector")]
+    #[arg(long, value_name = "ROLES", value_delimiter = ',', default_value = "api,projector,relay,pusher")]
     roles: Vec<serve::Role>,
 }
 
@@ -142,6 +152,8 @@ fn complain(fault: &anyhow::Error) {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Inspect(options) => inspect::run(&options),
+        Command::Phone(options) => run_alone(async |stop| phone::try_out(&options, &SystemIds, stop).await),
+        Command::Phones(options) => run_alone(async |stop| phone::measure(&options, &SystemIds, stop).await),
         Command::Completions { shell } => {
             // In memory first: whoever reads standard output may have gone, which is no reason to panic.
             let mut script = Vec::new();
@@ -169,6 +181,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Certs(command) => {
             run_async("production", async |config| certs::run(&command, &circumstances(config)).await)
         }
+        Command::ApnsKeys(command) => {
+            run_async("production", async |config| apns_keys::run(&command, &circumstances(config)).await)
+        }
         Command::Keys(command) => {
             run_async("production", async |config| keys::run(&command, &circumstances(config)).await)
         }
@@ -189,6 +204,12 @@ fn run_async(
     let runtime = tokio::runtime::Runtime::new().context("the async runtime did not start")?;
     runtime.block_on(command(config))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a command that needs the runtime and nothing of the environment.
+fn run_alone(command: impl AsyncFnOnce(&CancellationToken) -> ExitCode) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new().context("the async runtime did not start")?;
+    Ok(runtime.block_on(async { command(&stopped_by_signals()).await }))
 }
 
 fn circumstances(config: Config) -> Circumstances {

@@ -1,8 +1,10 @@
 //! Time, as an argument: the system's in `main`, a held one in tests.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use honoken_domain::ids::UnixSeconds;
+use honoken_pushers::ports::Time;
 
 /// Where the time comes from.
 pub trait Clock: Send + Sync + 'static {
@@ -24,5 +26,15 @@ impl Clock for SystemClock {
     fn unix_ms(&self) -> i64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+/// A clock as the pushers read it.
+#[derive(Clone)]
+pub struct SharedClock(pub Arc<dyn Clock>);
+
+impl Time for SharedClock {
+    fn unix_ms(&self) -> i64 {
+        self.0.unix_ms()
     }
 }

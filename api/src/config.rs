@@ -7,16 +7,24 @@
 use std::collections::BTreeMap;
 use std::env::VarError;
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
+use honoken_domain::ids::{ApnsKeyId, InvalidId, KeyIdentifier, TeamIdentifier};
 use honoken_domain::sealed::SealingKeys;
 use honoken_event_store::database::postgres;
+use openssl::error::ErrorStack;
+use openssl::x509::X509;
 use secrecy::SecretString;
 use url::Url;
+use zeroize::Zeroizing;
 
+use crate::apns_keys::file::KeyFile;
 use crate::{keyring, limits, path};
 
 /// What the environment says.
@@ -41,6 +49,12 @@ pub struct Config {
     pub load: Load,
     /// How often a caller may ask. `dev` has none.
     pub rates: Rates,
+    /// How phones are woken.
+    pub pushing: Pushing,
+    /// How APNs is reached.
+    pub apns: Apns,
+    /// `NATS_URL` and `NATS_CREDS_FILE`: the broker between relay and pusher. Default: none, messages stay in the process.
+    pub nats: Option<Nats>,
     /// Sentences about variables that are set and have no effect.
     pub warnings: Vec<String>,
 }
@@ -151,6 +165,81 @@ pub struct Rates {
     pub proxies: u32,
 }
 
+/// How phones are woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pushing {
+    /// `OUTBOX_BATCH_SIZE`: phones taken from the ledger, and messages from the feed, at a time.
+    pub batch_size: NonZeroU32,
+    /// `OUTBOX_RETRY_ATTEMPTS`: requests to APNs for one delivery before it is given up.
+    pub retry_attempts: NonZeroU32,
+    /// `OUTBOX_RETENTION_DAYS`: how long deliveries that have come to their end are kept.
+    pub retention_days: NonZeroU32,
+    /// `HONOKEN_PUSH_WINDOW_SECONDS`: a phone is woken at most once in so many seconds for a pass type; 0: for every change. The command decides
+    /// where nothing is said.
+    pub window_seconds: Option<u32>,
+    /// `HONOKEN_PUSHES_AT_WORK`: pushes of this process that have no answer yet.
+    pub at_work: NonZeroU32,
+    /// `HONOKEN_APNS_PUSH_TYPE`
+    pub push_type: PushType,
+    /// `HONOKEN_APNS_CONNECTIONS`: connections to APNs for one credential.
+    pub connections: NonZeroU32,
+}
+
+impl Default for Pushing {
+    fn default() -> Self {
+        Self {
+            batch_size: NonZeroU32::new(500).expect("it is no zero"),
+            retry_attempts: NonZeroU32::new(100).expect("it is no zero"),
+            retention_days: NonZeroU32::new(30).expect("it is no zero"),
+            window_seconds: None,
+            at_work: NonZeroU32::new(200).expect("it is no zero"),
+            push_type: PushType::Background,
+            connections: NonZeroU32::new(4).expect("it is no zero"),
+        }
+    }
+}
+
+/// How long a phone is left alone after a wake-up, where nothing else is said. `dev` wakes it for every change.
+pub const PUSH_WINDOW_SECONDS: u32 = 30;
+
+/// How APNs is reached.
+#[derive(Debug, Clone, Default)]
+pub struct Apns {
+    /// `HONOKEN_APNS_ENDPOINT`: another server than Apple's; scheme, host and port.
+    pub endpoint: Option<Url>,
+    /// `HONOKEN_APNS_CA_FILE`: what its certificate is checked with, PEM; it was readable at start. Default: the roots of the system.
+    pub ca_file: Option<PathBuf>,
+    /// `APNS_TEAM_ID`, `APNS_KEY_ID` and `APNS_AUTH_KEY_P8`: a key that is installed if there never was one of its name.
+    pub key: Option<ConfiguredKey>,
+}
+
+/// An APNs key from the environment.
+#[derive(Debug, Clone)]
+pub struct ConfiguredKey {
+    /// Its name and its team.
+    pub id: ApnsKeyId,
+    /// The private key.
+    pub file: Arc<KeyFile>,
+}
+
+/// What the header `apns-push-type` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PushType {
+    /// `background`
+    Background,
+    /// The header is not sent.
+    None,
+}
+
+/// The broker.
+#[derive(Debug, Clone)]
+pub struct Nats {
+    /// Where it is. The URL may hold a password or a token.
+    pub url: SecretString,
+    /// A file of NATS' own format with a user's JWT and seed.
+    pub creds_file: Option<PathBuf>,
+}
+
 /// Name and password of the operator.
 #[derive(Debug, Clone)]
 pub struct AdminCredentials {
@@ -244,7 +333,7 @@ pub const VARIABLES: &[Variable] = &[
     ),
     secret(
         "HONOKEN_ENCRYPTION_KEY_V1",
-        "what private keys of certificates are sealed under: 32 bytes as base64 or 64 hex digits, the same for every process ([how to change it](certificates.md#where-the-private-keys-are))",
+        "what private keys of certificates and of APNs are sealed under: 32 bytes as base64 or 64 hex digits, the same for every process ([how to change it](certificates.md#where-the-private-keys-are))",
         "with SQLite files and in `dev`: `secrets/encryption-key`; on Postgres `serve` signs nothing without one",
     ),
     secret("HONOKEN_ENCRYPTION_KEY_V2", "the next one, likewise", "none"),
@@ -315,16 +404,70 @@ pub const VARIABLES: &[Variable] = &[
         "how many proxies stand before the service: the client's address is then that many entries from the end of `X-Forwarded-For`. Entries before it are the client's own words and never believed",
         "`0`: the address that connects",
     ),
+    secret(
+        "NATS_URL",
+        "a NATS server with JetStream between relay and pusher ([what goes over it](nats.md)): `nats://USER:PASSWORD@HOST:4222`, or `tls://…`; several servers of one cluster are separated by commas",
+        "none: messages stay in the process",
+    ),
+    read(
+        "NATS_CREDS_FILE",
+        "a `.creds` file with the JWT and the seed of a NATS user, instead of a password in `NATS_URL`",
+        "none",
+    ),
+    read(
+        "HONOKEN_PUSH_WINDOW_SECONDS",
+        "a phone is woken once in so many seconds for all passes of a type: the first change wakes it at once, further ones together at the end; `0`: every change does, which phones punish. In `dev`: `0`",
+        "`30`",
+    ),
+    read(
+        "APNS_TEAM_ID",
+        "the developer team of an APNs key that is installed at the first start ([what else can be pushed with](certificates.md#what-is-pushed-with)); with the next two, or not at all",
+        "none",
+    ),
+    read("APNS_KEY_ID", "its name, ten characters, as Apple shows it", "none"),
+    secret(
+        "APNS_AUTH_KEY_P8",
+        "the key itself: the text of the `.p8` (with `\\n` for line breaks, if need be), or the path of the file. Installed unless there is or was one of that team and name: after that it is not needed any more",
+        "none",
+    ),
+    read(
+        "HONOKEN_APNS_ENDPOINT",
+        "another server than Apple's to push to, `https://HOST:PORT`: for tests",
+        "`https://api.push.apple.com`; in `dev` nothing is sent",
+    ),
+    read(
+        "HONOKEN_APNS_CA_FILE",
+        "a PEM file with the roots that its certificate is checked with",
+        "the roots of the system",
+    ),
+    read("HONOKEN_PUSHES_AT_WORK", "pushes that one process sends at a time", "`200`"),
+    read(
+        "HONOKEN_APNS_CONNECTIONS",
+        "connections to APNs that one process opens at most for an APNs key or a certificate, `1` to `32`",
+        "`4`",
+    ),
+    read(
+        "HONOKEN_APNS_PUSH_TYPE",
+        "what `apns-push-type` says: `background`, or `none` to leave the header out",
+        "`background`",
+    ),
+    read(
+        "OUTBOX_BATCH_SIZE",
+        "phones that are taken from the ledger of deliveries at a time, `1` to `5000`",
+        "`500`",
+    ),
+    read(
+        "OUTBOX_RETRY_ATTEMPTS",
+        "requests to APNs for one delivery, before it is given up as failed",
+        "`100`",
+    ),
+    read(
+        "OUTBOX_RETENTION_DAYS",
+        "days that deliveries are kept after their end, for `deliveries` in the state of a pass",
+        "`30`",
+    ),
     refused("HONOKEN_EVENT_STORE_URL", "is set, but this release keeps its log in the database: unset it"),
     refused("HONOKEN_ASSETS_URL", "is set, but this release keeps images in --data-dir: unset it"),
-    without_effect("NATS_URL", "has no effect yet: this release does not push"),
-    without_effect("HONOKEN_APNS_ENDPOINT", "has no effect yet: this release does not push"),
-    without_effect("HONOKEN_APNS_CA_FILE", "has no effect yet: this release does not push"),
-    without_effect("APNS_TEAM_ID", "has no effect yet: this release does not push"),
-    without_effect("APNS_KEY_ID", "has no effect yet: this release does not push"),
-    without_effect("APNS_AUTH_KEY_P8", "has no effect yet: this release does not push"),
-    without_effect("OUTBOX_BATCH_SIZE", "has no effect yet: this release does not push"),
-    without_effect("OUTBOX_RETRY_ATTEMPTS", "has no effect yet: this release does not push"),
     without_effect("POSTHOG_API_KEY", "has no effect yet: this release reports to nobody"),
     without_effect("POSTHOG_HOST", "has no effect yet: this release reports to nobody"),
     without_effect(
@@ -406,6 +549,9 @@ impl Config {
             )?,
             load: load(&variable)?,
             rates: rates(&variable)?,
+            pushing: pushing(&variable)?,
+            apns: apns(&variable)?,
+            nats: nats(&variable)?,
             warnings,
         })
     }
@@ -493,6 +639,181 @@ fn rates(
         });
     }
     Ok(rates)
+}
+
+fn pushing(
+    variable: &impl Fn(&'static str) -> Result<Option<String>, ConfigError>,
+) -> Result<Pushing, ConfigError> {
+    let default = Pushing::default();
+    let up_to = |name, most: u32, must_be| {
+        let refused = || ConfigError { variable: name, problem: format!("must be {must_be}") };
+        let value: Option<NonZeroU32> = parsed(variable, name, must_be)?;
+        if value.is_some_and(|value| value.get() > most) { Err(refused()) } else { Ok(value) }
+    };
+    Ok(Pushing {
+        batch_size: up_to("OUTBOX_BATCH_SIZE", 5000, "a whole number from 1 to 5000")?
+            .unwrap_or(default.batch_size),
+        retry_attempts: parsed(variable, "OUTBOX_RETRY_ATTEMPTS", POSITIVE)?
+            .unwrap_or(default.retry_attempts),
+        retention_days: up_to("OUTBOX_RETENTION_DAYS", 36_500, "a number of days from 1 to 36500")?
+            .unwrap_or(default.retention_days),
+        window_seconds: window(variable)?,
+        at_work: up_to("HONOKEN_PUSHES_AT_WORK", 10_000, "a whole number from 1 to 10000")?
+            .unwrap_or(default.at_work),
+        push_type: variable("HONOKEN_APNS_PUSH_TYPE")?
+            .map_or(Ok(default.push_type), |text| push_type(&text))?,
+        connections: up_to("HONOKEN_APNS_CONNECTIONS", 32, "a whole number from 1 to 32")?
+            .unwrap_or(default.connections),
+    })
+}
+
+fn apns(
+    variable: &impl Fn(&'static str) -> Result<Option<String>, ConfigError>,
+) -> Result<Apns, ConfigError> {
+    Ok(Apns {
+        endpoint: variable(ENDPOINT)?.map(|text| apns_endpoint(&text)).transpose()?,
+        ca_file: variable(CA_FILE)?.map(|text| ca_file(&text)).transpose()?,
+        key: apns_key([variable(TEAM_ID)?, variable(KEY_ID)?, variable(AUTH_KEY)?])?,
+    })
+}
+
+const ENDPOINT: &str = "HONOKEN_APNS_ENDPOINT";
+const CA_FILE: &str = "HONOKEN_APNS_CA_FILE";
+const TEAM_ID: &str = "APNS_TEAM_ID";
+const KEY_ID: &str = "APNS_KEY_ID";
+const AUTH_KEY: &str = "APNS_AUTH_KEY_P8";
+
+fn apns_endpoint(text: &str) -> Result<Url, ConfigError> {
+    let url = Url::parse(text).ok().filter(|url| {
+        url.scheme() == "https"
+            && url.host_str().is_some_and(|host| !host.is_empty())
+            && url.path() == "/"
+            && (url.query(), url.fragment(), url.password()) == (None, None, None)
+            && url.username().is_empty()
+    });
+    url.ok_or_else(|| ConfigError {
+        variable: ENDPOINT,
+        problem: "must be https://, a host and perhaps a port, such as https://localhost:8443".to_owned(),
+    })
+}
+
+fn ca_file(text: &str) -> Result<PathBuf, ConfigError> {
+    let refuse = |problem: String| ConfigError { variable: CA_FILE, problem };
+    let file = PathBuf::from(text);
+    let bytes = file_of(&file)
+        .map_err(|fault| refuse(format!("names a file that cannot be read: {} ({fault})", file.display())))?;
+    let holds_one = X509::stack_from_pem(&bytes).is_ok_and(|found| !found.is_empty());
+    if !holds_one {
+        // Whatever OpenSSL noted would be taken for the reason of the next failure.
+        drop(ErrorStack::get());
+        return Err(refuse(format!(
+            "names a file without a certificate in it: {} must be PEM",
+            file.display()
+        )));
+    }
+    Ok(file)
+}
+
+fn apns_key([team, key, text]: [Option<String>; 3]) -> Result<Option<ConfiguredKey>, ConfigError> {
+    let all = "is missing: set APNS_TEAM_ID, APNS_KEY_ID and APNS_AUTH_KEY_P8 together, or none of them";
+    let (team, key, text) = match (team, key, text) {
+        (None, None, None) => return Ok(None),
+        (Some(team), Some(key), Some(text)) => (team, key, Zeroizing::new(text)),
+        (None, _, _) => return Err(ConfigError { variable: TEAM_ID, problem: all.to_owned() }),
+        (_, None, _) => return Err(ConfigError { variable: KEY_ID, problem: all.to_owned() }),
+        (_, _, None) => return Err(ConfigError { variable: AUTH_KEY, problem: all.to_owned() }),
+    };
+    let refused = |variable| move |InvalidId { rule, .. }| ConfigError { variable, problem: rule.to_owned() };
+    let id = ApnsKeyId {
+        team_identifier: TeamIdentifier::parse(team).map_err(refused(TEAM_ID))?,
+        key_identifier: KeyIdentifier::parse(key).map_err(refused(KEY_ID))?,
+    };
+    Ok(Some(ConfiguredKey { id, file: Arc::new(auth_key(&text)?) }))
+}
+
+/// The text of a key, or the file it is in. Neither is repeated: a text that lacks its first line would be taken for a path.
+fn auth_key(text: &str) -> Result<KeyFile, ConfigError> {
+    let refuse = |problem: String| ConfigError { variable: AUTH_KEY, problem };
+    let bytes = if text.contains("-----BEGIN") {
+        Zeroizing::new(text.replace("\\r", "").replace("\\n", "\n").into_bytes())
+    } else {
+        file_of(Path::new(text)).map_err(|fault| {
+            refuse(format!(
+                "is neither the text of a .p8 file, which begins with -----BEGIN PRIVATE KEY-----, nor the path of a file that can be read ({fault})"
+            ))
+        })?
+    };
+    KeyFile::read(&bytes).map_err(|fault| refuse(format!("is not usable: {fault}")))
+}
+
+/// More than any file has that a variable names.
+const FILE_BYTES: u64 = 1024 * 1024;
+
+fn file_of(file: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    File::open(file)?.take(FILE_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn window(
+    variable: &impl Fn(&'static str) -> Result<Option<String>, ConfigError>,
+) -> Result<Option<u32>, ConfigError> {
+    let name = "HONOKEN_PUSH_WINDOW_SECONDS";
+    let must_be = "a number of seconds from 0 to 86400";
+    let window: Option<u32> = parsed(variable, name, must_be)?;
+    if window.is_some_and(|window| window > 86_400) {
+        return Err(ConfigError { variable: name, problem: format!("must be {must_be}") });
+    }
+    Ok(window)
+}
+
+fn push_type(text: &str) -> Result<PushType, ConfigError> {
+    match text {
+        "background" => Ok(PushType::Background),
+        "none" => Ok(PushType::None),
+        _ => Err(ConfigError {
+            variable: "HONOKEN_APNS_PUSH_TYPE",
+            problem: "must be `background` or `none`".to_owned(),
+        }),
+    }
+}
+
+fn nats(
+    variable: &impl Fn(&'static str) -> Result<Option<String>, ConfigError>,
+) -> Result<Option<Nats>, ConfigError> {
+    // A URL may hold a password and is not repeated, nor is what the parser says about it.
+    let refuse = || {
+        ConfigError {
+        variable: "NATS_URL",
+        problem: "must be one URL or several with commas between them, such as nats://localhost:4222 or tls://nats.example.com"
+            .to_owned(),
+    }
+    };
+    let creds_file: Option<PathBuf> = variable("NATS_CREDS_FILE")?.map(PathBuf::from);
+    let Some(text) = variable("NATS_URL")? else {
+        if creds_file.is_some() {
+            return Err(ConfigError {
+                variable: "NATS_URL",
+                problem: "is missing: NATS_CREDS_FILE says who connects there".to_owned(),
+            });
+        }
+        return Ok(None);
+    };
+    for url in text.split(',') {
+        let url = Url::parse(url.trim()).map_err(|_| refuse())?;
+        if !matches!(url.scheme(), "nats" | "tls") || url.host_str().is_none_or(str::is_empty) {
+            return Err(refuse());
+        }
+    }
+    if let Some(file) = &creds_file
+        && !file.is_file()
+    {
+        return Err(ConfigError {
+            variable: "NATS_CREDS_FILE",
+            problem: format!("names no file: there is none at {}", file.display()),
+        });
+    }
+    Ok(Some(Nats { url: text.into(), creds_file }))
 }
 
 fn public_url(text: &str) -> Result<Url, ConfigError> {
@@ -622,9 +943,9 @@ fn verbose(text: &str) -> Result<bool, ConfigError> {
 mod tests {
     use std::cell::RefCell;
     use std::collections::BTreeSet;
-    use std::path::Path;
 
     use super::*;
+    use crate::apns_keys::file::tests::a_p8;
     use crate::generated;
 
     fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -665,6 +986,18 @@ mod tests {
             ("RATE_LIMIT_MANAGE_PER_SECOND", "0"),
             ("RATE_LIMIT_FAILURES_PER_MINUTE", "x"),
             ("RATE_LIMIT_PROXIES", "yes"),
+            ("OUTBOX_BATCH_SIZE", "0"),
+            ("OUTBOX_BATCH_SIZE", "5001"),
+            ("OUTBOX_RETRY_ATTEMPTS", "0"),
+            ("OUTBOX_RETENTION_DAYS", "for ever"),
+            ("HONOKEN_PUSH_WINDOW_SECONDS", "-1"),
+            ("HONOKEN_PUSH_WINDOW_SECONDS", "86401"),
+            ("HONOKEN_PUSHES_AT_WORK", "0"),
+            ("HONOKEN_APNS_PUSH_TYPE", "alert"),
+            ("HONOKEN_APNS_CONNECTIONS", "33"),
+            ("NATS_URL", "localhost:4222"),
+            ("NATS_URL", "http://localhost:4222"),
+            ("NATS_URL", "nats://"),
         ] {
             refused(&[(variable, value)], variable);
         }
@@ -721,6 +1054,17 @@ mod tests {
     }
 
     #[test]
+    fn a_broker_may_be_several_servers_and_its_password_is_never_repeated() {
+        let config = read(&[("NATS_URL", "nats://u:hunter2@one:4222, tls://two")]).unwrap();
+        assert!(config.nats.is_some() && !format!("{config:?}").contains("hunter2"));
+        let fault = read(&[("NATS_URL", "nats://u:hunter2@one:x")]).unwrap_err().to_string();
+        assert!(!fault.contains("hunter2"), "{fault}");
+        refused(&[("NATS_CREDS_FILE", "/etc/honoken.creds")], "NATS_URL");
+        let nowhere = [("NATS_URL", "nats://one"), ("NATS_CREDS_FILE", "/nowhere/honoken.creds")];
+        refused(&nowhere, "NATS_CREDS_FILE");
+    }
+
+    #[test]
     fn obsolete_variables_are_named_and_unknown_ones_ignored() {
         let config = read(&[("APNS_ENV", "sandbox"), ("SOMETHING_ELSE", "1")]).unwrap();
         assert_eq!(config.warnings.len(), 1);
@@ -749,6 +1093,86 @@ mod tests {
     }
 
     #[test]
+    fn apns_is_reached_where_the_variables_say() {
+        let endpoint = |text| read(&[("HONOKEN_APNS_ENDPOINT", text)]).unwrap().apns.endpoint.unwrap();
+        assert_eq!(endpoint("https://localhost:8443").as_str(), "https://localhost:8443/");
+        for wrong in
+            ["localhost:8443", "http://localhost", "https://a/3/device", "https://u:p@a", "https://a?b"]
+        {
+            refused(&[("HONOKEN_APNS_ENDPOINT", wrong)], "HONOKEN_APNS_ENDPOINT");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            let file = folder.path().join(name);
+            std::fs::write(&file, bytes).unwrap();
+            file.to_str().unwrap().to_owned()
+        };
+        let ca = file("ca.pem", &a_certificate());
+        let found = read(&[("HONOKEN_APNS_CA_FILE", &ca)]).unwrap().apns.ca_file;
+        assert_eq!(found.as_deref(), Some(Path::new(&ca)));
+        for wrong in [file("empty.pem", b""), file("key.pem", &a_p8()), "/nowhere/ca.pem".to_owned()] {
+            refused(&[("HONOKEN_APNS_CA_FILE", &wrong)], "HONOKEN_APNS_CA_FILE");
+        }
+    }
+
+    fn a_certificate() -> Vec<u8> {
+        use openssl::asn1::Asn1Time;
+        use openssl::hash::MessageDigest;
+        let key = openssl::pkey::PKey::private_key_from_pem(&a_p8()).unwrap();
+        let mut certificate = X509::builder().unwrap();
+        certificate.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+        certificate.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+        certificate.set_pubkey(&key).unwrap();
+        certificate.sign(&key, MessageDigest::sha256()).unwrap();
+        certificate.build().to_pem().unwrap()
+    }
+
+    #[test]
+    fn an_apns_key_is_a_text_or_a_file_and_comes_with_its_names() {
+        let p8 = String::from_utf8(a_p8()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("AuthKey_KEY1234567.p8");
+        std::fs::write(&file, &p8).unwrap();
+        let (team, key) = (("APNS_TEAM_ID", "ABCDE12345"), ("APNS_KEY_ID", "KEY1234567"));
+        let configured =
+            |text: &str| read(&[team, key, ("APNS_AUTH_KEY_P8", text)]).unwrap().apns.key.unwrap();
+        let fingerprint = KeyFile::read(p8.as_bytes()).unwrap().fingerprint;
+        for text in [&p8, &p8.replace('\n', "\\n"), &p8.replace('\n', "\\r\\n"), file.to_str().unwrap()] {
+            let found = configured(text);
+            assert_eq!(
+                (found.id.to_string(), &found.file.fingerprint),
+                ("ABCDE12345/KEY1234567".to_owned(), &fingerprint)
+            );
+        }
+        assert!(read(&[]).unwrap().apns.key.is_none());
+
+        let text = ("APNS_AUTH_KEY_P8", p8.as_str());
+        refused(&[key, text], "APNS_TEAM_ID");
+        refused(&[team, text], "APNS_KEY_ID");
+        refused(&[team, key], "APNS_AUTH_KEY_P8");
+        refused(&[("APNS_TEAM_ID", "abcde12345"), key, text], "APNS_TEAM_ID");
+        refused(&[team, ("APNS_KEY_ID", "KEY123"), text], "APNS_KEY_ID");
+    }
+
+    #[test]
+    fn an_apns_key_is_never_repeated() {
+        let p8 = String::from_utf8(a_p8()).unwrap();
+        let body = p8.lines().nth(1).unwrap();
+        let (team, key) = (("APNS_TEAM_ID", "ABCDE12345"), ("APNS_KEY_ID", "KEY1234567"));
+        let config = read(&[team, key, ("APNS_AUTH_KEY_P8", &p8)]).unwrap();
+        assert!(!format!("{config:?}").contains(body));
+        let cut_off = p8.replace(body, &body[..20]);
+        for text in [body, &cut_off, "/nowhere/secret-name.p8", &body.repeat(200)] {
+            let fault = read(&[team, key, ("APNS_AUTH_KEY_P8", text)]).unwrap_err();
+            assert_eq!(fault.variable, "APNS_AUTH_KEY_P8");
+            assert!(
+                !fault.to_string().contains(&body[..20]) && !fault.to_string().contains("secret-name"),
+                "{fault}"
+            );
+        }
+    }
+
+    #[test]
     fn every_variable_that_the_table_says_is_read_is_read() {
         let asked = RefCell::new(BTreeSet::new());
         Config::read(|name| {
@@ -767,6 +1191,12 @@ mod tests {
             ("HONOKEN_REQUESTS_AT_WORK", Load::default().requests_at_work.to_string()),
             ("HONOKEN_REQUESTS_WAITING", Load::default().requests_waiting.to_string()),
             ("HONOKEN_BUILDS_WAITING", Load::default().builds_waiting.to_string()),
+            ("OUTBOX_BATCH_SIZE", Pushing::default().batch_size.to_string()),
+            ("OUTBOX_RETRY_ATTEMPTS", Pushing::default().retry_attempts.to_string()),
+            ("OUTBOX_RETENTION_DAYS", Pushing::default().retention_days.to_string()),
+            ("HONOKEN_PUSH_WINDOW_SECONDS", PUSH_WINDOW_SECONDS.to_string()),
+            ("HONOKEN_PUSHES_AT_WORK", Pushing::default().at_work.to_string()),
+            ("HONOKEN_APNS_CONNECTIONS", Pushing::default().connections.to_string()),
             ("LOG_SAMPLE_SUCCESS_RATE", Logging::default().sample_success_rate.to_string()),
             ("VERBOSE_LOGGING", Logging::default().verbose.to_string()),
             ("SERVICE_NAME", Identity::default().service),

@@ -117,6 +117,7 @@ impl Desk {
                 actor: "operator:command-line".to_owned(),
                 organization: None,
                 request_id: ids::request_id(&**ids),
+                urgent: false,
                 recorded_at_ms: clock.unix_ms(),
             },
         };

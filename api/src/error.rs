@@ -51,8 +51,17 @@ pub enum ApiError {
     UnauthorizedDevice,
     /// 401 to an integrator.
     UnauthorizedKey,
+    /// 401 to whoever sends a command over NATS.
+    UnauthorizedSender,
     /// 401 to an operator.
     UnauthorizedOperator,
+    /// 403: it is not done here, whoever asks.
+    Forbidden {
+        /// Stable name of the rule.
+        code: &'static str,
+        /// Why, and what to do.
+        detail: &'static str,
+    },
     /// 404: nothing there, or somebody else's.
     NotFound {
         /// What was looked for.
@@ -121,12 +130,14 @@ pub const CODES: &[&str] = &[
     "internal",
     "method_not_allowed",
     "not_found",
+    "not_in_production",
     "not_parked",
     "overloaded",
     "patch_test_failed",
     "precondition_failed",
     "retired",
     "still_unappliable",
+    "still_unreadable",
     "timed_out",
     "too_large",
     "too_many_requests",
@@ -164,13 +175,43 @@ impl ApiError {
     /// 404 for a pass.
     pub const NO_PASS: Self = Self::NotFound { what: "pass" };
 
+    /// 403 for a push without a change.
+    pub const NOT_IN_PRODUCTION: Self = Self::Forbidden {
+        code: "not_in_production",
+        detail: "Phones punish a service that wakes them for nothing, so in production only changes do. Set ENVIRONMENT to another name to try this out.",
+    };
+
+    /// The same for a body that holds what is at fault at this place.
+    #[must_use]
+    pub fn below(self, root: &str) -> Self {
+        match self {
+            Self::Unacceptable { mut errors } => {
+                for fault in &mut errors {
+                    fault.pointer.insert_str(0, root);
+                }
+                Self::Unacceptable { errors }
+            }
+            other => other,
+        }
+    }
+
+    /// Whether the same may succeed later, without anybody doing anything about it.
+    pub fn is_temporary(&self) -> bool {
+        matches!(
+            self,
+            Self::TooManyRequests { .. } | Self::Unavailable(_) | Self::Overloaded | Self::TimedOut
+        )
+    }
+
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Unreadable { .. } => StatusCode::BAD_REQUEST,
-            Self::UnauthorizedDevice | Self::UnauthorizedKey | Self::UnauthorizedOperator => {
-                StatusCode::UNAUTHORIZED
-            }
+            Self::UnauthorizedDevice
+            | Self::UnauthorizedKey
+            | Self::UnauthorizedSender
+            | Self::UnauthorizedOperator => StatusCode::UNAUTHORIZED,
+            Self::Forbidden { .. } => StatusCode::FORBIDDEN,
             Self::NotFound { .. } | Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -199,11 +240,17 @@ impl ApiError {
                 "Unauthorized",
                 "Send `Authorization: Bearer` with an API key of your organisation.".into(),
             ),
+            Self::UnauthorizedSender => (
+                "unauthorized",
+                "Unauthorized",
+                "Send the header `Honoken-Api-Key` once, with an API key of your organisation.".into(),
+            ),
             Self::UnauthorizedOperator => (
                 "unauthorized",
                 "Unauthorized",
                 "Send Basic credentials of the operator.".into(),
             ),
+            Self::Forbidden { code, detail } => (code, "Not done here", (*detail).into()),
             Self::NotFound { what } => {
                 ("not_found", "Not found", format!("There is no such {what}, or it is not yours."))
             }
@@ -311,7 +358,8 @@ impl ApiError {
         serde_json::to_value(self.problem()).unwrap_or_default()
     }
 
-    fn log(&self) {
+    /// Names the cause of a 5xx in the log, once.
+    pub fn log(&self) {
         let (Self::Internal(cause) | Self::Unavailable(cause)) = self else { return };
         tracing::error!(error = error_chain(&**cause), "could not answer a request");
     }
@@ -371,7 +419,9 @@ impl Refusal for PassError {
             Self::Unknown => ApiError::NO_PASS,
             Self::AlreadyIssued => ApiError::Conflict { code: "already_issued", detail },
             Self::Retired => ApiError::Conflict { code: "retired", detail },
-            Self::KeyReused => ApiError::Conflict { code: "idempotency_key_reused", detail },
+            Self::KeyReused | Self::OrderReused => {
+                ApiError::Conflict { code: "idempotency_key_reused", detail }
+            }
             Self::PreconditionFailed { .. } => ApiError::PreconditionFailed { detail },
             Self::MissingImage { slot } => {
                 ApiError::fault("missing_image", format!("/assets/{slot}.png"), detail)

@@ -1,10 +1,13 @@
 //! Random values and the names made of them.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use honoken_domain::ids::{AuthenticationToken, JobId, OrganizationId, PassTypeIdentifier, SerialNumber};
 use honoken_domain::sealed::{KEY_BYTES, NONCE_BYTES};
 use honoken_event_store::Epoch;
+use honoken_pushers::ports::Ids;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid, Variant, Version};
 use zeroize::Zeroizing;
@@ -27,6 +30,16 @@ impl IdSource for SystemIds {
     }
 }
 
+/// Random values as the pushers draw them.
+#[derive(Clone)]
+pub struct SharedIds(pub Arc<dyn IdSource>);
+
+impl Ids for SharedIds {
+    fn uuid(&self) -> String {
+        request_id(&*self.0)
+    }
+}
+
 fn random<const N: usize>(ids: &dyn IdSource) -> [u8; N] {
     let mut bytes = [0; N];
     ids.fill(&mut bytes);
@@ -36,6 +49,11 @@ fn random<const N: usize>(ids: &dyn IdSource) -> [u8; N] {
 /// 32 random bytes as 43 characters of base64url: API keys, passwords, and what a phone shows for its pass.
 pub fn secret(ids: &dyn IdSource) -> String {
     URL_SAFE_NO_PAD.encode(random::<32>(ids))
+}
+
+/// What made-up phones are made of.
+pub fn secret_bytes(ids: &dyn IdSource) -> [u8; 32] {
+    random(ids)
 }
 
 /// A fresh key that private keys are sealed under.

@@ -2,16 +2,19 @@
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
+use honoken_domain::apns_key::{ApnsKey, ApnsKeyCommand, ApnsKeyInstallation};
 use honoken_domain::certificate::{Certificate, CertificateCommand, Installation};
 use honoken_domain::ids::{Digest, OrganizationId};
 use honoken_domain::organization::{Organization, OrganizationCommand, OrganizationError};
-use honoken_domain::sealed::SealingKeys;
+use honoken_domain::sealed::{Sealed, SealingKeys};
 use honoken_event_store::{DispatchError, Position};
+use honoken_projections::wallet_apns_key::ApnsKeyRow;
 use honoken_projections::wallet_cert::CertificateRow;
 use honoken_projections::wallet_organization::ApiKeyRow;
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use crate::apns_keys::seal;
 use crate::desk::{Beginning, Circumstances, Desk, Where, opening_keys};
 use crate::ids;
 use crate::installing;
@@ -57,7 +60,7 @@ pub enum KeysCommand {
     /// Refuse an API key from here on, for ever.
     #[command(after_help = REVOKE_EXAMPLES)]
     Revoke(Revoke),
-    /// Seal the private key of every certificate under the current encryption key.
+    /// Seal the private key of every certificate, and every APNs key, under the current encryption key.
     #[command(after_help = RESEAL_EXAMPLES)]
     Reseal(Reseal),
 }
@@ -249,43 +252,87 @@ async fn reseal(options: &Reseal, circumstances: &Circumstances) -> anyhow::Resu
         format!("there is no encryption key: put back secrets/encryption-key, or {}", keyring::HOW_TO_SET)
     })?;
     Desk::with(&place, Beginning::MustExist, circumstances, async |desk| {
-        let rows = desk.read_model.certificates_changed_after(Position(0)).await?;
-        let (mut resealed, mut failed) = (0, 0);
+        let resealing = Resealing { desk, keys: &keys, circumstances };
+        let (certificates, failed_certificates) = resealing.certificates().await?;
+        let (apns_keys, failed_apns_keys) = resealing.apns_keys().await?;
         let current = keys.current();
-        let others = rows.iter().filter(|row| {
-            !row.revoked && row.installation.private_key.key_version() != current
-        });
-        for row in others {
-            match reseal_one(desk, row, &keys, circumstances).await {
-                Ok(()) => resealed += 1,
-                Err(fault) => {
-                    failed += 1;
-                    let pass_type = &row.installation.pass_type_identifier;
-                    tracing::error!(pass.r#type = %pass_type, "the certificate of {pass_type} was not sealed anew: {fault:#}");
-                }
-            }
-        }
-        anyhow::ensure!(failed == 0, "{failed} certificates are still sealed under another key than {current}; {resealed} were sealed anew");
-        say(&format!("{resealed} certificates were sealed anew; all of them are sealed under encryption key {current}"))
+        anyhow::ensure!(
+            failed_certificates + failed_apns_keys == 0,
+            "{failed_certificates} certificates and {failed_apns_keys} APNs keys are still sealed under another key than {current}; \
+             {certificates} and {apns_keys} were sealed anew"
+        );
+        say(&format!(
+            "{certificates} certificates and {apns_keys} APNs keys were sealed anew; all of them are sealed under encryption key {current}"
+        ))
     })
     .await
 }
 
-async fn reseal_one(
-    desk: &Desk,
-    row: &CertificateRow,
-    keys: &SealingKeys,
-    circumstances: &Circumstances,
-) -> anyhow::Result<()> {
-    let stored = &row.installation;
-    let (pass_type, fingerprint) = (&stored.pass_type_identifier, &stored.fingerprint);
-    let owner = Installation::owner(pass_type, fingerprint);
-    let opened = keys.open(&stored.private_key, &owner)?;
-    let text = std::str::from_utf8(&opened).context("what is sealed is no key")?;
-    let private_key = installing::seal(text, pass_type, fingerprint, keys, &*circumstances.ids);
-    let command = CertificateCommand::Reseal { fingerprint: fingerprint.clone(), private_key };
-    let id = pass_type.as_str();
-    let resealed = desk.dispatcher.dispatch::<Certificate>(id, command, &(), desk.metadata()).await?;
-    desk.settle(resealed.position).await;
-    Ok(())
+struct Resealing<'a> {
+    desk: &'a Desk,
+    keys: &'a SealingKeys,
+    circumstances: &'a Circumstances,
+}
+
+impl Resealing<'_> {
+    /// How many were sealed anew, and how many could not be.
+    async fn certificates(&self) -> anyhow::Result<(usize, usize)> {
+        let rows = self.desk.read_model.certificates_changed_after(Position(0)).await?;
+        let is_old = |row: &&CertificateRow| !row.revoked && self.is_old(&row.installation.private_key);
+        let (mut resealed, mut failed) = (0, 0);
+        for CertificateRow { installation, .. } in rows.iter().filter(is_old) {
+            if let Err(fault) = self.certificate(installation).await {
+                failed += 1;
+                let pass_type = &installation.pass_type_identifier;
+                tracing::error!(pass.r#type = %pass_type, "the certificate of {pass_type} was not sealed anew: {fault:#}");
+            } else {
+                resealed += 1;
+            }
+        }
+        Ok((resealed, failed))
+    }
+
+    /// How many were sealed anew, and how many could not be.
+    async fn apns_keys(&self) -> anyhow::Result<(usize, usize)> {
+        let rows = self.desk.read_model.apns_keys_changed_after(Position(0)).await?;
+        let is_old = |row: &&ApnsKeyRow| row.active && self.is_old(&row.installation.private_key);
+        let (mut resealed, mut failed) = (0, 0);
+        for ApnsKeyRow { installation, .. } in rows.iter().filter(is_old) {
+            if let Err(fault) = self.apns_key(installation).await {
+                failed += 1;
+                tracing::error!("the APNs key {} was not sealed anew: {fault:#}", installation.id());
+            } else {
+                resealed += 1;
+            }
+        }
+        Ok((resealed, failed))
+    }
+
+    fn is_old(&self, sealed: &Sealed) -> bool {
+        sealed.key_version() != self.keys.current()
+    }
+
+    async fn certificate(&self, stored: &Installation) -> anyhow::Result<()> {
+        let (pass_type, fingerprint) = (&stored.pass_type_identifier, &stored.fingerprint);
+        let owner = Installation::owner(pass_type, fingerprint);
+        let opened = self.keys.open(&stored.private_key, &owner)?;
+        let text = std::str::from_utf8(&opened).context("what is sealed is no key")?;
+        let private_key = installing::seal(text, pass_type, fingerprint, self.keys, &*self.circumstances.ids);
+        let command = CertificateCommand::Reseal { fingerprint: fingerprint.clone(), private_key };
+        let (id, metadata) = (pass_type.as_str(), self.desk.metadata());
+        let resealed = self.desk.dispatcher.dispatch::<Certificate>(id, command, &(), metadata).await?;
+        self.desk.settle(resealed.position).await;
+        Ok(())
+    }
+
+    async fn apns_key(&self, stored: &ApnsKeyInstallation) -> anyhow::Result<()> {
+        let (id, fingerprint) = (stored.id(), &stored.fingerprint);
+        let opened = self.keys.open(&stored.private_key, &ApnsKeyInstallation::owner(&id, fingerprint))?;
+        let private_key = seal::seal(&opened, &id, fingerprint, self.keys, &*self.circumstances.ids);
+        let command = ApnsKeyCommand::Reseal { fingerprint: fingerprint.clone(), private_key };
+        let (id, metadata) = (id.to_string(), self.desk.metadata());
+        let resealed = self.desk.dispatcher.dispatch::<ApnsKey>(&id, command, &(), metadata).await?;
+        self.desk.settle(resealed.position).await;
+        Ok(())
+    }
 }

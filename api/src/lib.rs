@@ -2,11 +2,12 @@
 //!
 //! Where to start reading: [`router`] is every route in one list; a handler is a file of its own under [`device`], [`manage`] or [`admin`].
 //! [`app`] puts the parts together, [`place`] says where log and read model are, [`server`] listens, [`jobs`] is what runs in the background. [`cli`] is the command line: [`dev`] sets up
-//! a folder in which everything works, [`serve`] runs the service or a part of it, [`certs`], [`keys`] and [`operate`] are for operators,
-//! [`inspect`] for anybody.
+//! a folder in which everything works, [`serve`] runs the service or a part of it, [`certs`], [`apns_keys`], [`keys`] and [`operate`] are for operators,
+//! [`inspect`] and [`phone`] for anybody.
 //!
-//! This crate knows all others but the simulator. It contains no SQL, and it does not know APNs.
+//! This crate knows all others. It contains no SQL.
 
+pub mod apns_keys;
 pub mod app;
 pub mod blobs;
 pub mod built_passes;
@@ -14,13 +15,16 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod content_rules;
+pub mod dead_tokens;
 pub mod folder;
+pub mod following;
 pub mod ids;
 pub mod installing;
 pub mod keyring;
 pub mod logging;
 pub mod metrics;
 pub mod place;
+pub mod push_credentials;
 pub mod signers;
 
 pub mod auth;
@@ -45,6 +49,8 @@ pub mod docs;
 pub mod health;
 pub mod jobs;
 pub mod manage;
+pub mod nats_commands;
+pub mod pushing;
 pub mod scrape;
 
 pub mod certs;
@@ -55,6 +61,7 @@ pub mod inspect;
 pub mod keys;
 pub mod operate;
 pub mod paper;
+pub mod phone;
 pub mod serve;
 
 #[cfg(test)]

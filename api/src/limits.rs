@@ -70,6 +70,21 @@ pub const BUILD_TURN: Duration = Duration::from_secs(20);
 /// A request that takes longer is named in the log as slow.
 pub const SLOW: Duration = Duration::from_secs(1);
 
+/// Bytes of a message's name that are told when it is refused.
+pub const MESSAGE_ID: usize = 256;
+
+/// Bytes of the subject that the answer to a command over NATS is sent to.
+pub const REPLY_SUBJECT: usize = 256;
+
+/// Bytes of all such subjects that are remembered, with what is needed to find them.
+pub const REPLY_SUBJECTS: u64 = 8 * 1024 * 1024;
+
+/// Subjects remembered for messages that hold the same, the latest ones.
+pub const SAME_REPLY_SUBJECTS: usize = 16;
+
+/// How long they are remembered.
+pub const REPLY: Duration = Duration::from_mins(5);
+
 /// Callers whose rates are remembered, the latest ones.
 pub const RATED_CALLERS: u64 = 10_000;
 

@@ -72,6 +72,30 @@ pub enum Metric {
     ProjectionLag,
     /// `honoken.projection.parked`
     ProjectionParked,
+    /// `honoken.pushes`
+    Pushes,
+    /// `honoken.push.duration`
+    PushDuration,
+    /// `honoken.deliveries.ended`
+    DeliveriesEnded,
+    /// `honoken.deliveries.pending`
+    DeliveriesPending,
+    /// `honoken.wakes.oldest`
+    WakesOldest,
+    /// `honoken.push.credentials.parked`
+    CredentialsParked,
+    /// `honoken.messages.parked`
+    MessagesParked,
+    /// `honoken.messages.published`
+    MessagesPublished,
+    /// `honoken.messages.swept`
+    MessagesSwept,
+    /// `honoken.relay.position`
+    RelayPosition,
+    /// `honoken.relay.lag`
+    RelayLag,
+    /// `honoken.pushing.paused`
+    PushingPaused,
     /// `honoken.store.connections`
     StoreConnections,
     /// `honoken.store.connections.limit`
@@ -113,6 +137,9 @@ enum Label {
     Class,
     Store,
     ConnectionState,
+    PushOutcome,
+    DeliveryState,
+    Pausable,
 }
 
 /// The values that a label can have.
@@ -140,7 +167,9 @@ impl Label {
             Self::CommandResult | Self::BuildResult => "result",
             Self::Class => "class",
             Self::Store => "store",
-            Self::ConnectionState => "state",
+            Self::ConnectionState | Self::DeliveryState => "state",
+            Self::PushOutcome => "outcome",
+            Self::Pausable => "part",
         }
     }
 
@@ -162,6 +191,9 @@ impl Label {
             Self::Class => Values::Closed(MessageClass::NAMES),
             Self::Store => Values::Closed(Store::NAMES),
             Self::ConnectionState => Values::Closed(ConnectionState::NAMES),
+            Self::PushOutcome => Values::Closed(PushOutcome::NAMES),
+            Self::DeliveryState => Values::Closed(DeliveryState::NAMES),
+            Self::Pausable => Values::Closed(Pausable::NAMES),
         }
     }
 }
@@ -203,6 +235,18 @@ const TABLE: &[Row] = &[
     Row { metric: Metric::ProjectionPosition, name: "honoken.projection.position", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "position up to which readers see everything" },
     Row { metric: Metric::ProjectionLag, name: "honoken.projection.lag", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "events between the two" },
     Row { metric: Metric::ProjectionParked, name: "honoken.projection.parked", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "passes, registrations and so on that stand still because an event of theirs is parked" },
+    Row { metric: Metric::Pushes, name: "honoken.pushes", kind: Kind::Counter, unit: Unit::None, labels: &[Label::PushOutcome], help: "pushes tried, by what APNs said to them" },
+    Row { metric: Metric::PushDuration, name: "honoken.push.duration", kind: Kind::Histogram, unit: Unit::Seconds, labels: &[], help: "from a push to the answer of APNs, or to what stands for one" },
+    Row { metric: Metric::DeliveriesEnded, name: "honoken.deliveries.ended", kind: Kind::Counter, unit: Unit::None, labels: &[Label::DeliveryState], help: "deliveries of one state of a pass to one phone that have come to their end" },
+    Row { metric: Metric::DeliveriesPending, name: "honoken.deliveries.pending", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "deliveries that are still to be sent, in all processes together" },
+    Row { metric: Metric::WakesOldest, name: "honoken.wakes.oldest", kind: Kind::Gauge, unit: Unit::Seconds, labels: &[], help: "how long the phone that waits longest has been due; phones in their window are not" },
+    Row { metric: Metric::CredentialsParked, name: "honoken.push.credentials.parked", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "APNs keys and certificates that APNs refused, so that nothing is sent with them: somebody should act" },
+    Row { metric: Metric::MessagesParked, name: "honoken.messages.parked", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "messages that can never succeed and wait for an operator" },
+    Row { metric: Metric::MessagesPublished, name: "honoken.messages.published", kind: Kind::Counter, unit: Unit::None, labels: &[], help: "messages about changes that the relay has handed to the broker" },
+    Row { metric: Metric::MessagesSwept, name: "honoken.messages.swept", kind: Kind::Counter, unit: Unit::None, labels: &[], help: "messages that the sweep has said once more, because no phone was known to be woken for them" },
+    Row { metric: Metric::RelayPosition, name: "honoken.relay.position", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "position of the log up to which changes were handed on" },
+    Row { metric: Metric::RelayLag, name: "honoken.relay.lag", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "events that are not handed on yet" },
+    Row { metric: Metric::PushingPaused, name: "honoken.pushing.paused", kind: Kind::Gauge, unit: Unit::None, labels: &[Label::Pausable], help: "1 while an operator has paused it" },
     Row { metric: Metric::StoreConnections, name: "honoken.store.connections", kind: Kind::Gauge, unit: Unit::None, labels: &[Label::Store, Label::ConnectionState], help: "connections for reading" },
     Row { metric: Metric::StoreConnectionsLimit, name: "honoken.store.connections.limit", kind: Kind::Gauge, unit: Unit::None, labels: &[Label::Store], help: "the most that there can be; when all are used, questions wait" },
 ];
@@ -233,6 +277,9 @@ macro_rules! values {
         impl $set {
             /// The names of all of them.
             pub const NAMES: &'static [&'static str] = &[$($name),+];
+
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             /// Its stable name.
             pub fn name(self) -> &'static str {
@@ -323,6 +370,45 @@ values! {
     Log = "log",
     /// The read model.
     ReadModel = "read_model",
+    /// The ledger of deliveries.
+    Deliveries = "deliveries",
+}
+
+values! {
+    /// What became of a push. The words are those of `honoken_pushers::ports::Observer`.
+    PushOutcome:
+    /// APNs has it.
+    Accepted = "accepted",
+    /// APNs does not know the phone any more.
+    TokenDead = "token_dead",
+    /// It is tried again.
+    Retry = "retry",
+    /// Nothing succeeds with this key or certificate.
+    Misconfigured = "misconfigured",
+    /// This push never succeeds.
+    Refused = "refused",
+}
+
+values! {
+    /// How a delivery ended. The words are those of `honoken_pushers::ports::Observer`.
+    DeliveryState:
+    /// APNs has it.
+    Sent = "sent",
+    /// It was given up.
+    Failed = "failed",
+    /// Another one stands for it, or nobody waits for it.
+    Superseded = "superseded",
+    /// The phone is gone.
+    Dead = "dead",
+}
+
+values! {
+    /// What an operator can pause.
+    Pausable:
+    /// The way from the log to the messages.
+    Relay = "relay",
+    /// The way from the messages to the phones.
+    Pusher = "pusher",
 }
 
 values! {
@@ -422,7 +508,10 @@ value_of!(
     BuildResult as BuildResult,
     MessageClass as Class,
     Store as Store,
-    ConnectionState as ConnectionState
+    ConnectionState as ConnectionState,
+    PushOutcome as PushOutcome,
+    DeliveryState as DeliveryState,
+    Pausable as Pausable
 );
 
 /// Seconds. From an answer from memory to the longest that a request may take.
@@ -641,6 +730,8 @@ pub fn table() -> String {
         let of = match label {
             Label::CommandResult => " of a command",
             Label::BuildResult => " of a build",
+            Label::ConnectionState => " of a connection",
+            Label::DeliveryState => " of a delivery",
             _ => "",
         };
         let values = match label.values() {

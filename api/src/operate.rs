@@ -44,7 +44,14 @@ pub async fn log(command: &LogCommand, config: &Config, ids: &dyn IdSource) -> a
     let LogCommand::Restored(place) = command;
     let place = place.place(config)?;
     place.must_have_a_log()?;
+    let ledger = place.open_ledger().await?;
     let epoch = place.change_epoch(ids).await?;
+    let log = place.open_log(ids).await?;
+    // Now, since nobody appends to it: what the ledger knows of positions that the log has lost must not hide new events in their places.
+    let head = *log.head().borrow();
+    ledger.follow_log(epoch, head).await?;
+    log.close().await;
+    ledger.close().await;
     say(&format!("update tags begin with {epoch} from now on; those of before mean \"everything\""))
 }
 

@@ -1,4 +1,4 @@
-//! Where the log and the read model are: in files of a folder, or in a database of a Postgres server.
+//! Where the log, the read model and the ledger of deliveries are: in files of a folder, or in a database of a Postgres server.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,15 +8,16 @@ use honoken_event_store::database::postgres;
 use honoken_event_store::{Epoch, Log, PostgresLog, SqliteLog};
 use honoken_event_store::{postgres as postgres_log, sqlite as sqlite_log};
 use honoken_projections::{ReadModel, read_model};
+use honoken_pushers::ledger::{self, Ledger};
 use secrecy::ExposeSecret;
 
 use crate::config::{Config, Database};
 use crate::folder::{Folder, ensure_private};
 use crate::ids::{self, IdSource};
 
-/// A place for a log and its read model.
+/// A place for a log, its read model and the ledger of deliveries.
 pub enum Place {
-    /// Two files in a folder that is locked for as long as this lives.
+    /// Files in a folder that is locked for as long as this lives.
     Files(Arc<Folder>),
     /// A database, for any number of processes.
     Server(Box<postgres::Options>),
@@ -51,10 +52,12 @@ impl Place {
             Self::Files(_) => {
                 self.open_log(ids).await?.close().await;
                 self.open_read_model().await?.close().await;
+                self.open_ledger().await?.close().await;
             }
             Self::Server(options) => {
                 postgres_log::migrate(options).await?;
                 read_model::migrate(options).await?;
+                ledger::migrate(options).await?;
             }
         }
         Ok(())
@@ -106,6 +109,20 @@ impl Place {
         }
     }
 
+    /// Opens the ledger of deliveries.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub async fn open_ledger(&self) -> anyhow::Result<Ledger> {
+        match self {
+            Self::Files(folder) => {
+                let file = private(folder, DELIVERIES)?;
+                Ledger::in_file(&file).await.with_context(|| about(&file))
+            }
+            Self::Server(options) => Ok(Ledger::on_server(options).await?),
+        }
+    }
+
     /// Gives the log another epoch. No process may be using it.
     ///
     /// # Errors
@@ -121,6 +138,7 @@ impl Place {
 
 const EVENTS: &str = "events.sqlite";
 const READ_MODEL: &str = "read_model.sqlite";
+const DELIVERIES: &str = "deliveries.sqlite";
 
 /// A file that only its owner can read, whatever the mode of the folder: it holds authentication tokens.
 fn private(folder: &Folder, name: &str) -> anyhow::Result<PathBuf> {

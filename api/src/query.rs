@@ -50,6 +50,15 @@ impl Parameters {
         self.0.remove(name)
     }
 
+    /// Takes a parameter that is either true or not, which it is not when nobody says.
+    ///
+    /// # Errors
+    /// 422 when it is neither `true` nor `false`.
+    pub fn take_flag(&mut self, name: &str) -> Result<bool, ApiError> {
+        let Some(text) = self.take(name) else { return Ok(false) };
+        text.parse().map_err(|_| fault(format!("`{name}` must be `true` or `false`")))
+    }
+
     /// Takes `limit`: how many entries a page may have, `usual` when nobody says.
     ///
     /// # Errors
@@ -103,6 +112,18 @@ mod tests {
         let mut parameters = Parameters::of(&uri, &["q"]).unwrap();
         assert_eq!(parameters.take("q").as_deref(), Some("a b é+"));
         assert_eq!(parameters.take("q"), None);
+    }
+
+    #[test]
+    fn a_flag_is_true_or_false_and_nothing_else() {
+        let is = |query: &str| {
+            let uri: Uri = format!("/x?{query}").parse().unwrap();
+            Parameters::of(&uri, &["urgent"]).unwrap().take_flag("urgent").ok()
+        };
+        assert_eq!((is(""), is("urgent=true"), is("urgent=false")), (Some(false), Some(true), Some(false)));
+        for wrong in ["", "1", "TRUE", "yes", "+true"] {
+            assert_eq!(is(&format!("urgent={wrong}")), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use prometheus::{IntCounter, IntGauge};
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
-use crate::app::AppState;
+use crate::app::{App, AppState};
 use crate::error::ApiError;
 use crate::load::Admission;
 use crate::metrics::{Area, Metric, Metrics, Route, Value};
@@ -33,6 +33,48 @@ impl RequestId {
     /// That of the request at hand; empty where there is none.
     pub fn at_hand() -> Self {
         Self(with_id(|id| id.unwrap_or_default().to_owned()))
+    }
+
+    /// An id that somebody sent, if it is acceptable: 1 to 128 visible ASCII characters.
+    pub fn sent(id: &str) -> Option<Self> {
+        let acceptable = (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
+        acceptable.then(|| Self(id.to_owned()))
+    }
+
+    /// Works for a request that comes another way than over HTTP, and logs one line about it. A panic is an answer, too, and it takes no longer
+    /// than any request.
+    ///
+    /// # Errors
+    /// Those of the work, 500 when it panics, 503 when it takes too long.
+    pub async fn works<T>(
+        &self,
+        app: &App,
+        name: &'static str,
+        work: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        let (id, times, admission) = (self.0.clone(), Times::default(), Admission::default());
+        let at_hand = Arc::new(AtHand { id, times, admission });
+        AT_HAND
+            .scope(at_hand, async {
+                let started = Instant::now();
+                let worked =
+                    tokio::time::timeout(limits::REQUEST, AssertUnwindSafe(work).catch_unwind()).await;
+                let outcome = match worked {
+                    Ok(Ok(outcome)) => outcome,
+                    Ok(Err(panic)) => Err(after_panic(&app.panicked, &*panic)),
+                    Err(_) => Err(ApiError::TimedOut),
+                };
+                if let Err(fault) = &outcome {
+                    fault.log();
+                }
+                let status = outcome.as_ref().map_or_else(ApiError::status, |_| StatusCode::OK).as_u16();
+                let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+                if status >= 400 || logging::is_sampled(&self.0, app.sample_success_rate) {
+                    tracing::info!(command = name, http.status = status, duration_ms, "{name} {status}");
+                }
+                outcome
+            })
+            .await
     }
 }
 
@@ -166,20 +208,20 @@ async fn answered(
     }
     match tokio::time::timeout(limits::REQUEST, AssertUnwindSafe(answer).catch_unwind()).await {
         Ok(Ok(Ok(response))) => response,
-        Ok(Err(panic)) => after_panic(&app.panicked, &*panic),
+        Ok(Err(panic)) => after_panic(&app.panicked, &*panic).into_response(),
         Err(_) => ApiError::TimedOut.into_response(),
     }
 }
 
 /// The answer when a handler panics: the process goes on, the log says where, and it is counted.
-fn after_panic(panicked: &IntCounter, panic: &(dyn Any + Send)) -> Response {
+fn after_panic(panicked: &IntCounter, panic: &(dyn Any + Send)) -> ApiError {
     panicked.inc();
     let message = panic
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no message");
-    ApiError::Internal(format!("a handler panicked: {message}").into()).into_response()
+    ApiError::Internal(format!("a handler panicked: {message}").into())
 }
 
 /// How many requests there are in each area, kept at hand since every request changes it twice.
@@ -281,9 +323,7 @@ impl Done {
 }
 
 fn sent_id(headers: &HeaderMap) -> Option<String> {
-    let id = headers.get(X_REQUEST_ID)?.to_str().ok()?;
-    let acceptable = (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
-    acceptable.then(|| id.to_owned())
+    RequestId::sent(headers.get(X_REQUEST_ID)?.to_str().ok()?).map(|id| id.0)
 }
 
 #[cfg(test)]

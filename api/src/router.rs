@@ -79,6 +79,15 @@ fn operator() -> OpenApiRouter<AppState> {
         .routes(routes!(admin::parked::list))
         .routes(routes!(admin::parked::retry))
         .routes(routes!(admin::parked::skip))
+        .routes(routes!(admin::push::handler))
+        .routes(routes!(admin::pushing::state))
+        .routes(routes!(admin::pushing::pause_relay))
+        .routes(routes!(admin::pushing::resume_relay))
+        .routes(routes!(admin::pushing::pause_pusher))
+        .routes(routes!(admin::pushing::resume_pusher))
+        .routes(routes!(admin::messages::list))
+        .routes(routes!(admin::messages::retry))
+        .routes(routes!(admin::messages::delete))
 }
 
 /// What a process answers that does something else than answering.

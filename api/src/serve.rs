@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use honoken_domain::sealed::SealingKeys;
@@ -9,12 +10,16 @@ use honoken_projections::Part;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use crate::apns_keys::at_start;
 use crate::app::{App, Stores};
 use crate::built_passes::BuiltPasses;
+use crate::config::PUSH_WINDOW_SECONDS;
 use crate::folder::{self, Folder};
 use crate::keyring;
 use crate::metrics::Metrics;
 use crate::place::Place;
+use crate::push_credentials::PushCredentials;
+use crate::pushing::{Given, Parts, Pushing};
 use crate::router;
 use crate::service::{self, Doors, Process};
 use crate::signers::{Count, Signers};
@@ -26,6 +31,10 @@ pub enum Role {
     Api,
     /// Fills the read model and carries background jobs out; of several processes one does so at a time.
     Projector,
+    /// Tells of changes: over NATS, or without `NATS_URL` the role `pusher` of the same process; of several processes one does so at a time.
+    Relay,
+    /// Wakes phones; several processes share the work.
+    Pusher,
 }
 
 /// Runs until `stop`.
@@ -36,22 +45,30 @@ pub async fn run(process: Process, roles: &[Role], stop: CancellationToken) -> a
     let is = |role| roles.contains(&role);
     let place =
         Place::of(&process.config, &process.data_dir, || Ok(Arc::new(Folder::open(&process.data_dir)?)))?;
-    if matches!(place, Place::Files(_)) && !(is(Role::Api) && is(Role::Projector)) {
+    if matches!(place, Place::Files(_)) && !Role::value_variants().iter().all(|role| is(*role)) {
         anyhow::bail!(
-            "SQLite files have one process at a time: let it have both roles (--roles api,projector), or set DATABASE_URL to a Postgres database"
+            "SQLite files have one process at a time: let it have all roles (--roles api,projector,relay,pusher, as without the option), or set \
+             DATABASE_URL to a Postgres database"
         );
     }
+    if process.config.nats.is_none() && is(Role::Relay) != is(Role::Pusher) {
+        anyhow::bail!(
+            "without a broker the roles relay and pusher speak with each other within a process: let it have both (--roles relay,pusher), or set \
+             NATS_URL"
+        );
+    }
+    let (signs, pushes) = (is(Role::Api), is(Role::Pusher));
     let data_dir = folder::prepare(&process.data_dir)?;
     let (listener, metrics) = (process.bind().await?, process.bind_metrics().await?);
     let base_url = service::base_url(listener.local_addr()?);
-    let keys = if is(Role::Api) { keys(&process, &place, &data_dir)? } else { None };
+    let keys = if signs || pushes { keys(&process, &place, &data_dir)? } else { None };
 
     let part = if is(Role::Projector) { Part::Run } else { Part::Watch };
     let opened = async {
         let stores =
             Stores::open(&place, &data_dir, part, &*process.ids, Metrics::new(&process.config.identity))
                 .await?;
-        if is(Role::Api) {
+        if !is(Role::Projector) || roles.len() > 1 {
             stores.fit_together().await?;
         }
         anyhow::Ok(stores)
@@ -60,9 +77,14 @@ pub async fn run(process: Process, roles: &[Role], stop: CancellationToken) -> a
         stores = opened => stores?,
         () = stop.cancelled() => return Ok(()),
     };
-    let signers = if is(Role::Api) {
-        let signers = stores.signers(keys, process.clock.clone()).await?;
-        if signers.count(process.clock.unix_seconds()) == Count::default() {
+    let Process { config, clock, ids, .. } = &process;
+    if is(Role::Api) {
+        let configured = config.apns.key.as_ref();
+        at_start::ensure(configured, keys.as_ref(), &stores.dispatcher, &**clock, &**ids).await?;
+    }
+    let signers = if signs || pushes {
+        let signers = stores.signers(keys.clone(), process.clock.clone()).await?;
+        if signs && signers.count(process.clock.unix_seconds()) == Count::default() {
             tracing::warn!(
                 "no certificate is installed: passes are kept, and cannot be signed (`honoken certs install --help` says what to do; `honoken dev` \
                  installs the development certificate of its folder)"
@@ -75,12 +97,27 @@ pub async fn run(process: Process, roles: &[Role], stop: CancellationToken) -> a
     if is(Role::Projector) {
         stores.start_jobs(process.clock.clone());
     }
-    let Process { config, clock, ids, .. } = &process;
+    let credentials = if pushes {
+        stores.push_credentials(keys, signers.clone(), clock.clone()).await?
+    } else {
+        PushCredentials::not_sent("this process does not push")
+    };
     let web_service_url = process.web_service_url(&base_url);
     let built_passes =
         BuiltPasses::new(signers, stores.blobs.clone(), &web_service_url, config.load, &stores.metrics);
     let app = App::new(&stores, built_passes, config.admin.clone(), clock.clone(), ids.clone(), config);
     let app = Arc::new(app);
+    let given = Given {
+        stores: &stores,
+        config,
+        credentials,
+        window: Duration::from_secs(PUSH_WINDOW_SECONDS.into()),
+        clock: clock.clone(),
+        ids: ids.clone(),
+    };
+    let parts = Parts { relay: is(Role::Relay), pusher: pushes };
+    let pushing = Pushing::start(parts, given, is(Role::Api).then(|| app.clone())).await?;
+    stores.keep(pushing);
     let metrics = service::metrics(metrics, &app);
     let router = if is(Role::Api) { router::router(app) } else { router::health_alone(app) };
     let doors = Doors { main: listener, router, metrics };

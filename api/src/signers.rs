@@ -4,29 +4,30 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use honoken_domain::certificate::{Certificate, Installation};
-use honoken_domain::ids::{Digest, PassTypeIdentifier, UnixSeconds};
+use honoken_domain::ids::{Digest, PassTypeIdentifier, TeamIdentifier, UnixSeconds};
 use honoken_domain::sealed::{SealingKeys, UnsealError};
 use honoken_event_store::{Position, error_chain};
 use honoken_pkpass::{IdentityError, SigningIdentity};
 use honoken_projections::wallet_cert::CertificateRow;
 use honoken_projections::{Progress, QueryError, ReadModel};
+use honoken_pushers::ports::PassCertificate;
 use serde::Serialize;
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use crate::clock::Clock;
+use crate::following::{Follower, Table};
 
 /// Expiry is announced this long before it happens.
 pub const WARN_BEFORE_SECONDS: i64 = 30 * 24 * 60 * 60;
 
-/// Between two announcements.
-const DAY: Duration = Duration::from_hours(24);
+/// What to do about a certificate that is over.
+const RENEW: &str = "renew it with `honoken certs request` and `honoken certs install`";
 
-/// Between two looks at the read model, however fast it changes.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+/// What to do about one that does not open.
+const UNUSABLE: &str = "set the encryption key that it was sealed under, or install it again";
 
 /// Why a certificate of the read model cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -60,22 +61,37 @@ pub fn open(keys: Option<&SealingKeys>, installation: &Installation) -> Result<S
 }
 
 /// A certificate that can sign.
-#[derive(Debug)]
 pub struct Signer {
     /// Certificate, key and intermediate.
     pub identity: SigningIdentity,
     /// Another one whenever what it signs would look different.
     pub revision: String,
+    /// The same, as APNs knows it.
+    for_pushing: Arc<PassCertificate>,
+    team_identifier: TeamIdentifier,
     not_before: UnixSeconds,
     not_after: UnixSeconds,
+}
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signer").field("identity", &self.identity).finish_non_exhaustive()
+    }
 }
 
 impl Signer {
     fn new(installation: &Installation, identity: SigningIdentity) -> Self {
         let parts = [installation.certificate.as_str(), &installation.intermediate].concat();
         let revision = Digest::of(parts.as_bytes()).to_string();
+        let for_pushing = Arc::new(PassCertificate {
+            certificate: identity.certificate().to_owned(),
+            chain: identity.chain().iter().map(ToOwned::to_owned).collect(),
+            key: identity.private_key().to_owned(),
+            revision: revision.clone(),
+        });
         let Installation { not_before, not_after, .. } = *installation;
-        Self { identity, revision, not_before, not_after }
+        let team_identifier = installation.team_identifier.clone();
+        Self { identity, revision, for_pushing, team_identifier, not_before, not_after }
     }
 
     fn standing(&self, now: UnixSeconds) -> Standing {
@@ -151,18 +167,9 @@ impl Signers {
         clock: Arc<dyn Clock>,
         progress: watch::Receiver<Progress>,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), QueryError> {
-        let (sender, receiver) = watch::channel(Arc::default());
-        let mut follower = Follower {
-            read_model,
-            keys,
-            clock,
-            progress,
-            installed: sender,
-            seen: Position(0),
-            from_the_beginning: true,
-        };
-        follower.look().await?;
-        Ok((Self(receiver), follower.run()))
+        let (installed, receiver) = watch::channel(Arc::default());
+        let table = Certificates { keys, clock, installed };
+        Ok((Self(receiver), Follower::start(table, read_model, progress).await?))
     }
 
     /// A single one, without a read model.
@@ -179,6 +186,39 @@ impl Signers {
             Some((_, Known::Signs(signer))) => Some(signer.clone()),
             Some((_, Known::Unusable { .. } | Known::Revoked)) | None => None,
         }
+    }
+
+    /// What pushes for this type are authenticated with when its team has no APNs key.
+    ///
+    /// # Errors
+    /// A sentence that says what to do.
+    pub fn for_pushing(
+        &self,
+        pass_type_identifier: &PassTypeIdentifier,
+        now: UnixSeconds,
+    ) -> Result<Arc<PassCertificate>, String> {
+        let about = || format!("the certificate of {pass_type_identifier}");
+        match self.0.borrow().get(pass_type_identifier) {
+            Some((_, Known::Signs(signer))) => match signer.standing(now) {
+                Standing::Good | Standing::Expiring => Ok(signer.for_pushing.clone()),
+                Standing::Expired => {
+                    Err(format!("{} expired on {}: {RENEW}", about(), date(signer.not_after)))
+                }
+                Standing::NotYetValid => {
+                    Err(format!("{} is not valid before {}", about(), date(signer.not_before)))
+                }
+            },
+            Some((_, Known::Unusable { .. })) => Err(format!("{} cannot be used: {UNUSABLE}", about())),
+            Some((_, Known::Revoked)) => Err(format!("{} was revoked: {RENEW}", about())),
+            None => Err(format!(
+                "no certificate of {pass_type_identifier} is installed: install it with `honoken certs install`"
+            )),
+        }
+    }
+
+    /// The team of a pass type, as far as its certificate says it.
+    pub fn team_of(&self, pass_type_identifier: &PassTypeIdentifier) -> Option<TeamIdentifier> {
+        self.get(pass_type_identifier).map(|signer| signer.team_identifier.clone())
     }
 
     /// How they stand.
@@ -202,80 +242,52 @@ impl Signers {
     }
 }
 
-/// Keeps up with the read model.
-struct Follower {
-    read_model: ReadModel,
+/// `wallet_cert`, followed.
+struct Certificates {
     keys: Option<SealingKeys>,
     clock: Arc<dyn Clock>,
-    progress: watch::Receiver<Progress>,
     installed: watch::Sender<Arc<Installed>>,
-    /// Every change up to here is known.
-    seen: Position,
-    /// A change behind `seen` may still come.
-    from_the_beginning: bool,
 }
 
-impl Follower {
-    async fn run(mut self) {
-        let mut daily = tokio::time::interval(DAY);
-        daily.tick().await;
-        loop {
-            tokio::select! {
-                changed = self.progress.changed() => if changed.is_err() { return },
-                _ = daily.tick() => self.announce(),
-            }
-            while let Err(fault) = self.look().await {
-                tracing::warn!(error = error_chain(&fault), "the certificates could not be looked at");
-                if self.progress.has_changed().is_err() {
-                    return;
-                }
-                tokio::time::sleep(BETWEEN_LOOKS * 10).await;
-            }
-            tokio::time::sleep(BETWEEN_LOOKS).await;
-        }
+impl Table for Certificates {
+    type Row = CertificateRow;
+    const AGGREGATE: &'static str = Certificate::NAME;
+    const NAME: &'static str = "certificates";
+
+    async fn changed_after(
+        read_model: &ReadModel,
+        position: Position,
+    ) -> Result<Vec<CertificateRow>, QueryError> {
+        read_model.certificates_changed_after(position).await
     }
 
-    /// Takes in what has changed.
-    async fn look(&mut self) -> Result<(), QueryError> {
-        let progress = self.progress.borrow_and_update().clone();
-        if progress.position < self.seen {
-            // The tables are being filled again, from another log perhaps.
-            self.seen = Position(0);
-            self.from_the_beginning = true;
-        }
-        // A certificate whose event is parked changes behind those that are known, when the event is applied after all.
-        let is_parked = progress.parked.iter().any(|(aggregate_type, _)| aggregate_type == Certificate::NAME);
-        let after = if is_parked || self.from_the_beginning { Position(0) } else { self.seen };
-        let rows = self.read_model.certificates_changed_after(after).await?;
-        self.from_the_beginning = is_parked;
-        let known = self.installed.borrow().clone();
-        let news: Vec<_> = rows
-            .into_iter()
-            .filter(|row| {
-                let known = known.get(&row.installation.pass_type_identifier);
-                known.is_none_or(|(position, _)| *position != row.position)
-            })
-            .collect();
-        let Some(last) = news.iter().map(|row| row.position).max() else { return Ok(()) };
+    fn position(row: &CertificateRow) -> Position {
+        row.position
+    }
+
+    fn is_news(&self, row: &CertificateRow) -> bool {
+        let known = self.installed.borrow();
+        let known = known.get(&row.installation.pass_type_identifier);
+        known.is_none_or(|(position, _)| *position != row.position)
+    }
+
+    async fn take_in(&mut self, news: Vec<CertificateRow>) {
         let keys = self.keys.clone();
         // Parsing many keys takes a while, and so it is not done where requests are answered.
         let opened = tokio::task::spawn_blocking(move || {
             news.into_iter().map(|row| learned(keys.as_ref(), row)).collect()
         });
-        let Ok(opened) = opened.await else { return Ok(()) };
+        let Ok(opened) = opened.await else { return };
         let opened: Vec<(PassTypeIdentifier, (Position, Known))> = opened;
         let now = self.clock.unix_seconds();
         for (pass_type_identifier, (_, known)) in &opened {
             tell(pass_type_identifier, known, now, "from here on");
         }
-        let mut installed = Installed::clone(&known);
+        let mut installed = Installed::clone(&self.installed.borrow());
         installed.extend(opened);
         self.installed.send_replace(Arc::new(installed));
-        self.seen = self.seen.max(last);
-        Ok(())
     }
 
-    /// Says again what is wrong.
     fn announce(&self) {
         let now = self.clock.unix_seconds();
         for (pass_type_identifier, (_, known)) in &**self.installed.borrow() {
@@ -306,7 +318,6 @@ fn learned(keys: Option<&SealingKeys>, row: CertificateRow) -> (PassTypeIdentifi
 
 /// One sentence about a certificate, as loud as it is bad.
 fn tell(pass_type_identifier: &PassTypeIdentifier, known: &Known, now: UnixSeconds, since: &str) {
-    let what_to_do = "renew it with `honoken certs request` and `honoken certs install`";
     match known {
         Known::Revoked => {
             tracing::info!(
@@ -317,8 +328,7 @@ fn tell(pass_type_identifier: &PassTypeIdentifier, known: &Known, now: UnixSecon
         Known::Unusable { why, not_after } => {
             tracing::error!(
                 pass.r#type = %pass_type_identifier,
-                "the certificate of {pass_type_identifier}, valid until {}, cannot be used: {}; set the encryption key that it was sealed under, or \
-                 install it again",
+                "the certificate of {pass_type_identifier}, valid until {}, cannot be used: {}; {UNUSABLE}",
                 date(*not_after),
                 error_chain(&**why)
             );
@@ -332,7 +342,7 @@ fn tell(pass_type_identifier: &PassTypeIdentifier, known: &Known, now: UnixSecon
                 ),
                 Standing::Expiring => tracing::warn!(
                     pass.r#type = %pass_type_identifier,
-                    "the certificate of {pass_type_identifier} expires on {until}: {what_to_do}"
+                    "the certificate of {pass_type_identifier} expires on {until}: {RENEW}"
                 ),
                 Standing::NotYetValid => tracing::error!(
                     pass.r#type = %pass_type_identifier,
@@ -340,7 +350,7 @@ fn tell(pass_type_identifier: &PassTypeIdentifier, known: &Known, now: UnixSecon
                 ),
                 Standing::Expired => tracing::error!(
                     pass.r#type = %pass_type_identifier,
-                    "the certificate of {pass_type_identifier} expired on {until}: its passes cannot be signed; {what_to_do}"
+                    "the certificate of {pass_type_identifier} expired on {until}: its passes cannot be signed; {RENEW}"
                 ),
             }
         }

@@ -148,6 +148,14 @@ id!(
 );
 
 id!(
+    /// `keyIdentifier`: Apple's name for a key of a developer team, the `kid` of what is signed with it.
+    KeyIdentifier,
+    "keyIdentifier",
+    "must be 10 capital letters and digits",
+    |value| value.len() == 10 && value.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+);
+
+id!(
     /// SHA-256 of some bytes: 64 lowercase hex digits.
     Digest,
     "digest",
@@ -163,7 +171,7 @@ id!(
     is_lower_hex_64
 );
 
-shown!(PassTypeIdentifier, SerialNumber, OrganizationId, JobId, TeamIdentifier, Digest, ETag);
+shown!(PassTypeIdentifier, SerialNumber, OrganizationId, JobId, TeamIdentifier, KeyIdentifier, Digest, ETag);
 redacted!(DeviceLibraryIdentifier, PushToken, AuthenticationToken);
 
 fn is_lower_hex_64(value: &str) -> bool {
@@ -263,6 +271,35 @@ impl RegistrationId {
     }
 }
 
+/// The identity of an APNs key: a key of a team. Stored as its aggregate id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ApnsKeyId {
+    /// The team.
+    pub team_identifier: TeamIdentifier,
+    /// The key among those of the team.
+    pub key_identifier: KeyIdentifier,
+}
+
+impl ApnsKeyId {
+    /// Reads an aggregate id, `{teamIdentifier}/{keyIdentifier}`.
+    ///
+    /// # Errors
+    /// [`InvalidId`] when there is no `/` or a part is not acceptable.
+    pub fn parse(aggregate_id: &str) -> Result<Self, InvalidId> {
+        let (team_identifier, key_identifier) = split(aggregate_id)?;
+        Ok(Self {
+            team_identifier: TeamIdentifier::parse(team_identifier)?,
+            key_identifier: KeyIdentifier::parse(key_identifier)?,
+        })
+    }
+}
+
+impl fmt::Display for ApnsKeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.team_identifier, self.key_identifier)
+    }
+}
+
 fn split(aggregate_id: &str) -> Result<(&str, &str), InvalidId> {
     aggregate_id
         .split_once('/')
@@ -322,6 +359,15 @@ mod tests {
             serial_number: SerialNumber::parse("a/b /c").unwrap(),
         };
         assert_eq!(PassId::parse(&id.to_string()), Ok(id));
+    }
+
+    #[test]
+    fn an_apns_key_is_known_by_its_team_and_its_own_name() {
+        let id = ApnsKeyId::parse("ABCDE12345/KEY1234567").unwrap();
+        assert_eq!(id.to_string(), "ABCDE12345/KEY1234567");
+        for wrong in ["ABCDE12345", "ABCDE12345/", "ABCDE12345/key1234567", "ABCDE1234/KEY1234567"] {
+            assert!(ApnsKeyId::parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! - [`organization`]: an integrator and the digests of its API keys.
 //! - [`pass_type`]: a pass type identifier, the organisation it belongs to and the images its passes fall back to.
 //! - [`certificate`]: what signs the passes of a type, with its private key [`sealed`].
+//! - [`apns_key`]: what a team's pushes are authenticated with, its private key sealed likewise.
 //! - [`brand_assets`]: the images that every pass falls back to in the end.
 //! - [`job`]: work on many passes that outlives a request: how far it is.
 //! - [`upcasters`]: how events written by earlier versions are read.
@@ -29,6 +30,7 @@ pub mod etag;
 pub mod images;
 pub mod sealed;
 
+pub mod apns_key;
 pub mod brand_assets;
 pub mod certificate;
 pub mod job;

@@ -12,11 +12,11 @@ pub trait Snapshot: Aggregate + Clone + 'static {
 }
 
 impl Snapshot for crate::pass::Pass {
-    const SHAPE: u32 = 2;
+    const SHAPE: u32 = 3;
 }
 
 impl Snapshot for crate::registration::Registration {
-    const SHAPE: u32 = 1;
+    const SHAPE: u32 = 2;
 }
 
 impl Snapshot for crate::organization::Organization {
@@ -35,6 +35,10 @@ impl Snapshot for crate::certificate::Certificate {
     const SHAPE: u32 = 1;
 }
 
+impl Snapshot for crate::apns_key::ApnsKey {
+    const SHAPE: u32 = 1;
+}
+
 impl Snapshot for crate::job::Job {
     const SHAPE: u32 = 1;
 }
@@ -48,6 +52,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::apns_key::ApnsKey;
     use crate::brand_assets::BrandAssets;
     use crate::certificate::Certificate;
     use crate::job::Job;
@@ -94,13 +99,15 @@ mod tests {
             "PassReinstated",
             "PassMetadataChanged",
             "PassContentChanged.v1.increment",
+            "PassContentChanged.v1.replacement",
             "PassRetired",
         ]);
-        check::<Registration>(&["DeviceRegistered", "PushTokenChanged"]);
+        check::<Registration>(&["DeviceRegistered", "PushTokenChanged", "PushTokenConfirmed"]);
         check::<Organization>(&["OrganizationCreated", "ApiKeyAdded", "ApiKeyRevoked"]);
         check::<PassType>(&["PassTypeCreated", "PassTypeAssetsChanged"]);
         check::<BrandAssets>(&["BrandAssetsChanged"]);
         check::<Certificate>(&["CertificateInstalled", "CertificateRenewed", "CertificateResealed"]);
+        check::<ApnsKey>(&["ApnsKeyInstalled", "ApnsKeyResealed"]);
         check::<Job>(&["JobStarted", "JobAdvanced", "JobFinished"]);
     }
 }

@@ -52,6 +52,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::apns_key::ApnsKey;
     use crate::brand_assets::BrandAssets;
     use crate::certificate::Certificate;
     use crate::job::Job;
@@ -97,6 +98,7 @@ mod tests {
                 "PassType" => decode::<PassType>(event),
                 "BrandAssets" => decode::<BrandAssets>(event),
                 "Certificate" => decode::<Certificate>(event),
+                "ApnsKey" => decode::<ApnsKey>(event),
                 "Job" => decode::<Job>(event),
                 other => panic!("{} is of an unknown aggregate {other}", path.display()),
             };
@@ -106,7 +108,7 @@ mod tests {
             }
             seen.insert(event_type);
         }
-        assert_eq!(seen.len(), 23, "one fixture per event: {seen:?}");
+        assert_eq!(seen.len(), 27, "one fixture per event: {seen:?}");
     }
 
     #[test]

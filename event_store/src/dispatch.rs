@@ -11,7 +11,7 @@ use cqrs_es::event_sink::EventSink;
 use cqrs_es::{Aggregate, DomainEvent};
 use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use sqlx::error::BoxDynError;
 use tokio::sync::Mutex;
 
@@ -39,9 +39,18 @@ pub struct Metadata {
     pub organization: Option<String>,
     /// The id that the caller sees in `X-Request-Id`.
     pub request_id: String,
+    /// Whether phones are to be woken at once, however lately they were woken. Metadata is made of strings, so it reads `"true"`; when it is
+    /// not urgent nothing is said.
+    #[serde(skip_serializing_if = "std::ops::Not::not", serialize_with = "as_text")]
+    pub urgent: bool,
     /// Unix milliseconds; a column of its own in the log.
     #[serde(skip)]
     pub recorded_at_ms: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn as_text<S: Serializer>(flag: &bool, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(flag)
 }
 
 /// The outcome of a command.

@@ -200,15 +200,18 @@ impl SigningIdentity {
         Ok(self.certificate.serial_number().to_bn()?.to_hex_str()?.to_lowercase())
     }
 
-    pub(crate) fn certificate(&self) -> &X509Ref {
+    /// The certificate.
+    pub fn certificate(&self) -> &X509Ref {
         &self.certificate
     }
 
-    pub(crate) fn private_key(&self) -> &PKeyRef<Private> {
+    /// Its private key, with which pushes are authenticated too. A secret.
+    pub fn private_key(&self) -> &PKeyRef<Private> {
         &self.private_key
     }
 
-    pub(crate) fn chain(&self) -> &StackRef<X509> {
+    /// The intermediate that issued it.
+    pub fn chain(&self) -> &StackRef<X509> {
         &self.chain
     }
 }

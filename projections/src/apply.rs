@@ -3,10 +3,11 @@
 use honoken_domain::ids::InvalidId;
 use honoken_event_store::RecordedEvent;
 
-use honoken_event_store::database::statements::Connection;
 use crate::{
-    wallet_cert, wallet_job, wallet_organization, wallet_pass, wallet_pass_type, wallet_registration,
+    wallet_apns_key, wallet_cert, wallet_job, wallet_organization, wallet_pass, wallet_pass_type,
+    wallet_registration,
 };
+use honoken_event_store::database::statements::Connection;
 
 /// Why an event was not applied.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,7 @@ pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent
             }
             "Job" => wallet_job::apply(connection, recorded).await?,
             "Certificate" => wallet_cert::apply(connection, recorded).await?,
+            "ApnsKey" => wallet_apns_key::apply(connection, recorded).await?,
             "Organization" => wallet_organization::apply(connection, recorded).await?,
             other => {
                 return Err(ApplyError::Unappliable(format!("this release knows no aggregate `{other}`")));

@@ -6,17 +6,17 @@ use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, LogError, Position, RecordedEvent};
 
 use crate::apply::{ApplyError, apply};
-use honoken_event_store::database::statements::{Connection, sql};
 use crate::lease::{self, Lease};
 use crate::parked::{self, AggregateKey};
 use crate::projector::{OperationError, Progress};
 use crate::rebuild::fill_anew;
+use honoken_event_store::database::statements::{Connection, sql};
 
 /// The name under which this projection keeps its checkpoint; frozen.
 pub const WALLET: &str = "wallet";
 
 /// Raised when the tables change their meaning: those of another version are emptied and filled again at the next start.
-pub const VERSION: i64 = 3;
+pub const VERSION: i64 = 4;
 
 /// Why a batch was given up. It left nothing behind.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +122,7 @@ const DERIVED: &[&str] = &[
     "delete from wallet_pass_type",
     "delete from wallet_brand_assets",
     "delete from wallet_cert",
+    "delete from wallet_apns_key",
     "delete from wallet_pass",
     "delete from wallet_pass_content",
     "delete from wallet_outdated_pass",

@@ -7,8 +7,8 @@
 //! On SQLite there is one process, which the lock of the data folder sees to.
 
 use crate::batch::{VERSION, WALLET};
-use honoken_event_store::database::statements::{Connection, sql};
 use crate::read_model::CHANNEL;
+use honoken_event_store::database::statements::{Connection, sql};
 
 /// The right to write, as long as nobody else has taken it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use honoken_event_store::{Position, RecordedEvent};
 
 use crate::apply::sequence_of;
-use honoken_event_store::database::statements::{Connection, Row, sql};
 use crate::read_model::{QueryError, ReadModel};
+use honoken_event_store::database::statements::{Connection, Row, sql};
 
 /// Type and id of an aggregate.
 pub type AggregateKey = (String, String);

@@ -7,11 +7,11 @@ use honoken_domain::ids::{ETag, OrganizationId, PassId, PassTypeIdentifier, Unix
 use honoken_domain::pass::TicketStyle;
 use honoken_event_store::Position;
 
-use honoken_event_store::database::statements::{Row, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
 use crate::wallet_outdated_pass::{BEHIND_ALL, names, pass_id};
 use crate::wallet_pass::ticket_style;
 use crate::words::ASKED;
+use honoken_event_store::database::statements::{Row, sql};
 
 /// A pass in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use honoken_event_store::{Epoch, Pool, Position};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::batch::WALLET;
-use honoken_event_store::database::statements::{Connection, Readers, sql};
 use crate::row_cache::RowCache;
+use honoken_event_store::database::statements::{Connection, Readers, sql};
 
 const SQLITE: &[EmbeddedMigration] = &[
     (1, "read_model", include_str!("../../migrations/sqlite/read_model/0001_read_model.sql")),
@@ -18,6 +18,8 @@ const SQLITE: &[EmbeddedMigration] = &[
     (3, "lists", include_str!("../../migrations/sqlite/read_model/0003_lists.sql")),
     (4, "jobs", include_str!("../../migrations/sqlite/read_model/0004_jobs.sql")),
     (5, "certificates", include_str!("../../migrations/sqlite/read_model/0005_certificates.sql")),
+    (6, "push", include_str!("../../migrations/sqlite/read_model/0006_push.sql")),
+    (7, "apns_keys", include_str!("../../migrations/sqlite/read_model/0007_apns_keys.sql")),
 ];
 
 /// Versions from 1000 on are the read model's; the log, in the same database, has those below.
@@ -27,6 +29,8 @@ const POSTGRES: &[EmbeddedMigration] = &[
     (1003, "lists", include_str!("../../migrations/postgres/read_model/0003_lists.sql")),
     (1004, "jobs", include_str!("../../migrations/postgres/read_model/0004_jobs.sql")),
     (1005, "certificates", include_str!("../../migrations/postgres/read_model/0005_certificates.sql")),
+    (1006, "push", include_str!("../../migrations/postgres/read_model/0006_push.sql")),
+    (1007, "apns_keys", include_str!("../../migrations/postgres/read_model/0007_apns_keys.sql")),
 ];
 
 /// Connections for answering questions.

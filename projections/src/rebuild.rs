@@ -5,10 +5,10 @@ use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Position};
 
 use crate::batch::{BatchError, apply_in_order, empty, load_progress, park_if_unappliable, read};
-use honoken_event_store::database::statements::Connection;
 use crate::lease;
 use crate::projector::{OperationError, Progress};
 use crate::read_model::ReadModel;
+use honoken_event_store::database::statements::Connection;
 
 /// Events between two reports. Savepoints are free on SQLite and cheap on Postgres.
 const BATCH: u32 = 250;

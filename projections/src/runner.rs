@@ -14,10 +14,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::{self, BatchError, apply_all, park_one, read};
-use honoken_event_store::database::statements::Connection;
 use crate::lease::{self, Lease};
 use crate::projector::{Operation, OperationError, Part, Progress};
 use crate::read_model::ReadModel;
+use honoken_event_store::database::statements::Connection;
 
 /// Events applied in one transaction at the most.
 const BATCH: u32 = 250;

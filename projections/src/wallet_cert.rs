@@ -6,8 +6,8 @@ use honoken_domain::sealed::Sealed;
 use honoken_event_store::{Position, RecordedEvent};
 
 use crate::apply::{ApplyError, sequence_of};
-use honoken_event_store::database::statements::{Connection, Row, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
+use honoken_event_store::database::statements::{Connection, Row, sql};
 
 /// The last certificate of a pass type.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,8 +5,8 @@ use honoken_domain::organization::OrganizationEvent;
 use honoken_event_store::RecordedEvent;
 
 use crate::apply::{ApplyError, sequence_of};
-use honoken_event_store::database::statements::{Connection, Row, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
+use honoken_event_store::database::statements::{Connection, Row, sql};
 
 /// An API key, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,10 +14,10 @@ use honoken_domain::images::{self, DefaultImages, Images};
 use honoken_domain::pass::{PassEvent, TicketStyle};
 
 use crate::apply::ApplyError;
-use honoken_event_store::database::statements::{Connection, Row, execute_for_each, fetch_for_each, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
 use crate::wallet_pass::{serial_of, ticket_style, type_of};
 use crate::wallet_pass_type;
+use honoken_event_store::database::statements::{Connection, Row, execute_for_each, fetch_for_each, sql};
 
 /// What decides which images a pass shows, and those that it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -255,7 +255,10 @@ async fn written(
 }
 
 /// A row that a later event has changed since is left to that event.
-async fn note(connection: &mut Connection, rows: Vec<[honoken_event_store::database::statements::Value; 3]>) -> Result<(), ApplyError> {
+async fn note(
+    connection: &mut Connection,
+    rows: Vec<[honoken_event_store::database::statements::Value; 3]>,
+) -> Result<(), ApplyError> {
     execute_for_each(
         connection,
         "insert into wallet_outdated_pass (pass_type_identifier, serial_number)

@@ -12,10 +12,10 @@ use honoken_domain::pass::{PassEvent, TicketStyle};
 use honoken_event_store::{Position, RecordedEvent};
 
 use crate::apply::{ApplyError, sequence_of};
-use honoken_event_store::database::statements::{Connection, Row, Value, execute_for_each, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
 use crate::wallet_pass_type::PassKind;
 use crate::{wallet_outdated_pass, words};
+use honoken_event_store::database::statements::{Connection, Row, Value, execute_for_each, sql};
 
 /// What a phone's request is answered from.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,10 +8,10 @@ use honoken_domain::pass_type::PassTypeEvent;
 use honoken_event_store::RecordedEvent;
 
 use crate::apply::{ApplyError, sequence_of};
-use honoken_event_store::database::statements::{Connection, Row, Source, Value, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
 use crate::wallet_job;
 use crate::wallet_pass::ticket_style;
+use honoken_event_store::database::statements::{Connection, Row, Source, Value, sql};
 
 /// A pass type with all that a command for one of its passes needs.
 #[derive(Debug, Clone, PartialEq, Eq)]

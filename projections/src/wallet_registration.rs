@@ -10,8 +10,8 @@ use honoken_event_store::{Position, RecordedEvent};
 
 use crate::apply::{ApplyError, sequence_of};
 use crate::batch::WALLET;
-use honoken_event_store::database::statements::{Connection, Row, Value, execute_for_each, sql};
 use crate::read_model::{QueryError, ReadModel, decode};
+use honoken_event_store::database::statements::{Connection, Row, Value, execute_for_each, sql};
 
 /// What a phone has seen already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +99,11 @@ pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent
                 register(connection, std::mem::take(&mut registered)).await?;
                 put_devices(connection, vec![device_row(&id, &push_token, changed_at, sequence)]).await?;
             }
-            RegistrationEvent::DeviceUnregistered { serial_number } => {
+            RegistrationEvent::PushTokenConfirmed { confirmed_at } => {
+                register(connection, std::mem::take(&mut registered)).await?;
+                confirm_device(connection, &id, confirmed_at, sequence).await?;
+            }
+            RegistrationEvent::DeviceUnregistered { serial_number, .. } => {
                 register(connection, std::mem::take(&mut registered)).await?;
                 delete_registration(connection, &id, &serial_number, sequence).await?;
             }
@@ -170,6 +174,23 @@ async fn put_devices(connection: &mut Connection, devices: Vec<[Value; 5]>) -> R
          where wallet_device.sequence < excluded.sequence",
         devices,
     )
+    .await?;
+    Ok(())
+}
+
+async fn confirm_device(
+    connection: &mut Connection,
+    id: &RegistrationId,
+    confirmed_at: UnixSeconds,
+    sequence: i64,
+) -> Result<(), ApplyError> {
+    sql("update wallet_device set registered_at = $3, sequence = $4
+         where pass_type_identifier = $1 and device_library_identifier = $2 and sequence < $4")
+    .bind(id.pass_type_identifier.as_str())
+    .bind(id.device_library_identifier.as_str())
+    .bind(confirmed_at.0)
+    .bind(sequence)
+    .execute(connection)
     .await?;
     Ok(())
 }

@@ -1,5 +1,8 @@
 //! Where the push subscriber gets its messages from. There are two: NATS JetStream, and the log itself where there is no NATS.
 
+pub mod figures;
+pub mod in_process;
+
 use std::time::Duration;
 
 use crate::message::PassContentChanged;
@@ -18,7 +21,7 @@ pub struct FeedError {
 /// A message and what its feed needs to know it by.
 #[derive(Debug)]
 pub struct Received<R> {
-    /// What is said; else the text that is no such message, and why. The latter is given to [`Feed::hopeless`].
+    /// What is said; else the beginning of what is no such message. The latter is given to [`Feed::hopeless`].
     pub message: Result<PassContentChanged, String>,
     /// The request that led to the change, for the log.
     pub request_id: Option<String>,

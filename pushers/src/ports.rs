@@ -87,10 +87,8 @@ pub enum NoCredential {
 /// Finds what to push with.
 pub trait Credentials: Send + Sync + 'static {
     /// The credential for a topic, as it is now. Cheap: nothing is opened or parsed that was before.
-    fn of(
-        &self,
-        topic: &PassTypeIdentifier,
-    ) -> impl Future<Output = Result<Credential, NoCredential>> + Send;
+    fn of(&self, topic: &PassTypeIdentifier)
+    -> impl Future<Output = Result<Credential, NoCredential>> + Send;
 }
 
 /// The way to APNs.

@@ -12,6 +12,7 @@
 //! - [`integrator`]: [`Integrator`], who issues and changes passes; [`Change`] is the answer to a change.
 //! - [`device`]: [`DeviceRoutes`], requests of a device written by hand, for what a well-behaved phone never sends. The
 //!   well-behaved one is `honoken_simulator::Phone`; [`device::a_phone`] gives it an identity.
+//! - [`fleet`]: [`Fleet`], many phones that wait to be woken.
 //! - [`load`]: [`Load`](load::Load), integrators and phones at work while a test disturbs the service.
 //! - [`apple`]: who turns requests into certificates.
 //! - [`metrics`]: [`Scrape`], a look at `/metrics`.
@@ -30,6 +31,7 @@ pub mod device;
 pub mod drawing;
 pub mod engine;
 pub mod etag;
+pub mod fleet;
 pub mod integrator;
 pub mod load;
 pub mod metrics;
@@ -45,6 +47,7 @@ pub mod wire;
 
 pub use device::{Credentials, DeviceRoutes};
 pub use engine::Engine;
+pub use fleet::Fleet;
 pub use integrator::{Change, Integrator, a_ticket};
 pub use metrics::Scrape;
 pub use operator::{Operator, job_of};

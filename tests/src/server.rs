@@ -53,6 +53,7 @@ pub(crate) struct Setting {
     program: PathBuf,
     folder: PathBuf,
     database_url: Option<String>,
+    variables: Vec<(String, String)>,
 }
 
 /// Where the log and the tables are.
@@ -91,6 +92,7 @@ impl Setting {
     fn prepared(&self, mut command: Command, arguments: &[&str]) -> Command {
         command.args(arguments).env_clear().current_dir(&self.folder).kill_on_drop(true);
         command.envs(self.database_url.iter().map(|url| ("DATABASE_URL", url)));
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null());
         command
     }
@@ -128,8 +130,16 @@ impl Home {
             Keeping::Own(database) => Some(database.url().to_owned()),
             Keeping::Elsewhere(url) => Some(url.clone()),
         };
-        let setting = Setting { program, folder: folder.path().to_owned(), database_url };
+        let setting =
+            Setting { program, folder: folder.path().to_owned(), database_url, variables: Vec::new() };
         Self { setting, keeping, folder }
+    }
+
+    /// With a variable in the environment of every command and process from now on.
+    #[must_use]
+    pub fn with_variable(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.setting.variables.push((name.to_owned(), value.into()));
+        self
     }
 
     /// What the log and the tables are kept in.
@@ -337,6 +347,11 @@ impl Honoken {
     /// When it does not start.
     pub async fn restart(&mut self) {
         self.restarts_as(Home::spawns).await;
+    }
+
+    /// Sets a variable for all starts from now on.
+    pub fn has_variable(&mut self, name: &str, value: impl Into<String>) {
+        self.home.setting.variables.push((name.to_owned(), value.into()));
     }
 
     /// Like [`restart`](Self::restart), with files limited to `kibibytes`.

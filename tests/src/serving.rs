@@ -54,7 +54,8 @@ impl Serve {
             roles: None,
             listen,
             data_dir,
-            variables: Vec::new(),
+            // Nothing that a test does may reach Apple.
+            variables: vec![("HONOKEN_APNS_ENDPOINT".to_owned(), "https://127.0.0.1:1".to_owned())],
             open_files: None,
         }
     }
@@ -265,15 +266,16 @@ impl Serving {
 
     /// An integrator who asks this process, with the key that `dev` made on the same database.
     pub fn integrator(&self, known: &Ready) -> Integrator {
-        Integrator::new(&self.in_place_of(known))
+        Integrator::new(&self.as_known(known))
     }
 
     /// An operator who asks this process, with the password that `dev` made in the same data folder.
     pub fn operator(&self, known: &Ready) -> Operator {
-        Operator::new(&self.in_place_of(known))
+        Operator::new(&self.as_known(known))
     }
 
-    fn in_place_of(&self, known: &Ready) -> Ready {
+    /// What somebody knows who asks this process, and knows the secrets that `dev` made in the same data folder.
+    pub fn as_known(&self, known: &Ready) -> Ready {
         Ready { base_url: self.base_url().to_owned(), ..known.clone() }
     }
 }

@@ -50,13 +50,15 @@ pub enum Storage {
     },
 }
 
-/// One of the two parts, which are files of their own on SQLite.
+/// One of the parts, which are files of their own on SQLite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// What must not be lost.
     Log,
     /// What is derived from it.
     ReadModel,
+    /// Who was woken.
+    Deliveries,
 }
 
 /// An event as somebody puts it into the log by hand.
@@ -394,6 +396,7 @@ async fn file(data_dir: &Path, part: Part) -> PathBuf {
     match part {
         Part::Log => log_file(data_dir).await,
         Part::ReadModel => read_model_file(data_dir).await,
+        Part::Deliveries => file_with_table(data_dir, "delivery").await,
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
+use url::Url;
 
 use crate::config::AdminCredentials;
 use crate::dev::sample::{PASS_TYPE, SERIAL_NUMBER};
@@ -23,6 +24,8 @@ pub struct Greeting<'a> {
     pub admin: AdminCredentials,
     /// PEM file of the development root.
     pub ca_file: PathBuf,
+    /// Where phones are woken through, if they are.
+    pub apns: Option<Url>,
 }
 
 impl Greeting<'_> {
@@ -55,6 +58,10 @@ impl Greeting<'_> {
         let pass = format!("{base_url}/manage/v1/passes/{PASS_TYPE}/{SERIAL_NUMBER}");
         let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("honoken"));
         let program = quoted(&program);
+        let pushes = self.apns.as_ref().map_or_else(
+            || "only written down; HONOKEN_APNS_ENDPOINT names where to send them".to_owned(),
+            |endpoint| format!("sent to {endpoint}"),
+        );
         let mut out = std::io::stdout().lock();
         writeln!(
             out,
@@ -64,6 +71,7 @@ impl Greeting<'_> {
   secrets  {folder}/secrets (API key and operator's password, readable by you alone)
   root     {}
   sample   {PASS_TYPE} / {SERIAL_NUMBER}
+  pushes   {pushes}
 
 Download the sample pass, change its seat, issue a pass of your own:
 

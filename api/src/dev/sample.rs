@@ -112,6 +112,7 @@ impl Setup<'_> {
             actor: "system:dev".to_owned(),
             organization: Some(ORGANIZATION.to_owned()),
             request_id: "dev-setup".to_owned(),
+            urgent: false,
             recorded_at_ms: self.clock.unix_ms(),
         }
     }

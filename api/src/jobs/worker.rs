@@ -146,6 +146,7 @@ impl Worker {
             actor: ACTOR.to_owned(),
             organization: organization.map(|id| id.as_str().to_owned()),
             request_id: cause.to_owned(),
+            urgent: false,
             recorded_at_ms: self.clock.unix_ms(),
         }
     }

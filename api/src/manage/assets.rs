@@ -16,7 +16,7 @@ use crate::manage::change::Change;
 use crate::manage::state::own_document;
 use crate::openapi::MANAGE;
 use crate::openapi::answers::{Changed, Image};
-use crate::openapi::parameters::IfMatch;
+use crate::openapi::parameters::{IfMatch, Urgent};
 use crate::openapi::problems::{Conflict, NotFound, PreconditionFailed, Unacceptable};
 use crate::openapi::schemas::Png;
 use crate::path::Segments;
@@ -28,7 +28,7 @@ use crate::path::Segments;
 #[utoipa::path(
     put, path = "/manage/v1/passes/{type}/{serial}/assets/{file}", tag = MANAGE,
     operation_id = "putPassAsset", summary = "Give a pass an image of its own",
-    params(IfMatch), request_body(content((Png = "image/png"))),
+    params(IfMatch, Urgent), request_body(content((Png = "image/png"))),
     responses(Changed, NotFound, Conflict, PreconditionFailed, Unacceptable),
 )]
 pub async fn put(change: Change, segments: Segments, request: Request) -> Result<Response, ApiError> {
@@ -48,7 +48,7 @@ pub async fn put(change: Change, segments: Segments, request: Request) -> Result
 #[utoipa::path(
     delete, path = "/manage/v1/passes/{type}/{serial}/assets/{file}", tag = MANAGE,
     operation_id = "deletePassAsset", summary = "Take an image of its own away from a pass",
-    params(IfMatch), responses(Changed, NotFound, Conflict, PreconditionFailed, Unacceptable),
+    params(IfMatch, Urgent), responses(Changed, NotFound, Conflict, PreconditionFailed, Unacceptable),
 )]
 pub async fn delete(change: Change, segments: Segments) -> Result<Response, ApiError> {
     let name = image_name(&segments)?;

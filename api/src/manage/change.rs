@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use honoken_domain::content::Content;
 use honoken_domain::ids::{ETag, PassId, UnixSeconds};
 use honoken_domain::pass::{Circumstances, Pass, PassCommand, PassError, PassEvent, Precondition};
-use honoken_event_store::{Committed, DispatchError, EventLog};
+use honoken_event_store::{Committed, DispatchError, EventLog, Metadata};
 use honoken_pkpass::Finding;
 use honoken_projections::wallet_pass_type::{PassKind, PassTypeRow};
 use http::request::Parts;
@@ -27,8 +27,12 @@ use crate::limits;
 use crate::openapi::examples;
 use crate::openapi::schemas::Warning;
 use crate::path::Segments;
+use crate::query::Parameters;
 use crate::request_context::RequestId;
 use crate::update_tag;
+
+/// The parameter that has phones woken at once.
+const URGENT: &str = "urgent";
 
 /// The answer to every change.
 #[derive(Debug, Serialize, ToSchema)]
@@ -56,7 +60,7 @@ pub struct ChangeAnswer {
 }
 
 /// A change to a pass, from the request to its outcome. As an extractor it takes everything but the body: who asks, which pass the path
-/// names, and `If-Match`.
+/// names, `If-Match`, and `urgent`.
 #[derive(Debug)]
 pub struct Change {
     /// The service.
@@ -69,6 +73,8 @@ pub struct Change {
     pub id: PassId,
     /// What the caller believes the state to be.
     pub precondition: Precondition,
+    /// Whether phones are woken at once, however lately they were woken.
+    pub urgent: bool,
 }
 
 impl FromRequestParts<AppState> for Change {
@@ -83,6 +89,7 @@ impl FromRequestParts<AppState> for Change {
             request_id: RequestId::at_hand(),
             id: segments.pass().ok_or(ApiError::NO_PASS)?,
             precondition: if_match(&parts.headers),
+            urgent: Parameters::of(&parts.uri, &[URGENT])?.take_flag(URGENT)?,
         })
     }
 }
@@ -110,11 +117,9 @@ impl Change {
         command: PassCommand,
     ) -> Result<Committed<Pass>, DispatchError<PassError>> {
         let organization_id = self.integrator.organization_id.clone();
-        let metadata = self.app.metadata(
-            self.integrator.actor.clone(),
-            Some(organization_id.as_str()),
-            &self.request_id.0,
-        );
+        let actor = self.integrator.actor.clone();
+        let metadata = self.app.metadata(actor, Some(organization_id.as_str()), &self.request_id.0);
+        let metadata = Metadata { urgent: self.urgent, ..metadata };
         let circumstances = Circumstances {
             now: self.app.clock.unix_seconds(),
             organization_id,
@@ -186,6 +191,12 @@ impl ChangeAnswer {
     #[must_use]
     pub fn with_value(self, value: Option<Number>) -> Self {
         Self { value, ..self }
+    }
+
+    /// The answer to an order that comes again and has changed the pass before.
+    #[must_use]
+    pub fn with_change(self) -> Self {
+        Self { changed: true, ..self }
     }
 
     /// The answer to an order that brought the pass into being.

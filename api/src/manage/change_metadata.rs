@@ -13,7 +13,7 @@ use crate::limits;
 use crate::manage::change::{self, Change};
 use crate::manage::issue::read_style;
 use crate::openapi::answers::Changed;
-use crate::openapi::parameters::IfMatch;
+use crate::openapi::parameters::{IfMatch, Urgent};
 use crate::openapi::problems::{Conflict, NotFound, PreconditionFailed, Unacceptable, UnsupportedMediaType};
 use crate::openapi::{MANAGE, examples, schemas};
 
@@ -37,7 +37,7 @@ struct Metadata {
 #[utoipa::path(
     patch, path = "/manage/v1/passes/{type}/{serial}", tag = MANAGE,
     operation_id = "changePassMetadata", summary = "Draw a pass as something else",
-    params(IfMatch), request_body = Metadata,
+    params(IfMatch, Urgent), request_body = Metadata,
     responses(Changed, NotFound, Conflict, PreconditionFailed, UnsupportedMediaType, Unacceptable),
 )]
 pub async fn handler(change: Change, request: Request) -> Result<Response, ApiError> {

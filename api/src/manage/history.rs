@@ -145,7 +145,8 @@ fn data(payload: Value, event_type: &str) -> Value {
     data
 }
 
-fn rfc3339_ms(unix_ms: i64) -> String {
+/// A moment in milliseconds, RFC 3339.
+pub fn rfc3339_ms(unix_ms: i64) -> String {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000)
         .ok()
         .and_then(|moment| moment.format(&Rfc3339).ok())

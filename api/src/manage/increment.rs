@@ -14,7 +14,7 @@ use crate::limits;
 use crate::manage::change::{self, Change};
 use crate::manage::{idempotency_key, patch_content};
 use crate::openapi::answers::Changed;
-use crate::openapi::parameters::{IdempotencyKey, IfMatch};
+use crate::openapi::parameters::{IdempotencyKey, IfMatch, Urgent};
 use crate::openapi::problems::{Conflict, NotFound, PreconditionFailed, Unacceptable, UnsupportedMediaType};
 use crate::openapi::{MANAGE, examples};
 
@@ -39,7 +39,7 @@ struct Order {
 #[utoipa::path(
     post, path = "/manage/v1/passes/{type}/{serial}/increment", tag = MANAGE,
     operation_id = "incrementNumber", summary = "Add to a number of the content of a pass",
-    params(IdempotencyKey, IfMatch), request_body = Order,
+    params(IdempotencyKey, IfMatch, Urgent), request_body = Order,
     responses(Changed, NotFound, Conflict, PreconditionFailed, UnsupportedMediaType, Unacceptable),
 )]
 pub async fn handler(change: Change, request: Request) -> Result<Response, ApiError> {

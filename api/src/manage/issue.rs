@@ -87,7 +87,8 @@ pub async fn handler(
     };
     let id = PassId { pass_type_identifier: order.pass_type_identifier, serial_number };
     let precondition = change::if_match(&headers);
-    let change = Change { app: app.clone(), integrator, request_id, id: id.clone(), precondition };
+    let change =
+        Change { app: app.clone(), integrator, request_id, id: id.clone(), precondition, urgent: false };
     let command = PassCommand::Issue(Box::new(IssuePass {
         id,
         ticket_style: order.ticket_style,

@@ -11,7 +11,7 @@ use crate::json_body;
 use crate::limits;
 use crate::manage::change::{self, Change};
 use crate::openapi::answers::Changed;
-use crate::openapi::parameters::IfMatch;
+use crate::openapi::parameters::{IfMatch, Urgent};
 use crate::openapi::problems::{Conflict, NotFound, PreconditionFailed, Unacceptable, UnsupportedPatch};
 use crate::openapi::{MANAGE, schemas};
 
@@ -25,7 +25,7 @@ use crate::openapi::{MANAGE, schemas};
 #[utoipa::path(
     patch, path = "/manage/v1/passes/{type}/{serial}/content", tag = MANAGE,
     operation_id = "patchContent", summary = "Change parts of the content of a pass",
-    params(IfMatch),
+    params(IfMatch, Urgent),
     request_body(content(
         (schemas::MergePatch = "application/merge-patch+json"),
         (schemas::JsonPatch = "application/json-patch+json"),

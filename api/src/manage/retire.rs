@@ -7,19 +7,19 @@ use crate::error::ApiError;
 use crate::manage::change::Change;
 use crate::openapi::MANAGE;
 use crate::openapi::answers::Changed;
-use crate::openapi::parameters::IfMatch;
-use crate::openapi::problems::{NotFound, PreconditionFailed};
+use crate::openapi::parameters::{IfMatch, Urgent};
+use crate::openapi::problems::{NotFound, PreconditionFailed, Unacceptable};
 
 /// `DELETE /manage/v1/passes/{type}/{serial}`
 ///
 /// Voids it for ever: phones are told once and show it as void, every further change is refused, and its serial number is never free again.
 ///
 /// # Errors
-/// 401, 404, 412, 503.
+/// 401, 404, 412, 422 when `urgent` is no flag, 503.
 #[utoipa::path(
     delete, path = "/manage/v1/passes/{type}/{serial}", tag = MANAGE,
     operation_id = "retirePass", summary = "Retire a pass",
-    params(IfMatch), responses(Changed, NotFound, PreconditionFailed),
+    params(IfMatch, Urgent), responses(Changed, NotFound, PreconditionFailed, Unacceptable),
 )]
 pub async fn handler(change: Change) -> Result<Response, ApiError> {
     change.carry_out(PassCommand::Retire).await

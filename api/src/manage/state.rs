@@ -8,6 +8,7 @@ use honoken_domain::ids::PassId;
 use honoken_domain::images::Images;
 use honoken_event_store::EventLog;
 use honoken_projections::wallet_pass::PassDocument;
+use honoken_pushers::ledger::Delivery;
 use http::header;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,6 +18,7 @@ use crate::auth::Integrator;
 use crate::error::ApiError;
 use crate::headers::etag;
 use crate::manage::change::rfc3339;
+use crate::manage::history::rfc3339_ms;
 use crate::openapi::problems::NotFound;
 use crate::openapi::{MANAGE, examples, schemas};
 use crate::path::Segments;
@@ -48,10 +50,56 @@ struct PassState {
     update_tag: String,
     position: u64,
     registrations: u64,
-    /// Empty until this service wakes phones.
-    #[schema(value_type = Vec<Object>, max_items = 0)]
-    deliveries: [(); 0],
+    /// The last ten wake-ups, the newest first: one for each state and phone.
+    #[schema(max_items = 10)]
+    deliveries: Vec<DeliveryState>,
 }
+
+/// The wake-up of one phone for one state.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Delivery)]
+struct DeliveryState {
+    /// The beginning of the phone's identifier.
+    device: String,
+    /// `superseded`: a newer state was sent instead, or the phone does not hold the pass any more. `dead`: APNs says that the phone is gone.
+    #[schema(pattern = "^(pending|sent|failed|superseded|dead)$")]
+    state: &'static str,
+    /// The state of the pass that the phone was woken for.
+    etag: String,
+    /// Requests made to APNs.
+    attempts: u64,
+    /// What APNs said last, when it did not take it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    last_error: Option<String>,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    changed_at: String,
+    /// What Apple knows the push by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    apns_id: Option<String>,
+}
+
+impl From<Delivery> for DeliveryState {
+    fn from(delivery: Delivery) -> Self {
+        Self {
+            device: delivery.device_library_identifier.shortened(),
+            state: delivery.state.as_str(),
+            etag: delivery.etag.to_string(),
+            attempts: delivery.attempts,
+            last_error: delivery.last_error,
+            created_at: rfc3339_ms(delivery.created_at_ms),
+            changed_at: rfc3339_ms(delivery.changed_at_ms),
+            apns_id: delivery.apns_id,
+        }
+    }
+}
+
+/// Deliveries in one answer.
+const DELIVERIES: u32 = 10;
 
 /// `GET /manage/v1/passes/{type}/{serial}`
 ///
@@ -68,6 +116,7 @@ pub async fn handler(
     segments: Segments,
 ) -> Result<Response, ApiError> {
     let (id, document) = own_document(&app, &integrator, &segments).await?;
+    let deliveries = app.ledger.last_deliveries(&id, DELIVERIES).await?;
     let state = PassState {
         pass_type_identifier: id.pass_type_identifier.to_string(),
         serial_number: id.serial_number.to_string(),
@@ -82,7 +131,7 @@ pub async fn handler(
         update_tag: update_tag::render(app.log.epoch(), document.update_tag),
         position: document.update_tag.0,
         registrations: document.registrations,
-        deliveries: [],
+        deliveries: deliveries.into_iter().map(DeliveryState::from).collect(),
     };
     Ok(([(header::ETAG, etag(&state.etag))], Json(state)).into_response())
 }

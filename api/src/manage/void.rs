@@ -7,17 +7,17 @@ use crate::error::ApiError;
 use crate::manage::change::Change;
 use crate::openapi::MANAGE;
 use crate::openapi::answers::Changed;
-use crate::openapi::parameters::IfMatch;
-use crate::openapi::problems::{Conflict, NotFound, PreconditionFailed};
+use crate::openapi::parameters::{IfMatch, Urgent};
+use crate::openapi::problems::{Conflict, NotFound, PreconditionFailed, Unacceptable};
 
 /// `POST /manage/v1/passes/{type}/{serial}/void`
 ///
 /// # Errors
-/// 401, 404, 409 when the pass is retired, 412, 503.
+/// 401, 404, 409 when the pass is retired, 412, 422 when `urgent` is no flag, 503.
 #[utoipa::path(
     post, path = "/manage/v1/passes/{type}/{serial}/void", tag = MANAGE,
     operation_id = "voidPass", summary = "Mark a pass as no longer valid",
-    params(IfMatch), responses(Changed, NotFound, Conflict, PreconditionFailed),
+    params(IfMatch, Urgent), responses(Changed, NotFound, Conflict, PreconditionFailed, Unacceptable),
 )]
 pub async fn handler(change: Change) -> Result<Response, ApiError> {
     change.carry_out(PassCommand::Void).await

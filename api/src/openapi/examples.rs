@@ -56,8 +56,54 @@ pub fn pass_state() -> Value {
         "updateTag": "a045723f-14",
         "position": 14,
         "registrations": 2,
-        "deliveries": []
+        "deliveries": [{
+            "device": "1f0c3a…",
+            "state": "sent",
+            "etag": DIGEST,
+            "attempts": 1,
+            "createdAt": "2026-11-21T10:00:00.213Z",
+            "changedAt": "2026-11-21T10:00:00.305Z",
+            "apnsId": "5d2b8c1e-4f0a-4c57-9d3a-0a8f3c1b7e66"
+        }]
     })
+}
+
+/// Of an operator's push.
+pub fn pushed() -> Value {
+    json!({ "devices": 2 })
+}
+
+/// Of a part that an operator has paused.
+pub fn paused() -> Value {
+    json!({ "paused": true, "since": "2026-11-21T10:00:00.123Z", "by": "operator" })
+}
+
+/// Of how waking phones goes.
+pub fn pushing() -> Value {
+    json!({
+        "relay": { "paused": false, "since": null, "by": null, "position": 14, "lag": 0 },
+        "pusher": paused(),
+        "deliveries": { "pending": 2, "oldestDueAt": "2026-11-21T10:00:01.000Z" },
+        "parkedCredentials": [{
+            "credential": "key:ABCDE12345:KEY1234567:5d2b8c1e",
+            "passTypeIdentifier": "pass.dev.honoken.event",
+            "reason": "403 InvalidProviderToken",
+            "parkedAt": "2026-11-21T09:58:00.000Z",
+            "probeAt": "2026-11-21T10:13:00.000Z"
+        }],
+        "parkedMessages": 0
+    })
+}
+
+/// Of messages that can never succeed.
+pub fn parked_messages() -> Value {
+    json!({ "messages": [{
+        "id": "0b6f1c5e-9a52-4d3e-8a53-2f6d1e0a7c44",
+        "payload": "{\"eventId\": 7}",
+        "reason": "invalid type: integer `7`, expected a UUID",
+        "requestId": null,
+        "parkedAt": "2026-11-21T09:58:00.000Z"
+    }] })
 }
 
 /// Of a page of passes.

@@ -58,6 +58,12 @@ pub fn in_paths() -> Vec<Parameter> {
             text().min_length(Some(1)).max_length(Some(64)),
             "019aa62d-8c00-7000-8000-5b1f6a3c9d10",
         ),
+        named(
+            "message",
+            "Name of a parked message, from the list.",
+            text().min_length(Some(1)).max_length(Some(128)),
+            "0b6f1c5e-9a52-4d3e-8a53-2f6d1e0a7c44",
+        ),
         named("part", "File of the page.", text(), "start.js"),
         named("projection", "Name of a projection.", text(), "wallet"),
         named("position", "Position of the event in the log.", integer, 17),
@@ -73,6 +79,18 @@ pub fn request_id() -> Parameter {
         text(),
         "order-7-attempt-2",
     )
+}
+
+/// `urgent` of a change.
+#[derive(Debug)]
+pub struct Urgent;
+
+impl IntoParams for Urgent {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description = "Wake the phones at once. Otherwise a phone that was woken a moment ago is woken again when the coalescing window ends.";
+        let flag = ObjectBuilder::new().schema_type(Type::Boolean).default(Some(false.into()));
+        vec![parameter(ParameterIn::Query, "urgent", description, flag, true)]
+    }
 }
 
 /// Declares a header that handlers name in `params(…)`.

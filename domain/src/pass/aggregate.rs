@@ -12,8 +12,8 @@ use crate::etag::Tagged;
 use crate::ids::{Digest, ETag, OrganizationId, PassId, UnixSeconds};
 use crate::images::{self, Images};
 use crate::pass::{
-    Circumstances, ContentPatch, Increment, IssuePass, KeyedIncrement, PassCommand, PassError, PassEvent,
-    PassIssued, REMEMBERED, TicketStyle,
+    Circumstances, ContentPatch, Increment, IssuePass, KeyedContent, KeyedIncrement, KeyedReplacement,
+    PassCommand, PassError, PassEvent, PassIssued, REMEMBERED, TicketStyle,
 };
 
 /// A pass as its events tell it. The default is a serial number that nobody has used.
@@ -41,6 +41,16 @@ struct State {
     issued_as: Digest,
     /// The last increments with a key, oldest first, [`REMEMBERED`] at most.
     increments: Arc<Vec<KeyedIncrement>>,
+    /// The last replacements with a key, likewise.
+    replacements: Arc<Vec<KeyedReplacement>>,
+}
+
+/// Adds to what is remembered, and forgets the oldest beyond [`REMEMBERED`].
+fn remember<T: Clone>(remembered: &mut Arc<Vec<T>>, latest: T) {
+    let remembered = Arc::make_mut(remembered);
+    remembered.push(latest);
+    let forgotten = remembered.len().saturating_sub(REMEMBERED);
+    remembered.drain(..forgotten);
 }
 
 impl State {
@@ -69,11 +79,9 @@ impl State {
         self.increments.iter().rev().find(|increment| increment.key == *key)
     }
 
-    fn remember(&mut self, increment: KeyedIncrement) {
-        let increments = Arc::make_mut(&mut self.increments);
-        increments.push(increment);
-        let forgotten = increments.len().saturating_sub(REMEMBERED);
-        increments.drain(..forgotten);
+    /// What is remembered of the replacement with this key.
+    fn replacement_with(&self, key: &Digest) -> Option<&KeyedReplacement> {
+        self.replacements.iter().rev().find(|replacement| replacement.key == *key)
     }
 
     fn is_now(&mut self, etag: ETag, updated_at: UnixSeconds) {
@@ -107,6 +115,11 @@ impl Pass {
         }
     }
 
+    /// Whether the order with this key was carried out and is remembered.
+    pub fn has_carried_out(&self, key: &Digest) -> bool {
+        self.issued.as_ref().is_some_and(|state| state.replacement_with(key).is_some())
+    }
+
     /// Decides a command: the events it leads to, none if it changes nothing.
     ///
     /// # Errors
@@ -124,6 +137,11 @@ impl Pass {
                 if state.increment_with(increment.key.as_ref()).is_some() =>
             {
                 repeat_increment(state, &increment)
+            }
+            (Some(state), PassCommand::ReplaceContentOnce(order))
+                if state.replacement_with(&order.key).is_some() =>
+            {
+                repeat_replacement(state, &order)
             }
             (Some(state), _) if !at.precondition.holds_for(Some(&state.etag)) => {
                 Err(PassError::PreconditionFailed { current: Some(state.etag.clone()) })
@@ -201,12 +219,21 @@ fn repeat_increment(state: &State, increment: &Increment) -> Result<Vec<PassEven
     if same { Ok(Vec::new()) } else { Err(PassError::KeyReused) }
 }
 
+fn repeat_replacement(state: &State, order: &KeyedContent) -> Result<Vec<PassEvent>, PassError> {
+    let same = state.replacement_with(&order.key).is_some_and(|known| *known == order.remembered());
+    if same { Ok(Vec::new()) } else { Err(PassError::OrderReused) }
+}
+
 fn change(state: &State, command: PassCommand, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
     match command {
         PassCommand::Issue(order) => repeat(state, &order),
         PassCommand::Retire => Ok(retire(state, at)),
         _ if state.retired => Err(PassError::Retired),
-        PassCommand::ReplaceContent { content } => change_content(state, content, None, at),
+        PassCommand::ReplaceContent { content } => change_content(state, content, Cause::default(), at),
+        PassCommand::ReplaceContentOnce(order) => {
+            let cause = Cause { replacement: Some(order.remembered()), ..Cause::default() };
+            change_content(state, order.content, cause, at)
+        }
         PassCommand::PatchContent { patch } => patch_content(state, &patch, at),
         PassCommand::Increment(increment) => carry_out_increment(state, &increment, at),
         PassCommand::ChangeMetadata { ticket_style, poster } => {
@@ -230,10 +257,17 @@ fn change(state: &State, command: PassCommand, at: &Circumstances) -> Result<Vec
     }
 }
 
+/// What a pass remembers of the command that changed its content.
+#[derive(Default)]
+struct Cause {
+    increment: Option<KeyedIncrement>,
+    replacement: Option<KeyedReplacement>,
+}
+
 fn change_content(
     state: &State,
     content: Content,
-    increment: Option<KeyedIncrement>,
+    Cause { increment, replacement }: Cause,
     at: &Circumstances,
 ) -> Result<Vec<PassEvent>, PassError> {
     if content == state.content {
@@ -242,7 +276,7 @@ fn change_content(
     check_content(state.ticket_style, state.poster, &content, at)?;
     let updated_at = state.next_update(at.now);
     let etag = Tagged { content: &content, ..state.tagged(updated_at) }.etag();
-    Ok(vec![PassEvent::ContentChanged { content, increment, etag, updated_at }])
+    Ok(vec![PassEvent::ContentChanged { content, increment, replacement, etag, updated_at }])
 }
 
 fn patch_content(
@@ -250,7 +284,7 @@ fn patch_content(
     patch: &ContentPatch,
     at: &Circumstances,
 ) -> Result<Vec<PassEvent>, PassError> {
-    change_content(state, patch.apply(&state.content)?, None, at)
+    change_content(state, patch.apply(&state.content)?, Cause::default(), at)
 }
 
 fn carry_out_increment(
@@ -259,7 +293,8 @@ fn carry_out_increment(
     at: &Circumstances,
 ) -> Result<Vec<PassEvent>, PassError> {
     let (content, value) = increment.apply(&state.content)?;
-    change_content(state, content, increment.remembered(value), at)
+    let cause = Cause { increment: increment.remembered(value), ..Cause::default() };
+    change_content(state, content, cause, at)
 }
 
 fn change_metadata(
@@ -350,10 +385,16 @@ impl Aggregate for Pass {
     fn apply(&mut self, event: PassEvent) {
         match (event, &mut self.issued) {
             (PassEvent::Issued(issued), _) => self.issued = Some(State::from(*issued)),
-            (PassEvent::ContentChanged { content, increment, etag, updated_at }, Some(state)) => {
+            (
+                PassEvent::ContentChanged { content, increment, replacement, etag, updated_at },
+                Some(state),
+            ) => {
                 state.content = content;
                 if let Some(increment) = increment {
-                    state.remember(increment);
+                    remember(&mut state.increments, increment);
+                }
+                if let Some(replacement) = replacement {
+                    remember(&mut state.replacements, replacement);
                 }
                 state.is_now(etag, updated_at);
             }
@@ -413,6 +454,7 @@ impl From<PassIssued> for State {
             updated_at: issued.updated_at,
             issued_as,
             increments: Arc::default(),
+            replacements: Arc::default(),
         }
     }
 }

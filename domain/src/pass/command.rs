@@ -5,7 +5,7 @@ use strum::IntoStaticStr;
 use crate::content::Content;
 use crate::ids::{AuthenticationToken, Digest, ETag, OrganizationId, PassId, UnixSeconds};
 use crate::images::{DefaultImages, Images};
-use crate::pass::{ContentFault, ContentPatch, Increment, TicketStyle};
+use crate::pass::{ContentFault, ContentPatch, Increment, KeyedContent, TicketStyle};
 
 /// An intent, in the imperative.
 #[derive(Debug, Clone, PartialEq, IntoStaticStr)]
@@ -18,6 +18,8 @@ pub enum PassCommand {
         /// The whole new content.
         content: Content,
     },
+    /// The same, for an order that may come twice: with a key that the pass remembers it does nothing.
+    ReplaceContentOnce(KeyedContent),
     /// Change what a patch names, in whatever the content is by then.
     PatchContent {
         /// What to change.

@@ -100,6 +100,11 @@ pub enum PassError {
         "this `Idempotency-Key` was sent with another increment of this pass; choose a new key for a new increment"
     )]
     KeyReused,
+    /// What names the order belongs to one with another content.
+    #[error(
+        "an order for this pass came under the same name with another content; choose a new name for a new order"
+    )]
+    OrderReused,
 }
 
 fn precondition_failed(current: Option<&ETag>) -> String {

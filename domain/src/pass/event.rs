@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::content::Content;
 use crate::ids::{AuthenticationToken, ETag, OrganizationId, PassTypeIdentifier, SerialNumber, UnixSeconds};
 use crate::images::Images;
-use crate::pass::{KeyedIncrement, TicketStyle};
+use crate::pass::{KeyedIncrement, KeyedReplacement, TicketStyle};
 
 /// A fact about a pass. Every change carries the tag and the time it leads to, so that readers copy and never compute.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub enum PassEvent {
         /// The increment that led to it, when it came with a key.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         increment: Option<KeyedIncrement>,
+        /// The order that led to it, when it was one that may come twice.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replacement: Option<KeyedReplacement>,
         /// Tag of the new state.
         etag: ETag,
         /// Time of the new state.

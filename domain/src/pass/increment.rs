@@ -9,7 +9,7 @@ use crate::decimal;
 use crate::ids::Digest;
 use crate::pass::PassError;
 
-/// How many increments with a key a pass remembers. A retry comes within seconds or minutes, while few others are made of the same pass.
+/// How many increments with a key a pass remembers, and how many replacements. A retry comes within seconds or minutes, while few others are made of the same pass.
 pub const REMEMBERED: usize = 64;
 
 /// What to add, and where.

@@ -6,6 +6,7 @@ mod error;
 mod event;
 mod increment;
 mod patch;
+mod replacement;
 mod style;
 #[cfg(test)]
 mod tests;
@@ -17,4 +18,5 @@ pub use event::{PassEvent, PassIssued};
 pub use increment::{Increment, KeyedIncrement, REMEMBERED};
 pub use json_patch::{PatchOperation, jsonptr::PointerBuf};
 pub use patch::{ContentPatch, MAX_OPERATIONS};
+pub use replacement::{KeyedContent, KeyedReplacement};
 pub use style::TicketStyle;

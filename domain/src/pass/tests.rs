@@ -1,8 +1,9 @@
-//! The rules of a pass, one sentence each. Counting, patches, another style and the end of a pass have files of their own.
+//! The rules of a pass, one sentence each. Counting, patches, repeated orders, another style and the end of a pass have files of their own.
 
 mod counting;
 mod metadata;
 mod patching;
+mod repeated_orders;
 mod retiring;
 
 use cqrs_es::test::TestFramework;
@@ -88,6 +89,7 @@ fn changed(seat: &str, updated_at: i64) -> PassEvent {
     PassEvent::ContentChanged {
         content: content(seat),
         increment: None,
+        replacement: None,
         etag,
         updated_at: UnixSeconds(updated_at),
     }
@@ -196,7 +198,13 @@ fn equal_content_in_another_spelling_changes_nothing() {
     let history = vec![issued("1A", NOW), {
         let content = spelled(r#"{"n":10,"a":"é"}"#);
         let etag = tag("1A", &Images::new(), false, NOW + 1);
-        PassEvent::ContentChanged { content, increment: None, etag, updated_at: UnixSeconds(NOW + 1) }
+        PassEvent::ContentChanged {
+            content,
+            increment: None,
+            replacement: None,
+            etag,
+            updated_at: UnixSeconds(NOW + 1),
+        }
     }];
     let command = PassCommand::ReplaceContent { content: spelled("{ \"a\": \"\\u00e9\", \"n\": 1.0e1 }") };
     check(history, at(NOW + 60), command, vec![]);
@@ -228,6 +236,7 @@ fn a_void_pass_can_still_be_changed_and_stays_void() {
     let expected = PassEvent::ContentChanged {
         content: content("2B"),
         increment: None,
+        replacement: None,
         etag: tag("2B", &images, true, NOW + 2),
         updated_at: UnixSeconds(NOW + 2),
     };

@@ -6,14 +6,20 @@ use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{PushToken, SerialNumber};
-use crate::registration::{RegistrationCommand, RegistrationError, RegistrationEvent};
+use crate::ids::{PushToken, SerialNumber, UnixSeconds};
+use crate::registration::{RegistrationCommand, RegistrationError, RegistrationEvent, UnregistrationCause};
+
+/// A phone that says the same again is noted once in so many seconds: rarely enough to cost nothing, and so that it counts as alive when an
+/// older word of APNs about its token is carried out late.
+const CONFIRMED_EVERY: i64 = 60 * 60;
 
 /// A registration as its events tell it. The default is a device that never asked.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Registration {
     push_token: Option<PushToken>,
     serial_numbers: BTreeSet<SerialNumber>,
+    /// When the device last said where it is reached, as far as that was noted.
+    last_word: UnixSeconds,
 }
 
 impl Registration {
@@ -36,15 +42,32 @@ impl Registration {
                         registered_at: at,
                     });
                 }
+                if events.is_empty() && at.0.saturating_sub(self.last_word.0) >= CONFIRMED_EVERY {
+                    events.push(RegistrationEvent::PushTokenConfirmed { confirmed_at: at });
+                }
                 events
             }
             RegistrationCommand::Unregister { serial_number }
                 if self.serial_numbers.contains(&serial_number) =>
             {
-                vec![RegistrationEvent::DeviceUnregistered { serial_number }]
+                vec![RegistrationEvent::DeviceUnregistered { serial_number, cause: None }]
             }
-            RegistrationCommand::Unregister { .. } => Vec::new(),
+            RegistrationCommand::ForgetToken { push_token, since_ms }
+                if self.push_token.as_ref() == Some(&push_token) && !self.has_spoken_since(since_ms) =>
+            {
+                let cause = Some(UnregistrationCause::PushTokenDead);
+                let forgotten = self.serial_numbers.iter().cloned();
+                forgotten
+                    .map(|serial_number| RegistrationEvent::DeviceUnregistered { serial_number, cause })
+                    .collect()
+            }
+            RegistrationCommand::Unregister { .. } | RegistrationCommand::ForgetToken { .. } => Vec::new(),
         }
+    }
+
+    /// Whether the device said where it is reached in the second of this moment, or later.
+    fn has_spoken_since(&self, since_ms: Option<i64>) -> bool {
+        since_ms.is_some_and(|since_ms| self.last_word.0 >= since_ms.div_euclid(1000))
     }
 }
 
@@ -69,12 +92,17 @@ impl Aggregate for Registration {
 
     fn apply(&mut self, event: RegistrationEvent) {
         match event {
-            RegistrationEvent::DeviceRegistered { serial_number, push_token, .. } => {
+            RegistrationEvent::DeviceRegistered { serial_number, push_token, registered_at } => {
                 self.serial_numbers.insert(serial_number);
                 self.push_token = Some(push_token);
+                self.last_word = registered_at;
             }
-            RegistrationEvent::PushTokenChanged { push_token, .. } => self.push_token = Some(push_token),
-            RegistrationEvent::DeviceUnregistered { serial_number } => {
+            RegistrationEvent::PushTokenChanged { push_token, changed_at } => {
+                self.push_token = Some(push_token);
+                self.last_word = changed_at;
+            }
+            RegistrationEvent::PushTokenConfirmed { confirmed_at } => self.last_word = confirmed_at,
+            RegistrationEvent::DeviceUnregistered { serial_number, .. } => {
                 self.serial_numbers.remove(&serial_number);
             }
         }

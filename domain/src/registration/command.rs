@@ -1,4 +1,4 @@
-//! What a phone asks of its registration.
+//! What a phone asks of its registration, and what APNs says about it.
 
 use strum::IntoStaticStr;
 
@@ -21,5 +21,13 @@ pub enum RegistrationCommand {
     Unregister {
         /// The pass.
         serial_number: SerialNumber,
+    },
+    /// Stop telling the device about any pass of this type, for APNs says that its push token is dead. Nothing happens when it has told us of
+    /// another token, or has spoken since.
+    ForgetToken {
+        /// The token that is dead.
+        push_token: PushToken,
+        /// Since when, Unix milliseconds, where APNs says so (410). What the device said in the same second counts as later.
+        since_ms: Option<i64>,
     },
 }

@@ -26,12 +26,29 @@ pub enum RegistrationEvent {
         /// When it told us.
         changed_at: UnixSeconds,
     },
-    /// The device holds this pass no longer.
+    /// The device told us again that it is reached where we know it to be.
+    #[serde(rename = "PushTokenConfirmed", rename_all = "camelCase")]
+    PushTokenConfirmed {
+        /// When it told us.
+        confirmed_at: UnixSeconds,
+    },
+    /// The device is told about this pass no longer.
     #[serde(rename = "DeviceUnregistered", rename_all = "camelCase")]
     DeviceUnregistered {
         /// The pass.
         serial_number: SerialNumber,
+        /// Why, where the device did not ask for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<UnregistrationCause>,
     },
+}
+
+/// Why a device was unregistered that did not ask for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum UnregistrationCause {
+    /// APNs says that its push token is dead.
+    PushTokenDead,
 }
 
 impl DomainEvent for RegistrationEvent {
@@ -39,6 +56,7 @@ impl DomainEvent for RegistrationEvent {
         match self {
             Self::DeviceRegistered { .. } => "DeviceRegistered",
             Self::PushTokenChanged { .. } => "PushTokenChanged",
+            Self::PushTokenConfirmed { .. } => "PushTokenConfirmed",
             Self::DeviceUnregistered { .. } => "DeviceUnregistered",
         }
         .to_owned()

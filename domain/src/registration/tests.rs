@@ -23,6 +23,14 @@ fn register(serial_number: &str, push_token: &str) -> RegistrationCommand {
     }
 }
 
+fn register_at(seconds: i64, serial_number: &str, push_token: &str) -> RegistrationCommand {
+    RegistrationCommand::Register {
+        serial_number: serial(serial_number),
+        push_token: token(push_token),
+        at: UnixSeconds(NOW.0 + seconds),
+    }
+}
+
 fn registered(serial_number: &str, push_token: &str) -> RegistrationEvent {
     RegistrationEvent::DeviceRegistered {
         serial_number: serial(serial_number),
@@ -40,7 +48,22 @@ fn unregister(serial_number: &str) -> RegistrationCommand {
 }
 
 fn unregistered(serial_number: &str) -> RegistrationEvent {
-    RegistrationEvent::DeviceUnregistered { serial_number: serial(serial_number) }
+    RegistrationEvent::DeviceUnregistered { serial_number: serial(serial_number), cause: None }
+}
+
+/// The token of a device is dead, since so many milliseconds after [`NOW`].
+fn forget(push_token: &str, since_ms: Option<i64>) -> RegistrationCommand {
+    let since_ms = since_ms.map(|since_ms| NOW.0 * 1000 + since_ms);
+    RegistrationCommand::ForgetToken { push_token: token(push_token), since_ms }
+}
+
+fn forgotten(serial_number: &str) -> RegistrationEvent {
+    let cause = Some(UnregistrationCause::PushTokenDead);
+    RegistrationEvent::DeviceUnregistered { serial_number: serial(serial_number), cause }
+}
+
+fn confirmed_after(seconds: i64) -> RegistrationEvent {
+    RegistrationEvent::PushTokenConfirmed { confirmed_at: UnixSeconds(NOW.0 + seconds) }
 }
 
 #[track_caller]
@@ -82,4 +105,59 @@ fn unregistering_twice_or_what_was_never_there_changes_nothing() {
 #[test]
 fn a_device_that_left_and_returns_is_registered_anew() {
     check(vec![registered("1", "aa"), unregistered("1")], register("1", "bb"), vec![registered("1", "bb")]);
+}
+
+#[test]
+fn registering_again_is_noted_once_an_hour() {
+    check(vec![registered("1", "aa")], register_at(3_599, "1", "aa"), vec![]);
+    check(vec![registered("1", "aa")], register_at(3_600, "1", "aa"), vec![confirmed_after(3_600)]);
+    let history = vec![registered("1", "aa"), confirmed_after(3_600)];
+    check(history.clone(), register_at(7_199, "1", "aa"), vec![]);
+    check(history, register_at(7_200, "1", "aa"), vec![confirmed_after(7_200)]);
+    check(vec![registered("1", "aa")], register_at(-9_000, "1", "aa"), vec![]);
+}
+
+#[test]
+fn a_dead_token_is_forgotten_with_all_passes_of_the_type() {
+    let history = vec![registered("1", "aa"), registered("2", "aa")];
+    check(history.clone(), forget("aa", Some(1_000)), vec![forgotten("1"), forgotten("2")]);
+    check(history, forget("aa", None), vec![forgotten("1"), forgotten("2")]);
+}
+
+#[test]
+fn a_device_that_has_another_token_by_now_is_kept() {
+    check(vec![registered("1", "aa"), token_changed("bb")], forget("aa", Some(1_000)), vec![]);
+    check(vec![registered("1", "aa"), token_changed("bb")], forget("aa", None), vec![]);
+    check(vec![], forget("aa", None), vec![]);
+}
+
+#[test]
+fn a_device_that_registered_in_the_second_of_its_tokens_death_or_later_is_kept() {
+    let history = vec![registered("1", "aa")];
+    check(history.clone(), forget("aa", Some(-1)), vec![]);
+    check(history.clone(), forget("aa", Some(0)), vec![]);
+    check(history.clone(), forget("aa", Some(999)), vec![]);
+    check(history, forget("aa", Some(1_000)), vec![forgotten("1")]);
+}
+
+#[test]
+fn a_device_that_confirmed_its_token_after_its_death_is_kept() {
+    let history = vec![registered("1", "aa"), confirmed_after(3_600)];
+    check(history.clone(), forget("aa", Some(3_599_999)), vec![]);
+    check(history, forget("aa", Some(3_601_000)), vec![forgotten("1")]);
+}
+
+#[test]
+fn a_token_is_forgotten_once() {
+    let history = vec![registered("1", "aa"), forgotten("1")];
+    check(history.clone(), forget("aa", Some(1_000)), vec![]);
+    check(
+        history,
+        register_at(5, "1", "aa"),
+        vec![RegistrationEvent::DeviceRegistered {
+            serial_number: serial("1"),
+            push_token: token("aa"),
+            registered_at: UnixSeconds(NOW.0 + 5),
+        }],
+    );
 }

@@ -6,8 +6,8 @@
 //! started again, beside a newer schema.
 
 pub mod postgres;
-pub mod statements;
 pub mod sqlite;
+pub mod statements;
 
 use std::borrow::Cow;
 

@@ -58,6 +58,12 @@ impl From<bool> for Value {
     }
 }
 
+impl From<Option<String>> for Value {
+    fn from(text: Option<String>) -> Self {
+        Self::Text(text)
+    }
+}
+
 impl From<Option<bool>> for Value {
     fn from(flag: Option<bool>) -> Self {
         Self::Flag(flag)
@@ -109,6 +115,19 @@ pub async fn fetch_for_each<const COLUMNS: usize>(
     Ok(found)
 }
 
+/// Asks for many rows at once, on connections that only read.
+pub async fn read_for_each<const COLUMNS: usize>(
+    readers: &Readers,
+    template: &'static str,
+    rows: Vec<[Value; COLUMNS]>,
+) -> sqlx::Result<Vec<Row>> {
+    let mut found = Vec::new();
+    for statement in for_each(template, rows) {
+        found.append(&mut statement.fetch_all(readers).await?);
+    }
+    Ok(found)
+}
+
 fn for_each<const COLUMNS: usize>(
     template: &'static str,
     rows: Vec<[Value; COLUMNS]>,
@@ -140,6 +159,7 @@ pub fn sql(sql: &'static str) -> Statement {
 
 impl Statement {
     /// Adds a parameter.
+    #[must_use]
     pub fn bind(mut self, value: impl Into<Value>) -> Self {
         self.values.push(value.into());
         self
@@ -358,10 +378,7 @@ impl Row {
     }
 
     /// A column that holds JSON or nothing.
-    pub fn optional_json<T: DeserializeOwned + 'static>(
-        &self,
-        column: &str,
-    ) -> sqlx::Result<Option<T>> {
+    pub fn optional_json<T: DeserializeOwned + 'static>(&self, column: &str) -> sqlx::Result<Option<T>> {
         Ok(self.get::<Option<Json<T>>>(column)?.map(|Json(value)| value))
     }
 }

@@ -109,5 +109,5 @@ pub(crate) fn append_payloads(note: &str, expected_sequence: u64, payloads: Vec<
 }
 
 pub(crate) fn metadata() -> Metadata {
-    Metadata { actor: "test".into(), organization: None, request_id: "r-1".into(), recorded_at_ms: 1 }
+    Metadata { actor: "test".into(), request_id: "r-1".into(), recorded_at_ms: 1, ..Metadata::default() }
 }

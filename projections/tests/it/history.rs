@@ -1,5 +1,6 @@
 //! Random histories: what integrators, phones and operators do in no order.
 
+use honoken_domain::apns_key::{ApnsKeyCommand, ApnsKeyError};
 use honoken_domain::certificate::{CertificateCommand, CertificateError};
 use honoken_domain::ids::{Digest, PassId};
 use honoken_domain::organization::{Organization, OrganizationCommand, OrganizationError};
@@ -9,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::json;
 
-use crate::world::{OTHER, TICKET, World, content, installation, order, pass_id, sealed};
+use crate::world::{OTHER, TICKET, World, apns_key, content, installation, order, pass_id, sealed};
 
 pub(crate) const DEVICES: [&str; 3] = ["phone-1", "phone-2", "watch"];
 
@@ -32,11 +33,16 @@ pub(crate) enum Step {
     Retire { pass: usize },
     Register { device: usize, pass: usize, token: u8 },
     Unregister { device: usize, pass: usize },
+    ForgetToken { device: usize, pass: usize, token: u8 },
+    AnHourPasses,
     AddKey { key: u8 },
     RevokeKey { key: u8 },
     InstallCertificate { certificate: u8 },
     ResealCertificate { certificate: u8, seal: u8 },
     RevokeCertificate,
+    InstallApnsKey { key: u8, file: u8 },
+    ResealApnsKey { key: u8, file: u8, seal: u8 },
+    RevokeApnsKey { key: u8 },
     TypeImage { image: u8 },
     BrandImage { image: u8 },
 }
@@ -57,13 +63,20 @@ pub(crate) fn steps(count: impl Into<proptest::collection::SizeRange>) -> impl S
         1 => Just(Step::Retire { pass: 2 }),
         6 => (device.clone(), pass.clone(), few.clone())
             .prop_map(|(device, pass, token)| Step::Register { device, pass, token }),
-        5 => (device, pass).prop_map(|(device, pass)| Step::Unregister { device, pass }),
+        5 => (device.clone(), pass.clone()).prop_map(|(device, pass)| Step::Unregister { device, pass }),
+        2 => (device, pass, few.clone())
+            .prop_map(|(device, pass, token)| Step::ForgetToken { device, pass, token }),
+        1 => Just(Step::AnHourPasses),
         1 => few.clone().prop_map(|key| Step::AddKey { key }),
         1 => few.clone().prop_map(|key| Step::RevokeKey { key }),
         2 => few.clone().prop_map(|certificate| Step::InstallCertificate { certificate }),
         1 => (few.clone(), 0..20_u8)
             .prop_map(|(certificate, seal)| Step::ResealCertificate { certificate, seal }),
         1 => Just(Step::RevokeCertificate),
+        2 => (few.clone(), few.clone()).prop_map(|(key, file)| Step::InstallApnsKey { key, file }),
+        1 => (few.clone(), few.clone(), 0..20_u8)
+            .prop_map(|(key, file, seal)| Step::ResealApnsKey { key, file, seal }),
+        1 => few.clone().prop_map(|key| Step::RevokeApnsKey { key }),
         1 => few.clone().prop_map(|image| Step::TypeImage { image }),
         1 => few.prop_map(|image| Step::BrandImage { image }),
     ];
@@ -120,6 +133,10 @@ impl World {
             Step::Unregister { device, pass } => {
                 self.unregisters(DEVICES[device], &passes[pass]).await;
             }
+            Step::ForgetToken { device, pass, token } => {
+                self.forgets(DEVICES[device], &passes[pass], &format!("token-{token}")).await;
+            }
+            Step::AnHourPasses => self.an_hour_passes(),
             Step::AddKey { key } => {
                 let key_digest = Digest::of(key.to_string().as_bytes());
                 let command = OrganizationCommand::AddApiKey { key_digest, label: format!("key {key}") };
@@ -139,6 +156,16 @@ impl World {
                 self.tries_certificate(command).await;
             }
             Step::RevokeCertificate => self.tries_certificate(CertificateCommand::Revoke).await,
+            Step::InstallApnsKey { key, file } => {
+                let installation = apns_key(key, &file.to_string());
+                self.tries_apns_key(key, ApnsKeyCommand::Install(installation)).await;
+            }
+            Step::ResealApnsKey { key, file, seal } => {
+                let fingerprint = Digest::of(file.to_string().as_bytes());
+                let command = ApnsKeyCommand::Reseal { fingerprint, private_key: sealed(seal) };
+                self.tries_apns_key(key, command).await;
+            }
+            Step::RevokeApnsKey { key } => self.tries_apns_key(key, ApnsKeyCommand::Revoke).await,
             Step::TypeImage { image } => {
                 self.puts_type_image(TICKET, "logo.png", &image.to_string()).await;
             }
@@ -162,6 +189,14 @@ impl World {
             | Err(DispatchError::Refused(
                 CertificateError::Unknown | CertificateError::AnotherInstalled { .. },
             )) => {}
+            Err(fault) => panic!("{fault}"),
+        }
+    }
+
+    async fn tries_apns_key(&self, key: u8, command: ApnsKeyCommand) {
+        match self.asks_apns_key(key, command).await {
+            Ok(_)
+            | Err(DispatchError::Refused(ApnsKeyError::Unknown | ApnsKeyError::AnotherInstalled { .. })) => {}
             Err(fault) => panic!("{fault}"),
         }
     }

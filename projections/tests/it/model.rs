@@ -118,11 +118,21 @@ impl Model {
                 self.devices.retain(|_, (_, serials)| !serials.is_empty());
                 world.performs(step).await;
             }
-            Step::AddKey { .. }
+            Step::ForgetToken { device, pass, token } => {
+                let (key, _) = held(device, &passes[pass]);
+                let token = format!("token-{token}");
+                self.devices.retain(|known, (stored, _)| *known != key || *stored != token);
+                world.performs(step).await;
+            }
+            Step::AnHourPasses
+            | Step::AddKey { .. }
             | Step::RevokeKey { .. }
             | Step::InstallCertificate { .. }
             | Step::ResealCertificate { .. }
             | Step::RevokeCertificate
+            | Step::InstallApnsKey { .. }
+            | Step::ResealApnsKey { .. }
+            | Step::RevokeApnsKey { .. }
             | Step::TypeImage { .. }
             | Step::BrandImage { .. } => {
                 world.performs(step).await;

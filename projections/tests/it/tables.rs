@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use honoken_domain::apns_key::ApnsKeyCommand;
 use honoken_domain::brand_assets::{BRAND_ID, BrandAssets};
 use honoken_domain::certificate::CertificateCommand;
 use honoken_domain::content::Content;
@@ -15,8 +16,8 @@ use honoken_projections::wallet_pass_type::{PassKind, PassTypeRow};
 use serde_json::json;
 
 use crate::world::{
-    Engine, LIMIT, OTHER, Running, TICKET, World, assert_same, club, content, icon, installation,
-    on_both_engines, pass_id, pass_type, sealed, soon, ticket, token_of,
+    Engine, LIMIT, OTHER, Running, TICKET, World, apns_key, apns_key_id, assert_same, club, content, icon,
+    installation, on_both_engines, pass_id, pass_type, sealed, soon, ticket, token_of,
 };
 
 fn row(committed: &Committed<Pass>) -> PassRow {
@@ -319,6 +320,81 @@ async fn a_certificate_is_shown_as_it_was_installed_renewed_resealed_and_revoked
     assert_same(&world.tables().await, &world.projected_anew().await);
 }
 
+async fn an_apns_key_is_shown_as_it_was_installed_resealed_and_revoked_last(engine: Engine) {
+    let world = World::new(engine).await;
+    let running = world.projects().await;
+    let asks = async |key, command| world.asks_apns_key(key, command).await.unwrap().position;
+    let shown = async |key| {
+        running.reaches(world.head()).await;
+        running.model.apns_key(&apns_key_id(key)).await.unwrap()
+    };
+    assert_eq!(shown(1).await, None);
+
+    let install = |key, file| ApnsKeyCommand::Install(apns_key(key, file));
+    asks(1, install(1, "wrong")).await;
+    let first = asks(1, install(1, "right")).await;
+    let second = asks(2, install(2, "second")).await;
+    let row = shown(1).await.unwrap();
+    assert_eq!(row.installation, apns_key(1, "right"));
+    assert_eq!(
+        (row.installed_at.0, row.active, row.installed, row.position),
+        (1_700_000_000, true, first, first)
+    );
+
+    let reseal = ApnsKeyCommand::Reseal { fingerprint: Digest::of(b"right"), private_key: sealed(5) };
+    let resealed_at = asks(1, reseal).await;
+    let row = shown(1).await.unwrap();
+    assert_eq!((row.installation.private_key, row.position), (sealed(5), resealed_at));
+    assert_eq!((row.installed, row.active), (first, true), "a new seal makes no newer key");
+
+    let revoked_at = asks(1, ApnsKeyCommand::Revoke).await;
+    let row = shown(1).await.unwrap();
+    assert!(!row.active && row.position == revoked_at);
+
+    let changed_after = async |position| {
+        let rows = running.model.apns_keys_changed_after(position).await.unwrap();
+        rows.into_iter().map(|row| row.installation.id()).collect::<Vec<_>>()
+    };
+    assert_eq!(changed_after(Position(0)).await, [apns_key_id(2), apns_key_id(1)]);
+    assert_eq!(changed_after(second).await, [apns_key_id(1)]);
+    assert_eq!(changed_after(revoked_at).await, []);
+    let again = asks(1, install(1, "right")).await;
+    let row = shown(1).await.unwrap();
+    assert!(row.active && row.installed == again, "it may come back, as the newest");
+    running.stops().await;
+    assert_same(&world.tables().await, &world.projected_anew().await);
+}
+
+async fn a_device_whose_token_is_dead_is_gone_with_all_its_passes_of_the_type(engine: Engine) {
+    let world = World::new(engine).await;
+    for id in [ticket("A"), ticket("B"), pass_id(OTHER, "A")] {
+        world.issues(&id, "1").await;
+        world.registers("phone-1", &id, "dead").await;
+        world.registers("phone-2", &id, "alive").await;
+    }
+    world.an_hour_passes();
+    assert_eq!(world.registers("phone-2", &ticket("A"), "alive").await.events.len(), 1, "it is noted");
+    assert_eq!(world.forgets("phone-1", &ticket("A"), "dead").await.events.len(), 2);
+    assert_eq!(world.forgets("phone-2", &ticket("A"), "dead").await.events.len(), 0);
+    let running = world.projects().await;
+    running.reaches(world.head()).await;
+    running.stops().await;
+    let left = "select device_library_identifier || ' ' || pass_type_identifier || ' ' || serial_number from wallet_registration order by 1";
+    let expected = [
+        format!("phone-1 {OTHER} A"),
+        format!("phone-2 {OTHER} A"),
+        format!("phone-2 {TICKET} A"),
+        format!("phone-2 {TICKET} B"),
+    ];
+    assert_eq!(world.column(left).await, expected);
+    let last_words = format!(
+        "select device_library_identifier || ' ' || case when registered_at >= 1700003600 then 'late' else 'early' end
+         from wallet_device where pass_type_identifier = '{TICKET}' order by 1"
+    );
+    assert_eq!(world.column(&last_words).await, ["phone-2 late"]);
+    assert_same(&world.tables().await, &world.projected_anew().await);
+}
+
 async fn a_command_is_shown_once_it_is_projected_and_not_before(engine: Engine) {
     let world = World::new(engine).await;
     let issued = world.issues(&ticket("A"), "1").await;
@@ -422,6 +498,8 @@ on_both_engines! {
     a_key_names_the_organization_it_was_given_to,
     a_revoked_key_names_nobody_and_stays_listed,
     a_certificate_is_shown_as_it_was_installed_renewed_resealed_and_revoked_last,
+    an_apns_key_is_shown_as_it_was_installed_resealed_and_revoked_last,
+    a_device_whose_token_is_dead_is_gone_with_all_its_passes_of_the_type,
     a_command_is_shown_once_it_is_projected_and_not_before,
     a_wait_for_what_does_not_come_ends,
     a_projector_whose_handle_was_dropped_goes_on_until_it_is_stopped,

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use cqrs_es::persist::SemanticVersionEventUpcaster;
+use honoken_domain::apns_key::{ApnsKey, ApnsKeyCommand, ApnsKeyError, ApnsKeyInstallation};
 use honoken_domain::brand_assets::{BRAND_ID, BrandAssets, BrandAssetsCommand};
 use honoken_domain::certificate::{Certificate, CertificateCommand, CertificateError, Installation};
 use honoken_domain::content::Content;
 use honoken_domain::ids::{
-    AuthenticationToken, DeviceLibraryIdentifier, Digest, OrganizationId, PassId, PassTypeIdentifier,
-    PushToken, RegistrationId, SerialNumber, TeamIdentifier, UnixSeconds,
+    ApnsKeyId, AuthenticationToken, DeviceLibraryIdentifier, Digest, OrganizationId, PassId,
+    PassTypeIdentifier, PushToken, RegistrationId, SerialNumber, TeamIdentifier, UnixSeconds,
 };
 use honoken_domain::images::{DefaultImages, Images};
 use honoken_domain::organization::{Organization, OrganizationCommand};
@@ -338,6 +339,7 @@ impl World {
             actor: "test".into(),
             organization: None,
             request_id: "r-1".into(),
+            urgent: false,
             recorded_at_ms: self.now.load(Ordering::Relaxed) * 1000,
         };
         self.dispatcher.dispatch::<A>(aggregate_id, command, services, &metadata).await
@@ -371,6 +373,15 @@ impl World {
         command: CertificateCommand,
     ) -> Result<Committed<Certificate>, DispatchError<CertificateError>> {
         self.dispatch::<Certificate>(name, command, &()).await
+    }
+
+    /// Carries a command to an APNs key of these tests' team.
+    pub(crate) async fn asks_apns_key(
+        &self,
+        key: u8,
+        command: ApnsKeyCommand,
+    ) -> Result<Committed<ApnsKey>, DispatchError<ApnsKeyError>> {
+        self.dispatch::<ApnsKey>(&apns_key_id(key).to_string(), command, &()).await
     }
 
     pub(crate) async fn creates_pass_type(&self, name: &str) -> Committed<PassType> {
@@ -439,6 +450,24 @@ impl World {
     pub(crate) async fn unregisters(&self, device_name: &str, pass: &PassId) -> Committed<Registration> {
         let command = RegistrationCommand::Unregister { serial_number: pass.serial_number.clone() };
         self.dispatch::<Registration>(&registration(device_name, pass), command, &()).await.unwrap()
+    }
+
+    /// APNs says that the push token of a device has been dead since now.
+    pub(crate) async fn forgets(
+        &self,
+        device_name: &str,
+        pass: &PassId,
+        push_token: &str,
+    ) -> Committed<Registration> {
+        let command = RegistrationCommand::ForgetToken {
+            push_token: PushToken::parse(push_token).unwrap(),
+            since_ms: Some(self.tick().0 * 1000),
+        };
+        self.dispatch::<Registration>(&registration(device_name, pass), command, &()).await.unwrap()
+    }
+
+    pub(crate) fn an_hour_passes(&self) {
+        self.now.fetch_add(3600, Ordering::Relaxed);
     }
 
     /// Appends an event as it is to the end of a stream, whatever it says.
@@ -568,6 +597,22 @@ pub(crate) fn installation(pass_type_name: &str, name: &str) -> Installation {
     }
 }
 
+/// The APNs key of this number, of these tests' team.
+pub(crate) fn apns_key_id(key: u8) -> ApnsKeyId {
+    ApnsKeyId::parse(&format!("ABCDE12345/KEY{key:07}")).unwrap()
+}
+
+/// An APNs key from this file, which nobody could push with.
+pub(crate) fn apns_key(key: u8, file: &str) -> ApnsKeyInstallation {
+    let ApnsKeyId { team_identifier, key_identifier } = apns_key_id(key);
+    ApnsKeyInstallation {
+        team_identifier,
+        key_identifier,
+        fingerprint: Digest::of(file.as_bytes()),
+        private_key: sealed(1),
+    }
+}
+
 /// A secret under key 1, which nobody could open.
 pub(crate) fn sealed(letter: u8) -> Sealed {
     let letter = char::from(b'A' + letter % 26);
@@ -681,7 +726,7 @@ async fn dump(place: &Place) -> Dump {
         ),
     };
     let tables = connection.column(tables).await;
-    assert_eq!(tables.len(), 14, "{tables:?}");
+    assert_eq!(tables.len(), 15, "{tables:?}");
     let mut dump = Dump::new();
     for table in tables {
         let columns = connection.column(&columns_of.replace("{table}", &table)).await;

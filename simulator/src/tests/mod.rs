@@ -2,9 +2,11 @@
 
 mod actors;
 mod address;
+mod apns;
 mod get;
 mod http;
 mod install;
+mod line;
 mod list;
 mod log;
 mod package;

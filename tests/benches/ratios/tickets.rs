@@ -110,6 +110,7 @@ impl Office {
             actor: "api-key:0123456789abcdef".into(),
             organization: Some("theatre".into()),
             request_id: "018bcfe5-6800-7000-8000-000000000000".into(),
+            urgent: false,
             recorded_at_ms: 1_700_000_000_000,
         };
         Self {

@@ -35,7 +35,7 @@ async fn an_unknown_role_is_named_with_those_that_exist() {
 #[tokio::test]
 async fn half_a_service_needs_a_database_that_processes_can_share() {
     let home = an_empty_home().await;
-    for roles in ["projector", "api"] {
+    for roles in ["projector", "api", "api,projector"] {
         let refused = home.serve("refused").with_roles(roles).command().output().await.expect("it ends");
         let said = refusal(&refused);
         assert!(said.contains("--roles api,projector") && said.contains("DATABASE_URL"), "{said}");

@@ -19,11 +19,11 @@ pub(crate) const PASS_TYPE: &str = "pass.com.example.ticket";
 
 /// 32 bytes as hex, and as base64.
 const KEY_ONE: &str = "6b657920666f72207465737473206f6e6c792c206e756d626572206f6e652121";
-const KEY_TWO: &str = "a2V5IGZvciB0ZXN0cyBvbmx5LCBudW1iZXIgdHdvISE=";
+pub(crate) const KEY_TWO: &str = "a2V5IGZvciB0ZXN0cyBvbmx5LCBudW1iZXIgdHdvISE=";
 
-const CURRENT: &str = "HONOKEN_ENCRYPTION_KEY_CURRENT";
-const V1: (&str, &str) = ("HONOKEN_ENCRYPTION_KEY_V1", KEY_ONE);
-const V2: (&str, &str) = ("HONOKEN_ENCRYPTION_KEY_V2", KEY_TWO);
+pub(crate) const CURRENT: &str = "HONOKEN_ENCRYPTION_KEY_CURRENT";
+pub(crate) const V1: (&str, &str) = ("HONOKEN_ENCRYPTION_KEY_V1", KEY_ONE);
+pub(crate) const V2: (&str, &str) = ("HONOKEN_ENCRYPTION_KEY_V2", KEY_TWO);
 
 /// An operator at a terminal, with a database that `dev` never saw, and Apple.
 pub(crate) struct Office {
@@ -42,7 +42,7 @@ impl Office {
         Self::with(&[V1]).await
     }
 
-    async fn with(variables: &[(&str, &str)]) -> Self {
+    pub(crate) async fn with(variables: &[(&str, &str)]) -> Self {
         let home = Home::new(PROGRAM).await;
         fs::create_dir(home.data_dir()).expect("a data folder");
         let migrated = home.runs(&["migrate"]).await;
@@ -53,7 +53,7 @@ impl Office {
     }
 
     /// From here on the environment has these variables, and no others.
-    fn has(&mut self, variables: &[(&str, &str)]) {
+    pub(crate) fn has(&mut self, variables: &[(&str, &str)]) {
         self.variables =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     }
@@ -75,7 +75,7 @@ impl Office {
     }
 
     /// What a command says that is refused, and does nothing.
-    async fn is_refused(&self, arguments: &[&str]) -> String {
+    pub(crate) async fn is_refused(&self, arguments: &[&str]) -> String {
         let before = self.home.storage().recorded().await;
         let output = self.runs(arguments).await;
         assert!(!output.status.success(), "{arguments:?} was accepted: {}", said(&output));
@@ -626,7 +626,7 @@ async fn a_variable_that_holds_no_key_is_named_and_not_repeated() {
 }
 
 /// What a private key looks like wherever it may have been written: PEM, its lines, DER, and their hex and Base64.
-fn traces(key_file: &Path) -> Vec<Vec<u8>> {
+pub(crate) fn traces(key_file: &Path) -> Vec<Vec<u8>> {
     use base64::Engine as _;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
     let pem = fs::read_to_string(key_file).expect("the key");

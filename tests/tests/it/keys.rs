@@ -113,6 +113,7 @@ async fn a_folder_in_use_is_left_alone_with_a_word_on_what_to_do() {
         &["keys", "list"],
         &["keys", "revoke", "0123456789ab"],
         &["keys", "reseal"],
+        &["apns-keys", "list"],
         &["certs", "list"],
         &["certs", "revoke", "--pass-type", "pass.com.example.ticket"],
     ] {

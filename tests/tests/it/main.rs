@@ -1,6 +1,7 @@
 //! What the service promises, told by those who use it. One module per theme; each test is a sentence.
 
 mod admin;
+mod apns_keys;
 mod arguments;
 mod certs;
 mod command_line;
@@ -20,12 +21,15 @@ mod log_restored;
 mod manage;
 mod metrics;
 mod migrate;
+mod nats_commands;
 mod overload;
 mod parked;
+mod phone_tool;
 mod pkpass;
 mod postgres_outage;
 mod processes;
 mod properties;
+mod pushing;
 mod rebuild;
 mod shutdown;
 mod six_changes;

@@ -54,7 +54,13 @@ fn counted(value: &Value, key: Option<(&str, Value)>, updated_at: i64) -> PassEv
         request: increment("/card/points", by, None).request(),
         value: number(value.clone()),
     });
-    PassEvent::ContentChanged { content, increment, etag, updated_at: UnixSeconds(updated_at) }
+    PassEvent::ContentChanged {
+        content,
+        increment,
+        replacement: None,
+        etag,
+        updated_at: UnixSeconds(updated_at),
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod patches;
 mod requests;
 mod retiring;
 mod styles;
+mod urgent;
 
 use honoken_tests::{Honoken, Integrator};
 

@@ -1,0 +1,54 @@
+//! Wakes phones although nothing has changed, for trying things out.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use honoken_pushers::ledger::operator::OperatorPushError;
+use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::AppState;
+use crate::error::ApiError;
+use crate::ids;
+use crate::openapi::problems::{NotFound, NotInProduction};
+use crate::openapi::{ADMIN, examples};
+use crate::path::Segments;
+
+/// Who is woken.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PushedDevices, example = examples::pushed)]
+struct Pushed {
+    /// How many phones; two that share a push token are one.
+    devices: u64,
+}
+
+/// `POST /admin/push/{type}/{serial}`
+///
+/// Wakes every phone that holds the pass, at once and without a change. They ask, find that nothing has changed, and complain of a spurious push.
+/// Refused where `ENVIRONMENT` is `production`.
+///
+/// # Errors
+/// 401, 403 in production, 404, 503.
+#[utoipa::path(
+    post, path = "/push/{type}/{serial}", tag = ADMIN,
+    operation_id = "pushPass", summary = "Wake the phones that hold a pass",
+    responses((status = 202, body = Pushed, description = "The phones are about to be woken."), NotInProduction, NotFound),
+)]
+pub async fn handler(State(app): State<AppState>, segments: Segments) -> Result<Response, ApiError> {
+    if app.is_production {
+        return Err(ApiError::NOT_IN_PRODUCTION);
+    }
+    let pass = segments.pass().ok_or(ApiError::NO_PASS)?;
+    let cause = ids::request_id(&*app.ids);
+    let now = app.clock.unix_ms();
+    let devices = app.ledger.push_without_change(&app.read_model, &pass, &cause, now).await?;
+    let pushed = Pushed { devices: devices.ok_or(ApiError::NO_PASS)? };
+    Ok((StatusCode::ACCEPTED, Json(pushed)).into_response())
+}
+
+impl From<OperatorPushError> for ApiError {
+    fn from(fault: OperatorPushError) -> Self {
+        Self::Unavailable(fault.into())
+    }
+}

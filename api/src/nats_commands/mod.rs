@@ -1,0 +1,15 @@
+//! Commands over NATS: whoever may publish on `honoken.command.pass.update_requested` can replace the content of a pass, by the rules and with
+//! the answers of `PUT /manage/v1/passes/{type}/{serial}/content`.
+//!
+//! They wait in the stream `HONOKEN` until they are carried out: in order, one at a time in all processes together, and once. A message that
+//! is handed out again after a crash finds its key in the pass ([`command::Received::key`]), and changes nothing.
+//!
+//! - [`consumer`]: takes messages, carries them out, answers. Start there.
+//! - [`command`]: what a message says. [`askers`]: who waits for an answer. [`refused`]: what is said about a command that was refused.
+
+mod askers;
+mod command;
+mod consumer;
+mod refused;
+
+pub use consumer::CommandConsumer;

@@ -1,0 +1,75 @@
+//! Forgets what is old: deliveries that have come to their end, and phones that nothing waits for. `woken` is kept.
+
+use honoken_event_store::database::statements::{Connection, sql};
+
+use super::wakes::WakeKey;
+use super::{Ledger, LedgerError};
+
+/// Rows that are deleted at once, so that nobody waits long for the connection.
+const AT_ONCE: i64 = 1000;
+
+impl Ledger {
+    /// Deletes a thousand deliveries at the most that ended before a moment, and parked messages as old. `true` when there may be more.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn forget_deliveries(&self, before_ms: i64) -> Result<bool, LedgerError> {
+        let doing = "forgetting old deliveries";
+        let mut writer = self.writer(doing).await?;
+        let forgotten = forget_deliveries(&mut writer, before_ms).await;
+        Ok(writer.keep(forgotten).map_err(LedgerError::of(doing))? >= AT_ONCE.cast_unsigned())
+    }
+
+    /// Deletes a thousand phones at the most that nothing waits for and whose window ended before a moment, going through all of them. Gives
+    /// where to go on; `None` at the end.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn forget_phones(
+        &self,
+        after: Option<&WakeKey>,
+        before_ms: i64,
+    ) -> Result<Option<WakeKey>, LedgerError> {
+        let doing = "forgetting phones that nothing waits for";
+        let (topic, device) = after.map_or(("", ""), |key| {
+            (key.pass_type_identifier.as_str(), key.device_library_identifier.as_str())
+        });
+        let last = sql("select pass_type_identifier, device_library_identifier from wake
+             where (pass_type_identifier, device_library_identifier) > ($1, $2)
+             order by pass_type_identifier, device_library_identifier
+             limit 1 offset $3")
+        .bind(topic)
+        .bind(device)
+        .bind(AT_ONCE - 1)
+        .fetch_optional(&self.readers)
+        .await;
+        let last = last.and_then(|row| row.as_ref().map(WakeKey::read).transpose());
+        let last = last.map_err(LedgerError::of(doing))?;
+        let mut writer = self.writer(doing).await?;
+        let forgotten = sql("delete from wake
+             where (pass_type_identifier, device_library_identifier)
+                   in (select pass_type_identifier, device_library_identifier from wake
+                       where (pass_type_identifier, device_library_identifier) > ($1, $2)
+                       order by pass_type_identifier, device_library_identifier
+                       limit $3)
+               and due_at is null and quiet_until < $4")
+        .bind(topic)
+        .bind(device)
+        .bind(AT_ONCE)
+        .bind(before_ms)
+        .execute(&mut writer)
+        .await;
+        writer.keep(forgotten).map_err(LedgerError::of(doing))?;
+        Ok(last)
+    }
+}
+
+async fn forget_deliveries(connection: &mut Connection, before_ms: i64) -> sqlx::Result<u64> {
+    sql("delete from parked_message where parked_at < $1").bind(before_ms).execute(connection).await?;
+    sql("delete from delivery
+         where id in (select id from delivery where state <> 'pending' and changed_at < $1 order by changed_at limit $2)")
+    .bind(before_ms)
+    .bind(AT_ONCE)
+    .execute(connection)
+    .await
+}

@@ -1,0 +1,173 @@
+//! The ledger: which phones are to be woken for which state of a pass, and what became of it.
+//!
+//! It drives the sending: once deliveries are `pending` here, the message that asked for them is done, and whatever stops, what is due is found
+//! here again. It is a SQLite file of its own, or tables in the Postgres database, and cannot be rebuilt from the log.
+//!
+//! - [`deliveries`]: one wake-up of one phone for one state. [`wakes`]: when a phone is woken next. [`woken`]: up to where a pass is done.
+//! - [`feeds`]: how far the log has been said, and what could not be said yet.
+//! - [`parked`]: messages that never succeed, and credentials that APNs refuses. [`pause`]: what an operator has stopped.
+//! - [`operator`]: a push without a change. `writers.rs`: the connections that write. `senders.rs`: which of several processes is alive. `clean_up.rs` forgets what is old.
+
+pub mod deliveries;
+pub mod feeds;
+pub mod operator;
+pub mod parked;
+pub mod pause;
+pub mod wakes;
+pub mod woken;
+
+mod clean_up;
+mod senders;
+mod writers;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use honoken_event_store::database::postgres;
+use honoken_event_store::database::statements::{Connection, Readers};
+use honoken_event_store::database::{self, EmbeddedMigration, MigrationError, sqlite};
+use sqlx::postgres::PgConnectOptions;
+use tokio::sync::watch;
+
+pub use deliveries::{Delivery, DeliveryState, Figures};
+pub use parked::{ParkedCredential, ParkedMessage};
+pub use pause::{Part, Paused};
+pub(crate) use writers::Writer;
+use writers::Writers;
+
+const SQLITE: &[EmbeddedMigration] = &[
+    (1, "deliveries", include_str!("../../../migrations/sqlite/deliveries/0001_deliveries.sql")),
+    (2, "feeds", include_str!("../../../migrations/sqlite/deliveries/0002_feeds.sql")),
+];
+
+/// Versions from 2001 on are the ledger's; log and read model, in the same database, have those below.
+const POSTGRES: &[EmbeddedMigration] = &[
+    (2001, "deliveries", include_str!("../../../migrations/postgres/deliveries/0001_deliveries.sql")),
+    (2002, "feeds", include_str!("../../../migrations/postgres/deliveries/0002_feeds.sql")),
+];
+
+/// Connections for answering questions.
+const READERS: u32 = 4;
+
+/// A question or a change that the store could not carry out. A change that failed was not made, or is in the store as a whole.
+#[derive(Debug, thiserror::Error)]
+#[error("the ledger of deliveries could not be used: {doing}")]
+pub struct LedgerError {
+    /// What was being done.
+    pub doing: &'static str,
+    /// The driver's reason.
+    #[source]
+    pub source: sqlx::Error,
+}
+
+impl LedgerError {
+    pub(crate) fn of(doing: &'static str) -> impl Fn(sqlx::Error) -> Self {
+        move |source| Self { doing, source }
+    }
+}
+
+/// Why the ledger could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store is away.
+    #[error("the ledger of deliveries could not be opened")]
+    Store(#[from] sqlx::Error),
+    /// The tables are not there, or of an older release.
+    #[error(transparent)]
+    Schema(#[from] MigrationError),
+}
+
+/// The ledger. Clones share their connections.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    pub(crate) readers: Readers,
+    writers: Writers,
+    /// Changes whenever this process has made something due, or stopped or resumed a part.
+    changed: Arc<watch::Sender<()>>,
+    /// Changes whenever this process has stopped or resumed a part.
+    pauses: Arc<watch::Sender<()>>,
+}
+
+/// Brings the ledger's tables on a server to the newest schema.
+///
+/// # Errors
+/// When the server is away or a migration fails.
+pub async fn migrate(options: &PgConnectOptions) -> Result<(), OpenError> {
+    let mut connection = postgres::open_writer(options).await?;
+    Ok(database::migrate(&mut connection, POSTGRES).await?)
+}
+
+impl Ledger {
+    /// Opens the ledger in a file, creating it where it is missing. Nobody else may have it open: whatever was being sent is free again.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or brought to the newest schema.
+    pub async fn in_file(file: &Path) -> Result<Self, OpenError> {
+        let mut connection = sqlite::open_writer(file, sqlite::Durability::Rebuildable).await?;
+        database::migrate(&mut connection, SQLITE).await?;
+        wakes::free_all(&mut connection).await?;
+        sqlx::Connection::close(connection).await?;
+        let readers = Readers::Sqlite(sqlite::open_readers(file, READERS));
+        Ok(Self { readers, writers: Writers::of_file(file), changed: Arc::default(), pauses: Arc::default() })
+    }
+
+    /// Opens the ledger on a server, whose tables must have been made by [`migrate`].
+    ///
+    /// # Errors
+    /// When the server is away, or its schema is older than this release needs.
+    pub async fn on_server(options: &PgConnectOptions) -> Result<Self, OpenError> {
+        let mut connection = postgres::open_writer(options).await?;
+        database::ensure_migrated(&mut connection, POSTGRES).await?;
+        let readers = Readers::Postgres(postgres::open_readers(options, READERS));
+        Ok(Self {
+            readers,
+            writers: Writers::of_server(options),
+            changed: Arc::default(),
+            pauses: Arc::default(),
+        })
+    }
+
+    /// A connection that writes, as soon as one is free.
+    pub(crate) async fn writer(&self, doing: &'static str) -> Result<Writer, LedgerError> {
+        self.writers.get().await.map_err(LedgerError::of(doing))
+    }
+
+    /// A connection of one's own to a server, for a lease; a file has one writer, and nobody to share it with.
+    pub(crate) async fn open_session(&self) -> sqlx::Result<Connection> {
+        self.writers.open().await
+    }
+
+    /// Whether several processes may use it.
+    pub(crate) fn is_on_a_server(&self) -> bool {
+        matches!(self.readers, Readers::Postgres(_))
+    }
+
+    /// Sees whenever this process has made something due, or stopped or resumed a part. What other processes do is not seen.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Wakes whoever waits for [`changes`](Self::changes).
+    pub(crate) fn has_changed(&self) {
+        self.changed.send_replace(());
+    }
+
+    /// Sees whenever this process has stopped or resumed a part. What other processes do is not seen.
+    pub fn pauses(&self) -> watch::Receiver<()> {
+        self.pauses.subscribe()
+    }
+
+    /// Closes the connections.
+    pub async fn close(&self) {
+        match &self.readers {
+            Readers::Sqlite(pool) => pool.close().await,
+            Readers::Postgres(pool) => pool.close().await,
+        }
+        self.writers.close().await;
+    }
+}
+
+/// Text from outside as the tables may hold it: not longer than `limit` characters, and without U+0000, which Postgres does not take.
+fn storable(text: &str, limit: usize) -> String {
+    text.chars().take(limit).map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}

@@ -1,0 +1,76 @@
+//! `sender`: which of several processes is alive. What one that died had claimed is free for the others.
+//!
+//! A sender that is frozen for longer than its lease loses what it claimed, and may push it once more when it comes back; what it notes then
+//! changes nothing that another has noted. A server that was restarted gives everybody the time to come back. A file has one sender.
+
+use honoken_event_store::database::statements::{Connection, sql};
+
+use super::{Ledger, LedgerError};
+
+impl Ledger {
+    /// Says that a sender is alive for five more seconds, and frees what those had claimed that are not. To be said every second.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn is_alive(&self, sender: &str) -> Result<(), LedgerError> {
+        let doing = "saying that this sender is alive";
+        let mut writer = self.writer(doing).await?;
+        let said = match *writer {
+            Connection::Sqlite(_) => Ok(false),
+            Connection::Postgres(_) => is_alive(&mut writer, sender).await,
+        };
+        if writer.keep(said).map_err(LedgerError::of(doing))? {
+            self.has_changed();
+        }
+        Ok(())
+    }
+
+    /// Frees what a sender has claimed: it ends.
+    ///
+    /// # Errors
+    /// When the store is away. Then it is free when its time is over.
+    pub async fn ends(&self, sender: &str) -> Result<(), LedgerError> {
+        let doing = "giving back what was claimed";
+        let mut writer = self.writer(doing).await?;
+        let ended = ends(&mut writer, sender).await;
+        writer.keep(ended).map_err(LedgerError::of(doing))
+    }
+}
+
+/// Whether something was freed.
+async fn is_alive(connection: &mut Connection, sender: &str) -> sqlx::Result<bool> {
+    sql("insert into sender (sender, alive_until) values ($1, clock_timestamp() + interval '5 seconds')
+         on conflict (sender) do update set alive_until = excluded.alive_until")
+    .bind(sender)
+    .execute(connection)
+    .await?;
+    connection.begin().await?;
+    let dead = sql("delete from sender
+         where sender in (select sender from sender where alive_until < clock_timestamp() for update skip locked)
+           and pg_postmaster_start_time() < clock_timestamp() - interval '5 seconds'
+         returning sender")
+    .fetch_all(&mut *connection)
+    .await?;
+    for row in &dead {
+        free(connection, row.get("sender")?).await?;
+    }
+    connection.commit().await?;
+    Ok(!dead.is_empty())
+}
+
+async fn ends(connection: &mut Connection, sender: &str) -> sqlx::Result<()> {
+    connection.begin().await?;
+    free(connection, sender).await?;
+    if let Connection::Postgres(_) = connection {
+        sql("delete from sender where sender = $1").bind(sender).execute(connection).await?;
+    }
+    connection.commit().await
+}
+
+async fn free(connection: &mut Connection, sender: &str) -> sqlx::Result<()> {
+    sql("update wake set claimed_by = null where due_at is not null and claimed_by = $1")
+        .bind(sender)
+        .execute(connection)
+        .await?;
+    Ok(())
+}

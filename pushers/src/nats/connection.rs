@@ -1,0 +1,307 @@
+//! The connection to NATS. It is made in the background, tried again for ever, and says once when it is lost and once when it is back.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_nats::jetstream::{self, Context};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::watch;
+
+/// Waits between attempts to connect, from the first to the longest.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
+
+/// The longest wait for what is under way when the connection is closed.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// How it is told that the connection was there before.
+const LOST: &str = "the connection was lost";
+
+/// How to reach NATS.
+#[derive(Debug, Clone)]
+pub struct NatsOptions {
+    /// `nats://` or `tls://`, several of one cluster with commas between them. May hold a user and a password, or a token.
+    pub url: SecretString,
+    /// A `.creds` file with the JWT and the seed of a user.
+    pub creds_file: Option<PathBuf>,
+    /// What the server shows operators as the name of the connection.
+    pub name: String,
+}
+
+/// Why NATS could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum NatsError {
+    /// The options cannot be used; the sentence names the variable and never its value.
+    #[error("{0}")]
+    Options(String),
+    /// The credentials cannot be read.
+    #[error("the file that NATS_CREDS_FILE names cannot be read as NATS credentials")]
+    Credentials(#[source] std::io::Error),
+    /// The connection was lost before there was an answer.
+    #[error("the connection to NATS was lost")]
+    Interrupted,
+    /// The server is away, or does not do what it is asked for; perhaps later.
+    #[error("{doing}")]
+    Away {
+        /// What could not be done.
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: async_nats::Error,
+    },
+    /// What is on the server cannot be used, and an operator has to change it.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+impl NatsError {
+    /// For `map_err`.
+    pub fn doing<E: Into<async_nats::Error>>(doing: &'static str) -> impl Fn(E) -> Self {
+        move |source| Self::Away { doing, source: source.into() }
+    }
+}
+
+/// A connection to NATS. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Nats {
+    client: Client,
+    context: Context,
+    link: watch::Receiver<Link>,
+}
+
+/// Whether the connection is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Link {
+    up: bool,
+    /// How often it was made.
+    made: u64,
+}
+
+impl Nats {
+    /// Begins to connect and returns at once: a server that is away does not keep anybody from starting.
+    ///
+    /// # Errors
+    /// When the options cannot be used.
+    pub async fn connect(options: &NatsOptions) -> Result<Self, NatsError> {
+        let (servers, login) = parse(options.url.expose_secret())?;
+        let (state, link) = watch::channel(Link::default());
+        let news = Arc::new(Mutex::new(News { state, told: None }));
+        let mut connect = ConnectOptions::new()
+            .name(&options.name)
+            .retry_on_initial_connect()
+            .max_reconnects(None)
+            .reconnect_delay_callback(delay)
+            .event_callback(move |event| {
+                news.lock().unwrap_or_else(std::sync::PoisonError::into_inner).hear(&event);
+                std::future::ready(())
+            });
+        connect = match login {
+            Login::Nobody => connect,
+            Login::Token(token) => connect.token(token),
+            Login::User(user, password) => connect.user_and_password(user, password),
+        };
+        if let Some(file) = &options.creds_file {
+            connect = connect.credentials_file(file).await.map_err(NatsError::Credentials)?;
+        }
+        let client = connect.connect(servers).await.map_err(NatsError::doing("cannot connect to NATS"))?;
+        let context = jetstream::new(client.clone());
+        Ok(Self { client, context, link })
+    }
+
+    /// The connection itself.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// JetStream over it.
+    pub fn jetstream(&self) -> &Context {
+        &self.context
+    }
+
+    /// Whether it is there. What is sent while it is not waits in memory and may be lost.
+    pub fn is_connected(&self) -> bool {
+        self.link.borrow().up
+    }
+
+    /// Waits until it is there.
+    pub async fn connected(&self) {
+        wait_for(&self.link, |link| link.up).await;
+    }
+
+    /// Ends when the connection of now is no longer there. What was asked over it is not answered.
+    pub async fn interrupted(&self) {
+        let now = *self.link.borrow();
+        wait_for(&self.link, |link| !link.up || link.made != now.made).await;
+    }
+
+    /// Waits for an answer, for as long as the connection is there over which it was asked for.
+    ///
+    /// # Errors
+    /// [`NatsError::Interrupted`].
+    pub async fn unless_interrupted<T>(&self, answer: impl Future<Output = T>) -> Result<T, NatsError> {
+        tokio::select! {
+            biased;
+            answer = answer => Ok(answer),
+            () = self.interrupted() => Err(NatsError::Interrupted),
+        }
+    }
+
+    /// Sends what waits to be sent, for as long as is reasonable, and ends the connection.
+    pub async fn close(&self) {
+        let drained = async {
+            if self.is_connected() {
+                self.client.flush().await.map_err(NatsError::doing("cannot send what is left"))?;
+            }
+            self.client.drain().await.map_err(NatsError::doing("cannot end the connection"))
+        };
+        match tokio::time::timeout(FLUSH, drained).await {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => tracing::debug!(error = %fault, "the connection to NATS did not end cleanly"),
+            Err(_) => tracing::warn!("NATS did not take what was left to send"),
+        }
+    }
+}
+
+/// Never ends when the connection has been closed for good: whoever waits is stopped by itself.
+async fn wait_for(link: &watch::Receiver<Link>, condition: impl FnMut(&Link) -> bool) {
+    if link.clone().wait_for(condition).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Who connects.
+#[derive(Debug, PartialEq, Eq)]
+enum Login {
+    Nobody,
+    Token(String),
+    User(String, String),
+}
+
+/// The servers without what is secret in their addresses, since the library logs these.
+fn parse(urls: &str) -> Result<(Vec<ServerAddr>, Login), NatsError> {
+    let unusable = |why: &str| NatsError::Options(format!("NATS_URL {why}"));
+    let mut login = Login::Nobody;
+    let mut servers = Vec::new();
+    for text in urls.split(',').map(str::trim) {
+        let mut url =
+            url::Url::parse(text).map_err(|_| unusable("must be nats://HOST:PORT or tls://HOST:PORT"))?;
+        if !matches!(url.scheme(), "nats" | "tls") {
+            return Err(unusable("must begin with nats:// or tls://"));
+        }
+        let own = login_in(&url).ok_or_else(|| unusable("holds a user or a password that is not UTF-8"))?;
+        if own != Login::Nobody {
+            if login != Login::Nobody && login != own {
+                return Err(unusable(
+                    "names several servers, and not the same user and password for all of them",
+                ));
+            }
+            login = own;
+        }
+        let cleared = url.set_username("").and_then(|()| url.set_password(None));
+        cleared.map_err(|()| unusable("names no host"))?;
+        servers.push(
+            ServerAddr::from_url(url).map_err(|_| unusable("must be nats://HOST:PORT or tls://HOST:PORT"))?,
+        );
+    }
+    Ok((servers, login))
+}
+
+/// As the URL has it: a user alone is a token.
+fn login_in(url: &url::Url) -> Option<Login> {
+    let decoded = |text: &str| {
+        let text = percent_encoding::percent_decode_str(text).decode_utf8().ok()?;
+        Some(text.into_owned())
+    };
+    Some(match (url.username(), url.password()) {
+        ("", None) => Login::Nobody,
+        (token, None) => Login::Token(decoded(token)?),
+        (user, Some(password)) => Login::User(decoded(user)?, decoded(password)?),
+    })
+}
+
+/// Never nothing: a server that takes a connection and ends it must not be asked without a pause.
+fn delay(attempts: usize) -> Duration {
+    let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
+    BACK_OFF.1.min(BACK_OFF.0 * 2_u32.pow(doublings))
+}
+
+/// What is known of the connection, told once per change.
+struct News {
+    state: watch::Sender<Link>,
+    /// `None` while it is there; else why it is not, as it was told.
+    told: Option<String>,
+}
+
+impl News {
+    fn hear(&mut self, event: &Event) {
+        match event {
+            Event::Connected => {
+                self.told = None;
+                tracing::info!("connected to NATS");
+                self.state.send_modify(|link| *link = Link { up: true, made: link.made + 1 });
+            }
+            Event::Disconnected => {
+                self.state.send_modify(|link| link.up = false);
+                self.is_away(LOST);
+            }
+            Event::ClientError(fault) => self.is_away(&fault.to_string()),
+            Event::ServerError(fault) => self.is_away(&fault.to_string()),
+            Event::LameDuckMode => tracing::warn!("the NATS server is about to shut down"),
+            Event::SlowConsumer(_) => {
+                tracing::warn!("messages of NATS were dropped in memory; JetStream sends them again");
+            }
+            Event::Draining | Event::Closed => {
+                // That it is lost then is no news.
+                self.told = Some(LOST.to_owned());
+                tracing::debug!("the connection to NATS ends");
+            }
+        }
+    }
+
+    /// Attempts follow each other for as long as the server is away; only another reason is news.
+    fn is_away(&mut self, why: &str) {
+        if self.told.as_deref() == Some(why) {
+            return;
+        }
+        tracing::warn!(error = why, "NATS cannot be reached; it is tried again until it can");
+        self.told = Some(why.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_secret_is_no_part_of_an_address() {
+        let (servers, login) = parse("nats://who:p%40ss@one:4222, tls://two").unwrap();
+        assert_eq!(login, Login::User("who".into(), "p@ss".into()));
+        assert_eq!(servers.len(), 2);
+        assert!(!format!("{servers:?}").contains("p%40ss") && !format!("{servers:?}").contains("who"));
+        assert!(servers[1].tls_required() && !servers[0].tls_required());
+        assert_eq!(parse("nats://s3cret@one").unwrap().1, Login::Token("s3cret".into()));
+        assert_eq!(parse("nats://one").unwrap().1, Login::Nobody);
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_used_is_named_without_its_value() {
+        for wrong in [
+            "",
+            "hunter2",
+            "http://u:hunter2@one",
+            "nats://u:hunter2@one,nats://v:hunter2@two",
+            "nats://u:hunter2@one:x",
+        ] {
+            let fault = parse(wrong).unwrap_err().to_string();
+            assert!(fault.contains("NATS_URL") && !fault.contains("hunter2"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn there_is_always_a_pause_before_the_next_attempt() {
+        assert_eq!(delay(0), BACK_OFF.0);
+        assert_eq!(delay(3), BACK_OFF.0 * 4);
+        assert_eq!(delay(usize::MAX), BACK_OFF.1);
+    }
+}

@@ -1,0 +1,212 @@
+//! From the stream to the push subscriber: a durable pull consumer, which several processes may share. Every message is acknowledged by itself;
+//! one that is not is handed out again after a while, for ever: what can never succeed is parked in the ledger and ended here.
+
+use std::time::Duration;
+
+use async_nats::jetstream::AckKind;
+use async_nats::jetstream::consumer::pull::{Batch, Config};
+use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy};
+use async_nats::jetstream::message::{Acker, Message};
+use futures::StreamExt;
+use tokio::time::Instant;
+
+use super::connection::{Nats, NatsError};
+use super::relay::REQUEST_ID;
+use super::stream::{ACK_WAIT, CONTENT_CHANGED};
+use crate::feed::{Feed, FeedError, Received};
+use crate::message::PassContentChanged;
+
+/// The durable consumer of all pushers.
+pub const CONSUMER: &str = "pusher";
+
+/// Messages handed out and not acknowledged, in all processes: what a crash can delay by [`ACK_WAIT`].
+const MAX_ACK_PENDING: i64 = 5_000;
+
+/// Asks again after so long without a message, in case the question was lost.
+const EXPIRES: Duration = Duration::from_secs(5);
+
+/// A question that does not wait is answered in less.
+const PROMPT: Duration = Duration::from_secs(1);
+
+/// How much of a message that cannot be read is shown.
+const SHOWN: usize = 4096;
+
+/// What an acknowledgement goes to.
+pub struct Receipt(Acker);
+
+impl std::fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Receipt")
+    }
+}
+
+/// The messages of the stream.
+#[derive(Debug)]
+pub struct JetStreamFeed {
+    nats: Nats,
+    consumer: Option<Consumer<Config>>,
+    /// The question that has not been answered to its end. It outlives a call that is given up, and so does what came.
+    asked: Option<Asked>,
+    came: Vec<Message>,
+    /// Whether there was nothing when it was last asked, so that the next question waits.
+    idle: bool,
+}
+
+struct Asked {
+    batch: Batch,
+    /// Whether it waits for one message, rather than taking what there is.
+    waits: bool,
+    /// There is no answer any more.
+    until: Instant,
+}
+
+impl std::fmt::Debug for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Asked").field("waits", &self.waits).finish_non_exhaustive()
+    }
+}
+
+impl JetStreamFeed {
+    /// The messages of the stream on `nats`. Stream and consumer are created when they are needed.
+    pub fn new(nats: Nats) -> Self {
+        Self { nats, consumer: None, asked: None, came: Vec::new(), idle: false }
+    }
+
+    /// Waits until something came, and takes along what else there is. Nothing is asked for beyond that: what is handed out and lies about
+    /// would be handed out again.
+    async fn fill(&mut self, limit: usize) -> Result<(), NatsError> {
+        loop {
+            let Some(asked) = &mut self.asked else {
+                if self.came.len() >= limit {
+                    return Ok(());
+                }
+                match self.ask(limit - self.came.len()).await {
+                    Ok(()) | Err(NatsError::Interrupted) => continue,
+                    Err(fault) => return Err(fault),
+                }
+            };
+            let answer = tokio::select! {
+                biased;
+                answer = asked.batch.next() => answer,
+                // A consumer that was deleted does not answer.
+                () = tokio::time::sleep_until(asked.until) => {
+                    self.consumer = None;
+                    None
+                }
+                () = self.nats.interrupted() => {
+                    self.asked = None;
+                    if self.came.is_empty() {
+                        continue;
+                    }
+                    return Ok(());
+                }
+            };
+            match answer {
+                Some(Ok(message)) => self.came.push(message),
+                Some(Err(fault)) => {
+                    // The consumer or the stream was deleted, or somebody else leads them now.
+                    (self.asked, self.consumer) = (None, None);
+                    return Err(NatsError::doing("messages cannot be taken from the stream HONOKEN")(fault));
+                }
+                None => {
+                    let waited = asked.waits;
+                    self.asked = None;
+                    if waited && self.came.is_empty() {
+                        // Perhaps there is no such consumer any more: then nobody answers at all.
+                        self.consumer = None;
+                    }
+                    self.idle = self.came.is_empty();
+                    if !self.idle && !waited {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks for messages: for one, and waits for it, when there were none; else for those that there are.
+    async fn ask(&mut self, limit: usize) -> Result<(), NatsError> {
+        self.nats.connected().await;
+        let consumer = match &self.consumer {
+            Some(consumer) => consumer,
+            None => self.consumer.insert(Box::pin(self.nats.consumer(consumer())).await?),
+        };
+        let waits = self.idle && self.came.is_empty();
+        let patience = if waits { EXPIRES + PROMPT } else { PROMPT };
+        let batch = if waits {
+            consumer.batch().max_messages(1).expires(EXPIRES).messages().await
+        } else {
+            consumer.fetch().max_messages(limit).messages().await
+        };
+        let batch = batch.map_err(NatsError::doing("messages cannot be asked for"))?;
+        self.asked = Some(Asked { batch, waits, until: Instant::now() + patience });
+        Ok(())
+    }
+}
+
+impl Feed for JetStreamFeed {
+    type Receipt = Receipt;
+
+    async fn next(&mut self, limit: usize) -> Result<Vec<Received<Receipt>>, FeedError> {
+        self.fill(limit.max(1)).await.map_err(|fault| failed("asking NATS for messages", fault))?;
+        Ok(std::mem::take(&mut self.came).into_iter().map(received).collect())
+    }
+
+    async fn done(&mut self, receipt: Receipt) -> Result<(), FeedError> {
+        answer(&receipt, AckKind::Ack).await
+    }
+
+    async fn still_at_it(&mut self, receipt: &Receipt) -> Result<(), FeedError> {
+        answer(receipt, AckKind::Progress).await
+    }
+
+    async fn again(&mut self, receipt: Receipt, after: Duration) -> Result<(), FeedError> {
+        answer(&receipt, AckKind::Nak(Some(after))).await
+    }
+
+    async fn hopeless(&mut self, receipt: Receipt) -> Result<(), FeedError> {
+        answer(&receipt, AckKind::Term).await
+    }
+}
+
+/// Not waited for: an answer that is lost costs that the message comes again.
+async fn answer(receipt: &Receipt, kind: AckKind) -> Result<(), FeedError> {
+    let doing = "answering a message of NATS";
+    match tokio::time::timeout(EXPIRES, receipt.0.ack_with(kind)).await {
+        Ok(answered) => answered.map_err(|fault| FeedError { doing, source: fault }),
+        Err(late) => Err(failed(doing, late)),
+    }
+}
+
+fn failed(doing: &'static str, fault: impl std::error::Error + Send + Sync + 'static) -> FeedError {
+    FeedError { doing, source: Box::new(fault) }
+}
+
+fn received(message: Message) -> Received<Receipt> {
+    let attempt = message.info().map_or(1, |info| u64::try_from(info.delivered).unwrap_or(1));
+    let request_id = message.headers.as_ref().and_then(|headers| headers.get(REQUEST_ID));
+    let request_id = request_id.map(|id| id.as_str().to_owned());
+    let said = serde_json::from_slice::<PassContentChanged>(&message.payload)
+        .map_err(|_| unreadable(&message.payload));
+    let (_, acker) = message.split();
+    Received { message: said, request_id, attempt, receipt: Receipt(acker) }
+}
+
+/// What an operator is shown of a message that is none.
+fn unreadable(payload: &[u8]) -> String {
+    String::from_utf8_lossy(&payload[..payload.len().min(SHOWN)]).into_owned()
+}
+
+fn consumer() -> Config {
+    Config {
+        durable_name: Some(CONSUMER.to_owned()),
+        description: Some("Wakes the phones that hold a changed pass".to_owned()),
+        deliver_policy: DeliverPolicy::All,
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: ACK_WAIT,
+        max_deliver: -1,
+        max_ack_pending: MAX_ACK_PENDING,
+        filter_subject: CONTENT_CHANGED.to_owned(),
+        ..Config::default()
+    }
+}

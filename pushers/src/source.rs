@@ -1,0 +1,266 @@
+//! From the log to messages: what the read model shows of it, and nothing that it does not.
+//!
+//! Whoever hears of a change asks for the pass at once, so a message never comes before its state can be read. An event of a pass that stands
+//! still, because one of its events is parked, is not said but reported: the reader remembers the pass until it moves again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use cqrs_es::Aggregate;
+use honoken_domain::ids::{PassId, UnixSeconds};
+use honoken_domain::pass::{Pass, PassEvent};
+use honoken_domain::upcasters::Upcasters;
+use honoken_event_store::{Epoch, EventLog, LogError, Position, RecordedEvent};
+use honoken_projections::pass_heads::PassHead;
+use honoken_projections::{Progress, QueryError, ReadModel};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::message::PassContentChanged;
+
+/// The name of the event that is no change.
+const ISSUED: &str = "PassIssued";
+
+/// Why there is nothing to say for now. It is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The log could not be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The read model could not be asked.
+    #[error(transparent)]
+    ReadModel(#[from] QueryError),
+}
+
+/// A message, and what is known beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// What is said.
+    pub message: PassContentChanged,
+    /// The request that led to the change.
+    pub request_id: Option<String>,
+    /// Whether the pass still shows this state. If not, a later message says more.
+    pub current: bool,
+}
+
+impl Said {
+    /// The pass that it is about.
+    pub fn pass(&self) -> PassId {
+        PassId {
+            pass_type_identifier: self.message.pass_type_identifier.clone(),
+            serial_number: self.message.serial_number.clone(),
+        }
+    }
+
+    /// Place of its event in the log.
+    pub fn position(&self) -> Position {
+        Position(self.message.position)
+    }
+}
+
+/// What there is to say about a part of the log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// In log order.
+    pub messages: Vec<Said>,
+    /// Passes with events that readers do not see yet, and the last of these.
+    pub standing_still: BTreeMap<PassId, Position>,
+    /// Everything up to here has been looked at.
+    pub up_to: Position,
+}
+
+/// Reads the log as far as the projection is. Clones read the same log.
+#[derive(Debug)]
+pub struct Source<L> {
+    log: Arc<L>,
+    upcasters: Arc<Upcasters>,
+    read_model: ReadModel,
+    progress: watch::Receiver<Progress>,
+}
+
+impl<L> Clone for Source<L> {
+    fn clone(&self) -> Self {
+        Self {
+            log: self.log.clone(),
+            upcasters: self.upcasters.clone(),
+            read_model: self.read_model.clone(),
+            progress: self.progress.clone(),
+        }
+    }
+}
+
+impl<L: EventLog> Source<L> {
+    /// Reads `log` as far as `progress` says that `read_model` shows it.
+    pub fn new(
+        log: Arc<L>,
+        upcasters: Upcasters,
+        read_model: ReadModel,
+        progress: watch::Receiver<Progress>,
+    ) -> Self {
+        Self { log, upcasters: Arc::new(upcasters), read_model, progress }
+    }
+
+    /// What the log has behind `position`, as far as readers see it; no more than `limit` events are looked at.
+    ///
+    /// # Errors
+    /// When log or read model are away.
+    pub async fn read_after(&self, position: Position, limit: u32) -> Result<Page, SourceError> {
+        let shown = self.progress.borrow().position;
+        self.read_between(position, shown, limit).await
+    }
+
+    /// The same, no further than `horizon`.
+    ///
+    /// # Errors
+    /// When log or read model are away.
+    pub async fn read_between(
+        &self,
+        position: Position,
+        horizon: Position,
+        limit: u32,
+    ) -> Result<Page, SourceError> {
+        if horizon <= position {
+            return Ok(Page { up_to: position, ..Page::default() });
+        }
+        let mut events = self.events_after(position, limit).await?;
+        events.retain(|event| event.position <= horizon);
+        let up_to = events.last().map_or(position, |event| event.position);
+        // Issuing a pass is no change: no phone holds it yet.
+        events.retain(|event| event.event.aggregate_type == Pass::TYPE && event.event.event_type != ISSUED);
+        let mut page = Page { up_to, ..Page::default() };
+        let heads = self.heads_of(&events).await?;
+        for recorded in events {
+            // Not the name of a pass, so nobody ever sees it.
+            let Ok(id) = PassId::parse(&recorded.event.aggregate_id) else { continue };
+            match heads.get(&id).filter(|head| head.update_tag >= recorded.position) {
+                Some(head) => page.messages.extend(self.said(&id, head, recorded)),
+                None => {
+                    page.standing_still.insert(id, recorded.position);
+                }
+            }
+        }
+        Ok(page)
+    }
+
+    /// What the passes show now, as it was said or should have been; those that nobody sees are left out.
+    ///
+    /// # Errors
+    /// When log or read model are away.
+    pub async fn state_of(
+        &self,
+        passes: impl IntoIterator<Item = &PassId>,
+    ) -> Result<Vec<Said>, SourceError> {
+        let mut said = Vec::new();
+        for (id, head) in self.read_model.pass_heads(passes).await? {
+            let before = Position(head.update_tag.0.saturating_sub(1));
+            let event = self.events_after(before, 1).await?.into_iter().next();
+            let event =
+                event.filter(|event| event.position == head.update_tag && event.event.event_type != ISSUED);
+            said.extend(event.and_then(|event| self.said(&id, &head, event)));
+        }
+        said.sort_by_key(Said::position);
+        Ok(said)
+    }
+
+    /// Ends when readers see more than `position`, or when what stands still has changed; never when the projection has ended, since whoever
+    /// reads is stopped by itself then.
+    pub async fn moves(&mut self, position: Position) {
+        let parked = self.progress.borrow().parked.clone();
+        let moved =
+            self.progress.wait_for(|progress| progress.position > position || progress.parked != parked);
+        if moved.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Passes that stand still.
+    pub fn parked(&self) -> BTreeSet<PassId> {
+        let progress = self.progress.borrow();
+        let passes = progress.parked.iter().filter(|(aggregate_type, _)| aggregate_type == Pass::TYPE);
+        passes.filter_map(|(_, aggregate_id)| PassId::parse(aggregate_id).ok()).collect()
+    }
+
+    /// How far readers see.
+    pub fn shown(&self) -> Position {
+        self.progress.borrow().position
+    }
+
+    /// The newest event that this process knows of.
+    pub fn head(&self) -> Position {
+        *self.log.head().borrow()
+    }
+
+    /// The log that it reads.
+    pub fn epoch(&self) -> Epoch {
+        self.log.epoch()
+    }
+
+    /// Whether the log is as long as `position`.
+    ///
+    /// # Errors
+    /// When it is away.
+    pub async fn reaches(&self, position: Position) -> Result<bool, SourceError> {
+        if position == Position(0) {
+            return Ok(true);
+        }
+        Ok(!self.events_after(Position(position.0 - 1), 1).await?.is_empty())
+    }
+
+    /// An event whose row is not even JSON is parked by the projection; it comes with what is known of it.
+    async fn events_after(&self, position: Position, limit: u32) -> Result<Vec<RecordedEvent>, LogError> {
+        match self.log.read_after(position, limit).await {
+            Err(LogError::Unreadable { position, event, .. }) => {
+                Ok(vec![RecordedEvent { position, recorded_at_ms: 0, event: *event }])
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn heads_of(&self, events: &[RecordedEvent]) -> Result<BTreeMap<PassId, PassHead>, QueryError> {
+        let passes = events.iter().filter_map(|event| PassId::parse(&event.event.aggregate_id).ok());
+        self.read_model.pass_heads(&passes.collect::<BTreeSet<_>>()).await
+    }
+
+    /// The message of an event that readers see. One that this release does not decode was skipped by an operator, or applied by a newer
+    /// release: then it is said as the row has it, if the row is its own.
+    fn said(&self, id: &PassId, head: &PassHead, recorded: RecordedEvent) -> Option<Said> {
+        let current = head.update_tag == recorded.position;
+        let metadata = &recorded.event.metadata;
+        let request_id = metadata["requestId"].as_str().map(str::to_owned);
+        let urgent = metadata["urgent"] == "true";
+        let sequence = recorded.event.sequence;
+        let position = recorded.position;
+        let event = serde_json::from_value::<PassEvent>(self.upcasters.upcast(recorded.event).payload);
+        let (etag, updated_at) = match event {
+            Ok(event) => (event.etag().clone(), event.updated_at()),
+            Err(_) if current => (head.etag.clone(), head.updated_at),
+            Err(_) => return None,
+        };
+        let epoch = self.log.epoch();
+        let message = PassContentChanged {
+            event_id: event_id(epoch, Pass::TYPE, &id.to_string(), sequence),
+            organisation_id: head.organization_id.clone(),
+            pass_type_identifier: id.pass_type_identifier.clone(),
+            serial_number: id.serial_number.clone(),
+            etag,
+            updated_at: rfc3339(updated_at),
+            update_tag: format!("{epoch}-{position}"),
+            position: position.0,
+            urgent,
+        };
+        Some(Said { message, request_id, current })
+    }
+}
+
+/// The id of an event: the same whenever it is said again, and another in a log that was restored from a backup.
+fn event_id(epoch: Epoch, aggregate_type: &str, aggregate_id: &str, sequence: usize) -> Uuid {
+    let name = format!("{epoch}:{aggregate_type}:{aggregate_id}:{sequence}");
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes())
+}
+
+fn rfc3339(moment: UnixSeconds) -> String {
+    let moment = OffsetDateTime::from_unix_timestamp(moment.0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    moment.format(&Rfc3339).unwrap_or_default()
+}

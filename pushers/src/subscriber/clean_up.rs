@@ -1,0 +1,39 @@
+//! Forgets, now and then, what is old in the ledger.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use honoken_event_store::error_chain;
+use tokio::time::MissedTickBehavior;
+
+use super::{Settings, milliseconds};
+use crate::ledger::{Ledger, LedgerError};
+use crate::ports::Time;
+
+const OFTEN: Duration = Duration::from_mins(10);
+
+/// Works until it is dropped.
+pub(super) async fn run(ledger: Ledger, time: Arc<dyn Time>, settings: Settings) {
+    let mut ticks = tokio::time::interval(OFTEN);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(fault) = forget(&ledger, time.unix_ms(), settings).await {
+            tracing::warn!(
+                error = error_chain(&fault),
+                "old deliveries were not forgotten, tries again in {OFTEN:?}"
+            );
+        }
+    }
+}
+
+async fn forget(ledger: &Ledger, now_ms: i64, settings: Settings) -> Result<(), LedgerError> {
+    while ledger.forget_deliveries(now_ms - milliseconds(settings.retention)).await? {}
+    let mut after = None;
+    loop {
+        after = ledger.forget_phones(after.as_ref(), now_ms).await?;
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! From messages to the ledger.
+//!
+//! A message is done when everybody whom it concerns is in the ledger, and before anybody has been woken. Until then it is held, and handed out
+//! again if this process dies: what is in the ledger already stays as it is.
+
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use honoken_domain::ids::PassId;
+use honoken_event_store::{Position, error_chain};
+use honoken_projections::wallet_push::{Holder, Holders, PassState};
+use honoken_projections::{QueryError, ReadModel, WALLET};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Settings;
+use crate::feed::{Feed, FeedError, Received};
+use crate::ledger::deliveries::Wanted;
+use crate::ledger::{Ledger, LedgerError, ParkedMessage, Part};
+use crate::message::PassContentChanged;
+use crate::ports::{Ids, Time};
+
+/// How often it looks whether it is paused, and how long it waits for a store that is away.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A message that is held is confirmed so often.
+const STILL_AT_IT: Duration = Duration::from_secs(5);
+
+/// A message about a state that the read model does not show is handed out again so often at the most; the sweep says it again when it is shown.
+const PATIENCE: u64 = 30;
+
+/// Reads messages from a feed, and writes into the ledger who is to be woken.
+pub struct FanOut<F> {
+    ledger: Ledger,
+    read_model: ReadModel,
+    feed: F,
+    time: Arc<dyn Time>,
+    ids: Arc<dyn Ids>,
+    settings: Settings,
+}
+
+/// A pass whose phones are to be woken, and the messages that say so.
+struct Change<R> {
+    state: PassState,
+    urgent: bool,
+    receipts: Vec<R>,
+}
+
+/// Why messages could not be worked on now.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    ReadModel(#[from] QueryError),
+    #[error(transparent)]
+    Feed(#[from] FeedError),
+}
+
+impl<F: Feed> FanOut<F> {
+    /// Does nothing until it [runs](Self::run).
+    pub fn new(
+        ledger: Ledger,
+        read_model: ReadModel,
+        feed: F,
+        time: Arc<dyn Time>,
+        ids: Arc<dyn Ids>,
+        settings: Settings,
+    ) -> Self {
+        Self { ledger, read_model, feed, time, ids, settings }
+    }
+
+    /// Works until it is stopped, and gives the feed back. It can be stopped, or dropped, at any time: messages that were not done are handed
+    /// out again.
+    pub async fn run(mut self, stop: CancellationToken) -> F {
+        stop.run_until_cancelled(async {
+            let mut pauses = self.ledger.pauses();
+            loop {
+                if let Err(fault) = self.goes_on(&mut pauses).await {
+                    tracing::warn!(
+                        error = error_chain(&fault),
+                        "cannot see who is to be woken, tries again in {LOOK:?}"
+                    );
+                    tokio::time::sleep(LOOK).await;
+                }
+            }
+        })
+        .await;
+        self.feed
+    }
+
+    /// Waits for messages, and works on them.
+    async fn goes_on(&mut self, pauses: &mut watch::Receiver<()>) -> Result<(), Fault> {
+        if self.ledger.paused(Part::Pusher).await?.is_some() {
+            let _either = tokio::time::timeout(LOOK, pauses.changed()).await;
+            return Ok(());
+        }
+        let limit = usize::try_from(self.settings.batch_size).unwrap_or(usize::MAX).max(1);
+        let received = {
+            let ledger = self.ledger.clone();
+            let mut received = pin!(self.feed.next(limit));
+            loop {
+                tokio::select! {
+                    received = &mut received => break received?,
+                    () = tokio::time::sleep(LOOK) => {}
+                    _ = pauses.changed() => {}
+                }
+                if ledger.paused(Part::Pusher).await?.is_some() {
+                    return Ok(());
+                }
+            }
+        };
+        self.works_on(received).await
+    }
+
+    async fn works_on(&mut self, received: Vec<Received<F::Receipt>>) -> Result<(), Fault> {
+        let mut messages = Vec::with_capacity(received.len());
+        for Received { message, request_id, attempt, receipt } in received {
+            match message {
+                Ok(message) => messages.push((message, attempt, receipt)),
+                Err(payload) => self.parks(payload, request_id, receipt).await?,
+            }
+        }
+        let passes: Vec<_> = messages.iter().map(|(message, ..)| pass_of(message)).collect();
+        let looked = async {
+            let states = self.read_model.pass_states(&passes).await?;
+            Ok::<_, QueryError>((states, Position(self.read_model.checkpoint(WALLET).await?.0)))
+        };
+        let (states, shown) = match looked.await {
+            Ok(looked) => looked,
+            Err(fault) => {
+                self.hands_back(messages.into_iter().map(|(.., receipt)| receipt)).await?;
+                return Err(fault.into());
+            }
+        };
+        let mut changes: HashMap<PassId, Change<F::Receipt>> = HashMap::new();
+        for ((message, attempt, receipt), pass) in messages.into_iter().zip(passes) {
+            let state = states.get(&pass);
+            match state {
+                Some(state) if state.etag == message.etag => {
+                    let change = changes.entry(pass).or_insert_with(|| Change {
+                        state: state.clone(),
+                        urgent: false,
+                        receipts: Vec::new(),
+                    });
+                    change.urgent |= message.urgent;
+                    change.receipts.push(receipt);
+                }
+                _ if is_behind(state, shown, &message) && attempt <= PATIENCE => {
+                    self.feed.again(receipt, LOOK).await?;
+                }
+                // Superseded, or not shown: then it is said again when it is.
+                _ => self.feed.done(receipt).await?,
+            }
+        }
+        self.fans_out(changes).await
+    }
+
+    async fn fans_out(&mut self, mut changes: HashMap<PassId, Change<F::Receipt>>) -> Result<(), Fault> {
+        let mut holders = Holders::of(changes.keys().cloned().collect());
+        let mut confirmed = Instant::now();
+        while !changes.is_empty() {
+            let done = match self.writes_page(&mut holders, &changes).await {
+                Ok(done) => done,
+                Err(fault) => {
+                    let receipts = changes.into_values().flat_map(|change| change.receipts);
+                    self.hands_back(receipts).await?;
+                    return Err(fault);
+                }
+            };
+            for pass in done {
+                for receipt in changes.remove(&pass).into_iter().flat_map(|change| change.receipts) {
+                    self.feed.done(receipt).await?;
+                }
+            }
+            if confirmed.elapsed() >= STILL_AT_IT {
+                for receipt in changes.values().flat_map(|change| &change.receipts) {
+                    self.feed.still_at_it(receipt).await?;
+                }
+                confirmed = Instant::now();
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the next page of phones into the ledger. Gives the passes that are done with it.
+    async fn writes_page(
+        &self,
+        holders: &mut Holders,
+        changes: &HashMap<PassId, Change<F::Receipt>>,
+    ) -> Result<Vec<PassId>, Fault> {
+        let page = self.read_model.next_holders(holders).await?;
+        let mut wanted: HashMap<PassId, Wanted> = HashMap::new();
+        for Holder { pass, device } in page {
+            let Some(change) = changes.get(&pass) else { continue };
+            let wanted = wanted.entry(pass.clone()).or_insert_with(|| Wanted {
+                pass,
+                etag: change.state.etag.clone(),
+                position: change.state.update_tag,
+                cause: String::new(),
+                urgent: change.urgent,
+                devices: Vec::new(),
+            });
+            wanted.devices.push(device);
+        }
+        let done = changes.iter().filter(|(pass, _)| holders.are_done_with(pass));
+        let done: Vec<_> = done.map(|(pass, change)| (pass.clone(), change.state.update_tag)).collect();
+        let wanted: Vec<_> = wanted.into_values().collect();
+        self.ledger.enqueue(&wanted, &done, self.time.unix_ms()).await?;
+        Ok(done.into_iter().map(|(pass, _)| pass).collect())
+    }
+
+    async fn hands_back(&mut self, receipts: impl IntoIterator<Item = F::Receipt>) -> Result<(), FeedError> {
+        for receipt in receipts {
+            self.feed.again(receipt, LOOK).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what is no message where an operator sees it.
+    async fn parks(
+        &mut self,
+        payload: String,
+        request_id: Option<String>,
+        receipt: F::Receipt,
+    ) -> Result<(), Fault> {
+        let why = serde_json::from_str::<PassContentChanged>(&payload).err();
+        let why = why.map_or_else(|| "it is too long".to_owned(), |fault| fault.to_string());
+        tracing::error!(request_id, "a message can never succeed, and is parked");
+        let message = ParkedMessage {
+            id: self.ids.uuid(),
+            payload,
+            reason: format!("it is no message about a change of a pass: {why}"),
+            request_id,
+            parked_at_ms: self.time.unix_ms(),
+        };
+        if let Err(fault) = self.ledger.park_message(&message).await {
+            self.feed.again(receipt, LOOK).await?;
+            return Err(fault.into());
+        }
+        Ok(self.feed.hopeless(receipt).await?)
+    }
+}
+
+fn pass_of(message: &PassContentChanged) -> PassId {
+    PassId {
+        pass_type_identifier: message.pass_type_identifier.clone(),
+        serial_number: message.serial_number.clone(),
+    }
+}
+
+/// Whether the read model has not come to the message yet. What it has come to and does not show is parked, or superseded.
+fn is_behind(state: Option<&PassState>, shown: Position, message: &PassContentChanged) -> bool {
+    shown.0 < message.position && state.is_none_or(|state| state.update_tag.0 < message.position)
+}

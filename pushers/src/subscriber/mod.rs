@@ -1,0 +1,114 @@
+//! The push subscriber: from messages to phones.
+//!
+//! Two parts that know each other through the ledger alone. The [fan-out](fan_out::FanOut) runs where messages come in: it writes down who is to
+//! be woken, and the message is done. The [sender](sender::Sender) runs in every process that pushes: it takes what is due, pushes, and notes
+//! what became of it.
+
+pub mod fan_out;
+pub mod sender;
+
+mod clean_up;
+mod plan;
+mod verdict;
+mod way;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use honoken_projections::ReadModel;
+use tokio_util::sync::CancellationToken;
+
+use crate::feed::Feed;
+use crate::ledger::Ledger;
+use crate::ports::{Apns, Credentials, DeadTokens, Ids, Observer, Time};
+use fan_out::FanOut;
+use sender::Sender;
+
+/// How the subscriber works.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// After a push further changes wait for so long and become one push. Zero: every state is pushed.
+    pub window: Duration,
+    /// Messages, or phones, that are taken at once.
+    pub batch_size: u32,
+    /// Requests for one delivery, after which it is given up.
+    pub retry_attempts: u64,
+    /// Pushes that wait for their answers at once.
+    pub at_work: usize,
+    /// Deliveries that came to their end are kept for so long.
+    pub retention: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            window: Duration::from_secs(30),
+            batch_size: 500,
+            retry_attempts: 100,
+            at_work: 200,
+            retention: Duration::from_secs(30 * 24 * 60 * 60),
+        }
+    }
+}
+
+/// What the subscriber needs from outside. Clones share it.
+pub struct Ports<A, C, D> {
+    /// The way to APNs.
+    pub apns: Arc<A>,
+    /// What to push with.
+    pub credentials: Arc<C>,
+    /// Who is told that a token is dead.
+    pub dead_tokens: Arc<D>,
+    /// The time.
+    pub time: Arc<dyn Time>,
+    /// Random identifiers.
+    pub ids: Arc<dyn Ids>,
+    /// Who counts.
+    pub observer: Arc<dyn Observer>,
+}
+
+impl<A, C, D> Clone for Ports<A, C, D> {
+    fn clone(&self) -> Self {
+        Self {
+            apns: self.apns.clone(),
+            credentials: self.credentials.clone(),
+            dead_tokens: self.dead_tokens.clone(),
+            time: self.time.clone(),
+            ids: self.ids.clone(),
+            observer: self.observer.clone(),
+        }
+    }
+}
+
+/// Fan-out and sender in one process.
+pub struct Subscriber<F, A, C, D> {
+    fan_out: FanOut<F>,
+    sender: Sender<A, C, D>,
+}
+
+impl<F: Feed, A: Apns, C: Credentials, D: DeadTokens> Subscriber<F, A, C, D> {
+    /// Does nothing until it [runs](Self::run).
+    pub fn new(
+        ledger: Ledger,
+        read_model: ReadModel,
+        feed: F,
+        ports: Ports<A, C, D>,
+        settings: Settings,
+    ) -> Self {
+        let (time, ids) = (ports.time.clone(), ports.ids.clone());
+        let fan_out = FanOut::new(ledger.clone(), read_model.clone(), feed, time, ids, settings);
+        Self { fan_out, sender: Sender::new(ledger, read_model, ports, settings) }
+    }
+
+    /// Works until it is stopped, and then until what was sent has been answered and noted; gives the feed back. It lives through whatever its
+    /// stores and APNs do.
+    pub async fn run(self, stop: CancellationToken) -> F {
+        let (feed, ()) = tokio::join!(self.fan_out.run(stop.clone()), self.sender.run(stop));
+        feed
+    }
+}
+
+/// As the ledger counts time.
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

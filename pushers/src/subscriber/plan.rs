@@ -1,0 +1,102 @@
+//! Which pushes stand for what is pending for a phone.
+
+use std::collections::{BTreeMap, HashMap};
+
+use honoken_domain::ids::{PassId, PushToken};
+use honoken_projections::wallet_push::Holder;
+use uuid::Uuid;
+
+use crate::ledger::DeliveryState;
+use crate::ledger::deliveries::{Noted, Pending};
+use crate::ledger::wakes::{Claimed, WakeKey};
+use crate::ports::Push;
+
+/// One push and what it stands for.
+#[derive(Debug)]
+pub(super) struct Job {
+    /// The phone and the topic.
+    pub(super) key: WakeKey,
+    /// What is sent.
+    pub(super) push: Push,
+    /// Of every pass, the newest state.
+    pub(super) deliveries: Vec<Pending>,
+    /// Whether it finds out if a way that rests, or a credential that is parked, works again.
+    pub(super) is_probe: bool,
+}
+
+/// What is done about a phone.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// Pushes; none when nobody is to be woken.
+    pub(super) jobs: Vec<Job>,
+    /// Deliveries that no push is for.
+    pub(super) superseded: Vec<Noted>,
+}
+
+/// The holder that a delivery is for.
+pub(super) fn holder(delivery: &Pending) -> Holder {
+    let key = &delivery.wake;
+    let pass = PassId {
+        pass_type_identifier: key.pass_type_identifier.clone(),
+        serial_number: delivery.serial_number.clone(),
+    };
+    Holder { pass, device: key.device_library_identifier.clone() }
+}
+
+/// Of several states of a pass the newest is pushed. With `coalescing`, one push stands for all passes of the phone: it asks for all of them.
+pub(super) fn plan(
+    claimed: &Claimed,
+    tokens: &HashMap<Holder, PushToken>,
+    coalescing: bool,
+    now_ms: i64,
+) -> Plan {
+    let mut plan = Plan::default();
+    let mut newest: BTreeMap<_, (&Pending, &PushToken)> = BTreeMap::new();
+    let superseded = |delivery: &Pending| Noted {
+        id: delivery.id,
+        state: DeliveryState::Superseded,
+        attempts: 0,
+        error: None,
+        apns_id: None,
+        at_ms: now_ms,
+    };
+    for delivery in &claimed.pending {
+        // Whoever does not hold the pass any more need not hear of it.
+        let Some(token) = tokens.get(&holder(delivery)) else {
+            plan.superseded.push(superseded(delivery));
+            continue;
+        };
+        let key = (&delivery.serial_number, &delivery.cause);
+        match newest.get(&key) {
+            Some((known, _)) if known.position > delivery.position => {
+                plan.superseded.push(superseded(delivery))
+            }
+            Some((older, _)) => {
+                plan.superseded.push(superseded(older));
+                newest.insert(key, (delivery, token));
+            }
+            None => drop(newest.insert(key, (delivery, token))),
+        }
+    }
+    let pushes = newest.into_values().collect::<Vec<_>>();
+    let together = if coalescing { pushes.len().max(1) } else { 1 };
+    plan.jobs = pushes.chunks(together).filter_map(|pushes| job(&claimed.key, pushes)).collect();
+    plan
+}
+
+fn job(key: &WakeKey, pushes: &[(&Pending, &PushToken)]) -> Option<Job> {
+    // The one that is the newest names the push.
+    let (newest, token) = pushes.iter().max_by_key(|(delivery, _)| (delivery.position, delivery.id))?;
+    let push =
+        Push { topic: key.pass_type_identifier.clone(), token: (*token).clone(), apns_id: apns_id(newest) };
+    let deliveries = pushes.iter().map(|(delivery, _)| (*delivery).clone()).collect();
+    Some(Job { key: key.clone(), push, deliveries, is_probe: false })
+}
+
+/// The same for every attempt, whoever makes it.
+fn apns_id(delivery: &Pending) -> String {
+    let Pending { wake, serial_number, cause, position, .. } = delivery;
+    let (topic, device) = (&wake.pass_type_identifier, wake.device_library_identifier.as_str());
+    let name = format!("wallet:{topic}:{serial_number}:{}:{cause}:{device}", position.0);
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
+}

@@ -1,0 +1,261 @@
+//! What the subscriber needs from outside, told what to do by tests.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use honoken_domain::ids::{DeviceLibraryIdentifier, PassTypeIdentifier, PushToken};
+use honoken_pushers::outcome::{Outcome, Rest};
+use honoken_pushers::ports::{
+    Apns, ApnsKey, Credential, Credentials, DeadTokens, Ids, NoCredential, Observer, Push, Time,
+};
+use openssl::ec::{EcGroup, EcKey};
+use openssl::nid::Nid;
+use tokio::sync::watch;
+
+use crate::world::soon;
+
+/// How APNs answers.
+pub(crate) enum Answer {
+    Now(Outcome),
+    /// When [`FakeApns::lets_go`] is called; with success.
+    Later,
+}
+
+type Script = Box<dyn FnMut(&Push) -> Answer + Send>;
+
+/// Remembers what it was sent.
+pub(crate) struct FakeApns {
+    script: Mutex<Script>,
+    requests: Mutex<Vec<(Push, String)>>,
+    count: watch::Sender<usize>,
+    let_go: watch::Sender<bool>,
+}
+
+impl FakeApns {
+    pub(crate) fn that_answers(script: impl FnMut(&Push) -> Answer + Send + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            script: Mutex::new(Box::new(script)),
+            requests: Mutex::default(),
+            count: watch::Sender::default(),
+            let_go: watch::Sender::default(),
+        })
+    }
+
+    pub(crate) fn that_accepts() -> Arc<Self> {
+        Self::that_answers(|_| Answer::Now(accepted()))
+    }
+
+    /// From here on it answers otherwise.
+    pub(crate) fn answers(&self, script: impl FnMut(&Push) -> Answer + Send + 'static) {
+        *lock(&self.script) = Box::new(script);
+    }
+
+    pub(crate) fn lets_go(&self) {
+        self.let_go.send_replace(true);
+    }
+
+    /// Waits for requests; so many altogether.
+    #[track_caller]
+    pub(crate) fn gets(&self, requests: usize) -> impl Future<Output = ()> {
+        let mut count = self.count.subscribe();
+        soon("so many requests", async move {
+            count.wait_for(|count| *count >= requests).await.unwrap();
+        })
+    }
+
+    pub(crate) fn requests(&self) -> usize {
+        *self.count.borrow()
+    }
+
+    /// How often each token was pushed to.
+    pub(crate) fn by_token(&self) -> BTreeMap<String, usize> {
+        let mut by_token = BTreeMap::new();
+        for (push, _) in lock(&self.requests).iter() {
+            *by_token.entry(push.token.as_str().to_owned()).or_default() += 1;
+        }
+        by_token
+    }
+
+    /// The `apns-id`s in the order of the requests.
+    pub(crate) fn apns_ids(&self) -> Vec<String> {
+        lock(&self.requests).iter().map(|(push, _)| push.apns_id.clone()).collect()
+    }
+
+    /// The credential of the last request.
+    pub(crate) fn last_credential(&self) -> String {
+        lock(&self.requests).last().unwrap().1.clone()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Apns for FakeApns {
+    async fn push(&self, credential: &Credential, push: &Push) -> Outcome {
+        let answer = (lock(&self.script))(push);
+        lock(&self.requests).push((push.clone(), credential.id()));
+        self.count.send_modify(|count| *count += 1);
+        match answer {
+            Answer::Now(outcome) => {
+                // As from a real one, the answer comes later.
+                tokio::task::yield_now().await;
+                outcome
+            }
+            Answer::Later => {
+                let mut let_go = self.let_go.subscribe();
+                let_go.wait_for(|let_go| *let_go).await.unwrap();
+                accepted()
+            }
+        }
+    }
+}
+
+pub(crate) fn accepted() -> Outcome {
+    Outcome::Accepted { apns_id: None }
+}
+
+pub(crate) fn unavailable(after: Option<Duration>) -> Outcome {
+    Outcome::Retry { reason: "ServiceUnavailable".into(), after, rest: Rest::Credential }
+}
+
+pub(crate) fn bad_token() -> Outcome {
+    Outcome::TokenDead { reason: "BadDeviceToken".into(), since_ms: None, certain: false }
+}
+
+pub(crate) fn unregistered() -> Outcome {
+    Outcome::TokenDead { reason: "Unregistered".into(), since_ms: Some(1_700_000_000_000), certain: true }
+}
+
+/// What is pushed with.
+pub(crate) struct FakeCredentials(Mutex<Result<Credential, String>>);
+
+impl FakeCredentials {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Ok(key("1")))))
+    }
+
+    pub(crate) fn none() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Err("install a key".into()))))
+    }
+
+    pub(crate) fn installs(&self, revision: &str) {
+        *lock(&self.0) = Ok(key(revision));
+    }
+}
+
+fn key(revision: &str) -> Credential {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+    Credential::Key(Arc::new(ApnsKey {
+        team_id: "ABCDE12345".into(),
+        key_id: "KEY1234567".into(),
+        key: EcKey::generate(&group).unwrap(),
+        revision: revision.into(),
+    }))
+}
+
+impl Credentials for FakeCredentials {
+    async fn of(&self, _topic: &PassTypeIdentifier) -> Result<Credential, NoCredential> {
+        lock(&self.0).clone().map_err(NoCredential::NotInstalled)
+    }
+}
+
+/// Never pushes.
+pub(crate) struct NotSent;
+
+impl Credentials for NotSent {
+    async fn of(&self, _topic: &PassTypeIdentifier) -> Result<Credential, NoCredential> {
+        Err(NoCredential::NotSent("there is no endpoint".into()))
+    }
+}
+
+/// Remembers which devices were reported.
+pub(crate) struct FakeDeadTokens {
+    pub(crate) forgets: bool,
+    reported: Mutex<Vec<(String, String, Option<i64>)>>,
+}
+
+impl FakeDeadTokens {
+    pub(crate) fn that_forgets(forgets: bool) -> Arc<Self> {
+        Arc::new(Self { forgets, reported: Mutex::default() })
+    }
+
+    /// Device, token and time.
+    pub(crate) fn reported(&self) -> Vec<(String, String, Option<i64>)> {
+        lock(&self.reported).clone()
+    }
+}
+
+impl DeadTokens for FakeDeadTokens {
+    async fn report(
+        &self,
+        _pass_type_identifier: &PassTypeIdentifier,
+        device: &DeviceLibraryIdentifier,
+        token: &PushToken,
+        since_ms: Option<i64>,
+    ) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+        lock(&self.reported).push((device.as_str().into(), token.as_str().into(), since_ms));
+        Ok(self.forgets)
+    }
+}
+
+/// Stands still until it is moved.
+pub(crate) struct FakeTime(AtomicI64);
+
+impl FakeTime {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(1_800_000_000_000)))
+    }
+
+    pub(crate) fn passes(&self, duration: Duration) {
+        self.0.fetch_add(i64::try_from(duration.as_millis()).unwrap(), Ordering::Relaxed);
+    }
+}
+
+impl Time for FakeTime {
+    fn unix_ms(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One after the other.
+#[derive(Default)]
+pub(crate) struct FakeIds;
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+impl Ids for FakeIds {
+    fn uuid(&self) -> String {
+        let number = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        format!("{:08x}-0000-4000-8000-{number:012x}", std::process::id())
+    }
+}
+
+/// Counts.
+#[derive(Default)]
+pub(crate) struct Counts {
+    ended: Mutex<BTreeMap<&'static str, usize>>,
+    pushed: Mutex<BTreeMap<&'static str, usize>>,
+}
+
+impl Counts {
+    pub(crate) fn ended(&self, state: &str) -> usize {
+        lock(&self.ended).get(state).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn pushed(&self, outcome: &str) -> usize {
+        lock(&self.pushed).get(outcome).copied().unwrap_or_default()
+    }
+}
+
+impl Observer for Counts {
+    fn pushed(&self, outcome: &'static str, _took: Duration) {
+        *lock(&self.pushed).entry(outcome).or_default() += 1;
+    }
+
+    fn ended(&self, state: &'static str) {
+        *lock(&self.ended).entry(state).or_default() += 1;
+    }
+}

@@ -1,0 +1,543 @@
+//! The world of a test: passes and registrations that came about by commands, a ledger, and subscribers that come and go.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use honoken_domain::content::Content;
+use honoken_domain::ids::{
+    AuthenticationToken, DeviceLibraryIdentifier, Digest, OrganizationId, PassId, PassTypeIdentifier,
+    PushToken, RegistrationId, SerialNumber, TeamIdentifier, UnixSeconds,
+};
+use honoken_domain::images::{DefaultImages, Images};
+use honoken_domain::organization::{Organization, OrganizationCommand};
+use honoken_domain::pass::{Circumstances, IssuePass, Pass, PassCommand, Precondition, TicketStyle};
+use honoken_domain::pass_type::{PassType, PassTypeCommand};
+use honoken_domain::registration::{Registration, RegistrationCommand};
+use honoken_domain::snapshot::Snapshot;
+use honoken_domain::upcasters::Upcasters;
+use honoken_event_store::database::postgres;
+use honoken_event_store::{Committed, Dispatcher, Epoch, Log, Metadata, Position, PostgresLog, SqliteLog};
+use honoken_projections::{Part, Projector, ReadModel, read_model};
+use honoken_pushers::feed::{Feed, FeedError, Received};
+use honoken_pushers::ledger::{self, Delivery, Ledger};
+use honoken_pushers::message::PassContentChanged;
+use honoken_pushers::ports::{Credentials, Time};
+use honoken_pushers::subscriber::fan_out::FanOut;
+use honoken_pushers::subscriber::{Ports, Settings, Subscriber};
+use honoken_test_postgres::{Cluster, Database};
+use serde_json::json;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, Row};
+use tempfile::TempDir;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
+
+use crate::fake_apns::{Counts, FakeApns, FakeCredentials, FakeDeadTokens, FakeIds, FakeTime};
+
+/// Nothing that works takes this long; what takes longer has failed.
+const LIMIT: Duration = Duration::from_secs(60);
+
+pub(crate) const TICKET: &str = "pass.com.example.ticket";
+
+#[track_caller]
+pub(crate) fn soon<T>(what: &'static str, event: impl Future<Output = T>) -> impl Future<Output = T> {
+    let from = std::panic::Location::caller();
+    async move {
+        let outcome = tokio::time::timeout(LIMIT, event).await;
+        outcome.unwrap_or_else(|_| panic!("{from}: {what} did not happen within {LIMIT:?}"))
+    }
+}
+
+/// Asks for something that must come true, now and then.
+#[track_caller]
+pub(crate) fn eventually(
+    what: &'static str,
+    mut condition: impl AsyncFnMut() -> bool,
+) -> impl Future<Output = ()> {
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    soon(what, async move {
+        while !condition().await {
+            ticks.tick().await;
+        }
+    })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// Makes two tests of each: one per engine.
+macro_rules! on_both_engines {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test($crate::world::Engine::Sqlite).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test($crate::world::Engine::Postgres).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_both_engines;
+
+enum Home {
+    Folder(TempDir),
+    Server { options: Box<PgConnectOptions>, _kept: Option<Database> },
+}
+
+pub(crate) struct World {
+    home: Home,
+    dispatcher: Dispatcher<Log>,
+    projector: Projector,
+    pub(crate) read_model: ReadModel,
+    /// As one process has it open.
+    pub(crate) ledger: Ledger,
+    pub(crate) time: Arc<FakeTime>,
+    seconds: AtomicI64,
+    _projecting: DropGuard,
+}
+
+impl World {
+    pub(crate) async fn new(engine: Engine) -> Self {
+        let home = match engine {
+            Engine::Sqlite => Home::Folder(TempDir::new().unwrap()),
+            Engine::Postgres => {
+                let database = honoken_test_postgres::database().await;
+                let options = Box::new(postgres::options(database.url()).unwrap());
+                Home::Server { options, _kept: Some(database) }
+            }
+        };
+        Self::at(home).await
+    }
+
+    pub(crate) async fn in_cluster(cluster: &Cluster) -> Self {
+        let options = Box::new(postgres::options(&cluster.create_database().await).unwrap());
+        Self::at(Home::Server { options, _kept: None }).await
+    }
+
+    async fn at(home: Home) -> Self {
+        let (log, read_model) = match &home {
+            Home::Folder(folder) => {
+                let log = SqliteLog::open(&folder.path().join("events.sqlite"), Epoch(7)).await.unwrap();
+                let file = folder.path().join("read_model.sqlite");
+                (Log::Sqlite(log), ReadModel::in_file(&file).await.unwrap())
+            }
+            Home::Server { options, .. } => {
+                honoken_event_store::postgres::migrate(options).await.unwrap();
+                read_model::migrate(options).await.unwrap();
+                ledger::migrate(options).await.unwrap();
+                let log = PostgresLog::open(options, Epoch(7)).await.unwrap();
+                (Log::Postgres(log), ReadModel::on_server(options).await.unwrap())
+            }
+        };
+        let log = Arc::new(log);
+        let stop = CancellationToken::new();
+        let (projector, runner) =
+            Projector::start(log.clone(), Upcasters::current(), read_model.clone(), Part::Run, stop.clone())
+                .await
+                .unwrap();
+        tokio::spawn(runner);
+        let world = Self {
+            ledger: open_ledger(&home).await,
+            home,
+            dispatcher: Dispatcher::new(log, Upcasters::current()),
+            projector,
+            read_model,
+            time: FakeTime::new(),
+            seconds: AtomicI64::new(1_700_000_000),
+            _projecting: stop.drop_guard(),
+        };
+        let command = OrganizationCommand::Create { organization_id: club(), name: "The club".into() };
+        world.dispatch::<Organization>("club", command, &()).await;
+        let command = PassTypeCommand::Create {
+            pass_type_identifier: topic(),
+            organization_id: club(),
+            team_identifier: TeamIdentifier::parse("ABCDE12345").unwrap(),
+        };
+        world.dispatch::<PassType>(TICKET, command, &()).await;
+        world
+    }
+
+    /// The ledger, as another process opens it.
+    pub(crate) async fn opens_ledger(&self) -> Ledger {
+        open_ledger(&self.home).await
+    }
+
+    async fn dispatch<A>(&self, id: &str, command: A::Command, services: &A::Services) -> Committed<A>
+    where
+        A: Snapshot,
+        A::Command: Clone,
+        A::Error: std::fmt::Debug,
+    {
+        let metadata = Metadata {
+            actor: "test".into(),
+            organization: None,
+            request_id: "r-1".into(),
+            recorded_at_ms: self.seconds.load(Ordering::Relaxed) * 1000,
+            urgent: false,
+        };
+        self.dispatcher.dispatch::<A>(id, command, services, &metadata).await.unwrap()
+    }
+
+    async fn shows(&self, position: Position) {
+        let mut progress = self.projector.progress();
+        soon("the projection", async {
+            progress.wait_for(|progress| progress.position >= position).await.unwrap();
+        })
+        .await;
+    }
+
+    async fn asks(&self, pass: &PassId, command: PassCommand) -> Committed<Pass> {
+        let circumstances = Circumstances {
+            now: UnixSeconds(self.seconds.fetch_add(1, Ordering::Relaxed)),
+            organization_id: club(),
+            default_images: DefaultImages {
+                pass_type: Images::new(),
+                brand: Images::from([("icon.png".to_owned(), Digest::of(b"icon"))]),
+            },
+            precondition: Precondition::None,
+            rules: |_, _, _| Vec::new(),
+        };
+        let committed = self.dispatch::<Pass>(&pass.to_string(), command, &circumstances).await;
+        self.shows(committed.position).await;
+        committed
+    }
+
+    pub(crate) async fn issues(&self, serial: &str) -> PassId {
+        let pass = ticket(serial);
+        let command = PassCommand::Issue(Box::new(IssuePass {
+            id: pass.clone(),
+            ticket_style: TicketStyle::Event,
+            poster: false,
+            content: content("first"),
+            assets: Images::new(),
+            authentication_token: AuthenticationToken::parse(Digest::of(serial.as_bytes()).as_str()).unwrap(),
+        }));
+        self.asks(&pass, command).await;
+        pass
+    }
+
+    /// Changes a pass, and gives what is said about it.
+    pub(crate) async fn changes(&self, pass: &PassId, seat: &str) -> PassContentChanged {
+        let committed = self.asks(pass, PassCommand::ReplaceContent { content: content(seat) }).await;
+        let position = committed.position;
+        PassContentChanged {
+            event_id: Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{pass} {position}").as_bytes()),
+            organisation_id: club(),
+            pass_type_identifier: pass.pass_type_identifier.clone(),
+            serial_number: pass.serial_number.clone(),
+            etag: committed.aggregate.etag().unwrap().clone(),
+            updated_at: "2026-01-01T00:00:00Z".into(),
+            update_tag: format!("00000007-{position}"),
+            position: position.0,
+            urgent: false,
+        }
+    }
+
+    pub(crate) async fn registers(&self, device: &str, pass: &PassId, token: &str) {
+        let command = RegistrationCommand::Register {
+            serial_number: pass.serial_number.clone(),
+            push_token: PushToken::parse(token).unwrap(),
+            at: UnixSeconds(self.seconds.load(Ordering::Relaxed)),
+        };
+        let committed = self.dispatch::<Registration>(&registration(device), command, &()).await;
+        self.shows(committed.position).await;
+    }
+
+    /// Many devices, `device-0` with `token-0` and so on.
+    pub(crate) async fn registers_many(&self, pass: &PassId, devices: usize) {
+        let all = (0..devices).map(|number| async move {
+            self.registers(&format!("device-{number}"), pass, &format!("token-{number}")).await;
+        });
+        let mut running = futures::StreamExt::buffer_unordered(futures::stream::iter(all), 64);
+        while futures::StreamExt::next(&mut running).await.is_some() {}
+    }
+
+    pub(crate) async fn unregisters(&self, device: &str, pass: &PassId) {
+        let command = RegistrationCommand::Unregister { serial_number: pass.serial_number.clone() };
+        let committed = self.dispatch::<Registration>(&registration(device), command, &()).await;
+        self.shows(committed.position).await;
+    }
+
+    /// What the first column of a question to the ledger is, and the second.
+    pub(crate) async fn asks_ledger(&self, question: &str) -> BTreeMap<String, i64> {
+        let read = |name: String, count: i64| (name, count);
+        match &self.home {
+            Home::Folder(folder) => {
+                let file = folder.path().join("deliveries.sqlite");
+                let options = SqliteConnectOptions::new().filename(file).busy_timeout(LIMIT);
+                let mut connection = options.connect().await.unwrap();
+                let rows = sqlx::query(question).fetch_all(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+                rows.iter().map(|row| read(row.get(0), row.get(1))).collect()
+            }
+            Home::Server { options, .. } => {
+                let mut connection = options.connect().await.unwrap();
+                let rows = sqlx::query(question).fetch_all(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+                rows.iter().map(|row| read(row.get(0), row.get(1))).collect()
+            }
+        }
+    }
+
+    /// How many deliveries are in each state.
+    pub(crate) async fn states(&self) -> BTreeMap<String, i64> {
+        self.asks_ledger("select state, count(*) from delivery group by state").await
+    }
+
+    /// Waits until no delivery is pending and so many are in a state.
+    #[track_caller]
+    pub(crate) fn ends_with<'a>(&'a self, expected: &'a [(&'a str, i64)]) -> impl Future<Output = ()> + 'a {
+        let from = std::panic::Location::caller();
+        let expected: BTreeMap<String, i64> =
+            expected.iter().map(|(state, count)| ((*state).to_owned(), *count)).collect();
+        async move {
+            let deadline = tokio::time::Instant::now() + LIMIT;
+            let mut ticks = tokio::time::interval(Duration::from_millis(20));
+            loop {
+                let states = self.states().await;
+                if states == expected {
+                    return;
+                }
+                assert!(tokio::time::Instant::now() < deadline, "{from}: {states:?} instead of {expected:?}");
+                ticks.tick().await;
+            }
+        }
+    }
+
+    pub(crate) async fn last(&self, pass: &PassId) -> Vec<Delivery> {
+        self.ledger.last_deliveries(pass, 10).await.unwrap()
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.time.unix_ms()
+    }
+}
+
+async fn open_ledger(home: &Home) -> Ledger {
+    match home {
+        Home::Folder(folder) => Ledger::in_file(&file(folder.path())).await.unwrap(),
+        Home::Server { options, .. } => Ledger::on_server(options).await.unwrap(),
+    }
+}
+
+fn file(folder: &Path) -> std::path::PathBuf {
+    folder.join("deliveries.sqlite")
+}
+
+pub(crate) fn topic() -> PassTypeIdentifier {
+    PassTypeIdentifier::parse(TICKET).unwrap()
+}
+
+pub(crate) fn ticket(serial: &str) -> PassId {
+    PassId { pass_type_identifier: topic(), serial_number: SerialNumber::parse(serial).unwrap() }
+}
+
+fn club() -> OrganizationId {
+    OrganizationId::parse("club").unwrap()
+}
+
+fn content(seat: &str) -> Content {
+    Content::from_value(json!({ "eventName": "Opening", "seat": seat })).unwrap()
+}
+
+fn registration(device: &str) -> String {
+    let device_library_identifier = DeviceLibraryIdentifier::parse(device).unwrap();
+    RegistrationId { pass_type_identifier: topic(), device_library_identifier }.aggregate_id()
+}
+
+/// Hands out what a test posts, until it is done.
+pub(crate) struct TestFeed {
+    came: mpsc::UnboundedReceiver<Received<Receipt>>,
+    post: Post,
+}
+
+pub(crate) struct Receipt(Result<PassContentChanged, String>, u64);
+
+/// Where tests post messages, and see what became of them.
+#[derive(Clone)]
+pub(crate) struct Post {
+    letters: mpsc::UnboundedSender<Received<Receipt>>,
+    done: watch::Sender<usize>,
+    pub(crate) again: Arc<AtomicUsize>,
+    pub(crate) hopeless: watch::Sender<usize>,
+    /// Whether `done` is never heard of, as if the process died before.
+    pub(crate) deaf: bool,
+}
+
+impl TestFeed {
+    pub(crate) fn new() -> (Self, Post) {
+        let (letters, came) = mpsc::unbounded_channel();
+        let post = Post {
+            letters,
+            done: watch::Sender::default(),
+            again: Arc::default(),
+            hopeless: watch::Sender::default(),
+            deaf: false,
+        };
+        (Self { came, post: post.clone() }, post)
+    }
+
+    /// One in which the process stops before it says that a message is done.
+    pub(crate) fn deaf() -> (Self, Post) {
+        let (mut feed, post) = Self::new();
+        feed.post.deaf = true;
+        (feed, post)
+    }
+}
+
+impl Post {
+    pub(crate) fn says(&self, message: &PassContentChanged) {
+        self.posts(Ok(message.clone()), 1);
+    }
+
+    pub(crate) fn posts(&self, message: Result<PassContentChanged, String>, attempt: u64) {
+        let receipt = Receipt(message.clone(), attempt);
+        let received = Received { message, request_id: Some("r-1".into()), attempt, receipt };
+        self.letters.send(received).unwrap_or_else(|_| panic!("nobody reads the feed"));
+    }
+
+    /// Waits until so many messages altogether are done.
+    #[track_caller]
+    pub(crate) fn is_done(&self, messages: usize) -> impl Future<Output = ()> {
+        let mut done = self.done.subscribe();
+        soon("messages are done", async move {
+            done.wait_for(|done| *done >= messages).await.unwrap();
+        })
+    }
+}
+
+impl Feed for TestFeed {
+    type Receipt = Receipt;
+
+    async fn next(&mut self, limit: usize) -> Result<Vec<Received<Receipt>>, FeedError> {
+        let mut received = Vec::new();
+        if self.came.recv_many(&mut received, limit).await == 0 {
+            std::future::pending::<()>().await;
+        }
+        Ok(received)
+    }
+
+    async fn done(&mut self, _receipt: Receipt) -> Result<(), FeedError> {
+        if self.post.deaf {
+            std::future::pending::<()>().await;
+        }
+        self.post.done.send_modify(|done| *done += 1);
+        Ok(())
+    }
+
+    async fn still_at_it(&mut self, _receipt: &Receipt) -> Result<(), FeedError> {
+        Ok(())
+    }
+
+    async fn again(&mut self, receipt: Receipt, _after: Duration) -> Result<(), FeedError> {
+        self.post.again.fetch_add(1, Ordering::Relaxed);
+        self.post.posts(receipt.0, receipt.1 + 1);
+        Ok(())
+    }
+
+    async fn hopeless(&mut self, _receipt: Receipt) -> Result<(), FeedError> {
+        self.post.hopeless.send_modify(|count| *count += 1);
+        Ok(())
+    }
+}
+
+/// A process that pushes.
+pub(crate) struct Process {
+    pub(crate) post: Post,
+    pub(crate) counts: Arc<Counts>,
+    stop: CancellationToken,
+    task: JoinHandle<TestFeed>,
+}
+
+/// How a process is made up.
+pub(crate) struct Setup<C = FakeCredentials> {
+    pub(crate) ledger: Ledger,
+    pub(crate) apns: Arc<FakeApns>,
+    pub(crate) credentials: Arc<C>,
+    pub(crate) dead_tokens: Arc<FakeDeadTokens>,
+    pub(crate) settings: Settings,
+}
+
+impl Setup {
+    pub(crate) fn of(world: &World, apns: &Arc<FakeApns>) -> Self {
+        Self {
+            ledger: world.ledger.clone(),
+            apns: apns.clone(),
+            credentials: FakeCredentials::new(),
+            dead_tokens: FakeDeadTokens::that_forgets(true),
+            settings: Settings { window: Duration::ZERO, ..Settings::default() },
+        }
+    }
+}
+
+impl<C: Credentials> Setup<C> {
+    pub(crate) fn ports(&self, world: &World, counts: &Arc<Counts>) -> Ports<FakeApns, C, FakeDeadTokens> {
+        Ports {
+            apns: self.apns.clone(),
+            credentials: self.credentials.clone(),
+            dead_tokens: self.dead_tokens.clone(),
+            time: world.time.clone(),
+            ids: Arc::new(FakeIds),
+            observer: counts.clone(),
+        }
+    }
+
+    pub(crate) fn starts(self, world: &World) -> Process {
+        let counts = Arc::new(Counts::default());
+        let (feed, post) = TestFeed::new();
+        let ports = self.ports(world, &counts);
+        let subscriber = Subscriber::new(self.ledger, world.read_model.clone(), feed, ports, self.settings);
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(subscriber.run(stop.clone()));
+        Process { post, counts, stop, task }
+    }
+}
+
+impl Process {
+    /// As `SIGTERM` would have it.
+    pub(crate) async fn stops(self) {
+        self.stop.cancel();
+        soon("the end of the subscriber", self.task).await.unwrap();
+    }
+
+    /// As `kill -9` would have it: everything it was doing ends where it is.
+    pub(crate) async fn dies(self) {
+        self.task.abort();
+        assert!(self.task.await.is_err_and(|ended| ended.is_cancelled()));
+    }
+}
+
+/// Writes messages into the ledger, and ends when they are done.
+pub(crate) async fn fans_out(world: &World, messages: &[PassContentChanged]) {
+    let (feed, post) = TestFeed::new();
+    let ids = Arc::new(FakeIds);
+    let fan_out = FanOut::new(
+        world.ledger.clone(),
+        world.read_model.clone(),
+        feed,
+        world.time.clone(),
+        ids,
+        Settings::default(),
+    );
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(fan_out.run(stop.clone()));
+    messages.iter().for_each(|message| post.says(message));
+    post.is_done(messages.len()).await;
+    stop.cancel();
+    soon("the end of the fan-out", task).await.unwrap();
+}

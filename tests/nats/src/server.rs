@@ -1,0 +1,172 @@
+//! A server of the test's own.
+
+use std::fs::{self, File, OpenOptions};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::program;
+
+/// How often a condition is looked at.
+const TICK: Duration = Duration::from_millis(5);
+
+/// Long enough for anything that happens at all on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Ports to try before the first start is given up: a free one may be taken before the server has it.
+const PORTS: usize = 5;
+
+/// A NATS server with JetStream that can be stopped, killed and started again, at the same address and with the same store. It answers on
+/// 127.0.0.1 only and trusts everybody there. Dropping this kills the server and removes everything.
+#[derive(Debug)]
+pub struct Server {
+    folder: TempDir,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl Server {
+    /// A new server, running.
+    ///
+    /// # Panics
+    ///
+    /// When `nats-server` is not installed or does not start.
+    pub async fn start() -> Self {
+        let folder = tempfile::Builder::new().prefix("honoken-nats-").tempdir().expect("a temporary folder");
+        let mut server = Self { folder, port: 0, process: None };
+        for _ in 0..PORTS {
+            server.port = free_port();
+            if server.starts().await.is_ok() {
+                return server;
+            }
+        }
+        panic!("the server does not start:\n{}", server.log());
+    }
+
+    /// Where it is, `nats://…`: the same after it was started again.
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Stops the server in order. Does nothing when it is not running.
+    ///
+    /// # Panics
+    ///
+    /// When it takes too long.
+    pub async fn stop(&mut self) {
+        let Some(process) = self.process.take() else { return };
+        // SIGINT. What the program calls `stop` is SIGKILL.
+        let order = format!("quit={}", process.id());
+        let status = Command::new(program::nats_server()).arg("--signal").arg(order).status();
+        assert!(status.expect("the program runs").success(), "the server cannot be told to stop");
+        ends(process).await;
+    }
+
+    /// Kills the server as `kill -9` does. Does nothing when it is not running.
+    ///
+    /// # Panics
+    ///
+    /// When it takes too long.
+    pub async fn kill(&mut self) {
+        let Some(mut process) = self.process.take() else { return };
+        process.kill().expect("the server can be killed");
+        ends(process).await;
+    }
+
+    /// Starts the server again at the same address and with the same store, after [`stop`](Self::stop) or [`kill`](Self::kill), and waits
+    /// until it answers.
+    ///
+    /// # Panics
+    ///
+    /// When it is running, or does not start.
+    pub async fn start_again(&mut self) {
+        assert!(self.process.is_none(), "the server is running");
+        let deadline = Instant::now() + PATIENCE;
+        // The port may be taken for a while by the client side of some other connection.
+        while let Err(status) = self.starts().await {
+            assert!(Instant::now() < deadline, "the server ended with {status}:\n{}", self.log());
+        }
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.log_file()).unwrap_or_default()).into_owned()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.path().join("log.txt")
+    }
+
+    /// Starts the server and waits until it answers; `Err` when it ends instead.
+    async fn starts(&mut self) -> Result<(), ExitStatus> {
+        let mut command = Command::new(program::nats_server());
+        command.args(["--addr", "127.0.0.1", "--port", &self.port.to_string(), "--jetstream", "--store_dir"]);
+        command.arg(self.folder.path().join("store"));
+        command.current_dir(self.folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(self.appends_to_log());
+        let process = self.process.insert(command.spawn().expect("the server starts"));
+        let port = self.port;
+        let started = eventually("the server answers", async || {
+            let ended = process.try_wait().expect("the process can be asked");
+            match ended {
+                Some(status) => Some(Err(status)),
+                None => answers(port).await.then_some(Ok(())),
+            }
+        });
+        let started = started.await;
+        if started.is_err() {
+            self.process = None;
+        }
+        started
+    }
+
+    fn appends_to_log(&self) -> File {
+        let opened = OpenOptions::new().create(true).append(true).open(self.log_file());
+        opened.expect("a file for the log")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let Some(mut process) = self.process.take() else { return };
+        // What fails here has ended already. The folder goes next, so nobody may write to it any more.
+        drop(process.kill());
+        drop(process.wait());
+    }
+}
+
+async fn ends(mut process: Child) {
+    eventually("the end of the server", async || process.try_wait().expect("the process can be asked")).await;
+}
+
+/// Whether somebody at this port greets as a NATS server with JetStream does.
+async fn answers(port: u16) -> bool {
+    let Ok(stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else { return false };
+    let mut greeting = String::new();
+    let read = BufReader::new(stream).read_line(&mut greeting).await;
+    read.is_ok() && greeting.starts_with("INFO ") && greeting.contains("\"jetstream\":true")
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("its number").port()
+}
+
+async fn eventually<T>(awaited: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Some(value) = condition().await {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {awaited}");
+    }
+}
