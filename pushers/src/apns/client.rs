@@ -348,9 +348,7 @@ fn tidy(text: &str) -> String {
 fn without_connection(none: NoLease) -> Outcome {
     match none.why {
         NoConnection::Misconfigured(reason) => Outcome::Misconfigured { reason },
-        NoConnection::Failed(reason) => {
-            Outcome::Retry { reason, after: none.after, rest: Rest::Credential }
-        }
+        NoConnection::Failed(reason) => Outcome::Retry { reason, after: none.after, rest: Rest::Credential },
     }
 }
 
@@ -373,7 +371,8 @@ fn address(credential: &Credential) -> usize {
 }
 
 fn destination(endpoint: &Url) -> Result<Destination, InvalidOptions> {
-    let plain = matches!(endpoint.path(), "" | "/") && endpoint.query().is_none() && endpoint.fragment().is_none();
+    let plain =
+        matches!(endpoint.path(), "" | "/") && endpoint.query().is_none() && endpoint.fragment().is_none();
     let anonymous = endpoint.username().is_empty() && endpoint.password().is_none();
     if endpoint.scheme() != "https" || !plain || !anonymous {
         return Err(InvalidOptions::Endpoint);
@@ -383,8 +382,12 @@ fn destination(endpoint: &Url) -> Result<Destination, InvalidOptions> {
             let server = ServerName::try_from(name.to_owned()).map_err(|_| InvalidOptions::Endpoint)?;
             (name.to_owned(), server)
         }
-        Host::Ipv4(address) => (address.to_string(), ServerName::IpAddress(std::net::IpAddr::from(address).into())),
-        Host::Ipv6(address) => (address.to_string(), ServerName::IpAddress(std::net::IpAddr::from(address).into())),
+        Host::Ipv4(address) => {
+            (address.to_string(), ServerName::IpAddress(std::net::IpAddr::from(address).into()))
+        }
+        Host::Ipv6(address) => {
+            (address.to_string(), ServerName::IpAddress(std::net::IpAddr::from(address).into()))
+        }
     };
     Ok(Destination { host, port: endpoint.port_or_known_default().unwrap_or(443), name })
 }

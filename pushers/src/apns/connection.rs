@@ -96,7 +96,8 @@ impl Connection {
     ) -> Result<(Self, Driver), NoConnection> {
         let failed = |what: &str, error: &io::Error| NoConnection::Failed(format!("{what}: {error}"));
         let address = (destination.host.as_str(), destination.port);
-        let stream = TcpStream::connect(address).await.map_err(|error| failed("no connection to APNs", &error))?;
+        let stream =
+            TcpStream::connect(address).await.map_err(|error| failed("no connection to APNs", &error))?;
         // A request that waits for the acknowledgement of the one before it makes all of them slow.
         stream.set_nodelay(true).map_err(|error| failed("the connection to APNs", &error))?;
         let by_certificate = tls.client_auth_cert_resolver.has_certs();
@@ -118,11 +119,13 @@ impl Connection {
         });
         let stream = Watched { stream, life: Arc::clone(&life) };
         let mut builder = h2::client::Builder::new();
-        builder.enable_push(false).max_header_list_size(MAX_HEADER_BYTES).initial_max_send_streams(first_streams);
+        builder
+            .enable_push(false)
+            .max_header_list_size(MAX_HEADER_BYTES)
+            .initial_max_send_streams(first_streams);
         let shaken = builder.handshake(stream).await;
-        let (sender, mut connection) = shaken.map_err(|error| {
-            NoConnection::Failed(format!("no HTTP/2 with APNs: {error}"))
-        })?;
+        let (sender, mut connection) =
+            shaken.map_err(|error| NoConnection::Failed(format!("no HTTP/2 with APNs: {error}")))?;
         let pings = connection.ping_pong();
         let driver = Driver { connection, pings, life: Arc::clone(&life) };
         Ok((Self { sender, life }, driver))
@@ -130,7 +133,8 @@ impl Connection {
 
     /// Makes one request and reads its answer.
     pub(super) async fn ask(&self, request: Request<()>) -> Result<Answer, Broken> {
-        let unsent = |error: h2::Error| Broken { why: error.to_string(), unprocessed: true, connection: true };
+        let unsent =
+            |error: h2::Error| Broken { why: error.to_string(), unprocessed: true, connection: true };
         // A handle of its own has no stream before it that could be in the way, so it need not be asked whether it is ready.
         let (response, mut stream) = self.sender.clone().send_request(request, false).map_err(unsent)?;
         stream.send_data(BODY, true).map_err(|error| broken(&error))?;
@@ -330,7 +334,11 @@ impl Watched {
 }
 
 impl AsyncRead for Watched {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         self.note(polled)
     }

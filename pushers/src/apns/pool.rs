@@ -150,7 +150,10 @@ impl Pool {
 
     fn place(self: &Arc<Self>, state: &mut State) -> Option<Lease> {
         let most = self.options.max_streams;
-        let free = state.open.iter_mut().filter(|slot| slot.connection.is_open() && slot.in_flight < slot.room(most));
+        let free = state
+            .open
+            .iter_mut()
+            .filter(|slot| slot.connection.is_open() && slot.in_flight < slot.room(most));
         let slot = free.min_by_key(|slot| slot.in_flight)?;
         slot.in_flight += 1;
         let settled = slot.proven && slot.useful;
@@ -184,7 +187,8 @@ impl Pool {
         if self.tasks.stop.is_cancelled() {
             return Err(NoLease::closed());
         }
-        let on_its_way = state.connecting || state.open.iter().any(|slot| slot.connection.is_open() && !slot.proven);
+        let on_its_way =
+            state.connecting || state.open.iter().any(|slot| slot.connection.is_open() && !slot.proven);
         if on_its_way || state.in_use() >= self.options.max_connections {
             return Ok(());
         }
@@ -219,15 +223,20 @@ impl Pool {
         let opening = Connection::open(&self.destination, Arc::clone(&self.tls), first_streams);
         let opened = tokio::time::timeout(self.options.connect_limit, opening).await;
         let in_time = self.options.connect_limit;
-        let opened = opened
-            .unwrap_or_else(|_| Err(NoConnection::Failed(format!("no connection to APNs within {in_time:?}"))));
+        let opened = opened.unwrap_or_else(|_| {
+            Err(NoConnection::Failed(format!("no connection to APNs within {in_time:?}")))
+        });
         let mut state = self.state();
         state.connecting = false;
         match opened {
             Ok((connection, driver)) => {
                 let connection = Arc::new(connection);
-                let slot =
-                    Slot { connection: Arc::clone(&connection), in_flight: 0, proven: !by_token, useful: false };
+                let slot = Slot {
+                    connection: Arc::clone(&connection),
+                    in_flight: 0,
+                    proven: !by_token,
+                    useful: false,
+                };
                 state.open.push(slot);
                 self.place_waiting(&mut state);
                 drop(state);

@@ -145,7 +145,10 @@ async fn a_connection_that_is_closed_amid_pushes_is_replaced() {
     assert_accepted(&outcomes);
     let wakes = world.apns.wakes();
     assert_eq!(wakes.len(), 50);
-    assert!(wakes.values().all(|wakes| *wakes == 2), "taken by the first connection, and sent again on the second");
+    assert!(
+        wakes.values().all(|wakes| *wakes == 2),
+        "taken by the first connection, and sent again on the second"
+    );
     assert_eq!(world.apns.connections().len(), 2);
 }
 
@@ -285,7 +288,11 @@ async fn a_server_that_nobody_vouches_for_is_refused() {
 async fn each_key_has_connections_of_its_own() {
     let (other, known) = apns_key("KEY7654321");
     let world = World::with(|server| server.keys.push(known), |_| {});
-    assert_accepted(&[world.wake("aa").await, world.client.push(&other, &push("aa")).await, world.wake("aa").await]);
+    assert_accepted(&[
+        world.wake("aa").await,
+        world.client.push(&other, &push("aa")).await,
+        world.wake("aa").await,
+    ]);
     let connections: Vec<u64> = world.apns.received().iter().map(|received| received.connection).collect();
     assert_eq!(connections, [1, 2, 1]);
 }

@@ -105,7 +105,9 @@ async fn when_apple_has_seen_too_many_tokens_the_one_before_is_used_again() {
     assert_ne!(received[1].connection, received[2].connection, "Apple refuses everything there for a while");
     world.clock.advance(10 * 60);
     let outcome = world.wake("aa").await;
-    let Outcome::Retry { after: Some(after), rest: Rest::Credential, .. } = outcome else { panic!("{outcome:?}") };
+    let Outcome::Retry { after: Some(after), rest: Rest::Credential, .. } = outcome else {
+        panic!("{outcome:?}")
+    };
     assert_eq!(after.as_secs(), 10 * 60, "no token is made before 20 minutes have passed");
     world.clock.advance(10 * 60);
     assert_accepted(&[world.wake("aa").await]);
