@@ -13,7 +13,7 @@ const PRODUCTION: &str = "https://api.push.apple.com";
 pub struct Options {
     /// Where pushes go; `https` only.
     pub endpoint: Url,
-    /// PEM of the only certificate authorities that are trusted; those of the operating system unless given.
+    /// PEM of the only certificate authorities, or servers, that are trusted; the authorities of the operating system unless given.
     pub ca_pem: Option<Vec<u8>>,
     /// The header `apns-push-type`.
     pub push_type: PushType,
@@ -57,7 +57,7 @@ impl Default for Options {
             first_back_off: Duration::from_secs(1),
             longest_back_off: Duration::from_mins(1),
             connects_in_a_row: 20,
-            connect_interval: Duration::from_secs(5),
+            connect_interval: Duration::from_secs(1),
         }
     }
 }

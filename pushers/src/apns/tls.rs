@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use super::options::{InvalidOptions, Options};
 use crate::ports::{Credential, PassCertificate};
@@ -12,17 +16,20 @@ use crate::ports::{Credential, PassCertificate};
 /// What all connections share.
 #[derive(Clone)]
 pub(super) struct Trust {
-    roots: Arc<RootCertStore>,
+    provider: Arc<CryptoProvider>,
+    verifier: Arc<Verifier>,
 }
 
 impl Trust {
     /// The authorities of the options, else those of the operating system. Apple changes its servers' certificates, so none is pinned.
     pub(super) fn of(options: &Options) -> Result<Self, InvalidOptions> {
         let mut roots = RootCertStore::empty();
+        let mut named = Vec::new();
         if let Some(pem) = &options.ca_pem {
             for certificate in CertificateDer::pem_slice_iter(pem) {
                 let certificate = certificate.map_err(|_| InvalidOptions::CertificateAuthorities)?;
-                roots.add(certificate).map_err(|_| InvalidOptions::CertificateAuthorities)?;
+                roots.add(certificate.clone()).map_err(|_| InvalidOptions::CertificateAuthorities)?;
+                named.push(certificate);
             }
             if roots.is_empty() {
                 return Err(InvalidOptions::CertificateAuthorities);
@@ -34,14 +41,18 @@ impl Trust {
                 return Err(InvalidOptions::NoCertificateAuthorities);
             }
         }
-        Ok(Self { roots: Arc::new(roots) })
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+        let chains =
+            chains.build().map_err(|fault| InvalidOptions::Tls(rustls::Error::General(fault.to_string())))?;
+        Ok(Self { provider, verifier: Arc::new(Verifier { named, chains }) })
     }
 
     /// TLS 1.2 or later and HTTP/2 only, with the client certificate of the credential if it is one.
     pub(super) fn client(&self, credential: &Credential) -> Result<ClientConfig, Unusable> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        let builder = builder.with_root_certificates(Arc::clone(&self.roots));
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider));
+        let builder = builder.with_safe_default_protocol_versions()?.dangerous();
+        let builder = builder.with_custom_certificate_verifier(Arc::clone(&self.verifier) as _);
         let mut config = match credential {
             Credential::Key(_) => builder.with_no_client_auth(),
             Credential::Certificate(certificate) => {
@@ -51,6 +62,53 @@ impl Trust {
         };
         config.alpn_protocols = vec![b"h2".to_vec()];
         Ok(config)
+    }
+}
+
+/// Checks chains of certificates as usual. A server that shows a certificate which the options name is trusted for that, if it bears the right name:
+/// one that signed itself is an authority to OpenSSL, and no server's certificate to webpki.
+#[derive(Debug)]
+struct Verifier {
+    named: Vec<CertificateDer<'static>>,
+    chains: Arc<WebPkiServerVerifier>,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if self.named.iter().any(|named| named == end_entity) {
+            verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+            return Ok(ServerCertVerified::assertion());
+        }
+        self.chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
     }
 }
 

@@ -88,3 +88,18 @@ async fn a_server_that_asks_for_no_certificate_has_not_taken_ours() {
     let outcome = client(&apns).push(&credential, &push("aa")).await;
     assert_eq!(outcome, Outcome::Misconfigured { reason: "MissingProviderToken".to_owned() });
 }
+
+#[tokio::test]
+async fn a_server_that_signed_itself_is_trusted_by_whoever_names_its_certificate_and_by_nobody_else() {
+    let apple = Authority::new().unwrap();
+    let apns = FakeApns::start(Options { self_signed: true, ..Options::default() }).expect("a server");
+    let credential = credential(apple.pass_type(TOPIC, "TEAM123456").unwrap(), "1");
+    assert_accepted(&[client(&apns).push(&credential, &push("aa")).await]);
+    let others = FakeApns::start(Options::default()).expect("a server");
+    let options =
+        honoken_pushers::apns::Options { ca_pem: options_for(&others).ca_pem, ..options_for(&apns) };
+    let stranger = ApnsClient::new(options, Arc::new(Clock::at_start())).expect("a client");
+    let outcome = stranger.push(&credential, &push("bb")).await;
+    assert!(matches!(&outcome, Outcome::Retry { .. } | Outcome::Misconfigured { .. }), "{outcome:?}");
+    assert_eq!(apns.count(), 1);
+}

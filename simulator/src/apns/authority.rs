@@ -32,9 +32,17 @@ impl Authority {
         let key = new_key()?;
         let mut builder = begin(&[(Nid::COMMONNAME, "Fake APNs CA")], None, &key)?;
         builder.append_extension(BasicConstraints::new().critical().ca().build()?)?;
-        builder.append_extension(KeyUsage::new().critical().key_cert_sign().crl_sign().build()?)?;
+        let usage = KeyUsage::new().critical().key_cert_sign().crl_sign().digital_signature().build()?;
+        builder.append_extension(usage)?;
+        let names = this_machine().build(&builder.x509v3_context(None, None))?;
+        builder.append_extension(names)?;
         builder.sign(&key, MessageDigest::sha256())?;
         Ok(Self { certificate: builder.build(), key })
+    }
+
+    /// Its own certificate, which names this machine too: a server that signed itself.
+    pub(super) fn itself(&self) -> Identity {
+        Identity { certificate: self.certificate.clone(), key: self.key.clone() }
     }
 
     /// What a client must trust.
@@ -47,11 +55,7 @@ impl Authority {
         let key = new_key()?;
         let mut builder =
             begin(&[(Nid::COMMONNAME, "localhost")], Some(self.certificate.subject_name()), &key)?;
-        let names = SubjectAlternativeName::new()
-            .dns("localhost")
-            .ip("127.0.0.1")
-            .ip("::1")
-            .build(&builder.x509v3_context(Some(&self.certificate), None))?;
+        let names = this_machine().build(&builder.x509v3_context(Some(&self.certificate), None))?;
         builder.append_extension(names)?;
         builder.append_extension(ExtendedKeyUsage::new().server_auth().build()?)?;
         builder.sign(&self.key, MessageDigest::sha256())?;
@@ -73,6 +77,12 @@ impl Authority {
         builder.sign(&self.key, MessageDigest::sha256())?;
         Ok(Identity { certificate: builder.build(), key })
     }
+}
+
+fn this_machine() -> SubjectAlternativeName {
+    let mut names = SubjectAlternativeName::new();
+    names.dns("localhost").ip("127.0.0.1").ip("::1");
+    names
 }
 
 fn new_key() -> Result<PKey<Private>, ErrorStack> {

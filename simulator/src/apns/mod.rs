@@ -71,6 +71,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Who signs its certificate; a new one unless given. The one of a server that is gone makes another that clients trust too.
     pub authority: Option<Authority>,
+    /// Whether it shows the certificate of that authority itself: a server that signed itself.
+    pub self_signed: bool,
     /// Whose provider tokens it takes.
     pub keys: Vec<TokenKey>,
     /// PEM of those whose client certificates it takes. A certificate stands for the topic in its subject's `UID`.
@@ -96,6 +98,7 @@ impl Default for Options {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             authority: None,
+            self_signed: false,
             keys: Vec::new(),
             client_authorities: None,
             max_streams: 1000,
@@ -367,7 +370,7 @@ fn tls(options: &Options, authority: &Authority) -> io::Result<rustls::ServerCon
             builder.with_client_cert_verifier(verifier)
         }
     };
-    let identity = authority.server()?;
+    let identity = if options.self_signed { authority.itself() } else { authority.server()? };
     let chain = vec![CertificateDer::from(identity.certificate.to_der()?)];
     let key = PrivateKeyDer::try_from(identity.key.private_key_to_pkcs8()?).map_err(io::Error::other)?;
     let mut config = builder.with_single_cert(chain, key).map_err(io::Error::other)?;
