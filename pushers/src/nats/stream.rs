@@ -34,7 +34,7 @@ pub const MAX_BYTES: i64 = 512 * 1024 * 1024;
 pub const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
 
 /// A message that nobody has spoken of for so long is handed out again.
-pub const ACK_WAIT: Duration = Duration::from_secs(30);
+pub const ACK_WAIT: Duration = Duration::from_secs(10);
 
 impl Nats {
     /// The stream: created if it is not there, and corrected where it does not take what is said.
