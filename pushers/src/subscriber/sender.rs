@@ -4,7 +4,6 @@
 //! transaction for all that was answered since the last. Whatever is not noted when the process dies is due again.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,11 +63,10 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Sender<A, C, D> {
     /// Works until it is stopped, and then until what was sent has been answered and noted.
     pub async fn run(self, stop: CancellationToken) {
         let cleaning = clean_up::run(self.ledger.clone(), self.ports.time.clone(), self.settings);
-        let mut cleaning = pin!(cleaning);
         let mut work = Work::new(self);
         tokio::select! {
             () = work.run(&stop) => {}
-            () = &mut cleaning => {}
+            () = cleaning => {}
         }
         work.end().await;
     }
@@ -283,6 +281,8 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         if tokio::time::timeout(LAST_ANSWERS, last).await.is_err() {
             tracing::warn!("some pushes were not answered or not noted before the end: they are sent again");
         }
+        // Nobody carries these on any more, and one may be about to write.
+        self.running.clear();
         if let Err(fault) = self.ledger.ends(&self.name).await {
             tracing::warn!(error = error_chain(&fault), "what was being sent is free when its time is over");
         }
