@@ -159,6 +159,7 @@ pub fn sql(sql: &'static str) -> Statement {
 
 impl Statement {
     /// Adds a parameter.
+    #[must_use]
     pub fn bind(mut self, value: impl Into<Value>) -> Self {
         self.values.push(value.into());
         self
