@@ -215,7 +215,7 @@ async fn enqueue(connection: &mut Connection, wanted: &[Wanted], now_ms: i64) ->
         wanted.iter().flat_map(|wanted| wanted.devices.iter().map(|device| row(wanted, device, now_ms)));
     // Sorted, so that two processes that are given the same message do not wait for each other.
     let mut rows: Vec<_> = rows.collect();
-    rows.sort_by(|(one, _), (other, _)| one.cmp(other));
+    rows.sort_by_key(|(key, _)| *key);
     let new = fetch_for_each(
         connection,
         "insert into delivery (pass_type_identifier, serial_number, etag, cause, device_library_identifier, position, urgent, created_at, changed_at)
