@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::desk::{Circumstances, Where};
 use crate::ids::SystemIds;
 use crate::service::Process;
-use crate::{apns_keys, certs, dev, inspect, keys, logging, operate, serve};
+use crate::{apns_keys, certs, dev, inspect, keys, logging, operate, phone, serve};
 
 /// Issues, signs and updates Apple Wallet passes.
 #[derive(Debug, Parser)]
@@ -58,6 +58,12 @@ enum Command {
     /// Take a .pkpass file apart as suspiciously as a phone does, and say what is wrong with it.
     #[command(after_help = inspect::EXAMPLES)]
     Inspect(inspect::Options),
+    /// Play the life of a pass on a phone against any web service, and say which rules of the protocol it keeps.
+    #[command(after_help = phone::TRIAL_EXAMPLES)]
+    Phone(phone::TrialOptions),
+    /// Play a fleet of phones against any web service, and say how long it took to answer.
+    #[command(after_help = phone::FLEET_EXAMPLES)]
+    Phones(phone::FleetOptions),
     /// Print what makes a shell complete the commands and options of this program.
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
@@ -146,6 +152,8 @@ fn complain(fault: &anyhow::Error) {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Inspect(options) => inspect::run(&options),
+        Command::Phone(options) => run_alone(async |stop| phone::try_out(&options, &SystemIds, stop).await),
+        Command::Phones(options) => run_alone(async |stop| phone::measure(&options, &SystemIds, stop).await),
         Command::Completions { shell } => {
             // In memory first: whoever reads standard output may have gone, which is no reason to panic.
             let mut script = Vec::new();
@@ -196,6 +204,12 @@ fn run_async(
     let runtime = tokio::runtime::Runtime::new().context("the async runtime did not start")?;
     runtime.block_on(command(config))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a command that needs the runtime and nothing of the environment.
+fn run_alone(command: impl AsyncFnOnce(&CancellationToken) -> ExitCode) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new().context("the async runtime did not start")?;
+    Ok(runtime.block_on(async { command(&stopped_by_signals()).await }))
 }
 
 fn circumstances(config: Config) -> Circumstances {

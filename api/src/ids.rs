@@ -51,6 +51,11 @@ pub fn secret(ids: &dyn IdSource) -> String {
     URL_SAFE_NO_PAD.encode(random::<32>(ids))
 }
 
+/// What made-up phones are made of.
+pub fn secret_bytes(ids: &dyn IdSource) -> [u8; 32] {
+    random(ids)
+}
+
 /// A fresh key that private keys are sealed under.
 pub fn encryption_key(ids: &dyn IdSource) -> Zeroizing<[u8; KEY_BYTES]> {
     Zeroizing::new(random(ids))

@@ -1,11 +1,11 @@
 //! The HTTP service and the binary `honoken`.
 //!
 //! Where to start reading: [`router`] is every route in one list; a handler is a file of its own under [`device`], [`manage`] or [`admin`].
-//! [`app`] puts the parts together, [`place`] says where log and read model are, [`server`] listens, [`jobs`] is what runs in the background. [`cli`] is the command line: [`dev`] sets up
+//! [`app`] puts the parts together, [`place`] says where log and read model are, [`server`] listens, [`jobs`] is what runs in the background, [`pushing`] what wakes phones. [`cli`] is the command line: [`dev`] sets up
 //! a folder in which everything works, [`serve`] runs the service or a part of it, [`certs`], [`apns_keys`], [`keys`] and [`operate`] are for operators,
-//! [`inspect`] for anybody.
+//! [`inspect`] and [`phone`] for anybody.
 //!
-//! This crate knows all others but the simulator. It contains no SQL.
+//! This crate knows all others. It contains no SQL.
 
 pub mod apns_keys;
 pub mod app;
@@ -61,6 +61,7 @@ pub mod inspect;
 pub mod keys;
 pub mod operate;
 pub mod paper;
+pub mod phone;
 pub mod serve;
 
 #[cfg(test)]

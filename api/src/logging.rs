@@ -20,8 +20,10 @@ use crate::request_context;
 /// Logs from now on, for the rest of the process, panics too: what reads the log reads lines of one kind.
 pub fn start(config: &Config) {
     let level = if config.logging.verbose { "debug" } else { "info" };
+    // The library for NATS tells of every attempt to connect, and at `debug` of addresses; `honoken_pushers` tells what an operator needs.
     let filter = EnvFilter::new(format!(
-        "warn,honoken_api={level},honoken_event_store={level},honoken_projections={level}"
+        "warn,async_nats=off,honoken_api={level},honoken_event_store={level},honoken_projections={level},\
+         honoken_pushers={level}"
     ));
     let is_terminal = std::io::stderr().is_terminal();
     let default = if is_terminal { LogFormat::Pretty } else { LogFormat::Json };

@@ -65,7 +65,26 @@ enum Known {
     Revoked,
 }
 
-type Installed = BTreeMap<ApnsKeyId, (Position, Known)>;
+/// All keys, and for each team the one that is pushed with.
+#[derive(Clone, Default)]
+struct Installed {
+    known: BTreeMap<ApnsKeyId, (Position, Known)>,
+    newest: HashMap<TeamIdentifier, Arc<ports::ApnsKey>>,
+}
+
+impl Installed {
+    fn of(known: BTreeMap<ApnsKeyId, (Position, Known)>) -> Self {
+        // A key that does not open here is passed over: it was told of, and another one may do.
+        let usable = known.iter().filter_map(|(id, (_, known))| match known {
+            Known::Pushes { key, installed } => Some((*installed, &id.team_identifier, key)),
+            Known::Unusable(_) | Known::Revoked => None,
+        });
+        let mut usable: Vec<_> = usable.collect();
+        usable.sort_by_key(|(installed, ..)| *installed);
+        let newest = usable.into_iter().map(|(_, team, key)| (team.clone(), key.clone())).collect();
+        Self { known, newest }
+    }
+}
 
 /// `wallet_apns_key`, followed.
 struct ApnsKeys {
@@ -91,7 +110,7 @@ impl Table for ApnsKeys {
 
     fn is_news(&self, row: &ApnsKeyRow) -> bool {
         let known = self.installed.borrow();
-        known.get(&row.installation.id()).is_none_or(|(position, _)| *position != row.position)
+        known.known.get(&row.installation.id()).is_none_or(|(position, _)| *position != row.position)
     }
 
     async fn take_in(&mut self, news: Vec<ApnsKeyRow>) {
@@ -104,13 +123,13 @@ impl Table for ApnsKeys {
         for (id, (_, known)) in &opened {
             tell(id, known);
         }
-        let mut installed = Installed::clone(&self.installed.borrow());
-        installed.extend(opened);
-        self.installed.send_replace(Arc::new(installed));
+        let mut known = self.installed.borrow().known.clone();
+        known.extend(opened);
+        self.installed.send_replace(Arc::new(Installed::of(known)));
     }
 
     fn announce(&self) {
-        for (id, (_, known)) in &**self.installed.borrow() {
+        for (id, (_, known)) in &self.installed.borrow().known {
             if let Known::Unusable(_) = known {
                 tell(id, known);
             }
@@ -205,8 +224,10 @@ impl Credentials for PushCredentials {
 impl InstalledCredentials {
     async fn of(&self, topic: &PassTypeIdentifier) -> Result<Credential, NoCredential> {
         let team = self.team_of(topic).await?;
-        if let Some(key) = team.as_ref().and_then(|team| self.newest_key_of(team)) {
-            return Ok(Credential::Key(key));
+        if let Some(team) = &team
+            && let Some(key) = self.keys.borrow().newest.get(team)
+        {
+            return Ok(Credential::Key(key.clone()));
         }
         let certificate = self.signers.for_pushing(topic, self.clock.unix_seconds());
         certificate.map(Credential::Certificate).map_err(|why| {
@@ -215,17 +236,6 @@ impl InstalledCredentials {
                 "nothing to push with for {topic}: {why}; or install an APNs key of {team} with `honoken apns-keys install`"
             ))
         })
-    }
-
-    /// A key that does not open here is passed over: it was told of, and another one may do.
-    fn newest_key_of(&self, team: &TeamIdentifier) -> Option<Arc<ports::ApnsKey>> {
-        let installed = self.keys.borrow();
-        let of_team = installed.iter().filter(|(id, _)| id.team_identifier == *team);
-        let usable = of_team.filter_map(|(_, (_, known))| match known {
-            Known::Pushes { key, installed } => Some((*installed, key)),
-            Known::Unusable(_) | Known::Revoked => None,
-        });
-        usable.max_by_key(|(installed, _)| *installed).map(|(_, key)| key.clone())
     }
 
     async fn team_of(&self, topic: &PassTypeIdentifier) -> Result<Option<TeamIdentifier>, NoCredential> {

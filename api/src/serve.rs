@@ -78,7 +78,7 @@ pub async fn run(process: Process, roles: &[Role], stop: CancellationToken) -> a
         () = stop.cancelled() => return Ok(()),
     };
     let Process { config, clock, ids, .. } = &process;
-    if is(Role::Api) {
+    if signs || pushes {
         let configured = config.apns.key.as_ref();
         at_start::ensure(configured, keys.as_ref(), &stores.dispatcher, &**clock, &**ids).await?;
     }

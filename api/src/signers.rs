@@ -197,17 +197,19 @@ impl Signers {
         pass_type_identifier: &PassTypeIdentifier,
         now: UnixSeconds,
     ) -> Result<Arc<PassCertificate>, String> {
-        let about = format!("the certificate of {pass_type_identifier}");
+        let about = || format!("the certificate of {pass_type_identifier}");
         match self.0.borrow().get(pass_type_identifier) {
             Some((_, Known::Signs(signer))) => match signer.standing(now) {
                 Standing::Good | Standing::Expiring => Ok(signer.for_pushing.clone()),
-                Standing::Expired => Err(format!("{about} expired on {}: {RENEW}", date(signer.not_after))),
+                Standing::Expired => {
+                    Err(format!("{} expired on {}: {RENEW}", about(), date(signer.not_after)))
+                }
                 Standing::NotYetValid => {
-                    Err(format!("{about} is not valid before {}", date(signer.not_before)))
+                    Err(format!("{} is not valid before {}", about(), date(signer.not_before)))
                 }
             },
-            Some((_, Known::Unusable { .. })) => Err(format!("{about} cannot be used: {UNUSABLE}")),
-            Some((_, Known::Revoked)) => Err(format!("{about} was revoked: {RENEW}")),
+            Some((_, Known::Unusable { .. })) => Err(format!("{} cannot be used: {UNUSABLE}", about())),
+            Some((_, Known::Revoked)) => Err(format!("{} was revoked: {RENEW}", about())),
             None => Err(format!(
                 "no certificate of {pass_type_identifier} is installed: install it with `honoken certs install`"
             )),

@@ -4,7 +4,8 @@ use honoken_domain::ids::InvalidId;
 use honoken_event_store::RecordedEvent;
 
 use crate::{
-    wallet_apns_key, wallet_cert, wallet_job, wallet_organization, wallet_pass, wallet_pass_type, wallet_registration,
+    wallet_apns_key, wallet_cert, wallet_job, wallet_organization, wallet_pass, wallet_pass_type,
+    wallet_registration,
 };
 use honoken_event_store::database::statements::Connection;
 

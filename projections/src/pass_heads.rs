@@ -35,10 +35,10 @@ impl ReadModel {
             .collect();
         let rows = read_for_each(
             &self.readers,
-            "select pass.pass_type_identifier, pass.serial_number, pass.organization_id, pass.etag, pass.updated_at,
-                    pass.update_tag, pass.sequence
-             from (values {rows}) as asked
-             join wallet_pass pass on pass.pass_type_identifier = asked.column1 and pass.serial_number = asked.column2",
+            "select new.column1 as pass_type_identifier, new.column2 as serial_number, pass.organization_id, pass.etag,
+                    pass.updated_at, pass.update_tag, pass.sequence
+             from (values {rows}) as new
+             join wallet_pass pass on pass.pass_type_identifier = new.column1 and pass.serial_number = new.column2",
             passes,
         )
         .await;

@@ -16,27 +16,6 @@ const PAGE: usize = 1000;
 /// Passes whose holders are looked for with one statement.
 const TOGETHER: usize = 256;
 
-macro_rules! holders {
-    ($from:literal) => {
-        concat!(
-            "select registration.pass_type_identifier, registration.serial_number, registration.device_library_identifier
-             from ",
-            $from,
-            " join wallet_device device
-               on device.pass_type_identifier = registration.pass_type_identifier
-              and device.device_library_identifier = registration.device_library_identifier
-             where not exists (select 1 from wallet_device same
-                               join wallet_registration other
-                                 on other.pass_type_identifier = same.pass_type_identifier
-                                and other.device_library_identifier = same.device_library_identifier
-                                and other.serial_number = registration.serial_number
-                               where same.pass_type_identifier = device.pass_type_identifier
-                                 and same.push_token = device.push_token
-                                 and same.device_library_identifier < device.device_library_identifier)"
-        )
-    };
-}
-
 /// The state that a pass is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassState {
@@ -92,8 +71,8 @@ impl ReadModel {
     pub async fn pass_states(&self, passes: &[PassId]) -> Result<HashMap<PassId, PassState>, QueryError> {
         let rows = read_for_each(
             &self.readers,
-            "select pass_type_identifier, serial_number, etag, update_tag, organization_id
-             from (values {rows}) as asked
+            "select new.column1 as pass_type_identifier, new.column2 as serial_number, etag, update_tag, organization_id
+             from (values {rows}) as new
              join wallet_pass on pass_type_identifier = column1 and serial_number = column2",
             passes.iter().map(pass_row).collect(),
         )
@@ -143,26 +122,47 @@ impl ReadModel {
     async fn holders_of(&self, passes: impl Iterator<Item = &PassId>) -> sqlx::Result<Vec<Holder>> {
         let rows = read_for_each(
             &self.readers,
-            concat!(
-                holders!(
-                    "(values {rows}) as asked join wallet_registration registration
-               on registration.pass_type_identifier = column1 and registration.serial_number = column2"
-                ),
-                " limit 1001"
-            ),
+            "select new.column1 as pass_type_identifier, new.column2 as serial_number, registration.device_library_identifier
+             from (values {rows}) as new
+             join wallet_registration registration
+               on registration.pass_type_identifier = column1 and registration.serial_number = column2
+             join wallet_device device
+               on device.pass_type_identifier = registration.pass_type_identifier
+              and device.device_library_identifier = registration.device_library_identifier
+             where not exists (select 1 from wallet_device same
+                               join wallet_registration other
+                                 on other.pass_type_identifier = same.pass_type_identifier
+                                and other.device_library_identifier = same.device_library_identifier
+                                and other.serial_number = registration.serial_number
+                               where same.pass_type_identifier = device.pass_type_identifier
+                                 and same.push_token = device.push_token
+                                 and same.device_library_identifier < device.device_library_identifier)
+             limit 1001",
             passes.map(pass_row).collect(),
         );
         rows.await?.iter().map(holder).collect()
     }
 
     async fn page_of_holders(&self, pass: &PassId, after: &str) -> sqlx::Result<Vec<Holder>> {
-        let rows = sql(concat!(
-            holders!("wallet_registration registration"),
-            " and registration.pass_type_identifier = $1 and registration.serial_number = $2
+        let rows = sql(
+            "select registration.pass_type_identifier, registration.serial_number, registration.device_library_identifier
+             from wallet_registration registration
+             join wallet_device device
+               on device.pass_type_identifier = registration.pass_type_identifier
+              and device.device_library_identifier = registration.device_library_identifier
+             where registration.pass_type_identifier = $1 and registration.serial_number = $2
                and registration.device_library_identifier > $3
+               and not exists (select 1 from wallet_device same
+                               join wallet_registration other
+                                 on other.pass_type_identifier = same.pass_type_identifier
+                                and other.device_library_identifier = same.device_library_identifier
+                                and other.serial_number = registration.serial_number
+                               where same.pass_type_identifier = device.pass_type_identifier
+                                 and same.push_token = device.push_token
+                                 and same.device_library_identifier < device.device_library_identifier)
              order by registration.device_library_identifier
-             limit 1000"
-        ))
+             limit 1000",
+        )
         .bind(pass.pass_type_identifier.as_str())
         .bind(pass.serial_number.as_str())
         .bind(after)
@@ -178,8 +178,8 @@ impl ReadModel {
         });
         let rows = read_for_each(
             &self.readers,
-            "select registration.pass_type_identifier, registration.serial_number, registration.device_library_identifier, device.push_token
-             from (values {rows}) as asked
+            "select new.column3 as device_library_identifier, new.column1 as pass_type_identifier, new.column2 as serial_number, device.push_token
+             from (values {rows}) as new
              join wallet_registration registration
                on registration.pass_type_identifier = column1 and registration.serial_number = column2
               and registration.device_library_identifier = column3

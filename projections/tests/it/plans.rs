@@ -25,6 +25,7 @@ const ROWS: &[(&str, &str)] = &[
     ("insert into wallet_outdated_pass ", "'t', 's', cast(1 as bigint)"),
     ("delete from wallet_outdated_pass", "'t', 's', cast(1 as bigint)"),
     ("select new.column1 ", "'t', 's'"),
+    ("select new.column3 ", "'t', 's', 'd'"),
     (
         "insert into wallet_pass ",
         "'t', 's', 'a', 'o', 'event', true, true, true, 'e', 1, 1, cast(1 as bigint)",

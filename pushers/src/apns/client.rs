@@ -28,13 +28,13 @@ use crate::ports::{Apns, Credential, Push, Time};
 const RESENDS: u32 = 3;
 
 /// `Retry-After` is honoured up to this.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// Credentials with connections of their own at most; beyond these, the one that was not used for longest gives way.
 const MAX_POOLS: usize = 1024;
 
 /// Connections of a credential that nobody has used for that long are closed when another credential comes.
-const IDLE_POOL: Duration = Duration::from_secs(24 * 60 * 60);
+const IDLE_POOL: Duration = Duration::from_hours(24);
 
 /// A reason is remembered up to this length. Apple's are half as long.
 const MAX_REASON_CHARACTERS: usize = 64;
@@ -137,11 +137,11 @@ impl ApnsClient {
             let answer = lease.connection.ask(request).await;
             *asked = None;
             let outcome = match answer {
-                Err(broken) => tried.broken(&lease.connection, broken),
+                Err(broken) => tried.broken(&lease.connection, &broken),
                 Ok(answer) => {
                     // What a server says that fails, or refuses us, shows nothing about our token.
                     pool.answered(&lease, !matches!(answer.status, 403 | 429 | 500..));
-                    let said = Said::read(answer, now);
+                    let said = Said::read(&answer, now);
                     tried.answered(said, &lease.connection, pool.provider_token.as_ref().zip(bearer), seconds)
                 }
             };
@@ -221,7 +221,7 @@ struct Tried {
 
 impl Tried {
     /// A request without an answer: the outcome, or `None` to send it again.
-    fn broken(&mut self, connection: &Connection, broken: Broken) -> Option<Outcome> {
+    fn broken(&mut self, connection: &Connection, broken: &Broken) -> Option<Outcome> {
         if let Some(reason) = connection.refusal() {
             return Some(Outcome::Misconfigured { reason });
         }
@@ -308,7 +308,7 @@ struct Body {
 
 impl Said {
     /// `now` in Unix milliseconds.
-    fn read(answer: Answer, now: i64) -> Self {
+    fn read(answer: &Answer, now: i64) -> Self {
         let body: Option<Body> = serde_json::from_slice(&answer.body).ok();
         let (reason, timestamp) = body.map(|body| (body.reason, body.timestamp)).unwrap_or_default();
         let apns_id = answer.headers.get("apns-id").and_then(|value| value.to_str().ok());
@@ -348,9 +348,7 @@ fn tidy(text: &str) -> String {
 fn without_connection(none: NoLease) -> Outcome {
     match none.why {
         NoConnection::Misconfigured(reason) => Outcome::Misconfigured { reason },
-        NoConnection::Failed(reason) => {
-            Outcome::Retry { reason, after: none.after, rest: Rest::Credential }
-        }
+        NoConnection::Failed(reason) => Outcome::Retry { reason, after: none.after, rest: Rest::Credential },
     }
 }
 
@@ -373,7 +371,8 @@ fn address(credential: &Credential) -> usize {
 }
 
 fn destination(endpoint: &Url) -> Result<Destination, InvalidOptions> {
-    let plain = matches!(endpoint.path(), "" | "/") && endpoint.query().is_none() && endpoint.fragment().is_none();
+    let plain =
+        matches!(endpoint.path(), "" | "/") && endpoint.query().is_none() && endpoint.fragment().is_none();
     let anonymous = endpoint.username().is_empty() && endpoint.password().is_none();
     if endpoint.scheme() != "https" || !plain || !anonymous {
         return Err(InvalidOptions::Endpoint);
@@ -383,8 +382,12 @@ fn destination(endpoint: &Url) -> Result<Destination, InvalidOptions> {
             let server = ServerName::try_from(name.to_owned()).map_err(|_| InvalidOptions::Endpoint)?;
             (name.to_owned(), server)
         }
-        Host::Ipv4(address) => (address.to_string(), ServerName::IpAddress(std::net::IpAddr::from(address).into())),
-        Host::Ipv6(address) => (address.to_string(), ServerName::IpAddress(std::net::IpAddr::from(address).into())),
+        Host::Ipv4(address) => {
+            (address.to_string(), ServerName::IpAddress(std::net::IpAddr::from(address).into()))
+        }
+        Host::Ipv6(address) => {
+            (address.to_string(), ServerName::IpAddress(std::net::IpAddr::from(address).into()))
+        }
     };
     Ok(Destination { host, port: endpoint.port_or_known_default().unwrap_or(443), name })
 }

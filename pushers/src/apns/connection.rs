@@ -96,7 +96,8 @@ impl Connection {
     ) -> Result<(Self, Driver), NoConnection> {
         let failed = |what: &str, error: &io::Error| NoConnection::Failed(format!("{what}: {error}"));
         let address = (destination.host.as_str(), destination.port);
-        let stream = TcpStream::connect(address).await.map_err(|error| failed("no connection to APNs", &error))?;
+        let stream =
+            TcpStream::connect(address).await.map_err(|error| failed("no connection to APNs", &error))?;
         // A request that waits for the acknowledgement of the one before it makes all of them slow.
         stream.set_nodelay(true).map_err(|error| failed("the connection to APNs", &error))?;
         let by_certificate = tls.client_auth_cert_resolver.has_certs();
@@ -116,13 +117,15 @@ impl Connection {
             retired: AtomicBool::new(false),
             alert: OnceLock::new(),
         });
-        let stream = Watched { stream, life: Arc::clone(&life) };
+        let stream = Watched { stream, cannot_write: false, life: Arc::clone(&life) };
         let mut builder = h2::client::Builder::new();
-        builder.enable_push(false).max_header_list_size(MAX_HEADER_BYTES).initial_max_send_streams(first_streams);
+        builder
+            .enable_push(false)
+            .max_header_list_size(MAX_HEADER_BYTES)
+            .initial_max_send_streams(first_streams);
         let shaken = builder.handshake(stream).await;
-        let (sender, mut connection) = shaken.map_err(|error| {
-            NoConnection::Failed(format!("no HTTP/2 with APNs: {error}"))
-        })?;
+        let (sender, mut connection) =
+            shaken.map_err(|error| NoConnection::Failed(format!("no HTTP/2 with APNs: {error}")))?;
         let pings = connection.ping_pong();
         let driver = Driver { connection, pings, life: Arc::clone(&life) };
         Ok((Self { sender, life }, driver))
@@ -130,7 +133,8 @@ impl Connection {
 
     /// Makes one request and reads its answer.
     pub(super) async fn ask(&self, request: Request<()>) -> Result<Answer, Broken> {
-        let unsent = |error: h2::Error| Broken { why: error.to_string(), unprocessed: true, connection: true };
+        let unsent =
+            |error: h2::Error| Broken { why: error.to_string(), unprocessed: true, connection: true };
         // A handle of its own has no stream before it that could be in the way, so it need not be asked whether it is ready.
         let (response, mut stream) = self.sender.clone().send_request(request, false).map_err(unsent)?;
         stream.send_data(BODY, true).map_err(|error| broken(&error))?;
@@ -285,6 +289,8 @@ fn is_about_the_certificate(alert: AlertDescription) -> bool {
             | AlertDescription::UnknownCA
             | AlertDescription::AccessDenied
             | AlertDescription::CertificateRequired
+            // A signature under the certificate is wrong, its issuer's or ours.
+            | AlertDescription::DecryptError
     )
 }
 
@@ -295,14 +301,37 @@ fn alert_in(error: &io::Error) -> Option<AlertDescription> {
     }
 }
 
-/// A TLS stream that remembers the alert it ended with: HTTP/2 passes on no more than that it has ended.
+/// A TLS stream that is read to its end.
+///
+/// A server that goes away, or refuses our certificate, says so and closes, and we may be writing at that moment. HTTP/2 takes a write that
+/// fails for the end of everything; but the answers, and the alert that says why, are still to be read. So nothing is written any more, and
+/// reading comes to the end by itself.
 struct Watched {
     stream: tokio_rustls::client::TlsStream<TcpStream>,
+    cannot_write: bool,
     life: Arc<Life>,
 }
 
 impl Watched {
-    fn note<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    /// The result of a write; `instead` when it has failed.
+    fn written<T>(&mut self, polled: Poll<io::Result<T>>, instead: T) -> Poll<io::Result<T>> {
+        match polled {
+            Poll::Ready(Err(_)) => {
+                self.cannot_write = true;
+                Poll::Ready(Ok(instead))
+            }
+            polled => polled,
+        }
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         if let Poll::Ready(Err(error)) = &polled
             && let Some(alert) = alert_in(error)
         {
@@ -311,35 +340,15 @@ impl Watched {
         }
         polled
     }
-
-    /// A server that refuses our certificate says so and closes, perhaps before we have written: then what it said is still to be read.
-    fn note_written<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if let Poll::Ready(Err(_)) = &polled {
-            let mut buffer = [0; 1024];
-            loop {
-                let mut buffer = ReadBuf::new(&mut buffer);
-                let read = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
-                let more = matches!(&read, Poll::Ready(Ok(()))) && !buffer.filled().is_empty();
-                if self.note(read).is_pending() || !more {
-                    break;
-                }
-            }
-        }
-        self.note(polled)
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        self.note(polled)
-    }
 }
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.cannot_write {
+            return Poll::Ready(Ok(buf.len()));
+        }
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.note_written(cx, polled)
+        self.written(polled, buf.len())
     }
 
     fn poll_write_vectored(
@@ -347,8 +356,12 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let length = bufs.iter().map(|buf| buf.len()).sum();
+        if self.cannot_write {
+            return Poll::Ready(Ok(length));
+        }
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.note_written(cx, polled)
+        self.written(polled, length)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -356,11 +369,17 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.cannot_write {
+            return Poll::Ready(Ok(()));
+        }
         let polled = Pin::new(&mut self.stream).poll_flush(cx);
-        self.note_written(cx, polled)
+        self.written(polled, ())
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.cannot_write {
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -150,7 +150,10 @@ impl Pool {
 
     fn place(self: &Arc<Self>, state: &mut State) -> Option<Lease> {
         let most = self.options.max_streams;
-        let free = state.open.iter_mut().filter(|slot| slot.connection.is_open() && slot.in_flight < slot.room(most));
+        let free = state
+            .open
+            .iter_mut()
+            .filter(|slot| slot.connection.is_open() && slot.in_flight < slot.room(most));
         let slot = free.min_by_key(|slot| slot.in_flight)?;
         slot.in_flight += 1;
         let settled = slot.proven && slot.useful;
@@ -168,15 +171,15 @@ impl Pool {
                 return;
             };
             if let Err(Ok(lease)) = place.send(Ok(lease)) {
-                Self::take_back(state, lease);
+                self.take_back(state, lease);
             }
         }
     }
 
     /// Ends a lease under the lock, where dropping it would wait for the lock.
-    fn take_back(state: &mut State, mut lease: Lease) {
+    fn take_back(&self, state: &mut State, mut lease: Lease) {
         lease.pool = Weak::new();
-        state.free(&lease.connection);
+        self.free(state, &lease.connection);
     }
 
     /// Another connection, unless one is on its way or unproven, or there are enough. An error when none is to be expected.
@@ -184,7 +187,8 @@ impl Pool {
         if self.tasks.stop.is_cancelled() {
             return Err(NoLease::closed());
         }
-        let on_its_way = state.connecting || state.open.iter().any(|slot| slot.connection.is_open() && !slot.proven);
+        let on_its_way =
+            state.connecting || state.open.iter().any(|slot| slot.connection.is_open() && !slot.proven);
         if on_its_way || state.in_use() >= self.options.max_connections {
             return Ok(());
         }
@@ -219,15 +223,20 @@ impl Pool {
         let opening = Connection::open(&self.destination, Arc::clone(&self.tls), first_streams);
         let opened = tokio::time::timeout(self.options.connect_limit, opening).await;
         let in_time = self.options.connect_limit;
-        let opened = opened
-            .unwrap_or_else(|_| Err(NoConnection::Failed(format!("no connection to APNs within {in_time:?}"))));
+        let opened = opened.unwrap_or_else(|_| {
+            Err(NoConnection::Failed(format!("no connection to APNs within {in_time:?}")))
+        });
         let mut state = self.state();
         state.connecting = false;
         match opened {
             Ok((connection, driver)) => {
                 let connection = Arc::new(connection);
-                let slot =
-                    Slot { connection: Arc::clone(&connection), in_flight: 0, proven: !by_token, useful: false };
+                let slot = Slot {
+                    connection: Arc::clone(&connection),
+                    in_flight: 0,
+                    proven: !by_token,
+                    useful: false,
+                };
                 state.open.push(slot);
                 self.place_waiting(&mut state);
                 drop(state);
@@ -247,27 +256,45 @@ impl Pool {
                     }
                 });
             }
-            Err(why) => self.back_off(&mut state, why),
+            Err(why) => self.back_off(&mut state, &why),
         }
     }
 
     /// A connection has ended.
     fn lost(self: &Arc<Self>, connection: &Arc<Connection>) {
         let mut state = self.state();
-        let Some(index) = state.open.iter().position(|slot| Arc::ptr_eq(&slot.connection, connection)) else {
-            return;
-        };
-        let slot = state.open.swap_remove(index);
-        if !slot.useful {
-            let closed = || NoConnection::Failed("APNs closed the connection".to_owned());
-            let why = connection.refusal().map_or_else(closed, NoConnection::Misconfigured);
-            self.back_off(&mut state, why);
+        if let Some(index) = state.open.iter().position(|slot| Arc::ptr_eq(&slot.connection, connection)) {
+            let slot = state.open.swap_remove(index);
+            self.left(&mut state, &slot);
         }
         self.look_after_waiting(&mut state);
     }
 
+    /// A request has ended. Connections that take no more requests end with their last one.
+    fn free(&self, state: &mut State, connection: &Arc<Connection>) {
+        let slot = state.slot(connection);
+        let Some(slot) = slot else { return };
+        slot.in_flight = slot.in_flight.saturating_sub(1);
+        if slot.in_flight == 0
+            && slot.connection.is_retired()
+            && let Some(index) = state.open.iter().position(|slot| Arc::ptr_eq(&slot.connection, connection))
+        {
+            let slot = state.open.swap_remove(index);
+            self.left(state, &slot);
+        }
+    }
+
+    /// A connection is gone that was of use, or not.
+    fn left(&self, state: &mut State, slot: &Slot) {
+        if !slot.useful {
+            let closed = || NoConnection::Failed("APNs closed the connection".to_owned());
+            let why = slot.connection.refusal().map_or_else(closed, NoConnection::Misconfigured);
+            self.back_off(state, &why);
+        }
+    }
+
     /// The next connection waits twice as long as this one has, give or take, and who waits for one without another is told.
-    fn back_off(&self, state: &mut State, why: NoConnection) {
+    fn back_off(&self, state: &mut State, why: &NoConnection) {
         let doubled = 1_u32.checked_shl(state.failures).unwrap_or(u32::MAX);
         let wait = self.options.first_back_off.saturating_mul(doubled).min(self.options.longest_back_off);
         let wait = jittered(wait);
@@ -316,25 +343,13 @@ impl State {
     fn in_use(&self) -> usize {
         self.open.iter().filter(|slot| !slot.connection.is_retired()).count()
     }
-
-    fn free(&mut self, connection: &Arc<Connection>) {
-        if let Some(slot) = self.slot(connection) {
-            slot.in_flight = slot.in_flight.saturating_sub(1);
-        }
-        self.forget_retired();
-    }
-
-    /// Connections on which nothing is asked any more, and nothing is in flight, end.
-    fn forget_retired(&mut self) {
-        self.open.retain(|slot| slot.in_flight > 0 || !slot.connection.is_retired());
-    }
 }
 
 impl Slot {
     fn room(&self, most: usize) -> usize {
         if self.proven {
             // With a limit of 0 one request waits until there is another limit; without one nobody would look again.
-            self.connection.max_streams().clamp(1, most)
+            self.connection.max_streams().min(most).max(1)
         } else {
             1
         }
@@ -345,7 +360,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.upgrade() {
             let mut state = pool.state();
-            state.free(&self.connection);
+            pool.free(&mut state, &self.connection);
             pool.look_after_waiting(&mut state);
         }
     }

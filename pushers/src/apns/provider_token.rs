@@ -147,12 +147,10 @@ impl ProviderToken {
     fn make(&self, state: &mut State, iat: i64) -> Result<Bearer, NoToken> {
         let header = serde_json::json!({ "alg": "ES256", "kid": self.key.key_id });
         let claims = serde_json::json!({ "iss": self.key.team_id, "iat": iat });
-        let signed =
-            [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+        let signed = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
         let signature = EcdsaSig::sign(&sha256(signed.as_bytes()), &self.key.key)?;
         let raw = [signature.r().to_vec_padded(32)?, signature.s().to_vec_padded(32)?].concat();
-        let mut header =
-            HeaderValue::try_from(format!("bearer {signed}.{}", URL_SAFE_NO_PAD.encode(raw)))?;
+        let mut header = HeaderValue::try_from(format!("bearer {signed}.{}", URL_SAFE_NO_PAD.encode(raw)))?;
         header.set_sensitive(true);
         state.made += 1;
         let bearer = Bearer { header, number: state.made, iat };

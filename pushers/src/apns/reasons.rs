@@ -45,7 +45,9 @@ pub(super) fn decide(status: u16, reason: &str) -> Decision {
     };
     match decision {
         // A server that fails has no say on what is dead or wrong.
-        Some(decision) if status < 500 || matches!(decision, Decision::Later(_) | Decision::AnotherConnection) => {
+        Some(decision)
+            if status < 500 || matches!(decision, Decision::Later(_) | Decision::AnotherConnection) =>
+        {
             decision
         }
         _ => of_status(status),

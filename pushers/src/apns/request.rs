@@ -61,7 +61,12 @@ impl Requests {
     }
 
     /// The request of a push at `now`, Unix seconds.
-    pub(super) fn of(&self, push: &Push, bearer: Option<&Bearer>, now: i64) -> Result<Request<()>, Unwritable> {
+    pub(super) fn of(
+        &self,
+        push: &Push,
+        bearer: Option<&Bearer>,
+        now: i64,
+    ) -> Result<Request<()>, Unwritable> {
         let mut headers = self.common(&push.topic, bearer, now)?.headers.clone();
         let mut apns_id = HeaderValue::try_from(push.apns_id.as_str()).map_err(|_| Unwritable)?;
         // Not because it is secret: what never comes again has no place in the table of headers that both sides keep.

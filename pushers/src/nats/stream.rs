@@ -35,7 +35,7 @@ pub const MAX_BYTES: i64 = 512 * 1024 * 1024;
 pub const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
 
 /// A message that nobody has spoken of for so long is handed out again.
-pub const ACK_WAIT: Duration = Duration::from_secs(30);
+pub const ACK_WAIT: Duration = Duration::from_secs(10);
 
 /// Before a stream that was deleted is created anew: nats-server takes its files away after it has said that it is gone, and those of a new
 /// stream of the same name with them, which then takes no messages, or hands none out.

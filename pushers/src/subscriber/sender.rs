@@ -4,7 +4,6 @@
 //! transaction for all that was answered since the last. Whatever is not noted when the process dies is due again.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +40,9 @@ const BACK_OFF: [Duration; 4] =
 /// When it is stopped, what was sent may take so long to be answered and noted.
 const LAST_ANSWERS: Duration = Duration::from_secs(15);
 
+/// Phones that are made due to try a credential with: one of them is pushed to.
+const A_FEW: u32 = 16;
+
 /// What stands for a credential where none is installed.
 const NONE: &str = "none";
 
@@ -61,11 +63,10 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Sender<A, C, D> {
     /// Works until it is stopped, and then until what was sent has been answered and noted.
     pub async fn run(self, stop: CancellationToken) {
         let cleaning = clean_up::run(self.ledger.clone(), self.ports.time.clone(), self.settings);
-        let mut cleaning = pin!(cleaning);
         let mut work = Work::new(self);
         tokio::select! {
             () = work.run(&stop) => {}
-            () = &mut cleaning => {}
+            () = cleaning => {}
         }
         work.end().await;
     }
@@ -85,11 +86,8 @@ enum Event {
         reason: String,
         known: Result<bool, Box<dyn std::error::Error + Send + Sync>>,
     },
-    Noted {
-        noted: Vec<Noted>,
-        next: Vec<Next>,
-        outcome: Result<(), LedgerError>,
-    },
+    Noted(Notes, Result<(), LedgerError>),
+    Freed(PassTypeIdentifier),
     Looked(Result<Look, LedgerError>),
     /// Nothing follows from it.
     Over,
@@ -120,6 +118,26 @@ struct Look {
     parked: Vec<ParkedCredential>,
     /// Topics with a parked credential that this sender may try.
     may_probe: Vec<PassTypeIdentifier>,
+}
+
+/// What is to be noted.
+#[derive(Default)]
+struct Notes {
+    deliveries: Vec<Noted>,
+    phones: Vec<Next>,
+    /// Pushes whose answers are among them.
+    answered: usize,
+    /// What is done when it has been noted, so that what was put back is found.
+    free: Vec<Free>,
+}
+
+/// Phones of a topic need not wait any more.
+struct Free {
+    topic: PassTypeIdentifier,
+    /// The credential that was parked.
+    credential: Option<Arc<str>>,
+    /// Whether all of them, or a few to try the credential with.
+    all: bool,
 }
 
 /// A way, and what is to go on it.
@@ -163,10 +181,12 @@ struct Work<A, C, D> {
     answers: HashMap<PassTypeIdentifier, Answers>,
     parked: HashMap<PassTypeIdentifier, ParkedCredential>,
     may_probe: HashSet<PassTypeIdentifier>,
+    /// Topics whose credential works again; `true` when the ledger knows. What is seen there may be older.
+    freed: HashMap<PassTypeIdentifier, bool>,
     at_work: HashMap<WakeKey, AtWork>,
-    /// What is to be noted.
-    noted: Vec<Noted>,
-    next: Vec<Next>,
+    notes: Notes,
+    /// Pushes that were answered, and not noted: with those in flight they would be sent again if the process died.
+    unnoted: usize,
     /// What was claimed while nobody could say where to push.
     left: Option<Vec<Claimed>>,
     taking: bool,
@@ -199,9 +219,10 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
             answers: HashMap::new(),
             parked: HashMap::new(),
             may_probe: HashSet::new(),
+            freed: HashMap::new(),
             at_work: HashMap::new(),
-            noted: Vec::new(),
-            next: Vec::new(),
+            notes: Notes::default(),
+            unnoted: 0,
             left: None,
             taking: false,
             noting: false,
@@ -248,12 +269,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         let last = async {
             loop {
                 self.goes_on();
-                if self.in_flight == 0
-                    && !self.taking
-                    && self.noted.is_empty()
-                    && self.next.is_empty()
-                    && !self.noting
-                {
+                if self.in_flight == 0 && !self.taking && self.notes.is_empty() && !self.noting {
                     return;
                 }
                 tokio::select! {
@@ -265,6 +281,8 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         if tokio::time::timeout(LAST_ANSWERS, last).await.is_err() {
             tracing::warn!("some pushes were not answered or not noted before the end: they are sent again");
         }
+        // Nobody carries these on any more, and one may be about to write.
+        self.running.clear();
         if let Err(fault) = self.ledger.ends(&self.name).await {
             tracing::warn!(error = error_chain(&fault), "what was being sent is free when its time is over");
         }
@@ -277,7 +295,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
     fn goes_on(&mut self) {
         self.takes();
         self.starts();
-        self.notes();
+        self.notes_down();
     }
 
     /// Everything that has happened, so that it is noted together.
@@ -296,7 +314,8 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
             Event::Taken(taken) => self.accepts(taken),
             Event::Pushed { way, job, outcome, took } => self.is_answered(&way, job, outcome, took),
             Event::Reported { job, reason, known } => self.is_reported(job, reason, known),
-            Event::Noted { noted, next, outcome } => self.has_noted(noted, next, outcome),
+            Event::Noted(notes, outcome) => self.has_noted(notes, outcome),
+            Event::Freed(topic) => drop(self.freed.insert(topic, true)),
             Event::Looked(look) => self.has_looked(look),
             Event::Over => {}
         }
@@ -308,7 +327,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
     fn takes(&mut self) {
         let many = usize::try_from(self.settings.batch_size).unwrap_or(usize::MAX).max(1);
         let nothing_to_do = !self.may_be_due && self.left.is_none();
-        let enough = self.queued * 2 >= many || self.noted.len().max(self.next.len()) >= many * 4;
+        let enough = self.queued * 2 >= many || self.notes.len() >= many * 4;
         if self.taking || self.paused || self.stopping || nothing_to_do || enough || self.rests {
             return;
         }
@@ -389,7 +408,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
     ) {
         let now_ms = self.now();
         let plan = plan(&claimed, tokens, !self.settings.window.is_zero(), now_ms);
-        self.noted.extend(plan.superseded);
+        self.notes.deliveries.extend(plan.superseded);
         let key = claimed.key.clone();
         self.at_work.insert(key.clone(), AtWork { claimed, jobs: plan.jobs.len(), end: End::Ended });
         if plan.jobs.is_empty() {
@@ -414,7 +433,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
                     Some(parked) if parked.credential == NONE => parked.probe_at_ms,
                     _ => self.parks(topic, NONE, reason),
                 };
-                self.all_end(plan.jobs, End::PutBack(until.max(now_ms + 1000) + spread(PROBE / 60)));
+                self.all_end(plan.jobs, End::PutBack(waits_until(until, now_ms)));
             }
             Some(Err(NoCredential::Unavailable(fault))) => {
                 tracing::warn!(error = error_chain(&**fault), "cannot see what to push with, tries again");
@@ -428,7 +447,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         let Some(first) = jobs.first_mut() else { return };
         let (topic, now_ms) = (first.push.topic.clone(), self.now());
         if let Some(parked) = self.parked.get(&topic).filter(|parked| parked.credential == **id) {
-            let until = parked.probe_at_ms.max(now_ms + 1000) + spread(PROBE / 60);
+            let until = waits_until(parked.probe_at_ms, now_ms);
             if !self.may_probe.remove(&topic) {
                 self.all_end(jobs, End::PutBack(until));
                 return;
@@ -458,6 +477,23 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
     }
 }
 
+impl Notes {
+    fn is_empty(&self) -> bool {
+        self.deliveries.is_empty() && self.phones.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.deliveries.len().max(self.phones.len())
+    }
+
+    fn add(&mut self, later: Self) {
+        self.deliveries.extend(later.deliveries);
+        self.phones.extend(later.phones);
+        self.answered += later.answered;
+        self.free.extend(later.free);
+    }
+}
+
 /// Claims what is due, if anything is.
 async fn claim(
     ledger: &Ledger,
@@ -484,14 +520,13 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
     /// One of each line in turn, as long as there is room.
     fn starts(&mut self) {
         let (now_ms, most) = (self.now(), self.settings.at_work);
-        let room_for_notes = usize::try_from(self.settings.batch_size).unwrap_or(usize::MAX).max(64) * 8;
-        let mut starts = self.queued > 0 && !self.stopping && self.noted.len() < room_for_notes;
-        while starts && self.in_flight < most {
+        let mut starts = self.queued > 0 && !self.stopping;
+        while starts && self.in_flight + self.unnoted < most {
             starts = false;
             for (id, line) in &mut self.lines {
                 let is_probe = line.queue.front().is_some_and(|job| job.is_probe);
                 let may = is_probe || line.way.in_flight < line.way.allowed(most, now_ms);
-                if !may || self.in_flight >= most {
+                if !may || self.in_flight + self.unnoted >= most {
                     continue;
                 }
                 let Some(job) = line.queue.pop_front() else { continue };
@@ -512,6 +547,8 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
 
     fn is_answered(&mut self, way: &Arc<str>, job: Job, outcome: Outcome, took: Duration) {
         self.in_flight -= 1;
+        self.unnoted += 1;
+        self.notes.answered += 1;
         if let Some(line) = self.lines.get_mut(way) {
             line.way.in_flight -= 1;
         }
@@ -565,7 +602,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         let now_ms = self.now();
         let waiting = self.lines.get_mut(way).map(|line| line.way.succeeded(now_ms));
         for topic in waiting.unwrap_or_default() {
-            self.hastens(topic, None);
+            self.notes.free.push(Free { topic, credential: None, all: true });
         }
     }
 
@@ -576,20 +613,26 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         if self.parked.get(topic).is_some_and(|parked| parked.credential == **way) {
             self.parked.remove(topic);
             tracing::info!(pass.topic = %topic, credential = %way, "pushes of {topic} go on: APNs takes the credential again");
-            self.hastens(topic.clone(), Some(way.clone()));
+            self.freed.insert(topic.clone(), false);
+            self.notes.free.push(Free { topic: topic.clone(), credential: Some(way.clone()), all: true });
         }
     }
 
     /// Makes the phones of a topic due, and frees its credential first.
-    fn hastens(&mut self, topic: PassTypeIdentifier, freed: Option<Arc<str>>) {
+    fn frees(&mut self, Free { topic, credential, all }: Free) {
         let (ledger, time) = (self.ledger.clone(), self.ports.time.clone());
-        let hastening = async move {
-            if let Err(fault) = free(&ledger, freed.as_deref(), &topic, || time.unix_ms()).await {
+        let freeing = async move {
+            let freed = if all {
+                free(&ledger, credential.as_deref(), &topic, || time.unix_ms()).await
+            } else {
+                ledger.hasten(&topic, A_FEW, time.unix_ms()).await.map(drop)
+            };
+            if let Err(fault) = freed {
                 tracing::warn!(error = error_chain(&fault), "pushes of {topic} go on a little later");
             }
-            Event::Over
+            if credential.is_some() { Event::Freed(topic) } else { Event::Over }
         };
-        self.running.push(hastening.boxed());
+        self.running.push(freeing.boxed());
     }
 
     fn way_fails(&mut self, way: &Arc<str>, job: &Job, after: Option<Duration>) {
@@ -651,16 +694,16 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
     fn is_refused(&mut self, way: &Arc<str>, job: Job, reason: &str) {
         self.way_answers(way);
         let topic = job.push.topic.clone();
-        let until = self.parks(&topic, way, reason);
+        let until = waits_until(self.parks(&topic, way, reason), self.now());
         if let Some(line) = self.lines.get_mut(way) {
             let queue = std::mem::take(&mut line.queue).into_iter();
             let (refused, others): (Vec<_>, Vec<_>) = queue.partition(|job| job.push.topic == topic);
             line.queue = others.into();
             self.queued -= refused.len();
-            self.all_end(refused, End::PutBack(until + spread(PROBE / 60)));
+            self.all_end(refused, End::PutBack(until));
         }
         self.notes_all(&job, DeliveryState::Pending, 1, Some(reason), None);
-        self.job_ends(&job.key, End::PutBack(until + spread(PROBE / 60)));
+        self.job_ends(&job.key, End::PutBack(until));
     }
 
     /// Keeps a credential from being used for a topic. Gives when it is tried.
@@ -769,7 +812,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         apns_id: Option<&str>,
     ) {
         let at_ms = self.now();
-        self.noted.extend(job.deliveries.iter().map(|delivery| Noted {
+        self.notes.deliveries.extend(job.deliveries.iter().map(|delivery| Noted {
             id: delivery.id,
             state,
             attempts,
@@ -783,7 +826,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
     fn notes_tried(&mut self, job: &Job, reason: &str) -> bool {
         let (at_ms, at_most) = (self.now(), self.settings.retry_attempts);
         let is_over = |delivery: &Pending| delivery.attempts + 1 >= at_most;
-        self.noted.extend(job.deliveries.iter().map(|delivery| Noted {
+        self.notes.deliveries.extend(job.deliveries.iter().map(|delivery| Noted {
             id: delivery.id,
             state: if is_over(delivery) { DeliveryState::Failed } else { DeliveryState::Pending },
             attempts: 1,
@@ -813,7 +856,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         let now_ms = self.now();
         let Some(AtWork { claimed, end, .. }) = self.at_work.get(key) else { return };
         let window = milliseconds(self.settings.window);
-        self.next.push(match *end {
+        self.notes.phones.push(match *end {
             End::Ended => claimed.ended(now_ms),
             End::Sent => claimed.sent(now_ms, if window == 0 { 0 } else { now_ms + window }),
             End::PutBack(until) => claimed.put_back(until),
@@ -822,21 +865,26 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         });
     }
 
-    fn notes(&mut self) {
-        if self.noting || self.rests || (self.noted.is_empty() && self.next.is_empty()) {
+    fn notes_down(&mut self) {
+        if self.noting || self.rests {
+            return;
+        }
+        let notes = std::mem::take(&mut self.notes);
+        if notes.is_empty() {
+            self.unnoted -= notes.answered;
+            notes.free.into_iter().for_each(|free| self.frees(free));
             return;
         }
         self.noting = true;
-        let (noted, next) = (std::mem::take(&mut self.noted), std::mem::take(&mut self.next));
         let (ledger, name) = (self.ledger.clone(), self.name.clone());
         let noting = async move {
-            let outcome = ledger.note(&name, &noted, &next).await;
-            Event::Noted { noted, next, outcome }
+            let outcome = ledger.note(&name, &notes.deliveries, &notes.phones).await;
+            Event::Noted(notes, outcome)
         };
         self.running.push(noting.boxed());
     }
 
-    fn has_noted(&mut self, mut noted: Vec<Noted>, mut next: Vec<Next>, outcome: Result<(), LedgerError>) {
+    fn has_noted(&mut self, notes: Notes, outcome: Result<(), LedgerError>) {
         self.noting = false;
         if let Err(fault) = outcome {
             tracing::warn!(
@@ -844,17 +892,18 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
                 "what became of pushes was not noted, tries again in {LOOK:?}"
             );
             self.rests = true;
-            noted.append(&mut self.noted);
-            next.append(&mut self.next);
-            (self.noted, self.next) = (noted, next);
+            let later = std::mem::replace(&mut self.notes, notes);
+            self.notes.add(later);
             return;
         }
-        for ended in noted.iter().filter(|noted| noted.state != DeliveryState::Pending) {
+        self.unnoted -= notes.answered;
+        for ended in notes.deliveries.iter().filter(|noted| noted.state != DeliveryState::Pending) {
             self.ports.observer.ended(ended.state.as_str());
         }
-        for next in &next {
+        for next in &notes.phones {
             self.at_work.remove(next.key());
         }
+        notes.free.into_iter().for_each(|free| self.frees(free));
         // Some may be due again.
         self.may_be_due = true;
     }
@@ -906,8 +955,13 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         let now_ms = self.now();
         // What was parked a moment ago may not have been seen.
         self.parked.retain(|_, parked| now_ms - parked.parked_at_ms < 5000);
-        self.parked.extend(parked.into_iter().map(|parked| (parked.topic.clone(), parked)));
-        self.may_probe = may_probe.into_iter().collect();
+        let parked = parked.into_iter().filter(|parked| !self.freed.contains_key(&parked.topic));
+        self.parked.extend(parked.map(|parked| (parked.topic.clone(), parked)));
+        self.freed.retain(|_, is_known| !*is_known);
+        let few = may_probe.iter().map(|topic| Free { topic: topic.clone(), credential: None, all: false });
+        self.notes.free.extend(few);
+        self.may_probe.retain(|topic| self.parked.contains_key(topic));
+        self.may_probe.extend(may_probe);
         self.lines.retain(|_, line| !line.queue.is_empty() || !line.way.is_idle(now_ms));
     }
 }
@@ -937,7 +991,6 @@ async fn look<C: Credentials>(
         let is_time = !paused && credential != NONE && *probe_at_ms <= now_ms;
         if is_time && ledger.may_probe(credential, topic, now_ms, now_ms + milliseconds(PROBE)).await? {
             look.may_probe.push(topic.clone());
-            ledger.hasten(topic, 16, now_ms).await?;
         }
         look.parked.push(parked);
     }
@@ -952,6 +1005,12 @@ fn name_of(outcome: &Outcome) -> &'static str {
         Outcome::Misconfigured { .. } => "misconfigured",
         Outcome::Refused { .. } => "refused",
     }
+}
+
+/// When a phone is looked at again whose credential is parked. They are made due when the credential is free; what is missed there is found
+/// soon.
+fn waits_until(probe_at_ms: i64, now_ms: i64) -> i64 {
+    probe_at_ms.clamp(now_ms + 1000, now_ms + milliseconds(PROBE / 5)) + spread(PROBE / 30)
 }
 
 /// A random part of a duration in milliseconds, so that what was put back together does not come together.

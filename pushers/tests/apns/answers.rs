@@ -63,22 +63,28 @@ async fn every_reason_that_apple_documents_leads_to_its_outcome() {
             | "ExpiredProviderToken"
             | "InvalidProviderToken" => misconfigured(reason),
             "TooManyProviderTokenUpdates" => {
-                let after = Some(Duration::from_secs(20 * 60));
+                let after = Some(Duration::from_mins(20));
                 Outcome::Retry { reason: reason.to_owned(), after, rest: Rest::Credential }
             }
             "TooManyRequests" => retry(reason, Rest::Token),
-            "IdleTimeout" | "UnrelatedKeyIdInToken" | "InternalServerError" | "ServiceUnavailable" | "Shutdown" => {
-                retry(reason, Rest::Credential)
-            }
+            "IdleTimeout"
+            | "UnrelatedKeyIdInToken"
+            | "InternalServerError"
+            | "ServiceUnavailable"
+            | "Shutdown" => retry(reason, Rest::Credential),
             "BadCollapseId" | "BadExpirationDate" | "BadMessageId" | "BadPriority" | "DuplicateHeaders"
-            | "InvalidPushType" | "MissingDeviceToken" | "MissingTopic" | "PayloadEmpty" | "PayloadTooLarge"
-            | "BadPath" | "MethodNotAllowed" => refused(reason),
+            | "InvalidPushType" | "MissingDeviceToken" | "MissingTopic" | "PayloadEmpty"
+            | "PayloadTooLarge" | "BadPath" | "MethodNotAllowed" => refused(reason),
             unexpected => panic!("say here what {unexpected} leads to"),
         };
         assert_eq!(world.wake("aa").await, expected, "{status} {reason}");
         let tried_at_once = matches!(
             reason,
-            "ExpiredProviderToken" | "InvalidProviderToken" | "IdleTimeout" | "UnrelatedKeyIdInToken" | "Shutdown"
+            "ExpiredProviderToken"
+                | "InvalidProviderToken"
+                | "IdleTimeout"
+                | "UnrelatedKeyIdInToken"
+                | "Shutdown"
         );
         assert_eq!(world.apns.count(), if tried_at_once { 3 } else { 2 }, "{status} {reason}");
         world.assert_well_behaved();

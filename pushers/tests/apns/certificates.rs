@@ -20,12 +20,12 @@ fn credential(identity: Identity, revision: &str) -> Credential {
 }
 
 fn server(authority: &Authority) -> FakeApns {
-    let client_authorities = Some(authority.pem().unwrap());
-    FakeApns::start(Options { client_authorities, ..Options::default() }).unwrap()
+    let client_authorities = Some(authority.pem().expect("its certificate"));
+    FakeApns::start(Options { client_authorities, ..Options::default() }).expect("a server")
 }
 
 fn client(apns: &FakeApns) -> ApnsClient {
-    ApnsClient::new(options_for(apns), Arc::new(Clock::at_start())).unwrap()
+    ApnsClient::new(options_for(apns), Arc::new(Clock::at_start())).expect("a client")
 }
 
 #[tokio::test]

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use honoken_pushers::apns::{ApnsClient, InvalidOptions, Options};
 use honoken_pushers::outcome::{Outcome, Rest};
-use honoken_pushers::ports::Apns as _;
+use honoken_pushers::ports::{Apns as _, ApnsKey, Credential};
 use honoken_simulator::apns::{self, Answer, FakeApns, REFUSED_STREAM, Rule};
 use url::Url;
 
 use crate::harness::{Clock, World, apns_key, assert_accepted, options_for, push};
 
+/// Why a push is put off, and everything else of its credential with it.
 #[track_caller]
 fn reason_to_retry(outcome: &Outcome) -> &str {
     let Outcome::Retry { reason, rest: Rest::Credential, .. } = outcome else { panic!("{outcome:?}") };
@@ -104,7 +105,7 @@ async fn what_goaway_leaves_is_sent_again_once_elsewhere() {
 
 #[tokio::test]
 async fn goaway_amid_a_burst_loses_nothing_and_wakes_nobody_twice() {
-    let world = World::new();
+    let world = World::with(|_| {}, |client| client.max_connections = 1);
     world.apns.answer(Rule::next(3, Answer::go_away("Shutdown")).behind(20).every(50));
     assert_accepted(&world.wake_many(400).await);
     world.assert_each_woken_once(400);
@@ -145,7 +146,10 @@ async fn a_connection_that_is_closed_amid_pushes_is_replaced() {
     assert_accepted(&outcomes);
     let wakes = world.apns.wakes();
     assert_eq!(wakes.len(), 50);
-    assert!(wakes.values().all(|wakes| *wakes == 2), "taken by the first connection, and sent again on the second");
+    assert!(
+        wakes.values().all(|wakes| *wakes == 2),
+        "taken by the first connection, and sent again on the second"
+    );
     assert_eq!(world.apns.connections().len(), 2);
 }
 
@@ -162,7 +166,7 @@ async fn a_push_whose_stream_is_reset_again_and_again_is_put_off() {
 
 #[tokio::test]
 async fn a_server_that_closes_every_connection_is_not_stormed() {
-    let world = World::with(|_| {}, |client| client.first_back_off = Duration::from_secs(60));
+    let world = World::with(|_| {}, |client| client.first_back_off = Duration::from_mins(1));
     world.apns.answer(Rule::always(Answer::close()));
     for outcome in world.wake_many(200).await {
         reason_to_retry(&outcome);
@@ -170,7 +174,7 @@ async fn a_server_that_closes_every_connection_is_not_stormed() {
     assert!(world.apns.connections_begun() <= 2, "{} connections", world.apns.connections_begun());
     for outcome in world.wake_many(50).await {
         let Outcome::Retry { after: Some(after), .. } = outcome else { panic!("{outcome:?}") };
-        assert!(after <= Duration::from_secs(60));
+        assert!(after <= Duration::from_mins(1));
     }
     assert!(world.apns.connections_begun() <= 2, "{} connections", world.apns.connections_begun());
 }
@@ -201,15 +205,17 @@ async fn a_server_that_was_away_is_found_again() {
     world.apns.refuse_connections(true);
     let (first, others) = (world.wake("aa").await, world.wake_many(30).await);
     reason_to_retry(&first);
-    others.iter().for_each(|outcome| drop(reason_to_retry(outcome).to_owned()));
+    for outcome in &others {
+        reason_to_retry(outcome);
+    }
     assert!(world.apns.connections_begun() <= 2, "{} connections", world.apns.connections_begun());
     world.apns.refuse_connections(false);
-    let mut tries = 0;
-    while !matches!(world.wake("aa").await, Outcome::Accepted { .. }) {
-        tries += 1;
-        assert!(tries < 10_000, "the back-off does not end");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let found = async {
+        while !matches!(world.wake("aa").await, Outcome::Accepted { .. }) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), found).await.expect("the back-off ends");
     assert!(world.apns.connections_begun() <= 4, "{} connections", world.apns.connections_begun());
 }
 
@@ -226,7 +232,8 @@ async fn a_server_that_is_not_there_is_said_so() {
 
 #[tokio::test]
 async fn an_answer_that_does_not_come_is_given_up() {
-    let world = World::with(|_| {}, |client| client.time_limit = Duration::from_millis(200));
+    let patience = Duration::from_secs(1);
+    let world = World::with(|_| {}, |client| (client.time_limit, client.max_connections) = (patience, 1));
     assert_accepted(&[world.wake("bb").await]);
     world.apns.answer(Rule::always(Answer::silence()).for_token("aa"));
     let outcome = world.wake("aa").await;
@@ -240,7 +247,7 @@ async fn an_answer_that_does_not_come_is_given_up() {
 #[tokio::test]
 async fn a_connection_that_is_dead_is_found_out_and_replaced() {
     let impatient = |client: &mut Options| {
-        client.time_limit = Duration::from_millis(200);
+        client.time_limit = Duration::from_secs(1);
         client.ping_limit = Duration::from_millis(50);
         client.max_connections = 1;
     };
@@ -285,7 +292,11 @@ async fn a_server_that_nobody_vouches_for_is_refused() {
 async fn each_key_has_connections_of_its_own() {
     let (other, known) = apns_key("KEY7654321");
     let world = World::with(|server| server.keys.push(known), |_| {});
-    assert_accepted(&[world.wake("aa").await, world.client.push(&other, &push("aa")).await, world.wake("aa").await]);
+    assert_accepted(&[
+        world.wake("aa").await,
+        world.client.push(&other, &push("aa")).await,
+        world.wake("aa").await,
+    ]);
     let connections: Vec<u64> = world.apns.received().iter().map(|received| received.connection).collect();
     assert_eq!(connections, [1, 2, 1]);
 }
@@ -313,4 +324,44 @@ async fn what_cannot_work_is_refused_at_the_start() {
     assert!(matches!(new(plain), Err(InvalidOptions::Endpoint)));
     let nobody = Options { ca_pem: Some(b"no certificate".to_vec()), ..Options::default() };
     assert!(matches!(new(nobody), Err(InvalidOptions::CertificateAuthorities)));
+}
+
+#[tokio::test]
+async fn a_key_that_was_replaced_gives_up_its_connections() {
+    let world = World::new();
+    assert_accepted(&[world.wake("aa").await]);
+    let Credential::Key(old) = &world.credential else { panic!("a key") };
+    let new = Credential::Key(Arc::new(ApnsKey {
+        team_id: old.team_id.clone(),
+        key_id: old.key_id.clone(),
+        key: old.key.clone(),
+        revision: "2".to_owned(),
+    }));
+    assert_accepted(&[world.client.push(&new, &push("aa")).await]);
+    world.apns.wait_until("the end of the first", |apns| apns.connections()[0].over).await;
+    assert_accepted(&[world.client.push(&new, &push("aa")).await]);
+    assert_eq!(world.apns.connections().len(), 2);
+    world.assert_well_behaved();
+}
+
+/// What a server sends that speaks no HTTP/2 in spite of what TLS said, or leaves in the middle of it.
+#[tokio::test]
+async fn nonsense_from_a_server_ends_in_a_retry() {
+    let world = World::new();
+    for answer in [
+        Answer::accepted().header("x", &"y".repeat(60_000)),
+        Answer::refused(500, "").header("retry-after", "\u{7f}\u{80}"),
+        Answer::refused(999, "x"),
+        Answer::reset(0xdead),
+        Answer::go_away(""),
+        Answer::close(),
+    ] {
+        world.apns.answer(Rule::next(8, answer.clone()));
+        let outcome = world.wake("aa").await;
+        assert!(
+            matches!(outcome, Outcome::Retry { .. } | Outcome::Refused { .. }),
+            "{answer:?}: {outcome:?}"
+        );
+        world.apns.answer_normally();
+    }
 }

@@ -55,9 +55,10 @@ pub(crate) struct World {
 
 /// An APNs key of the team, and the half that Apple has.
 pub(crate) fn apns_key(key_id: &str) -> (Credential, TokenKey) {
-    let key: EcKey<Private> =
-        EcKey::generate(&EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap()).unwrap();
-    let public = EcKey::from_public_key(key.group(), key.public_key()).unwrap();
+    let key: EcKey<Private> = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)
+        .and_then(|group| EcKey::generate(&group))
+        .expect("a key");
+    let public = EcKey::from_public_key(key.group(), key.public_key()).expect("its public half");
     let (team_id, key_id) = (TEAM.to_owned(), key_id.to_owned());
     let known = TokenKey { team_id: team_id.clone(), key_id: key_id.clone(), key: public, topics: None };
     let key = ApnsKey { team_id, key_id, key, revision: "1".to_owned() };
@@ -67,7 +68,7 @@ pub(crate) fn apns_key(key_id: &str) -> (Credential, TokenKey) {
 /// Options for a server, impatient enough for tests.
 pub(crate) fn options_for(apns: &FakeApns) -> Options {
     Options {
-        endpoint: Url::parse(&apns.url()).unwrap(),
+        endpoint: Url::parse(&apns.url()).expect("a URL"),
         ca_pem: Some(apns.ca_pem().as_bytes().to_vec()),
         first_back_off: Duration::from_millis(20),
         ..Options::default()
@@ -87,10 +88,10 @@ impl World {
         let now = Arc::new(move || time.now());
         let mut options = apns::Options { keys: vec![known], now, ..apns::Options::default() };
         server(&mut options);
-        let apns = FakeApns::start(options).unwrap();
+        let apns = FakeApns::start(options).expect("a server");
         let mut options = options_for(&apns);
         client(&mut options);
-        let client = ApnsClient::new(options, Arc::new(clock.clone())).unwrap();
+        let client = ApnsClient::new(options, Arc::new(clock.clone())).expect("a client");
         Self { apns, client: Arc::new(client), credential, clock }
     }
 
@@ -122,8 +123,8 @@ impl World {
 
 pub(crate) fn push(token: &str) -> Push {
     Push {
-        topic: PassTypeIdentifier::parse(TOPIC).unwrap(),
-        token: PushToken::parse(token).unwrap(),
+        topic: PassTypeIdentifier::parse(TOPIC).expect("a pass type"),
+        token: PushToken::parse(token).expect("a push token"),
         apns_id: "0f0e1d2c-0000-4000-8000-000000000001".to_owned(),
     }
 }

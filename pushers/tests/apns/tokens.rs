@@ -11,7 +11,7 @@ use honoken_simulator::apns::{Answer, Received, Rule, SingleStream};
 use crate::harness::{World, apns_key, assert_accepted, options_for, push};
 
 fn tokens(received: &[Received]) -> BTreeSet<String> {
-    received.iter().map(|received| received.provider_token().unwrap().to_owned()).collect()
+    received.iter().map(|received| received.provider_token().expect("a token").to_owned()).collect()
 }
 
 #[tokio::test]
@@ -95,6 +95,8 @@ async fn a_key_that_is_unrelated_to_the_connection_gets_another() {
 #[tokio::test]
 async fn when_apple_has_seen_too_many_tokens_the_one_before_is_used_again() {
     let world = World::new();
+    // So that the first token is as young as one can be.
+    world.clock.advance(5 * 60);
     assert_accepted(&[world.wake("aa").await]);
     world.clock.advance(50 * 60 + 60);
     world.apns.answer(Rule::next(1, Answer::refused(429, "TooManyProviderTokenUpdates")));
@@ -105,7 +107,9 @@ async fn when_apple_has_seen_too_many_tokens_the_one_before_is_used_again() {
     assert_ne!(received[1].connection, received[2].connection, "Apple refuses everything there for a while");
     world.clock.advance(10 * 60);
     let outcome = world.wake("aa").await;
-    let Outcome::Retry { after: Some(after), rest: Rest::Credential, .. } = outcome else { panic!("{outcome:?}") };
+    let Outcome::Retry { after: Some(after), rest: Rest::Credential, .. } = outcome else {
+        panic!("{outcome:?}")
+    };
     assert_eq!(after.as_secs(), 10 * 60, "no token is made before 20 minutes have passed");
     world.clock.advance(10 * 60);
     assert_accepted(&[world.wake("aa").await]);

@@ -184,8 +184,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             self.answer_what_is_due(cx);
             self.tell_all();
-            if self.closing || self.poll_write(cx).is_err() || self.is_done() {
+            if self.closing || self.poll_write(cx).is_err() {
                 return Poll::Ready(());
+            }
+            if self.is_done() {
+                return self.poll_end(cx);
             }
             if self.output.len() - self.written > MAX_OUTPUT_BYTES {
                 return Poll::Pending;
@@ -209,6 +212,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             && self.waiting.is_empty()
             && self.blocked.is_empty()
             && self.output.is_empty()
+    }
+
+    /// Says goodbye and waits for the client to leave: closing while there is something to read would take back what was said last.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if Pin::new(&mut self.io).poll_shutdown(cx).is_pending() {
+            return Poll::Pending;
+        }
+        loop {
+            let mut ignored = [0; 4096];
+            let mut buffer = ReadBuf::new(&mut ignored);
+            match Pin::new(&mut self.io).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), Over> {

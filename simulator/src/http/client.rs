@@ -8,22 +8,23 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{Answer, HttpError};
+use super::connector::Connector;
+use super::{Answer, HttpError, Trust};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 
-/// A plain-HTTP client. Cloning is cheap and shares the connections.
+/// An HTTP/1.1 client. Cloning is cheap and shares the connections.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
-    connections: Client<HttpConnector, Full<Bytes>>,
+    connections: Client<Connector, Full<Bytes>>,
     timeout: Duration,
     max_body_bytes: usize,
+    speaks_tls: bool,
 }
 
 impl HttpClient {
@@ -34,8 +35,21 @@ impl HttpClient {
 
     /// A client with its own patience: `timeout` spans the whole exchange, including the body.
     pub fn with_limits(timeout: Duration, max_body_bytes: usize) -> Self {
-        let connections = Client::builder(TokioExecutor::new()).build_http();
-        Self { connections, timeout, max_body_bytes }
+        Self::connecting(timeout, max_body_bytes, None)
+    }
+
+    /// The same for `https` as well, where the server's certificate comes from somebody in `trust`.
+    #[must_use]
+    pub fn with_trust(self, trust: Trust) -> Self {
+        Self::connecting(self.timeout, self.max_body_bytes, Some(trust))
+    }
+
+    /// Half of the time may go into connecting, so that a server that cannot be reached is told from one that is slow.
+    fn connecting(timeout: Duration, max_body_bytes: usize, trust: Option<Trust>) -> Self {
+        let speaks_tls = trust.is_some();
+        let connector = Connector::new(trust, timeout / 2);
+        let connections = Client::builder(TokioExecutor::new()).build(connector);
+        Self { connections, timeout, max_body_bytes, speaks_tls }
     }
 
     /// Sends one request. The path and the query of `url` go out as they are written, without any normalisation, and
@@ -49,7 +63,7 @@ impl HttpClient {
     ) -> Result<Answer, HttpError> {
         let mut request = Request::new(Full::new(body.into()));
         *request.method_mut() = method;
-        *request.uri_mut() = plain_http(url)?;
+        *request.uri_mut() = self.uri(url)?;
         *request.headers_mut() = headers;
         self.within_time(self.exchanges(request)).await
     }
@@ -59,6 +73,17 @@ impl HttpClient {
     /// this ends in a timeout.
     pub async fn raw(&self, address: &str, request: &[u8]) -> Result<Bytes, HttpError> {
         self.within_time(self.exchanges_raw(address, request)).await
+    }
+
+    /// `http::Uri` keeps the path as written, where the `url` crate would resolve `..` and recode characters.
+    fn uri(&self, url: &str) -> Result<Uri, HttpError> {
+        let uri: Uri = url.parse().map_err(|source| HttpError::Url { url: url.to_owned(), source })?;
+        match uri.scheme_str() {
+            Some("http") => Ok(uri),
+            Some("https") if self.speaks_tls => Ok(uri),
+            Some("https") => Err(HttpError::NobodyTrusted { url: url.to_owned() }),
+            _ => Err(HttpError::NotHttp { url: url.to_owned() }),
+        }
     }
 
     async fn exchanges(&self, request: Request<Full<Bytes>>) -> Result<Answer, HttpError> {
@@ -91,15 +116,5 @@ impl HttpClient {
 impl Default for HttpClient {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// `http::Uri` keeps the path as written, where the `url` crate would resolve `..` and recode characters.
-fn plain_http(url: &str) -> Result<Uri, HttpError> {
-    let uri: Uri = url.parse().map_err(|source| HttpError::Url { url: url.to_owned(), source })?;
-    match uri.scheme_str() {
-        Some("http") => Ok(uri),
-        Some("https") => Err(HttpError::HttpsNotSupported { url: url.to_owned() }),
-        _ => Err(HttpError::NotHttp { url: url.to_owned() }),
     }
 }

@@ -16,14 +16,14 @@ pub enum HttpError {
         source: ::http::uri::InvalidUri,
     },
     /// The URL names no scheme and host, or a scheme other than HTTP.
-    #[error("{url:?} is not an absolute http URL")]
+    #[error("{url:?} is not an absolute http or https URL")]
     NotHttp {
         /// The URL as given.
         url: String,
     },
-    /// The URL asks for TLS, which this client does not speak.
-    #[error("{url:?} asks for https, but this client speaks plain http only")]
-    HttpsNotSupported {
+    /// The URL asks for TLS, and the client was given no root certificates.
+    #[error("{url:?} asks for https, but this client was told to trust nobody")]
+    NobodyTrusted {
         /// The URL as given.
         url: String,
     },
@@ -35,6 +35,24 @@ pub enum HttpError {
         /// What went wrong.
         #[source]
         source: hyper_util::client::legacy::Error,
+    },
+    /// A connection of its own could not be made.
+    #[error("no connection to {authority}")]
+    NoConnection {
+        /// Scheme, host and port.
+        authority: String,
+        /// What went wrong.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A connection of its own broke before the head of the answer was read.
+    #[error("no answer from {authority}")]
+    Broken {
+        /// Host and port.
+        authority: String,
+        /// What went wrong.
+        #[source]
+        source: hyper::Error,
     },
     /// The body broke off, or was larger than the client takes.
     #[error("the body of the answer could not be read: {reason}")]
@@ -48,4 +66,21 @@ pub enum HttpError {
     /// The answer took too long.
     #[error("no complete answer within {0:?}")]
     Timeout(Duration),
+}
+
+impl HttpError {
+    /// No connection came about, so nothing was sent: the address is wrong, nobody listens, or the certificate is not trusted.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Unanswered { source, .. } => source.is_connect(),
+            Self::NoConnection { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// The error with everything behind it, in one line.
+    pub fn told(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
+        causes.fold(self.to_string(), |told, cause| format!("{told}: {cause}"))
+    }
 }

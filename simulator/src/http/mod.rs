@@ -2,8 +2,13 @@
 
 mod answer;
 mod client;
+mod connector;
 mod error;
+mod line;
+mod trust;
 
 pub use self::answer::Answer;
 pub use self::client::HttpClient;
 pub use self::error::HttpError;
+pub(crate) use self::line::Line;
+pub use self::trust::{Trust, TrustError};

@@ -96,9 +96,3 @@ impl fmt::Display for Complaint {
 pub(super) fn evidence(answer: &Answer) -> String {
     format!("{} {}", answer.status, answer.excerpt())
 }
-
-/// An error with everything behind it, because a complaint is the only place where it is told.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
-}

@@ -28,7 +28,7 @@ pub(super) enum Occasion {
 
 /// A list as the server meant it.
 #[derive(Debug, PartialEq, Eq)]
-enum Listing {
+pub(crate) enum Listing {
     Nothing,
     Changes { serial_numbers: Vec<String>, last_updated: Option<String> },
 }
@@ -38,19 +38,31 @@ impl Phone {
     /// what it names. Each push promises news, so a web service without any is complained about. A phone with
     /// several pass types, of which one was pushed, rather [wakes for](Self::wakes_for) that one.
     pub async fn wakes(&mut self) -> Vec<Update> {
-        self.lists_of(self.web_services(), Occasion::Push).await
+        let asked = self.web_services();
+        self.is_pushed(&asked);
+        self.lists_of(asked, Occasion::Push).await
     }
 
     /// Wakes up as after a push whose topic is this pass type.
     pub async fn wakes_for(&mut self, pass_type_identifier: &str) -> Vec<Update> {
         let mut asked = self.web_services();
         asked.retain(|web_service| web_service.pass_type_identifier == pass_type_identifier);
+        self.is_pushed(&asked);
         self.lists_of(asked, Occasion::Push).await
     }
 
     /// Asks every web service for its list without a push, as after a restart of the phone. No news is good.
     pub async fn polls(&mut self) -> Vec<Update> {
         self.lists_of(self.web_services(), Occasion::Poll).await
+    }
+
+    /// Counts one push for each pass type, however many web services it has.
+    fn is_pushed(&mut self, asked: &[WebService]) {
+        let types: HashSet<&str> = asked.iter().map(|asked| asked.pass_type_identifier.as_str()).collect();
+        for pass_type in types {
+            let passes = self.passes.iter().filter(|pass| pass.pass_type_identifier() == pass_type).count();
+            self.push_rates.entry(pass_type.to_owned()).or_default().is_pushed(self.now, passes);
+        }
     }
 
     async fn lists_of(&mut self, asked: Vec<WebService>, occasion: Occasion) -> Vec<Update> {
@@ -175,7 +187,8 @@ impl Phone {
     }
 }
 
-fn read(answer: &Answer) -> Result<Listing, Fault> {
+/// What a list says.
+pub(crate) fn read(answer: &Answer) -> Result<Listing, Fault> {
     match answer.status {
         StatusCode::OK => read_changes(answer),
         StatusCode::NO_CONTENT => Ok(Listing::Nothing),

@@ -11,14 +11,15 @@ mod get;
 mod held;
 mod install;
 mod invalid;
-mod list;
+pub(crate) mod list;
 mod log;
 mod log_time;
 mod manifest;
 mod package;
+mod push_rate;
 mod register;
-mod task;
-mod web_service;
+pub(crate) mod task;
+pub(crate) mod web_service;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -35,6 +36,7 @@ pub use self::register::{Registration, TokenChange};
 pub use self::web_service::{Joining, WebService};
 
 use self::package::UpdateSource;
+use self::push_rate::PushRate;
 use crate::http::{Answer, HttpClient};
 
 /// How old something must be before Wallet minds that it was asked about in vain.
@@ -64,6 +66,7 @@ pub struct Phone {
     now: SystemTime,
     passes: Vec<HeldPass>,
     tags: HashMap<WebService, Tag>,
+    push_rates: HashMap<String, PushRate>,
     unregistered: HashMap<(WebService, String), SystemTime>,
     complaints: Vec<Complaint>,
     complaints_sent: usize,
@@ -88,6 +91,7 @@ impl Phone {
             now: UNIX_EPOCH,
             passes: Vec::new(),
             tags: HashMap::new(),
+            push_rates: HashMap::new(),
             unregistered: HashMap::new(),
             complaints: Vec::new(),
             complaints_sent: 0,
@@ -158,6 +162,12 @@ impl Phone {
             Some(tag) => self.stores_tag(web_service, tag.to_owned()),
             None => drop(self.tags.remove(web_service)),
         }
+    }
+
+    /// What the pushes for a pass type have cost so far: 0 when they were rare enough. With a high score a phone asks later, and in the
+    /// end turns updates off.
+    pub fn push_score(&self, pass_type_identifier: &str) -> f64 {
+        self.push_rates.get(pass_type_identifier).map_or(0.0, |rate| rate.score())
     }
 
     /// Everything the phone found wrong so far.

@@ -20,7 +20,7 @@ const MIN_TOKEN_CHARACTERS: usize = 16;
 pub struct Package {
     pub(super) serial_number: String,
     pub(super) pass_type_identifier: String,
-    pub(super) updates: Option<UpdateSource>,
+    pub(crate) updates: Option<UpdateSource>,
     pass_json: Value,
     manifest_hash: String,
     bytes: Bytes,
@@ -28,9 +28,9 @@ pub struct Package {
 
 /// Where a pass asks for updates, and what it shows there.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct UpdateSource {
-    pub(super) web_service: WebService,
-    pub(super) authorization: HeaderValue,
+pub(crate) struct UpdateSource {
+    pub(crate) web_service: WebService,
+    pub(crate) authorization: HeaderValue,
 }
 
 impl Package {
@@ -72,6 +72,16 @@ impl Package {
     /// The content of `pass.json`.
     pub fn pass_json(&self) -> &Value {
         &self.pass_json
+    }
+
+    /// Where the pass is updated from; `None` for a pass that never is.
+    pub fn web_service(&self) -> Option<&WebService> {
+        self.updates.as_ref().map(|updates| &updates.web_service)
+    }
+
+    /// What its holder shows there. Whoever has it may fetch the pass.
+    pub fn authentication_token(&self) -> Option<&str> {
+        self.updates.as_ref().and_then(|_| self.pass_json["authenticationToken"].as_str())
     }
 
     /// SHA-1 of `manifest.json` in hex. Two packages with the same one are the same pass to Wallet, even when their

@@ -3,11 +3,12 @@
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use bytes::Bytes;
 
-use super::{Phone, Rule, WebService, complaint};
+use super::{Phone, Rule, WebService};
 use crate::http::Answer;
 
 /// How the daemon behind Wallet introduces itself.
-const USER_AGENT: HeaderValue = HeaderValue::from_static("passd/1.0 CFNetwork/1568.100.1 Darwin/24.0.0");
+pub(crate) const USER_AGENT: HeaderValue =
+    HeaderValue::from_static("passd/1.0 CFNetwork/1568.100.1 Darwin/24.0.0");
 
 /// A request that is ready to be sent.
 pub(super) struct Task {
@@ -22,9 +23,9 @@ pub(super) struct Task {
 
 /// Why a task failed: the rule, and the end of the log line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     pub(super) rule: Rule,
-    pub(super) text: String,
+    pub(crate) text: String,
 }
 
 impl Task {
@@ -80,7 +81,7 @@ impl Phone {
         match self.client.request(method, &task.address, headers, body).await {
             Ok(answer) => Some(answer),
             Err(error) => {
-                self.fails(task, &Fault::new(Rule::Unreachable, complaint::chain(&error)), None);
+                self.fails(task, &Fault::new(Rule::Unreachable, error.told()), None);
                 None
             }
         }

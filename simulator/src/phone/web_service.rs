@@ -37,7 +37,7 @@ pub enum Joining {
 
 impl Joining {
     /// The address of `segments` below a web service, each segment percent-encoded on its own.
-    pub(super) fn address(self, web_service_url: &str, segments: &[&str]) -> String {
+    pub(crate) fn address(self, web_service_url: &str, segments: &[&str]) -> String {
         let mut address = match self {
             Self::PathComponents => web_service_url.trim_end_matches('/').to_owned(),
             Self::Verbatim => web_service_url.to_owned(),
@@ -51,11 +51,16 @@ impl Joining {
 }
 
 /// Adds the update tag to the address of the list.
-pub(super) fn push_updated_since(address: &mut String, tag: &str) {
+pub(crate) fn push_updated_since(address: &mut String, tag: &str) {
     address.push_str("?passesUpdatedSince=");
     push_encoded(address, tag);
 }
 
 fn push_encoded(address: &mut String, text: &str) {
     write!(address, "{}", utf8_percent_encode(text, SEGMENT)).expect("writing to a string does not fail");
+}
+
+/// As it stands in a path or a query.
+pub(crate) fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
 }

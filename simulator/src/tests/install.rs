@@ -108,11 +108,11 @@ async fn a_server_that_is_not_there_is_complained_about_once() {
 }
 
 #[tokio::test]
-async fn an_https_address_is_refused_with_a_clear_word() {
+async fn an_https_address_is_refused_by_a_client_without_trust() {
     let mut phone = a_phone();
     phone.add(PassFile::new("https://127.0.0.1:1", "1").bytes()).await.unwrap();
     assert_eq!(rules(&phone), [Rule::Unreachable]);
-    assert!(phone.complaints()[0].message.contains("plain http only"));
+    assert!(phone.complaints()[0].message.contains("told to trust nobody"));
 }
 
 #[tokio::test]

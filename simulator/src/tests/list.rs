@@ -192,3 +192,21 @@ async fn a_serial_listed_twice_is_fetched_once() {
     assert_eq!(phone.wakes().await.len(), 1);
     phone.assert_content();
 }
+
+#[tokio::test]
+async fn frequent_pushes_raise_the_score_of_their_pass_type_and_polls_do_not() {
+    let server = Server::starts().await;
+    let mut phone = a_phone_with(&server, &a_pass(&server)).await;
+    for _ in 0..5 {
+        server.answers(204);
+    }
+    phone.polls().await;
+    phone.wakes().await;
+    assert!(phone.push_score(PASS_TYPE).abs() < f64::EPSILON, "the first push costs nothing");
+    phone.wakes_for(PASS_TYPE).await;
+    phone.wakes_for("pass.example.others").await;
+    phone.time_passes(Duration::from_hours(1));
+    phone.wakes().await;
+    assert!((phone.push_score(PASS_TYPE) - 1.125).abs() < f64::EPSILON, "{}", phone.push_score(PASS_TYPE));
+    assert!(phone.push_score("pass.example.others").abs() < f64::EPSILON);
+}

@@ -6,6 +6,7 @@ mod apns;
 mod get;
 mod http;
 mod install;
+mod line;
 mod list;
 mod log;
 mod package;

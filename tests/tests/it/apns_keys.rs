@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use honoken_tests::Engine;
 use honoken_tests::storage::files_below;
+use honoken_tests::waiting::{PATIENCE, eventually};
 use serde_json::{Value, json};
 
 use crate::certs::{CURRENT, Office, V1, V2, said, traces};
@@ -81,6 +83,23 @@ async fn the_newest_key_of_a_team_is_in_use_until_it_is_revoked() {
 
     office.does(&install("KEY7654321", &second)).await;
     assert_eq!(states(&office).await, [state("KEY7654321", "in use"), state(KEY, "spare")]);
+}
+
+#[tokio::test]
+async fn a_running_process_takes_the_key_that_a_command_installs_and_leaves_the_one_it_revokes() {
+    if Engine::leaves_to_postgres() {
+        return;
+    }
+    let office = Office::new().await;
+    let serving = office.serves("serve").await;
+    let p8 = a_p8(&office, "one.p8").await;
+    let says = async |words: &str| {
+        eventually(PATIENCE, "it is noticed", async || serving.output().contains(words).then_some(())).await;
+    };
+    office.does(&install(KEY, &p8)).await;
+    says(&format!("the APNs key {KEY} of team {TEAM} is there to push with")).await;
+    office.does(&revoke(KEY)).await;
+    says(&format!("the APNs key {KEY} of team {TEAM} was revoked")).await;
 }
 
 #[tokio::test]
@@ -207,6 +226,20 @@ async fn a_configured_key_is_installed_at_the_first_start_and_never_again() {
     assert!(serving.output().contains("was revoked and stays so"), "{}", serving.output());
     serving.terminate().await;
     assert_eq!((keys().await, states(&office).await), (2, vec![state(KEY, "revoked")]));
+}
+
+#[tokio::test]
+async fn a_process_that_only_pushes_installs_its_configured_key_too() {
+    if Engine::leaves_to_postgres() {
+        return;
+    }
+    let office = Office::new().await;
+    let p8 = a_p8(&office, "one.p8").await;
+    let serve = office.home.serve("pusher").with_roles("projector,relay,pusher");
+    let variables = configured(KEY, text(&p8)).into_iter();
+    let serve = variables.fold(serve, |serve, (name, value)| serve.with_variable(name, value));
+    let _serving = serve.start().await;
+    assert_eq!(states(&office).await, [state(KEY, "in use")]);
 }
 
 #[tokio::test]

@@ -60,7 +60,8 @@ fn dependencies_point_one_way() {
         ("projections", vec!["domain", "event_store"]),
         ("pkpass", vec![]),
         ("simulator", vec![]),
-        ("api", vec!["domain", "event_store", "projections", "pkpass"]),
+        ("pushers", vec!["domain", "event_store", "projections"]),
+        ("api", vec!["domain", "event_store", "projections", "pkpass", "pushers", "simulator"]),
         ("tests/postgres", vec![]),
         ("tests/nats", vec![]),
     ]);
@@ -92,7 +93,7 @@ fn the_domain_does_no_input_and_no_output() {
 
 #[test]
 fn only_projections_write_the_read_model() {
-    for folder in ["domain", "event_store", "pkpass", "simulator", "api"] {
+    for folder in ["domain", "event_store", "pushers", "pkpass", "simulator", "api"] {
         for (path, source) in sources(folder) {
             let code = searchable(&source);
             for table in ["wallet_", "projection_checkpoint", "parked_event", "skipped_event"] {
@@ -158,7 +159,7 @@ fn what_writes_the_read_model_is_private_to_projections() {
 
 #[test]
 fn only_the_configuration_reads_the_environment() {
-    for folder in ["domain", "event_store", "projections", "pkpass", "simulator", "api"] {
+    for folder in ["domain", "event_store", "projections", "pushers", "pkpass", "simulator", "api"] {
         for (path, source) in sources(folder) {
             let reads = ["env::var(", "env::var_os(", "env::vars(", "env::vars_os("];
             let reads = reads.iter().any(|read| searchable(&source).contains(read));
@@ -206,7 +207,7 @@ const EDITS: &[&str] = &[
 
 #[test]
 fn the_log_is_never_edited() {
-    for folder in ["domain", "event_store/src", "projections/src", "api/src"] {
+    for folder in ["domain", "event_store/src", "projections/src", "pushers/src", "api/src"] {
         for (path, source) in sources(folder) {
             let code = searchable(&source);
             for edit in EDITS {
@@ -217,7 +218,7 @@ fn the_log_is_never_edited() {
     let mut migrations = files_below(&root().join("migrations"));
     migrations.retain(|file| file.extension().is_some_and(|extension| extension == "sql"));
     for engine in ["sqlite", "postgres"] {
-        for owner in ["event_store", "read_model"] {
+        for owner in ["event_store", "read_model", "deliveries"] {
             let folder = root().join("migrations").join(engine).join(owner);
             assert!(
                 migrations.iter().any(|file| file.starts_with(&folder)),
@@ -302,7 +303,7 @@ fn the_image_slots_of_domain_and_pkpass_agree() {
 
 #[test]
 fn no_source_names_a_machine_or_leaves_something_to_do() {
-    for folder in ["domain", "event_store", "projections", "pkpass", "simulator", "api", "tests/src"] {
+    for folder in ["domain", "event_store", "projections", "pushers", "pkpass", "simulator", "api", "tests/src"] {
         for (path, source) in sources(folder) {
             for word in ["/home/", "/root/", "FIXME", "XXX:"] {
                 assert!(!source.contains(word), "{path} holds {word:?}");

@@ -24,6 +24,7 @@ mod migrate;
 mod nats_commands;
 mod overload;
 mod parked;
+mod phone_tool;
 mod pkpass;
 mod postgres_outage;
 mod processes;
