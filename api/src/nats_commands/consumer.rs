@@ -95,7 +95,7 @@ impl CommandConsumer {
             if connected.is_none() {
                 return;
             }
-            let Err(fault) = self.carries_out(stop, askers, &mut troubled).await else { return };
+            let Err(fault) = Box::pin(self.carries_out(stop, askers, &mut troubled)).await else { return };
             if !std::mem::replace(&mut troubled, true) {
                 let error = error_chain(&*fault);
                 tracing::warn!(error, "commands over NATS cannot be taken; it is tried again until they can");
@@ -127,7 +127,7 @@ impl CommandConsumer {
                 () = stop.cancelled() => break,
                 message = messages.next() => message.ok_or("the broker hands out nothing more")??,
             };
-            with_signs_of_life(&message, self.handle(&message, askers)).await?;
+            with_signs_of_life(&message, Box::pin(self.handle(&message, askers))).await?;
         }
         // One that came in this very moment is for somebody else, at once.
         if let Some(Some(Ok(message))) = messages.next().now_or_never() {
