@@ -1,7 +1,7 @@
 //! The HTTP service and the binary `honoken`.
 //!
 //! Where to start reading: [`router`] is every route in one list; a handler is a file of its own under [`device`], [`manage`] or [`admin`].
-//! [`app`] puts the parts together, [`place`] says where log and read model are, [`server`] listens, [`jobs`] is what runs in the background. [`cli`] is the command line: [`dev`] sets up
+//! [`app`] puts the parts together, [`place`] says where log and read model are, [`server`] listens, [`jobs`] is what runs in the background, [`pushing`] what wakes phones. [`cli`] is the command line: [`dev`] sets up
 //! a folder in which everything works, [`serve`] runs the service or a part of it, [`certs`], [`apns_keys`], [`keys`] and [`operate`] are for operators,
 //! [`inspect`] and [`phone`] for anybody.
 //!

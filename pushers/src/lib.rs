@@ -2,7 +2,7 @@
 //!
 //! - [`message`]: what is said about a change. [`feed`]: where the push subscriber gets it from, NATS or the log itself.
 //! - [`nats`]: the broker between processes.
-//! - [`source`]: from the log to messages, never ahead of what readers see.
+//! - [`source`]: from the log to messages, never ahead of what readers see. [`sweep`]: what never arrived is said again.
 //! - [`ports`]: what the subscriber needs from outside: APNs, credentials, and somebody to tell that a token is dead.
 //! - [`ledger`]: who is to be woken for what, and what became of it. [`subscriber`]: from messages to the ledger, and from there to phones.
 //! - [`apns`]: the client of APNs.

@@ -138,6 +138,22 @@ impl Operator {
         self.wallet_projection().await["head"].as_u64().expect("head is a position")
     }
 
+    /// How waking phones goes.
+    pub async fn pushing(&self) -> Value {
+        let answer = self.request(Method::GET, "/admin/pushing", &Value::Null).await;
+        answer.assert_status(StatusCode::OK);
+        answer.json()
+    }
+
+    /// Waits until every change has been said, and nobody is to be woken any more.
+    pub async fn sees_everybody_woken(&self) {
+        eventually(PATIENCE, "nobody is to be woken any more", async || {
+            let pushing = self.pushing().await;
+            (pushing["relay"]["lag"] == 0 && pushing["deliveries"]["pending"] == 0).then_some(())
+        })
+        .await;
+    }
+
     /// What is parked.
     pub async fn parked(&self) -> Value {
         let answer = self.request(Method::GET, "/admin/projections/wallet/parked", &Value::Null).await;

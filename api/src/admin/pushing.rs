@@ -21,7 +21,7 @@ pub struct Pushing {
     pusher: PartState,
     deliveries: Deliveries,
     /// APNs keys and certificates that APNs refuses, each for a pass type. Nothing is sent with them.
-    parked_credentials: Vec<Credential>,
+    parked_credentials: Vec<RefusedByApns>,
     /// How many messages can never succeed.
     parked_messages: u64,
 }
@@ -67,7 +67,7 @@ struct Deliveries {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = ParkedCredential)]
-struct Credential {
+struct RefusedByApns {
     /// Which one; no secret.
     credential: String,
     pass_type_identifier: String,
@@ -80,7 +80,7 @@ struct Credential {
     probe_at: String,
 }
 
-impl From<ParkedCredential> for Credential {
+impl From<ParkedCredential> for RefusedByApns {
     fn from(parked: ParkedCredential) -> Self {
         Self {
             credential: parked.credential,
@@ -132,7 +132,7 @@ pub async fn state(State(app): State<AppState>) -> Result<Json<Pushing>, ApiErro
             pending: figures.pending,
             oldest_due_at: figures.oldest_due_ms.map(rfc3339_ms),
         },
-        parked_credentials: credentials.into_iter().map(Credential::from).collect(),
+        parked_credentials: credentials.into_iter().map(RefusedByApns::from).collect(),
         parked_messages: figures.parked_messages,
     }))
 }

@@ -46,14 +46,13 @@ impl Received {
         let headers = message.headers.as_ref();
         let request_id = headers.and_then(|headers| only(headers, REQUEST_ID)).and_then(RequestId::sent);
         let message_id = headers.and_then(|headers| only(headers, MESSAGE_ID)).map(str::to_owned);
-        let key = match &message_id {
-            Some(id) => Digest::of(format!("message id {id}").as_bytes()),
-            None => {
-                // A stream that was made anew counts from 1 again, so the number alone names nothing.
-                let info = message.info()?;
-                let published = info.published.unix_timestamp_nanos();
-                Digest::of(format!("message {} of {published}", info.stream_sequence).as_bytes())
-            }
+        let key = if let Some(id) = &message_id {
+            Digest::of(format!("message id {id}").as_bytes())
+        } else {
+            // A stream that was made anew counts from 1 again, so the number alone names nothing.
+            let info = message.info()?;
+            let published = info.published.unix_timestamp_nanos();
+            Digest::of(format!("message {} of {published}", info.stream_sequence).as_bytes())
         };
         let request_id = request_id.unwrap_or_else(|| RequestId(ids::request_id(&*app.ids)));
         Ok(Self { request_id, key, message_id })

@@ -95,7 +95,7 @@ impl CommandConsumer {
             if connected.is_none() {
                 return;
             }
-            let Err(fault) = self.carries_out(stop, askers, &mut troubled).await else { return };
+            let Err(fault) = Box::pin(self.carries_out(stop, askers, &mut troubled)).await else { return };
             if !std::mem::replace(&mut troubled, true) {
                 let error = error_chain(&*fault);
                 tracing::warn!(error, "commands over NATS cannot be taken; it is tried again until they can");
@@ -127,7 +127,7 @@ impl CommandConsumer {
                 () = stop.cancelled() => break,
                 message = messages.next() => message.ok_or("the broker hands out nothing more")??,
             };
-            with_signs_of_life(&message, self.handle(&message, askers)).await?;
+            with_signs_of_life(&message, Box::pin(self.handle(&message, askers))).await?;
         }
         // One that came in this very moment is for somebody else, at once.
         if let Some(Some(Ok(message))) = messages.next().now_or_never() {
@@ -154,7 +154,7 @@ impl CommandConsumer {
                 self.reply(message, askers, &received, "application/json", answer).await;
             }
         }
-        self.asks(message.double_ack()).await?;
+        self.nats.unless_interrupted(message.double_ack()).await??;
         let stream = self.nats.jetstream().get_stream_no_info(STREAM).await?;
         self.remove(&stream, message.info()?.stream_sequence).await;
         Ok(())
@@ -251,9 +251,10 @@ impl CommandConsumer {
     /// Takes a message out of the stream that is done with, since an API key is in it, and since it must not come again if the consumer is ever
     /// made anew. Whether it could be.
     async fn remove(&self, stream: &Stream<()>, sequence: u64) -> bool {
-        let removed = self.asks(stream.delete_message(sequence).map_err(async_nats::Error::from)).await;
+        let removed = stream.delete_message(sequence).map_err(NatsError::doing("it cannot be deleted"));
+        let removed = self.nats.unless_interrupted(removed).await.flatten();
         if let Err(fault) = &removed {
-            let error = error_chain(&**fault);
+            let error = error_chain(fault);
             tracing::warn!(error, "a command that is done with stays in the stream, with the API key in it");
         }
         removed.is_ok()
@@ -268,17 +269,6 @@ impl CommandConsumer {
             && self.remove(&stream, left.sequence).await
         {}
         Ok(())
-    }
-
-    /// Waits for what the broker says, and not for what it has forgotten: what was asked on a connection that was lost is not answered.
-    async fn asks<T>(
-        &self,
-        asked: impl Future<Output = Result<T, async_nats::Error>>,
-    ) -> Result<T, async_nats::Error> {
-        tokio::select! {
-            said = asked => said,
-            () = self.nats.interrupted() => Err("the connection was lost before the broker had answered".into()),
-        }
     }
 }
 

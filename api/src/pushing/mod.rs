@@ -149,7 +149,7 @@ impl Pushing {
     /// Ends when a part does, which none ever should before [`Pushing::close`].
     pub async fn failed(&mut self) {
         if self.running.join_next().await.is_none() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -160,9 +160,12 @@ impl Apns for ApnsClient {
         };
         let limit = self.options.time_limit;
         let mut asked = None;
-        let outcome = tokio::time::timeout(limit, self.attempts(&pool, push, &mut asked)).await;
-        if let Ok(outcome) = outcome {
-            return outcome;
+        {
+            // Pinned here, since it is large and a timeout would move it once more.
+            let attempts = std::pin::pin!(self.attempts(&pool, push, &mut asked));
+            if let Ok(outcome) = tokio::time::timeout(limit, attempts).await {
+                return outcome;
+            }
         }
         let reason = match asked {
             Some(connection) => {

@@ -140,7 +140,6 @@ impl Connection {
         stream.send_data(BODY, true).map_err(|error| broken(&error))?;
         drop(stream);
         let (head, mut body) = response.await.map_err(|error| broken(&error))?.into_parts();
-        self.life.used.store(self.life.age_ms(), Ordering::Relaxed);
         let mut answer = Answer { status: head.status.as_u16(), headers: head.headers, body: Bytes::new() };
         if answer.status != 200 && !body.is_end_stream() {
             let mut read = BytesMut::new();
@@ -157,6 +156,11 @@ impl Connection {
             answer.body = read.freeze();
         }
         Ok(answer)
+    }
+
+    /// Notes that it is of use now.
+    pub(super) fn use_at(&self, now: Instant) {
+        self.life.used.store(self.life.age_ms(now), Ordering::Relaxed);
     }
 
     /// So many requests are allowed at once, as SETTINGS have it now.
@@ -193,8 +197,8 @@ impl Connection {
 }
 
 impl Life {
-    fn age_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    fn age_ms(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -259,7 +263,7 @@ async fn watch(
             Ok(Err(_)) => std::future::pending().await,
             Err(_) => return,
         }
-        life.used.store(life.age_ms(), Ordering::Relaxed);
+        life.used.store(life.age_ms(Instant::now()), Ordering::Relaxed);
         if life.in_doubt.swap(false, Ordering::Relaxed) {
             trusted_again();
         }

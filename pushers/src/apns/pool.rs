@@ -121,6 +121,7 @@ impl Pool {
         let placed = {
             let mut state = self.state();
             if let Some(lease) = self.place(&mut state) {
+                lease.connection.use_at(now);
                 return Ok(lease);
             }
             self.connect_if_allowed(&mut state, now)?;
@@ -131,7 +132,8 @@ impl Pool {
             state.waiting.push_back(place);
             placed
         };
-        placed.await.unwrap_or_else(|_| Err(NoLease::closed()))
+        let placed = placed.await.unwrap_or_else(|_| Err(NoLease::closed()));
+        placed.inspect(|lease| lease.connection.use_at(Instant::now()))
     }
 
     /// Notes what an answer of APNs shows: that the connection is of use, and whether APNs has taken our token, so that it may have more than

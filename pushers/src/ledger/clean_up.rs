@@ -46,19 +46,24 @@ impl Ledger {
         let last = last.and_then(|row| row.as_ref().map(WakeKey::read).transpose());
         let last = last.map_err(LedgerError::of(doing))?;
         let mut writer = self.writer(doing).await?;
-        let forgotten = sql("delete from wake
-             where (pass_type_identifier, device_library_identifier)
-                   in (select pass_type_identifier, device_library_identifier from wake
-                       where (pass_type_identifier, device_library_identifier) > ($1, $2)
-                       order by pass_type_identifier, device_library_identifier
-                       limit $3)
-               and due_at is null and quiet_until < $4")
-        .bind(topic)
-        .bind(device)
-        .bind(AT_ONCE)
-        .bind(before_ms)
-        .execute(&mut writer)
-        .await;
+        let forgotten = match &last {
+            Some(last) => sql("delete from wake
+                 where (pass_type_identifier, device_library_identifier) > ($1, $2)
+                   and (pass_type_identifier, device_library_identifier) <= ($4, $5)
+                   and due_at is null and quiet_until < $3")
+            .bind(topic)
+            .bind(device)
+            .bind(before_ms)
+            .bind(last.pass_type_identifier.as_str())
+            .bind(last.device_library_identifier.as_str()),
+            None => sql("delete from wake
+                 where (pass_type_identifier, device_library_identifier) > ($1, $2)
+                   and due_at is null and quiet_until < $3")
+            .bind(topic)
+            .bind(device)
+            .bind(before_ms),
+        };
+        let forgotten = forgotten.execute(&mut writer).await;
         writer.keep(forgotten).map_err(LedgerError::of(doing))?;
         Ok(last)
     }
@@ -66,10 +71,16 @@ impl Ledger {
 
 async fn forget_deliveries(connection: &mut Connection, before_ms: i64) -> sqlx::Result<u64> {
     sql("delete from parked_message where parked_at < $1").bind(before_ms).execute(connection).await?;
-    sql("delete from delivery
-         where id in (select id from delivery where state <> 'pending' and changed_at < $1 order by changed_at limit $2)")
-    .bind(before_ms)
-    .bind(AT_ONCE)
-    .execute(connection)
-    .await
+    let statement = match connection {
+        Connection::Sqlite(_) => {
+            "delete from delivery
+             where id in (select id from delivery where state <> 'pending' and changed_at < $1 order by changed_at limit $2)"
+        }
+        // An array, since the planner expects a limit that it does not know to be a tenth of the table.
+        Connection::Postgres(_) => {
+            "delete from delivery
+             where id = any (array(select id from delivery where state <> 'pending' and changed_at < $1 order by changed_at limit $2))"
+        }
+    };
+    sql(statement).bind(before_ms).bind(AT_ONCE).execute(connection).await
 }

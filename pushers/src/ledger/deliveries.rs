@@ -1,6 +1,6 @@
 //! `delivery`: one wake-up of one phone for one state of a pass, known by `wallet:{passTypeIdentifier}:{serialNumber}:{etag}` and the device.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use honoken_domain::ids::{DeviceLibraryIdentifier, ETag, PassId, PassTypeIdentifier, SerialNumber};
 use honoken_event_store::Position;
@@ -215,7 +215,7 @@ async fn enqueue(connection: &mut Connection, wanted: &[Wanted], now_ms: i64) ->
         wanted.iter().flat_map(|wanted| wanted.devices.iter().map(|device| row(wanted, device, now_ms)));
     // Sorted, so that two processes that are given the same message do not wait for each other.
     let mut rows: Vec<_> = rows.collect();
-    rows.sort_by(|(one, _), (other, _)| one.cmp(other));
+    rows.sort_by_key(|(key, _)| *key);
     let new = fetch_for_each(
         connection,
         "insert into delivery (pass_type_identifier, serial_number, etag, cause, device_library_identifier, position, urgent, created_at, changed_at)
@@ -225,13 +225,11 @@ async fn enqueue(connection: &mut Connection, wanted: &[Wanted], now_ms: i64) ->
         rows.into_iter().map(|(_, row)| row).collect(),
     )
     .await?;
-    let (mut urgent, mut others) = (BTreeSet::new(), BTreeSet::new());
+    let mut phones = BTreeMap::new();
     for row in &new {
-        let list = if row.get("urgent")? { &mut urgent } else { &mut others };
-        list.insert(WakeKey::read(row)?);
+        *phones.entry(WakeKey::read(row)?).or_default() |= row.get::<bool>("urgent")?;
     }
-    wakes::enqueue(connection, &others, wakes::Pace::Window, now_ms).await?;
-    wakes::enqueue(connection, &urgent, wakes::Pace::AtOnce, now_ms).await?;
+    wakes::enqueue(connection, &phones, now_ms).await?;
     Ok(new.len())
 }
 

@@ -4,7 +4,7 @@
 //! or due again later. What is enqueued in between is seen by `enqueued`, which has grown: a statement would not see rows that were committed
 //! after it began, but it does see the newest version of the row that it changes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use honoken_domain::ids::{DeviceLibraryIdentifier, PassTypeIdentifier};
 use honoken_event_store::database::statements::{Connection, Row, Value, execute_for_each, sql};
@@ -33,15 +33,6 @@ impl WakeKey {
     pub(super) fn row(&self) -> [Value; 2] {
         [self.pass_type_identifier.as_str().into(), self.device_library_identifier.as_str().into()]
     }
-}
-
-/// When what is enqueued is due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pace {
-    /// At the end of the window, or at once outside of one.
-    Window,
-    /// At once, unless the phone rests after a failure.
-    AtOnce,
 }
 
 /// A phone that this sender is at.
@@ -201,58 +192,49 @@ impl Ledger {
     }
 }
 
-/// When something is enqueued, for one that has none of it yet: at once. Else in a window at its end, unless it is due before.
-macro_rules! enqueue {
-    ($urgent:literal, $rests:literal) => {
-        concat!(
-            "insert into wake (pass_type_identifier, device_library_identifier, due_at, urgent, enqueued, attempts, quiet_until)
-             values {rows}
-             on conflict (pass_type_identifier, device_library_identifier) do update
-             set enqueued = wake.enqueued + 1, urgent = ", $urgent, ",
-                 due_at = case when wake.due_at <= (case when ", $rests, " then wake.quiet_until else excluded.due_at end) then wake.due_at
-                               when ", $rests, " then wake.quiet_until
-                               else excluded.due_at end"
-        )
-    };
-}
-
-/// Makes phones due.
+/// Makes phones due, `true`: urgently. At once; in a window at its end, unless it is urgent; after a failure when its rest is over, even so.
+/// What is due before stays so.
+///
+/// One statement for both, in the order of the phones: two that lock rows in another order would wait for each other.
 pub(super) async fn enqueue(
     connection: &mut Connection,
-    wakes: &BTreeSet<WakeKey>,
-    pace: Pace,
+    wakes: &BTreeMap<WakeKey, bool>,
     now_ms: i64,
 ) -> sqlx::Result<()> {
-    let urgent = pace == Pace::AtOnce;
-    let rows = wakes.iter().map(|key| {
+    let rows = wakes.iter().map(|(key, urgent)| {
         let [topic, device] = key.row();
-        [topic, device, now_ms.into(), urgent.into(), 1_i64.into(), 0_i64.into(), 0_i64.into()]
+        [topic, device, now_ms.into(), (*urgent).into(), 1_i64.into(), 0_i64.into(), 0_i64.into()]
     });
-    let template = match pace {
-        Pace::Window => enqueue!("wake.urgent", "wake.quiet_until > excluded.due_at"),
-        Pace::AtOnce => {
-            enqueue!("excluded.urgent", "wake.attempts > 0 and wake.quiet_until > excluded.due_at")
-        }
-    };
-    execute_for_each(connection, template, rows.collect()).await
+    execute_for_each(
+        connection,
+        "insert into wake (pass_type_identifier, device_library_identifier, due_at, urgent, enqueued, attempts, quiet_until)
+         values {rows}
+         on conflict (pass_type_identifier, device_library_identifier) do update
+         set enqueued = wake.enqueued + 1, urgent = wake.urgent or excluded.urgent,
+             due_at = case when wake.quiet_until > excluded.due_at and (wake.attempts > 0 or not excluded.urgent)
+                           then case when wake.due_at < wake.quiet_until then wake.due_at else wake.quiet_until end
+                           else case when wake.due_at < excluded.due_at then wake.due_at else excluded.due_at end end",
+        rows.collect(),
+    )
+    .await
 }
 
-/// Others are at rows on a server only: what they hold is left to them.
-macro_rules! claim {
-    ($lock:literal) => {
-        concat!(
-            "update wake set claimed_by = $1, urgent = false
-             where (pass_type_identifier, device_library_identifier) in
-                   (select pass_type_identifier, device_library_identifier from wake
-                    where due_at <= $2 and claimed_by is null
-                    order by due_at
-                    limit $3",
-            $lock,
-            ")
-             returning pass_type_identifier, device_library_identifier, attempts, enqueued"
-        )
-    };
-}
+const CLAIM_IN_FILE: &str = "update wake set claimed_by = $1, urgent = false
+     where (pass_type_identifier, device_library_identifier) in
+           (select pass_type_identifier, device_library_identifier from wake
+            where due_at <= $2 and claimed_by is null
+            order by due_at
+            limit $3)
+     returning pass_type_identifier, device_library_identifier, attempts, enqueued";
+
+/// What others are at is left to them. By `ctid`, since the planner takes a limit that it does not know for a tenth of the table.
+const CLAIM_ON_SERVER: &str = "update wake set claimed_by = $1, urgent = false
+     where ctid = any (array(select ctid from wake
+                             where due_at <= $2 and claimed_by is null
+                             order by due_at
+                             limit $3
+                             for update skip locked))
+     returning pass_type_identifier, device_library_identifier, attempts, enqueued";
 
 async fn claim(
     connection: &mut Connection,
@@ -261,8 +243,8 @@ async fn claim(
     now_ms: i64,
 ) -> sqlx::Result<Vec<Claimed>> {
     let statement = match connection {
-        Connection::Sqlite(_) => claim!(""),
-        Connection::Postgres(_) => claim!(" for update skip locked"),
+        Connection::Sqlite(_) => CLAIM_IN_FILE,
+        Connection::Postgres(_) => CLAIM_ON_SERVER,
     };
     let rows = sql(statement).bind(sender).bind(now_ms).bind(i64::from(limit));
     let rows = rows.fetch_all(&mut *connection).await?;
@@ -323,19 +305,19 @@ async fn next(connection: &mut Connection, sender: &str, wakes: &[Next]) -> sqlx
     .await
 }
 
-macro_rules! hasten {
-    ($lock:literal) => {
-        concat!(
-            "update wake set due_at = case when quiet_until > $2 then quiet_until else $2 end
-             where (pass_type_identifier, device_library_identifier) in
-                   (select pass_type_identifier, device_library_identifier from wake
-                    where pass_type_identifier = $1 and due_at > $2 and due_at > quiet_until and claimed_by is null
-                    limit $3",
-            $lock,
-            ")"
-        )
-    };
-}
+const HASTEN_IN_FILE: &str =
+    "update wake set due_at = case when quiet_until > $2 then quiet_until else $2 end
+     where (pass_type_identifier, device_library_identifier) in
+           (select pass_type_identifier, device_library_identifier from wake
+            where pass_type_identifier = $1 and due_at > $2 and due_at > quiet_until and claimed_by is null
+            limit $3)";
+
+/// As [`CLAIM_ON_SERVER`].
+const HASTEN_ON_SERVER: &str = "update wake set due_at = case when quiet_until > $2 then quiet_until else $2 end
+     where ctid = any (array(select ctid from wake
+                             where pass_type_identifier = $1 and due_at > $2 and due_at > quiet_until and claimed_by is null
+                             limit $3
+                             for update skip locked))";
 
 async fn hasten(
     connection: &mut Connection,
@@ -344,8 +326,8 @@ async fn hasten(
     now_ms: i64,
 ) -> sqlx::Result<u64> {
     let statement = match connection {
-        Connection::Sqlite(_) => hasten!(""),
-        Connection::Postgres(_) => hasten!(" for update skip locked"),
+        Connection::Sqlite(_) => HASTEN_IN_FILE,
+        Connection::Postgres(_) => HASTEN_ON_SERVER,
     };
     sql(statement).bind(topic.as_str()).bind(now_ms).bind(i64::from(limit)).execute(connection).await
 }

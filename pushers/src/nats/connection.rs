@@ -1,6 +1,7 @@
 //! The connection to NATS. It is made in the background, tried again for ever, and says once when it is lost and once when it is back.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -68,6 +69,8 @@ pub struct Nats {
     client: Client,
     context: Context,
     link: watch::Receiver<Link>,
+    /// Whether the stream has been there.
+    pub(super) stream_seen: Arc<AtomicBool>,
 }
 
 /// Whether the connection is there.
@@ -106,7 +109,7 @@ impl Nats {
         }
         let client = connect.connect(servers).await.map_err(NatsError::doing("cannot connect to NATS"))?;
         let context = jetstream::new(client.clone());
-        Ok(Self { client, context, link })
+        Ok(Self { client, context, link, stream_seen: Arc::default() })
     }
 
     /// The connection itself.

@@ -1,6 +1,7 @@
 //! The stream `HONOKEN` and its consumers. Both are created where they are missing, at the start and whenever somebody has deleted them; of
 //! those that are there, an operator's choices (replicas, limits, placement) stay as they are.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
@@ -34,7 +35,11 @@ pub const MAX_BYTES: i64 = 512 * 1024 * 1024;
 pub const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
 
 /// A message that nobody has spoken of for so long is handed out again.
-pub const ACK_WAIT: Duration = Duration::from_secs(30);
+pub const ACK_WAIT: Duration = Duration::from_secs(10);
+
+/// Before a stream that was deleted is created anew: nats-server takes its files away after it has said that it is gone, and those of a new
+/// stream of the same name with them, which then takes no messages, or hands none out.
+const AFTER_DELETION: Duration = Duration::from_secs(1);
 
 impl Nats {
     /// The stream: created if it is not there, and corrected where it does not take what is said.
@@ -46,7 +51,11 @@ impl Nats {
     }
 
     async fn create_or_correct(&self) -> Result<Stream, NatsError> {
-        let asked = self.jetstream().get_stream(STREAM).await;
+        let mut asked = self.jetstream().get_stream(STREAM).await;
+        if asked.as_ref().is_err_and(is_missing) && self.stream_seen.load(Ordering::Relaxed) {
+            tokio::time::sleep(AFTER_DELETION).await;
+            asked = self.jetstream().get_stream(STREAM).await;
+        }
         let stream = match asked {
             Ok(stream) => stream,
             Err(fault) if is_missing(&fault) => {
@@ -57,6 +66,7 @@ impl Nats {
             }
             Err(fault) => return Err(NatsError::doing("the stream HONOKEN cannot be asked for")(fault)),
         };
+        self.stream_seen.store(true, Ordering::Relaxed);
         self.correct(stream).await
     }
 

@@ -46,7 +46,7 @@ impl Default for Settings {
             batch_size: 500,
             retry_attempts: 100,
             at_work: 200,
-            retention: Duration::from_secs(30 * 24 * 60 * 60),
+            retention: Duration::from_hours(30 * 24),
         }
     }
 }

@@ -67,15 +67,14 @@ pub(super) fn plan(
             continue;
         };
         let key = (&delivery.serial_number, &delivery.cause);
-        match newest.get(&key) {
-            Some((known, _)) if known.position > delivery.position => {
-                plan.superseded.push(superseded(delivery))
-            }
-            Some((older, _)) => {
-                plan.superseded.push(superseded(older));
-                newest.insert(key, (delivery, token));
-            }
-            None => drop(newest.insert(key, (delivery, token))),
+        let older = match newest.get(&key) {
+            Some((known, _)) if known.position > delivery.position => Some(delivery),
+            Some((older, _)) => Some(*older),
+            None => None,
+        };
+        plan.superseded.extend(older.map(superseded));
+        if older.is_none_or(|older| older.id != delivery.id) {
+            newest.insert(key, (delivery, token));
         }
     }
     let pushes = newest.into_values().collect::<Vec<_>>();

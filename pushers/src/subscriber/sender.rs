@@ -4,7 +4,6 @@
 //! transaction for all that was answered since the last. Whatever is not noted when the process dies is due again.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,11 +63,10 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Sender<A, C, D> {
     /// Works until it is stopped, and then until what was sent has been answered and noted.
     pub async fn run(self, stop: CancellationToken) {
         let cleaning = clean_up::run(self.ledger.clone(), self.ports.time.clone(), self.settings);
-        let mut cleaning = pin!(cleaning);
         let mut work = Work::new(self);
         tokio::select! {
             () = work.run(&stop) => {}
-            () = &mut cleaning => {}
+            () = cleaning => {}
         }
         work.end().await;
     }
@@ -167,6 +165,7 @@ enum End {
     Rests(i64),
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "what is under way, each by itself")]
 struct Work<A, C, D> {
     ledger: Ledger,
     read_model: ReadModel,
@@ -185,7 +184,7 @@ struct Work<A, C, D> {
     may_probe: HashSet<PassTypeIdentifier>,
     /// Topics whose credential works again; `true` when the ledger knows. What is seen there may be older.
     freed: HashMap<PassTypeIdentifier, bool>,
-    at_work: HashMap<WakeKey, AtWork>,
+    phones: HashMap<WakeKey, AtWork>,
     notes: Notes,
     /// Pushes that were answered, and not noted: with those in flight they would be sent again if the process died.
     unnoted: usize,
@@ -222,7 +221,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
             parked: HashMap::new(),
             may_probe: HashSet::new(),
             freed: HashMap::new(),
-            at_work: HashMap::new(),
+            phones: HashMap::new(),
             notes: Notes::default(),
             unnoted: 0,
             left: None,
@@ -283,6 +282,8 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         if tokio::time::timeout(LAST_ANSWERS, last).await.is_err() {
             tracing::warn!("some pushes were not answered or not noted before the end: they are sent again");
         }
+        // Nobody carries these on any more, and one may be about to write.
+        self.running.clear();
         if let Err(fault) = self.ledger.ends(&self.name).await {
             tracing::warn!(error = error_chain(&fault), "what was being sent is free when its time is over");
         }
@@ -313,7 +314,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         match event {
             Event::Taken(taken) => self.accepts(taken),
             Event::Pushed { way, job, outcome, took } => self.is_answered(&way, job, outcome, took),
-            Event::Reported { job, reason, known } => self.is_reported(job, reason, known),
+            Event::Reported { job, reason, known } => self.is_reported(&job, &reason, known),
             Event::Noted(notes, outcome) => self.has_noted(notes, outcome),
             Event::Freed(topic) => drop(self.freed.insert(topic, true)),
             Event::Looked(look) => self.has_looked(look),
@@ -333,7 +334,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         }
         (self.taking, self.may_be_due) = (true, false);
         let known = std::mem::take(&mut self.in_doubt)
-            .then(|| self.at_work.keys().cloned().collect::<HashSet<WakeKey>>());
+            .then(|| self.phones.keys().cloned().collect::<HashSet<WakeKey>>());
         let (ledger, read_model, credentials) =
             (self.ledger.clone(), self.read_model.clone(), self.ports.credentials.clone());
         let (name, limit, now_ms, left) =
@@ -393,7 +394,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         self.next_due_ms = next_due_ms.or(self.next_due_ms);
         for claimed in claimed {
             // It is at work already: the ledger gave it back because this sender seemed dead.
-            if !self.at_work.contains_key(&claimed.key) {
+            if !self.phones.contains_key(&claimed.key) {
                 let credential = credentials.get(&claimed.key.pass_type_identifier);
                 self.begins(claimed, &tokens, credential);
             }
@@ -410,7 +411,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         let plan = plan(&claimed, tokens, !self.settings.window.is_zero(), now_ms);
         self.notes.deliveries.extend(plan.superseded);
         let key = claimed.key.clone();
-        self.at_work.insert(key.clone(), AtWork { claimed, jobs: plan.jobs.len(), end: End::Ended });
+        self.phones.insert(key.clone(), AtWork { claimed, jobs: plan.jobs.len(), end: End::Ended });
         if plan.jobs.is_empty() {
             self.ends(&key);
             return;
@@ -571,13 +572,13 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
             }
             Outcome::Retry { reason, after, rest: Rest::Token } => {
                 self.way_works(way, &job);
-                self.tries_again(job, &reason, after);
+                self.tries_again(&job, &reason, after);
             }
             Outcome::Retry { reason, after, rest: Rest::Credential } => {
                 self.way_fails(way, &job, after);
-                self.waits_for_the_way(way, job, &reason);
+                self.waits_for_the_way(way, &job, &reason);
             }
-            Outcome::Misconfigured { reason } => self.is_refused(way, job, &reason),
+            Outcome::Misconfigured { reason } => self.is_refused(way, &job, &reason),
             Outcome::Refused { reason } => {
                 self.way_works(way, &job);
                 self.notes_all(&job, DeliveryState::Failed, 1, Some(&reason), None);
@@ -651,20 +652,20 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         self.all_end(queue, End::PutBack(until + spread(LOOK)));
     }
 
-    fn waits_for_the_way(&mut self, way: &Arc<str>, job: Job, reason: &str) {
+    fn waits_for_the_way(&mut self, way: &Arc<str>, job: &Job, reason: &str) {
         let rests_until = self.lines.get(way).and_then(|line| line.way.rests_until());
         let until = match rests_until {
             Some(until) => until.max(self.now()) + spread(LOOK),
             // A failure or two of a way that works: it is soon known which it is, this phone's bad luck or the way.
             None => self.now() + milliseconds(way::length(self.failures_of(&job.key)).mul_f64(stretch())),
         };
-        let end = if self.notes_tried(&job, reason) { End::Again(until) } else { End::Ended };
+        let end = if self.notes_tried(job, reason) { End::Again(until) } else { End::Ended };
         self.job_ends(&job.key, end);
     }
 
-    fn tries_again(&mut self, job: Job, reason: &str, after: Option<Duration>) {
+    fn tries_again(&mut self, job: &Job, reason: &str, after: Option<Duration>) {
         let until = self.backs_off(&job.key).max(self.now() + milliseconds(after.unwrap_or_default()));
-        let end = if self.notes_tried(&job, reason) { End::Rests(until) } else { End::Ended };
+        let end = if self.notes_tried(job, reason) { End::Rests(until) } else { End::Ended };
         self.job_ends(&job.key, end);
     }
 
@@ -676,7 +677,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
 
     /// Of a phone, in a row.
     fn failures_of(&self, key: &WakeKey) -> u32 {
-        self.at_work.get(key).map_or(0, |at_work| at_work.claimed.attempts)
+        self.phones.get(key).map_or(0, |at_work| at_work.claimed.attempts)
     }
 
     fn is_called_wrong(&mut self, way: &Arc<str>, job: Job, reason: String, since_ms: Option<i64>) {
@@ -685,13 +686,13 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         let before_ms = tried.map(|delivery| delivery.changed_at_ms).min();
         match self.answers(&job.push.topic, way).called_wrong(before_ms) {
             Verdict::Dead => self.reports(job, reason, since_ms),
-            Verdict::Unknown => self.tries_again(job, &reason, None),
-            Verdict::Configuration => self.is_refused(way, job, &format!("{reason} for many phones")),
+            Verdict::Unknown => self.tries_again(&job, &reason, None),
+            Verdict::Configuration => self.is_refused(way, &job, &format!("{reason} for many phones")),
         }
     }
 
     /// Nothing more is sent to the topic, and nothing is deleted.
-    fn is_refused(&mut self, way: &Arc<str>, job: Job, reason: &str) {
+    fn is_refused(&mut self, way: &Arc<str>, job: &Job, reason: &str) {
         self.way_answers(way);
         let topic = job.push.topic.clone();
         let until = waits_until(self.parks(&topic, way, reason), self.now());
@@ -702,7 +703,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
             self.queued -= refused.len();
             self.all_end(refused, End::PutBack(until));
         }
-        self.notes_all(&job, DeliveryState::Pending, 1, Some(reason), None);
+        self.notes_all(job, DeliveryState::Pending, 1, Some(reason), None);
         self.job_ends(&job.key, End::PutBack(until));
     }
 
@@ -757,21 +758,21 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
 
     fn is_reported(
         &mut self,
-        job: Job,
-        reason: String,
+        job: &Job,
+        reason: &str,
         known: Result<bool, Box<dyn std::error::Error + Send + Sync>>,
     ) {
         self.in_flight -= 1;
         match known {
             Ok(true) => {
-                self.notes_all(&job, DeliveryState::Dead, 1, Some(&reason), None);
+                self.notes_all(job, DeliveryState::Dead, 1, Some(reason), None);
                 self.job_ends(&job.key, End::Ended);
             }
             Ok(false) => {
                 // It has another token, or has registered since: that one is tried, the first time at once.
-                let is_first = self.at_work.get(&job.key).is_none_or(|at_work| at_work.claimed.attempts == 0);
+                let is_first = self.phones.get(&job.key).is_none_or(|at_work| at_work.claimed.attempts == 0);
                 let until = if is_first { self.now() } else { self.backs_off(&job.key) };
-                let end = if self.notes_tried(&job, &reason) { End::Again(until) } else { End::Ended };
+                let end = if self.notes_tried(job, reason) { End::Again(until) } else { End::Ended };
                 self.job_ends(&job.key, end);
             }
             Err(fault) => {
@@ -780,7 +781,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
                     device = job.key.device_library_identifier.shortened(),
                     "a dead push token was not taken from its device, tries again"
                 );
-                self.tries_again(job, &reason, None);
+                self.tries_again(job, reason, None);
             }
         }
     }
@@ -844,7 +845,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
     }
 
     fn job_ends(&mut self, key: &WakeKey, end: End) {
-        let Some(at_work) = self.at_work.get_mut(key) else { return };
+        let Some(at_work) = self.phones.get_mut(key) else { return };
         at_work.jobs -= 1;
         at_work.end = at_work.end.max(end);
         if at_work.jobs == 0 {
@@ -854,7 +855,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
 
     fn ends(&mut self, key: &WakeKey) {
         let now_ms = self.now();
-        let Some(AtWork { claimed, end, .. }) = self.at_work.get(key) else { return };
+        let Some(AtWork { claimed, end, .. }) = self.phones.get(key) else { return };
         let window = milliseconds(self.settings.window);
         self.notes.phones.push(match *end {
             End::Ended => claimed.ended(now_ms),
@@ -901,7 +902,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
             self.ports.observer.ended(ended.state.as_str());
         }
         for next in &notes.phones {
-            self.at_work.remove(next.key());
+            self.phones.remove(next.key());
         }
         notes.free.into_iter().for_each(|free| self.frees(free));
         // Some may be due again.

@@ -82,14 +82,18 @@ impl Way {
         if self.rest.is_some() {
             return 0;
         }
-        let is_forgotten = self.in_flight == 0 && now_ms - self.last_success_ms > milliseconds(FORGOTTEN);
-        let successes = if is_forgotten { 0 } else { self.successes };
+        let successes = if self.is_known(now_ms) || self.in_flight > 0 { self.successes } else { 0 };
         usize::try_from(CAUTIOUS + successes / SUCCESSES).unwrap_or(usize::MAX).min(at_most)
+    }
+
+    /// Whether something has succeeded lately.
+    fn is_known(&self, now_ms: i64) -> bool {
+        self.successes > 0 && now_ms - self.last_success_ms <= milliseconds(FORGOTTEN)
     }
 
     /// APNs has answered as it should. Gives the topics that need not wait any more.
     pub(super) fn succeeded(&mut self, now_ms: i64) -> BTreeSet<PassTypeIdentifier> {
-        if self.rest.take().is_some() || now_ms - self.last_success_ms > milliseconds(FORGOTTEN) {
+        if self.rest.take().is_some() || !self.is_known(now_ms) {
             self.successes = 0;
         }
         self.failures = 0;
@@ -110,10 +114,9 @@ impl Way {
         self.failures += 1;
         let number = match &self.rest {
             Some(rest) if is_probe => rest.number + 1,
-            // Sent before the rest began.
-            Some(_) => return None,
-            None if after.is_some() || self.failures >= FAILURES || self.successes == 0 => 0,
-            None => return None,
+            None if after.is_some() || self.failures >= FAILURES || !self.is_known(now_ms) => 0,
+            // One among others that succeeded, or sent before the rest began.
+            Some(_) | None => return None,
         };
         let length = length(number).mul_f64(stretch).max(after.unwrap_or_default());
         let until_ms = now_ms + milliseconds(length);

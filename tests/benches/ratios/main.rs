@@ -16,6 +16,7 @@
 //! - [`not_modified`]: a 304 from the running program, beside an answer that asks no store, a file server's 304, and bare selects.
 //! - [`download`]: a pass that is built already, beside a file server.
 //! - [`phones`]: ten thousand phones that come at once.
+//! - [`apns`]: pushes to Apple, beside the fastest that speaks HTTP/2.
 //!
 //! Nothing here judges a figure: a benchmark fails only when an answer is wrong.
 #![expect(clippy::print_stdout, reason = "what a benchmark is for")]
@@ -23,6 +24,7 @@
 // For its allocator, so that what is measured here allocates as the program does.
 use honoken_api as _;
 
+mod apns;
 mod append;
 mod asking;
 mod disk;
@@ -80,6 +82,9 @@ async fn main() {
     }
     if wanted("phones") {
         phones::run().await;
+    }
+    if wanted("apns") {
+        apns::run().await;
     }
     let peers = arguments.iter().find_map(|argument| argument.strip_prefix("--peers="));
     if let Some(installed) = peers {

@@ -303,7 +303,9 @@ fn the_image_slots_of_domain_and_pkpass_agree() {
 
 #[test]
 fn no_source_names_a_machine_or_leaves_something_to_do() {
-    for folder in ["domain", "event_store", "projections", "pushers", "pkpass", "simulator", "api", "tests/src"] {
+    for folder in
+        ["domain", "event_store", "projections", "pushers", "pkpass", "simulator", "api", "tests/src"]
+    {
         for (path, source) in sources(folder) {
             for word in ["/home/", "/root/", "FIXME", "XXX:"] {
                 assert!(!source.contains(word), "{path} holds {word:?}");

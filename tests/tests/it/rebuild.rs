@@ -44,6 +44,8 @@ async fn a_rebuilt_read_model_equals_the_one_that_was_thrown_away() {
     let storage = honoken.storage();
     let integrator = honoken.integrator();
     let pass_type = integrator.pass_type_identifier().to_owned();
+    // What became of wake-ups is shown beside the read model, and is not in it.
+    honoken.operator().sees_everybody_woken().await;
     let mut seen = Vec::new();
     for number in 0..10 {
         let state = integrator.state(&format!("H-{number}")).await;

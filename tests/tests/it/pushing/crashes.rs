@@ -1,8 +1,10 @@
 //! The process dies at the worst moments: every phone is woken all the same, and `sent` is noted once.
 
+use std::fs;
 use std::time::Duration;
 
 use honoken_simulator::apns::FakeApns;
+use honoken_tests::Engine;
 use honoken_tests::fleet::Fleet;
 
 use super::{Cast, Stage, all};
@@ -100,4 +102,35 @@ async fn a_process_that_is_asked_to_end_notes_the_answers_that_are_under_way() {
     cast.settles().await;
     assert_eq!(cast.deliveries("A-1", &change.etag).await, all(20, "sent"));
     super::assert_each_was_woken(&apns, &fleet, 1);
+}
+
+/// The ledger is newer than the log then: what it knows of lost positions must not hide the events that take their places.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_changed_after_the_log_was_restored_wakes_phones() {
+    if Engine::leaves_out("a log cannot be restored without the ledger beside it there") {
+        return;
+    }
+    let Stage { mut honoken, apns } = Stage::new().await;
+    let cast = Cast::of(honoken.ready(), honoken.storage());
+    let (_, fleet) = cast.has_phones("A-1", 2).await;
+    assert_eq!(honoken.terminate().await.code(), Some(0));
+    let log = honoken.home().data_dir().join("events.sqlite");
+    let backup = fs::read(&log).expect("the log is there");
+    honoken.restart().await;
+    for seat in ["2", "3", "4"] {
+        cast.integrator.moves_to("A-1", seat).await;
+        cast.settles().await;
+    }
+    super::assert_each_was_woken(&apns, &fleet, 3);
+
+    assert_eq!(honoken.terminate().await.code(), Some(0));
+    fs::write(&log, backup).expect("the log can be written");
+    let restored = honoken.home().runs(&["log", "restored"]).await;
+    assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
+    honoken.restart().await;
+    let change = cast.integrator.moves_to("A-1", "after").await;
+    apns.wait_for(8).await;
+    cast.settles().await;
+    super::assert_each_was_woken(&apns, &fleet, 4);
+    assert_eq!(cast.deliveries("A-1", &change.etag).await, all(2, "sent"));
 }

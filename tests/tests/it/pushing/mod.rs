@@ -14,7 +14,6 @@ use honoken_simulator::apns::{FakeApns, Options, TokenKey};
 use honoken_tests::fleet::Fleet;
 use honoken_tests::server::{Home, Ready};
 use honoken_tests::storage::Part;
-use honoken_tests::waiting::{PATIENCE, eventually};
 use honoken_tests::{Credentials, DeviceRoutes, Honoken, Integrator, Operator, Serve, Storage};
 use http::{Method, StatusCode};
 use openssl::ec::{EcGroup, EcKey};
@@ -142,9 +141,7 @@ impl Cast {
 
     /// How waking phones goes.
     async fn pushing(&self) -> Value {
-        let answer = self.operator.request(Method::GET, "/admin/pushing", &Value::Null).await;
-        answer.assert_status(StatusCode::OK);
-        answer.json()
+        self.operator.pushing().await
     }
 
     /// Asks for something below `/admin` that has no body.
@@ -156,11 +153,7 @@ impl Cast {
 
     /// Waits until everything that was changed has been said, and nobody is to be woken any more.
     async fn settles(&self) {
-        eventually(PATIENCE, "there is nothing left to do", async || {
-            let pushing = self.pushing().await;
-            (pushing["relay"]["lag"] == 0 && pushing["deliveries"]["pending"] == 0).then_some(())
-        })
-        .await;
+        self.operator.sees_everybody_woken().await;
     }
 
     /// The deliveries of a state of a pass, counted by what became of them.

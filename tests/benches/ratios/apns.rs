@@ -1,0 +1,201 @@
+//! Pushes through the client of APNs, beside `h2load`, which says the same to the same server over and over.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures::StreamExt as _;
+use honoken_domain::ids::{PassTypeIdentifier, PushToken};
+use honoken_pushers::apns::{ApnsClient, Options};
+use honoken_pushers::outcome::Outcome;
+use honoken_pushers::ports::{Apns as _, ApnsKey, Credential, Push, Time};
+use honoken_simulator::apns::{self, FakeApns};
+use openssl::ec::{EcGroup, EcKey};
+use openssl::nid::Nid;
+use tokio::process::Command;
+
+use crate::rounds::{Comparison, PAIRS, Pair, Side, Stopwatch};
+
+/// Pushes that wait for their answer at any time, on all connections together.
+const IN_FLIGHT: usize = 900;
+
+/// How long a round takes, more or less.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// As many phones have a push token of their own; a round goes through them again and again.
+const PHONES: usize = 10_000;
+
+const TOPIC: &str = "pass.com.example.ticket";
+const TOKEN: &str = "00fc13adff785122b4ad28809a3420982341241421348097878e577c991de8f0";
+
+const BOUNDARY: &str = "from a push in memory to its outcome, over TLS and loopback, on connections that are open and have taken the provider token. \
+                        The server is the fake APNs of the tests in a thread of its own, which remembers nothing; it shares the machine's cores \
+                        with both sides. h2load's time holds its handshakes, ours does not; each of our pushes has a path and an `apns-id` of its own";
+
+struct Case {
+    title: &'static str,
+    connections: usize,
+    latency: Duration,
+}
+
+const CASES: [Case; 4] = [
+    Case { title: "apns: one connection", connections: 1, latency: Duration::ZERO },
+    Case { title: "apns: four connections", connections: 4, latency: Duration::ZERO },
+    Case { title: "apns: one connection, 50 ms to APNs", connections: 1, latency: Duration::from_millis(50) },
+    Case {
+        title: "apns: four connections, 50 ms to APNs",
+        connections: 4,
+        latency: Duration::from_millis(50),
+    },
+];
+
+/// A time that stands still, so that no round makes a provider token.
+struct Noon;
+
+impl Time for Noon {
+    fn unix_ms(&self) -> i64 {
+        1_700_000_000_000
+    }
+}
+
+pub(crate) async fn run() {
+    if Command::new("h2load").arg("--version").stdout(Stdio::null()).status().await.is_err() {
+        println!("\nh2load is not installed: apns is left out (Debian: nghttp2-client)");
+        return;
+    }
+    let pushes: Arc<Vec<Push>> = Arc::new((0..PHONES).map(push).collect());
+    for case in CASES {
+        let server = apns::Options { records: false, max_streams: 1000, ..apns::Options::default() };
+        let server = FakeApns::start(server).expect("the server starts");
+        let ours = Ours::to(&server, case.connections, &pushes);
+        // Until all connections are there.
+        while server.connections().len() < case.connections {
+            ours.pushes(2 * IN_FLIGHT).await;
+        }
+        server.latency(case.latency);
+        let estimate = [ours.pushes(20_000).await, h2load(&server, case.connections, 20_000).await];
+        let counts = estimate.map(for_a_round);
+        let mut pairs = Vec::new();
+        for round in 0..=PAIRS {
+            let ours = ours.pushes(counts[0]).await;
+            let ceiling = h2load(&server, case.connections, counts[1]).await;
+            if round > 0 {
+                pairs.push(Pair { ours, ceiling });
+            }
+        }
+        assert_eq!(server.violations(), Vec::<String>::new(), "both sides keep to the rules");
+        let kept = server.connections().iter().take(case.connections).all(|seen| !seen.over);
+        assert!(kept, "we keep our connections, which came first");
+        report(&case, &pairs);
+    }
+}
+
+fn report(case: &Case, pairs: &[Pair]) {
+    let streams = IN_FLIGHT / case.connections;
+    let ours =
+        format!("ApnsClient::push with an APNs key, {IN_FLIGHT} in flight, {} connections", case.connections);
+    let ceiling =
+        format!("h2load, one thread, -c {} -m {streams}, the same headers and body", case.connections);
+    Comparison {
+        title: case.title,
+        ours: Side { name: "ours", does: &ours, unit: "pushes/s" },
+        ceiling: Side { name: "ceiling", does: &ceiling, unit: "requests/s" },
+        boundary: BOUNDARY,
+    }
+    .report(pairs);
+}
+
+/// Our client with a provider token, as the program makes it but for the limits.
+struct Ours {
+    client: Arc<ApnsClient>,
+    credential: Credential,
+    pushes: Arc<Vec<Push>>,
+}
+
+impl Ours {
+    fn to(server: &FakeApns, connections: usize, pushes: &Arc<Vec<Push>>) -> Self {
+        let options = Options {
+            endpoint: server.url().parse().expect("a URL"),
+            ca_pem: Some(server.ca_pem().as_bytes().to_vec()),
+            max_connections: connections,
+            max_streams: IN_FLIGHT / connections,
+            ..Options::default()
+        };
+        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).expect("a curve");
+        let key = ApnsKey {
+            team_id: "TEAM123456".to_owned(),
+            key_id: "KEY1234567".to_owned(),
+            key: EcKey::generate(&group).expect("a key"),
+            revision: "1".to_owned(),
+        };
+        let client = ApnsClient::new(options, Arc::new(Noon)).expect("a client");
+        Self {
+            client: Arc::new(client),
+            credential: Credential::Key(Arc::new(key)),
+            pushes: Arc::clone(pushes),
+        }
+    }
+
+    /// So many pushes from one task, as the sender has them; per second.
+    async fn pushes(&self, count: usize) -> f64 {
+        let (client, credential, pushes) =
+            (Arc::clone(&self.client), self.credential.clone(), Arc::clone(&self.pushes));
+        let pushing = async move {
+            let watch = Stopwatch::start();
+            let outcomes = futures::stream::iter(0..count).map(|number| {
+                let push = &pushes[number % pushes.len()];
+                client.push(&credential, push)
+            });
+            outcomes
+                .buffer_unordered(IN_FLIGHT)
+                .for_each(async |outcome| assert!(matches!(outcome, Outcome::Accepted { .. }), "{outcome:?}"))
+                .await;
+            watch.rate(count)
+        };
+        tokio::spawn(pushing).await.expect("all are accepted")
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate is positive and far below 2^52"
+)]
+fn for_a_round(rate: f64) -> usize {
+    ((rate * ROUND.as_secs_f64()) as usize).max(1000)
+}
+
+/// So many requests by h2load; per second, as it counts.
+async fn h2load(server: &FakeApns, connections: usize, count: usize) -> f64 {
+    let mut body = tempfile::NamedTempFile::new().expect("a file");
+    std::io::Write::write_all(&mut body, b"{}").expect("it is written");
+    // As long as a provider token is, since neither side may remember it between requests.
+    let bearer = URL_SAFE_NO_PAD.encode([7; 160]);
+    let output = Command::new("h2load")
+        .args(["-n", &count.to_string(), "-c", &connections.to_string()])
+        .args(["-m", &(IN_FLIGHT / connections).to_string(), "-t", "1", "-d"])
+        .arg(body.path())
+        .args(["-H", &format!("authorization: bearer {bearer}")])
+        .args(["-H", &format!("apns-topic: {TOPIC}"), "-H", "apns-push-type: background"])
+        .args(["-H", "apns-priority: 5", "-H", "apns-expiration: 1700604000"])
+        .args(["-H", "apns-id: 0f0e1d2c-0000-4000-8000-000000000001"])
+        .arg(format!("{}/3/device/{TOKEN}", server.url()))
+        .output()
+        .await
+        .expect("h2load runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains(&format!("{count} succeeded, 0 failed, 0 errored, 0 timeout")), "{text}");
+    let rate = text.lines().find_map(|line| line.strip_prefix("finished in ")?.split(", ").nth(1));
+    let rate = rate.and_then(|rate| rate.strip_suffix(" req/s")?.parse().ok());
+    rate.unwrap_or_else(|| panic!("h2load says how fast it was: {text}"))
+}
+
+fn push(number: usize) -> Push {
+    Push {
+        topic: PassTypeIdentifier::parse(TOPIC).expect("a pass type"),
+        token: PushToken::parse(format!("{}{number:08x}", &TOKEN[8..])).expect("a push token"),
+        apns_id: format!("0f0e1d2c-0000-4000-8000-{number:012x}"),
+    }
+}
