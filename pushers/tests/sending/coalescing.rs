@@ -36,7 +36,7 @@ async fn changes_inside_the_window_are_one_push_at_its_end(engine: Engine) {
         process.post.says(&world.changes(&pass, seat).await);
     }
     process.post.is_done(4).await;
-    world.time.passes(WINDOW - Duration::from_millis(1));
+    world.time.passes(WINDOW.saturating_sub(Duration::from_millis(1)));
     // Another phone is pushed to meanwhile, so that the sender has looked.
     let other = world.issues("b").await;
     world.registers("another", &other, "another").await;

@@ -54,7 +54,7 @@ async fn a_device_with_a_newer_token_is_pushed_to_there(engine: Engine) {
     world.registers("phone", &pass, "new").await;
     // At once, or after a few seconds when the first repetition was before the registration.
     for _ in 0..5 {
-        world.time.passes(Duration::from_secs(60));
+        world.time.passes(Duration::from_mins(1));
         if apns.by_token().contains_key("new") {
             break;
         }

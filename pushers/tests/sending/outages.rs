@@ -33,7 +33,10 @@ async fn a_minute_of_outage_costs_a_tenth_at_most_and_loses_nothing(engine: Engi
         let now_ms = world.now();
         let waiting =
             format!("select 'n', count(*) from wake where claimed_by is null and due_at > {now_ms}");
-        eventually("all wait", async || world.asks_ledger(&waiting).await["n"] == PHONES as i64).await;
+        eventually("all wait", async || {
+            world.asks_ledger(&waiting).await["n"] == PHONES.cast_signed() as i64
+        })
+        .await;
     };
     for rest in [1, 2, 4, 8, 16, 32] {
         all_wait().await;
@@ -45,7 +48,7 @@ async fn a_minute_of_outage_costs_a_tenth_at_most_and_loses_nothing(engine: Engi
     assert!(world.now() - began >= 60_000);
     apns.answers(|_| Answer::Now(accepted()));
     world.time.passes(Duration::from_mins(2));
-    world.ends_with(&[("sent", PHONES as i64)]).await;
+    world.ends_with(&[("sent", PHONES.cast_signed() as i64)]).await;
     process.stops().await;
     let requests = apns.requests();
     assert!(requests * 10 <= PHONES * 11, "{requests} requests for {PHONES} phones");
@@ -71,7 +74,7 @@ async fn an_outage_in_the_middle_costs_a_tenth_at_most(engine: Engine) {
     failing.store(1, Ordering::Relaxed);
     eventually("everybody is woken", async || {
         world.time.passes(Duration::from_millis(100));
-        world.states().await.get("sent") == Some(&(PHONES as i64))
+        world.states().await.get("sent") == Some(&(PHONES.cast_signed() as i64))
     })
     .await;
     process.stops().await;

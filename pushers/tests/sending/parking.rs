@@ -42,7 +42,7 @@ async fn a_refused_credential_is_tried_every_quarter_of_an_hour(engine: Engine) 
     apns.gets(requests + 1).await;
     eventually("it is noted", async || {
         let tried = "select 'tried', cast(sum(attempts) as bigint) from delivery";
-        world.asks_ledger(tried).await["tried"] == (requests + 1) as i64
+        world.asks_ledger(tried).await["tried"] == (requests + 1).cast_signed() as i64
     })
     .await;
     assert_eq!(world.states().await["pending"], 20);
