@@ -4,7 +4,7 @@
 //! - `list.rs`: those that are there
 //! - `revoke.rs`: one is pushed with no more
 //! - [`at_start`]: the one that the environment names
-//! - [`file`] is what Apple gives you, [`seal`] what events hold of it
+//! - [`mod@file`] is what Apple gives you, [`seal`] what events hold of it
 
 pub mod at_start;
 pub mod file;

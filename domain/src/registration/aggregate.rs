@@ -9,10 +9,6 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{PushToken, SerialNumber, UnixSeconds};
 use crate::registration::{RegistrationCommand, RegistrationError, RegistrationEvent, UnregistrationCause};
 
-/// A phone that says the same again is noted once in so many seconds: rarely enough to cost nothing, and so that it counts as alive when an
-/// older word of APNs about its token is carried out late.
-const CONFIRMED_EVERY: i64 = 60 * 60;
-
 /// A registration as its events tell it. The default is a device that never asked.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Registration {
@@ -42,7 +38,8 @@ impl Registration {
                         registered_at: at,
                     });
                 }
-                if events.is_empty() && at.0.saturating_sub(self.last_word.0) >= CONFIRMED_EVERY {
+                // APNs may have called the token dead since the last word, and is heard late.
+                if events.is_empty() && at > self.last_word {
                     events.push(RegistrationEvent::PushTokenConfirmed { confirmed_at: at });
                 }
                 events

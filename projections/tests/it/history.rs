@@ -34,7 +34,7 @@ pub(crate) enum Step {
     Register { device: usize, pass: usize, token: u8 },
     Unregister { device: usize, pass: usize },
     ForgetToken { device: usize, pass: usize, token: u8 },
-    AnHourPasses,
+    TimePasses,
     AddKey { key: u8 },
     RevokeKey { key: u8 },
     InstallCertificate { certificate: u8 },
@@ -66,7 +66,7 @@ pub(crate) fn steps(count: impl Into<proptest::collection::SizeRange>) -> impl S
         5 => (device.clone(), pass.clone()).prop_map(|(device, pass)| Step::Unregister { device, pass }),
         2 => (device, pass, few.clone())
             .prop_map(|(device, pass, token)| Step::ForgetToken { device, pass, token }),
-        1 => Just(Step::AnHourPasses),
+        1 => Just(Step::TimePasses),
         1 => few.clone().prop_map(|key| Step::AddKey { key }),
         1 => few.clone().prop_map(|key| Step::RevokeKey { key }),
         2 => few.clone().prop_map(|certificate| Step::InstallCertificate { certificate }),
@@ -136,7 +136,7 @@ impl World {
             Step::ForgetToken { device, pass, token } => {
                 self.forgets(DEVICES[device], &passes[pass], &format!("token-{token}")).await;
             }
-            Step::AnHourPasses => self.an_hour_passes(),
+            Step::TimePasses => self.time_passes(),
             Step::AddKey { key } => {
                 let key_digest = Digest::of(key.to_string().as_bytes());
                 let command = OrganizationCommand::AddApiKey { key_digest, label: format!("key {key}") };

@@ -124,7 +124,7 @@ impl Model {
                 self.devices.retain(|known, (stored, _)| *known != key || *stored != token);
                 world.performs(step).await;
             }
-            Step::AnHourPasses
+            Step::TimePasses
             | Step::AddKey { .. }
             | Step::RevokeKey { .. }
             | Step::InstallCertificate { .. }

@@ -372,7 +372,7 @@ async fn a_device_whose_token_is_dead_is_gone_with_all_its_passes_of_the_type(en
         world.registers("phone-1", &id, "dead").await;
         world.registers("phone-2", &id, "alive").await;
     }
-    world.an_hour_passes();
+    world.time_passes();
     assert_eq!(world.registers("phone-2", &ticket("A"), "alive").await.events.len(), 1, "it is noted");
     assert_eq!(world.forgets("phone-1", &ticket("A"), "dead").await.events.len(), 2);
     assert_eq!(world.forgets("phone-2", &ticket("A"), "dead").await.events.len(), 0);

@@ -466,8 +466,8 @@ impl World {
         self.dispatch::<Registration>(&registration(device_name, pass), command, &()).await.unwrap()
     }
 
-    pub(crate) fn an_hour_passes(&self) {
-        self.now.fetch_add(3600, Ordering::Relaxed);
+    pub(crate) fn time_passes(&self) {
+        self.now.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Appends an event as it is to the end of a stream, whatever it says.

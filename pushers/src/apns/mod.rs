@@ -2,14 +2,14 @@
 //!
 //! In reading order:
 //!
-//! - [`options`]: what can be set, and what is refused.
-//! - [`reasons`]: every answer of APNs and what follows from it, once.
-//! - [`client`]: one push from its credential to its [`Outcome`](crate::outcome::Outcome), with what can be put right at once.
-//! - [`pool`]: the connections of one credential: which one is used, when another is opened, and when none is for a while.
-//! - [`connection`]: one connection: TLS, HTTP/2, and whether it is still alive.
-//! - [`request`]: the headers, most of which are the same for all pushes of a topic.
-//! - [`provider_token`]: the signed token of an APNs key.
-//! - [`tls`]: whom we trust, and the certificate that we show.
+//! - `options.rs`: what can be set, and what is refused.
+//! - `reasons.rs`: every answer of APNs and what follows from it, once.
+//! - `client.rs`: one push from its credential to its [`Outcome`](crate::outcome::Outcome), with what can be put right at once.
+//! - `pool.rs`: the connections of one credential: which one is used, when another is opened, and when none is for a while.
+//! - `connection.rs`: one connection: TLS, HTTP/2, and whether it is still alive.
+//! - `request.rs`: the headers, most of which are the same for all pushes of a topic.
+//! - `provider_token.rs`: the signed token of an APNs key.
+//! - `tls.rs`: whom we trust, and the certificate that we show.
 //!
 //! Apple's pages: *Sending notification requests to APNs*, *Handling notification responses from APNs*, *Establishing a token-based
 //! connection to APNs*, *Establishing a certificate-based connection to APNs*.

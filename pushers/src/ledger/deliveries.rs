@@ -105,7 +105,7 @@ pub struct Wanted {
 /// A delivery that is to be sent.
 #[derive(Debug, Clone)]
 pub struct Pending {
-    /// For [`Ended`].
+    /// For `Ended`.
     pub id: i64,
     /// The phone and the topic.
     pub wake: WakeKey,
