@@ -388,7 +388,7 @@ async fn a_device_whose_token_is_dead_is_gone_with_all_its_passes_of_the_type(en
     ];
     assert_eq!(world.column(left).await, expected);
     let last_words = format!(
-        "select device_library_identifier || ' ' || case when registered_at >= 1700003600 then 'late' else 'early' end
+        "select device_library_identifier || ' ' || case when registered_at >= 1700000001 then 'late' else 'early' end
          from wallet_device where pass_type_identifier = '{TICKET}' order by 1"
     );
     assert_eq!(world.column(&last_words).await, ["phone-2 late"]);

@@ -56,7 +56,7 @@ pub struct RelaySettings {
 
 impl Default for RelaySettings {
     fn default() -> Self {
-        Self { sweep_every: Duration::from_mins(1) }
+        Self { sweep_every: Duration::from_secs(10) }
     }
 }
 

@@ -647,8 +647,8 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
             line.way.waits(&job.push.topic);
         }
         self.queued -= queue.len();
-        let seconds = (until - now_ms) / 1000;
-        tracing::warn!(credential = %way, "APNs is away or asks for a pause: nothing is sent for {seconds} seconds");
+        let seconds = (until - now_ms + 999) / 1000;
+        tracing::warn!(credential = %way, "APNs is away or asks for a pause: nothing is sent for {seconds} s");
         self.all_end(queue, End::PutBack(until + spread(LOOK)));
     }
 

@@ -27,7 +27,7 @@ const FORGOTTEN: Duration = Duration::from_secs(10);
 const ABANDONED: Duration = Duration::from_hours(1);
 
 const SHORTEST_REST: Duration = Duration::from_secs(1);
-const LONGEST_REST: Duration = Duration::from_mins(1);
+const LONGEST_REST: Duration = Duration::from_secs(20);
 
 /// What is known of a way.
 #[derive(Debug, Default)]
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn rests_double_up_to_a_minute_and_are_as_long_as_is_asked_for() {
+    fn rests_double_up_to_twenty_seconds_and_are_as_long_as_is_asked_for() {
         let mut way = Way::default();
         let mut now = 0;
         let mut rests = Vec::new();
@@ -206,7 +206,7 @@ mod tests {
             now = until;
             assert_eq!(way.ask(&topic(), now), Leave::Probe);
         }
-        assert_eq!(rests, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(rests, [1, 2, 4, 8, 16, 20, 20, 20]);
         assert_eq!(way.failed(true, Some(Duration::from_mins(10)), 1.0, now), Some(now + 600_000));
     }
 

@@ -65,11 +65,10 @@ pub(crate) async fn run() {
         println!("\nh2load is not installed: apns is left out (Debian: nghttp2-client)");
         return;
     }
-    let pushes: Arc<Vec<Push>> = Arc::new((0..PHONES).map(push).collect());
     for case in CASES {
         let server = apns::Options { records: false, max_streams: 1000, ..apns::Options::default() };
         let server = FakeApns::start(server).expect("the server starts");
-        let ours = Ours::to(&server, case.connections, &pushes);
+        let ours = Ours::to(&server, case.connections, IN_FLIGHT);
         // Until all connections are there.
         while server.connections().len() < case.connections {
             ours.pushes(2 * IN_FLIGHT).await;
@@ -108,19 +107,21 @@ fn report(case: &Case, pairs: &[Pair]) {
 }
 
 /// Our client with a provider token, as the program makes it but for the limits.
-struct Ours {
+pub(crate) struct Ours {
     client: Arc<ApnsClient>,
     credential: Credential,
     pushes: Arc<Vec<Push>>,
+    in_flight: usize,
 }
 
 impl Ours {
-    fn to(server: &FakeApns, connections: usize, pushes: &Arc<Vec<Push>>) -> Self {
+    /// With so many connections, and pushes that wait for their answer on all of them together.
+    pub(crate) fn to(server: &FakeApns, connections: usize, in_flight: usize) -> Self {
         let options = Options {
             endpoint: server.url().parse().expect("a URL"),
             ca_pem: Some(server.ca_pem().as_bytes().to_vec()),
             max_connections: connections,
-            max_streams: IN_FLIGHT / connections,
+            max_streams: in_flight / connections,
             ..Options::default()
         };
         let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).expect("a curve");
@@ -134,14 +135,16 @@ impl Ours {
         Self {
             client: Arc::new(client),
             credential: Credential::Key(Arc::new(key)),
-            pushes: Arc::clone(pushes),
+            pushes: Arc::new((0..PHONES).map(push).collect()),
+            in_flight,
         }
     }
 
     /// So many pushes from one task, as the sender has them; per second.
-    async fn pushes(&self, count: usize) -> f64 {
+    pub(crate) async fn pushes(&self, count: usize) -> f64 {
         let (client, credential, pushes) =
             (Arc::clone(&self.client), self.credential.clone(), Arc::clone(&self.pushes));
+        let in_flight = self.in_flight;
         let pushing = async move {
             let watch = Stopwatch::start();
             let outcomes = futures::stream::iter(0..count).map(|number| {
@@ -149,7 +152,7 @@ impl Ours {
                 client.push(&credential, push)
             });
             outcomes
-                .buffer_unordered(IN_FLIGHT)
+                .buffer_unordered(in_flight)
                 .for_each(async |outcome| assert!(matches!(outcome, Outcome::Accepted { .. }), "{outcome:?}"))
                 .await;
             watch.rate(count)

@@ -15,6 +15,7 @@
 //! - [`peers`]: passes built by other libraries, where those are installed.
 //! - [`not_modified`]: a 304 from the running program, beside an answer that asks no store, a file server's 304, and bare selects.
 //! - [`download`]: a pass that is built already, beside a file server.
+//! - [`waking`]: from a change to the phones, beside the client of APNs alone; and an outage of APNs.
 //! - [`phones`]: ten thousand phones that come at once.
 //! - [`apns`]: pushes to Apple, beside the fastest that speaks HTTP/2.
 //!
@@ -41,6 +42,7 @@ mod signing;
 mod snapshots;
 mod tickets;
 mod visible;
+mod waking;
 
 /// The program as cargo built it, optimised like these benchmarks.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_honoken-under-test");
@@ -85,6 +87,9 @@ async fn main() {
     }
     if wanted("apns") {
         apns::run().await;
+    }
+    if wanted("waking") {
+        waking::run().await;
     }
     let peers = arguments.iter().find_map(|argument| argument.strip_prefix("--peers="));
     if let Some(installed) = peers {

@@ -249,7 +249,7 @@ async fn all_answered(host: &Arc<str>, questions: Vec<Vec<u8>>, status: u16) {
 }
 
 /// MiB of a process in memory, now and at the most.
-fn memory(id: u32) -> (u64, u64) {
+pub(crate) fn memory(id: u32) -> (u64, u64) {
     let text = fs::read_to_string(format!("/proc/{id}/status")).expect("the process is there");
     let of = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("Linux says so");

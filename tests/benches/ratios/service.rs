@@ -21,7 +21,11 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) async fn starts(engine: Engine) -> Self {
-        let home = Home::on(engine, PROGRAM).await;
+        Self::starts_in(Home::on(engine, PROGRAM).await).await
+    }
+
+    /// The same in this folder, with its variables.
+    pub(crate) async fn starts_in(home: Home) -> Self {
         // A server of files is asked without a log as well.
         let process = home
             .command(&["dev", "--listen", "127.0.0.1:0"])

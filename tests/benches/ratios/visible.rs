@@ -57,10 +57,10 @@ pub(crate) async fn run() {
 }
 
 /// Of sorted times, the one that this share of them does not exceed.
-fn percentile(sorted: &[Duration], share: usize) -> Duration {
+pub(crate) fn percentile(sorted: &[Duration], share: usize) -> Duration {
     sorted[(sorted.len() * share).div_ceil(100).saturating_sub(1)]
 }
 
-fn millis(time: Duration) -> f64 {
+pub(crate) fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
