@@ -1,5 +1,7 @@
 //! Messages that can never succeed: see them, try them again, drop them.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::extract::State;
 use honoken_pushers::ledger::ParkedMessage;
@@ -76,7 +78,7 @@ pub async fn list(State(app): State<AppState>) -> Result<Json<ParkedMessages>, A
     operation_id = "retryParkedMessage", summary = "Try a parked message again", responses(Done, NotFound, Conflict),
 )]
 pub async fn retry(State(app): State<AppState>, segments: Segments) -> Result<StatusCode, ApiError> {
-    let id = segments.get("message").ok_or(NO_MESSAGE)?;
+    let id = named(&segments)?;
     app.ledger.retry_message(&app.read_model, &id, app.clock.unix_ms()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -90,8 +92,13 @@ pub async fn retry(State(app): State<AppState>, segments: Segments) -> Result<St
     operation_id = "dropParkedMessage", summary = "Drop a parked message", responses(Done, NotFound),
 )]
 pub async fn delete(State(app): State<AppState>, segments: Segments) -> Result<StatusCode, ApiError> {
-    let id = segments.get("message").ok_or(NO_MESSAGE)?;
+    let id = named(&segments)?;
     if app.ledger.drop_message(&id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(NO_MESSAGE) }
+}
+
+/// The message that a path names. None has control characters in its name, and Postgres takes no U+0000.
+fn named(segments: &Segments) -> Result<Cow<'_, str>, ApiError> {
+    segments.get("message").filter(|id| !id.contains(char::is_control)).ok_or(NO_MESSAGE)
 }
 
 impl From<RetryError> for ApiError {
