@@ -65,7 +65,7 @@ impl Stage {
         let integrator = service.integrator();
         integrator.issues(SERIAL_NUMBER).await;
         let pass = integrator.credentials(SERIAL_NUMBER).await;
-        let routes = DeviceRoutes::below(service.ready.base_url.clone());
+        let routes = DeviceRoutes::below(format!("{}/v1", service.ready.base_url));
         Fleet::registers(&routes, &[pass], 0..phones).await;
         let operator = Operator::new(&service.ready);
         Self { server, service, operator, _folder: folder }
