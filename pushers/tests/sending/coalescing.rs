@@ -85,7 +85,7 @@ async fn an_urgent_change_does_not_wait(engine: Engine) {
 
 async fn an_urgent_change_while_a_push_is_under_way_does_not_wait(engine: Engine) {
     let world = World::new(engine).await;
-    let apns = FakeApns::that_answers(|_| Answer::Later);
+    let apns = FakeApns::that_answers(|_| Answer::Later(accepted()));
     let pass = world.issues("a").await;
     world.registers_many(&pass, 1).await;
     let process = starts(&world, &apns);
@@ -112,6 +112,9 @@ async fn a_pass_that_changes_all_the_time_is_pushed_at_every_turn(engine: Engine
             // Each is fanned out before the next, so that none is superseded there.
             process.post.says(&world.changes(&pass, &format!("{turn}.{change}")).await);
             process.post.is_done((turn - 1) * 3 + change + 1).await;
+            if apns.requests() == 0 {
+                world.ends_with(&[("sent", 1)]).await;
+            }
         }
         world.time.passes(WINDOW);
         apns.gets(turn + 1).await;
@@ -126,7 +129,7 @@ async fn a_pass_that_changes_all_the_time_is_pushed_at_every_turn(engine: Engine
 
 async fn what_comes_while_a_push_is_under_way_is_not_lost(engine: Engine) {
     let world = World::new(engine).await;
-    let apns = FakeApns::that_answers(|_| Answer::Later);
+    let apns = FakeApns::that_answers(|_| Answer::Later(accepted()));
     let pass = world.issues("a").await;
     world.registers_many(&pass, 1).await;
     let process = starts(&world, &apns);

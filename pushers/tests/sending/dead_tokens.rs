@@ -1,5 +1,6 @@
 //! Push tokens that APNs calls dead, or wrong.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::fake_apns::{Answer, FakeApns, FakeDeadTokens, accepted, bad_token, unregistered};
@@ -8,6 +9,7 @@ use crate::world::{Engine, Setup, World, eventually, on_both_engines};
 on_both_engines![
     a_dead_token_is_reported_with_its_time,
     a_device_with_a_newer_token_is_pushed_to_there,
+    a_device_that_kept_its_token_is_pushed_to_again_later,
     one_wrong_token_among_many_is_dead,
     a_wrong_token_alone_is_not,
     wrong_tokens_everywhere_delete_nothing_and_wait_for_an_operator,
@@ -38,31 +40,46 @@ async fn a_dead_token_is_reported_with_its_time(engine: Engine) {
 
 async fn a_device_with_a_newer_token_is_pushed_to_there(engine: Engine) {
     let world = World::new(engine).await;
-    let apns = FakeApns::that_answers(|_| Answer::Later);
+    let apns = FakeApns::that_answers(|push| match push.token.as_str() {
+        "old" => Answer::Later(unregistered()),
+        _ => Answer::Now(accepted()),
+    });
     let pass = world.issues("a").await;
     world.registers("phone", &pass, "old").await;
     let mut setup = Setup::of(&world, &apns);
     setup.dead_tokens = FakeDeadTokens::that_forgets(false);
     let process = setup.starts(&world);
-    apns.answers(|push| Answer::Now(if push.token.as_str() == "old" { unregistered() } else { accepted() }));
-    // The answer for the old one is behind the registration of the new one.
-    world.ledger.pause(honoken_pushers::ledger::Part::Pusher, "test", world.now()).await.unwrap();
-    let message = world.changes(&pass, "1").await;
-    process.post.says(&message);
-    world.ledger.resume(honoken_pushers::ledger::Part::Pusher, world.now()).await.unwrap();
+    process.post.says(&world.changes(&pass, "1").await);
     apns.gets(1).await;
     world.registers("phone", &pass, "new").await;
-    // At once, or after a few seconds when the first repetition was before the registration.
-    for _ in 0..5 {
-        world.time.passes(Duration::from_mins(1));
-        if apns.by_token().contains_key("new") {
-            break;
-        }
-        let requests = apns.requests();
-        apns.gets(requests + 1).await;
-    }
+    apns.lets_go();
+    // At once: no time passes.
     world.ends_with(&[("sent", 1)]).await;
-    assert_eq!(apns.by_token()["new"], 1);
+    assert_eq!(apns.by_token(), BTreeMap::from([("new".into(), 1), ("old".into(), 1)]));
+    process.stops().await;
+}
+
+async fn a_device_that_kept_its_token_is_pushed_to_again_later(engine: Engine) {
+    let world = World::new(engine).await;
+    let apns = FakeApns::that_answers(|_| Answer::Now(unregistered()));
+    let pass = world.issues("a").await;
+    world.registers("phone", &pass, "token").await;
+    let mut setup = Setup::of(&world, &apns);
+    setup.dead_tokens = FakeDeadTokens::that_forgets(false);
+    let process = setup.starts(&world);
+    process.post.says(&world.changes(&pass, "1").await);
+    // The first repetition is at once, the next one is not.
+    eventually("both are noted", async || {
+        world.last(&pass).await.first().is_some_and(|delivery| delivery.attempts == 2)
+    })
+    .await;
+    let waiting =
+        format!("select 'n', count(*) from wake where claimed_by is null and due_at > {}", world.now());
+    eventually("it waits", async || world.asks_ledger(&waiting).await["n"] == 1).await;
+    assert_eq!(apns.requests(), 2);
+    apns.answers(|_| Answer::Now(accepted()));
+    world.time.passes(Duration::from_mins(1));
+    world.ends_with(&[("sent", 1)]).await;
     process.stops().await;
 }
 

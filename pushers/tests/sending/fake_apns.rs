@@ -19,8 +19,8 @@ use crate::world::soon;
 /// How APNs answers.
 pub(crate) enum Answer {
     Now(Outcome),
-    /// When [`FakeApns::lets_go`] is called; with success.
-    Later,
+    /// When [`FakeApns::lets_go`] is called.
+    Later(Outcome),
 }
 
 type Script = Box<dyn FnMut(&Push) -> Answer + Send>;
@@ -104,10 +104,10 @@ impl Apns for FakeApns {
                 tokio::task::yield_now().await;
                 outcome
             }
-            Answer::Later => {
+            Answer::Later(outcome) => {
                 let mut let_go = self.let_go.subscribe();
                 let_go.wait_for(|let_go| *let_go).await.unwrap();
-                accepted()
+                outcome
             }
         }
     }
