@@ -34,20 +34,10 @@ pub(crate) async fn run() {
                 }
             }
         }
-        times.sort_unstable();
-        let sync = Spread::of(syncs).median;
-        println!(
-            "\nvisible, {name}: a command over HTTP, answered when it is on disk and every reader sees it"
+        let title = format!(
+            "visible, {name}: a command over HTTP, answered when it is on disk and every reader sees it"
         );
-        for (share, label) in [(50, "p50"), (99, "p99")] {
-            let time = percentile(&times, share);
-            println!(
-                "  {label}       {:.2} ms, {:.1} syncs of the disk",
-                millis(time),
-                time.as_secs_f64() / sync
-            );
-        }
-        println!("  sync      {:.3} ms, median of 4 KiB writes with fsync between the rounds", sync * 1e3);
+        report(&title, &mut times, syncs);
         println!(
             "  boundary  from the request in the generator to the whole answer, {} commands, one at a time on one connection, the program \
              and the database on the same cores",
@@ -56,11 +46,27 @@ pub(crate) async fn run() {
     }
 }
 
+/// Prints how long something took in the middle and at the worst, beside the syncs of the disk between the rounds, in seconds.
+pub(crate) fn report(title: &str, times: &mut [Duration], syncs: Vec<f64>) {
+    times.sort_unstable();
+    let sync = Spread::of(syncs).median;
+    println!("\n{title}");
+    for (share, label) in [(50, "p50"), (99, "p99")] {
+        let time = percentile(times, share);
+        println!(
+            "  {label}       {:.2} ms, {:.1} syncs of the disk",
+            millis(time),
+            time.as_secs_f64() / sync
+        );
+    }
+    println!("  sync      {:.3} ms, median of 4 KiB writes with fsync between the rounds", sync * 1e3);
+}
+
 /// Of sorted times, the one that this share of them does not exceed.
-pub(crate) fn percentile(sorted: &[Duration], share: usize) -> Duration {
+fn percentile(sorted: &[Duration], share: usize) -> Duration {
     sorted[(sorted.len() * share).div_ceil(100).saturating_sub(1)]
 }
 
-pub(crate) fn millis(time: Duration) -> f64 {
+fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }

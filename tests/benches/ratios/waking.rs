@@ -14,10 +14,9 @@ use tempfile::TempDir;
 
 use crate::apns::Ours;
 use crate::phones::memory;
-use crate::rounds::{Comparison, Pair, Side, Spread, Stopwatch};
+use crate::rounds::{Comparison, Pair, Side, Stopwatch};
 use crate::service::Service;
-use crate::visible::{millis, percentile};
-use crate::{FOLDER, PROGRAM, disk};
+use crate::{FOLDER, PROGRAM, disk, visible};
 
 /// Changes that wake one phone, one at a time; between the rounds the disk is looked at.
 const WAKES: usize = 200;
@@ -136,20 +135,10 @@ async fn soon(engine: Engine, name: &str) {
             stage.has_noted_all().await;
         }
     }
-    times.sort_unstable();
-    let sync = Spread::of(syncs).median;
-    println!(
-        "\nwaking, {name}: from a command over HTTP to the push at APNs, on a server with nothing else to do"
+    let title = format!(
+        "waking, {name}: from a command over HTTP to the push at APNs, on a server with nothing else to do"
     );
-    for (share, label) in [(50, "p50"), (99, "p99")] {
-        let time = percentile(&times, share);
-        println!(
-            "  {label}       {:.2} ms, {:.1} syncs of the disk",
-            millis(time),
-            time.as_secs_f64() / sync
-        );
-    }
-    println!("  sync      {:.3} ms, median of 4 KiB writes with fsync between the rounds", sync * 1e3);
+    visible::report(&title, &mut times, syncs);
     println!(
         "  boundary  from the request in the generator to the push in the fake APNs, {} changes, one at a time on connections that are open",
         times.len()
