@@ -18,6 +18,7 @@ use std::sync::Arc;
 use honoken_domain::ids::{ApnsKeyId, InvalidId, KeyIdentifier, TeamIdentifier};
 use honoken_domain::sealed::SealingKeys;
 use honoken_event_store::database::postgres;
+use honoken_pushers::apns::PushType;
 use openssl::error::ErrorStack;
 use openssl::x509::X509;
 use secrecy::SecretString;
@@ -193,7 +194,7 @@ impl Default for Pushing {
             retention_days: NonZeroU32::new(30).expect("it is no zero"),
             window_seconds: None,
             at_work: NonZeroU32::new(200).expect("it is no zero"),
-            push_type: PushType::Background,
+            push_type: PushType::default(),
             connections: NonZeroU32::new(4).expect("it is no zero"),
         }
     }
@@ -220,15 +221,6 @@ pub struct ConfiguredKey {
     pub id: ApnsKeyId,
     /// The private key.
     pub file: Arc<KeyFile>,
-}
-
-/// What the header `apns-push-type` says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PushType {
-    /// `background`
-    Background,
-    /// The header is not sent.
-    None,
 }
 
 /// The broker.
@@ -768,14 +760,10 @@ fn window(
 }
 
 fn push_type(text: &str) -> Result<PushType, ConfigError> {
-    match text {
-        "background" => Ok(PushType::Background),
-        "none" => Ok(PushType::None),
-        _ => Err(ConfigError {
-            variable: "HONOKEN_APNS_PUSH_TYPE",
-            problem: "must be `background` or `none`".to_owned(),
-        }),
-    }
+    text.parse().map_err(|_| ConfigError {
+        variable: "HONOKEN_APNS_PUSH_TYPE",
+        problem: "must be `background` or `none`".to_owned(),
+    })
 }
 
 fn nats(

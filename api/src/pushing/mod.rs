@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{AppState, Stores};
 use crate::clock::{Clock, SharedClock};
-use crate::config::{self, Config, PushType};
+use crate::config::{self, Config};
 use crate::dead_tokens::DeadTokenCommands;
 use crate::ids::{IdSource, SharedIds};
 use crate::nats_commands::CommandConsumer;
@@ -208,10 +208,7 @@ impl Given<'_> {
         let options = apns::Options {
             endpoint: endpoint.clone().unwrap_or(default.endpoint),
             ca_pem: ca_pem.context("HONOKEN_APNS_CA_FILE cannot be read")?,
-            push_type: match push_type {
-                PushType::Background => apns::PushType::Background,
-                PushType::None => apns::PushType::None,
-            },
+            push_type,
             max_connections: connections.get() as usize,
             ..default
         };

@@ -15,14 +15,7 @@ mod way;
 use std::sync::Arc;
 use std::time::Duration;
 
-use honoken_projections::ReadModel;
-use tokio_util::sync::CancellationToken;
-
-use crate::feed::Feed;
-use crate::ledger::Ledger;
-use crate::ports::{Apns, Credentials, DeadTokens, Ids, Observer, Time};
-use fan_out::FanOut;
-use sender::Sender;
+use crate::ports::{Ids, Observer, Time};
 
 /// How the subscriber works.
 #[derive(Debug, Clone, Copy)]
@@ -77,34 +70,6 @@ impl<A, C, D> Clone for Ports<A, C, D> {
             ids: self.ids.clone(),
             observer: self.observer.clone(),
         }
-    }
-}
-
-/// Fan-out and sender in one process.
-pub struct Subscriber<F, A, C, D> {
-    fan_out: FanOut<F>,
-    sender: Sender<A, C, D>,
-}
-
-impl<F: Feed, A: Apns, C: Credentials, D: DeadTokens> Subscriber<F, A, C, D> {
-    /// Does nothing until it [runs](Self::run).
-    pub fn new(
-        ledger: Ledger,
-        read_model: ReadModel,
-        feed: F,
-        ports: Ports<A, C, D>,
-        settings: Settings,
-    ) -> Self {
-        let (time, ids) = (ports.time.clone(), ports.ids.clone());
-        let fan_out = FanOut::new(ledger.clone(), read_model.clone(), feed, time, ids, settings);
-        Self { fan_out, sender: Sender::new(ledger, read_model, ports, settings) }
-    }
-
-    /// Works until it is stopped, and then until what was sent has been answered and noted; gives the feed back. It lives through whatever its
-    /// stores and APNs do.
-    pub async fn run(self, stop: CancellationToken) -> F {
-        let (feed, ()) = tokio::join!(self.fan_out.run(stop.clone()), self.sender.run(stop));
-        feed
     }
 }
 

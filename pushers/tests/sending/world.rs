@@ -26,7 +26,8 @@ use honoken_pushers::ledger::{self, Delivery, Ledger};
 use honoken_pushers::message::PassContentChanged;
 use honoken_pushers::ports::{Credentials, Time};
 use honoken_pushers::subscriber::fan_out::FanOut;
-use honoken_pushers::subscriber::{Ports, Settings, Subscriber};
+use honoken_pushers::subscriber::sender::Sender;
+use honoken_pushers::subscriber::{Ports, Settings};
 use honoken_test_postgres::{Cluster, Database};
 use serde_json::json;
 use sqlx::postgres::PgConnectOptions;
@@ -501,9 +502,13 @@ impl<C: Credentials> Setup<C> {
         let counts = Arc::new(Counts::default());
         let (feed, post) = TestFeed::new();
         let ports = self.ports(world, &counts);
-        let subscriber = Subscriber::new(self.ledger, world.read_model.clone(), feed, ports, self.settings);
+        let (time, ids) = (ports.time.clone(), ports.ids.clone());
+        let read_model = world.read_model.clone();
+        let fan_out = FanOut::new(self.ledger.clone(), read_model.clone(), feed, time, ids, self.settings);
+        let sender = Sender::new(self.ledger, read_model, ports, self.settings);
         let stop = CancellationToken::new();
-        let task = tokio::spawn(subscriber.run(stop.clone()));
+        let (works_on, sends) = (fan_out.run(stop.clone()), sender.run(stop.clone()));
+        let task = tokio::spawn(async { tokio::join!(works_on, sends).0 });
         Process { post, counts, stop, task }
     }
 }
