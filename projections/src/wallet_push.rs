@@ -130,13 +130,13 @@ impl ReadModel {
                on device.pass_type_identifier = registration.pass_type_identifier
               and device.device_library_identifier = registration.device_library_identifier
              where not exists (select 1 from wallet_device same
-                               join wallet_registration other
-                                 on other.pass_type_identifier = same.pass_type_identifier
-                                and other.device_library_identifier = same.device_library_identifier
-                                and other.serial_number = registration.serial_number
                                where same.pass_type_identifier = device.pass_type_identifier
                                  and same.push_token = device.push_token
-                                 and same.device_library_identifier < device.device_library_identifier)
+                                 and same.device_library_identifier < device.device_library_identifier
+                                 and exists (select 1 from wallet_registration other
+                                             where other.pass_type_identifier = same.pass_type_identifier
+                                               and other.device_library_identifier = same.device_library_identifier
+                                               and other.serial_number = registration.serial_number))
              limit 1001",
             passes.map(pass_row).collect(),
         );
@@ -152,14 +152,15 @@ impl ReadModel {
               and device.device_library_identifier = registration.device_library_identifier
              where registration.pass_type_identifier = $1 and registration.serial_number = $2
                and registration.device_library_identifier > $3
+               and device.device_library_identifier > $3
                and not exists (select 1 from wallet_device same
-                               join wallet_registration other
-                                 on other.pass_type_identifier = same.pass_type_identifier
-                                and other.device_library_identifier = same.device_library_identifier
-                                and other.serial_number = registration.serial_number
                                where same.pass_type_identifier = device.pass_type_identifier
                                  and same.push_token = device.push_token
-                                 and same.device_library_identifier < device.device_library_identifier)
+                                 and same.device_library_identifier < device.device_library_identifier
+                                 and exists (select 1 from wallet_registration other
+                                             where other.pass_type_identifier = same.pass_type_identifier
+                                               and other.device_library_identifier = same.device_library_identifier
+                                               and other.serial_number = registration.serial_number))
              order by registration.device_library_identifier
              limit 1000",
         )

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
 
@@ -152,6 +154,76 @@ async fn no_statement_reads_a_whole_table_or_index(engine: Engine) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
+/// What a statement of three parameters costs, by the count of the engine.
+async fn cost(sql: &mut Sql, statement: &str, parameters: [&str; 3]) -> u64 {
+    match sql {
+        Sql::Sqlite(connection) => {
+            let steps = Arc::new(AtomicU64::new(0));
+            let counted = steps.clone();
+            let count = move || {
+                counted.fetch_add(1, Ordering::Relaxed);
+                true
+            };
+            connection.lock_handle().await.unwrap().set_progress_handler(1, count);
+            let mut query = sqlx::query(statement);
+            for parameter in parameters {
+                query = query.bind(parameter.to_owned());
+            }
+            let rows = query.fetch_all(&mut *connection).await.unwrap();
+            assert_eq!(rows.len(), 1000);
+            connection.lock_handle().await.unwrap().remove_progress_handler();
+            steps.load(Ordering::Relaxed)
+        }
+        Sql::Postgres(connection) => {
+            let asks = format!(
+                "set enable_seqscan = on; deallocate all; prepare asked as {statement}; explain (analyze, format json) execute asked ('{}')",
+                parameters.join("', '")
+            );
+            let plan = sqlx::raw_sql(&asks).fetch_one(connection).await.unwrap();
+            let plan = sqlx::Row::get::<Value, _>(&plan, 0);
+            assert_eq!(plan[0]["Plan"]["Actual Rows"], 1000);
+            rows_read(&plan[0]["Plan"])
+        }
+    }
+}
+
+/// By all steps of a plan, also what they left out.
+fn rows_read(node: &Value) -> u64 {
+    let number = |key: &str| node[key].as_f64().unwrap_or_default();
+    let rows = (number("Actual Rows") + number("Rows Removed by Filter")) * number("Actual Loops");
+    let inner = node["Plans"].as_array().into_iter().flatten().map(rows_read).sum::<u64>();
+    format!("{rows:.0}").parse::<u64>().unwrap() + inner
+}
+
+async fn a_page_of_holders_costs_the_same_wherever_it_begins(engine: Engine) {
+    let world = World::new(engine).await;
+    world.projects().await.stops().await;
+    let mut connection = world.sql().await;
+    let phones = "with recursive phone (number) as (select 1 union all select number + 1 from phone where number < 40000)";
+    let device = match engine {
+        Engine::Sqlite => "printf('%08d', number)",
+        Engine::Postgres => "lpad(cast(number as text), 8, '0')",
+    };
+    connection
+        .execute(&format!(
+            "insert into wallet_device (pass_type_identifier, device_library_identifier, push_token, registered_at, sequence)
+             {phones} select 'pass.many', {device}, 'token' || {device}, 0, 0 from phone;
+             insert into wallet_registration (pass_type_identifier, device_library_identifier, serial_number, registered_at)
+             {phones} select 'pass.many', {device}, 'many', 0 from phone;"
+        ))
+        .await;
+    let statements = statements(engine);
+    let page = statements.iter().find(|statement| statement.ends_with("limit 1000")).unwrap();
+    // Before a server has counted its rows, and after.
+    for _ in 0..2 {
+        let first = cost(&mut connection, page, ["pass.many", "many", ""]).await;
+        let last = cost(&mut connection, page, ["pass.many", "many", "00039000"]).await;
+        assert!(first > 1000 && last < first * 3, "{first} and {last}");
+        connection.execute("analyze").await;
+    }
+}
+
 on_both_engines! {
     no_statement_reads_a_whole_table_or_index,
+    a_page_of_holders_costs_the_same_wherever_it_begins,
 }
