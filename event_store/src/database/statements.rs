@@ -96,7 +96,7 @@ pub async fn execute_for_each<const COLUMNS: usize>(
     template: &'static str,
     rows: Vec<[Value; COLUMNS]>,
 ) -> sqlx::Result<()> {
-    for statement in for_each(template, rows) {
+    for statement in for_each(template, rows, connection.parameters()) {
         statement.execute(connection).await?;
     }
     Ok(())
@@ -109,7 +109,7 @@ pub async fn fetch_for_each<const COLUMNS: usize>(
     rows: Vec<[Value; COLUMNS]>,
 ) -> sqlx::Result<Vec<Row>> {
     let mut found = Vec::new();
-    for statement in for_each(template, rows) {
+    for statement in for_each(template, rows, connection.parameters()) {
         found.append(&mut statement.fetch_all(&mut *connection).await?);
     }
     Ok(found)
@@ -122,15 +122,25 @@ pub async fn read_for_each<const COLUMNS: usize>(
     rows: Vec<[Value; COLUMNS]>,
 ) -> sqlx::Result<Vec<Row>> {
     let mut found = Vec::new();
-    for statement in for_each(template, rows) {
+    for statement in for_each(template, rows, readers.parameters()) {
         found.append(&mut statement.fetch_all(readers).await?);
     }
     Ok(found)
 }
 
+/// How the parameters of many rows are written.
+#[derive(Debug, Clone, Copy)]
+enum Parameters {
+    /// `$1`: the only way that Postgres knows.
+    Numbered,
+    /// `?`: SQLite finds a numbered one by going through all before it, which for 256 rows takes longer than writing them.
+    InOrder,
+}
+
 fn for_each<const COLUMNS: usize>(
     template: &'static str,
     rows: Vec<[Value; COLUMNS]>,
+    parameters: Parameters,
 ) -> impl Iterator<Item = Statement> {
     let mut rows = rows.into_iter();
     std::iter::from_fn(move || {
@@ -139,9 +149,13 @@ fn for_each<const COLUMNS: usize>(
         }
         // Powers of two, so that there are a few texts only, which the server keeps prepared.
         let count = (1 << rows.len().ilog2()).min(MANY);
-        let row = |number: usize| {
-            let parameters = (1..=COLUMNS).map(|column| format!("${}", number * COLUMNS + column));
-            format!("({})", parameters.collect::<Vec<_>>().join(", "))
+        let parameter = |row: usize, column: usize| match parameters {
+            Parameters::Numbered => Cow::Owned(format!("${}", row * COLUMNS + column)),
+            Parameters::InOrder => Cow::Borrowed("?"),
+        };
+        let row = |row| {
+            let columns = (1..=COLUMNS).map(|column| parameter(row, column));
+            format!("({})", columns.collect::<Vec<_>>().join(", "))
         };
         let list = (0..count).map(row).collect::<Vec<_>>().join(", ");
         let values = rows.by_ref().take(count).flatten().collect();
@@ -279,6 +293,15 @@ pub enum Readers {
     Postgres(PgPool),
 }
 
+impl Readers {
+    fn parameters(&self) -> Parameters {
+        match self {
+            Self::Sqlite(_) => Parameters::InOrder,
+            Self::Postgres(_) => Parameters::Numbered,
+        }
+    }
+}
+
 /// A connection that writes.
 #[derive(Debug)]
 pub enum Connection {
@@ -297,6 +320,13 @@ impl Connection {
     /// Opens a connection to a server, for writing.
     pub async fn postgres(options: &PgConnectOptions) -> sqlx::Result<Self> {
         postgres::open_writer(options).await.map(Self::Postgres)
+    }
+
+    fn parameters(&self) -> Parameters {
+        match self {
+            Self::Sqlite(_) => Parameters::InOrder,
+            Self::Postgres(_) => Parameters::Numbered,
+        }
     }
 
     /// Begins a transaction. One that is not committed ends with the connection: whoever fails gives it up.
