@@ -5,11 +5,12 @@
 //! - [`source`]: from the log to messages, never ahead of what readers see. [`sweep`]: what never arrived is said again.
 //! - [`ports`]: what the subscriber needs from outside: APNs, credentials, and somebody to tell that a token is dead.
 //! - [`ledger`]: who is to be woken for what, and what became of it. [`subscriber`]: from messages to the ledger, and from there to phones.
-//! - [`apns`]: the client of APNs.
+//! - [`apns`]: the client of APNs. [`apart`]: the thread that it runs on.
 //! - [`outcome`]: what became of one push, decided from APNs' answer.
 //!
 //! This crate does not know HTTP routes, and it writes neither the log nor the read model.
 
+pub mod apart;
 pub mod apns;
 pub mod feed;
 pub mod ledger;

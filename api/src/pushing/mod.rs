@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::Context;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::Log;
+use honoken_pushers::apart::apart;
 use honoken_pushers::apns::{self, ApnsClient};
 use honoken_pushers::feed::Feed;
 use honoken_pushers::feed::in_process::InProcessFeed;
@@ -142,7 +143,8 @@ impl Pushing {
         let fan_out = FanOut::new(ledger.clone(), read_model.clone(), feed, time, ids, settings);
         self.run(|stop| async move { end(fan_out.run(stop).await).await });
         let sender = Sender::new(ledger, read_model, ports, settings);
-        self.run(|stop| sender.run(stop));
+        let stop = self.stop.clone();
+        self.running.spawn(apart("sender", || sender.run(stop)).context("no thread for the sender")?);
         Ok(())
     }
 

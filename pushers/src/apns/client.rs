@@ -312,7 +312,9 @@ struct Body {
 impl Said {
     /// `now` in Unix milliseconds.
     fn read(answer: &Answer, now: i64) -> Self {
-        let body: Option<Body> = serde_json::from_slice(&answer.body).ok();
+        // Most answers are 200 and have none.
+        let body: Option<Body> =
+            (!answer.body.is_empty()).then(|| serde_json::from_slice(&answer.body).ok()).flatten();
         let (reason, timestamp) = body.map(|body| (body.reason, body.timestamp)).unwrap_or_default();
         let apns_id = answer.headers.get("apns-id").and_then(|value| value.to_str().ok());
         Self {
@@ -344,6 +346,9 @@ fn told(status: u16, reason: &str) -> String {
 
 /// Text from outside as it may stand in a log and a table: short, visible, on one line.
 fn tidy(text: &str) -> String {
+    if text.len() <= MAX_REASON_CHARACTERS && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let visible = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     visible.take(MAX_REASON_CHARACTERS).collect()
 }

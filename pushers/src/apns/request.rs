@@ -123,6 +123,15 @@ fn path(token: &PushToken) -> Result<PathAndQuery, Unwritable> {
     let token = token.as_str();
     let mut path = Vec::with_capacity(PREFIX.len() + token.len());
     path.extend_from_slice(PREFIX.as_bytes());
+    if token.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        path.extend_from_slice(token.as_bytes());
+    } else {
+        escape(token, &mut path);
+    }
+    PathAndQuery::from_maybe_shared(Bytes::from(path)).map_err(|_| Unwritable)
+}
+
+fn escape(token: &str, path: &mut Vec<u8>) {
     for byte in token.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             path.push(byte);
@@ -131,7 +140,6 @@ fn path(token: &PushToken) -> Result<PathAndQuery, Unwritable> {
             path.extend([byte >> 4, byte & 0xf].map(|digit| b"0123456789ABCDEF"[usize::from(digit)]));
         }
     }
-    PathAndQuery::from_maybe_shared(Bytes::from(path)).map_err(|_| Unwritable)
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use super::plan::{Job, holder, plan};
 use super::verdict::{Answers, Verdict};
 use super::way::{self, Leave, Way};
 use super::{Ports, Settings, clean_up, milliseconds};
+use crate::apart::Home;
 use crate::ledger::deliveries::{Noted, Pending};
 use crate::ledger::wakes::{Claimed, Next, WakeKey};
 use crate::ledger::{DeliveryState, Ledger, LedgerError, ParkedCredential, Part};
@@ -52,17 +53,22 @@ pub struct Sender<A, C, D> {
     read_model: ReadModel,
     ports: Ports<A, C, D>,
     settings: Settings,
+    home: Home,
 }
 
 impl<A: Apns, C: Credentials, D: DeadTokens> Sender<A, C, D> {
-    /// Does nothing until it [runs](Self::run).
+    /// Does nothing until it [runs](Self::run), perhaps [apart](crate::apart): the stores are asked on the runtime that this is called on.
+    ///
+    /// # Panics
+    /// Outside a runtime.
     pub fn new(ledger: Ledger, read_model: ReadModel, ports: Ports<A, C, D>, settings: Settings) -> Self {
-        Self { ledger, read_model, ports, settings }
+        Self { ledger, read_model, ports, settings, home: Home::here() }
     }
 
     /// Works until it is stopped, and then until what was sent has been answered and noted.
     pub async fn run(self, stop: CancellationToken) {
         let cleaning = clean_up::run(self.ledger.clone(), self.ports.time.clone(), self.settings);
+        let cleaning = self.home.run(cleaning);
         let mut work = Work::new(self);
         tokio::select! {
             () = work.run(&stop) => {}
@@ -171,6 +177,7 @@ struct Work<A, C, D> {
     read_model: ReadModel,
     ports: Ports<A, C, D>,
     settings: Settings,
+    home: Home,
     /// This sender, in the ledger.
     name: Arc<str>,
     running: FuturesUnordered<BoxFuture<'static, Event>>,
@@ -206,13 +213,14 @@ struct Work<A, C, D> {
 
 impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
     fn new(sender: Sender<A, C, D>) -> Self {
-        let Sender { ledger, read_model, ports, settings } = sender;
+        let Sender { ledger, read_model, ports, settings, home } = sender;
         Self {
             name: ports.ids.uuid().into(),
             ledger,
             read_model,
             ports,
             settings,
+            home,
             running: FuturesUnordered::new(),
             in_flight: 0,
             lines: HashMap::new(),
@@ -284,9 +292,15 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         }
         // Nobody carries these on any more, and one may be about to write.
         self.running.clear();
-        if let Err(fault) = self.ledger.ends(&self.name).await {
+        let (ledger, name) = (self.ledger.clone(), self.name.clone());
+        if let Err(fault) = self.home.run(async move { ledger.ends(&name).await }).await {
             tracing::warn!(error = error_chain(&fault), "what was being sent is free when its time is over");
         }
+    }
+
+    /// Asks the stores something.
+    fn asks(&mut self, asking: impl Future<Output = Event> + Send + 'static) {
+        self.running.push(self.home.run(asking).boxed());
     }
 
     fn now(&self) -> i64 {
@@ -365,7 +379,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
             }
             Event::Taken(taken)
         };
-        self.running.push(taking.boxed());
+        self.asks(taking);
     }
 
     fn accepts(&mut self, taken: Taken) {
@@ -633,7 +647,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
             }
             if credential.is_some() { Event::Freed(topic) } else { Event::Over }
         };
-        self.running.push(freeing.boxed());
+        self.asks(freeing);
     }
 
     fn way_fails(&mut self, way: &Arc<str>, job: &Job, after: Option<Duration>) {
@@ -741,7 +755,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
             }
             Event::Over
         };
-        self.running.push(parking.boxed());
+        self.asks(parking);
         until
     }
 
@@ -753,7 +767,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
             let known = dead_tokens.report(&job.push.topic, device, &job.push.token, since_ms).await;
             Event::Reported { job, reason, known }
         };
-        self.running.push(reporting.boxed());
+        self.asks(reporting);
     }
 
     fn is_reported(
@@ -882,7 +896,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
             let outcome = ledger.note(&name, &notes.deliveries, &notes.phones).await;
             Event::Noted(notes, outcome)
         };
-        self.running.push(noting.boxed());
+        self.asks(noting);
     }
 
     fn has_noted(&mut self, notes: Notes, outcome: Result<(), LedgerError>) {
@@ -932,8 +946,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         self.looking = true;
         let (ledger, credentials) = (self.ledger.clone(), self.ports.credentials.clone());
         let (name, now_ms) = (self.name.clone(), self.now());
-        self.running
-            .push(async move { Event::Looked(look(&ledger, &*credentials, &name, now_ms).await) }.boxed());
+        self.asks(async move { Event::Looked(look(&ledger, &*credentials, &name, now_ms).await) });
     }
 
     fn has_looked(&mut self, look: Result<Look, LedgerError>) {

@@ -6,15 +6,24 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use futures::StreamExt as _;
 use honoken_domain::ids::{PassTypeIdentifier, PushToken};
+use honoken_pushers::apart::apart;
 use honoken_pushers::apns::{ApnsClient, Options};
 use honoken_pushers::outcome::Outcome;
 use honoken_pushers::ports::{Apns as _, ApnsKey, Credential, Push, Time};
 use honoken_simulator::apns::{self, FakeApns};
+use http::{HeaderMap, HeaderValue, Request, Uri};
 use openssl::ec::{EcGroup, EcKey};
 use openssl::nid::Nid;
+use tokio::net::TcpStream;
 use tokio::process::Command;
+use tokio::sync::{mpsc, oneshot};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::rounds::{Comparison, PAIRS, Pair, Side, Stopwatch};
 
@@ -74,45 +83,52 @@ pub(crate) async fn run() {
             ours.pushes(2 * IN_FLIGHT).await;
         }
         server.latency(case.latency);
+        let bare = Bare::to(&server, case.connections);
+        // What the server allows is known after the first answer.
+        bare.pushes(case.connections).await;
         let estimate = [ours.pushes(20_000).await, h2load(&server, case.connections, 20_000).await];
         let counts = estimate.map(for_a_round);
-        let mut pairs = Vec::new();
+        let (mut pairs, mut beside_bare) = (Vec::new(), Vec::new());
         for round in 0..=PAIRS {
             let ours = ours.pushes(counts[0]).await;
             let ceiling = h2load(&server, case.connections, counts[1]).await;
+            let bare = bare.pushes(counts[0]).await;
             if round > 0 {
                 pairs.push(Pair { ours, ceiling });
+                beside_bare.push(Pair { ours, ceiling: bare });
             }
         }
         assert_eq!(server.violations(), Vec::<String>::new(), "both sides keep to the rules");
         let kept = server.connections().iter().take(case.connections).all(|seen| !seen.over);
         assert!(kept, "we keep our connections, which came first");
-        report(&case, &pairs);
+        report(&case, &pairs, &beside_bare);
     }
 }
 
-fn report(case: &Case, pairs: &[Pair]) {
+fn report(case: &Case, pairs: &[Pair], beside_bare: &[Pair]) {
     let streams = IN_FLIGHT / case.connections;
     let ours =
         format!("ApnsClient::push with an APNs key, {IN_FLIGHT} in flight, {} connections", case.connections);
     let ceiling =
         format!("h2load, one thread, -c {} -m {streams}, the same headers and body", case.connections);
-    Comparison {
-        title: case.title,
-        ours: Side { name: "ours", does: &ours, unit: "pushes/s" },
-        ceiling: Side { name: "ceiling", does: &ceiling, unit: "requests/s" },
-        boundary: BOUNDARY,
+    let bare =
+        format!("a bare loop over the crate h2, {} connections, the same thread for all", case.connections);
+    for (name, does, pairs) in [("h2load", &ceiling, pairs), ("bare h2", &bare, beside_bare)] {
+        Comparison {
+            title: case.title,
+            ours: Side { name: "ours", does: &ours, unit: "pushes/s" },
+            ceiling: Side { name, does, unit: "requests/s" },
+            boundary: BOUNDARY,
+        }
+        .report(pairs);
     }
-    .report(pairs);
 }
 
-/// Our client with a provider token, as the program makes it but for the limits.
-pub(crate) struct Ours {
-    client: Arc<ApnsClient>,
-    credential: Credential,
-    pushes: Arc<Vec<Push>>,
-    in_flight: usize,
-}
+/// Answers how many pushes a second it made, for counts of them.
+type Asked = mpsc::UnboundedSender<(usize, oneshot::Sender<f64>)>;
+
+/// Our client with a provider token, as the program makes it but for the limits, on a thread of its own as there.
+pub(crate) struct Ours(Asked);
 
 impl Ours {
     /// With so many connections, and pushes that wait for their answer on all of them together.
@@ -131,34 +147,117 @@ impl Ours {
             key: EcKey::generate(&group).expect("a key"),
             revision: "1".to_owned(),
         };
-        let client = ApnsClient::new(options, Arc::new(Noon)).expect("a client");
-        Self {
-            client: Arc::new(client),
-            credential: Credential::Key(Arc::new(key)),
-            pushes: Arc::new((0..PHONES).map(push).collect()),
-            in_flight,
-        }
+        let credential = Credential::Key(Arc::new(key));
+        Self(on_a_thread(move || async move {
+            let client = ApnsClient::new(options, Arc::new(Noon)).expect("a client");
+            let pushes: Vec<Push> = (0..PHONES).map(push).collect();
+            async move |count| {
+                let outcomes = futures::stream::iter(0..count)
+                    .map(|number| client.push(&credential, &pushes[number % pushes.len()]));
+                outcomes
+                    .buffer_unordered(in_flight)
+                    .for_each(async |outcome| {
+                        assert!(matches!(outcome, Outcome::Accepted { .. }), "{outcome:?}");
+                    })
+                    .await;
+            }
+        }))
     }
 
     /// So many pushes from one task, as the sender has them; per second.
     pub(crate) async fn pushes(&self, count: usize) -> f64 {
-        let (client, credential, pushes) =
-            (Arc::clone(&self.client), self.credential.clone(), Arc::clone(&self.pushes));
-        let in_flight = self.in_flight;
-        let pushing = async move {
-            let watch = Stopwatch::start();
-            let outcomes = futures::stream::iter(0..count).map(|number| {
-                let push = &pushes[number % pushes.len()];
-                client.push(&credential, push)
-            });
-            outcomes
-                .buffer_unordered(in_flight)
-                .for_each(async |outcome| assert!(matches!(outcome, Outcome::Accepted { .. }), "{outcome:?}"))
-                .await;
-            watch.rate(count)
-        };
-        tokio::spawn(pushing).await.expect("all are accepted")
+        ask(&self.0, count).await
     }
+}
+
+/// A loop over the crate `h2` that does nothing else: no pool, no limits of time, one request much like the other.
+struct Bare(Asked);
+
+impl Bare {
+    fn to(server: &FakeApns, connections: usize) -> Self {
+        let url: Uri = server.url().parse().expect("a URL");
+        let authority = url.authority().expect("a host").clone();
+        let mut roots = RootCertStore::empty();
+        for root in CertificateDer::pem_slice_iter(server.ca_pem().as_bytes()) {
+            roots.add(root.expect("a certificate")).expect("an authority");
+        }
+        let mut tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+        let tls = TlsConnector::from(Arc::new(tls));
+        let bearer = format!("bearer {}", URL_SAFE_NO_PAD.encode([7; 160]));
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", bearer.parse().expect("a header"));
+        for (name, value) in [
+            ("apns-topic", TOPIC),
+            ("apns-push-type", "background"),
+            ("apns-priority", "5"),
+            ("apns-expiration", "1700604000"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        Self(on_a_thread(move || async move {
+            let mut senders = Vec::new();
+            for _ in 0..connections {
+                let (host, port) = (authority.host().to_owned(), authority.port_u16().expect("a port"));
+                let stream = TcpStream::connect((host.as_str(), port)).await.expect("a connection");
+                stream.set_nodelay(true).expect("an option");
+                let name = ServerName::try_from(host).expect("a name");
+                let stream = tls.connect(name, stream).await.expect("TLS");
+                let (sender, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+                tokio::spawn(connection);
+                senders.push(sender);
+            }
+            async move |count| {
+                let answers = futures::stream::iter(0..count).map(|number| {
+                    let mut headers = headers.clone();
+                    let mut id = HeaderValue::try_from(apns_id(number)).expect("a header");
+                    id.set_sensitive(true);
+                    headers.insert("apns-id", id);
+                    let url = format!("https://{authority}/3/device/{}", token(number % PHONES));
+                    let mut request = Request::post(url).body(()).expect("a request");
+                    *request.headers_mut() = headers;
+                    let mut sender = senders[number % senders.len()].clone();
+                    let (answer, mut body) = sender.send_request(request, false).expect("it is open");
+                    body.send_data(Bytes::from_static(b"{}"), true).expect("it is open");
+                    answer
+                });
+                answers
+                    .buffer_unordered(IN_FLIGHT)
+                    .for_each(async |answer| assert_eq!(answer.expect("an answer").status(), 200))
+                    .await;
+            }
+        }))
+    }
+
+    async fn pushes(&self, count: usize) -> f64 {
+        ask(&self.0, count).await
+    }
+}
+
+/// What `begin` makes there, called with each count and timed.
+fn on_a_thread<B, F, R>(begin: B) -> Asked
+where
+    B: FnOnce() -> F + Send + 'static,
+    F: Future<Output = R> + 'static,
+    R: AsyncFn(usize) + 'static,
+{
+    let (asked, mut asks) = mpsc::unbounded_channel::<(usize, oneshot::Sender<f64>)>();
+    let thread = apart("sender", move || async move {
+        let round = begin().await;
+        while let Some((count, answer)) = asks.recv().await {
+            let watch = Stopwatch::start();
+            round(count).await;
+            answer.send(watch.rate(count)).expect("somebody waits");
+        }
+    });
+    tokio::spawn(thread.expect("a thread"));
+    asked
+}
+
+async fn ask(asked: &Asked, count: usize) -> f64 {
+    let (answer, answered) = oneshot::channel();
+    asked.send((count, answer)).expect("the thread is there");
+    answered.await.expect("all are accepted")
 }
 
 #[expect(
@@ -198,7 +297,15 @@ async fn h2load(server: &FakeApns, connections: usize, count: usize) -> f64 {
 fn push(number: usize) -> Push {
     Push {
         topic: PassTypeIdentifier::parse(TOPIC).expect("a pass type"),
-        token: PushToken::parse(format!("{}{number:08x}", &TOKEN[8..])).expect("a push token"),
-        apns_id: format!("0f0e1d2c-0000-4000-8000-{number:012x}"),
+        token: PushToken::parse(token(number)).expect("a push token"),
+        apns_id: apns_id(number),
     }
+}
+
+fn token(number: usize) -> String {
+    format!("{}{number:08x}", &TOKEN[8..])
+}
+
+fn apns_id(number: usize) -> String {
+    format!("0f0e1d2c-0000-4000-8000-{number:012x}")
 }

@@ -58,6 +58,9 @@ async fn main() {
         println!("benchmarks run with `cargo bench`");
         return;
     }
+    // As in the program, where somebody listens who wants nothing of what libraries say about each frame.
+    let subscriber = tracing::subscriber::NoSubscriber::default();
+    tracing::subscriber::set_global_default(subscriber).expect("the first one");
     let names: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|argument| !argument.starts_with('-')).collect();
     let wanted = |name| names.is_empty() || names.contains(&name);
