@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use honoken_pushers::ledger::DeliveryState;
+use honoken_pushers::ledger::operator::RetryError;
+use honoken_pushers::ledger::{DeliveryState, ParkedMessage};
 
 use crate::fake_apns::{FakeApns, NotSent};
 use crate::world::{Engine, Setup, World, eventually, fans_out, on_both_engines, ticket};
@@ -16,6 +17,7 @@ on_both_engines![
     a_pass_that_nobody_holds_is_done_all_the_same,
     a_state_that_is_not_shown_yet_is_waited_for,
     what_is_no_message_is_kept_for_an_operator,
+    a_parked_message_that_can_be_read_by_now_wakes_the_phones,
     an_operator_wakes_the_phones_without_a_change,
     where_nothing_is_sent_deliveries_say_so,
     old_rows_are_forgotten_and_what_was_woken_is_not,
@@ -156,6 +158,31 @@ async fn what_is_no_message_is_kept_for_an_operator(engine: Engine) {
     assert_eq!(parked[0].request_id.as_deref(), Some("r-1"));
     assert_eq!(world.ledger.figures().await.unwrap().parked_messages, 1);
     process.stops().await;
+}
+
+async fn a_parked_message_that_can_be_read_by_now_wakes_the_phones(engine: Engine) {
+    let world = World::new(engine).await;
+    let apns = FakeApns::that_accepts();
+    let pass = world.issues("a").await;
+    world.registers_many(&pass, 3).await;
+    let process = Setup::of(&world, &apns).starts(&world);
+    // As an older release has left it.
+    let (outdated, newest) = (world.changes(&pass, "1").await, world.changes(&pass, "2").await);
+    for (id, message) in [("outdated", &outdated), ("newest", &newest)] {
+        let payload = serde_json::to_string(message).unwrap();
+        let (reason, parked_at_ms) = ("a field that is not known".to_owned(), world.now());
+        let parked = ParkedMessage { id: id.to_owned(), payload, reason, request_id: None, parked_at_ms };
+        world.ledger.park_message(&parked).await.unwrap();
+    }
+    let retry = async |id| world.ledger.retry_message(&world.read_model, id, world.now()).await;
+    retry("outdated").await.unwrap();
+    assert!(world.states().await.is_empty(), "the pass is in another state by now");
+    retry("newest").await.unwrap();
+    world.ends_with(&[("sent", 3)]).await;
+    assert_eq!(world.ledger.parked_messages(10).await.unwrap(), []);
+    assert!(matches!(retry("newest").await, Err(RetryError::NotParked)));
+    process.stops().await;
+    assert_eq!(apns.requests(), 3);
 }
 
 async fn an_operator_wakes_the_phones_without_a_change(engine: Engine) {
