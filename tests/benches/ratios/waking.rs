@@ -150,9 +150,10 @@ async fn many(engine: Engine, title: &'static str) {
     let stage = Stage::with(engine, PHONES).await;
     let before = memory(stage.service.id());
     let alone = Ours::to(&stage.server, 1, IN_FLIGHT);
-    let mut pairs = Vec::new();
+    let (mut pairs, mut after_each) = (Vec::new(), Vec::new());
     for round in 0..=CHANGES {
         let ours = stage.wakes_all(&format!("{round}"), PHONES).await;
+        after_each.push(memory(stage.service.id()).0.to_string());
         let ceiling = alone.pushes(PHONES).await;
         if round > 0 {
             pairs.push(Pair { ours, ceiling });
@@ -170,7 +171,12 @@ async fn many(engine: Engine, title: &'static str) {
         boundary: "from the command over HTTP to the last push at the fake APNs; the program, its database, the fake and the ceiling share the cores",
     }
     .report(&pairs);
-    println!("  memory    {} MiB before, {} MiB at the most, {} MiB after", before.0, after.1, after.0);
+    println!(
+        "  memory    {} MiB before, {} MiB at the most, after each change {} MiB",
+        before.0,
+        after.1,
+        after_each.join(", ")
+    );
 }
 
 /// APNs is away when pushes are due.
