@@ -589,7 +589,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
                 self.tries_again(&job, &reason, after);
             }
             Outcome::Retry { reason, after, rest: Rest::Credential } => {
-                self.way_fails(way, &job, after);
+                self.way_fails(way, &job, &reason, after);
                 self.waits_for_the_way(way, &job, &reason);
             }
             Outcome::Misconfigured { reason } => self.is_refused(way, &job, &reason),
@@ -650,7 +650,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         self.asks(freeing);
     }
 
-    fn way_fails(&mut self, way: &Arc<str>, job: &Job, after: Option<Duration>) {
+    fn way_fails(&mut self, way: &Arc<str>, job: &Job, reason: &str, after: Option<Duration>) {
         let now_ms = self.now();
         let Some(line) = self.lines.get_mut(way) else { return };
         let rests = line.way.failed(job.is_probe, after, stretch(), now_ms);
@@ -662,7 +662,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         }
         self.queued -= queue.len();
         let seconds = (until - now_ms + 999) / 1000;
-        tracing::warn!(credential = %way, "APNs is away or asks for a pause: nothing is sent for {seconds} s");
+        tracing::warn!(credential = %way, reason, "APNs is away or asks for a pause: nothing is sent for {seconds} s");
         self.all_end(queue, End::PutBack(until + spread(LOOK)));
     }
 
