@@ -22,6 +22,7 @@ use crate::config::{AdminCredentials, Config};
 use crate::ids::IdSource;
 use crate::jobs::worker::Worker;
 use crate::load::{Gate, Gates};
+use crate::log_output::AnonymousLines;
 use crate::metrics::{Metric, Metrics, Queue};
 use crate::place::Place;
 use crate::push_credentials::PushCredentials;
@@ -71,6 +72,8 @@ pub struct App {
     pub rates: Arc<Rates>,
     /// The share of successful requests that are logged.
     pub sample_success_rate: f64,
+    /// What callers without credentials have caused in the log output.
+    pub anonymous_lines: Arc<AnonymousLines>,
 }
 
 /// The state of the router.
@@ -96,6 +99,7 @@ impl App {
         Self {
             gates: Arc::new(Gates::new(config.load, &metrics)),
             rates: Arc::new(Rates::new(config.rates, &metrics)),
+            anonymous_lines: Arc::new(AnonymousLines::new(&metrics)),
             in_flight: InFlight::of(&metrics),
             panicked: metrics.counter(Metric::RequestsPanicked, &[]),
             metrics_are_elsewhere: config.metrics_listen.is_some(),

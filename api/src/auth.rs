@@ -16,6 +16,7 @@ use crate::app::{App, AppState};
 use crate::config::AdminCredentials;
 use crate::error::ApiError;
 use crate::path::Segments;
+use crate::request_context;
 
 /// The pass that a phone has shown its token for.
 ///
@@ -45,7 +46,10 @@ impl FromRequestParts<AppState> for AuthorizedPass {
             found.as_ref().map_or(&NO_TOKEN[..], |(_, row)| row.authentication_token.as_str().as_bytes());
         let same = bool::from(shown.as_bytes().ct_eq(expected));
         match found {
-            Some((id, row)) if same => Ok(Self { id, row }),
+            Some((id, row)) if same => {
+                request_context::caller_is_known();
+                Ok(Self { id, row })
+            }
             _ => Err(ApiError::UnauthorizedDevice),
         }
     }
@@ -85,7 +89,10 @@ impl Integrator {
         let digest = Digest::of(key.as_bytes());
         let organization_id = app.read_model.organization_of_key(&digest).await?;
         let actor = format!("api-key:{}", &digest.as_str()[..12]);
-        Ok(organization_id.map(|organization_id| Self { organization_id, actor }))
+        Ok(organization_id.map(|organization_id| {
+            request_context::caller_is_known();
+            Self { organization_id, actor }
+        }))
     }
 }
 
@@ -103,6 +110,7 @@ pub async fn require_operator(
     app.rates.client_may_try(request.headers(), peer).await?;
     let shown = STANDARD.decode(shown).unwrap_or_default();
     if app.admin.as_ref().is_some_and(|admin| is_operator(admin, &shown)) {
+        request_context::caller_is_known();
         Ok(next.run(request).await)
     } else {
         let refusal = ApiError::UnauthorizedOperator;

@@ -14,6 +14,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::desk::{Circumstances, Where};
 use crate::ids::SystemIds;
+use crate::log_output::{LogOutput, writer};
 use crate::service::Process;
 use crate::{apns_keys, certs, dev, inspect, keys, logging, operate, phone, serve};
 
@@ -144,9 +145,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the last word of a command that failed belongs on the terminal")]
 fn complain(fault: &anyhow::Error) {
-    eprintln!("honoken: {fault:#}");
+    writer::last_word(format!("honoken: {fault:#}\n"));
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -161,31 +161,33 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             std::io::stdout().lock().write_all(&script)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Dev(options) => run_async("development", async |config| {
+        Command::Dev(options) => run_async("development", async |config, output| {
             let stop = stopped_by_signals();
-            dev::run(process(options, config), stop).await
+            dev::run(process(options, config, output), stop).await
         }),
-        Command::Serve(ServeOptions { process: options, roles }) => run_async("production", async |config| {
-            let stop = stopped_by_signals();
-            serve::run(process(options, config), &roles, stop).await
-        }),
+        Command::Serve(ServeOptions { process: options, roles }) => {
+            run_async("production", async |config, output| {
+                let stop = stopped_by_signals();
+                serve::run(process(options, config, output), &roles, stop).await
+            })
+        }
         Command::Migrate(place) => {
-            run_async("production", async |config| operate::migrate(&place, &config, &SystemIds).await)
+            run_async("production", async |config, _| operate::migrate(&place, &config, &SystemIds).await)
         }
         Command::Rebuild(place) => {
-            run_async("production", async |config| operate::rebuild(&place, &config, &SystemIds).await)
+            run_async("production", async |config, _| operate::rebuild(&place, &config, &SystemIds).await)
         }
         Command::Log(command) => {
-            run_async("production", async |config| operate::log(&command, &config, &SystemIds).await)
+            run_async("production", async |config, _| operate::log(&command, &config, &SystemIds).await)
         }
         Command::Certs(command) => {
-            run_async("production", async |config| certs::run(&command, &circumstances(config)).await)
+            run_async("production", async |config, _| certs::run(&command, &circumstances(config)).await)
         }
         Command::ApnsKeys(command) => {
-            run_async("production", async |config| apns_keys::run(&command, &circumstances(config)).await)
+            run_async("production", async |config, _| apns_keys::run(&command, &circumstances(config)).await)
         }
         Command::Keys(command) => {
-            run_async("production", async |config| keys::run(&command, &circumstances(config)).await)
+            run_async("production", async |config, _| keys::run(&command, &circumstances(config)).await)
         }
     }
 }
@@ -193,16 +195,18 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 /// Runs a command that needs the environment and the runtime.
 fn run_async(
     environment: &str,
-    command: impl AsyncFnOnce(Config) -> anyhow::Result<()>,
+    command: impl AsyncFnOnce(Config, LogOutput) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     let mut config = Config::from_environment()?;
     config.identity.environment.get_or_insert_with(|| environment.to_owned());
-    logging::start(&config);
+    let output = logging::start(&config).context("the log output did not start")?;
+    // Behind everything that may log, so before it here.
+    let _at_the_end = output.flushed_at_the_end();
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     let runtime = tokio::runtime::Runtime::new().context("the async runtime did not start")?;
-    runtime.block_on(command(config))?;
+    runtime.block_on(command(config, output))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -216,7 +220,7 @@ fn circumstances(config: Config) -> Circumstances {
     Circumstances { config, clock: Arc::new(SystemClock), ids: Arc::new(SystemIds) }
 }
 
-fn process(options: ProcessOptions, config: Config) -> Process {
+fn process(options: ProcessOptions, config: Config, log_output: LogOutput) -> Process {
     Process {
         listen: options.listen,
         data_dir: options.data_dir,
@@ -224,6 +228,7 @@ fn process(options: ProcessOptions, config: Config) -> Process {
         config,
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
+        log_output,
     }
 }
 

@@ -76,7 +76,8 @@ pub struct Logging {
     pub format: Option<LogFormat>,
     /// `VERBOSE_LOGGING`: `true` shows what is for digging as well.
     pub verbose: bool,
-    /// `LOG_SAMPLE_SUCCESS_RATE`: the share of successful requests that get a line, 0 to 1. Failures and slow ones always do.
+    /// `LOG_SAMPLE_SUCCESS_RATE`: the share of successful requests that get a line, 0 to 1. Failures and slow ones always do, but for those of callers without
+    /// credentials beyond their share.
     pub sample_success_rate: f64,
 }
 
@@ -349,7 +350,7 @@ pub const VARIABLES: &[Variable] = &[
     read("VERBOSE_LOGGING", "`true` logs what is for digging as well", "`false`"),
     read(
         "LOG_SAMPLE_SUCCESS_RATE",
-        "share of successful requests that are logged, `0` to `1`; failures and requests of more than a second always are",
+        "share of successful requests that are logged, `0` to `1`; failures and requests of more than a second always are, but for those of callers without credentials [beyond their share](operating.md#what-callers-without-credentials-can-make-it-log)",
         "`1`",
     ),
     read("SERVICE_NAME", "this service's name, in every JSON line and in `honoken_build_info`", "`honoken`"),

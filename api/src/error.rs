@@ -17,7 +17,9 @@ use utoipa::ToSchema;
 
 use crate::blobs::BlobError;
 use crate::built_passes::BuildFailure;
+use crate::metrics::AnonymousLine;
 use crate::openapi::schemas;
+use crate::request_context;
 
 /// One fault of a body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -361,7 +363,9 @@ impl ApiError {
     /// Names the cause of a 5xx in the log, once.
     pub fn log(&self) {
         let (Self::Internal(cause) | Self::Unavailable(cause)) = self else { return };
-        tracing::error!(error = error_chain(&**cause), "could not answer a request");
+        if request_context::may_cause(AnonymousLine::Error, 1) > 0 {
+            tracing::error!(error = error_chain(&**cause), "could not answer a request");
+        }
     }
 }
 

@@ -21,6 +21,7 @@ pub mod following;
 pub mod ids;
 pub mod installing;
 pub mod keyring;
+pub mod log_output;
 pub mod logging;
 pub mod metrics;
 pub mod place;

@@ -1,11 +1,12 @@
 //! Lines of the log: for people on a terminal, JSON objects elsewhere, always to standard error. Standard output belongs to what a command
 //! has to say.
 //!
-//! A line names routes, never paths; it holds no token, no key, no body, and devices shortened.
+//! A line names routes, never paths; it holds no token, no key, no body, and devices shortened. How it gets to standard error, and how long it
+//! may be, is in [`log_output`](crate::log_output).
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 
 use serde_json::{Map, Value, json};
 use tracing::{Event, Subscriber};
@@ -15,10 +16,15 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{Config, Identity, LogFormat};
-use crate::request_context;
+use crate::log_output::{LogOutput, record};
+use crate::{limits, request_context};
 
 /// Logs from now on, for the rest of the process, panics too: what reads the log reads lines of one kind.
-pub fn start(config: &Config) {
+///
+/// # Errors
+/// When the thread that writes lines cannot be started.
+pub fn start(config: &Config) -> io::Result<LogOutput> {
+    let output = LogOutput::to_standard_error()?;
     let level = if config.logging.verbose { "debug" } else { "info" };
     // The library for NATS tells of every attempt to connect, and at `debug` of addresses; `honoken_pushers` tells what an operator needs.
     let filter = EnvFilter::new(format!(
@@ -29,7 +35,7 @@ pub fn start(config: &Config) {
     let default = if is_terminal { LogFormat::Pretty } else { LogFormat::Json };
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(output.clone())
         // It would tell standard error that standard error cannot be written, and panic when that fails: on a full disk, say.
         .log_internal_errors(false);
     match config.logging.format.unwrap_or(default) {
@@ -43,11 +49,14 @@ pub fn start(config: &Config) {
             .event_format(JsonLines::of(&config.identity))
             .init(),
     }
-    std::panic::set_hook(Box::new(|panic| {
+    let written = output.clone();
+    std::panic::set_hook(Box::new(move |panic| {
         let message = panic.payload_as_str().unwrap_or("no message");
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(panic.place = place, panic.message = message, "a thread panicked");
+        written.flush(limits::LOG_OUTPUT_AT_A_PANIC);
     }));
+    Ok(output)
 }
 
 /// Lines for people. What is logged in a request ends with its id.
@@ -66,9 +75,10 @@ where
     ) -> fmt::Result {
         let mut line = String::new();
         self.0.format_event(context, Writer::new(&mut line), event)?;
+        let line = record::cut(line.trim_end_matches('\n'), limits::LOG_RECORD_BYTES);
         request_context::with_id(|id| match id {
-            Some(id) => writeln!(writer, "{} request.id={id}", line.trim_end_matches('\n')),
-            None => writer.write_str(&line),
+            Some(id) => writeln!(writer, "{line} request.id={id}"),
+            None => writeln!(writer, "{line}"),
         })
     }
 }
@@ -103,7 +113,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Json
     ) -> fmt::Result {
         let mut line = String::new();
         self.format.format_event(context, Writer::new(&mut line), event)?;
-        let members = line.strip_prefix('{').and_then(|line| line.strip_suffix("}\n")).ok_or(fmt::Error)?;
+        if line.len() > limits::LOG_RECORD_BYTES {
+            line = record::cut_object(&line, limits::LOG_RECORD_BYTES);
+        }
+        let members =
+            line.trim_end().strip_prefix('{').and_then(|line| line.strip_suffix('}')).ok_or(fmt::Error)?;
         writer.write_str(&self.start)?;
         writer.write_str(members)?;
         request_context::with_id(|id| match id {

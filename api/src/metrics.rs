@@ -100,6 +100,10 @@ pub enum Metric {
     StoreConnections,
     /// `honoken.store.connections.limit`
     StoreConnectionsLimit,
+    /// `honoken.log_output.left_out`
+    LogOutputLeftOut,
+    /// `honoken.log_output.dropped`
+    LogOutputDropped,
 }
 
 /// Whether it only grows, goes up and down, or is a distribution.
@@ -140,6 +144,8 @@ enum Label {
     PushOutcome,
     DeliveryState,
     Pausable,
+    AnonymousLine,
+    LinePriority,
 }
 
 /// The values that a label can have.
@@ -170,6 +176,8 @@ impl Label {
             Self::ConnectionState | Self::DeliveryState => "state",
             Self::PushOutcome => "outcome",
             Self::Pausable => "part",
+            Self::AnonymousLine => "lines",
+            Self::LinePriority => "level",
         }
     }
 
@@ -194,6 +202,8 @@ impl Label {
             Self::PushOutcome => Values::Closed(PushOutcome::NAMES),
             Self::DeliveryState => Values::Closed(DeliveryState::NAMES),
             Self::Pausable => Values::Closed(Pausable::NAMES),
+            Self::AnonymousLine => Values::Closed(AnonymousLine::NAMES),
+            Self::LinePriority => Values::Closed(LinePriority::NAMES),
         }
     }
 }
@@ -249,6 +259,8 @@ const TABLE: &[Row] = &[
     Row { metric: Metric::PushingPaused, name: "honoken.pushing.paused", kind: Kind::Gauge, unit: Unit::None, labels: &[Label::Pausable], help: "1 while an operator has paused it" },
     Row { metric: Metric::StoreConnections, name: "honoken.store.connections", kind: Kind::Gauge, unit: Unit::None, labels: &[Label::Store, Label::ConnectionState], help: "connections for reading" },
     Row { metric: Metric::StoreConnectionsLimit, name: "honoken.store.connections.limit", kind: Kind::Gauge, unit: Unit::None, labels: &[Label::Store], help: "the most that there can be; when all are used, questions wait" },
+    Row { metric: Metric::LogOutputLeftOut, name: "honoken.log_output.left_out", kind: Kind::Counter, unit: Unit::None, labels: &[Label::AnonymousLine], help: "lines of log output that callers without credentials would have caused beyond their share: lines that phones sent, lines about requests, lines about errors" },
+    Row { metric: Metric::LogOutputDropped, name: "honoken.log_output.dropped", kind: Kind::Counter, unit: Unit::None, labels: &[Label::LinePriority], help: "lines of log output that were not written, because standard error was not read or could not be written" },
 ];
 
 impl Row {
@@ -412,6 +424,26 @@ values! {
 }
 
 values! {
+    /// What callers without credentials can make this process log.
+    AnonymousLine:
+    /// A line that a phone sent.
+    Phone = "phone",
+    /// How a request was answered.
+    Request = "request",
+    /// Why a request could not be answered.
+    Error = "error",
+}
+
+values! {
+    /// How much a line of log output matters when there is no room for all.
+    LinePriority:
+    /// It is at `ERROR`, or tells of dropped lines.
+    Error = "error",
+    /// Any other.
+    Other = "other",
+}
+
+values! {
     /// What a connection does.
     ConnectionState:
     /// A question is asked on it.
@@ -511,7 +543,9 @@ value_of!(
     ConnectionState as ConnectionState,
     PushOutcome as PushOutcome,
     DeliveryState as DeliveryState,
-    Pausable as Pausable
+    Pausable as Pausable,
+    AnonymousLine as AnonymousLine,
+    LinePriority as LinePriority
 );
 
 /// Seconds. From an answer from memory to the longest that a request may take.
@@ -761,7 +795,7 @@ mod tests {
         assert!(TABLE.iter().all(|row| row.labels.len() <= MOST_LABELS));
         let names: BTreeSet<String> = TABLE.iter().map(Row::exposed).collect();
         assert_eq!(names.len(), TABLE.len());
-        let last = Metric::StoreConnectionsLimit as usize;
+        let last = Metric::LogOutputDropped as usize;
         assert_eq!(TABLE.len(), last + 1, "every metric has its row");
     }
 

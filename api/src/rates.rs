@@ -130,7 +130,7 @@ impl Rates {
 
     /// Whom a request is from, as far as that can be known. Only what our own proxies have written into `X-Forwarded-For` is believed, which is
     /// at its end; a client may write before it what it likes. An IPv6 client has a whole /64 at its disposal, and counts as one.
-    fn client(&self, headers: &HeaderMap, peer: Option<Peer>) -> Option<IpAddr> {
+    pub fn client(&self, headers: &HeaderMap, peer: Option<Peer>) -> Option<IpAddr> {
         let peer = peer?.0;
         let forwarded = || {
             let entries = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
@@ -140,13 +140,18 @@ impl Rates {
             entry.parse().ok().or_else(with_port)
         };
         let address = if self.proxies == 0 { peer } else { forwarded().unwrap_or(peer) };
-        Some(match address.to_canonical() {
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-            }
-            address @ IpAddr::V4(_) => address,
-        })
+        Some(counted_as(address))
+    }
+}
+
+/// The address that stands for all that a client has.
+pub fn counted_as(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        address @ IpAddr::V4(_) => address,
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::any::Any;
 use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,7 +23,8 @@ use tower::{Layer, Service};
 use crate::app::{App, AppState};
 use crate::error::ApiError;
 use crate::load::Admission;
-use crate::metrics::{Area, Metric, Metrics, Route, Value};
+use crate::log_output::AnonymousLines;
+use crate::metrics::{AnonymousLine, Area, Metric, Metrics, Route, Value};
 use crate::{ids, limits, logging, router};
 
 /// The id of a request: the caller's if it is acceptable, else a fresh one. It goes into the answer, the log and every event.
@@ -53,7 +55,8 @@ impl RequestId {
         work: impl Future<Output = Result<T, ApiError>>,
     ) -> Result<T, ApiError> {
         let (id, times, admission) = (self.0.clone(), Times::default(), Admission::default());
-        let at_hand = Arc::new(AtHand { id, times, admission });
+        let caller = Caller::stranger(NO_ADDRESS, app);
+        let at_hand = Arc::new(AtHand { id, times, admission, caller });
         AT_HAND
             .scope(at_hand, async {
                 let started = Instant::now();
@@ -69,7 +72,8 @@ impl RequestId {
                 }
                 let status = outcome.as_ref().map_or_else(ApiError::status, |_| StatusCode::OK).as_u16();
                 let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-                if status >= 400 || logging::is_sampled(&self.0, app.sample_success_rate) {
+                let is_wanted = status >= 400 || logging::is_sampled(&self.0, app.sample_success_rate);
+                if is_wanted && may_cause(AnonymousLine::Request, 1) > 0 {
                     tracing::info!(command = name, http.status = status, duration_ms, "{name} {status}");
                 }
                 outcome
@@ -112,6 +116,36 @@ struct AtHand {
     id: String,
     times: Times,
     admission: Admission,
+    caller: Caller,
+}
+
+/// Who asks, as far as the log output is concerned.
+#[derive(Debug)]
+struct Caller {
+    address: IpAddr,
+    /// Whether it has shown credentials that are right.
+    is_known: AtomicBool,
+    lines: Arc<AnonymousLines>,
+}
+
+/// Stands for the address of a request that did not come over a connection.
+const NO_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+impl Caller {
+    /// Somebody who has shown nothing yet.
+    fn stranger(address: IpAddr, app: &App) -> Self {
+        Self { address, is_known: AtomicBool::new(false), lines: app.anonymous_lines.clone() }
+    }
+
+    /// How many lines of this kind may be logged for it. Those of a caller who is known are not limited: their number is that of the requests
+    /// of somebody who can be asked to stop.
+    fn may_cause(&self, line: AnonymousLine, lines: usize) -> usize {
+        if self.is_known.load(Ordering::Relaxed) {
+            lines
+        } else {
+            self.lines.admit(line, self.address, lines)
+        }
+    }
 }
 
 tokio::task_local! {
@@ -122,6 +156,17 @@ tokio::task_local! {
 pub fn with_id<T>(look: impl FnOnce(Option<&str>) -> T) -> T {
     let at_hand = AT_HAND.try_with(Arc::clone).ok();
     look(at_hand.as_ref().map(|at_hand| at_hand.id.as_str()))
+}
+
+/// The caller of the request at hand has shown credentials that are right.
+pub fn caller_is_known() {
+    // Work that is no request's has no caller.
+    let _ = AT_HAND.try_with(|at_hand| at_hand.caller.is_known.store(true, Ordering::Relaxed));
+}
+
+/// How many of these lines the caller of the request at hand may cause; all of them where there is none.
+pub fn may_cause(line: AnonymousLine, lines: usize) -> usize {
+    AT_HAND.try_with(|at_hand| at_hand.caller.may_cause(line, lines)).unwrap_or(lines)
 }
 
 /// The turn of the request at hand.
@@ -180,7 +225,10 @@ impl Service<Request> for Surrounded {
         let asked = Asked::of(&request);
         let id = sent_id(request.headers()).unwrap_or_else(|| ids::request_id(&*app.ids));
         let admission = app.gates.before(asked.area);
-        let at_hand = Arc::new(AtHand { id, times: Times::default(), admission });
+        let peer = request.extensions().get().copied();
+        let address = app.rates.client(request.headers(), peer).unwrap_or(NO_ADDRESS);
+        let caller = Caller::stranger(address, &app);
+        let at_hand = Arc::new(AtHand { id, times: Times::default(), admission, caller });
         // Nothing of it happens before it is first polled.
         let answer = self.route.call(request);
         Box::pin(AT_HAND.scope(at_hand.clone(), async move {
@@ -308,7 +356,12 @@ impl Done {
     fn log(&self, at_hand: &AtHand, sample_success_rate: f64) {
         let (method, route, status) = (&self.asked.method, self.asked.route.as_str(), self.status.as_u16());
         let duration_ms = u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX);
-        if self.duration > limits::SLOW {
+        let is_slow = self.duration > limits::SLOW;
+        let is_wanted = is_slow || status >= 400 || logging::is_sampled(&at_hand.id, sample_success_rate);
+        if !is_wanted || at_hand.caller.may_cause(AnonymousLine::Request, 1) == 0 {
+            return;
+        }
+        if is_slow {
             let [waiting, body, log, building] =
                 at_hand.times.0.each_ref().map(|micros| micros.load(Ordering::Relaxed) / 1000);
             tracing::warn!(
@@ -316,7 +369,7 @@ impl Done {
                 waiting_ms = waiting, body_ms = body, log_ms = log, building_ms = building,
                 "slow request: {method} {route} {status}"
             );
-        } else if status >= 400 || logging::is_sampled(&at_hand.id, sample_success_rate) {
+        } else {
             tracing::info!(http.method = %method, http.route = route, http.status = status, duration_ms, "{method} {route} {status}");
         }
     }
@@ -360,6 +413,30 @@ mod tests {
             BuiltPasses::new(Signers::none(), blobs, "https://example.com", load, &stores.metrics);
         let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
         Arc::new(App::new(&stores, built_passes, None, clock, ids, &config))
+    }
+
+    #[tokio::test]
+    async fn errors_of_strangers_are_logged_so_often_and_those_of_known_callers_always() {
+        let folder = TempDir::new().unwrap();
+        let app = app(&folder).await;
+        let strangers = get(async || ApiError::Unavailable("away".into()));
+        let known = get(async || {
+            caller_is_known();
+            ApiError::Unavailable("away".into())
+        });
+        let paths = Router::new().route("/v1/log", strangers).route("/manage/v1/jobs", known);
+        let router = router::finished(paths, app.clone());
+        let left_out =
+            |line: AnonymousLine| app.metrics.counter(Metric::LogOutputLeftOut, &[line.into()]).get();
+        let most = limits::LINES_ABOUT_ERRORS.of_an_address;
+        for path in ["/v1/log", "/manage/v1/jobs"] {
+            for _ in 0..most + 3 {
+                let answer =
+                    router.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+                assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+            }
+            assert_eq!((left_out(AnonymousLine::Error), left_out(AnonymousLine::Request)), (3, 0), "{path}");
+        }
     }
 
     /// No request is known to make a handler panic, so this is one that always does.

@@ -65,9 +65,9 @@ pub async fn run(process: Process, roles: &[Role], stop: CancellationToken) -> a
 
     let part = if is(Role::Projector) { Part::Run } else { Part::Watch };
     let opened = async {
-        let stores =
-            Stores::open(&place, &data_dir, part, &*process.ids, Metrics::new(&process.config.identity))
-                .await?;
+        let metrics = Metrics::new(&process.config.identity);
+        process.log_output.count_in(&metrics);
+        let stores = Stores::open(&place, &data_dir, part, &*process.ids, metrics).await?;
         if !is(Role::Projector) || roles.len() > 1 {
             stores.fit_together().await?;
         }
@@ -119,8 +119,9 @@ pub async fn run(process: Process, roles: &[Role], stop: CancellationToken) -> a
     let pushing = Pushing::start(parts, given, is(Role::Api).then(|| app.clone())).await?;
     stores.keep(pushing);
     let metrics = service::metrics(metrics, &app);
+    let anonymous_lines = app.anonymous_lines.clone();
     let router = if is(Role::Api) { router::router(app) } else { router::health_alone(app) };
-    let doors = Doors { main: listener, router, metrics };
+    let doors = Doors { main: listener, router, metrics, anonymous_lines };
     if is(Role::Api) {
         warn_about_defaults(&process, &base_url);
     }

@@ -20,7 +20,9 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::limits;
-use crate::rates::Peer;
+use crate::log_output::AnonymousLines;
+use crate::metrics::AnonymousLine;
+use crate::rates::{self, Peer};
 use crate::router::strip_prefix;
 
 /// A place where requests come in.
@@ -33,14 +35,16 @@ pub struct Door {
     pub connections: usize,
     /// How many are open, everywhere.
     pub open: IntGauge,
+    /// What those who come in without credentials have caused.
+    pub anonymous_lines: Arc<AnonymousLines>,
 }
 
 /// Serves until `stop`, then finishes what is in flight, for at most [`limits::SHUTDOWN`].
 pub async fn serve(door: Door, stop: CancellationToken) {
     let connections = Arc::new(Semaphore::new(door.connections));
     let going_on = TaskTracker::new();
-    let Door { listener, router, open, .. } = door;
-    let house = House { router, open, stop: stop.clone(), crowded: Arc::new(Notify::new()) };
+    let Door { listener, router, open, anonymous_lines, .. } = door;
+    let house = House { router, open, anonymous_lines, stop: stop.clone(), crowded: Arc::new(Notify::new()) };
     loop {
         // The permit comes first: beyond the limit, connections wait in the system's queue instead of in our memory.
         let accepted = tokio::select! {
@@ -73,6 +77,7 @@ type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
 struct House {
     router: Router,
     open: IntGauge,
+    anonymous_lines: Arc<AnonymousLines>,
     stop: CancellationToken,
     /// Called when there are no connections left: those on which nothing happens are closed, and whoever knocks is let in.
     crowded: Arc<Notify>,
@@ -84,7 +89,12 @@ fn start((stream, peer, permit): Accepted, house: &House, going_on: &TaskTracker
         house.open.inc();
         if let Err(fault) = connection(stream, peer, &house).await {
             // The other side went away or spoke something else than HTTP; it has been told what can be told.
-            tracing::debug!(error = %fault, peer.ip = %peer.ip(), "a connection ended badly");
+            let address = rates::counted_as(peer.ip());
+            if tracing::enabled!(tracing::Level::DEBUG)
+                && house.anonymous_lines.admit(AnonymousLine::Request, address, 1) > 0
+            {
+                tracing::debug!(error = %fault, peer.ip = %peer.ip(), "a connection ended badly");
+            }
         }
         house.open.dec();
         drop(permit);

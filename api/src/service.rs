@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::folder;
 use crate::ids::IdSource;
+use crate::log_output::{AnonymousLines, LogOutput};
 use crate::metrics::Metric;
 use crate::server::{self, Door};
 use crate::{limits, router};
@@ -34,6 +35,8 @@ pub struct Process {
     pub clock: Arc<dyn Clock>,
     /// Random values.
     pub ids: Arc<dyn IdSource>,
+    /// Where lines of the log go.
+    pub log_output: LogOutput,
 }
 
 impl Process {
@@ -87,6 +90,8 @@ pub struct Doors {
     pub router: Router,
     /// For the metrics, where they have a door of their own.
     pub metrics: Option<(TcpListener, Router)>,
+    /// What those who come in without credentials have caused.
+    pub anonymous_lines: Arc<AnonymousLines>,
 }
 
 /// The door of the metrics, if there is one.
@@ -125,19 +130,27 @@ pub async fn run(
     stop: CancellationToken,
     announce: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let Doors { main, router, metrics } = doors;
+    let Doors { main, router, metrics, anonymous_lines } = doors;
     let open = stores.metrics.gauge(Metric::ConnectionsOpen, &[]);
-    let main =
-        Door { listener: main, router, connections: server::connections_allowed(), open: open.clone() };
+    let main = Door {
+        listener: main,
+        router,
+        connections: server::connections_allowed(),
+        open: open.clone(),
+        anonymous_lines: anonymous_lines.clone(),
+    };
     let metrics = metrics.map(|(listener, router)| Door {
         listener,
         router,
         connections: limits::METRICS_CONNECTIONS,
         open,
+        anonymous_lines: anonymous_lines.clone(),
     });
     let metrics = OptionFuture::from(metrics.map(|door| server::serve(door, stop.clone())));
     let serving = tokio::spawn(async move {
-        tokio::join!(server::serve(main, stop), metrics);
+        let told = anonymous_lines.tell_until(&stop);
+        tokio::join!(server::serve(main, stop.clone()), metrics, told);
+        anonymous_lines.tell();
     });
     announce()?;
     tokio::select! {

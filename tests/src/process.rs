@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitStatus;
 
 use serde::de::DeserializeOwned;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
 
 use crate::waiting::{PATIENCE, eventually};
 
@@ -118,6 +118,11 @@ impl Process {
         let kill = ["-c", "kill -s \"$0\" \"$1\"", signal, &id];
         let sent = Command::new("/bin/bash").args(kill).status().await.expect("bash can be started");
         assert!(sent.success(), "SIG{signal} could not be sent");
+    }
+
+    /// The other end of its standard error, if that is a pipe and has not been taken.
+    pub fn takes_stderr(&mut self) -> Option<ChildStderr> {
+        self.0.stderr.take()
     }
 
     /// The number of the process.

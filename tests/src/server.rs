@@ -3,18 +3,19 @@
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
 
 use honoken_simulator::{Answer, HttpClient};
 use honoken_test_postgres::Database;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use crate::process::{Process, reads_ready_file};
 use crate::serving::Serve;
-use crate::waiting::PATIENCE;
+use crate::waiting::{PATIENCE, eventually};
 use crate::{DeviceRoutes, Engine, Integrator, Operator, Scrape, Storage};
 
 /// The ready file: where the service is, and what a newcomer needs to use it.
@@ -405,6 +406,21 @@ impl Honoken {
         format!("http://{}{path}", self.address())
     }
 
+    /// Waits for a line with these words: lines come a moment after their answer.
+    pub async fn logs(&self, words: &str) -> String {
+        line_with(words, || self.home.output()).await
+    }
+
+    /// Everything that was printed up to now.
+    pub async fn output_so_far(&self) -> String {
+        // What is refused has a line, and lines keep their order.
+        let id = mark();
+        let headers = [("x-request-id", id.as_str())];
+        self.integrator().request(Method::GET, "/manage/v1/passes/no/where", &headers, "").await;
+        self.logs(&id).await;
+        self.home.output()
+    }
+
     /// What is counted now.
     pub async fn metrics(&self) -> Scrape {
         Scrape::of(&self.url("/metrics")).await
@@ -449,6 +465,23 @@ pub(crate) fn keeps_output(command: &mut Command, folder: &Path) {
         opened.expect("a file for the output")
     });
     command.stdout(stdout).stderr(stderr);
+}
+
+/// The header with the id of a request.
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// An id for a request that no other has.
+pub(crate) fn mark() -> String {
+    static MARKS: AtomicU64 = AtomicU64::new(0);
+    format!("mark-{}-", MARKS.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Waits for a line with these words.
+pub(crate) async fn line_with(words: &str, output: impl Fn() -> String) -> String {
+    eventually(PATIENCE, &format!("a line with {words:?}"), async || {
+        output().lines().find(|line| line.contains(words)).map(str::to_owned)
+    })
+    .await
 }
 
 /// What processes have printed to a file in a folder.

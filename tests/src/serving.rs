@@ -2,15 +2,15 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::ExitStatus;
+use std::process::{ExitStatus, Stdio};
 
 use honoken_simulator::{Answer, HttpClient};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use serde::Deserialize;
 use tokio::process::{Child, Command};
 
 use crate::process::{Process, reads_ready_file};
-use crate::server::{Ready, Setting, keeps_output, printed};
+use crate::server::{Ready, Setting, X_REQUEST_ID, keeps_output, line_with, mark, printed};
 use crate::{DeviceRoutes, Integrator, Operator, Scrape};
 
 /// What the ready file of `serve` says.
@@ -35,6 +35,7 @@ pub struct Serve {
     data_dir: PathBuf,
     variables: Vec<(String, String)>,
     open_files: Option<u32>,
+    stderr_is_piped: bool,
 }
 
 /// The program as `serve`, running. Dropping it kills it; a test that panics shows what it printed.
@@ -57,6 +58,7 @@ impl Serve {
             // Nothing that a test does may reach Apple.
             variables: vec![("HONOKEN_APNS_ENDPOINT".to_owned(), "https://127.0.0.1:1".to_owned())],
             open_files: None,
+            stderr_is_piped: false,
         }
     }
 
@@ -92,6 +94,13 @@ impl Serve {
     #[must_use]
     pub fn with_open_files(mut self, files: u32) -> Self {
         self.open_files = Some(files);
+        self
+    }
+
+    /// With standard error in a pipe, which the test reads or does not: [`Process::takes_stderr`] gives its other end.
+    #[must_use]
+    pub fn with_stderr_piped(mut self) -> Self {
+        self.stderr_is_piped = true;
         self
     }
 
@@ -138,6 +147,9 @@ impl Serve {
     pub fn spawns(&self) -> Child {
         let mut command = self.command();
         keeps_output(&mut command, &self.folder());
+        if self.stderr_is_piped {
+            command.stderr(Stdio::piped());
+        }
         command.spawn().expect("the program starts")
     }
 
@@ -212,6 +224,21 @@ impl Serving {
     /// What all processes of this name have printed.
     pub fn output(&self) -> String {
         self.serve.output()
+    }
+
+    /// Waits for a line with these words: lines come a moment after their answer.
+    pub async fn logs(&self, words: &str) -> String {
+        line_with(words, || self.output()).await
+    }
+
+    /// Everything that was printed up to now.
+    pub async fn output_so_far(&self) -> String {
+        // What is refused has a line, and lines keep their order.
+        let id = mark();
+        let headers = HeaderMap::from_iter([(X_REQUEST_ID, HeaderValue::try_from(&id).expect("a header"))]);
+        self.request(Method::GET, "/nowhere", headers, "").await;
+        self.logs(&id).await;
+        self.output()
     }
 
     /// The folder of its ready file and its output.

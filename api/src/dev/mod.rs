@@ -54,6 +54,7 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
     let stores = async {
         place.migrate(&**ids).await?;
         let metrics = Metrics::new(&config.identity);
+        process.log_output.count_in(&metrics);
         Stores::open(&place, folder.path(), Part::Run, &**ids, metrics).await
     };
     let mut stores = tokio::select! {
@@ -104,8 +105,12 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
     };
     let pushing = Pushing::start(Parts { relay: true, pusher: true }, given, Some(app.clone())).await?;
     stores.keep(pushing);
-    let doors =
-        Doors { main: listener, router: router(app.clone()), metrics: service::metrics(metrics, &app) };
+    let doors = Doors {
+        main: listener,
+        router: router(app.clone()),
+        metrics: service::metrics(metrics, &app),
+        anonymous_lines: app.anonymous_lines.clone(),
+    };
     let greeting = Greeting {
         folder: &folder,
         api_key: secrets.api_key,

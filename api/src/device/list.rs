@@ -15,7 +15,7 @@ use crate::app::{App, AppState};
 use crate::error::ApiError;
 use crate::openapi::{DEVICE, examples};
 use crate::path::Segments;
-use crate::update_tag;
+use crate::{request_context, update_tag};
 
 /// The passes that changed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -63,6 +63,8 @@ pub async fn handler(
     let Some(updated) = app.read_model.serials_updated_since(&device, &pass_type, since).await? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
+    // The device identifier is the secret of this call, and the caller has it.
+    request_context::caller_is_known();
     let body = Body {
         serial_numbers: updated.serial_numbers.into_iter().map(String::from).collect(),
         last_updated: update_tag::render(app.log.epoch(), updated.up_to),

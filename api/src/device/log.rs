@@ -8,19 +8,16 @@ use utoipa::ToSchema;
 
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::metrics::{MessageClass, Metric};
+use crate::log_output::record;
+use crate::metrics::{AnonymousLine, MessageClass, Metric};
 use crate::openapi::{DEVICE, examples};
-use crate::{json_body, limits};
-
-/// Lines of one request that are written to the log.
-const LINES: usize = 100;
-
-/// Characters of one line that are written to the log.
-const CHARACTERS: usize = 1000;
+use crate::{json_body, limits, request_context};
 
 /// `POST /v1/log`
 ///
 /// Apple: <https://developer.apple.com/documentation/walletpasses/log-a-message>
+///
+/// Every line is counted by its class. So many of them are logged, of each address and in all; one line tells how many were left out.
 ///
 /// # Errors
 /// 413 above 64 KiB, 400 when it is not `{"logs": ["…"]}`.
@@ -32,15 +29,13 @@ const CHARACTERS: usize = 1000;
 pub async fn handler(State(app): State<AppState>, request: Request) -> Result<StatusCode, ApiError> {
     let body = json_body::read(request, limits::LOG_BYTES).await?;
     let lines = lines(&body)?;
+    let shown = request_context::may_cause(AnonymousLine::Phone, lines.len());
     for (number, line) in lines.iter().enumerate() {
         let class = class(line);
         app.metrics.count(Metric::DeviceMessages, &[class.into()]);
-        if number < LINES {
+        if number < shown {
             tell(class, &readable(line));
         }
-    }
-    if lines.len() > LINES {
-        tracing::info!("a phone sent {} more lines, which are counted and not shown", lines.len() - LINES);
     }
     Ok(StatusCode::OK)
 }
@@ -64,7 +59,7 @@ struct Body {
 
 /// A line for our log: bounded, without control characters, and with everything shortened that is or may be a secret.
 fn readable(line: &str) -> String {
-    let line: String = line.chars().take(CHARACTERS).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut shown = String::new();
     // Words end where none of the characters of identifiers, tokens and keys goes on.
     for piece in line.split_inclusive(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-'))) {
@@ -78,8 +73,11 @@ fn readable(line: &str) -> String {
             shown.push_str(word);
         }
         shown.push_str(end);
+        if shown.len() > limits::PHONE_LINE_BYTES {
+            break;
+        }
     }
-    shown
+    record::cut(&shown, limits::PHONE_LINE_BYTES)
 }
 
 /// A device library identifier, an authentication token or a key: by the word before it, or by its looks.
@@ -191,6 +189,18 @@ mod tests {
     #[test]
     fn control_characters_and_endless_lines_do_not_reach_the_log() {
         assert_eq!(readable("a\nb\u{1b}[31mc"), "a b [31mc");
-        assert_eq!(readable(&"ü ".repeat(5000)).chars().count(), CHARACTERS);
+        for endless in
+            ["ü ".repeat(5000), "ü".repeat(5000), "é-".repeat(500), "Device = 1234567 ".repeat(500)]
+        {
+            assert!(readable(&endless).len() <= limits::PHONE_LINE_BYTES, "{endless}");
+        }
+    }
+
+    #[test]
+    fn a_secret_at_the_end_of_what_is_shown_is_shortened_before_it_is_cut() {
+        let token = "Zm9yIGEgdG9rZW4gb2YgNDMgY2hhcmFjdGVyczEyMzQ";
+        let line = format!("{} {token} and more", "x ".repeat(limits::PHONE_LINE_BYTES / 2 - 20));
+        let shown = readable(&line);
+        assert!(shown.contains("Zm9yIG…") && !shown.contains("Zm9yIGE"), "{shown}");
     }
 }

@@ -207,7 +207,7 @@ async fn a_configured_key_is_installed_at_the_first_start_and_never_again() {
     let keys =
         async || storage.recorded().await.values().filter(|event| event.aggregate_type == "ApnsKey").count();
     assert_eq!(keys().await, 1);
-    assert!(serving.output().contains("installed the APNs key"), "{}", serving.output());
+    serving.logs("installed the APNs key").await;
     assert_eq!(serving.terminate().await.code(), Some(0));
     assert_eq!(states(&office).await, [state(KEY, "in use")]);
 
@@ -217,13 +217,13 @@ async fn a_configured_key_is_installed_at_the_first_start_and_never_again() {
     let other = a_p8(&office, "other.p8").await;
     office.has(&configured(KEY, text(&other)));
     let mut serving = office.serves("other").await;
-    assert!(serving.output().contains("holds another private key"), "{}", serving.output());
+    serving.logs("holds another private key").await;
     serving.terminate().await;
     assert_eq!(keys().await, 1);
 
     office.does(&revoke(KEY)).await;
     let mut serving = office.serves("revoked").await;
-    assert!(serving.output().contains("was revoked and stays so"), "{}", serving.output());
+    serving.logs("was revoked and stays so").await;
     serving.terminate().await;
     assert_eq!((keys().await, states(&office).await), (2, vec![state(KEY, "revoked")]));
 }

@@ -294,7 +294,7 @@ async fn the_first_certificate_is_used_by_a_process_that_started_without_one() {
     }
     let office = Office::new().await;
     let serving = office.serves("serve").await;
-    assert!(serving.output().contains("no certificate is installed"), "{}", serving.output());
+    serving.logs("no certificate is installed").await;
     office.is_set_up().await;
     let integrator = integrator(&serving, &office.makes_api_key("till").await);
     issues(&integrator, "A-1").await;
@@ -473,17 +473,12 @@ async fn certificates_in_health(serving: &Serving) -> Value {
     ready.json()["certificates"].clone()
 }
 
-/// The line of the log that holds these words.
-fn line(output: &str, words: &str) -> String {
-    output.lines().find(|line| line.contains(words)).unwrap_or_default().to_owned()
-}
-
 #[tokio::test]
 async fn a_certificate_that_expires_soon_is_announced() {
     let office = Office::new().await;
     let (serving, api_key) = serves_with_a_certificate_that_lasts(&office, Lasts::days(-350, 15)).await;
     integrator(&serving, &api_key).downloads("A-1").await;
-    let warning = line(&serving.output(), "expires on");
+    let warning = serving.logs("expires on").await;
     assert!(
         warning.contains("WARN") && warning.contains(PASS_TYPE) && warning.contains("honoken certs"),
         "{warning}"
@@ -510,12 +505,12 @@ async fn an_expired_certificate_signs_nothing_and_says_so_until_it_is_renewed() 
         .await
         .assert_status(StatusCode::SERVICE_UNAVAILABLE)
         .assert_header("retry-after", "1");
-    let complaint = line(&serving.output(), "the certificate expired at");
+    let complaint = serving.logs("the certificate expired at").await;
     assert!(complaint.contains(PASS_TYPE), "{}", serving.output());
 
     serving.terminate().await;
     serving.restart().await;
-    let complaint = line(&serving.output(), "expired on");
+    let complaint = serving.logs("expired on").await;
     assert!(complaint.contains("ERROR") && complaint.contains(PASS_TYPE), "{}", serving.output());
 
     office.makes_room(&mut serving).await;
@@ -545,7 +540,7 @@ async fn encryption_keys_are_rotated_step_by_step_and_the_old_one_is_needed_no_m
     let refusal = office.is_refused(&["keys", "reseal"]).await;
     assert!(refusal.contains(PASS_TYPE) && refusal.contains("encryption key 1"), "{refusal}");
     let mut blind = office.serves("blind").await;
-    let complaint = line(&blind.output(), "cannot be used");
+    let complaint = blind.logs("cannot be used").await;
     assert!(complaint.contains("ERROR") && complaint.contains(PASS_TYPE), "{}", blind.output());
     assert!(complaint.contains("encryption key 1"), "{complaint}");
     let counted = certificates_in_health(&blind).await;
@@ -587,7 +582,7 @@ async fn without_a_configured_key_a_folder_gets_its_own_and_a_database_is_refuse
         assert!(refusal.contains("HONOKEN_ENCRYPTION_KEY_V1"), "{refusal}");
         assert!(!own.exists(), "another process would not have it");
         let serving = office.serves("serve").await;
-        assert!(serving.output().contains("HONOKEN_ENCRYPTION_KEY_V1"), "{}", serving.output());
+        serving.logs("HONOKEN_ENCRYPTION_KEY_V1").await;
         return;
     }
     let installed = office.runs(&arguments).await;

@@ -37,7 +37,7 @@ async fn assert_well(honoken: &mut Honoken) {
     honoken.assert_alive();
     let live = honoken.request(Method::GET, "/health/live", HeaderMap::new(), "").await;
     live.assert_status(StatusCode::OK);
-    let output = honoken.home().output();
+    let output = honoken.output_so_far().await;
     assert!(!output.contains("panicked"), "{output}");
 }
 

@@ -34,6 +34,7 @@ async fn one_search_for_its_id_finds_a_request_and_what_it_led_to() {
     let headers = [("x-request-id", "find-me-4711"), ("content-type", "application/json")];
     let answer = integrator.request(Method::POST, "/manage/v1/passes", &headers, order).await;
     answer.assert_status(StatusCode::CREATED).assert_header("x-request-id", "find-me-4711");
+    serving.output_so_far().await;
     let found: Vec<Value> =
         lines(&serving).into_iter().filter(|line| line.to_string().contains("find-me-4711")).collect();
     let [line] = found.as_slice() else { panic!("one line has the id: {found:#?}") };
@@ -84,6 +85,7 @@ async fn a_slow_request_is_named_with_where_the_time_went() {
         .unwrap();
     let heard = wire.hears(Duration::from_secs(90)).await.expect("an answer");
     assert_eq!(status(&heard), Some(408), "{heard}");
+    serving.logs("slow request").await;
     let found = requests(&serving);
     let [line] = found.as_slice() else { panic!("one request: {found:#?}") };
     assert_eq!(
@@ -119,6 +121,7 @@ async fn what_phones_say_is_a_line_with_its_class_and_nobody_is_named() {
     );
     let body = serde_json::json!({ "logs": [loss, "something new"] }).to_string();
     devices.log(body).await.assert_status(StatusCode::OK);
+    serving.output_so_far().await;
     let told: Vec<Value> =
         lines(&serving).into_iter().filter(|line| !line["phone.class"].is_null()).collect();
     let classes: Vec<_> = told
@@ -146,7 +149,7 @@ async fn paths_are_not_logged_and_neither_are_devices() {
     listed.assert_status(StatusCode::NO_CONTENT);
     serving.devices().get(&integrator.credentials("a-serial-number").await, &[]).await;
     phone.add(integrator.downloads("a-serial-number").await).await.unwrap();
-    let output = serving.output();
+    let output = serving.output_so_far().await;
     assert!(!output.contains("a-serial-number") && !output.contains(&device(1)), "{output}");
 }
 

@@ -17,6 +17,7 @@ mod house_rules;
 mod images_for_all;
 mod keys;
 mod log_lines;
+mod log_output;
 mod log_restored;
 mod manage;
 mod metrics;

@@ -332,7 +332,7 @@ async fn without_a_projector_the_service_says_so_and_serves_what_it_has() {
 
     let api = an_api(&home, "api").await;
     assert_eq!(readiness(&api).await, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(api.output().contains("no process fills the read model"), "it says why");
+    api.logs("no process fills the read model").await;
     let live = api.request(Method::GET, "/health/live", HeaderMap::new(), "").await;
     live.assert_status(StatusCode::OK);
     let (integrator, devices) = (api.integrator(home.ready()), api.devices());

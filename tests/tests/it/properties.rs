@@ -419,6 +419,6 @@ async fn whatever_is_sent_is_answered_as_described() {
     honoken.assert_alive();
     let live = honoken.request(Method::GET, "/health/live", HeaderMap::new(), "").await;
     live.assert_status(StatusCode::OK);
-    let output = honoken.home().output();
+    let output = honoken.output_so_far().await;
     assert!(!output.contains("panicked"), "{output}");
 }

@@ -33,8 +33,8 @@ async fn complaints_reach_the_operator_with_the_device_shortened() {
     phone.add(integrator.downloads("A-1").await).await.unwrap();
     phone.wakes().await;
     phone.sends_log().await;
-    let output = honoken.home().output();
-    assert!(output.contains("spurious push"), "the operator sees what the phone says");
+    honoken.logs("spurious push").await;
+    let output = honoken.output_so_far().await;
     assert!(output.contains(&device(1)[..6]) && !output.contains(&device(1)), "the device is shortened");
 }
 
@@ -82,7 +82,10 @@ async fn any_line_is_taken_and_none_breaks_the_log() {
     honoken.devices().log(json!({ "logs": lines }).to_string()).await.assert_status(StatusCode::OK);
     honoken.devices().log(json!({ "logs": [] }).to_string()).await.assert_status(StatusCode::OK);
     honoken.devices().log(json!({ "logs": vec!["x"; 5000] }).to_string()).await.assert_status(StatusCode::OK);
-    assert!(!honoken.home().output().contains("\u{1b}[2J"), "a phone cannot clear the operator's screen");
+    assert!(
+        !honoken.output_so_far().await.contains("\u{1b}[2J"),
+        "a phone cannot clear the operator's screen"
+    );
 }
 
 #[tokio::test]
