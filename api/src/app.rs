@@ -13,6 +13,7 @@ use honoken_pushers::ledger::Ledger;
 use prometheus::IntCounter;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::blobs::Blobs;
 use crate::built_passes::BuiltPasses;
@@ -74,6 +75,8 @@ pub struct App {
     pub sample_success_rate: f64,
     /// What callers without credentials have caused in the log output.
     pub anonymous_lines: Arc<AnonymousLines>,
+    /// What browsers reach the service under, where that was configured.
+    pub public_url: Option<Url>,
 }
 
 /// The state of the router.
@@ -100,6 +103,7 @@ impl App {
             gates: Arc::new(Gates::new(config.load, &metrics)),
             rates: Arc::new(Rates::new(config.rates, &metrics)),
             anonymous_lines: Arc::new(AnonymousLines::new(&metrics)),
+            public_url: config.public_url.clone(),
             in_flight: InFlight::of(&metrics),
             panicked: metrics.counter(Metric::RequestsPanicked, &[]),
             metrics_are_elsewhere: config.metrics_listen.is_some(),

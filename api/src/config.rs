@@ -306,7 +306,7 @@ const fn refused(name: &'static str, sentence: &'static str) -> Variable {
 pub const VARIABLES: &[Variable] = &[
     read(
         "HONOKEN_PUBLIC_URL",
-        "what phones reach the service under: the `webServiceURL` of every pass. `https://` in production; may have a path, but not one that begins like another area of the service (`/manage`, `/admin`, …)",
+        "what phones reach the service under: the `webServiceURL` of every pass, and the origin that pages with the operator's routes have in a browser. `https://` in production; may have a path, but not one that begins like another area of the service (`/manage`, `/admin`, …)",
         "the address listened on",
     ),
     secret(

@@ -128,6 +128,7 @@ pub const CODES: &[&str] = &[
     "already_created",
     "already_issued",
     "body_timeout",
+    "cross_site",
     "idempotency_key_reused",
     "internal",
     "method_not_allowed",
@@ -181,6 +182,12 @@ impl ApiError {
     pub const NOT_IN_PRODUCTION: Self = Self::Forbidden {
         code: "not_in_production",
         detail: "Phones punish a service that wakes them for nothing, so in production only changes do. Set ENVIRONMENT to another name to try this out.",
+    };
+
+    /// 403 for a request that a page of another site has made a browser send.
+    pub const CROSS_SITE: Self = Self::Forbidden {
+        code: "cross_site",
+        detail: "A browser sends this for a page of another site. Behind a proxy, let it pass `Host` on, or set HONOKEN_PUBLIC_URL to the address that browsers see.",
     };
 
     /// The same for a body that holds what is at fault at this place.

@@ -29,6 +29,7 @@ pub mod push_credentials;
 pub mod signers;
 
 pub mod auth;
+pub mod cross_site;
 pub mod error;
 pub mod headers;
 pub mod json_body;

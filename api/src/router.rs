@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::{admin, auth, device, docs, health, manage, openapi, path, request_context, scrape};
+use crate::{admin, auth, cross_site, device, docs, health, manage, openapi, path, request_context, scrape};
 
 /// Where a phone registers for a pass and unregisters.
 pub const REGISTRATION: &str = "/v1/devices/{device}/registrations/{type}/{serial}";
@@ -22,6 +22,7 @@ pub const PASS: &str = "/v1/passes/{type}/{serial}";
 /// The service. Give it requests whose path has been through [`strip_prefix`].
 pub fn router(app: AppState) -> Router {
     let operator = Router::from(operator())
+        .route_layer(middleware::from_fn_with_state(app.clone(), cross_site::refuse))
         .route_layer(middleware::from_fn_with_state(app.clone(), auth::require_operator));
     let routes = list(operator);
     let routes = if app.metrics_are_elsewhere { routes } else { routes.merge(Router::from(metrics())) };

@@ -14,6 +14,7 @@
 //!   well-behaved one is `honoken_simulator::Phone`; [`device::a_phone`] gives it an identity.
 //! - [`fleet`]: [`Fleet`], many phones that wait to be woken.
 //! - [`load`]: [`Load`](load::Load), integrators and phones at work while a test disturbs the service.
+//! - [`chromium`]: a real browser, driven as if by hand.
 //! - [`apple`]: who turns requests into certificates.
 //! - [`metrics`]: [`Scrape`], a look at `/metrics`.
 //! - [`operator`]: [`Operator`], who looks after projections.
@@ -27,6 +28,7 @@
 //! Nothing here knows the inside of another crate of the workspace, except that `honoken_api` has a `main`.
 
 pub mod apple;
+pub mod chromium;
 pub mod device;
 pub mod drawing;
 pub mod engine;

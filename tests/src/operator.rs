@@ -31,6 +31,7 @@ pub struct Operator {
     client: HttpClient,
     base_url: String,
     authorization: HeaderValue,
+    headers: HeaderMap,
 }
 
 impl Operator {
@@ -48,7 +49,23 @@ impl Operator {
         let credentials = STANDARD.encode(format!("{username}:{password}"));
         let authorization =
             HeaderValue::try_from(format!("Basic {credentials}")).expect("Base64 is visible ASCII");
-        Self { client: HttpClient::new(), base_url: base_url.to_owned(), authorization }
+        Self {
+            client: HttpClient::new(),
+            base_url: base_url.to_owned(),
+            authorization,
+            headers: HeaderMap::new(),
+        }
+    }
+
+    /// With a header that a browser would send.
+    ///
+    /// # Panics
+    ///
+    /// When it is none.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.append(name, HeaderValue::try_from(value).expect("a header"));
+        self
     }
 
     /// Any request below `/admin`.
@@ -75,7 +92,7 @@ impl Operator {
         content_type: &'static str,
         body: impl Into<Bytes>,
     ) -> Answer {
-        let (body, mut headers) = (body.into(), HeaderMap::new());
+        let (body, mut headers) = (body.into(), self.headers.clone());
         headers.insert(header::AUTHORIZATION, self.authorization.clone());
         if !body.is_empty() {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -25,7 +25,7 @@
 //!    (`#[schema(example = examples::change_answer)]`).
 //!
 //! Not to be repeated in a handler, since [`complete`] adds it by rule: the parameters in the path ([`parameters`] knows them by name), the
-//! header `X-Request-Id` both ways, 500 and 503 everywhere, 429 where credentials are asked for but those of phones, 400, 408 and 413 where there is a body, and the credentials of the area with
+//! header `X-Request-Id` both ways, 500 and 503 everywhere, 429 where credentials are asked for but those of phones, 403 where an operator changes something, 400, 408 and 413 where there is a body, and the credentials of the area with
 //! their 401. A phone's route that asks for the token says `security(("authenticationToken" = []))`; nothing else needs `security`.
 //!
 //! Answers that are no success are types in [`problems`], made of the very [`ApiError`](crate::error::ApiError) that is sent.
@@ -166,8 +166,8 @@ fn request_id_header() -> utoipa::openapi::header::Header {
 /// Adds to every operation what is around every route of its kind.
 pub fn complete(mut document: OpenApi) -> OpenApi {
     for (path, item) in &mut document.paths.paths {
-        for (_, operation) in operations(item) {
-            complete_operation(path, operation);
+        for (method, operation) in operations(item) {
+            complete_operation(path, &method, operation);
         }
     }
     show_examples(&mut document);
@@ -222,7 +222,7 @@ pub fn operations(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut
     .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
-fn complete_operation(path: &str, operation: &mut Operation) {
+fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation) {
     // The section is for readers of the source; here every answer stands for itself.
     let without_errors = |text: String| text.split("# Errors").next().map(str::trim_end).map(str::to_owned);
     operation.description =
@@ -241,6 +241,9 @@ fn complete_operation(path: &str, operation: &mut Operation) {
     } else if operates {
         operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], _>(OPERATOR, [])]);
         problems::add::<problems::UnauthorizedOperator>(operation);
+        if changes_something(method) {
+            problems::add::<problems::CrossSite>(operation);
+        }
     } else if operation.security.is_some() {
         problems::add::<problems::UnauthorizedDevice>(operation);
     }
@@ -260,6 +263,11 @@ fn complete_operation(path: &str, operation: &mut Operation) {
             response.headers.insert(REQUEST_ID.to_owned(), RefOr::Ref(header));
         }
     }
+}
+
+/// As `crate::cross_site` has it.
+fn changes_something(method: &HttpMethod) -> bool {
+    !matches!(method, HttpMethod::Get | HttpMethod::Head | HttpMethod::Options | HttpMethod::Trace)
 }
 
 /// The names in braces.

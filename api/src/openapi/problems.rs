@@ -41,7 +41,8 @@ problems! {
         "Wrong, missing or malformed token, unknown pass type or unknown serial number: one answer, so that nobody learns which.";
     UnauthorizedKey: ApiError::UnauthorizedKey, "No API key, or not one of ours.";
     UnauthorizedOperator: ApiError::UnauthorizedOperator, "No credentials, or not the operator's.";
-    NotInProduction: ApiError::NOT_IN_PRODUCTION, "`ENVIRONMENT` is `production`, where phones are woken for changes alone.";
+    CrossSite: ApiError::CROSS_SITE, "`cross_site`: a browser sends the request for a page of another site.";
+    NotInProduction: ApiError::NOT_IN_PRODUCTION, "`not_in_production`: `ENVIRONMENT` is `production`, where phones are woken for changes alone. Or `cross_site`: a browser sends the request for a page of another site.";
     NotFound: ApiError::NO_PASS, "There is no such thing, or it is not yours.";
     BodyTimeout: ApiError::BodyTimeout, "The body did not arrive in 20 seconds.";
     Conflict: ApiError::Conflict { code: "already_issued", detail: "a pass with this serial number was already issued".into() },

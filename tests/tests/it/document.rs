@@ -120,6 +120,13 @@ impl Document {
         fault.map(|fault| format!("{status}: {fault}: {body}"))
     }
 
+    /// What is said of an answer; empty when it is not described.
+    pub(crate) fn describes(&self, operation: &Operation, status: &str) -> String {
+        let described = self.document.pointer(&operation.pointer).expect("the operation");
+        let response = self.at(&described["responses"][status]);
+        response["description"].as_str().unwrap_or_default().to_owned()
+    }
+
     fn validator(&mut self, schema: &Value) -> &Validator {
         let key = schema.to_string();
         let components = &self.document["components"];

@@ -6,6 +6,7 @@ mod arguments;
 mod certs;
 mod command_line;
 mod crash;
+mod cross_site;
 mod device;
 mod disk;
 mod docs;
