@@ -20,7 +20,8 @@ use crate::request_context;
 
 /// The pass that a phone has shown its token for.
 ///
-/// Unknown type, unknown serial, wrong, missing and malformed token are one answer: a caller learns nothing, not even that a serial exists.
+/// Unknown type, unknown serial, wrong, missing and malformed token are one answer after the same work: a caller learns nothing, neither from
+/// the answer nor from its time, not even that a serial exists. (What cannot be the name of a pass is refused sooner: the caller can see that itself.)
 #[derive(Debug, Clone)]
 pub struct AuthorizedPass {
     /// Which pass.
@@ -38,21 +39,19 @@ impl FromRequestParts<AppState> for AuthorizedPass {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
         let Ok(segments) = Segments::from_request_parts(parts, app).await;
         let shown = credentials(&parts.headers, &["ApplePass", "AndroidPass"]).unwrap_or_default();
-        let found = match segments.pass() {
-            Some(id) => app.read_model.pass_row(&id).await?.map(|row| (id, row)),
-            None => None,
-        };
-        let expected =
-            found.as_ref().map_or(&NO_TOKEN[..], |(_, row)| row.authentication_token.as_str().as_bytes());
-        let same = bool::from(shown.as_bytes().ct_eq(expected));
-        match found {
-            Some((id, row)) if same => {
-                request_context::caller_is_known();
-                Ok(Self { id, row })
-            }
-            _ => Err(ApiError::UnauthorizedDevice),
-        }
+        // A name that cannot exist is told from the request alone, so nothing is looked up for it.
+        let Some(id) = segments.pass() else { return Err(ApiError::UnauthorizedDevice) };
+        let row = app.read_model.pass_row_that_opens(&id, |row| is_token_of(row, shown)).await?;
+        let row = row.ok_or(ApiError::UnauthorizedDevice)?;
+        request_context::caller_is_known();
+        Ok(Self { id, row })
     }
+}
+
+fn is_token_of(row: Option<&PassRow>, shown: &str) -> bool {
+    let expected = row.map_or(&NO_TOKEN[..], |row| row.authentication_token.as_str().as_bytes());
+    let same = bool::from(shown.as_bytes().ct_eq(expected));
+    same && row.is_some()
 }
 
 /// The organisation whose API key was sent.

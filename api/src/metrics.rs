@@ -72,6 +72,10 @@ pub enum Metric {
     ProjectionLag,
     /// `honoken.projection.parked`
     ProjectionParked,
+    /// `honoken.read_model.questions`
+    ReadModelQuestions,
+    /// `honoken.pass_rows.looked_for`
+    PassRowsLookedFor,
     /// `honoken.pushes`
     Pushes,
     /// `honoken.push.duration`
@@ -245,6 +249,8 @@ const TABLE: &[Row] = &[
     Row { metric: Metric::ProjectionPosition, name: "honoken.projection.position", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "position up to which readers see everything" },
     Row { metric: Metric::ProjectionLag, name: "honoken.projection.lag", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "events between the two" },
     Row { metric: Metric::ProjectionParked, name: "honoken.projection.parked", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "passes, registrations and so on that stand still because an event of theirs is parked" },
+    Row { metric: Metric::ReadModelQuestions, name: "honoken.read_model.questions", kind: Kind::Counter, unit: Unit::None, labels: &[], help: "questions that this process has asked the tables of the read model" },
+    Row { metric: Metric::PassRowsLookedFor, name: "honoken.pass_rows.looked_for", kind: Kind::Counter, unit: Unit::None, labels: &[], help: "looks into memory for what a phone is answered from, whether it was there or not: one for each request with a token" },
     Row { metric: Metric::Pushes, name: "honoken.pushes", kind: Kind::Counter, unit: Unit::None, labels: &[Label::PushOutcome], help: "pushes tried, by what APNs said to them" },
     Row { metric: Metric::PushDuration, name: "honoken.push.duration", kind: Kind::Histogram, unit: Unit::Seconds, labels: &[], help: "from a push to the answer of APNs, or to what stands for one" },
     Row { metric: Metric::DeliveriesEnded, name: "honoken.deliveries.ended", kind: Kind::Counter, unit: Unit::None, labels: &[Label::DeliveryState], help: "deliveries of one state of a pass to one phone that have come to their end" },
@@ -347,6 +353,10 @@ values! {
     Manage = "manage",
     /// Wrong credentials of a client.
     Failures = "failures",
+    /// Registrations for a pass that come from one address.
+    Registrations = "registrations",
+    /// Changes of one device.
+    Device = "device",
 }
 
 values! {

@@ -39,6 +39,9 @@ fn look(app: &App) {
     set(Metric::ProjectionLag, head.saturating_sub(progress.position.0));
     set(Metric::ProjectionParked, progress.parked.len() as u64);
     set(Metric::PassesCacheSize, app.built_passes.cached_bytes());
+    let count = |metric, more: u64| app.metrics.counter(metric, &[]).inc_by(more);
+    count(Metric::ReadModelQuestions, app.read_model.take_questions());
+    count(Metric::PassRowsLookedFor, app.read_model.take_rows_looked_for());
     for (queue, waiting) in app.waiting() {
         app.metrics
             .gauge(Metric::RequestsWaiting, &[queue.into()])

@@ -10,7 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::batch::WALLET;
 use crate::row_cache::RowCache;
-use honoken_event_store::database::statements::{Connection, Readers, sql};
+use honoken_event_store::database::statements::{Connection, ReaderPool, Readers, sql};
 
 const SQLITE: &[EmbeddedMigration] = &[
     (1, "read_model", include_str!("../../migrations/sqlite/read_model/0001_read_model.sql")),
@@ -108,7 +108,7 @@ impl ReadModel {
         let mut connection = sqlite::open_writer(file, sqlite::Durability::Rebuildable).await?;
         database::migrate(&mut connection, SQLITE).await?;
         sqlx::Connection::close(connection).await?;
-        let readers = Readers::Sqlite(sqlite::open_readers(file, READERS));
+        let readers = Readers::new(ReaderPool::Sqlite(sqlite::open_readers(file, READERS)));
         Ok(Self { readers, pass_rows: RowCache::default(), place: Place::File(file.to_owned()) })
     }
 
@@ -119,7 +119,7 @@ impl ReadModel {
     pub async fn on_server(options: &PgConnectOptions) -> Result<Self, OpenError> {
         let mut connection = postgres::open_writer(options).await?;
         database::ensure_migrated(&mut connection, POSTGRES).await?;
-        let readers = Readers::Postgres(postgres::open_readers(options, READERS));
+        let readers = Readers::new(ReaderPool::Postgres(postgres::open_readers(options, READERS)));
         let place = Place::Server(Box::new(options.clone()));
         Ok(Self { readers, pass_rows: RowCache::default(), place })
     }
@@ -134,9 +134,9 @@ impl ReadModel {
 
     /// Hears how far other processes have projected, and tells them. Nobody else writes to a file.
     pub(crate) fn wakeups(&self, heard: impl Fn(Position) + Send + Sync + 'static) -> Option<Wakeups> {
-        match &self.readers {
-            Readers::Sqlite(_) => None,
-            Readers::Postgres(pool) => Some(Wakeups::start(pool.clone(), PROJECTED, heard)),
+        match self.readers.pool() {
+            ReaderPool::Sqlite(_) => None,
+            ReaderPool::Postgres(pool) => Some(Wakeups::start(pool.clone(), PROJECTED, heard)),
         }
     }
 
@@ -165,7 +165,7 @@ impl ReadModel {
 
     /// Whether some process runs the projection.
     pub async fn is_projected(&self) -> Result<bool, QueryError> {
-        if let Readers::Sqlite(_) = self.readers {
+        if let ReaderPool::Sqlite(_) = self.readers.pool() {
             return Ok(true);
         }
         let row = sql("select exists (select 1 from projection_checkpoint
@@ -176,19 +176,29 @@ impl ReadModel {
         row.and_then(|row| row.get("held")).map_err(QueryError::of("the lease of the projection"))
     }
 
+    /// How many questions the tables were asked since this was last called.
+    pub fn take_questions(&self) -> u64 {
+        self.readers.take_asked()
+    }
+
+    /// How often the row of a pass was looked for in memory since this was last called, whether it was there or not.
+    pub fn take_rows_looked_for(&self) -> u64 {
+        self.pass_rows.take_looked_for()
+    }
+
     /// The connections for answering questions.
     pub fn pool(&self) -> Pool {
-        match &self.readers {
-            Readers::Sqlite(pool) => pool.into(),
-            Readers::Postgres(pool) => pool.into(),
+        match self.readers.pool() {
+            ReaderPool::Sqlite(pool) => pool.into(),
+            ReaderPool::Postgres(pool) => pool.into(),
         }
     }
 
     /// Closes the connections.
     pub async fn close(&self) {
-        match &self.readers {
-            Readers::Sqlite(pool) => pool.close().await,
-            Readers::Postgres(pool) => pool.close().await,
+        match self.readers.pool() {
+            ReaderPool::Sqlite(pool) => pool.close().await,
+            ReaderPool::Postgres(pool) => pool.close().await,
         }
     }
 }

@@ -44,6 +44,7 @@ struct Shared {
     generation: AtomicU64,
     books: [Mutex<Book>; BOOKS],
     hasher: RandomState,
+    looked_for: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -93,6 +94,7 @@ impl Default for RowCache {
             generation: AtomicU64::new(0),
             books: std::array::from_fn(|_| Mutex::default()),
             hasher: RandomState::new(),
+            looked_for: AtomicU64::new(0),
         }))
     }
 }
@@ -100,8 +102,14 @@ impl Default for RowCache {
 impl RowCache {
     /// A row as the table has it now.
     pub(crate) fn get(&self, id: &PassId) -> Option<PassRow> {
+        self.0.looked_for.fetch_add(1, Ordering::Relaxed);
         let generation = self.generation()?;
         self.0.rows.get(id).filter(|kept| kept.generation == generation).map(|kept| kept.row)
+    }
+
+    /// How often a row was looked for since this was last called, whether it was there or not.
+    pub(crate) fn take_looked_for(&self) -> u64 {
+        self.0.looked_for.swap(0, Ordering::Relaxed)
     }
 
     /// To be taken before the table is read; `None` when what is read is not to be kept.

@@ -60,27 +60,45 @@ pub struct PassDocument {
 impl ReadModel {
     /// The hot row of a pass, by its natural key.
     pub async fn pass_row(&self, id: &PassId) -> Result<Option<PassRow>, QueryError> {
-        if let Some(row) = self.pass_rows.get(id) {
-            return Ok(Some(row));
+        self.pass_row_that_opens(id, |row| row.is_some()).await
+    }
+
+    /// The row of a pass for a caller to whom it `opens`; `None` when it does not, and likewise when there is no such pass.
+    ///
+    /// Both are the same work, so that the time of a refusal does not tell whether a pass exists: a look into memory, a question that the table
+    /// answers with one row, and two comparisons, of which `opens` makes one with nothing where there is nothing. A row in memory saves the
+    /// question only where it opens, and only a row that opens is kept there.
+    pub async fn pass_row_that_opens(
+        &self,
+        id: &PassId,
+        opens: impl Fn(Option<&PassRow>) -> bool,
+    ) -> Result<Option<PassRow>, QueryError> {
+        let in_memory = self.pass_rows.get(id);
+        if opens(in_memory.as_ref()) {
+            return Ok(in_memory);
         }
         let ticket = self.pass_rows.ticket(id);
         // On the heap, since its future is large, and would be moved about for every row that is in memory.
         let row = Box::pin(self.stored_pass_row(id)).await?;
+        if !opens(row.as_ref()) {
+            return Ok(None);
+        }
         if let (Some(ticket), Some(row)) = (ticket, &row) {
             self.pass_rows.put(ticket, id, row);
         }
         Ok(row)
     }
 
+    /// One row comes back in any case: an empty one for a pass that does not exist.
     async fn stored_pass_row(&self, id: &PassId) -> Result<Option<PassRow>, QueryError> {
-        let row = sql("select authentication_token, etag, updated_at
-             from wallet_pass
-             where pass_type_identifier = $1 and serial_number = $2")
+        let row = sql("select pass.authentication_token, pass.etag, pass.updated_at
+             from (select 1 as asked_for) asked
+             left join wallet_pass pass on pass.pass_type_identifier = $1 and pass.serial_number = $2")
         .bind(id.pass_type_identifier.as_str())
         .bind(id.serial_number.as_str())
-        .fetch_optional(&self.readers)
+        .fetch_one(&self.readers)
         .await;
-        row.and_then(|row| row.as_ref().map(pass_row).transpose()).map_err(QueryError::of("a pass"))
+        row.and_then(|row| pass_row_if_there(&row)).map_err(QueryError::of("a pass"))
     }
 
     /// A pass as a whole. One statement, so that its tag, its content and its images belong together.
@@ -104,6 +122,11 @@ impl ReadModel {
         .await;
         row.and_then(|row| row.as_ref().map(pass_document).transpose()).map_err(QueryError::of("a pass"))
     }
+}
+
+fn pass_row_if_there(row: &Row) -> sqlx::Result<Option<PassRow>> {
+    let is_there = row.get::<Option<String>>("authentication_token")?.is_some();
+    is_there.then(|| pass_row(row)).transpose()
 }
 
 fn pass_row(row: &Row) -> sqlx::Result<PassRow> {

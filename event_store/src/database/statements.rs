@@ -4,6 +4,8 @@
 //! JSON are what differs: SQLite keeps them as numbers and text, Postgres has types for them.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::postgres::{self, within};
 use super::sqlite::{self, Durability};
@@ -201,8 +203,12 @@ impl Statement {
 
     /// All rows that it yields.
     pub async fn fetch_all<'a>(self, from: impl Into<Source<'a>>) -> sqlx::Result<Vec<Row>> {
-        Ok(match from.into() {
-            Source::Readers(Readers::Sqlite(pool)) => {
+        let from = from.into();
+        if let Source::Readers(readers) = &from {
+            readers.asked.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(match from {
+            Source::Readers(Readers { pool: ReaderPool::Sqlite(pool), .. }) => {
                 let rows = pool.fetch_all(sqlx::query_with(&self.sql, self.for_sqlite()?)).await?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
@@ -210,7 +216,7 @@ impl Statement {
                 let rows = connection.fetch_all(sqlx::query_with(&self.sql, self.for_sqlite()?)).await?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
-            Source::Readers(Readers::Postgres(pool)) => {
+            Source::Readers(Readers { pool: ReaderPool::Postgres(pool), .. }) => {
                 let rows = within(pool.fetch_all(sqlx::query_with(&self.sql, self.for_postgres()?))).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
@@ -284,9 +290,16 @@ impl<'a> From<&'a mut Connection> for Source<'a> {
     }
 }
 
-/// Connections that only read.
+/// Connections that only read, and how many questions they were asked. Clones share both.
 #[derive(Debug, Clone)]
-pub enum Readers {
+pub struct Readers {
+    pool: ReaderPool,
+    asked: Arc<AtomicU64>,
+}
+
+/// The connections of [`Readers`].
+#[derive(Debug, Clone)]
+pub enum ReaderPool {
     /// Of a file.
     Sqlite(SqlitePool),
     /// Of a server.
@@ -294,10 +307,25 @@ pub enum Readers {
 }
 
 impl Readers {
+    /// Connections that were asked nothing yet.
+    pub fn new(pool: ReaderPool) -> Self {
+        Self { pool, asked: Arc::default() }
+    }
+
+    /// The connections.
+    pub fn pool(&self) -> &ReaderPool {
+        &self.pool
+    }
+
+    /// How many statements they were given to answer since this was last called.
+    pub fn take_asked(&self) -> u64 {
+        self.asked.swap(0, Ordering::Relaxed)
+    }
+
     fn parameters(&self) -> Parameters {
-        match self {
-            Self::Sqlite(_) => Parameters::InOrder,
-            Self::Postgres(_) => Parameters::Numbered,
+        match &self.pool {
+            ReaderPool::Sqlite(_) => Parameters::InOrder,
+            ReaderPool::Postgres(_) => Parameters::Numbered,
         }
     }
 }

@@ -24,7 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use honoken_event_store::database::postgres;
-use honoken_event_store::database::statements::{Connection, Readers};
+use honoken_event_store::database::statements::{Connection, ReaderPool, Readers};
 use honoken_event_store::database::{self, EmbeddedMigration, MigrationError, sqlite};
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::watch;
@@ -107,7 +107,7 @@ impl Ledger {
         database::migrate(&mut connection, SQLITE).await?;
         wakes::free_all(&mut connection).await?;
         sqlx::Connection::close(connection).await?;
-        let readers = Readers::Sqlite(sqlite::open_readers(file, READERS));
+        let readers = Readers::new(ReaderPool::Sqlite(sqlite::open_readers(file, READERS)));
         Ok(Self { readers, writers: Writers::of_file(file), changed: Arc::default(), pauses: Arc::default() })
     }
 
@@ -118,7 +118,7 @@ impl Ledger {
     pub async fn on_server(options: &PgConnectOptions) -> Result<Self, OpenError> {
         let mut connection = postgres::open_writer(options).await?;
         database::ensure_migrated(&mut connection, POSTGRES).await?;
-        let readers = Readers::Postgres(postgres::open_readers(options, READERS));
+        let readers = Readers::new(ReaderPool::Postgres(postgres::open_readers(options, READERS)));
         Ok(Self {
             readers,
             writers: Writers::of_server(options),
@@ -139,7 +139,7 @@ impl Ledger {
 
     /// Whether several processes may use it.
     pub(crate) fn is_on_a_server(&self) -> bool {
-        matches!(self.readers, Readers::Postgres(_))
+        matches!(self.readers.pool(), ReaderPool::Postgres(_))
     }
 
     /// Sees whenever this process has made something due, or stopped or resumed a part. What other processes do is not seen.
@@ -159,9 +159,9 @@ impl Ledger {
 
     /// Closes the connections.
     pub async fn close(&self) {
-        match &self.readers {
-            Readers::Sqlite(pool) => pool.close().await,
-            Readers::Postgres(pool) => pool.close().await,
+        match self.readers.pool() {
+            ReaderPool::Sqlite(pool) => pool.close().await,
+            ReaderPool::Postgres(pool) => pool.close().await,
         }
         self.writers.close().await;
     }

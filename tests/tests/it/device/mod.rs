@@ -5,6 +5,7 @@ mod get;
 mod list;
 mod log;
 mod phones;
+mod refusals;
 mod register;
 mod tokens;
 mod unregister;
