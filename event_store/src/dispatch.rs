@@ -3,6 +3,7 @@
 //! cqrs-es supplies the traits ([`Aggregate`], [`EventSink`], [`DomainEvent`]). Its own executor returns no events, and callers need them:
 //! Apple's 201 and 200 differ by whether anything happened.
 
+use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,11 +127,32 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
         A: Snapshot,
         A::Command: Clone,
     {
+        let admits = |_: &[A::Event]| Ok::<(), Infallible>(());
+        let Ok(committed) = self.dispatch_if(aggregate_id, command, services, metadata, admits).await?;
+        Ok(committed)
+    }
+
+    /// Like [`dispatch`](Self::dispatch), for a limit that goes by what would be written: `admits` sees the events before they are appended, and
+    /// again if others were faster. Events that it does not admit are those of the newest state.
+    ///
+    /// # Errors
+    /// [`DispatchError`]. The inner error is that of `admits`, and nothing was appended.
+    pub async fn dispatch_if<A, R>(
+        &self,
+        aggregate_id: &str,
+        command: A::Command,
+        services: &A::Services,
+        metadata: &Metadata,
+        mut admits: impl FnMut(&[A::Event]) -> Result<(), R>,
+    ) -> Result<Result<Committed<A>, R>, DispatchError<A::Error>>
+    where
+        A: Snapshot,
+        A::Command: Clone,
+    {
         let key = (A::TYPE, aggregate_id.to_owned());
         let stripe = self.hasher.hash_one(&key) % STRIPES as u64;
         #[expect(clippy::cast_possible_truncation, reason = "a remainder of STRIPES")]
         let _turn = self.stripes[stripe as usize].lock().await;
-
         let (mut state, mut is_current) = match self.states.get::<A>(&key).await {
             Some(state) => (state, false),
             None => (self.load(aggregate_id).await?, true),
@@ -151,7 +173,16 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
                 let aggregate = state.aggregate.clone();
                 self.states.put(key, state).await;
                 outcome.map_err(DispatchError::Refused)?;
-                return Ok(Committed { aggregate_id: aggregate_id.to_owned(), aggregate, events, position });
+                let aggregate_id = aggregate_id.to_owned();
+                return Ok(Ok(Committed { aggregate_id, aggregate, events, position }));
+            }
+            if let Err(reason) = admits(&events) {
+                if !is_current && self.catch_up(aggregate_id, &mut state).await? {
+                    is_current = true;
+                    continue;
+                }
+                self.states.put(key, state).await;
+                return Ok(Err(reason));
             }
             let new_events: Vec<NewEvent> = events.iter().map(new_event).collect();
             let bytes: usize = new_events.iter().map(|event| event.payload.len()).sum();
@@ -172,12 +203,8 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
                     self.store_now_and_then(aggregate_id, &mut state, position);
                     let aggregate = state.aggregate.clone();
                     self.states.put(key, state).await;
-                    return Ok(Committed {
-                        aggregate_id: aggregate_id.to_owned(),
-                        aggregate,
-                        events,
-                        position,
-                    });
+                    let aggregate_id = aggregate_id.to_owned();
+                    return Ok(Ok(Committed { aggregate_id, aggregate, events, position }));
                 }
                 Err(AppendError::Conflict) => {
                     conflicts += 1;

@@ -6,7 +6,7 @@ use cqrs_es::persist::SemanticVersionEventUpcaster;
 use honoken_domain::ids::OrganizationId;
 use honoken_domain::organization::{Organization, OrganizationCommand, OrganizationError};
 use honoken_domain::upcasters::Upcasters;
-use honoken_event_store::{Append, DispatchError, Dispatcher, EventLog, NewEvent, Position};
+use honoken_event_store::{Append, Committed, DispatchError, Dispatcher, EventLog, NewEvent, Position};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -16,6 +16,7 @@ use crate::store::Store;
 
 on_both_engines![
     dispatch_returns_the_events_it_committed_and_where,
+    what_is_not_admitted_is_not_appended_and_was_decided_on_the_newest_state,
     a_command_is_decided_on_events_of_earlier_versions,
 ];
 
@@ -37,6 +38,31 @@ async fn dispatch_returns_the_events_it_committed_and_where(store: Store) {
     assert_eq!(*log.head().borrow(), Position(1));
     let stored = &log.read_after(Position(0), 1).await.unwrap()[0];
     assert_eq!(stored.event.metadata, json!({ "actor": "test", "requestId": "r-1" }));
+}
+
+async fn what_is_not_admitted_is_not_appended_and_was_decided_on_the_newest_state(store: Store) {
+    let log = Arc::new(store.open().await);
+    // As two processes would have them.
+    let [one, other] = [(); 2].map(|()| Dispatcher::new(log.clone(), Upcasters::current()));
+    one.dispatch::<Organization>("club", create("Club"), &(), &metadata()).await.unwrap();
+    other.dispatch::<Organization>("club", create("Club"), &(), &metadata()).await.unwrap();
+    one.dispatch::<Organization>("club", add_key(1), &(), &metadata()).await.unwrap();
+    let mut seen = Vec::new();
+    let mut adds = async |key| {
+        let admits = |events: &[_]| {
+            seen.push(events.len());
+            Err("no")
+        };
+        other.dispatch_if::<Organization, _>("club", add_key(key), &(), &metadata(), admits).await.unwrap()
+    };
+    let known = adds(1).await.expect("there is nothing to write, as the other one has written it");
+    assert_eq!((known.events.len(), known.position), (0, Position(2)));
+    assert_eq!(adds(2).await.map(|committed| committed.position), Err("no"));
+    assert_eq!(seen, [1, 1]);
+    assert_eq!(*log.head().borrow(), Position(2));
+    let admitted = other.dispatch_if("club", add_key(2), &(), &metadata(), |_: &[_]| Ok::<_, ()>(())).await;
+    let admitted: Committed<Organization> = admitted.unwrap().unwrap();
+    assert_eq!((admitted.events.len(), admitted.position), (1, Position(3)));
 }
 
 async fn writers_that_do_not_know_of_each_other_retry_until_all_are_done(store: Store) {
