@@ -20,6 +20,7 @@ use crate::built_passes::BuiltPasses;
 use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::config::{AdminCredentials, Config};
+use crate::device::turns::Turns;
 use crate::ids::IdSource;
 use crate::jobs::worker::Worker;
 use crate::load::{Gate, Gates};
@@ -71,6 +72,8 @@ pub struct App {
     pub is_production: bool,
     /// Who has asked how often.
     pub rates: Arc<Rates>,
+    /// Where the requests of a device meet.
+    pub turns: Arc<Turns>,
     /// The share of successful requests that are logged.
     pub sample_success_rate: f64,
     /// What callers without credentials have caused in the log output.
@@ -104,6 +107,7 @@ impl App {
             rates: Arc::new(Rates::new(config.rates, &metrics)),
             anonymous_lines: Arc::new(AnonymousLines::new(&metrics)),
             public_url: config.public_url.clone(),
+            turns: Arc::default(),
             in_flight: InFlight::of(&metrics),
             panicked: metrics.counter(Metric::RequestsPanicked, &[]),
             metrics_are_elsewhere: config.metrics_listen.is_some(),

@@ -68,10 +68,9 @@ impl FromRequestParts<AppState> for Integrator {
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
         let key = credentials(&parts.headers, &["Bearer"]).ok_or(ApiError::UnauthorizedKey)?;
-        let peer = parts.extensions.get().copied();
-        app.rates.client_may_try(&parts.headers, peer).await?;
         let Some(integrator) = Self::with_key(app, key).await? else {
-            return Err(app.rates.client_was_wrong(&parts.headers, peer, ApiError::UnauthorizedKey).await);
+            let client = app.rates.client(&parts.headers, parts.extensions.get().copied());
+            return Err(app.rates.key_was_wrong(client));
         };
         app.rates.organization_asks(&integrator.organization_id).await?;
         Ok(integrator)
@@ -98,23 +97,21 @@ impl Integrator {
 /// Lets only the operator through.
 ///
 /// # Errors
-/// 401 for everybody else.
+/// 401 for everybody else, 429 for a client that was wrong too often.
 pub async fn require_operator(
     State(app): State<AppState>,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
     let shown = credentials(request.headers(), &["Basic"]).ok_or(ApiError::UnauthorizedOperator)?;
-    let peer = request.extensions().get().copied();
-    app.rates.client_may_try(request.headers(), peer).await?;
+    let client = app.rates.client(request.headers(), request.extensions().get().copied());
     let shown = STANDARD.decode(shown).unwrap_or_default();
-    if app.admin.as_ref().is_some_and(|admin| is_operator(admin, &shown)) {
-        request_context::caller_is_known();
-        Ok(next.run(request).await)
-    } else {
-        let refusal = ApiError::UnauthorizedOperator;
-        Err(app.rates.client_was_wrong(request.headers(), peer, refusal).await)
+    let is_right = || app.admin.as_ref().is_some_and(|admin| is_operator(admin, &shown));
+    if !app.rates.compare_password(client, is_right)? {
+        return Err(ApiError::UnauthorizedOperator);
     }
+    request_context::caller_is_known();
+    Ok(next.run(request).await)
 }
 
 fn is_operator(admin: &AdminCredentials, shown: &[u8]) -> bool {

@@ -43,7 +43,38 @@ impl Commands {
         let name = (&command).into();
         let started = Instant::now();
         let outcome = self.dispatcher.dispatch::<A>(aggregate_id, command, services, metadata).await;
-        self.note::<A>(name, result(&outcome), started.elapsed());
+        let result = outcome.as_ref().map_or_else(failure, changed);
+        self.note::<A>(name, result, started.elapsed());
+        outcome
+    }
+
+    /// See [`Dispatcher::dispatch_if`].
+    ///
+    /// # Errors
+    /// [`DispatchError`]; the inner error is that of `admits`.
+    pub async fn dispatch_if<A, R>(
+        &self,
+        aggregate_id: &str,
+        command: A::Command,
+        services: &A::Services,
+        metadata: &Metadata,
+        admits: impl FnMut(&[A::Event]) -> Result<(), R>,
+    ) -> Result<Result<Committed<A>, R>, DispatchError<A::Error>>
+    where
+        A: Snapshot,
+        A::Command: Clone,
+        for<'a> &'a A::Command: Into<&'static str>,
+    {
+        let name = (&command).into();
+        let started = Instant::now();
+        let outcome =
+            self.dispatcher.dispatch_if::<A, R>(aggregate_id, command, services, metadata, admits).await;
+        let result = match &outcome {
+            Ok(Ok(committed)) => changed(committed),
+            Ok(Err(_)) => CommandResult::Refused,
+            Err(fault) => failure(fault),
+        };
+        self.note::<A>(name, result, started.elapsed());
         outcome
     }
 
@@ -55,13 +86,15 @@ impl Commands {
     }
 }
 
-fn result<A: Snapshot>(outcome: &Result<Committed<A>, DispatchError<A::Error>>) -> CommandResult {
-    match outcome {
-        Ok(committed) if committed.events.is_empty() => CommandResult::Unchanged,
-        Ok(_) => CommandResult::Changed,
-        Err(DispatchError::Refused(_)) => CommandResult::Refused,
-        Err(DispatchError::Conflict) => CommandResult::Conflict,
-        Err(DispatchError::Log(_) | DispatchError::OutcomeUnknown(_)) => CommandResult::Unavailable,
-        Err(DispatchError::Undecodable { .. }) => CommandResult::Undecodable,
+fn changed<A: Snapshot>(committed: &Committed<A>) -> CommandResult {
+    if committed.events.is_empty() { CommandResult::Unchanged } else { CommandResult::Changed }
+}
+
+fn failure<E: std::error::Error>(fault: &DispatchError<E>) -> CommandResult {
+    match fault {
+        DispatchError::Refused(_) => CommandResult::Refused,
+        DispatchError::Conflict => CommandResult::Conflict,
+        DispatchError::Log(_) | DispatchError::OutcomeUnknown(_) => CommandResult::Unavailable,
+        DispatchError::Undecodable { .. } => CommandResult::Undecodable,
     }
 }

@@ -4,6 +4,8 @@
 //! this one does not are named in a warning; unknown variables are ignored. [`VARIABLES`] is all of them; the table of `docs/configuration.md` is
 //! made from it.
 
+mod rates;
+
 use std::collections::BTreeMap;
 use std::env::VarError;
 use std::fmt::Write as _;
@@ -27,6 +29,8 @@ use zeroize::Zeroizing;
 
 use crate::apns_keys::file::KeyFile;
 use crate::{keyring, limits, path};
+
+pub use rates::{Failures, REGISTRATIONS_PER_MINUTE, Rates};
 
 /// What the environment says.
 #[derive(Debug, Clone, Default)]
@@ -152,19 +156,6 @@ impl Default for Load {
             builds_waiting: limits::BUILDS_WAITING,
         }
     }
-}
-
-/// How often a caller may ask.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Rates {
-    /// `RATE_LIMIT_MANAGE_PER_SECOND`: requests of one organisation.
-    pub manage_per_second: Option<NonZeroU32>,
-    /// `RATE_LIMIT_MANAGE_BURST`: so many of them at once; default: those of a second.
-    pub manage_burst: Option<NonZeroU32>,
-    /// `RATE_LIMIT_FAILURES_PER_MINUTE`: wrong API keys and operators' passwords of one client.
-    pub failures_per_minute: Option<NonZeroU32>,
-    /// `RATE_LIMIT_PROXIES`: how many proxies stand before this process.
-    pub proxies: u32,
 }
 
 /// How phones are woken.
@@ -321,7 +312,7 @@ pub const VARIABLES: &[Variable] = &[
     ),
     secret(
         "HONOKEN_ADMIN_PASSWORD",
-        "the operator's password",
+        "the operator's password, of at least 12 characters: `serve` refuses a shorter one (`openssl rand -base64 24` makes a good one)",
         "in `dev`: a generated one in `secrets/admin-password`; in `serve`: none",
     ),
     secret(
@@ -383,14 +374,19 @@ pub const VARIABLES: &[Variable] = &[
     ),
     read(
         "RATE_LIMIT_MANAGE_PER_SECOND",
-        "requests to `/manage` that one organisation may make in a second; more are answered 429 with `Retry-After`. Each process counts for itself; `dev` has no rate limits",
+        "requests to `/manage` that one organisation may make in a second; more are answered 429 with `Retry-After`. Each process counts for itself; in `dev` no `RATE_LIMIT_…` has an effect",
         "no limit",
     ),
     read("RATE_LIMIT_MANAGE_BURST", "so many of them may come at once after a pause", "those of one second"),
     read(
         "RATE_LIMIT_FAILURES_PER_MINUTE",
-        "wrong API keys and operator's passwords that one client address may send in a minute; after that its requests to `/manage` and `/admin` are answered 429 for a minute, whatever they show",
-        "no limit",
+        "wrong operator's passwords, and apart from these wrong API keys, that one client address (of IPv6: a /64) may send in a minute. After that a wrong key is answered 429 (a right one always passes), and of the attempts with a password one a second is compared, right or wrong, every other one is answered 429",
+        "`10` for passwords, `60` for keys",
+    ),
+    read(
+        "RATE_LIMIT_REGISTRATIONS",
+        "devices that one client address may newly register for one pass in a minute; more are answered 429 with `Retry-After`, or with `off` none. For devices that are registered for the pass already this is no limit: what is [limited besides](operating.md#what-phones-may-write)",
+        "`600`",
     ),
     read(
         "RATE_LIMIT_PROXIES",
@@ -541,7 +537,7 @@ impl Config {
                 "an address and a port, such as 127.0.0.1:9464",
             )?,
             load: load(&variable)?,
-            rates: rates(&variable)?,
+            rates: rates::rates(&variable)?,
             pushing: pushing(&variable)?,
             apns: apns(&variable)?,
             nats: nats(&variable)?,
@@ -614,24 +610,6 @@ fn load(
         builds_waiting: parsed(variable, "HONOKEN_BUILDS_WAITING", waiting)?
             .unwrap_or(default.builds_waiting),
     })
-}
-
-fn rates(
-    variable: &impl Fn(&'static str) -> Result<Option<String>, ConfigError>,
-) -> Result<Rates, ConfigError> {
-    let rates = Rates {
-        manage_per_second: parsed(variable, "RATE_LIMIT_MANAGE_PER_SECOND", POSITIVE)?,
-        manage_burst: parsed(variable, "RATE_LIMIT_MANAGE_BURST", POSITIVE)?,
-        failures_per_minute: parsed(variable, "RATE_LIMIT_FAILURES_PER_MINUTE", POSITIVE)?,
-        proxies: parsed(variable, "RATE_LIMIT_PROXIES", "a whole number")?.unwrap_or_default(),
-    };
-    if rates.manage_burst.is_some() && rates.manage_per_second.is_none() {
-        return Err(ConfigError {
-            variable: "RATE_LIMIT_MANAGE_PER_SECOND",
-            problem: "is missing: RATE_LIMIT_MANAGE_BURST says how it may be used".to_owned(),
-        });
-    }
-    Ok(rates)
 }
 
 fn pushing(
@@ -974,6 +952,9 @@ mod tests {
             ("HONOKEN_BUILDS_WAITING", "many"),
             ("RATE_LIMIT_MANAGE_PER_SECOND", "0"),
             ("RATE_LIMIT_FAILURES_PER_MINUTE", "x"),
+            ("RATE_LIMIT_FAILURES_PER_MINUTE", "0"),
+            ("RATE_LIMIT_REGISTRATIONS", "0"),
+            ("RATE_LIMIT_REGISTRATIONS", "none"),
             ("RATE_LIMIT_PROXIES", "yes"),
             ("OUTBOX_BATCH_SIZE", "0"),
             ("OUTBOX_BATCH_SIZE", "5001"),
@@ -995,6 +976,18 @@ mod tests {
             &[("HONOKEN_ADMIN_USERNAME", "a:b"), ("HONOKEN_ADMIN_PASSWORD", "x")],
             "HONOKEN_ADMIN_USERNAME",
         );
+    }
+
+    #[test]
+    fn failures_and_registrations_are_limited_unless_something_else_is_said() {
+        let rates = read(&[]).unwrap().rates;
+        assert_eq!(rates.failures, Some(Failures::default()));
+        assert_eq!(rates.registrations_per_minute, Some(REGISTRATIONS_PER_MINUTE));
+        let rates = [("RATE_LIMIT_FAILURES_PER_MINUTE", "3"), ("RATE_LIMIT_REGISTRATIONS", "off")];
+        let rates = read(&rates).unwrap().rates;
+        let three = NonZeroU32::new(3).unwrap();
+        assert_eq!(rates.failures, Some(Failures { passwords: three, keys: three }));
+        assert_eq!(rates.registrations_per_minute, None);
     }
 
     #[test]
@@ -1180,6 +1173,7 @@ mod tests {
             ("HONOKEN_REQUESTS_AT_WORK", Load::default().requests_at_work.to_string()),
             ("HONOKEN_REQUESTS_WAITING", Load::default().requests_waiting.to_string()),
             ("HONOKEN_BUILDS_WAITING", Load::default().builds_waiting.to_string()),
+            ("RATE_LIMIT_REGISTRATIONS", REGISTRATIONS_PER_MINUTE.to_string()),
             ("OUTBOX_BATCH_SIZE", Pushing::default().batch_size.to_string()),
             ("OUTBOX_RETRY_ATTEMPTS", Pushing::default().retry_attempts.to_string()),
             ("OUTBOX_RETENTION_DAYS", Pushing::default().retention_days.to_string()),

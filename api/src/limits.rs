@@ -88,9 +88,6 @@ pub const REPLY: Duration = Duration::from_mins(5);
 /// Callers whose rates are remembered, the latest ones.
 pub const RATED_CALLERS: u64 = 10_000;
 
-/// How long a client is kept out that has shown too many wrong credentials.
-pub const BARRED: Duration = Duration::from_mins(1);
-
 /// Bytes of lines that wait until standard error takes them; what finds no room is dropped.
 pub const LOG_OUTPUT_BYTES: usize = 4 * 1024 * 1024;
 

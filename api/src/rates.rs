@@ -1,24 +1,27 @@
-//! Rate limits: how often an organisation may ask, and how often a client may be wrong about who it is. Each process counts for itself.
+//! Rate limits: how often an organisation may ask, how often a client may be wrong about who it is, and how much devices may write. Each process
+//! counts for itself.
 //!
 //! What is remembered of callers is bounded: the latest ones, and organisations only once their key was right.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use honoken_domain::ids::OrganizationId;
+use honoken_domain::ids::{DeviceLibraryIdentifier, OrganizationId, PassId};
 use http::HeaderMap;
 use moka::future::Cache;
 use prometheus::IntCounter;
-use tokio::time::Instant;
 
+use crate::client_address::ClientAddresses;
 use crate::config;
 use crate::error::ApiError;
+use crate::failed_logins::FailedLogins;
 use crate::limits;
 use crate::metrics::{Metric, Metrics, RateLimit};
+use crate::registration_limits::RegistrationLimits;
 
 /// The address that a request came from: that of the client, or of the proxy before us.
 #[derive(Debug, Clone, Copy)]
@@ -29,51 +32,44 @@ pub struct Peer(pub IpAddr);
 pub struct Rates {
     manage: Option<Quota>,
     organizations: Cache<OrganizationId, Arc<DefaultDirectRateLimiter>>,
-    failures: Option<Quota>,
-    clients: Cache<IpAddr, Arc<Client>>,
-    proxies: usize,
-    limited: [IntCounter; 2],
-}
-
-/// What is remembered of an address.
-#[derive(Debug)]
-struct Client {
-    failures: DefaultDirectRateLimiter,
-    barred_until: Mutex<Option<Instant>>,
-}
-
-impl Client {
-    fn new(quota: Quota) -> Self {
-        Self { failures: RateLimiter::direct(quota), barred_until: Mutex::new(None) }
-    }
-
-    /// How long it is kept out yet.
-    fn barred(&self) -> Option<Duration> {
-        let until = *self.barred_until.lock().unwrap_or_else(PoisonError::into_inner);
-        until?.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
-    }
-
-    fn bar(&self) {
-        *self.barred_until.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Instant::now() + limits::BARRED);
-    }
+    passwords: Option<FailedLogins>,
+    keys: Option<FailedLogins>,
+    registrations: RegistrationLimits,
+    addresses: ClientAddresses,
+    /// Whether any limit goes by the address of the client.
+    by_address: bool,
+    limited: [IntCounter; RateLimit::NAMES.len()],
 }
 
 impl Rates {
-    /// Nobody has asked yet.
+    /// No caller has asked yet.
     pub fn new(rates: config::Rates, metrics: &Metrics) -> Self {
         let manage = rates.manage_per_second.map(|per_second| {
             let burst: NonZeroU32 = rates.manage_burst.unwrap_or(per_second);
             Quota::per_second(per_second).allow_burst(burst)
         });
-        let limited = |limit: RateLimit| metrics.counter(Metric::RequestsRateLimited, &[limit.into()]);
+        let limits = [RateLimit::Manage, RateLimit::Failures, RateLimit::Registrations, RateLimit::Device];
         Self {
             manage,
             organizations: Cache::new(limits::RATED_CALLERS),
-            failures: rates.failures_per_minute.map(Quota::per_minute),
-            clients: Cache::new(limits::RATED_CALLERS),
-            proxies: rates.proxies as usize,
-            limited: [limited(RateLimit::Manage), limited(RateLimit::Failures)],
+            passwords: rates.failures.map(|failures| FailedLogins::at_most(failures.passwords)),
+            keys: rates.failures.map(|failures| FailedLogins::at_most(failures.keys)),
+            registrations: RegistrationLimits::new(rates.registrations_per_minute),
+            addresses: ClientAddresses::behind(rates.proxies),
+            by_address: rates.failures.is_some() || rates.registrations_per_minute.is_some(),
+            limited: limits.map(|limit| metrics.counter(Metric::RequestsRateLimited, &[limit.into()])),
+        }
+    }
+
+    /// Whom a request is from, as far as that can be known.
+    pub fn client(&self, headers: &HeaderMap, peer: Option<Peer>) -> Option<IpAddr> {
+        self.addresses.of(headers, peer)
+    }
+
+    /// Looks whether a request came through a proxy that this process was not told of, and says so once.
+    pub fn looks_for_a_proxy(&self, headers: &HeaderMap, peer: Option<Peer>) {
+        if self.by_address {
+            self.addresses.warns_of_a_proxy(headers, peer);
         }
     }
 
@@ -94,64 +90,65 @@ impl Rates {
         })
     }
 
-    /// Before credentials are looked at.
+    /// Lets an operator's password be compared.
     ///
     /// # Errors
-    /// 429 when this client was wrong too often.
-    pub async fn client_may_try(&self, headers: &HeaderMap, peer: Option<Peer>) -> Result<(), ApiError> {
-        let Some(address) = self.failures.and_then(|_| self.client(headers, peer)) else { return Ok(()) };
-        match self.clients.get(&address).await.and_then(|client| client.barred()) {
-            Some(left) => Err(self.refused(RateLimit::Failures, left)),
-            None => Ok(()),
-        }
+    /// 429 when this client was wrong too often: nothing was compared.
+    pub fn compare_password(
+        &self,
+        client: Option<IpAddr>,
+        is_right: impl FnOnce() -> bool,
+    ) -> Result<bool, ApiError> {
+        let Some((passwords, address)) = self.passwords.as_ref().zip(client) else { return Ok(is_right()) };
+        passwords.compare(address, is_right).map_err(|wait| self.refused(RateLimit::Failures, wait))
     }
 
-    /// A client was wrong. Gives the answer: `refusal`, or 429 when it was one time too many.
-    pub async fn client_was_wrong(
+    /// A client has shown an API key that is none. Gives the answer: 401, or 429 when it was one time too many.
+    pub fn key_was_wrong(&self, client: Option<IpAddr>) -> ApiError {
+        let noted = self.keys.as_ref().zip(client).map_or(Ok(()), |(keys, address)| keys.failed(address));
+        noted.map_or_else(|wait| self.refused(RateLimit::Failures, wait), |()| ApiError::UnauthorizedKey)
+    }
+
+    /// A device that is new to a pass registers for it.
+    ///
+    /// # Errors
+    /// 429 when too many of them come from the same address.
+    pub fn new_device(&self, pass: &PassId, client: Option<IpAddr>) -> Result<(), ApiError> {
+        let taken = self.registrations.new_device(pass, client);
+        taken.map_err(|wait| self.refused(RateLimit::Registrations, wait))
+    }
+
+    /// Something of a device is written that is registered for the pass already.
+    ///
+    /// # Errors
+    /// 429 when too much of that comes from the same address.
+    pub fn known_device(&self, pass: &PassId, client: Option<IpAddr>) -> Result<(), ApiError> {
+        let taken = self.registrations.known_device(pass, client);
+        taken.map_err(|wait| self.refused(RateLimit::Registrations, wait))
+    }
+
+    /// A device registers for a pass, or unregisters from it, and that changes something.
+    ///
+    /// # Errors
+    /// 429 when it goes to and fro.
+    pub fn device_comes_or_goes(
         &self,
-        headers: &HeaderMap,
-        peer: Option<Peer>,
-        refusal: ApiError,
-    ) -> ApiError {
-        let Some((quota, address)) = self.failures.zip(self.client(headers, peer)) else { return refusal };
-        let client = self.clients.get_with(address, async { Arc::new(Client::new(quota)) }).await;
-        if client.failures.check().is_ok() {
-            return refusal;
-        }
-        client.bar();
-        self.refused(RateLimit::Failures, limits::BARRED)
+        pass: &PassId,
+        device: &DeviceLibraryIdentifier,
+    ) -> Result<(), ApiError> {
+        let taken = self.registrations.to_and_fro(pass, device);
+        taken.map_err(|wait| self.refused(RateLimit::Device, wait))
+    }
+
+    /// 429: a device has too many requests at a time.
+    pub fn too_many_of_a_device(&self) -> ApiError {
+        self.refused(RateLimit::Device, Duration::from_secs(1))
     }
 
     fn refused(&self, limit: RateLimit, wait: Duration) -> ApiError {
         self.limited[limit as usize].inc();
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         ApiError::TooManyRequests { retry_after: seconds.max(1) }
-    }
-
-    /// Whom a request is from, as far as that can be known. Only what our own proxies have written into `X-Forwarded-For` is believed, which is
-    /// at its end; a client may write before it what it likes. An IPv6 client has a whole /64 at its disposal, and counts as one.
-    pub fn client(&self, headers: &HeaderMap, peer: Option<Peer>) -> Option<IpAddr> {
-        let peer = peer?.0;
-        let forwarded = || {
-            let entries = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-            let entries: Vec<&str> = entries.flat_map(|value| value.split(',')).map(str::trim).collect();
-            let entry = entries.len().checked_sub(self.proxies).and_then(|index| entries.get(index))?;
-            let with_port = || entry.parse::<SocketAddr>().ok().map(|address| address.ip());
-            entry.parse().ok().or_else(with_port)
-        };
-        let address = if self.proxies == 0 { peer } else { forwarded().unwrap_or(peer) };
-        Some(counted_as(address))
-    }
-}
-
-/// The address that stands for all that a client has.
-pub fn counted_as(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -160,78 +157,82 @@ mod tests {
     use super::*;
     use crate::config::Identity;
 
-    fn rates(manage: Option<u32>, failures: Option<u32>, proxies: u32) -> Rates {
-        let rates = config::Rates {
-            manage_per_second: manage.and_then(NonZeroU32::new),
-            manage_burst: None,
-            failures_per_minute: failures.and_then(NonZeroU32::new),
-            proxies,
-        };
+    fn rates(rates: config::Rates) -> Rates {
         Rates::new(rates, &Metrics::new(&Identity::default()))
     }
 
-    fn forwarded(value: &'static str) -> HeaderMap {
-        HeaderMap::from_iter([(
-            http::HeaderName::from_static("x-forwarded-for"),
-            http::HeaderValue::from_static(value),
-        )])
-    }
-
-    const PEER: Option<Peer> = Some(Peer(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)));
+    const CLIENT: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
 
     #[tokio::test]
     async fn an_organisation_that_asks_too_often_is_told_to_wait_and_no_other() {
-        let rates = rates(Some(2), None, 0);
+        let rates = rates(config::Rates { manage_per_second: NonZeroU32::new(2), ..Default::default() });
         let [one, other] = ["one", "other"].map(|name| OrganizationId::parse(name).unwrap());
         rates.organization_asks(&one).await.unwrap();
         rates.organization_asks(&one).await.unwrap();
         let refused = rates.organization_asks(&one).await.unwrap_err();
         assert!(matches!(refused, ApiError::TooManyRequests { retry_after: 1 }), "{refused:?}");
         rates.organization_asks(&other).await.unwrap();
-        assert_eq!(rates.limited.each_ref().map(IntCounter::get), [1, 0]);
+        assert_eq!(rates.limited.each_ref().map(IntCounter::get), [1, 0, 0, 0]);
     }
 
     #[tokio::test]
-    async fn a_client_that_was_wrong_too_often_is_kept_out_and_no_other() {
-        let rates = rates(None, Some(2), 1);
-        let (one, other) = (forwarded("10.0.0.1"), forwarded("10.0.0.2"));
+    async fn failures_are_counted_apart_for_keys_and_passwords() {
+        let two = NonZeroU32::new(2).unwrap();
+        let failures = Some(config::Failures { passwords: two, keys: two });
+        let rates = rates(config::Rates { failures, ..Default::default() });
         for _ in 0..2 {
-            rates.client_may_try(&one, PEER).await.unwrap();
-            let answer = rates.client_was_wrong(&one, PEER, ApiError::UnauthorizedKey).await;
-            assert!(matches!(answer, ApiError::UnauthorizedKey));
+            assert!(matches!(rates.key_was_wrong(CLIENT), ApiError::UnauthorizedKey));
         }
-        let answer = rates.client_was_wrong(&one, PEER, ApiError::UnauthorizedKey).await;
+        let answer = rates.key_was_wrong(CLIENT);
         assert!(matches!(answer, ApiError::TooManyRequests { retry_after: 60 }), "{answer:?}");
-        assert!(rates.client_may_try(&one, PEER).await.is_err());
-        rates.client_may_try(&other, PEER).await.unwrap();
+        for _ in 0..2 {
+            assert!(!rates.compare_password(CLIENT, || false).unwrap());
+        }
+        let answer = rates.compare_password(CLIENT, || true).unwrap_err();
+        assert!(matches!(answer, ApiError::TooManyRequests { retry_after: 1 }), "{answer:?}");
+        assert_eq!(rates.limited.each_ref().map(IntCounter::get), [0, 2, 0, 0]);
     }
 
     #[tokio::test]
     async fn without_limits_nothing_is_limited() {
-        let rates = rates(None, None, 0);
+        let rates = rates(config::Rates::default());
+        let pass = PassId::parse("pass.com.example/A-1").unwrap();
         for _ in 0..1000 {
             rates.organization_asks(&OrganizationId::parse("one").unwrap()).await.unwrap();
-            let answer = rates.client_was_wrong(&HeaderMap::new(), PEER, ApiError::UnauthorizedKey).await;
-            assert!(matches!(answer, ApiError::UnauthorizedKey));
+            assert!(matches!(rates.key_was_wrong(CLIENT), ApiError::UnauthorizedKey));
+            assert!(!rates.compare_password(CLIENT, || false).unwrap());
+            rates.new_device(&pass, CLIENT).unwrap();
+            rates.known_device(&pass, CLIENT).unwrap();
         }
-        assert_eq!(rates.clients.entry_count(), 0);
     }
 
-    #[test]
-    fn only_what_our_own_proxies_say_is_believed() {
-        let client = |proxies, value| rates(None, Some(1), proxies).client(&forwarded(value), PEER).unwrap();
-        let address = |text: &str| text.parse::<IpAddr>().unwrap();
-        assert_eq!(
-            client(0, "10.0.0.1"),
-            address("127.0.0.1"),
-            "without a proxy the header is the client's own"
-        );
-        assert_eq!(client(1, "1.2.3.4, 10.0.0.1"), address("10.0.0.1"));
-        assert_eq!(client(2, "1.2.3.4, 10.0.0.1, 10.0.0.9:443"), address("10.0.0.1"));
-        assert_eq!(client(1, "nonsense"), address("127.0.0.1"));
-        assert_eq!(client(3, "10.0.0.1"), address("127.0.0.1"), "a proxy is missing");
-        assert_eq!(client(1, "2001:db8:1:2:3:4:5:6"), address("2001:db8:1:2::"));
-        assert_eq!(client(1, "[2001:db8:1:2:3:4:5:6]:443"), address("2001:db8:1:2::"));
-        assert_eq!(client(1, "::ffff:10.0.0.1"), address("10.0.0.1"));
+    #[tokio::test]
+    async fn what_devices_write_is_limited_for_each_pass_and_address() {
+        let registrations_per_minute = NonZeroU32::new(3);
+        let rates = rates(config::Rates { registrations_per_minute, ..Default::default() });
+        let [pass, other] =
+            ["A-1", "A-2"].map(|it| PassId::parse(&format!("pass.com.example/{it}")).unwrap());
+        for _ in 0..3 {
+            rates.new_device(&pass, CLIENT).unwrap();
+        }
+        let refused = rates.new_device(&pass, CLIENT).unwrap_err();
+        assert!(matches!(refused, ApiError::TooManyRequests { retry_after: 20 }), "{refused:?}");
+        rates.new_device(&other, CLIENT).unwrap();
+        rates.new_device(&pass, Some(IpAddr::V4(std::net::Ipv4Addr::BROADCAST))).unwrap();
+        // Those that are known have the default, however few new ones may come.
+        let known = (0..1000).filter(|_| rates.known_device(&pass, CLIENT).is_ok()).count();
+        assert!((600..610).contains(&known), "{known}");
+    }
+
+    #[tokio::test]
+    async fn a_device_that_comes_and_goes_is_limited_and_no_other() {
+        let rates = rates(config::Rates::default());
+        let pass = PassId::parse("pass.com.example/A-1").unwrap();
+        let [one, other] = ["one", "other"].map(|name| DeviceLibraryIdentifier::parse(name).unwrap());
+        for _ in 0..10 {
+            rates.device_comes_or_goes(&pass, &one).unwrap();
+        }
+        assert!(rates.device_comes_or_goes(&pass, &one).is_err());
+        rates.device_comes_or_goes(&pass, &other).unwrap();
     }
 }

@@ -226,6 +226,7 @@ impl Service<Request> for Surrounded {
         let id = sent_id(request.headers()).unwrap_or_else(|| ids::request_id(&*app.ids));
         let admission = app.gates.before(asked.area);
         let peer = request.extensions().get().copied();
+        app.rates.looks_for_a_proxy(request.headers(), peer);
         let address = app.rates.client(request.headers(), peer).unwrap_or(NO_ADDRESS);
         let caller = Caller::stranger(address, &app);
         let at_hand = Arc::new(AtHand { id, times: Times::default(), admission, caller });

@@ -17,6 +17,7 @@ use crate::config::PUSH_WINDOW_SECONDS;
 use crate::folder::{self, Folder};
 use crate::keyring;
 use crate::metrics::Metrics;
+use crate::operator_password;
 use crate::place::Place;
 use crate::push_credentials::PushCredentials;
 use crate::pushing::{Given, Parts, Pushing};
@@ -42,6 +43,9 @@ pub enum Role {
 /// # Errors
 /// When the folder, the address or a store cannot be used; the sentence says what to do.
 pub async fn run(process: Process, roles: &[Role], stop: CancellationToken) -> anyhow::Result<()> {
+    if let Some(admin) = &process.config.admin {
+        operator_password::check(admin)?;
+    }
     let is = |role| roles.contains(&role);
     let place =
         Place::of(&process.config, &process.data_dir, || Ok(Arc::new(Folder::open(&process.data_dir)?)))?;

@@ -19,10 +19,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::client_address;
 use crate::limits;
 use crate::log_output::AnonymousLines;
 use crate::metrics::AnonymousLine;
-use crate::rates::{self, Peer};
+use crate::rates::Peer;
 use crate::router::strip_prefix;
 
 /// A place where requests come in.
@@ -89,7 +90,7 @@ fn start((stream, peer, permit): Accepted, house: &House, going_on: &TaskTracker
         house.open.inc();
         if let Err(fault) = connection(stream, peer, &house).await {
             // The other side went away or spoke something else than HTTP; it has been told what can be told.
-            let address = rates::counted_as(peer.ip());
+            let address = client_address::counted_as(peer.ip());
             if tracing::enabled!(tracing::Level::DEBUG)
                 && house.anonymous_lines.admit(AnonymousLine::Request, address, 1) > 0
             {

@@ -9,4 +9,5 @@ pub mod list;
 pub mod log;
 pub mod register;
 pub mod registration;
+pub mod turns;
 pub mod unregister;

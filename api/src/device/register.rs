@@ -2,17 +2,18 @@
 //! <https://developer.apple.com/documentation/walletpasses/register-a-pass-for-update-notifications>
 
 use axum::extract::{Request, State};
-use honoken_domain::ids::{PassId, PushToken};
-use honoken_domain::registration::{RegistrationCommand, RegistrationEvent};
+use honoken_domain::ids::PushToken;
 use http::StatusCode;
 use utoipa::ToSchema;
 
 use crate::app::AppState;
 use crate::auth::AuthorizedPass;
-use crate::device::registration;
+use crate::client_address::Client;
+use crate::device::registration::{DeviceRequest, Registered};
 use crate::error::ApiError;
 use crate::json_body::{self, Fields};
 use crate::limits;
+use crate::openapi::problems::TooManyRegistrations;
 use crate::openapi::{DEVICE, examples, schemas};
 use crate::path::Segments;
 use crate::request_context::RequestId;
@@ -33,8 +34,12 @@ struct Body {
 /// The token is checked before the body is looked at. A known registration takes the push token of the body all the same: that is how a
 /// phone tells that it has a new one. The answer waits until the list call, which follows at once, will see the registration.
 ///
+/// The push token of a device is written once a second at most. A request with another one within that second is answered at its end, when the
+/// newest is on disk.
+///
 /// # Errors
-/// 401, 400 for a body without a usable `pushToken` or a device that cannot be named so, 408, 413, 503.
+/// 401, 400 for a body without a usable `pushToken` or a device that cannot be named so, 408, 413, 429 when a device comes and goes too often or
+/// too many new ones come from one address, 503.
 #[utoipa::path(
     post, path = "/v1/devices/{device}/registrations/{type}/{serial}", tag = DEVICE,
     operation_id = "registerDevice", summary = "Register a device for the updates of a pass",
@@ -42,6 +47,7 @@ struct Body {
     responses(
         (status = 201, description = "The registration is new. No body."),
         (status = 200, description = "It was there already; the push token was taken. No body."),
+        TooManyRegistrations,
     ),
 )]
 pub async fn handler(
@@ -49,21 +55,19 @@ pub async fn handler(
     pass: AuthorizedPass,
     segments: Segments,
     request_id: RequestId,
+    Client(client): Client,
     request: Request,
 ) -> Result<StatusCode, ApiError> {
     let body = json_body::read(request, limits::REGISTRATION_BYTES).await?;
     let Body { push_token } = order(&body)?;
     let device =
         segments.device().ok_or_else(|| unreadable("the device library identifier in the path", ""))?;
-    let PassId { pass_type_identifier, serial_number } = pass.id;
-    let command = RegistrationCommand::Register { serial_number, push_token, at: app.clock.unix_seconds() };
-    let committed = registration::dispatch(&app, device, pass_type_identifier, command, &request_id).await?;
+    let request = DeviceRequest::new(&app, device, pass.id, client, &request_id);
+    let Registered { committed, is_new } = request.register(push_token).await?;
     if !app.projector.shows(&committed, limits::VISIBLE).await {
         // The list that follows would be empty, and the phone content with it. It comes back after a 503, and finds itself registered.
         return Err(ApiError::Unavailable("the registration is on disk, but not visible yet".into()));
     }
-    let is_new =
-        committed.events.iter().any(|event| matches!(event, RegistrationEvent::DeviceRegistered { .. }));
     Ok(if is_new { StatusCode::CREATED } else { StatusCode::OK })
 }
 

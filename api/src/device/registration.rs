@@ -1,26 +1,129 @@
-//! The registration of a device with a pass type, as its two endpoints reach it.
+//! The registration of a device with a pass type, as its two endpoints change it.
 
-use honoken_domain::ids::{DeviceLibraryIdentifier, PassTypeIdentifier, RegistrationId};
-use honoken_domain::registration::{Registration, RegistrationCommand};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use honoken_domain::ids::{DeviceLibraryIdentifier, PassId, PushToken, RegistrationId};
+use honoken_domain::registration::{Registration, RegistrationCommand, RegistrationEvent};
 use honoken_event_store::Committed;
 
 use crate::app::App;
+use crate::device::turns::{Device, Next, Told, Written};
 use crate::error::ApiError;
 use crate::request_context::RequestId;
 
-/// Carries a command of a device out.
-///
-/// # Errors
-/// 503 when a store is away.
-pub async fn dispatch(
-    app: &App,
-    device_library_identifier: DeviceLibraryIdentifier,
-    pass_type_identifier: PassTypeIdentifier,
-    command: RegistrationCommand,
-    request_id: &RequestId,
-) -> Result<Committed<Registration>, ApiError> {
-    let actor = format!("device:{}", device_library_identifier.shortened());
-    let id = RegistrationId { pass_type_identifier, device_library_identifier };
-    let metadata = app.metadata(actor, None, &request_id.0);
-    Ok(app.dispatcher.dispatch::<Registration>(&id.aggregate_id(), command, &(), &metadata).await?)
+/// Which device asks about which pass, and from where.
+#[derive(Debug)]
+pub struct DeviceRequest<'a> {
+    app: &'a App,
+    pass: PassId,
+    id: RegistrationId,
+    client: Option<IpAddr>,
+    request_id: &'a RequestId,
+}
+
+/// What registering has led to.
+#[derive(Debug)]
+pub struct Registered {
+    /// The registration as it is on disk.
+    pub committed: Arc<Committed<Registration>>,
+    /// Whether the device was not registered for the pass before.
+    pub is_new: bool,
+}
+
+impl<'a> DeviceRequest<'a> {
+    /// A device that has shown the token of a pass.
+    pub fn new(
+        app: &'a App,
+        device: DeviceLibraryIdentifier,
+        pass: PassId,
+        client: Option<IpAddr>,
+        request_id: &'a RequestId,
+    ) -> Self {
+        let pass_type_identifier = pass.pass_type_identifier.clone();
+        let id = RegistrationId { pass_type_identifier, device_library_identifier: device };
+        Self { app, pass, id, client, request_id }
+    }
+
+    /// Registers the device for the pass: with this push token, or with a newer one that it has told meanwhile.
+    ///
+    /// # Errors
+    /// 429 when too much is registered, 503 when a store is away or too many wait.
+    pub async fn register(&self, push_token: PushToken) -> Result<Registered, ApiError> {
+        let device = self.device()?;
+        let told = device.tells(push_token);
+        loop {
+            let mut written = device.turn().await;
+            match device.next(&written, &told, &self.pass.serial_number) {
+                Next::Done(committed) => return Ok(Registered { committed, is_new: false }),
+                Next::Register(newest) => {
+                    let committed = Arc::new(self.register_with(&newest, &mut written).await?);
+                    written.note(newest, committed.clone());
+                    let is_new = committed.events.iter().any(is_registration);
+                    return Ok(Registered { committed, is_new });
+                }
+                Next::Wait(then) => {
+                    drop(written);
+                    self.app.turns.wait_until(then).await?;
+                }
+            }
+        }
+    }
+
+    async fn register_with(
+        &self,
+        told: &Told,
+        written: &mut Written,
+    ) -> Result<Committed<Registration>, ApiError> {
+        let command = RegistrationCommand::Register {
+            serial_number: self.pass.serial_number.clone(),
+            push_token: told.push_token.clone(),
+            at: self.app.clock.unix_seconds(),
+        };
+        self.dispatch_if(command, |events| {
+            if events.iter().any(is_registration) {
+                self.comes_or_goes()?;
+                self.app.rates.new_device(&self.pass, self.client)?;
+            } else {
+                self.app.rates.known_device(&self.pass, self.client)?;
+            }
+            written.expect(told, events);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Unregisters the device from the pass.
+    ///
+    /// # Errors
+    /// 429 when it goes to and fro, 503 when a store is away.
+    pub async fn unregister(&self) -> Result<Committed<Registration>, ApiError> {
+        let device = self.device()?;
+        let _turn = device.turn().await;
+        let serial_number = self.pass.serial_number.clone();
+        self.dispatch_if(RegistrationCommand::Unregister { serial_number }, |_| self.comes_or_goes()).await
+    }
+
+    fn device(&self) -> Result<Arc<Device>, ApiError> {
+        self.app.turns.of(&self.id)?.ok_or_else(|| self.app.rates.too_many_of_a_device())
+    }
+
+    fn comes_or_goes(&self) -> Result<(), ApiError> {
+        self.app.rates.device_comes_or_goes(&self.pass, &self.id.device_library_identifier)
+    }
+
+    async fn dispatch_if(
+        &self,
+        command: RegistrationCommand,
+        admits: impl FnMut(&[RegistrationEvent]) -> Result<(), ApiError>,
+    ) -> Result<Committed<Registration>, ApiError> {
+        let actor = format!("device:{}", self.id.device_library_identifier.shortened());
+        let metadata = self.app.metadata(actor, None, &self.request_id.0);
+        let (id, dispatcher) = (self.id.aggregate_id(), &self.app.dispatcher);
+        dispatcher.dispatch_if::<Registration, ApiError>(&id, command, &(), &metadata, admits).await?
+    }
+}
+
+fn is_registration(event: &RegistrationEvent) -> bool {
+    matches!(event, RegistrationEvent::DeviceRegistered { .. })
 }

@@ -25,7 +25,7 @@
 //!    (`#[schema(example = examples::change_answer)]`).
 //!
 //! Not to be repeated in a handler, since [`complete`] adds it by rule: the parameters in the path ([`parameters`] knows them by name), the
-//! header `X-Request-Id` both ways, 500 and 503 everywhere, 429 where credentials are asked for but those of phones, 403 where an operator changes something, 400, 408 and 413 where there is a body, and the credentials of the area with
+//! header `X-Request-Id` both ways, 500 and 503 everywhere, 429 where credentials are asked for but those of phones (whose routes say so themselves where they write), 403 where an operator changes something, 400, 408 and 413 where there is a body, and the credentials of the area with
 //! their 401. A phone's route that asks for the token says `security(("authenticationToken" = []))`; nothing else needs `security`.
 //!
 //! Answers that are no success are types in [`problems`], made of the very [`ApiError`](crate::error::ApiError) that is sent.

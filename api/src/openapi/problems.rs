@@ -56,6 +56,8 @@ problems! {
         "Readable, but not acceptable: `errors` names every fault by its pointer.";
     TooManyRequests: ApiError::TooManyRequests { retry_after: 1 },
         "The organisation asks too often, or this client was wrong about who it is too often. Come back after `Retry-After` seconds.";
+    TooManyRegistrations: ApiError::TooManyRequests { retry_after: 1 },
+        "The device registers and unregisters too often, or too many devices of this pass come from one address. Come back after `Retry-After` seconds.";
     Internal: ApiError::Internal("".into()), "Our fault. Nothing is said about the inside; the log has it under the request's id.";
     Unavailable: ApiError::Unavailable("".into()), "A store is away, more is asked than can be worked on, or the request took too long. Come back after `Retry-After` seconds.";
 }

@@ -31,7 +31,7 @@ impl Registration {
                         changed_at: at,
                     });
                 }
-                if !self.serial_numbers.contains(&serial_number) {
+                if !self.holds(&serial_number) {
                     events.push(RegistrationEvent::DeviceRegistered {
                         serial_number,
                         push_token,
@@ -44,9 +44,7 @@ impl Registration {
                 }
                 events
             }
-            RegistrationCommand::Unregister { serial_number }
-                if self.serial_numbers.contains(&serial_number) =>
-            {
+            RegistrationCommand::Unregister { serial_number } if self.holds(&serial_number) => {
                 vec![RegistrationEvent::DeviceUnregistered { serial_number, cause: None }]
             }
             RegistrationCommand::ForgetToken { push_token, since_ms }
@@ -60,6 +58,11 @@ impl Registration {
             }
             RegistrationCommand::Unregister { .. } | RegistrationCommand::ForgetToken { .. } => Vec::new(),
         }
+    }
+
+    /// Whether the device is registered for this pass.
+    pub fn holds(&self, serial_number: &SerialNumber) -> bool {
+        self.serial_numbers.contains(serial_number)
     }
 
     /// Whether the device said where it is reached in the second of this moment, or later.

@@ -20,6 +20,7 @@ mod keys;
 mod log_lines;
 mod log_output;
 mod log_restored;
+mod logins;
 mod manage;
 mod metrics;
 mod migrate;

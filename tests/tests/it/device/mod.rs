@@ -9,6 +9,7 @@ mod refusals;
 mod register;
 mod tokens;
 mod unregister;
+mod writes;
 
 use honoken_tests::{Credentials, Honoken, Integrator};
 

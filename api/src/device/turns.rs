@@ -1,0 +1,327 @@
+//! The requests of one device take turns, and its push token is written once a second at most.
+//!
+//! A request with another token than the one that was written within the last second waits until the second is over. Then the newest token that
+//! the device has told is written, and all requests that wait are answered: an older token is out of date. So a device that tells a new token a
+//! thousand times a second makes one event of them, and the last one counts. No request holds the turn while it waits, so a registration with
+//! the known token is never delayed.
+//!
+//! Each process counts for itself. What is remembered is bounded: devices that have written within the last second, and requests that wait.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use honoken_domain::ids::{PushToken, RegistrationId, SerialNumber};
+use honoken_domain::registration::{Registration, RegistrationEvent};
+use honoken_event_store::Committed;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::error::ApiError;
+use crate::request_context::{self, Spent, timed};
+
+/// Between two push tokens of a device.
+const PACE: Duration = Duration::from_secs(1);
+
+/// Requests of one device at a time.
+const MOST_OF_A_DEVICE: usize = 1024;
+
+/// Requests that wait, of all devices together.
+const MOST_WAITING: usize = 4096;
+
+/// Devices that are remembered: more than can write within a second.
+const MOST: usize = 65_536;
+
+/// Devices among which no order is kept.
+const FEW: usize = 1024;
+
+/// The turns of all devices.
+#[derive(Debug)]
+pub struct Turns {
+    devices: Mutex<HashMap<RegistrationId, Arc<Device>>>,
+    /// So many devices are gone through for those that need not be remembered any more.
+    tidy_at: AtomicUsize,
+    waiting: Semaphore,
+}
+
+/// What a device has told, and what of it was written.
+#[derive(Debug, Default)]
+pub struct Device {
+    newest: Mutex<Option<Told>>,
+    written: tokio::sync::Mutex<Written>,
+}
+
+/// A push token as a device has told it.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// In the order in which tokens came.
+    number: u64,
+    /// The token.
+    pub push_token: PushToken,
+}
+
+/// What this process has written of a device. The request that holds it has the turn.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// The last command that registered, and what it has led to.
+    last: Option<(Told, Arc<Committed<Registration>>)>,
+    /// The last token that went into the log, and when.
+    token: Option<(PushToken, Instant)>,
+}
+
+/// What a request that has the turn is to do.
+#[derive(Debug)]
+pub enum Next {
+    /// Register with this token.
+    Register(Told),
+    /// Nothing: what it told, or something newer, is on disk.
+    Done(Arc<Committed<Registration>>),
+    /// Let others have the turn until then.
+    Wait(Instant),
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self {
+            devices: Mutex::default(),
+            tidy_at: AtomicUsize::new(FEW),
+            waiting: Semaphore::new(MOST_WAITING),
+        }
+    }
+}
+
+impl Turns {
+    /// Where the requests of a device meet; `None` when there are too many of them.
+    ///
+    /// # Errors
+    /// 503 when there are too many devices.
+    pub fn of(&self, id: &RegistrationId) -> Result<Option<Arc<Device>>, ApiError> {
+        let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(device) = devices.get(id) {
+            // One of the holders is the map.
+            return Ok((Arc::strong_count(device) <= MOST_OF_A_DEVICE).then(|| device.clone()));
+        }
+        if devices.len() >= self.tidy_at.load(Ordering::Relaxed) {
+            devices.retain(|_, device| Arc::strong_count(device) > 1 || device.has_just_written());
+            let left = devices.len();
+            devices.shrink_to(2 * left);
+            self.tidy_at.store((2 * left).clamp(FEW, MOST), Ordering::Relaxed);
+            if left >= MOST {
+                return Err(ApiError::Overloaded);
+            }
+        }
+        Ok(Some(devices.entry(id.clone()).or_default().clone()))
+    }
+
+    /// Waits, while others are worked on.
+    ///
+    /// # Errors
+    /// 503 when too many wait already, or too many ask when the wait is over.
+    pub async fn wait_until(&self, then: Instant) -> Result<(), ApiError> {
+        let place = self.waiting.try_acquire().map_err(|_| ApiError::Overloaded)?;
+        let admission = request_context::admission();
+        admission.steps_aside();
+        timed(Spent::Waiting, tokio::time::sleep_until(then)).await;
+        drop(place);
+        admission.steps_in().await
+    }
+}
+
+impl Device {
+    /// Notes a token that the device tells, as the newest one.
+    pub fn tells(&self, push_token: PushToken) -> Told {
+        let mut newest = self.newest();
+        let number = newest.as_ref().map_or(1, |newest| newest.number + 1);
+        let told = Told { number, push_token };
+        *newest = Some(told.clone());
+        told
+    }
+
+    /// Waits for the turn, which no request has for longer than a command takes.
+    pub async fn turn(&self) -> tokio::sync::MutexGuard<'_, Written> {
+        self.written.lock().await
+    }
+
+    /// What the request that has the turn is to do about the token that it told, and the pass that it told it for.
+    pub fn next(&self, written: &Written, told: &Told, serial_number: &SerialNumber) -> Next {
+        if let Some((last, committed)) = &written.last
+            && told.number <= last.number
+        {
+            return if committed.aggregate.holds(serial_number) {
+                Next::Done(committed.clone())
+            } else {
+                Next::Register(last.clone())
+            };
+        }
+        let newest = self.newest().clone().unwrap_or_else(|| told.clone());
+        match written.recent_token() {
+            Some((token, _)) if told.push_token == *token => Next::Register(told.clone()),
+            Some((token, at)) if newest.push_token != *token => Next::Wait(*at + PACE),
+            _ => Next::Register(newest),
+        }
+    }
+
+    fn newest(&self) -> MutexGuard<'_, Option<Told>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether another token has to wait. Only asked of a device without a request, whose turn is free.
+    fn has_just_written(&self) -> bool {
+        self.written.try_lock().is_ok_and(|written| written.recent_token().is_some())
+    }
+}
+
+impl Written {
+    /// Notes what is about to be written: a caller that goes away in the middle of it has written all the same.
+    pub fn expect(&mut self, told: &Told, events: &[RegistrationEvent]) {
+        if events.iter().any(holds_a_token) {
+            self.token = Some((told.push_token.clone(), Instant::now()));
+        }
+    }
+
+    /// Notes what a command has written.
+    pub fn note(&mut self, told: Told, committed: Arc<Committed<Registration>>) {
+        self.expect(&told, &committed.events);
+        self.last = Some((told, committed));
+    }
+
+    /// The token that was written last, while another one has to wait.
+    fn recent_token(&self) -> Option<&(PushToken, Instant)> {
+        self.token.as_ref().filter(|(_, at)| *at + PACE > Instant::now())
+    }
+}
+
+fn holds_a_token(event: &RegistrationEvent) -> bool {
+    match event {
+        RegistrationEvent::DeviceRegistered { .. } | RegistrationEvent::PushTokenChanged { .. } => true,
+        RegistrationEvent::PushTokenConfirmed { .. } | RegistrationEvent::DeviceUnregistered { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use honoken_domain::ids::UnixSeconds;
+    use honoken_domain::registration::RegistrationCommand;
+    use honoken_domain::snapshot::Snapshot;
+    use honoken_event_store::Position;
+
+    use super::*;
+
+    fn id(number: usize) -> RegistrationId {
+        RegistrationId::parse(&format!("pass.com.example/phone-{number}")).unwrap()
+    }
+
+    fn serial(text: &str) -> SerialNumber {
+        SerialNumber::parse(text).unwrap()
+    }
+
+    fn token(text: &str) -> PushToken {
+        PushToken::parse(text).unwrap()
+    }
+
+    fn apply<A: Snapshot>(aggregate: &mut A, event: &A::Event) {
+        aggregate.apply(event.clone());
+    }
+
+    /// Has the turn, and writes what it is to write; what that was.
+    async fn goes_on(device: &Device, told: &Told, pass: &str) -> Result<String, Instant> {
+        let mut written = device.turn().await;
+        match device.next(&written, told, &serial(pass)) {
+            Next::Wait(then) => Err(then),
+            Next::Done(_) => Ok("done".to_owned()),
+            Next::Register(newest) => {
+                let mut aggregate =
+                    written.last.as_ref().map(|(_, last)| (*last.aggregate).clone()).unwrap_or_default();
+                let command = RegistrationCommand::Register {
+                    serial_number: serial(pass),
+                    push_token: newest.push_token.clone(),
+                    at: UnixSeconds(1),
+                };
+                let events = aggregate.decide(command);
+                events.iter().for_each(|event| apply(&mut aggregate, event));
+                let committed = Committed {
+                    aggregate_id: id(1).aggregate_id(),
+                    aggregate: Arc::new(aggregate),
+                    events,
+                    position: Position(1),
+                };
+                let text = newest.push_token.as_str().to_owned();
+                written.note(newest, Arc::new(committed));
+                Ok(text)
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_token_waits_for_the_end_of_the_second_and_the_newest_is_written() {
+        let device = Device::default();
+        let started = Instant::now();
+        assert_eq!(goes_on(&device, &device.tells(token("a")), "A").await, Ok("a".to_owned()));
+        let (b, c) = (device.tells(token("b")), device.tells(token("c")));
+        for told in [&b, &c] {
+            assert_eq!(goes_on(&device, told, "A").await, Err(started + PACE));
+        }
+        tokio::time::advance(PACE).await;
+        assert_eq!(goes_on(&device, &b, "A").await, Ok("c".to_owned()), "b is out of date");
+        assert_eq!(goes_on(&device, &c, "A").await, Ok("done".to_owned()));
+        assert_eq!(goes_on(&device, &device.tells(token("d")), "A").await, Err(started + 2 * PACE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_known_token_waits_for_nobody_and_takes_the_place_of_those_that_wait() {
+        let device = Device::default();
+        goes_on(&device, &device.tells(token("a")), "A").await.unwrap();
+        let b = device.tells(token("b"));
+        assert!(goes_on(&device, &b, "A").await.is_err());
+        assert_eq!(goes_on(&device, &device.tells(token("a")), "B").await, Ok("a".to_owned()));
+        assert_eq!(goes_on(&device, &b, "A").await, Ok("done".to_owned()), "a was told later");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_waited_registers_its_own_pass_with_the_token_that_was_written() {
+        let device = Device::default();
+        goes_on(&device, &device.tells(token("a")), "A").await.unwrap();
+        let (b, c) = (device.tells(token("b")), device.tells(token("c")));
+        tokio::time::advance(PACE).await;
+        assert_eq!(goes_on(&device, &c, "A").await, Ok("c".to_owned()));
+        device.tells(token("d"));
+        assert_eq!(goes_on(&device, &b, "B").await, Ok("c".to_owned()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_that_goes_away_in_the_middle_of_its_command_has_written() {
+        let device = Device::default();
+        let told = device.tells(token("a"));
+        let event =
+            RegistrationEvent::PushTokenChanged { push_token: token("a"), changed_at: UnixSeconds(1) };
+        device.turn().await.expect(&told, &[event]);
+        assert!(goes_on(&device, &device.tells(token("b")), "A").await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_devices_that_have_just_written_are_remembered() {
+        let turns = Turns::default();
+        for number in 0..4 * FEW {
+            let device = turns.of(&id(number)).unwrap().unwrap();
+            goes_on(&device, &device.tells(token("a")), "A").await.unwrap();
+        }
+        assert_eq!(turns.devices.lock().unwrap().len(), 4 * FEW);
+        tokio::time::advance(PACE).await;
+        for number in 0..4 * FEW {
+            turns.of(&id(4 * FEW + number)).unwrap().unwrap();
+        }
+        let devices = turns.devices.lock().unwrap();
+        assert!(devices.len() <= FEW && !devices.contains_key(&id(0)), "{} are left", devices.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_requests_of_a_device_are_bounded() {
+        let turns = Turns::default();
+        let held: Vec<_> = (0..MOST_OF_A_DEVICE).map(|_| turns.of(&id(1)).unwrap().unwrap()).collect();
+        assert!(turns.of(&id(1)).unwrap().is_none());
+        assert!(turns.of(&id(2)).unwrap().is_some());
+        drop(held);
+        assert!(turns.of(&id(1)).unwrap().is_some());
+    }
+}
