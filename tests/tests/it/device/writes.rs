@@ -241,8 +241,8 @@ async fn a_caller_that_does_not_wait_for_its_answer_writes_no_more_than_one_that
     let started = Instant::now();
     devices.register(&device(1), &push_token(1, 0), &pass).await.assert_status(StatusCode::CREATED);
     for renewal in 1..=60 {
-        let token = push_token(1, renewal);
-        let gone = devices.register(&device(1), &token, &pass);
+        let (device, token) = (device(1), push_token(1, renewal));
+        let gone = devices.register(&device, &token, &pass);
         // Long enough for some to be in the middle of it, whatever that is.
         let patience = Duration::from_millis(renewal as u64 % 30);
         drop(tokio::time::timeout(patience, gone).await);
