@@ -229,7 +229,7 @@ mod tests {
         let rates = rates(config::Rates::default());
         let pass = PassId::parse("pass.com.example/A-1").unwrap();
         let [one, other] = ["one", "other"].map(|name| DeviceLibraryIdentifier::parse(name).unwrap());
-        for _ in 0..10 {
+        for _ in 0..30 {
             rates.device_comes_or_goes(&pass, &one).unwrap();
         }
         assert!(rates.device_comes_or_goes(&pass, &one).is_err());

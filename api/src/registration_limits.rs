@@ -13,7 +13,7 @@ use crate::config;
 use crate::keyed_limit::KeyedLimit;
 
 /// So often a device may register for a pass or unregister from it at once, and after that once a second.
-const TIMES: NonZeroU32 = NonZeroU32::new(10).expect("it is no zero");
+const TIMES: NonZeroU32 = NonZeroU32::new(30).expect("it is no zero");
 
 /// The limits on what devices write.
 #[derive(Debug)]
