@@ -8,6 +8,7 @@ use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{Committed, DispatchError, Dispatcher, Log, Metadata};
 use tokio::time::Instant;
 
+use crate::limits;
 use crate::metrics::{CommandResult, Metric, Metrics, Value};
 use crate::request_context::{self, Spent};
 
@@ -24,7 +25,7 @@ impl Commands {
         Self { dispatcher: Dispatcher::new(log, Upcasters::current()), metrics }
     }
 
-    /// See [`Dispatcher::dispatch`].
+    /// See [`Dispatcher::dispatch`]. There is time until the request at hand has to be answered; a command that is no request's has as much.
     ///
     /// # Errors
     /// [`DispatchError`]. A refusal or a conflict has appended nothing.
@@ -42,7 +43,9 @@ impl Commands {
     {
         let name = (&command).into();
         let started = Instant::now();
-        let outcome = self.dispatcher.dispatch::<A>(aggregate_id, command, services, metadata).await;
+        let deadline = deadline(started);
+        let outcome =
+            self.dispatcher.dispatch::<A>(aggregate_id, command, services, metadata, deadline).await;
         let result = outcome.as_ref().map_or_else(failure, changed);
         self.note::<A>(name, result, started.elapsed());
         outcome
@@ -67,8 +70,11 @@ impl Commands {
     {
         let name = (&command).into();
         let started = Instant::now();
-        let outcome =
-            self.dispatcher.dispatch_if::<A, R>(aggregate_id, command, services, metadata, admits).await;
+        let deadline = deadline(started);
+        let outcome = self
+            .dispatcher
+            .dispatch_if::<A, R>(aggregate_id, command, services, metadata, deadline, admits)
+            .await;
         let result = match &outcome {
             Ok(Ok(committed)) => changed(committed),
             Ok(Err(_)) => CommandResult::Refused,
@@ -84,6 +90,11 @@ impl Commands {
         self.metrics.observe(Metric::CommandDuration, &[aggregate], duration);
         request_context::note(Spent::Log, duration);
     }
+}
+
+/// When a command that begins now has to be decided, so that its request can still be answered.
+fn deadline(started: Instant) -> Instant {
+    request_context::deadline().unwrap_or(started + limits::REQUEST) - limits::ANSWER
 }
 
 fn changed<A: Snapshot>(committed: &Committed<A>) -> CommandResult {

@@ -21,6 +21,10 @@ pub const DRAIN: Duration = Duration::from_millis(500);
 /// A request that takes longer is answered 503.
 pub const REQUEST: Duration = Duration::from_secs(30);
 
+/// Of that, what is left for the answer when others keep changing what a command is for: as long as a change is waited for ([`VISIBLE`]), and
+/// a second.
+pub const ANSWER: Duration = Duration::from_secs(3);
+
 /// Time to send the head of a request, and the longest that a connection may be idle.
 pub const HEADERS: Duration = Duration::from_secs(30);
 

@@ -4,8 +4,8 @@ use std::any::Any;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -54,14 +54,16 @@ impl RequestId {
         name: &'static str,
         work: impl Future<Output = Result<T, ApiError>>,
     ) -> Result<T, ApiError> {
-        let (id, times, admission) = (self.0.clone(), Times::default(), Admission::default());
         let caller = Caller::stranger(NO_ADDRESS, app);
-        let at_hand = Arc::new(AtHand { id, times, admission, caller });
+        let at_hand = Arc::new(AtHand::new(self.0.clone(), Admission::default(), caller));
         AT_HAND
-            .scope(at_hand, async {
+            .scope(at_hand.clone(), async {
                 let started = Instant::now();
-                let worked =
-                    tokio::time::timeout(limits::REQUEST, AssertUnwindSafe(work).catch_unwind()).await;
+                let worked = tokio::time::timeout_at(
+                    at_hand.begins_at(started),
+                    AssertUnwindSafe(work).catch_unwind(),
+                )
+                .await;
                 let outcome = match worked {
                     Ok(Ok(outcome)) => outcome,
                     Ok(Err(panic)) => Err(after_panic(&app.panicked, &*panic)),
@@ -117,6 +119,19 @@ struct AtHand {
     times: Times,
     admission: Admission,
     caller: Caller,
+    /// Since the work has begun.
+    deadline: OnceLock<Instant>,
+}
+
+impl AtHand {
+    fn new(id: String, admission: Admission, caller: Caller) -> Self {
+        Self { id, times: Times::default(), admission, caller, deadline: OnceLock::new() }
+    }
+
+    /// The work begins: when it has to have ended.
+    fn begins_at(&self, now: Instant) -> Instant {
+        *self.deadline.get_or_init(|| now + limits::REQUEST)
+    }
 }
 
 /// Who asks, as far as the log output is concerned.
@@ -174,6 +189,11 @@ pub fn admission() -> Admission {
     AT_HAND.try_with(|at_hand| at_hand.admission.clone()).unwrap_or_default()
 }
 
+/// When the request at hand has to have been answered. Work that is no request's has no such time.
+pub fn deadline() -> Option<Instant> {
+    AT_HAND.try_with(|at_hand| at_hand.deadline.get().copied()).ok().flatten()
+}
+
 /// Notes what the request at hand has spent time on. Elsewhere it is noted nowhere.
 pub fn note(spent: Spent, duration: Duration) {
     let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
@@ -229,12 +249,12 @@ impl Service<Request> for Surrounded {
         app.rates.looks_for_a_proxy(request.headers(), peer);
         let address = app.rates.client(request.headers(), peer).unwrap_or(NO_ADDRESS);
         let caller = Caller::stranger(address, &app);
-        let at_hand = Arc::new(AtHand { id, times: Times::default(), admission, caller });
+        let at_hand = Arc::new(AtHand::new(id, admission, caller));
         // Nothing of it happens before it is first polled.
         let answer = self.route.call(request);
         Box::pin(AT_HAND.scope(at_hand.clone(), async move {
             let in_flight = app.in_flight.one_more(asked.area);
-            let mut response = answered(&app, &at_hand.admission, answer).await;
+            let mut response = answered(&app, &at_hand, answer).await;
             drop(in_flight);
             asked.ends(&app, &at_hand, response.status());
             // `sent_id` lets only visible ASCII through, and a UUID is nothing else.
@@ -249,13 +269,14 @@ impl Service<Request> for Surrounded {
 /// The answer, or what is answered in its place: too many wait, it takes too long, or the handler panics.
 async fn answered(
     app: &AppState,
-    admission: &Admission,
+    at_hand: &AtHand,
     answer: impl Future<Output = Result<Response, Infallible>>,
 ) -> Response {
-    if let Err(overloaded) = admission.steps_in().await {
+    if let Err(overloaded) = at_hand.admission.steps_in().await {
         return overloaded.into_response();
     }
-    match tokio::time::timeout(limits::REQUEST, AssertUnwindSafe(answer).catch_unwind()).await {
+    let deadline = at_hand.begins_at(Instant::now());
+    match tokio::time::timeout_at(deadline, AssertUnwindSafe(answer).catch_unwind()).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Err(panic)) => after_panic(&app.panicked, &*panic).into_response(),
         Err(_) => ApiError::TimedOut.into_response(),

@@ -15,13 +15,11 @@ use honoken_domain::upcasters::Upcasters;
 use serde::{Serialize, Serializer};
 use sqlx::error::BoxDynError;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::log::{Append, AppendError, EventLog, LogError, NewEvent, Position};
 use crate::snapshots::{Snapshots, StoredSnapshot};
 use crate::states::{State, States};
-
-/// How often a command is decided anew before the caller is told to come back.
-const ATTEMPTS: u32 = 8;
 
 /// Events behind the stored state of an aggregate after which a newer state is stored.
 const SNAPSHOT_EVERY: u64 = 100;
@@ -73,8 +71,8 @@ pub enum DispatchError<E: std::error::Error> {
     /// The aggregate says no.
     #[error(transparent)]
     Refused(E),
-    /// Others kept changing the aggregate; the caller may try again.
-    #[error("the aggregate was changed by others {ATTEMPTS} times in a row")]
+    /// Other processes kept changing the aggregate up to the deadline; the caller may try again.
+    #[error("the aggregate was changed by other processes each time, and there is no time left to try again")]
     Conflict,
     /// The log is away; nothing was written.
     #[error(transparent)]
@@ -100,7 +98,8 @@ pub struct Dispatcher<L> {
     log: Arc<L>,
     upcasters: Upcasters,
     states: States,
-    /// Commands for one aggregate wait for each other here instead of racing to a conflict; other processes are met by `ATTEMPTS`.
+    /// Commands for one aggregate wait for each other here, in the order in which they came, instead of racing to a conflict. Conflicts are
+    /// with other processes alone.
     stripes: Vec<Mutex<()>>,
     hasher: RandomState,
 }
@@ -112,7 +111,9 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
         Self { log, upcasters, states: States::new(), stripes, hasher: RandomState::new() }
     }
 
-    /// Finds or loads an aggregate, lets it decide, and appends what it decided.
+    /// Finds or loads an aggregate, lets it decide, and appends what it decided. When another process was faster it is decided anew, again and
+    /// again until the deadline: a process whose state is current is faster than one that has to read first, so one that has commands for the
+    /// same aggregate all the time is met with a conflict many times in a row before a pause of its ends at the right moment.
     ///
     /// # Errors
     /// [`DispatchError`]. A refusal or a conflict has appended nothing.
@@ -122,13 +123,15 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
         command: A::Command,
         services: &A::Services,
         metadata: &Metadata,
+        deadline: Instant,
     ) -> Result<Committed<A>, DispatchError<A::Error>>
     where
         A: Snapshot,
         A::Command: Clone,
     {
         let admits = |_: &[A::Event]| Ok::<(), Infallible>(());
-        let Ok(committed) = self.dispatch_if(aggregate_id, command, services, metadata, admits).await?;
+        let Ok(committed) =
+            self.dispatch_if(aggregate_id, command, services, metadata, deadline, admits).await?;
         Ok(committed)
     }
 
@@ -143,6 +146,7 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
         command: A::Command,
         services: &A::Services,
         metadata: &Metadata,
+        deadline: Instant,
         mut admits: impl FnMut(&[A::Event]) -> Result<(), R>,
     ) -> Result<Result<Committed<A>, R>, DispatchError<A::Error>>
     where
@@ -208,10 +212,11 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
                 }
                 Err(AppendError::Conflict) => {
                     conflicts += 1;
-                    if conflicts == ATTEMPTS {
+                    let pause = back_off(conflicts);
+                    if Instant::now() + pause >= deadline {
                         return Err(DispatchError::Conflict);
                     }
-                    tokio::time::sleep(back_off(conflicts)).await;
+                    tokio::time::sleep(pause).await;
                     if !self.catch_up(aggregate_id, &mut state).await? {
                         // Not behind the log but ahead of it: the log was set back while this process ran.
                         state = self.load(aggregate_id).await?;
@@ -315,9 +320,10 @@ fn new_event<E: DomainEvent>(event: &E) -> NewEvent {
     }
 }
 
-/// A random wait below 2, 4, 8 … milliseconds, so that two that collided do not collide again.
+/// A random wait below 4, 8, 16 and then 32 milliseconds, so that two that collided do not collide again. It grows no further: each attempt is
+/// a read and a place in a batch, which many a second may cost, and a process that waits longer finds the right moment later.
 fn back_off(attempt: u32) -> Duration {
-    let ceiling_us = 2_000_u64 << attempt.min(6);
+    let ceiling_us = 2_000_u64 << attempt.min(4);
     #[expect(clippy::disallowed_methods, reason = "decides nothing that is stored")]
     Duration::from_micros(rand::random_range(0..ceiling_us))
 }

@@ -10,7 +10,7 @@ use honoken_event_store::{Append, Committed, DispatchError, Dispatcher, EventLog
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::note::{append, metadata};
+use crate::note::{append, deadline, metadata};
 use crate::snapshots::add_key;
 use crate::store::Store;
 
@@ -29,11 +29,18 @@ pub(crate) fn create(name: &str) -> OrganizationCommand {
 async fn dispatch_returns_the_events_it_committed_and_where(store: Store) {
     let log = Arc::new(store.open().await);
     let dispatcher = Dispatcher::new(log.clone(), Upcasters::current());
-    let first = dispatcher.dispatch::<Organization>("club", create("Club"), &(), &metadata()).await.unwrap();
+    let first = dispatcher
+        .dispatch::<Organization>("club", create("Club"), &(), &metadata(), deadline())
+        .await
+        .unwrap();
     assert_eq!((first.events.len(), first.position), (1, Position(1)));
-    let again = dispatcher.dispatch::<Organization>("club", create("Club"), &(), &metadata()).await.unwrap();
+    let again = dispatcher
+        .dispatch::<Organization>("club", create("Club"), &(), &metadata(), deadline())
+        .await
+        .unwrap();
     assert_eq!((again.events.len(), again.position), (0, Position(1)), "nothing changed, nothing is written");
-    let refused = dispatcher.dispatch::<Organization>("club", create("Other"), &(), &metadata()).await;
+    let refused =
+        dispatcher.dispatch::<Organization>("club", create("Other"), &(), &metadata(), deadline()).await;
     assert!(matches!(refused, Err(DispatchError::Refused(OrganizationError::AlreadyCreated))));
     assert_eq!(*log.head().borrow(), Position(1));
     let stored = &log.read_after(Position(0), 1).await.unwrap()[0];
@@ -44,23 +51,27 @@ async fn what_is_not_admitted_is_not_appended_and_was_decided_on_the_newest_stat
     let log = Arc::new(store.open().await);
     // As two processes would have them.
     let [one, other] = [(); 2].map(|()| Dispatcher::new(log.clone(), Upcasters::current()));
-    one.dispatch::<Organization>("club", create("Club"), &(), &metadata()).await.unwrap();
-    other.dispatch::<Organization>("club", create("Club"), &(), &metadata()).await.unwrap();
-    one.dispatch::<Organization>("club", add_key(1), &(), &metadata()).await.unwrap();
+    one.dispatch::<Organization>("club", create("Club"), &(), &metadata(), deadline()).await.unwrap();
+    other.dispatch::<Organization>("club", create("Club"), &(), &metadata(), deadline()).await.unwrap();
+    one.dispatch::<Organization>("club", add_key(1), &(), &metadata(), deadline()).await.unwrap();
     let mut seen = Vec::new();
     let mut adds = async |key| {
         let admits = |events: &[_]| {
             seen.push(events.len());
             Err("no")
         };
-        other.dispatch_if::<Organization, _>("club", add_key(key), &(), &metadata(), admits).await.unwrap()
+        other
+            .dispatch_if::<Organization, _>("club", add_key(key), &(), &metadata(), deadline(), admits)
+            .await
+            .unwrap()
     };
     let known = adds(1).await.expect("there is nothing to write, as the other one has written it");
     assert_eq!((known.events.len(), known.position), (0, Position(2)));
     assert_eq!(adds(2).await.map(|committed| committed.position), Err("no"));
     assert_eq!(seen, [1, 1]);
     assert_eq!(*log.head().borrow(), Position(2));
-    let admitted = other.dispatch_if("club", add_key(2), &(), &metadata(), |_: &[_]| Ok::<_, ()>(())).await;
+    let admitted =
+        other.dispatch_if("club", add_key(2), &(), &metadata(), deadline(), |_: &[_]| Ok::<_, ()>(())).await;
     let admitted: Committed<Organization> = admitted.unwrap().unwrap();
     assert_eq!((admitted.events.len(), admitted.position), (1, Position(3)));
 }
@@ -72,13 +83,16 @@ async fn writers_that_do_not_know_of_each_other_retry_until_all_are_done(store: 
         Arc::new(Dispatcher::new(log.clone(), Upcasters::current())),
         Arc::new(Dispatcher::new(log.clone(), Upcasters::current())),
     ];
-    dispatchers[0].dispatch::<Organization>("club", create("Club"), &(), &metadata()).await.unwrap();
+    dispatchers[0]
+        .dispatch::<Organization>("club", create("Club"), &(), &metadata(), deadline())
+        .await
+        .unwrap();
     let mut tasks = JoinSet::new();
     for number in 0..40 {
         let dispatcher = dispatchers[number % 2].clone();
         tasks.spawn(async move {
             dispatcher
-                .dispatch::<Organization>("club", add_key(number), &(), &metadata())
+                .dispatch::<Organization>("club", add_key(number), &(), &metadata(), deadline())
                 .await
                 .unwrap()
                 .events
@@ -111,11 +125,16 @@ async fn a_command_is_decided_on_events_of_earlier_versions(store: Store) {
         }),
     );
     let dispatcher = Dispatcher::new(log.clone(), Upcasters::current().with(upcaster));
-    let same = dispatcher.dispatch::<Organization>("club", create("Club"), &(), &metadata()).await.unwrap();
+    let same = dispatcher
+        .dispatch::<Organization>("club", create("Club"), &(), &metadata(), deadline())
+        .await
+        .unwrap();
     assert_eq!((same.events.len(), same.position), (0, Position(1)), "the old event was understood");
 
     let ignorant = Dispatcher::new(log, Upcasters::current());
-    let fault =
-        ignorant.dispatch::<Organization>("club", create("Club"), &(), &metadata()).await.unwrap_err();
+    let fault = ignorant
+        .dispatch::<Organization>("club", create("Club"), &(), &metadata(), deadline())
+        .await
+        .unwrap_err();
     assert!(matches!(fault, DispatchError::Undecodable { sequence: 1, .. }), "{fault}");
 }

@@ -9,7 +9,7 @@ use honoken_event_store::{
     Append, AppendError, DispatchError, Dispatcher, EventLog, LogError, Position, PostgresLog,
 };
 
-use crate::note::{Note, NoteCommand, append, metadata};
+use crate::note::{Note, NoteCommand, append, deadline, metadata};
 use crate::proxy::{Network, Proxy};
 use crate::store::{EPOCH, Store, open};
 
@@ -110,8 +110,10 @@ async fn a_commit_whose_answer_was_lost_with_the_server_is_unknown_and_repeating
     remote.proxy.becomes(Network::Works);
     let dispatcher = Dispatcher::new(remote.log.clone(), Upcasters::current());
     for (note, position) in ["a", "b", "c", "d", "e"].into_iter().zip(2..) {
-        let again =
-            dispatcher.dispatch::<Note>(note, NoteCommand::Write("x"), &(), &metadata()).await.unwrap();
+        let again = dispatcher
+            .dispatch::<Note>(note, NoteCommand::Write("x"), &(), &metadata(), deadline())
+            .await
+            .unwrap();
         assert_eq!((again.events.len(), again.position), (0, Position(position)), "{note}");
     }
     assert_eq!(remote.streams().await, ["a", "b", "c", "d", "e"]);
@@ -122,8 +124,9 @@ async fn a_command_whose_outcome_is_unknown_is_decided_anew_when_it_comes_again(
     for (lost, is_there) in [(Network::LosesCommitAndIsGone, false), (Network::LosesAnswerAndIsGone, true)] {
         let remote = remote().await;
         let dispatcher = Dispatcher::new(remote.log.clone(), Upcasters::current());
-        let ask =
-            async |text| dispatcher.dispatch::<Note>("n", NoteCommand::Write(text), &(), &metadata()).await;
+        let ask = async |text| {
+            dispatcher.dispatch::<Note>("n", NoteCommand::Write(text), &(), &metadata(), deadline()).await
+        };
         ask("one").await.unwrap();
         remote.proxy.becomes(lost);
         let fault = ask("two").await.unwrap_err();

@@ -1,5 +1,6 @@
 //! What is expected of the log: of every engine the same, and of Postgres what only a server can be put through.
 //!
+//! - `contended.rs`: a log on which other processes are always faster.
 //! - `appending.rs`, `unreadable.rs`, `dispatching.rs`, `states.rs`, `snapshots.rs`: what every engine must keep.
 //! - `order.rs`, `frozen_writer.rs`, `lost_connection.rs`, `restarts.rs`: several processes, and servers that go away.
 //! - `copies.rs`, `migrations.rs`: the tables, and moving them.
@@ -29,6 +30,7 @@ macro_rules! on_both_engines {
 }
 
 mod appending;
+mod contended;
 mod copies;
 mod dispatching;
 mod frozen_writer;

@@ -1,11 +1,14 @@
 //! The smallest aggregate that can refuse, change nothing, and be changed back; and appends to its stream without it.
 
+use std::time::Duration;
+
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::{Aggregate, DomainEvent};
 use honoken_domain::snapshot::Snapshot;
 use honoken_event_store::{Append, Metadata, NewEvent};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::time::Instant;
 
 /// A line of text, or none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +109,11 @@ pub(crate) fn append_payloads(note: &str, expected_sequence: u64, payloads: Vec<
         metadata: json!({ "requestId": "r" }).to_string(),
         recorded_at_ms: 1_700_000_000_123,
     }
+}
+
+/// Long enough for every command that can succeed.
+pub(crate) fn deadline() -> Instant {
+    Instant::now() + Duration::from_secs(60)
 }
 
 pub(crate) fn metadata() -> Metadata {

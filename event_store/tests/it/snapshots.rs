@@ -10,7 +10,7 @@ use honoken_event_store::{Dispatcher, EventLog, Log, Position, Snapshots, Stored
 use serde_json::json;
 
 use crate::dispatching::create;
-use crate::note::{append, metadata};
+use crate::note::{append, deadline, metadata};
 use crate::store::Store;
 
 on_both_engines![
@@ -57,7 +57,10 @@ fn fresh(log: &Arc<Log>) -> Dispatcher<Log> {
 /// Adds this many keys, numbered on from `first`.
 async fn add_keys(dispatcher: &Dispatcher<Log>, first: usize, keys: usize) {
     for number in first..first + keys {
-        dispatcher.dispatch::<Organization>("club", add_key(number), &(), &metadata()).await.unwrap();
+        dispatcher
+            .dispatch::<Organization>("club", add_key(number), &(), &metadata(), deadline())
+            .await
+            .unwrap();
     }
 }
 
@@ -66,7 +69,7 @@ async fn an_aggregate_with_many_events_is_loaded_from_its_snapshot_and_the_few_e
 ) {
     let log = Arc::new(store.open().await);
     let dispatcher = fresh(&log);
-    dispatcher.dispatch::<Organization>("club", create("Club"), &(), &metadata()).await.unwrap();
+    dispatcher.dispatch::<Organization>("club", create("Club"), &(), &metadata(), deadline()).await.unwrap();
     add_keys(&dispatcher, 0, 250).await;
     let snapshot = log.load_snapshot("Organization", "club").await.unwrap().unwrap();
     assert!(
@@ -79,27 +82,34 @@ async fn an_aggregate_with_many_events_is_loaded_from_its_snapshot_and_the_few_e
     // What is not read cannot be missed.
     store.spoil(&format!("delete from events where sequence <= {}", snapshot.sequence)).await;
     let dispatcher = fresh(&log);
-    let known = dispatcher.dispatch::<Organization>("club", add_key(7), &(), &metadata()).await.unwrap();
+    let known =
+        dispatcher.dispatch::<Organization>("club", add_key(7), &(), &metadata(), deadline()).await.unwrap();
     assert_eq!(
         (known.events.len(), known.position),
         (0, Position(251)),
         "the key is known from the snapshot"
     );
-    let new = dispatcher.dispatch::<Organization>("club", add_key(900), &(), &metadata()).await.unwrap();
+    let new = dispatcher
+        .dispatch::<Organization>("club", add_key(900), &(), &metadata(), deadline())
+        .await
+        .unwrap();
     assert_eq!((new.events.len(), new.position), (1, Position(252)));
 }
 
 async fn a_snapshot_that_is_not_understood_is_left_alone_and_made_anew(store: Store) {
     let log = Arc::new(store.open().await);
     let dispatcher = fresh(&log);
-    dispatcher.dispatch::<Organization>("club", create("Club"), &(), &metadata()).await.unwrap();
+    dispatcher.dispatch::<Organization>("club", create("Club"), &(), &metadata(), deadline()).await.unwrap();
     add_keys(&dispatcher, 0, 120).await;
     for (round, spoil) in
         ["update snapshots set shape = 99", "update snapshots set state = '{\"name\": 7}'"].iter().enumerate()
     {
         store.spoil(spoil).await;
         let dispatcher = fresh(&log);
-        let known = dispatcher.dispatch::<Organization>("club", add_key(7), &(), &metadata()).await.unwrap();
+        let known = dispatcher
+            .dispatch::<Organization>("club", add_key(7), &(), &metadata(), deadline())
+            .await
+            .unwrap();
         assert_eq!(known.events.len(), 0, "{spoil}: the events say the same");
         add_keys(&dispatcher, 500 + 2 * round, 2).await;
         let snapshot = log.load_snapshot("Organization", "club").await.unwrap().unwrap();

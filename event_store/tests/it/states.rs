@@ -7,7 +7,7 @@ use honoken_event_store::{
     Committed, DispatchError, Dispatcher, EventLog, Log, Position, Snapshots, StoredSnapshot,
 };
 
-use crate::note::{Note, NoteCommand, NothingToErase, append, append_payloads, metadata};
+use crate::note::{Note, NoteCommand, NothingToErase, append, append_payloads, deadline, metadata};
 use crate::store::Store;
 
 use NoteCommand::{Erase, Write};
@@ -35,7 +35,7 @@ async fn ask(
     process: &Dispatcher<Log>,
     command: NoteCommand,
 ) -> Result<Committed<Note>, DispatchError<NothingToErase>> {
-    process.dispatch::<Note>("n", command, &(), &metadata()).await
+    process.dispatch::<Note>("n", command, &(), &metadata(), deadline()).await
 }
 
 async fn a_command_that_an_old_state_would_refuse_is_decided_on_what_others_appended(store: Store) {

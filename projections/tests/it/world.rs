@@ -37,6 +37,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Nothing that works takes this long; what takes longer has failed.
@@ -342,7 +343,8 @@ impl World {
             urgent: false,
             recorded_at_ms: self.now.load(Ordering::Relaxed) * 1000,
         };
-        self.dispatcher.dispatch::<A>(aggregate_id, command, services, &metadata).await
+        let deadline = Instant::now() + LIMIT;
+        self.dispatcher.dispatch::<A>(aggregate_id, command, services, &metadata, deadline).await
     }
 
     pub(crate) async fn creates_organization(&self, id: &str) -> Committed<Organization> {

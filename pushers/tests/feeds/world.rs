@@ -299,7 +299,8 @@ impl World {
             request_id: format!("r-{}", self.now.load(Ordering::Relaxed)),
             ..Metadata::default()
         };
-        self.dispatcher.dispatch::<A>(id, command, services, &metadata).await.unwrap()
+        let deadline = tokio::time::Instant::now() + LIMIT;
+        self.dispatcher.dispatch::<A>(id, command, services, &metadata, deadline).await.unwrap()
     }
 
     /// Carries a command to a ticket, and waits until readers see what came of it.

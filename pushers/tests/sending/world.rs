@@ -191,7 +191,8 @@ impl World {
             recorded_at_ms: self.seconds.load(Ordering::Relaxed) * 1000,
             urgent: false,
         };
-        self.dispatcher.dispatch::<A>(id, command, services, &metadata).await.unwrap()
+        let deadline = tokio::time::Instant::now() + LIMIT;
+        self.dispatcher.dispatch::<A>(id, command, services, &metadata, deadline).await.unwrap()
     }
 
     async fn shows(&self, position: Position) {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use honoken_domain::content::Content;
 use honoken_domain::ids::{AuthenticationToken, Digest, OrganizationId, PassId, UnixSeconds};
@@ -13,6 +14,7 @@ use honoken_event_store::{
     Dispatcher, Epoch, Log, Metadata, PostgresLog, SqliteLog, postgres as postgres_log,
 };
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 /// The files of the pass: icon and logo at three scales, with their sizes in pixels.
 pub(crate) const IMAGES: [(&str, u32, u32); 6] = [
@@ -141,8 +143,10 @@ impl Office {
 
     /// Carries out a command that leads to one event.
     pub(crate) async fn dispatches(&self, aggregate_id: &str, command: PassCommand) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let (circumstances, metadata) = (&self.circumstances, &self.metadata);
         let committed =
-            self.dispatcher.dispatch::<Pass>(aggregate_id, command, &self.circumstances, &self.metadata);
+            self.dispatcher.dispatch::<Pass>(aggregate_id, command, circumstances, metadata, deadline);
         let committed = committed.await.expect("the command is carried out");
         assert_eq!(committed.events.len(), 1, "the command changes the pass");
     }

@@ -5,6 +5,7 @@ mod assets;
 mod bodies;
 mod changes;
 mod concurrency;
+mod contention;
 mod history;
 mod increments;
 mod issue;
