@@ -18,6 +18,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::log::{Append, AppendError, EventLog, LogError, NewEvent, Position};
+use crate::postgres::Turn;
 use crate::snapshots::{Snapshots, StoredSnapshot};
 use crate::states::{State, States};
 
@@ -112,8 +113,7 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
     }
 
     /// Finds or loads an aggregate, lets it decide, and appends what it decided. When another process was faster it is decided anew, again and
-    /// again until the deadline: a process whose state is current is faster than one that has to read first, so one that has commands for the
-    /// same aggregate all the time is met with a conflict many times in a row before a pause of its ends at the right moment.
+    /// again until the deadline. Where processes meet at an aggregate they take turns ([`EventLog::turn`]).
     ///
     /// # Errors
     /// [`DispatchError`]. A refusal or a conflict has appended nothing.
@@ -161,6 +161,12 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
             Some(state) => (state, false),
             None => (self.load(aggregate_id).await?, true),
         };
+        let mut turn = None;
+        if std::mem::take(&mut state.contended) {
+            turn = self.log.turn(A::TYPE, aggregate_id).await;
+            state.contended = self.catch_up(aggregate_id, &mut state).await?;
+            is_current = true;
+        }
         let mut conflicts = 0;
         loop {
             let mut aggregate = A::clone(&state.aggregate);
@@ -176,6 +182,7 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
                 let position = self.position_of(aggregate_id, &mut state).await?;
                 let aggregate = state.aggregate.clone();
                 self.states.put(key, state).await;
+                end(turn).await;
                 outcome.map_err(DispatchError::Refused)?;
                 let aggregate_id = aggregate_id.to_owned();
                 return Ok(Ok(Committed { aggregate_id, aggregate, events, position }));
@@ -186,6 +193,7 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
                     continue;
                 }
                 self.states.put(key, state).await;
+                end(turn).await;
                 return Ok(Err(reason));
             }
             let new_events: Vec<NewEvent> = events.iter().map(new_event).collect();
@@ -207,6 +215,7 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
                     self.store_now_and_then(aggregate_id, &mut state, position);
                     let aggregate = state.aggregate.clone();
                     self.states.put(key, state).await;
+                    end(turn).await;
                     let aggregate_id = aggregate_id.to_owned();
                     return Ok(Ok(Committed { aggregate_id, aggregate, events, position }));
                 }
@@ -216,7 +225,14 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
                     if Instant::now() + pause >= deadline {
                         return Err(DispatchError::Conflict);
                     }
-                    tokio::time::sleep(pause).await;
+                    if turn.is_none() {
+                        turn = self.log.turn(A::TYPE, aggregate_id).await;
+                    }
+                    // The first conflict of a process makes it take turns: until then it is met although it is nobody's turn but this one's.
+                    if turn.is_none() || conflicts > 1 {
+                        tokio::time::sleep(pause).await;
+                    }
+                    state.contended = true;
                     if !self.catch_up(aggregate_id, &mut state).await? {
                         // Not behind the log but ahead of it: the log was set back while this process ran.
                         state = self.load(aggregate_id).await?;
@@ -286,6 +302,13 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
     }
 }
 
+/// Lets others have their turn.
+async fn end(turn: Option<Turn>) {
+    if let Some(turn) = turn {
+        turn.ends().await;
+    }
+}
+
 /// A stored state, unless it is of another shape, or of the right one and yet not readable: then the events say it all.
 fn understood<A: Snapshot>(stored: StoredSnapshot) -> Option<State<A>> {
     let StoredSnapshot { sequence, position, shape, state } = stored;
@@ -295,6 +318,7 @@ fn understood<A: Snapshot>(stored: StoredSnapshot) -> Option<State<A>> {
         sequence,
         position: Some(position),
         stored_at: sequence,
+        contended: false,
         bytes: state.len() as u64,
     })
 }

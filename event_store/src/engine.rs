@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use crate::database::Pool;
 use crate::log::{Append, AppendError, EventLog, LogError, Position, RecordedEvent};
+use crate::postgres::Turn;
 use crate::snapshots::{Snapshots, StoredSnapshot};
 use crate::{Epoch, PostgresLog, SqliteLog};
 
@@ -49,6 +50,13 @@ impl EventLog for Log {
         match self {
             Self::Sqlite(log) => log.append(append).await,
             Self::Postgres(log) => log.append(append).await,
+        }
+    }
+
+    async fn turn(&self, aggregate_type: &'static str, aggregate_id: &str) -> Option<Turn> {
+        match self {
+            Self::Sqlite(log) => log.turn(aggregate_type, aggregate_id).await,
+            Self::Postgres(log) => log.turn(aggregate_type, aggregate_id).await,
         }
     }
 

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use crate::database::MigrationError;
 use crate::epoch::Epoch;
+use crate::postgres::Turn;
 
 /// Place of an event in the log; 0 stands before the first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,6 +120,16 @@ pub enum LogError {
 pub trait EventLog: Send + Sync + 'static {
     /// Appends to one stream and answers, once that is on disk, the position of the last event appended.
     fn append(&self, append: Append) -> impl Future<Output = Result<Position, AppendError>> + Send;
+
+    /// Waits for a turn at an aggregate that several processes change all the time, so that they do it one after the other. `None` where no
+    /// other process writes, and when it does not come soon. Whoever has none may append as well.
+    fn turn(
+        &self,
+        _aggregate_type: &'static str,
+        _aggregate_id: &str,
+    ) -> impl Future<Output = Option<Turn>> + Send {
+        async { None }
+    }
 
     /// The events of one aggregate behind a sequence, in order.
     fn load<A: Aggregate>(

@@ -26,6 +26,8 @@ pub(crate) struct State<A> {
     pub(crate) position: Option<Position>,
     /// Sequence of the stored state that this was made from, 0 for none.
     pub(crate) stored_at: u64,
+    /// Whether other processes were met at the last command.
+    pub(crate) contended: bool,
     /// Bytes of JSON that this was made from.
     pub(crate) bytes: u64,
 }

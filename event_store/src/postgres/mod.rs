@@ -1,8 +1,10 @@
 //! The log on a Postgres server, for several processes.
 //!
 //! The table is postgres-es's, and so is reading a stream. Appending is ours (`writer.rs`), and so is reading in order: postgres-es commits every
-//! command by itself, in an order that no position tells. `wakeups.rs` hears of what other processes append.
+//! command by itself, in an order that no position tells. `wakeups.rs` hears of what other processes append; `turns.rs` puts those that change the
+//! same aggregate in a row.
 
+mod turns;
 pub mod wakeups;
 mod writer;
 
@@ -21,6 +23,8 @@ use crate::epoch::{self, Epoch};
 use crate::group_commit::GroupCommit;
 use crate::log::{Append, AppendError, EventLog, HISTORY, LogError, POSITION_OF, Position, RecordedEvent};
 use crate::snapshots::{LOAD_SNAPSHOT, SnapshotRow, Snapshots, StoredSnapshot};
+pub use turns::Turn;
+use turns::Turns;
 use wakeups::{Topic, Wakeups};
 use writer::Writer;
 
@@ -39,6 +43,7 @@ const HEAD: Topic = Topic { channel: "honoken_log", newest: "select coalesce(max
 pub struct PostgresLog {
     writer: GroupCommit,
     readers: PgPool,
+    turns: Turns,
     streams: Streams,
     head: watch::Receiver<Position>,
     epoch: Epoch,
@@ -95,7 +100,8 @@ impl PostgresLog {
             Wakeups::start(readers.clone(), HEAD, move |position| writer::advance(&known_head, position));
         let writer = GroupCommit::start(Writer::new(options.clone(), connection, head, wakeups));
         let streams = Streams(PostgresEventRepository::new(readers.clone()));
-        Ok(Self { writer, readers, streams, head: known, epoch })
+        let turns = Turns::new(options);
+        Ok(Self { writer, readers, turns, streams, head: known, epoch })
     }
 
     /// Ends when the writer does, which it never should before [`PostgresLog::close`]: nothing can be appended any more.
@@ -111,6 +117,7 @@ impl PostgresLog {
     /// Finishes the appends that wait and closes the connections.
     pub async fn close(self) {
         self.writer.close().await;
+        self.turns.close().await;
         self.readers.close().await;
     }
 }
@@ -129,6 +136,10 @@ async fn put_epoch(connection: &mut PgConnection, how: &str, epoch: Epoch) -> sq
 impl EventLog for PostgresLog {
     async fn append(&self, append: Append) -> Result<Position, AppendError> {
         self.writer.append(append).await
+    }
+
+    async fn turn(&self, aggregate_type: &'static str, aggregate_id: &str) -> Option<Turn> {
+        self.turns.take(aggregate_type, aggregate_id).await
     }
 
     async fn load<A: Aggregate>(

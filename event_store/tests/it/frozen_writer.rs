@@ -15,7 +15,7 @@ async fn writer(url: &str) -> PgConnection {
 }
 
 /// Returns when so many sessions wait for a lock of this database.
-async fn until_waiting(witness: &PgPool, sessions: i64) {
+pub(crate) async fn until_waiting(witness: &PgPool, sessions: i64) {
     let waiting = "select count(*) from pg_locks join pg_database on pg_database.oid = database
                    where locktype = 'advisory' and not granted and datname = current_database()";
     eventually(|| async {

@@ -2,7 +2,7 @@
 //!
 //! - `contended.rs`: a log on which other processes are always faster.
 //! - `appending.rs`, `unreadable.rs`, `dispatching.rs`, `states.rs`, `snapshots.rs`: what every engine must keep.
-//! - `order.rs`, `frozen_writer.rs`, `lost_connection.rs`, `restarts.rs`: several processes, and servers that go away.
+//! - `turns.rs`, `order.rs`, `frozen_writer.rs`, `lost_connection.rs`, `restarts.rs`: several processes, and servers that go away.
 //! - `copies.rs`, `migrations.rs`: the tables, and moving them.
 //! - `store.rs`, `note.rs`, `proxy.rs`: what the tests are made with.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
@@ -43,4 +43,5 @@ mod restarts;
 mod snapshots;
 mod states;
 mod store;
+mod turns;
 mod unreadable;

@@ -14,7 +14,7 @@ use crate::{a_home_for_several, a_service};
 const POINTER: &str = "/storeCard/primaryFields/0/value";
 
 /// Clients of each process.
-const CLIENTS: usize = 24;
+const CLIENTS: usize = 16;
 
 /// Increments of each client, one after the other.
 const EACH: usize = 10;

@@ -1,0 +1,89 @@
+//! Turns of processes at one aggregate, in the order in which they ask.
+//!
+//! An append that was decided on an old state is a conflict, so turns are not what keeps the log right. They are for aggregates that several
+//! processes change all the time: the one that appended last has a current state and is faster than the others, who have to read first, and
+//! without an order these lose most races. A turn is a lock of the server's, held by a transaction that does nothing else, so it ends with its
+//! process, and with the connection of one that is frozen or cut off.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Executor, PgPool, Postgres, Transaction};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::database::postgres::SILENCE;
+
+/// Turns that a process can have or wait for at a time, each with a connection. Commands for further aggregates do without.
+const AT_A_TIME: u32 = 4;
+
+/// The longest that a command waits for its turn, before it goes on without.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// A lock of its own for each aggregate, or almost: two that share one wait for each other. Locks with two numbers are apart from those with
+/// one, which the log and the projection have. The first of these is "turn" in ASCII.
+const TAKE: &str = "select pg_advisory_xact_lock(1953853038, hashtext($1))";
+
+/// Where turns are had.
+#[derive(Debug)]
+pub(super) struct Turns {
+    connections: PgPool,
+    free: Arc<Semaphore>,
+}
+
+/// A turn, until it is dropped.
+#[derive(Debug)]
+pub struct Turn {
+    lock: Transaction<'static, Postgres>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Turns {
+    /// Connects when the first turn is asked for.
+    pub(super) fn new(options: &PgConnectOptions) -> Self {
+        let connections = PgPoolOptions::new()
+            .max_connections(AT_A_TIME)
+            .acquire_timeout(LONGEST)
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    let (silence, wait) = (SILENCE.as_secs(), LONGEST.as_secs());
+                    let settings = format!(
+                        "set idle_in_transaction_session_timeout = '{silence}s'; set lock_timeout = '{wait}s'"
+                    );
+                    connection.execute(settings.as_str()).await.map(drop)
+                })
+            })
+            .connect_lazy_with(options.clone());
+        Self { connections, free: Arc::new(Semaphore::new(AT_A_TIME as usize)) }
+    }
+
+    /// Waits for a turn at an aggregate. `None` when it does not come soon, for whatever reason: the command can do without.
+    pub(super) async fn take(&self, aggregate_type: &str, aggregate_id: &str) -> Option<Turn> {
+        let place = self.free.clone().try_acquire_owned().ok()?;
+        let asked = async {
+            let mut lock = self.connections.begin().await?;
+            sqlx::query(TAKE).bind(format!("{aggregate_type}/{aggregate_id}")).execute(&mut *lock).await?;
+            Ok::<_, sqlx::Error>(Turn { lock, _place: place })
+        };
+        match tokio::time::timeout(2 * LONGEST, asked).await {
+            Ok(Ok(turn)) => Some(turn),
+            Ok(Err(fault)) => {
+                tracing::debug!(error = %fault, "a command goes on without its turn");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        self.connections.close().await;
+    }
+}
+
+impl Turn {
+    /// Lets the next one have it.
+    pub(crate) async fn ends(self) {
+        // Where this fails the connection is given up, and the turn with it.
+        let _ = tokio::time::timeout(LONGEST, self.lock.rollback()).await;
+    }
+}
