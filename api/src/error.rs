@@ -8,6 +8,7 @@ use honoken_domain::brand_assets::BrandAssetsError;
 use honoken_domain::pass::{ContentFault, PassError};
 use honoken_domain::pass_type::PassTypeError;
 use honoken_domain::registration::RegistrationError;
+use honoken_domain::uploaded_image::UploadedImageError;
 use honoken_event_store::{DispatchError, error_chain};
 use honoken_projections::{OperationError, QueryError};
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -473,6 +474,12 @@ impl Refusal for BrandAssetsError {
     }
 }
 
+impl Refusal for UploadedImageError {
+    fn into_api_error(self) -> ApiError {
+        match self {}
+    }
+}
+
 impl Refusal for RegistrationError {
     fn into_api_error(self) -> ApiError {
         match self {}
@@ -530,7 +537,13 @@ pub fn blob_error(fault: BlobError, pointer: &str) -> ApiError {
     match fault {
         BlobError::NotAPng(_) => ApiError::fault("not_a_png", pointer, fault.to_string()),
         BlobError::WrongSize(_) => ApiError::fault("wrong_image", pointer, fault.to_string()),
-        BlobError::Unknown(_) => ApiError::fault("unknown_blob", pointer, fault.to_string()),
+        BlobError::Unknown(digest) => ApiError::fault(
+            "unknown_blob",
+            pointer,
+            format!(
+                "your organisation has uploaded no image with the digest {digest}; send it to `POST /manage/v1/blobs` first"
+            ),
+        ),
         BlobError::Damaged(_) | BlobError::Died => ApiError::Internal(fault.into()),
         BlobError::Store(_) | BlobError::Folder(_) => ApiError::Unavailable(fault.into()),
     }

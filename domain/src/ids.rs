@@ -300,6 +300,21 @@ impl fmt::Display for ApnsKeyId {
     }
 }
 
+/// Names an image that an organisation has uploaded.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UploadedImageId {
+    /// Who has uploaded it.
+    pub organization_id: OrganizationId,
+    /// The digest of its bytes.
+    pub digest: Digest,
+}
+
+impl fmt::Display for UploadedImageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.organization_id, self.digest)
+    }
+}
+
 fn split(aggregate_id: &str) -> Result<(&str, &str), InvalidId> {
     aggregate_id
         .split_once('/')

@@ -14,6 +14,7 @@
 //! - [`certificate`]: what signs the passes of a type, with its private key [`sealed`].
 //! - [`apns_key`]: what a team's pushes are authenticated with, its private key sealed likewise.
 //! - [`brand_assets`]: the images that every pass falls back to in the end.
+//! - [`uploaded_image`]: an image that an organisation has uploaded, and may name by its digest.
 //! - [`job`]: work on many passes that outlives a request: how far it is.
 //! - [`upcasters`]: how events written by earlier versions are read.
 //! - [`snapshot`]: what the stored state of an aggregate looks like.
@@ -38,6 +39,7 @@ pub mod organization;
 pub mod pass;
 pub mod pass_type;
 pub mod registration;
+pub mod uploaded_image;
 
 pub mod snapshot;
 pub mod upcasters;

@@ -43,6 +43,10 @@ impl Snapshot for crate::job::Job {
     const SHAPE: u32 = 1;
 }
 
+impl Snapshot for crate::uploaded_image::UploadedImage {
+    const SHAPE: u32 = 1;
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -60,6 +64,7 @@ mod tests {
     use crate::pass::Pass;
     use crate::pass_type::PassType;
     use crate::registration::Registration;
+    use crate::uploaded_image::UploadedImage;
 
     fn fixture(folder: &str, file: &str) -> Value {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(folder).join(file);
@@ -109,5 +114,6 @@ mod tests {
         check::<Certificate>(&["CertificateInstalled", "CertificateRenewed", "CertificateResealed"]);
         check::<ApnsKey>(&["ApnsKeyInstalled", "ApnsKeyResealed"]);
         check::<Job>(&["JobStarted", "JobAdvanced", "JobFinished"]);
+        check::<UploadedImage>(&["ImageUploaded"]);
     }
 }

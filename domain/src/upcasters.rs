@@ -60,6 +60,7 @@ mod tests {
     use crate::pass::Pass;
     use crate::pass_type::PassType;
     use crate::registration::Registration;
+    use crate::uploaded_image::UploadedImage;
 
     fn stored(event_type: &str, version: &str, payload: Value) -> SerializedEvent {
         SerializedEvent::new(
@@ -100,6 +101,7 @@ mod tests {
                 "Certificate" => decode::<Certificate>(event),
                 "ApnsKey" => decode::<ApnsKey>(event),
                 "Job" => decode::<Job>(event),
+                "UploadedImage" => decode::<UploadedImage>(event),
                 other => panic!("{} is of an unknown aggregate {other}", path.display()),
             };
             assert_eq!(decoded.0, event_type, "{}", path.display());
@@ -108,7 +110,7 @@ mod tests {
             }
             seen.insert(event_type);
         }
-        assert_eq!(seen.len(), 27, "one fixture per event: {seen:?}");
+        assert_eq!(seen.len(), 28, "one fixture per event: {seen:?}");
     }
 
     #[test]

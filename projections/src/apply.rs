@@ -4,8 +4,8 @@ use honoken_domain::ids::InvalidId;
 use honoken_event_store::RecordedEvent;
 
 use crate::{
-    wallet_apns_key, wallet_cert, wallet_job, wallet_organization, wallet_pass, wallet_pass_type,
-    wallet_registration,
+    wallet_apns_key, wallet_cert, wallet_image, wallet_job, wallet_organization, wallet_pass,
+    wallet_pass_type, wallet_registration,
 };
 use honoken_event_store::database::statements::Connection;
 
@@ -49,9 +49,9 @@ impl From<InvalidId> for ApplyError {
     }
 }
 
-/// Applies events, upcast already, to the tables of their aggregates. Aggregates of different types have no table in common, so only the order
-/// within a type matters; but for the images that passes fall back to, with which every pass is compared as they are at its place in the log, and
-/// the jobs that changes of these begin.
+/// Applies events, upcast already, to the tables of their aggregates. Aggregates of different types have no table in common but [`wallet_image`],
+/// to which they add in any order, so only the order within a type matters; but for the images that passes fall back to, with which every pass
+/// is compared as they are at its place in the log, and the jobs that changes of these begin.
 pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent>) -> Result<(), ApplyError> {
     let (mut passes, mut registrations) = (Vec::new(), Vec::new());
     for recorded in events {
@@ -69,6 +69,7 @@ pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent
             "Job" => wallet_job::apply(connection, recorded).await?,
             "Certificate" => wallet_cert::apply(connection, recorded).await?,
             "ApnsKey" => wallet_apns_key::apply(connection, recorded).await?,
+            "UploadedImage" => wallet_image::apply(connection, recorded).await?,
             "Organization" => wallet_organization::apply(connection, recorded).await?,
             other => {
                 return Err(ApplyError::Unappliable(format!("this release knows no aggregate `{other}`")));

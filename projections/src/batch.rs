@@ -16,7 +16,7 @@ use honoken_event_store::database::statements::{Connection, sql};
 pub const WALLET: &str = "wallet";
 
 /// Raised when the tables change their meaning: those of another version are emptied and filled again at the next start.
-pub const VERSION: i64 = 4;
+pub const VERSION: i64 = 5;
 
 /// Why a batch was given up. It left nothing behind.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +126,7 @@ const DERIVED: &[&str] = &[
     "delete from wallet_pass",
     "delete from wallet_pass_content",
     "delete from wallet_outdated_pass",
+    "delete from wallet_image",
     "delete from wallet_job",
     "delete from wallet_device",
     "delete from wallet_registration",

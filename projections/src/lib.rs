@@ -4,7 +4,7 @@
 //!   in one transaction, `apply.rs` knows which event goes to which table, `lease.rs` which of several processes writes.
 //! - `rebuild.rs` fills the tables again from the whole log. `row_cache.rs` keeps hot rows in memory. The statements run on either engine (`honoken_event_store::database::statements`).
 //! - One file per read table, its projector and its queries together: [`wallet_pass`], [`wallet_registration`], [`wallet_pass_type`],
-//!   [`wallet_cert`], [`wallet_apns_key`], [`wallet_organization`], [`wallet_job`], [`wallet_outdated_pass`].
+//!   [`wallet_cert`], [`wallet_apns_key`], [`wallet_organization`], [`wallet_image`], [`wallet_job`], [`wallet_outdated_pass`].
 //! - [`wallet_push`]: what a push subscriber asks of several of them at once.
 //! - [`pass_heads`]: how far the rows of many passes are, for whoever tells others of changes.
 //! - [`pass_list`]: the passes of an organisation page by page, all or those found by their [`words`].
@@ -19,6 +19,7 @@ pub mod projector;
 pub mod read_model;
 pub mod wallet_apns_key;
 pub mod wallet_cert;
+pub mod wallet_image;
 pub mod wallet_job;
 pub mod wallet_organization;
 pub mod wallet_outdated_pass;

@@ -20,6 +20,7 @@ const SQLITE: &[EmbeddedMigration] = &[
     (5, "certificates", include_str!("../../migrations/sqlite/read_model/0005_certificates.sql")),
     (6, "push", include_str!("../../migrations/sqlite/read_model/0006_push.sql")),
     (7, "apns_keys", include_str!("../../migrations/sqlite/read_model/0007_apns_keys.sql")),
+    (8, "images", include_str!("../../migrations/sqlite/read_model/0008_images.sql")),
 ];
 
 /// Versions from 1000 on are the read model's; the log, in the same database, has those below.
@@ -31,6 +32,7 @@ const POSTGRES: &[EmbeddedMigration] = &[
     (1005, "certificates", include_str!("../../migrations/postgres/read_model/0005_certificates.sql")),
     (1006, "push", include_str!("../../migrations/postgres/read_model/0006_push.sql")),
     (1007, "apns_keys", include_str!("../../migrations/postgres/read_model/0007_apns_keys.sql")),
+    (1008, "images", include_str!("../../migrations/postgres/read_model/0008_images.sql")),
 ];
 
 /// Connections for answering questions.

@@ -14,7 +14,7 @@ use honoken_event_store::{Position, RecordedEvent};
 use crate::apply::{ApplyError, sequence_of};
 use crate::read_model::{QueryError, ReadModel, decode};
 use crate::wallet_pass_type::PassKind;
-use crate::{wallet_outdated_pass, words};
+use crate::{wallet_image, wallet_outdated_pass, words};
 use honoken_event_store::database::statements::{Connection, Row, Value, execute_for_each, sql};
 
 /// What a phone's request is answered from.
@@ -166,11 +166,13 @@ pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent
     // Sorted, so that two who write never wait for each other in a circle.
     let mut changes: BTreeMap<PassId, Change> = BTreeMap::new();
     let mut shown = wallet_outdated_pass::Shown::default();
+    let mut given = wallet_image::Given::default();
     for recorded in events {
         let id = PassId::parse(&recorded.event.aggregate_id)?;
         let (position, sequence) = (recorded.position, sequence_of(&recorded));
         let event: PassEvent = serde_json::from_value(recorded.event.payload)?;
         shown.note(&id, &event);
+        given.note(&id, &event);
         match changes.entry(id) {
             Entry::Vacant(entry) => {
                 entry.insert(Change::first(event, position, sequence)?);
@@ -182,6 +184,7 @@ pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent
     let (new, known): (Vec<_>, Vec<_>) = changes.into_iter().partition(|(_, change)| change.issued.is_some());
     insert(connection, new).await?;
     update(connection, known).await?;
+    given.apply(connection).await?;
     wallet_outdated_pass::apply(connection, shown, &sequences).await
 }
 

@@ -9,8 +9,8 @@ use honoken_event_store::RecordedEvent;
 
 use crate::apply::{ApplyError, sequence_of};
 use crate::read_model::{QueryError, ReadModel, decode};
-use crate::wallet_job;
 use crate::wallet_pass::ticket_style;
+use crate::{wallet_image, wallet_job};
 use honoken_event_store::database::statements::{Connection, Row, Source, Value, sql};
 
 /// A pass type with all that a command for one of its passes needs.
@@ -119,6 +119,7 @@ pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) 
         }
         PassTypeEvent::AssetsChanged { assets, job } => {
             set_assets(connection, &identifier, &assets, sequence).await?;
+            wallet_image::add_of_pass_type(connection, &identifier, &assets).await?;
             match job {
                 Some(job) => wallet_job::expect_for_pass_type(connection, &job, &identifier, position).await,
                 None => Ok(()),

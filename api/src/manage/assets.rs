@@ -14,6 +14,7 @@ use crate::headers::etag;
 use crate::json_body;
 use crate::manage::change::Change;
 use crate::manage::state::own_document;
+use crate::manage::uploads;
 use crate::openapi::MANAGE;
 use crate::openapi::answers::{Changed, Image};
 use crate::openapi::parameters::{IfMatch, Urgent};
@@ -35,7 +36,8 @@ pub async fn put(change: Change, segments: Segments, request: Request) -> Result
     let name = image_name(&segments)?;
     let pass_type = change.own_pass_type().await?;
     let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
-    let digest = change.app.blobs.put_as(&name, bytes).await.map_err(|fault| blob_error(fault, ""))?;
+    let digest =
+        uploads::store(&change.app, &change.integrator, &change.request_id, Some(&name), bytes).await?;
     let committed =
         change.dispatch(pass_type, PassCommand::PutAsset { file: name.to_string(), digest }).await?;
     Ok(change.answer(&committed, Vec::new()).await?.into_response())

@@ -11,11 +11,13 @@ use utoipa::ToSchema;
 
 use crate::app::AppState;
 use crate::auth::Integrator;
-use crate::error::{ApiError, blob_error};
+use crate::error::ApiError;
 use crate::json_body;
+use crate::manage::uploads;
 use crate::openapi::problems::Unacceptable;
 use crate::openapi::schemas::Png;
 use crate::openapi::{MANAGE, examples, schemas};
+use crate::request_context::RequestId;
 
 /// What an image is called from now on.
 #[derive(Debug, Serialize, ToSchema)]
@@ -33,14 +35,15 @@ struct Uploaded {
 #[utoipa::path(
     post, path = "/manage/v1/blobs", tag = MANAGE,
     operation_id = "uploadBlob", summary = "Upload an image", request_body(content((Png = "image/png"))),
-    responses((status = 201, body = Uploaded, description = "The image is kept."), Unacceptable),
+    responses((status = 201, body = Uploaded, description = "The image is kept, and is the organisation's own: it may name the digest in `assets`, and no other organisation may that has not uploaded the image itself."), Unacceptable),
 )]
 pub async fn handler(
     State(app): State<AppState>,
-    _integrator: Integrator,
+    integrator: Integrator,
+    request_id: RequestId,
     request: Request,
 ) -> Result<Response, ApiError> {
     let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
-    let digest = app.blobs.put(bytes).await.map_err(|fault| blob_error(fault, ""))?;
+    let digest = uploads::store(&app, &integrator, &request_id, None, bytes).await?;
     Ok((StatusCode::CREATED, Json(Uploaded { digest })).into_response())
 }

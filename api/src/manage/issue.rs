@@ -1,5 +1,7 @@
 //! Issue a pass.
 
+use std::collections::BTreeSet;
+
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use honoken_domain::content::Content;
@@ -21,7 +23,7 @@ use crate::ids;
 use crate::json_body::{self, Fields, escape};
 use crate::limits;
 use crate::manage::change::{self, Change};
-use crate::manage::idempotency_key;
+use crate::manage::{idempotency_key, uploads};
 use crate::openapi::answers::{Changed, Issued};
 use crate::openapi::parameters::{IdempotencyKey, IfMatch};
 use crate::openapi::problems::{Conflict, PreconditionFailed, Unacceptable, UnsupportedMediaType};
@@ -46,7 +48,7 @@ struct Order {
     poster: bool,
     #[schema(value_type = schemas::Content)]
     content: Content,
-    /// Own images: file name and the digest that the upload answered.
+    /// Own images: file name and the digest of an image that the organisation has uploaded, or that its passes fall back to anyway.
     #[schema(schema_with = schemas::images, required = false)]
     assets: Images,
     #[schema(ignore)]
@@ -75,7 +77,10 @@ pub async fn handler(
     let body = json_body::read_json(request, limits::JSON_BYTES).await?;
     let order = read(body)?;
     let pass_type = own_pass_type(&app, &integrator, &order.pass_type_identifier).await?;
-    check_images(&app, &order.assets).await?;
+    let refused =
+        uploads::not_to_be_named(&app, &integrator.organization_id, &pass_type.default_images, &order.assets)
+            .await?;
+    check_images(&app, &order.assets, &refused).await?;
 
     let key = if order.serial_number.is_some() { None } else { idempotency_key::of(&headers)? };
     let serial_number = match (order.serial_number, key) {
@@ -201,12 +206,13 @@ async fn own_pass_type(
     })
 }
 
-/// Every image must have been uploaded, and fit its name.
-async fn check_images(app: &App, assets: &Images) -> Result<(), ApiError> {
+/// Every image must be there, and fit its name. One that is not to be named is as one that is not there.
+async fn check_images(app: &App, assets: &Images, refused: &BTreeSet<Digest>) -> Result<(), ApiError> {
     let mut faults = Vec::new();
     for (file, digest) in assets {
         let name = ImageName::parse(file).map_err(BlobError::from);
         let checked = match name {
+            Ok(_) if refused.contains(digest) => Err(BlobError::Unknown(digest.clone())),
             Ok(name) => app.blobs.check_as(&name, digest).await,
             Err(fault) => Err(fault),
         };

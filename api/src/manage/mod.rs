@@ -17,4 +17,5 @@ pub mod replace_content;
 pub mod retire;
 pub mod state;
 pub mod type_assets;
+pub mod uploads;
 pub mod void;

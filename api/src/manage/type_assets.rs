@@ -11,9 +11,10 @@ use honoken_projections::wallet_pass_type::PassTypeRow;
 
 use crate::app::{App, AppState};
 use crate::auth::Integrator;
-use crate::error::{ApiError, blob_error};
+use crate::error::ApiError;
 use crate::jobs::answer;
 use crate::manage::assets::{image_name, image_response};
+use crate::manage::uploads;
 use crate::openapi::MANAGE;
 use crate::openapi::answers::{BroughtByJob, Image};
 use crate::openapi::problems::{NotFound, Unacceptable};
@@ -41,7 +42,7 @@ pub async fn put(
     let name = image_name(&segments)?;
     let pass_type = own_pass_type(&app, &integrator, &segments).await?;
     let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
-    let digest = app.blobs.put_as(&name, bytes).await.map_err(|fault| blob_error(fault, ""))?;
+    let digest = uploads::store(&app, &integrator, &request_id, Some(&name), bytes).await?;
     let assets = Images::from([(name.to_string(), digest)]);
     let put = |job| PassTypeCommand::PutAssets { assets, job: Some(job) };
     change(&app, &integrator, &request_id, &pass_type, put).await

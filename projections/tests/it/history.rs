@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::json;
 
-use crate::world::{OTHER, TICKET, World, apns_key, content, installation, order, pass_id, sealed};
+use crate::world::{OTHER, TICKET, World, apns_key, club, content, installation, order, pass_id, sealed};
 
 pub(crate) const DEVICES: [&str; 3] = ["phone-1", "phone-2", "watch"];
 
@@ -45,6 +45,7 @@ pub(crate) enum Step {
     RevokeApnsKey { key: u8 },
     TypeImage { image: u8 },
     BrandImage { image: u8 },
+    UploadImage { image: u8 },
 }
 
 pub(crate) fn steps(count: impl Into<proptest::collection::SizeRange>) -> impl Strategy<Value = Vec<Step>> {
@@ -78,7 +79,8 @@ pub(crate) fn steps(count: impl Into<proptest::collection::SizeRange>) -> impl S
             .prop_map(|(key, file, seal)| Step::ResealApnsKey { key, file, seal }),
         1 => few.clone().prop_map(|key| Step::RevokeApnsKey { key }),
         1 => few.clone().prop_map(|image| Step::TypeImage { image }),
-        1 => few.prop_map(|image| Step::BrandImage { image }),
+        1 => few.clone().prop_map(|image| Step::BrandImage { image }),
+        2 => few.prop_map(|image| Step::UploadImage { image }),
     ];
     proptest::collection::vec(step, count)
 }
@@ -171,6 +173,9 @@ impl World {
             }
             Step::BrandImage { image } => {
                 self.puts_brand_image("logo.png", &image.to_string()).await;
+            }
+            Step::UploadImage { image } => {
+                self.uploads(&club(), &[image]).await;
             }
         }
     }

@@ -5,6 +5,7 @@
 mod crash;
 mod endless;
 mod history;
+mod images;
 mod jobs;
 mod json;
 mod listing;

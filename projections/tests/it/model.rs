@@ -133,6 +133,7 @@ impl Model {
             | Step::InstallApnsKey { .. }
             | Step::ResealApnsKey { .. }
             | Step::RevokeApnsKey { .. }
+            | Step::UploadImage { .. }
             | Step::TypeImage { .. }
             | Step::BrandImage { .. } => {
                 world.performs(step).await;

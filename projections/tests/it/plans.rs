@@ -27,6 +27,9 @@ const ROWS: &[(&str, &str)] = &[
     ("insert into wallet_outdated_pass ", "'t', 's', cast(1 as bigint)"),
     ("delete from wallet_outdated_pass", "'t', 's', cast(1 as bigint)"),
     ("select new.column1 ", "'t', 's'"),
+    ("select new.column2 ", "'o', 'd'"),
+    ("insert into wallet_image (organization_id, digest) values", "'o', 'd'"),
+    ("insert into wallet_image (organization_id, digest)\n", "'t', 's', 'd'"),
     ("select new.column3 ", "'t', 's', 'd'"),
     (
         "insert into wallet_pass ",

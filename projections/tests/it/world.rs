@@ -15,6 +15,7 @@ use honoken_domain::content::Content;
 use honoken_domain::ids::{
     ApnsKeyId, AuthenticationToken, DeviceLibraryIdentifier, Digest, OrganizationId, PassId,
     PassTypeIdentifier, PushToken, RegistrationId, SerialNumber, TeamIdentifier, UnixSeconds,
+    UploadedImageId,
 };
 use honoken_domain::images::{DefaultImages, Images};
 use honoken_domain::organization::{Organization, OrganizationCommand};
@@ -24,6 +25,7 @@ use honoken_domain::registration::{Registration, RegistrationCommand};
 use honoken_domain::sealed::Sealed;
 use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
+use honoken_domain::uploaded_image::{UploadedImage, UploadedImageCommand};
 use honoken_event_store::database::postgres;
 use honoken_event_store::{
     Append, Committed, DispatchError, Dispatcher, Epoch, EventLog, Log, Metadata, NewEvent, Position,
@@ -411,6 +413,16 @@ impl World {
         self.dispatch::<BrandAssets>(BRAND_ID, command, &()).await.unwrap()
     }
 
+    pub(crate) async fn uploads(
+        &self,
+        organization_id: &OrganizationId,
+        image: &[u8],
+    ) -> Committed<UploadedImage> {
+        let id = UploadedImageId { organization_id: organization_id.clone(), digest: Digest::of(image) };
+        let command = UploadedImageCommand::Upload { id: id.clone(), bytes: image.len() as u64 };
+        self.dispatch::<UploadedImage>(&id.to_string(), command, &()).await.unwrap()
+    }
+
     /// Carries a command to a pass.
     pub(crate) async fn asks(
         &self,
@@ -728,7 +740,7 @@ async fn dump(place: &Place) -> Dump {
         ),
     };
     let tables = connection.column(tables).await;
-    assert_eq!(tables.len(), 15, "{tables:?}");
+    assert_eq!(tables.len(), 16, "{tables:?}");
     let mut dump = Dump::new();
     for table in tables {
         let columns = connection.column(&columns_of.replace("{table}", &table)).await;

@@ -12,6 +12,7 @@ mod issue;
 mod list;
 mod metadata;
 mod neighbours;
+mod own_images;
 mod patches;
 mod requests;
 mod retiring;

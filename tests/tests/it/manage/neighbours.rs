@@ -14,7 +14,7 @@ const KEY: &str = "the-key-of-the-neighbour";
 const TYPE: &str = "pass.com.example.neighbour";
 
 /// A second organisation with a key and a pass type of its own, for which there is no call yet: what such calls would write to the log.
-async fn a_neighbour(honoken: &mut Honoken) -> Integrator {
+pub(super) async fn a_neighbour(honoken: &mut Honoken) -> Integrator {
     honoken.terminate().await;
     let storage = honoken.storage();
     let events = [
@@ -72,7 +72,7 @@ async fn what_belongs_to_another_organisation_is_404_on_every_call_and_stays_as_
     let integrator = honoken.integrator();
     let before = integrator.state("A-1").await;
     let pass = integrator.path("A-1");
-    let calls: [(Method, &str, Value); 9] = [
+    let calls: [(Method, &str, Value); 12] = [
         (Method::GET, "", Value::Null),
         (Method::PATCH, "", json!({ "ticketStyle": "generic" })),
         (Method::DELETE, "", Value::Null),
@@ -82,6 +82,9 @@ async fn what_belongs_to_another_organisation_is_404_on_every_call_and_stays_as_
         (Method::POST, "/void", Value::Null),
         (Method::GET, "/history", Value::Null),
         (Method::GET, "/pkpass", Value::Null),
+        (Method::GET, "/assets/icon.png", Value::Null),
+        (Method::PUT, "/assets/icon.png", json!({})),
+        (Method::DELETE, "/assets/icon.png", Value::Null),
     ];
     for (method, rest, body) in calls {
         let path = format!("{pass}{rest}");

@@ -1,0 +1,76 @@
+//! Images that organisations upload, each its own: an organisation may name a digest when it has uploaded the image, and no other may.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use honoken_domain::ids::{Digest, OrganizationId, UploadedImageId};
+use honoken_domain::images::{DefaultImages, Images};
+use honoken_domain::uploaded_image::{UploadedImage, UploadedImageCommand};
+use honoken_event_store::EventLog;
+use honoken_pkpass::image::ImageName;
+
+use crate::app::App;
+use crate::auth::Integrator;
+use crate::error::{ApiError, blob_error};
+use crate::request_context::RequestId;
+
+/// Stores an image that an organisation has sent, under the name that it is to have, if that is known already. It is the organisation's own from
+/// then on.
+///
+/// The bytes are on disk before the event is, so there is no event without its image. An image without its event is one that was not
+/// acknowledged, and is sent again.
+///
+/// # Errors
+/// 422 when it is not an image or does not fit its name, 503.
+pub async fn store(
+    app: &App,
+    integrator: &Integrator,
+    request_id: &RequestId,
+    name: Option<&ImageName>,
+    image: Bytes,
+) -> Result<Digest, ApiError> {
+    let bytes = image.len() as u64;
+    let stored = match name {
+        Some(name) => app.blobs.put_as(name, image).await,
+        None => app.blobs.put(image).await,
+    };
+    let digest = stored.map_err(|fault| blob_error(fault, ""))?;
+    let organization_id = integrator.organization_id.clone();
+    let metadata = app.metadata(integrator.actor.clone(), Some(organization_id.as_str()), &request_id.0);
+    let id = UploadedImageId { organization_id, digest: digest.clone() };
+    let upload = UploadedImageCommand::Upload { id: id.clone(), bytes };
+    app.dispatcher.dispatch::<UploadedImage>(&id.to_string(), upload, &(), &metadata).await?;
+    Ok(digest)
+}
+
+/// The digests among these that an organisation may not name for a pass with these images to fall back to. Whether there is such an image is not
+/// looked at, so a digest of another organisation's costs the same as one that does not exist.
+///
+/// # Errors
+/// 503.
+pub async fn not_to_be_named(
+    app: &App,
+    organization_id: &OrganizationId,
+    fallback: &DefaultImages,
+    assets: &Images,
+) -> Result<BTreeSet<Digest>, ApiError> {
+    let mut unknown: BTreeSet<Digest> = assets.values().cloned().collect();
+    for digest in fallback.pass_type.values().chain(fallback.brand.values()) {
+        unknown.remove(digest);
+    }
+    if unknown.is_empty() {
+        return Ok(unknown);
+    }
+    for digest in app.read_model.own_images(organization_id, &unknown).await? {
+        unknown.remove(&digest);
+    }
+    // The read model can be a moment behind, and then says nothing of an image that was uploaded just now. The log knows.
+    let mut refused = BTreeSet::new();
+    for digest in unknown {
+        let id = UploadedImageId { organization_id: organization_id.clone(), digest };
+        if app.log.position_of::<UploadedImage>(&id.to_string(), 1).await?.is_none() {
+            refused.insert(id.digest);
+        }
+    }
+    Ok(refused)
+}
