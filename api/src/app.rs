@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::config::{AdminCredentials, Config};
 use crate::device::turns::Turns;
+use crate::ending::Ending;
 use crate::ids::IdSource;
 use crate::jobs::worker::Worker;
 use crate::load::{Gate, Gates};
@@ -31,6 +32,7 @@ use crate::push_credentials::PushCredentials;
 use crate::pushing::{self, Pushing};
 use crate::rates::Rates;
 use crate::request_context::InFlight;
+use crate::set_back;
 use crate::signers::Signers;
 
 /// What handlers share.
@@ -189,9 +191,9 @@ impl Stores {
         ids: &dyn IdSource,
         metrics: Metrics,
     ) -> anyhow::Result<Self> {
-        let log = Arc::new(place.open_log(ids).await?);
         let read_model = place.open_read_model().await?;
         let ledger = place.open_ledger().await?;
+        let log = Arc::new(set_back::open_log(place, ids, &read_model, &ledger).await?);
         let stop = CancellationToken::new();
         let (projector, run) =
             Projector::start(log.clone(), Upcasters::current(), read_model.clone(), part, stop.clone())
@@ -323,36 +325,42 @@ impl Stores {
         }
     }
 
-    /// Stops what wakes phones, the worker of jobs and the projector, then finishes and closes the log. Nobody may hold the log any more.
-    pub async fn close(self) {
-        // First: what APNs says about a token is a command.
-        if let Some(pushing) = self.pushing {
-            pushing.close().await;
+    /// Stops what wakes phones, while requests in flight are finished. Before the log is closed: what APNs says about a token is a command.
+    pub async fn end_pushing(&mut self, ending: Ending) {
+        if let Some(pushing) = self.pushing.take() {
+            pushing.close(ending).await;
         }
+    }
+
+    /// Stops what wakes phones, the worker of jobs and the projector, then finishes and closes the log. Nobody may hold the log any more.
+    pub async fn close(mut self, ending: Ending) {
+        self.end_pushing(ending).await;
         if let Some((worker, stop)) = self.jobs {
             stop.cancel();
-            if let Err(fault) = worker.await {
-                tracing::error!(error = %fault, "the worker of jobs ended badly");
-            }
+            ending.closes("the worker of jobs", ended(worker, "the worker of jobs")).await;
         }
         self.stop.cancel();
-        if let Err(fault) = self.running.await {
-            tracing::error!(error = %fault, "the projector ended badly");
-        }
+        ending.closes("the projector", ended(self.running, "the projector")).await;
         drop(self.projector);
         for following in self.following {
-            if let Err(fault) = following.await {
-                tracing::error!(error = %fault, "keeping up with certificates and APNs keys ended badly");
-            }
+            let part = "keeping up with certificates and APNs keys";
+            ending.closes(part, ended(following, part)).await;
         }
-        self.ledger.close().await;
-        self.read_model.close().await;
+        ending.closes("the ledger of deliveries", self.ledger.close()).await;
+        ending.closes("the read model", self.read_model.close()).await;
         drop(self.dispatcher);
         if let Some(log) = Arc::into_inner(self.log) {
-            log.close().await;
+            ending.closes("the event log", log.close()).await;
         } else {
             // A request outlived the time it had; what it appended is on disk, only the file is not tidied up.
             tracing::warn!("the event log is still in use and is left as it is");
         }
+    }
+}
+
+/// Waits for the end of a task.
+async fn ended(task: JoinHandle<()>, part: &'static str) {
+    if let Err(fault) = task.await {
+        tracing::error!(error = %fault, "{part} ended badly");
     }
 }

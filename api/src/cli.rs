@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SystemClock;
@@ -16,7 +17,7 @@ use crate::desk::{Circumstances, Where};
 use crate::ids::SystemIds;
 use crate::log_output::{LogOutput, writer};
 use crate::service::Process;
-use crate::{apns_keys, certs, dev, inspect, keys, logging, operate, phone, serve};
+use crate::{apns_keys, certs, dev, ending, inspect, keys, limits, logging, operate, phone, serve};
 
 /// Issues, signs and updates Apple Wallet passes.
 #[derive(Debug, Parser)]
@@ -161,14 +162,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             std::io::stdout().lock().write_all(&script)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Dev(options) => run_async("development", async |config, output| {
-            let stop = stopped_by_signals();
-            dev::run(process(options, config, output), stop).await
+        Command::Dev(options) => run_service("development", |config, output, stop| {
+            dev::run(process(options, config, output), stop)
         }),
         Command::Serve(ServeOptions { process: options, roles }) => {
-            run_async("production", async |config, output| {
-                let stop = stopped_by_signals();
-                serve::run(process(options, config, output), &roles, stop).await
+            run_service("production", |config, output, stop| {
+                serve::run(process(options, config, output), roles, stop)
             })
         }
         Command::Migrate(place) => {
@@ -192,22 +191,50 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Runs a service until a signal ends it, and soon after that in any case.
+fn run_service<F>(
+    environment: &str,
+    service: impl FnOnce(Config, LogOutput, CancellationToken) -> F,
+) -> anyhow::Result<ExitCode>
+where
+    F: Future<Output = anyhow::Result<()>> + Send + 'static,
+{
+    let (config, output) = configured(environment)?;
+    // Behind everything that may log, so before it here.
+    let _at_the_end = output.flushed_at_the_end();
+    let runtime = tokio::runtime::Runtime::new().context("the async runtime did not start")?;
+    let ended = runtime.block_on(async {
+        let stop = stopped_by_signals();
+        // A task of its own: whatever it is at, this thread keeps an eye on the clock.
+        ending::of(tokio::spawn(service(config, output, stop.clone())), stop).await
+    });
+    // Dropping the runtime would wait for threads that wait for what does not answer.
+    runtime.shutdown_timeout(limits::THREADS);
+    ended.map(|()| ExitCode::SUCCESS)
+}
+
 /// Runs a command that needs the environment and the runtime.
 fn run_async(
     environment: &str,
     command: impl AsyncFnOnce(Config, LogOutput) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
-    let mut config = Config::from_environment()?;
-    config.identity.environment.get_or_insert_with(|| environment.to_owned());
-    let output = logging::start(&config).context("the log output did not start")?;
+    let (config, output) = configured(environment)?;
     // Behind everything that may log, so before it here.
     let _at_the_end = output.flushed_at_the_end();
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
     let runtime = tokio::runtime::Runtime::new().context("the async runtime did not start")?;
     runtime.block_on(command(config, output))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The environment, and log output from now on.
+fn configured(environment: &str) -> anyhow::Result<(Config, LogOutput)> {
+    let mut config = Config::from_environment()?;
+    config.identity.environment.get_or_insert_with(|| environment.to_owned());
+    let output = logging::start(&config).context("the log output did not start")?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok((config, output))
 }
 
 /// Runs a command that needs the runtime and nothing of the environment.
@@ -232,24 +259,23 @@ fn process(options: ProcessOptions, config: Config, log_output: LogOutput) -> Pr
     }
 }
 
+/// Called by SIGTERM and Ctrl-C, from now on: one that comes at once is heard too.
 fn stopped_by_signals() -> CancellationToken {
     let stop = CancellationToken::new();
-    tokio::spawn(stop_on_signal(stop.clone()));
+    let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+    let [Ok(terminate), Ok(interrupt)] = signals else {
+        tracing::error!("signals will not be noticed: the system does not tell of them");
+        return stop;
+    };
+    tokio::spawn(stop_on_signal(terminate, interrupt, stop.clone()));
     stop
 }
 
-/// SIGTERM and Ctrl-C stop the service; a second one is not waited for, the process supervisor has SIGKILL for that.
-async fn stop_on_signal(stop: CancellationToken) {
-    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(terminate) => terminate,
-        Err(fault) => {
-            tracing::error!(error = %fault, "SIGTERM will not be noticed");
-            return;
-        }
-    };
+/// A second signal is not waited for: the end is near in any case, and the process supervisor has SIGKILL.
+async fn stop_on_signal(mut terminate: Signal, mut interrupt: Signal, stop: CancellationToken) {
     tokio::select! {
         _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+        _ = interrupt.recv() => {}
     }
     tracing::info!("stopping: requests in flight are finished first");
     stop.cancel();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
-use honoken_event_store::{Committed, DispatchError, Dispatcher, Log, Metadata};
+use honoken_event_store::{Committed, DispatchError, Dispatcher, Log, LogError, Metadata};
 use tokio::time::Instant;
 
 use crate::limits;
@@ -105,7 +105,9 @@ fn failure<E: std::error::Error>(fault: &DispatchError<E>) -> CommandResult {
     match fault {
         DispatchError::Refused(_) => CommandResult::Refused,
         DispatchError::Conflict => CommandResult::Conflict,
+        DispatchError::Undecodable { .. } | DispatchError::Log(LogError::Unreadable { .. }) => {
+            CommandResult::Undecodable
+        }
         DispatchError::Log(_) | DispatchError::OutcomeUnknown(_) => CommandResult::Unavailable,
-        DispatchError::Undecodable { .. } => CommandResult::Undecodable,
     }
 }

@@ -118,6 +118,8 @@ pub enum ApiError {
     Internal(Box<dyn Error + Send + Sync>),
     /// 503: a store is away; the caller may come back.
     Unavailable(Box<dyn Error + Send + Sync>),
+    /// 503, of readiness alone: the last change was refused by the store that holds the event log, and it takes none since.
+    LogRefusesWrites,
     /// 503: more is asked than can be worked on.
     Overloaded,
     /// 503: the request took too long.
@@ -132,6 +134,7 @@ pub const CODES: &[&str] = &[
     "cross_site",
     "idempotency_key_reused",
     "internal",
+    "log_refuses_writes",
     "method_not_allowed",
     "not_found",
     "not_in_production",
@@ -209,7 +212,11 @@ impl ApiError {
     pub fn is_temporary(&self) -> bool {
         matches!(
             self,
-            Self::TooManyRequests { .. } | Self::Unavailable(_) | Self::Overloaded | Self::TimedOut
+            Self::TooManyRequests { .. }
+                | Self::Unavailable(_)
+                | Self::LogRefusesWrites
+                | Self::Overloaded
+                | Self::TimedOut
         )
     }
 
@@ -232,7 +239,9 @@ impl ApiError {
             Self::Unacceptable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Unavailable(_) | Self::Overloaded | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable(_) | Self::LogRefusesWrites | Self::Overloaded | Self::TimedOut => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -314,6 +323,11 @@ impl ApiError {
             Self::Unavailable(_) => {
                 ("unavailable", "Not available right now", "A store is away. Try again after `Retry-After` seconds.".into())
             }
+            Self::LogRefusesWrites => (
+                "log_refuses_writes",
+                "No change is taken right now",
+                "What is there can be read; changes are refused until the store takes them again, which is looked at every second.".into(),
+            ),
             Self::Overloaded => (
                 "overloaded",
                 "Too much to do right now",
@@ -341,7 +355,9 @@ impl ApiError {
             Self::UnsupportedPatch => {
                 Some((HeaderName::from_static("accept-patch"), HeaderValue::from_static(PATCH_TYPES)))
             }
-            Self::Unavailable(_) | Self::TimedOut => Some((header::RETRY_AFTER, RETRY_AFTER)),
+            Self::Unavailable(_) | Self::LogRefusesWrites | Self::TimedOut => {
+                Some((header::RETRY_AFTER, RETRY_AFTER))
+            }
             Self::Overloaded => Some((header::RETRY_AFTER, RETRY_AFTER_LOAD)),
             Self::TooManyRequests { retry_after } => {
                 Some((header::RETRY_AFTER, HeaderValue::from(*retry_after)))
@@ -490,9 +506,8 @@ impl<E: Refusal> From<DispatchError<E>> for ApiError {
     fn from(fault: DispatchError<E>) -> Self {
         match fault {
             DispatchError::Refused(refusal) => refusal.into_api_error(),
-            DispatchError::Conflict | DispatchError::Log(_) | DispatchError::OutcomeUnknown(_) => {
-                Self::Unavailable(fault.into())
-            }
+            DispatchError::Log(fault) => fault.into(),
+            DispatchError::Conflict | DispatchError::OutcomeUnknown(_) => Self::Unavailable(fault.into()),
             DispatchError::Undecodable { .. } => Self::Internal(fault.into()),
         }
     }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use honoken_event_store::{EventLog, Position};
+use honoken_event_store::{EventLog, LogError, Position};
 use honoken_projections::WALLET;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::openapi::RUNNING;
+use crate::openapi::problems::NotReady;
 use crate::signers::Count;
 
 /// How the process is.
@@ -43,26 +44,39 @@ pub async fn live() -> Response {
     Json(Body { status: "live" }).into_response()
 }
 
-/// `GET /health/ready`: log and read model answer, and the read model follows the log. They are asked each time, so that a process whose
-/// connections are gone does not say so from memory.
+/// `GET /health/ready`: log and read model answer, the log takes changes, and the read model follows it. The stores are asked each time, so that a
+/// process whose connections are gone does not say so from memory; whether the log takes changes is what became of the last one, and of what
+/// the writer tried since.
 ///
 /// # Errors
-/// 503 when they do not.
+/// 503 when it is not so.
 #[utoipa::path(
     get, path = "/health/ready", tag = RUNNING,
     operation_id = "ready", summary = "Ask whether the process can do its work",
     responses((
         status = 200, body = Ready, description = "It can.",
         example = json!({"status": "ready", "certificates": {"usable": 1, "expiring": 0, "unusable": 0}}),
-    )),
+    ), NotReady),
 )]
 pub async fn ready(State(app): State<AppState>) -> Result<Response, ApiError> {
-    if !app.read_model.is_projected().await? {
+    let is_projected = app.read_model.is_projected().await?;
+    if app.log.is_damaged() || app.read_model.is_damaged() || app.ledger.is_damaged() {
+        return Err(ApiError::Unavailable("a file was found damaged".into()));
+    }
+    if app.log.refuses_writes() {
+        return Err(ApiError::LogRefusesWrites);
+    }
+    if !is_projected {
         return Err(ApiError::Unavailable("no process fills the read model".into()));
     }
     let projected = app.read_model.checkpoint(WALLET).await?;
-    let far_behind = app.log.read_after(Position(projected.0 + ACCEPTABLE_LAG), 1).await;
-    if !far_behind.map_err(|fault| ApiError::Unavailable(fault.into()))?.is_empty() {
+    let far_behind = match app.log.read_after(Position(projected.0 + ACCEPTABLE_LAG), 1).await {
+        Ok(events) => !events.is_empty(),
+        // It is there, and will be parked.
+        Err(LogError::Unreadable { .. }) => true,
+        Err(fault) => return Err(fault.into()),
+    };
+    if far_behind {
         return Err(ApiError::Unavailable(
             format!("the read model is more than {ACCEPTABLE_LAG} events behind the log").into(),
         ));

@@ -16,6 +16,7 @@ pub mod commands;
 pub mod config;
 pub mod content_rules;
 pub mod dead_tokens;
+pub mod ending;
 pub mod folder;
 pub mod following;
 pub mod ids;
@@ -48,6 +49,7 @@ pub mod request_context;
 pub mod router;
 pub mod server;
 pub mod service;
+pub mod set_back;
 pub mod update_tag;
 
 pub mod admin;

@@ -50,8 +50,17 @@ pub const BACKLOG: u32 = 4096;
 /// Open files that are not connections: databases, images, the log.
 pub const OTHER_FILES: usize = 128;
 
-/// Requests in flight when the service is told to stop may take this long.
-pub const SHUTDOWN: Duration = Duration::from_secs(20);
+/// Requests and pushes in flight when the service is told to stop may take this long.
+pub const SHUTDOWN: Duration = Duration::from_secs(15);
+
+/// By then the stores are closed, counted from the same moment, or are left as they are.
+pub const CLOSING: Duration = Duration::from_secs(18);
+
+/// By then the service has ended, counted from the same moment, whatever it waits for. Twenty seconds are promised.
+pub const END: Duration = Duration::from_secs(19);
+
+/// Threads that wait for a disk or compute at the very end may take this long.
+pub const THREADS: Duration = Duration::from_millis(500);
 
 /// A change is answered when readers see it, or after this.
 pub const VISIBLE: Duration = Duration::from_secs(2);

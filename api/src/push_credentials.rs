@@ -410,7 +410,7 @@ mod tests {
 
         async fn closes(self) {
             drop(self.credentials);
-            self.stores.close().await;
+            self.stores.close(crate::ending::Ending::begins()).await;
         }
     }
 

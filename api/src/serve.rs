@@ -1,6 +1,6 @@
 //! `honoken serve`: the service for production, in one process or in several that share a database.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,14 +38,38 @@ pub enum Role {
     Pusher,
 }
 
-/// Runs until `stop`.
+/// A service that is about to answer.
+struct Prepared {
+    doors: Doors,
+    stores: Stores,
+    base_url: String,
+    data_dir: PathBuf,
+}
+
+/// Runs until `stop`, also when that comes before the service has started: whatever a start has done by then, the next one goes on from.
 ///
 /// # Errors
 /// When the folder, the address or a store cannot be used; the sentence says what to do.
-pub async fn run(process: Process, roles: &[Role], stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(process: Process, roles: Vec<Role>, stop: CancellationToken) -> anyhow::Result<()> {
     if let Some(admin) = &process.config.admin {
         operator_password::check(admin)?;
     }
+    let prepared = tokio::select! {
+        prepared = prepare(&process, &roles) => prepared?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    let Prepared { doors, stores, base_url, data_dir } = prepared;
+    service::run(doors, stores, stop, || {
+        let ready = format!("{}\n", json!({ "baseUrl": base_url, "dataDir": data_dir }));
+        service::write_ready_file(process.ready_file.as_deref(), &ready)?;
+        tracing::info!("ready at {base_url}");
+        Ok(())
+    })
+    .await
+}
+
+/// Opens the stores and starts the parts that these roles are.
+async fn prepare(process: &Process, roles: &[Role]) -> anyhow::Result<Prepared> {
     let is = |role| roles.contains(&role);
     let place =
         Place::of(&process.config, &process.data_dir, || Ok(Arc::new(Folder::open(&process.data_dir)?)))?;
@@ -65,23 +89,16 @@ pub async fn run(process: Process, roles: &[Role], stop: CancellationToken) -> a
     let data_dir = folder::prepare(&process.data_dir)?;
     let (listener, metrics) = (process.bind().await?, process.bind_metrics().await?);
     let base_url = service::base_url(listener.local_addr()?);
-    let keys = if signs || pushes { keys(&process, &place, &data_dir)? } else { None };
+    let keys = if signs || pushes { keys(process, &place, &data_dir)? } else { None };
 
     let part = if is(Role::Projector) { Part::Run } else { Part::Watch };
-    let opened = async {
-        let metrics = Metrics::new(&process.config.identity);
-        process.log_output.count_in(&metrics);
-        let stores = Stores::open(&place, &data_dir, part, &*process.ids, metrics).await?;
-        if !is(Role::Projector) || roles.len() > 1 {
-            stores.fit_together().await?;
-        }
-        anyhow::Ok(stores)
-    };
-    let mut stores = tokio::select! {
-        stores = opened => stores?,
-        () = stop.cancelled() => return Ok(()),
-    };
-    let Process { config, clock, ids, .. } = &process;
+    let Process { config, clock, ids, .. } = process;
+    let counted = Metrics::new(&config.identity);
+    process.log_output.count_in(&counted);
+    let mut stores = Stores::open(&place, &data_dir, part, &**ids, counted).await?;
+    if !is(Role::Projector) || roles.len() > 1 {
+        stores.fit_together().await?;
+    }
     if signs || pushes {
         let configured = config.apns.key.as_ref();
         at_start::ensure(configured, keys.as_ref(), &stores.dispatcher, &**clock, &**ids).await?;
@@ -127,15 +144,9 @@ pub async fn run(process: Process, roles: &[Role], stop: CancellationToken) -> a
     let router = if is(Role::Api) { router::router(app) } else { router::health_alone(app) };
     let doors = Doors { main: listener, router, metrics, anonymous_lines };
     if is(Role::Api) {
-        warn_about_defaults(&process, &base_url);
+        warn_about_defaults(process, &base_url);
     }
-    service::run(doors, stores, stop, || {
-        let ready = format!("{}\n", json!({ "baseUrl": base_url, "dataDir": data_dir }));
-        service::write_ready_file(process.ready_file.as_deref(), &ready)?;
-        tracing::info!("ready at {base_url}");
-        Ok(())
-    })
-    .await
+    Ok(Prepared { doors, stores, base_url, data_dir })
 }
 
 /// What is fine on a desk and hardly ever meant elsewhere.

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{AppState, Stores};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::ending::Ending;
 use crate::folder;
 use crate::ids::IdSource;
 use crate::log_output::{AnonymousLines, LogOutput};
@@ -119,8 +120,8 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(limits::BACKLOG)
 }
 
-/// Answers requests until `stop`, then lets those in flight finish and closes the stores. The socket listens since it was bound, so a request
-/// that comes earlier waits for this. `announce` is called when requests are answered.
+/// Answers requests until `stop`, then lets those in flight finish and closes the stores, all in bounded time ([`Ending`]). The socket listens
+/// since it was bound, so a request that comes earlier waits for this. `announce` is called when requests are answered.
 ///
 /// # Errors
 /// When a part of the service ends before it was told to, or `announce` fails.
@@ -147,18 +148,28 @@ pub async fn run(
         anonymous_lines: anonymous_lines.clone(),
     });
     let metrics = OptionFuture::from(metrics.map(|door| server::serve(door, stop.clone())));
-    let serving = tokio::spawn(async move {
-        let told = anonymous_lines.tell_until(&stop);
-        tokio::join!(server::serve(main, stop.clone()), metrics, told);
+    let main = server::serve(main, stop.clone());
+    let until = stop.clone();
+    let mut serving = tokio::spawn(async move {
+        let told = anonymous_lines.tell_until(&until);
+        tokio::join!(main, metrics, told);
         anonymous_lines.tell();
     });
     announce()?;
     tokio::select! {
-        served = serving => served.context("the server ended unexpectedly")?,
+        biased;
+        () = stop.cancelled() => {}
+        served = &mut serving => {
+            served.context("the server ended unexpectedly")?;
+            anyhow::bail!("the server ended unexpectedly; start it again");
+        }
         // Half a service is worse than none: whoever supervises the process starts it again.
         () = stores.failed() => anyhow::bail!("a part of the service ended unexpectedly; start it again"),
     }
-    stores.close().await;
+    let ending = Ending::begins();
+    let (served, ()) = tokio::join!(serving, stores.end_pushing(ending));
+    served.context("the server ended unexpectedly")?;
+    stores.close(ending).await;
     Ok(())
 }
 

@@ -28,6 +28,23 @@ impl Log {
         }
     }
 
+    /// Whether the last change was refused by the store, for whatever reason but what was in it, and nothing has shown since that it takes any.
+    /// While that is so, the writer looks every second.
+    pub fn refuses_writes(&self) -> bool {
+        match self {
+            Self::Sqlite(log) => log.refuses_writes(),
+            Self::Postgres(log) => log.refuses_writes(),
+        }
+    }
+
+    /// Whether a file was found damaged. A server sees to its own.
+    pub fn is_damaged(&self) -> bool {
+        match self {
+            Self::Sqlite(log) => log.is_damaged(),
+            Self::Postgres(_) => false,
+        }
+    }
+
     /// The connections for reading.
     pub fn pool(&self) -> Pool {
         match self {

@@ -14,6 +14,11 @@ impl fmt::Display for Epoch {
 }
 
 impl Epoch {
+    /// An epoch that is not this one: `drawn`, but for when that is how this one came to be.
+    pub(crate) fn another(self, drawn: Self) -> Self {
+        if drawn == self { Self(drawn.0.wrapping_add(1)) } else { drawn }
+    }
+
     /// Reads what a log has stored.
     pub(crate) fn parse(text: &str) -> sqlx::Result<Self> {
         u32::from_str_radix(text, 16).map(Self).map_err(|fault| sqlx::Error::Decode(Box::new(fault)))
@@ -31,3 +36,6 @@ pub(crate) const CHANGE: &str =
 
 /// The epoch of a log.
 pub(crate) const READ: &str = "select epoch from log";
+
+/// Gives a log another epoch, unless somebody has done so already.
+pub(crate) const CHANGE_FROM: &str = "update log set epoch = $2 where epoch = $1";

@@ -5,13 +5,15 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::time::Duration;
 
 use sqlx::error::BoxDynError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::error_chain;
-use crate::log::{Append, AppendError, LogError, Position};
+use crate::log::{Append, AppendError, LogError, NewEvent, Position};
 use crate::snapshots::StoredSnapshot;
 
 /// Appends committed with one sync at the most, so that the last of a crowd does not wait for all of it.
@@ -19,6 +21,9 @@ const BATCH: usize = 256;
 
 /// Appends that may wait; more make their callers wait.
 const QUEUE: usize = 256;
+
+/// Between two looks whether a store that has refused a change takes any.
+const BETWEEN_PROBES: Duration = Duration::from_secs(1);
 
 /// Type and id of an aggregate, and its state.
 pub(crate) type NewSnapshot = (&'static str, String, StoredSnapshot);
@@ -32,6 +37,9 @@ pub(crate) trait Commit: Send + 'static {
         snapshots: &[NewSnapshot],
     ) -> impl Future<Output = Result<Vec<Outcome>, Failure>> + Send;
 
+    /// Writes about so many bytes where they do no harm, and takes them away again: whether anything can be written.
+    fn probe(&mut self, bytes: usize) -> impl Future<Output = sqlx::Result<()>> + Send;
+
     /// There will be no more.
     fn close(self) -> impl Future<Output = ()> + Send;
 }
@@ -40,12 +48,14 @@ pub(crate) trait Commit: Send + 'static {
 pub(crate) type Outcome = Result<Position, AppendError>;
 
 /// What became of a batch that could not be committed.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// Nothing was written.
-    Refused(sqlx::Error),
+    #[error("nothing was written")]
+    Refused(#[source] sqlx::Error),
     /// The store did not say whether it was.
-    Unknown(sqlx::Error),
+    #[error("it is not known whether anything was written")]
+    Unknown(#[source] sqlx::Error),
 }
 
 /// What the task is asked to write.
@@ -62,12 +72,19 @@ enum Request {
 pub(crate) struct GroupCommit {
     requests: mpsc::Sender<Request>,
     task: JoinHandle<()>,
+    refuses: watch::Receiver<bool>,
 }
 
 impl GroupCommit {
     pub(crate) fn start<C: Commit>(engine: C) -> Self {
         let (requests, queue) = mpsc::channel(QUEUE);
-        Self { requests, task: tokio::spawn(run(engine, queue)) }
+        let (refusal, refuses) = Refusal::new();
+        Self { requests, task: tokio::spawn(run(engine, queue, refusal)), refuses }
+    }
+
+    /// Whether the last change was refused by the store, and nothing has shown since that it takes any.
+    pub(crate) fn refuses_writes(&self) -> bool {
+        *self.refuses.borrow()
     }
 
     pub(crate) async fn append(&self, append: Append) -> Outcome {
@@ -94,15 +111,29 @@ impl GroupCommit {
     }
 }
 
-async fn run<C: Commit>(mut engine: C, mut queue: mpsc::Receiver<Request>) {
+async fn run<C: Commit>(mut engine: C, mut queue: mpsc::Receiver<Request>, mut refusal: Refusal) {
     let mut batch = Vec::with_capacity(BATCH);
-    while queue.recv_many(&mut batch, BATCH).await > 0 {
-        serve(&mut engine, &mut batch).await;
+    loop {
+        let received = queue.recv_many(&mut batch, BATCH);
+        let received = match refusal.bytes {
+            None => received.await,
+            Some(bytes) => match timeout(BETWEEN_PROBES, received).await {
+                Ok(received) => received,
+                Err(_) => {
+                    refusal.is_probed(&engine.probe(bytes).await);
+                    continue;
+                }
+            },
+        };
+        if received == 0 {
+            break;
+        }
+        serve(&mut engine, &mut batch, &mut refusal).await;
     }
     engine.close().await;
 }
 
-async fn serve<C: Commit>(engine: &mut C, batch: &mut Vec<Request>) {
+async fn serve<C: Commit>(engine: &mut C, batch: &mut Vec<Request>, refusal: &mut Refusal) {
     let (mut appends, mut answers, mut snapshots) = (Vec::new(), Vec::new(), Vec::new());
     for request in batch.drain(..) {
         match request {
@@ -113,10 +144,17 @@ async fn serve<C: Commit>(engine: &mut C, batch: &mut Vec<Request>) {
             Request::Snapshot(snapshot) => snapshots.push(snapshot),
         }
     }
+    let bytes = appends.iter().map(size).min().unwrap_or_default();
     let outcomes = match engine.commit(appends, &snapshots).await {
-        Ok(outcomes) => outcomes,
+        Ok(outcomes) => {
+            if outcomes.iter().any(Result::is_ok) {
+                refusal.is_over();
+            }
+            outcomes
+        }
         Err(failure) => {
             let (Failure::Refused(fault) | Failure::Unknown(fault)) = &failure;
+            refusal.begins(fault, bytes);
             tracing::error!(
                 error = error_chain(fault),
                 appends = answers.len(),
@@ -128,6 +166,59 @@ async fn serve<C: Commit>(engine: &mut C, batch: &mut Vec<Request>) {
     for (answer, outcome) in answers.into_iter().zip(outcomes) {
         // A caller that has gone away keeps what it asked for; nobody is left to tell.
         let _ = answer.send(outcome);
+    }
+}
+
+/// About as many bytes as an append takes.
+fn size(append: &Append) -> usize {
+    let event = |event: &NewEvent| event.payload.len() + append.metadata.len();
+    append.events.iter().map(event).sum()
+}
+
+/// A store that takes no changes: a full disk, a database that became read-only, a server that is away.
+struct Refusal {
+    /// The size of the smallest append that was refused last; `None` while there is no refusal.
+    bytes: Option<usize>,
+    told: watch::Sender<bool>,
+}
+
+impl Refusal {
+    fn new() -> (Self, watch::Receiver<bool>) {
+        let (told, refuses) = watch::channel(false);
+        (Self { bytes: None, told }, refuses)
+    }
+
+    /// A batch has failed. What the store says of the values in it says nothing of others.
+    fn begins(&mut self, fault: &sqlx::Error, bytes: usize) {
+        if !is_about_values(fault) {
+            self.bytes = Some(bytes);
+            self.told.send_replace(true);
+        }
+    }
+
+    fn is_probed(&mut self, probed: &sqlx::Result<()>) {
+        match probed {
+            Ok(()) => self.is_over(),
+            Err(fault) => tracing::debug!(error = error_chain(fault), "the event log still takes no changes"),
+        }
+    }
+
+    fn is_over(&mut self) {
+        if self.bytes.take().is_some() {
+            self.told.send_replace(false);
+            tracing::info!("the event log takes changes again");
+        }
+    }
+}
+
+/// Whether a store refuses these values, and not any: Postgres's classes for data and constraints, SQLite's codes for constraints, types and
+/// what is too large.
+fn is_about_values(fault: &sqlx::Error) -> bool {
+    let Some(code) = fault.as_database_error().and_then(|database| database.code()) else { return false };
+    // SQLite's codes are shorter than Postgres's.
+    match code.parse::<u32>() {
+        Ok(number) if code.len() < 5 => [18, 19, 20].contains(&(number & 0xff)),
+        _ => code.starts_with("22") || code.starts_with("23"),
     }
 }
 

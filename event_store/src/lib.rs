@@ -3,7 +3,7 @@
 //! - [`log`] says in one trait what a log is, and why its positions can be trusted.
 //! - [`sqlite`] keeps it in one file; the engine behind `honoken dev`. [`postgres`] keeps it on a server, for several processes. [`engine`] is
 //!   either of them.
-//! - `group_commit.rs` is how both write.
+//! - `group_commit.rs` is how both write, `write_probe.rs` how it is noticed that they can again. `stored.rs` reads rows, whatever has become of them.
 //! - [`dispatch`] turns a command into committed events: load, decide, append, again on a conflict.
 //! - [`snapshots`] are stored states of aggregates, every hundred events; `states.rs`: those that were used last, in memory.
 //! - [`database`] opens SQLite files and Postgres the way this service needs them; `projections` uses it too.
@@ -22,6 +22,8 @@ mod epoch;
 mod error_chain;
 mod group_commit;
 mod states;
+mod stored;
+mod write_probe;
 
 pub use database::Pool;
 pub use dispatch::{Committed, DispatchError, Dispatcher, Metadata};
@@ -32,3 +34,4 @@ pub use log::{Append, AppendError, EventLog, LogError, NewEvent, Position, Recor
 pub use postgres::PostgresLog;
 pub use snapshots::{Snapshots, StoredSnapshot};
 pub use sqlite::SqliteLog;
+pub use stored::Unreadable;

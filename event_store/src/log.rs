@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use crate::database::MigrationError;
 use crate::epoch::Epoch;
 use crate::postgres::Turn;
+use crate::stored::Unreadable;
 
 /// Place of an event in the log; 0 stands before the first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,15 +105,13 @@ pub enum LogError {
     #[error("the event log is closed")]
     Closed,
     /// A stored row is not what this service writes.
-    #[error("the event at position {position} is not readable")]
+    #[error("the event at position {} is not readable", .event.position)]
     Unreadable {
-        /// Where.
-        position: Position,
-        /// What is known of it: all but its payload and metadata, which are null.
-        event: Box<SerializedEvent>,
+        /// What is known of it: all but its payload and metadata, which are null. What is not text has replacement characters.
+        event: Box<RecordedEvent>,
         /// Why.
         #[source]
-        source: serde_json::Error,
+        source: Unreadable,
     },
 }
 
@@ -138,7 +137,8 @@ pub trait EventLog: Send + Sync + 'static {
         after_sequence: u64,
     ) -> impl Future<Output = Result<Vec<SerializedEvent>, LogError>> + Send;
 
-    /// At most `limit` events of one aggregate behind a sequence, in order and as they were recorded.
+    /// At most `limit` events of one aggregate behind a sequence, in order and as they were recorded. Of one that is not readable there is
+    /// what is known of it: its payload and metadata are null.
     fn history<A: Aggregate>(
         &self,
         aggregate_id: &str,
@@ -175,6 +175,21 @@ impl LogError {
         move |source| Self::Unavailable { doing, source: source.into() }
     }
 }
+
+/// A stream, on either engine.
+pub(crate) const LOAD: &str = "\
+    select position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at
+    from events
+    where aggregate_type = $1 and aggregate_id = $2 and sequence > $3
+    order by sequence";
+
+/// The log in order, on either engine.
+pub(crate) const READ_AFTER: &str = "\
+    select position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at
+    from events
+    where position > $1
+    order by position
+    limit $2";
 
 /// A part of a stream, on either engine.
 pub(crate) const HISTORY: &str = "\

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 
+use crate::error_chain;
 use crate::log::{LogError, Position};
 
 /// The state of an aggregate after one of its events.
@@ -41,6 +42,18 @@ pub(crate) const LOAD_SNAPSHOT: &str = "\
 
 /// What [`LOAD_SNAPSHOT`] reads.
 pub(crate) type SnapshotRow = (i64, i64, i64, String);
+
+/// One that is not even text is as good as none.
+pub(crate) fn loaded(asked: sqlx::Result<Option<SnapshotRow>>) -> Result<Option<StoredSnapshot>, LogError> {
+    match asked {
+        Ok(row) => Ok(row.map(StoredSnapshot::from)),
+        Err(fault @ sqlx::Error::ColumnDecode { .. }) => {
+            tracing::warn!(error = error_chain(&fault), "a snapshot cannot be read; the events say the same");
+            Ok(None)
+        }
+        Err(fault) => Err(LogError::unavailable("loaded")(fault)),
+    }
+}
 
 impl From<SnapshotRow> for StoredSnapshot {
     fn from((sequence, position, shape, state): SnapshotRow) -> Self {

@@ -31,7 +31,7 @@ pub(crate) enum BatchError {
     Store(#[from] sqlx::Error),
 }
 
-/// Reads on in the log. An event whose row is not even JSON comes without a payload, so that it is parked like any other that does not
+/// Reads on in the log. An event whose row is not even JSON, or not even text, comes without a payload, so that it is parked like any other that does not
 /// decode.
 pub(crate) async fn read<L: EventLog>(
     log: &L,
@@ -39,9 +39,7 @@ pub(crate) async fn read<L: EventLog>(
     limit: u32,
 ) -> Result<Vec<RecordedEvent>, LogError> {
     match log.read_after(position, limit).await {
-        Err(LogError::Unreadable { position, event, .. }) => {
-            Ok(vec![RecordedEvent { position, recorded_at_ms: 0, event: *event }])
-        }
+        Err(LogError::Unreadable { event, .. }) => Ok(vec![*event]),
         outcome => outcome,
     }
 }

@@ -22,7 +22,7 @@ pub(crate) enum Lease {
 /// Takes the right to write, if no other session has it: what was this one's own before others worked on the tables is free too. A release
 /// whose tables mean something older stands back: it would empty those of a newer one.
 pub(crate) async fn take(connection: &mut Connection) -> sqlx::Result<Option<Lease>> {
-    if matches!(connection, Connection::Sqlite(_)) {
+    if matches!(connection, Connection::Sqlite(..)) {
         return Ok(Some(Lease::Alone));
     }
     sql("insert into projection_checkpoint (projection, epoch, version, position) values ($1, '', $2, 0) on conflict do nothing")

@@ -1,9 +1,11 @@
 //! The read model, in a SQLite file or a Postgres database.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use honoken_event_store::database::postgres;
-use honoken_event_store::database::{self, EmbeddedMigration, MigrationError, sqlite};
+use honoken_event_store::database::sqlite::Durability;
+use honoken_event_store::database::sqlite_file::SqliteFile;
+use honoken_event_store::database::{self, EmbeddedMigration, MigrationError};
 use honoken_event_store::postgres::wakeups::{Topic, Wakeups};
 use honoken_event_store::{Epoch, Pool, Position};
 use sqlx::postgres::PgConnectOptions;
@@ -34,6 +36,10 @@ const POSTGRES: &[EmbeddedMigration] = &[
     (1007, "apns_keys", include_str!("../../migrations/postgres/read_model/0007_apns_keys.sql")),
     (1008, "images", include_str!("../../migrations/postgres/read_model/0008_images.sql")),
 ];
+
+/// What to do about a file that is damaged.
+const REMEDY: &str = "stop the service and delete the file, with -wal and -shm beside it: it is filled again from the event log at the next start; only \
+                      parked events that were skipped have to be skipped again";
 
 /// Connections for answering questions.
 const READERS: u32 = 8;
@@ -88,7 +94,7 @@ pub struct ReadModel {
 
 #[derive(Debug, Clone)]
 enum Place {
-    File(PathBuf),
+    File(SqliteFile),
     Server(Box<PgConnectOptions>),
 }
 
@@ -107,11 +113,12 @@ impl ReadModel {
     /// # Errors
     /// When the file cannot be opened or brought to the newest schema.
     pub async fn in_file(file: &Path) -> Result<Self, OpenError> {
-        let mut connection = sqlite::open_writer(file, sqlite::Durability::Rebuildable).await?;
-        database::migrate(&mut connection, SQLITE).await?;
+        let file = SqliteFile::new(file, REMEDY);
+        let mut connection = file.open_writer(Durability::Rebuildable).await?;
+        file.heeds(database::migrate(&mut connection, SQLITE).await)?;
         sqlx::Connection::close(connection).await?;
-        let readers = Readers::new(ReaderPool::Sqlite(sqlite::open_readers(file, READERS)));
-        Ok(Self { readers, pass_rows: RowCache::default(), place: Place::File(file.to_owned()) })
+        let readers = Readers::new(ReaderPool::Sqlite(file.open_readers(READERS), file.clone()));
+        Ok(Self { readers, pass_rows: RowCache::default(), place: Place::File(file) })
     }
 
     /// Opens the read model on a server, whose tables must have been made by [`migrate`].
@@ -129,7 +136,7 @@ impl ReadModel {
     /// A writing connection, for the projector alone.
     pub(crate) async fn open_writer(&self) -> sqlx::Result<Connection> {
         match &self.place {
-            Place::File(file) => Connection::sqlite(file, sqlite::Durability::Rebuildable).await,
+            Place::File(file) => Connection::sqlite(file, Durability::Rebuildable).await,
             Place::Server(options) => Connection::postgres(options).await,
         }
     }
@@ -137,7 +144,7 @@ impl ReadModel {
     /// Hears how far other processes have projected, and tells them. Nobody else writes to a file.
     pub(crate) fn wakeups(&self, heard: impl Fn(Position) + Send + Sync + 'static) -> Option<Wakeups> {
         match self.readers.pool() {
-            ReaderPool::Sqlite(_) => None,
+            ReaderPool::Sqlite(..) => None,
             ReaderPool::Postgres(pool) => Some(Wakeups::start(pool.clone(), PROJECTED, heard)),
         }
     }
@@ -167,7 +174,7 @@ impl ReadModel {
 
     /// Whether some process runs the projection.
     pub async fn is_projected(&self) -> Result<bool, QueryError> {
-        if let ReaderPool::Sqlite(_) = self.readers.pool() {
+        if let ReaderPool::Sqlite(..) = self.readers.pool() {
             return Ok(true);
         }
         let row = sql("select exists (select 1 from projection_checkpoint
@@ -188,10 +195,15 @@ impl ReadModel {
         self.pass_rows.take_looked_for()
     }
 
+    /// Whether its file was found damaged.
+    pub fn is_damaged(&self) -> bool {
+        self.readers.are_of_a_damaged_file()
+    }
+
     /// The connections for answering questions.
     pub fn pool(&self) -> Pool {
         match self.readers.pool() {
-            ReaderPool::Sqlite(pool) => pool.into(),
+            ReaderPool::Sqlite(pool, _) => pool.into(),
             ReaderPool::Postgres(pool) => pool.into(),
         }
     }
@@ -199,7 +211,7 @@ impl ReadModel {
     /// Closes the connections.
     pub async fn close(&self) {
         match self.readers.pool() {
-            ReaderPool::Sqlite(pool) => pool.close().await,
+            ReaderPool::Sqlite(pool, _) => pool.close().await,
             ReaderPool::Postgres(pool) => pool.close().await,
         }
     }

@@ -208,12 +208,10 @@ impl<L: EventLog> Source<L> {
         Ok(!self.events_after(Position(position.0 - 1), 1).await?.is_empty())
     }
 
-    /// An event whose row is not even JSON is parked by the projection; it comes with what is known of it.
+    /// An event whose row is not even JSON, or not even text, is parked by the projection; it comes with what is known of it.
     async fn events_after(&self, position: Position, limit: u32) -> Result<Vec<RecordedEvent>, LogError> {
         match self.log.read_after(position, limit).await {
-            Err(LogError::Unreadable { position, event, .. }) => {
-                Ok(vec![RecordedEvent { position, recorded_at_ms: 0, event: *event }])
-            }
+            Err(LogError::Unreadable { event, .. }) => Ok(vec![*event]),
             outcome => outcome,
         }
     }

@@ -18,6 +18,11 @@ const ATTEMPTS: usize = 5;
 pub struct Process(Child);
 
 impl Process {
+    /// A process that was started in some other way, and need never be ready.
+    pub fn of(child: Child) -> Self {
+        Self(child)
+    }
+
     /// Starts a process with this function and waits for its ready file; `Err` when it ends first.
     pub(crate) async fn starts<R: DeserializeOwned>(
         ready_file: &Path,
@@ -110,6 +115,17 @@ impl Process {
     /// When the process is not there.
     pub async fn resumes(&self) {
         self.gets_signal("CONT").await;
+    }
+
+    /// Lifts a limit on the size of its files.
+    ///
+    /// # Panics
+    ///
+    /// When the process is not there.
+    pub async fn has_room_again(&self) {
+        let id = self.id().to_string();
+        let lifted = Command::new("prlimit").args(["--pid", &id, "--fsize=unlimited:"]).status().await;
+        assert!(lifted.expect("prlimit can be started").success(), "the limit could not be lifted");
     }
 
     async fn gets_signal(&self, signal: &str) {

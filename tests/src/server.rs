@@ -240,13 +240,14 @@ impl Home {
         self.spawns_with(self.command(&[]), listen)
     }
 
-    /// Like [`spawns`](Self::spawns), with files limited to `kibibytes` so that a write beyond fails as on a full disk.
+    /// Like [`spawns`](Self::spawns), with files limited to `kibibytes` so that a write beyond fails as on a full disk, until
+    /// [`Process::has_room_again`].
     ///
     /// # Panics
     ///
     /// When the process cannot be started.
     pub fn spawns_with_files_limited_to(&self, kibibytes: u64, listen: &str) -> Child {
-        let script = format!("trap '' XFSZ; ulimit -f {kibibytes}; exec \"$0\" \"$@\"");
+        let script = format!("trap '' XFSZ; ulimit -S -f {kibibytes}; exec \"$0\" \"$@\"");
         let program = self.setting.program.to_str().expect("the path of the program is text");
         self.spawns_with(self.setting.prepared(Command::new("/bin/bash"), &["-c", &script, program]), listen)
     }

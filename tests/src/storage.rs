@@ -283,6 +283,30 @@ impl Storage {
         assert_eq!(replaced, 1, "there is no event at {position}");
     }
 
+    /// Makes a column of an event something else than text, as a disk does, while the program stands still.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such event.
+    pub async fn spoils_text(&self, column: &str, position: u64) {
+        // `{"?":1}` with a byte that is nowhere in UTF-8.
+        let bytes = "7b22ff223a317d";
+        match self {
+            Self::Sqlite { .. } => {
+                let sql = format!(
+                    "update events set {column} = cast(x'{bytes}' as text) where position = {position}"
+                );
+                assert_eq!(self.executes(Part::Log, &sql, &[]).await, 1, "there is no event at {position}");
+            }
+            Self::Postgres { url } => {
+                let r#type = if ["payload", "metadata"].contains(&column) { "json" } else { "text" };
+                let text = format!("convert_from(decode('{bytes}', 'hex'), 'SQL_ASCII')::{type}");
+                let sql = format!("update events set {column} = {text} where position = {position}");
+                honoken_test_postgres::execute_unchecked(url, &sql).await;
+            }
+        }
+    }
+
     /// Asks something whose answer is one column of text. Placeholders are `$1` and so on, and take text.
     ///
     /// # Panics

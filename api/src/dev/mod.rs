@@ -20,6 +20,7 @@ use crate::apns_keys::at_start;
 use crate::app::{App, Stores};
 use crate::built_passes::BuiltPasses;
 use crate::config::{AdminCredentials, Config, Rates};
+use crate::ending::Ending;
 use crate::folder::Folder;
 use crate::keyring;
 use crate::metrics::Metrics;
@@ -71,7 +72,7 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
     tokio::select! {
         prepared = prepared => prepared?,
         () = stop.cancelled() => {
-            stores.close().await;
+            stores.close(Ending::begins()).await;
             return Ok(());
         }
     }

@@ -7,7 +7,7 @@ use honoken_domain::ids::{OrganizationId, PassId, PassTypeIdentifier};
 use honoken_domain::images::DefaultImages;
 use honoken_domain::job::{JobCommand, JobFailure, JobWork};
 use honoken_domain::pass::{Circumstances, Pass, PassCommand, PassError, Precondition};
-use honoken_event_store::{DispatchError, Position};
+use honoken_event_store::{DispatchError, LogError, Position};
 use honoken_projections::wallet_job::JobRow;
 use honoken_projections::wallet_outdated_pass::{Freshness, ShownImages, freshness};
 
@@ -142,11 +142,13 @@ impl Worker {
             }
             Err(DispatchError::Refused(_)) => Ok(Outcome::Left),
             // It would fail the same way for ever; an operator sees the event among those that are parked.
-            Err(DispatchError::Undecodable { .. }) => Ok(Outcome::Failed(JobFailure {
-                pass,
-                code: "unreadable".to_owned(),
-                detail: "an event of this pass cannot be read, so it cannot be changed".to_owned(),
-            })),
+            Err(DispatchError::Undecodable { .. } | DispatchError::Log(LogError::Unreadable { .. })) => {
+                Ok(Outcome::Failed(JobFailure {
+                    pass,
+                    code: "unreadable".to_owned(),
+                    detail: "an event of this pass cannot be read, so it cannot be changed".to_owned(),
+                }))
+            }
             Err(fault) => Err(fault.into()),
         }
     }

@@ -58,8 +58,8 @@ struct Event {
     recorded_at: String,
     /// Who asked for it: `api-key:…` with the beginning of the key's digest, or `system:…`.
     actor: String,
-    /// What it says; never the authentication token.
-    #[schema(value_type = Object)]
+    /// What it says; never the authentication token. Null when the stored event was damaged and cannot be read.
+    #[schema(value_type = Option<Object>, required = true)]
     data: Value,
 }
 

@@ -60,6 +60,7 @@ problems! {
         "The device registers and unregisters too often, or too many devices of this pass come from one address. Come back after `Retry-After` seconds.";
     Internal: ApiError::Internal("".into()), "Our fault. Nothing is said about the inside; the log has it under the request's id.";
     Unavailable: ApiError::Unavailable("".into()), "A store is away, more is asked than can be worked on, or the request took too long. Come back after `Retry-After` seconds.";
+    NotReady: ApiError::LogRefusesWrites, "It cannot. `code` is `log_refuses_writes` while the event log refuses every change, because its disk is full, say; else `unavailable`.";
 }
 
 fn response(description: &str, error: &ApiError) -> Response {

@@ -32,14 +32,12 @@ use crate::app::{AppState, Stores};
 use crate::clock::{Clock, SharedClock};
 use crate::config::{self, Config};
 use crate::dead_tokens::DeadTokenCommands;
+use crate::ending::Ending;
 use crate::ids::{IdSource, SharedIds};
 use crate::nats_commands::CommandConsumer;
 use crate::push_credentials::PushCredentials;
 use counts::Counts;
 use figures::Figures;
-
-/// How long pushes that are on their way may take to be answered and noted when the process ends: a little more than the longest of them.
-const LAST_ANSWERS: Duration = Duration::from_secs(25);
 
 /// Which parts a process runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -156,7 +154,7 @@ impl Pushing {
     }
 
     /// Takes nothing new, lets pushes that are on their way be answered and noted, and ends the connection to the broker.
-    pub async fn close(mut self) {
+    pub async fn close(mut self, ending: Ending) {
         self.stop.cancel();
         let ended = async {
             while let Some(ended) = self.running.join_next().await {
@@ -165,17 +163,17 @@ impl Pushing {
                 }
             }
         };
-        if tokio::time::timeout(LAST_ANSWERS, ended).await.is_err() {
+        if tokio::time::timeout_at(ending.of_work(), ended).await.is_err() {
             tracing::warn!(
                 "pushes were on their way for too long; they are sent once more after the next start"
             );
-            self.running.shutdown().await;
+            self.running.abort_all();
         }
         if let Some(apns) = self.apns {
-            apns.close().await;
+            ending.closes("the connections to APNs", apns.close()).await;
         }
         if let Some(nats) = self.nats {
-            nats.close().await;
+            ending.closes("the connection to NATS", nats.close()).await;
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Opens databases the way this service needs them, and brings them to the newest schema. `projections` uses it too.
 //!
-//! [`sqlite`] opens files, [`postgres`] servers; [`statements`] run on either.
+//! [`sqlite`] opens files, [`postgres`] servers; [`statements`] run on either. [`sqlite_file`] notices that a file is damaged.
 //!
 //! Migrations are append-only, and every one leaves a schema that the release before it can still use: an older process may go on, and be
 //! started again, beside a newer schema.
 
 pub mod postgres;
 pub mod sqlite;
+pub mod sqlite_file;
 pub mod statements;
 
 use std::borrow::Cow;

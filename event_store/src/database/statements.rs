@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::postgres::{self, within};
-use super::sqlite::{self, Durability};
+use super::sqlite::Durability;
+use super::sqlite_file::SqliteFile;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
@@ -184,7 +185,7 @@ impl Statement {
     /// How many rows it changed.
     pub async fn execute(self, connection: &mut Connection) -> sqlx::Result<u64> {
         match connection {
-            Connection::Sqlite(_) => self.execute_however_long(connection).await,
+            Connection::Sqlite(..) => self.execute_however_long(connection).await,
             Connection::Postgres(_) => within(self.execute_however_long(connection)).await,
         }
     }
@@ -192,8 +193,9 @@ impl Statement {
     /// Like [`execute`](Self::execute), for what may take as long as a table is large.
     pub async fn execute_however_long(self, connection: &mut Connection) -> sqlx::Result<u64> {
         Ok(match connection {
-            Connection::Sqlite(connection) => {
-                connection.execute(sqlx::query_with(&self.sql, self.for_sqlite()?)).await?.rows_affected()
+            Connection::Sqlite(connection, file) => {
+                let asked = connection.execute(sqlx::query_with(&self.sql, self.for_sqlite()?));
+                file.heeds(asked.await)?.rows_affected()
             }
             Connection::Postgres(connection) => {
                 connection.execute(sqlx::query_with(&self.sql, self.for_postgres()?)).await?.rows_affected()
@@ -208,13 +210,13 @@ impl Statement {
             readers.asked.fetch_add(1, Ordering::Relaxed);
         }
         Ok(match from {
-            Source::Readers(Readers { pool: ReaderPool::Sqlite(pool), .. }) => {
-                let rows = pool.fetch_all(sqlx::query_with(&self.sql, self.for_sqlite()?)).await?;
-                rows.into_iter().map(Row::Sqlite).collect()
+            Source::Readers(Readers { pool: ReaderPool::Sqlite(pool, file), .. }) => {
+                let asked = pool.fetch_all(sqlx::query_with(&self.sql, self.for_sqlite()?));
+                file.heeds(asked.await)?.into_iter().map(Row::Sqlite).collect()
             }
-            Source::Connection(Connection::Sqlite(connection)) => {
-                let rows = connection.fetch_all(sqlx::query_with(&self.sql, self.for_sqlite()?)).await?;
-                rows.into_iter().map(Row::Sqlite).collect()
+            Source::Connection(Connection::Sqlite(connection, file)) => {
+                let asked = connection.fetch_all(sqlx::query_with(&self.sql, self.for_sqlite()?));
+                file.heeds(asked.await)?.into_iter().map(Row::Sqlite).collect()
             }
             Source::Readers(Readers { pool: ReaderPool::Postgres(pool), .. }) => {
                 let rows = within(pool.fetch_all(sqlx::query_with(&self.sql, self.for_postgres()?))).await?;
@@ -301,7 +303,7 @@ pub struct Readers {
 #[derive(Debug, Clone)]
 pub enum ReaderPool {
     /// Of a file.
-    Sqlite(SqlitePool),
+    Sqlite(SqlitePool, SqliteFile),
     /// Of a server.
     Postgres(PgPool),
 }
@@ -324,9 +326,14 @@ impl Readers {
 
     fn parameters(&self) -> Parameters {
         match &self.pool {
-            ReaderPool::Sqlite(_) => Parameters::InOrder,
+            ReaderPool::Sqlite(..) => Parameters::InOrder,
             ReaderPool::Postgres(_) => Parameters::Numbered,
         }
+    }
+
+    /// Whether they are of a file that was found damaged. A server sees to its own.
+    pub fn are_of_a_damaged_file(&self) -> bool {
+        matches!(&self.pool, ReaderPool::Sqlite(_, file) if file.is_damaged())
     }
 }
 
@@ -334,15 +341,16 @@ impl Readers {
 #[derive(Debug)]
 pub enum Connection {
     /// To a file.
-    Sqlite(SqliteConnection),
+    Sqlite(SqliteConnection, SqliteFile),
     /// To a server.
     Postgres(PgConnection),
 }
 
 impl Connection {
     /// Opens a file for writing.
-    pub async fn sqlite(file: &std::path::Path, durability: Durability) -> sqlx::Result<Self> {
-        sqlite::open_writer(file, durability).await.map(Self::Sqlite)
+    pub async fn sqlite(file: &SqliteFile, durability: Durability) -> sqlx::Result<Self> {
+        let connection = file.open_writer(durability).await?;
+        Ok(Self::Sqlite(connection, file.clone()))
     }
 
     /// Opens a connection to a server, for writing.
@@ -352,7 +360,7 @@ impl Connection {
 
     fn parameters(&self) -> Parameters {
         match self {
-            Self::Sqlite(_) => Parameters::InOrder,
+            Self::Sqlite(..) => Parameters::InOrder,
             Self::Postgres(_) => Parameters::Numbered,
         }
     }
@@ -361,7 +369,7 @@ impl Connection {
     pub async fn begin(&mut self) -> sqlx::Result<()> {
         let how = match self {
             // At once for writing: a transaction that begins to write later can find that it may not.
-            Self::Sqlite(_) => "begin immediate",
+            Self::Sqlite(..) => "begin immediate",
             Self::Postgres(_) => "begin",
         };
         self.say(how).await
@@ -396,7 +404,7 @@ impl Connection {
     /// Without parameters, and without preparing it.
     async fn say(&mut self, what: &'static str) -> sqlx::Result<()> {
         match self {
-            Self::Sqlite(connection) => connection.execute(what).await.map(drop),
+            Self::Sqlite(connection, file) => file.heeds(connection.execute(what).await).map(drop),
             Self::Postgres(connection) => within(connection.execute(what)).await.map(drop),
         }
     }
@@ -404,7 +412,7 @@ impl Connection {
     /// Closes it.
     pub async fn close(self) -> sqlx::Result<()> {
         match self {
-            Self::Sqlite(connection) => connection.close().await,
+            Self::Sqlite(connection, _) => connection.close().await,
             Self::Postgres(connection) => connection.close().await,
         }
     }

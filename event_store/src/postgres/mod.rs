@@ -2,27 +2,36 @@
 //!
 //! The table is postgres-es's, and so is reading a stream. Appending is ours (`writer.rs`), and so is reading in order: postgres-es commits every
 //! command by itself, in an order that no position tells. `wakeups.rs` hears of what other processes append; `turns.rs` puts those that change the
-//! same aggregate in a row.
+//! same aggregate in a row; `set_back.rs` notices that the log is not what it was.
 
+mod set_back;
 mod turns;
 pub mod wakeups;
 mod writer;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use cqrs_es::Aggregate;
 use cqrs_es::persist::{PersistedEventRepository, SerializedEvent};
+use futures::FutureExt;
 use postgres_es::PostgresEventRepository;
-use sqlx::postgres::{PgConnectOptions, PgRow};
-use sqlx::{PgConnection, PgPool, Row};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{PgConnection, PgPool};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::database::postgres::{open_readers, open_writer, within};
 use crate::database::{self, EmbeddedMigration, Pool};
 use crate::epoch::{self, Epoch};
 use crate::group_commit::GroupCommit;
-use crate::log::{Append, AppendError, EventLog, HISTORY, LogError, POSITION_OF, Position, RecordedEvent};
-use crate::snapshots::{LOAD_SNAPSHOT, SnapshotRow, Snapshots, StoredSnapshot};
+use crate::log::{
+    Append, AppendError, EventLog, HISTORY, LOAD, LogError, POSITION_OF, Position, READ_AFTER, RecordedEvent,
+};
+use crate::snapshots::{self, LOAD_SNAPSHOT, Snapshots, StoredSnapshot};
+use crate::stored;
+use set_back::Knowledge;
 pub use turns::Turn;
 use turns::Turns;
 use wakeups::{Topic, Wakeups};
@@ -47,6 +56,9 @@ pub struct PostgresLog {
     streams: Streams,
     head: watch::Receiver<Position>,
     epoch: Epoch,
+    /// Called when the log was set back under this process.
+    set_back: CancellationToken,
+    watching: AbortOnDropHandle<()>,
 }
 
 /// postgres-es's repository has no `Debug`.
@@ -78,7 +90,7 @@ pub async fn change_epoch(options: &PgConnectOptions, epoch: Epoch) -> Result<Ep
 }
 
 impl PostgresLog {
-    /// Opens the log, whose tables must have been made by [`migrate`]. `new_epoch` is used when it is new.
+    /// Opens the log, whose tables must have been made by [`migrate`]. `new_epoch` is used when it is new, or is set back while it is open.
     ///
     /// # Errors
     /// [`LogError`] when the server is away, or its schema is older than this release needs.
@@ -92,21 +104,34 @@ impl PostgresLog {
             .fetch_one(&mut connection)
             .await
             .map_err(LogError::unavailable("opened"))?;
-        let (head, known) = watch::channel(Position(newest.cast_unsigned()));
-        let head = Arc::new(head);
+        let knowledge = Arc::new(Knowledge::new(Position(newest.cast_unsigned())));
+        let head = knowledge.head();
         let readers = open_readers(options, READERS);
-        let known_head = head.clone();
-        let wakeups =
-            Wakeups::start(readers.clone(), HEAD, move |position| writer::advance(&known_head, position));
-        let writer = GroupCommit::start(Writer::new(options.clone(), connection, head, wakeups));
+        let hearing = knowledge.clone();
+        let wakeups = Wakeups::start(readers.clone(), HEAD, move |position| hearing.advances_to(position));
         let streams = Streams(PostgresEventRepository::new(readers.clone()));
         let turns = Turns::new(options);
-        Ok(Self { writer, readers, turns, streams, head: known, epoch })
+        let writer = Writer::new(options.clone(), connection, knowledge.clone(), wakeups);
+        let writer = GroupCommit::start(writer);
+        let set_back = CancellationToken::new();
+        let epochs = (epoch, epoch.another(new_epoch));
+        let watching = set_back::watch(readers.clone(), knowledge, epochs, set_back.clone());
+        let watching = AbortOnDropHandle::new(tokio::spawn(watching));
+        Ok(Self { writer, readers, turns, streams, head, epoch, set_back, watching })
     }
 
-    /// Ends when the writer does, which it never should before [`PostgresLog::close`]: nothing can be appended any more.
+    /// Ends when the writer does, which it never should before [`PostgresLog::close`]: nothing can be appended any more. Or when the log was set
+    /// back, and has to be opened anew.
     pub async fn ended(&self) {
-        self.writer.ended().await;
+        tokio::select! {
+            () = self.writer.ended() => {}
+            () = self.set_back.cancelled() => {}
+        }
+    }
+
+    /// Whether the last change was refused by the store, and nothing has shown since that it takes any.
+    pub fn refuses_writes(&self) -> bool {
+        self.writer.refuses_writes()
     }
 
     /// The connections for reading.
@@ -116,9 +141,27 @@ impl PostgresLog {
 
     /// Finishes the appends that wait and closes the connections.
     pub async fn close(self) {
+        drop(self.watching);
         self.writer.close().await;
         self.turns.close().await;
         self.readers.close().await;
+    }
+}
+
+impl PostgresLog {
+    /// A stream that may hold an event which cannot be read.
+    async fn load_by_bytes<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+        after_sequence: u64,
+    ) -> Result<Vec<SerializedEvent>, LogError> {
+        let asked = sqlx::query(LOAD)
+            .bind(A::TYPE)
+            .bind(aggregate_id)
+            .bind(after_sequence.cast_signed())
+            .fetch_all(&self.readers);
+        let rows = within(asked).await.map_err(LogError::unavailable("loaded"))?;
+        stored::all(&rows, "loaded")
     }
 }
 
@@ -150,15 +193,18 @@ impl EventLog for PostgresLog {
         let Streams(streams) = &self.streams;
         // Without a sequence the statement is always the same, and the server has it prepared.
         let asked = async {
-            let events = match usize::try_from(after_sequence).unwrap_or(usize::MAX) {
+            match usize::try_from(after_sequence).unwrap_or(usize::MAX) {
                 0 => streams.get_events::<A>(aggregate_id).await,
                 after => streams.get_last_events::<A>(aggregate_id, after).await,
-            };
-            // `within` gives up with an error of the driver's, and postgres-es wraps the driver's in its own.
-            Ok(events)
+            }
         };
-        let events = within(asked).await.map_err(LogError::unavailable("loaded"))?;
-        events.map_err(LogError::unavailable("loaded"))
+        let asked = AssertUnwindSafe(asked).catch_unwind();
+        // `within` gives up with an error of the driver's, and postgres-es wraps the driver's in its own.
+        match within(async { Ok(asked.await) }).await.map_err(LogError::unavailable("loaded"))? {
+            Ok(events) => events.map_err(LogError::unavailable("loaded")),
+            // postgres-es panics on a row that does not decode. Which row that is, and why, can be seen in its bytes.
+            Err(_) => self.load_by_bytes::<A>(aggregate_id, after_sequence).await,
+        }
     }
 
     async fn history<A: Aggregate>(
@@ -174,7 +220,7 @@ impl EventLog for PostgresLog {
             .bind(i64::from(limit))
             .fetch_all(&self.readers);
         let rows = within(asked).await.map_err(LogError::unavailable("read"))?;
-        rows.iter().map(recorded).collect::<sqlx::Result<_>>().map_err(LogError::unavailable("read"))
+        stored::whatever_is_known(&rows, "read")
     }
 
     async fn position_of<A: Aggregate>(
@@ -192,18 +238,12 @@ impl EventLog for PostgresLog {
     }
 
     async fn read_after(&self, position: Position, limit: u32) -> Result<Vec<RecordedEvent>, LogError> {
-        let asked = sqlx::query(
-            "select position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at
-             from events
-             where position > $1
-             order by position
-             limit $2",
-        )
-        .bind(position.0.cast_signed())
-        .bind(i64::from(limit))
-        .fetch_all(&self.readers);
+        let asked = sqlx::query(READ_AFTER)
+            .bind(position.0.cast_signed())
+            .bind(i64::from(limit))
+            .fetch_all(&self.readers);
         let rows = within(asked).await.map_err(LogError::unavailable("read"))?;
-        rows.iter().map(recorded).collect::<sqlx::Result<_>>().map_err(LogError::unavailable("read"))
+        stored::readable(&rows, "read")
     }
 
     fn head(&self) -> watch::Receiver<Position> {
@@ -225,28 +265,10 @@ impl Snapshots for PostgresLog {
             .bind(aggregate_type)
             .bind(aggregate_id)
             .fetch_optional(&self.readers);
-        let row: Option<SnapshotRow> = within(asked).await.map_err(LogError::unavailable("loaded"))?;
-        Ok(row.map(StoredSnapshot::from))
+        snapshots::loaded(within(asked).await)
     }
 
     fn store_snapshot(&self, aggregate_type: &'static str, aggregate_id: String, snapshot: StoredSnapshot) {
         self.writer.store_snapshot((aggregate_type, aggregate_id, snapshot));
     }
-}
-
-/// `json` columns hold JSON: the server has seen to that.
-fn recorded(row: &PgRow) -> sqlx::Result<RecordedEvent> {
-    Ok(RecordedEvent {
-        position: Position(row.try_get::<i64, _>("position")?.cast_unsigned()),
-        recorded_at_ms: row.try_get("recorded_at")?,
-        event: SerializedEvent {
-            aggregate_id: row.try_get("aggregate_id")?,
-            sequence: usize::try_from(row.try_get::<i64, _>("sequence")?).unwrap_or_default(),
-            aggregate_type: row.try_get("aggregate_type")?,
-            event_type: row.try_get("event_type")?,
-            event_version: row.try_get("event_version")?,
-            payload: row.try_get("payload")?,
-            metadata: row.try_get("metadata")?,
-        },
-    })
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection};
-use tokio::sync::watch;
 
+use super::set_back::{Identity, Knowledge, Seen};
 use super::wakeups::Wakeups;
 use crate::database::postgres::{SILENCE, open_writer, within};
 use crate::group_commit::{
@@ -18,6 +18,7 @@ use crate::group_commit::{
 };
 use crate::log::{Append, Position};
 use crate::snapshots::PUT_SNAPSHOT;
+use crate::write_probe;
 
 /// Begins and takes the lock, in one message. Whatever is asked afterwards sees what was committed before, at this level of isolation, whatever a
 /// server's default is. The number of the lock is "honoken" in ASCII.
@@ -34,7 +35,7 @@ pub(super) struct Writer {
     options: PgConnectOptions,
     /// `None` after a failure, until there is a new one.
     connection: Option<PgConnection>,
-    head: Arc<watch::Sender<Position>>,
+    knowledge: Arc<Knowledge>,
     wakeups: Wakeups,
 }
 
@@ -52,17 +53,17 @@ impl Writer {
     pub(super) fn new(
         options: PgConnectOptions,
         connection: PgConnection,
-        head: Arc<watch::Sender<Position>>,
+        knowledge: Arc<Knowledge>,
         wakeups: Wakeups,
     ) -> Self {
-        Self { options, connection: Some(connection), head, wakeups }
+        Self { options, connection: Some(connection), knowledge, wakeups }
     }
 
-    /// Begins a transaction that has the lock. The connection that was kept may have been lost since; where nothing has begun, it can begin
+    /// Begins a transaction; [`BEGIN`] has the lock then. The connection that was kept may have been lost since; where nothing has begun, it can begin
     /// on another.
-    async fn begin(&mut self) -> sqlx::Result<PgConnection> {
+    async fn begin(&mut self, how: &'static str) -> sqlx::Result<PgConnection> {
         if let Some(mut kept) = self.connection.take() {
-            match within(say(&mut kept, BEGIN)).await {
+            match within(say(&mut kept, how)).await {
                 Ok(()) => return Ok(kept),
                 Err(fault) if was_lost(&fault) => {
                     tracing::debug!(error = %fault, "a connection of the event log was lost; opening another");
@@ -71,7 +72,7 @@ impl Writer {
             }
         }
         let mut connection = open_writer(&self.options).await?;
-        within(say(&mut connection, BEGIN)).await?;
+        within(say(&mut connection, how)).await?;
         Ok(connection)
     }
 
@@ -105,10 +106,12 @@ impl Commit for Writer {
         appends: Vec<Append>,
         snapshots: &[NewSnapshot],
     ) -> Result<Vec<Outcome>, Failure> {
-        let mut connection = self.begin().await.map_err(Failure::Refused)?;
+        let seen = self.knowledge.seen();
+        let mut connection = self.begin(BEGIN).await.map_err(Failure::Refused)?;
         let prepared =
-            within(prepare(&mut connection, appends, snapshots)).await.map_err(Failure::Refused)?;
+            within(prepare(&mut connection, appends, snapshots, &seen)).await.map_err(Failure::Refused)?;
         let Prepared { head, outcomes, writes, last } = prepared;
+        let newest = last.as_ref().map(Identity::of);
         let end = if writes { "commit" } else { "rollback" };
         match (within(say(&mut connection, end)).await, last) {
             (Ok(()), _) => self.connection = Some(connection),
@@ -124,11 +127,21 @@ impl Commit for Writer {
                 }
             }
         }
-        advance(&self.head, head);
+        self.knowledge.advances_to(head);
+        if let Some(newest) = newest {
+            self.knowledge.has(newest);
+        }
         if outcomes.iter().any(Result::is_ok) {
             self.wakeups.tell(head);
         }
         Ok(outcomes)
+    }
+
+    async fn probe(&mut self, bytes: usize) -> sqlx::Result<()> {
+        let mut connection = self.begin("begin").await?;
+        within(probe(&mut connection, bytes)).await?;
+        self.connection = Some(connection);
+        Ok(())
     }
 
     async fn close(self) {
@@ -138,15 +151,6 @@ impl Commit for Writer {
             tracing::debug!(error = %fault, "a connection of the event log did not close cleanly");
         }
     }
-}
-
-/// The head never goes back: what is heard of others may be older than what was just written.
-pub(super) fn advance(head: &watch::Sender<Position>, position: Position) {
-    head.send_if_modified(|known| {
-        let grown = position > *known;
-        *known = position.max(*known);
-        grown
-    });
 }
 
 /// Whether the connection was lost, other than by taking too long, or the server ended it because it stops.
@@ -187,8 +191,9 @@ async fn prepare(
     connection: &mut PgConnection,
     appends: Vec<Append>,
     snapshots: &[NewSnapshot],
+    seen: &Seen,
 ) -> sqlx::Result<Prepared> {
-    let (head, heads) = heads(&mut *connection, &appends).await?;
+    let (head, heads) = heads(&mut *connection, &appends, seen).await?;
     let Decided { head, rows, outcomes } = decide(head, heads, appends);
     if rows.is_empty() && snapshots.is_empty() {
         return Ok(Prepared { head, outcomes, writes: false, last: None });
@@ -203,27 +208,53 @@ async fn prepare(
     Ok(Prepared { head, outcomes, writes: true, last })
 }
 
-/// The head of the log and those of the streams, in one statement. Where nothing is appended, nobody needs a head.
-async fn heads(connection: &mut PgConnection, appends: &[Append]) -> sqlx::Result<(Position, StreamHeads)> {
+/// The head of the log and those of the streams, in one statement, if it is the log that was seen. Where nothing is appended, nobody needs a
+/// head.
+async fn heads(
+    connection: &mut PgConnection,
+    appends: &[Append],
+    seen: &Seen,
+) -> sqlx::Result<(Position, StreamHeads)> {
     let wanted: Vec<_> = streams(appends).collect();
     let (types, ids): (Vec<&str>, Vec<&str>) = wanted.iter().copied().unzip();
-    let rows: Vec<(i64, i64, Option<i64>)> = sqlx::query_as(
+    let furthest = seen.furthest.as_ref();
+    let rows: Vec<(i64, i64, Option<i64>, bool)> = sqlx::query_as(
         "select (select coalesce(max(position), 0) from events),
                 wanted.number,
                 (select max(sequence) from events
-                 where aggregate_type = wanted.aggregate_type and aggregate_id = wanted.aggregate_id)
+                 where aggregate_type = wanted.aggregate_type and aggregate_id = wanted.aggregate_id),
+                exists (select from events
+                        where position = $3 and aggregate_type = $4 and aggregate_id = $5 and sequence = $6 and recorded_at = $7)
          from unnest($1::text[], $2::text[]) with ordinality as wanted (aggregate_type, aggregate_id, number)",
     )
     .bind(types)
     .bind(ids)
+    .bind(furthest.map(|event| event.position))
+    .bind(furthest.map(|event| event.aggregate_type.as_str()))
+    .bind(furthest.map(|event| event.aggregate_id.as_str()))
+    .bind(furthest.map(|event| event.sequence))
+    .bind(furthest.map(|event| event.recorded_at))
     .fetch_all(connection)
     .await?;
-    let head = rows.first().map_or(0, |(head, ..)| *head);
-    let head_of = |(_, number, sequence): (i64, i64, Option<i64>)| {
+    let Some((head, .., has_furthest)) = rows.first() else { return Ok(Default::default()) };
+    let head = Position(head.cast_unsigned());
+    if seen.is_lacking(head, *has_furthest) {
+        // Whoever watches the log says the rest.
+        return Err(sqlx::Error::Protocol("the log was set back".into()));
+    }
+    let head_of = |(_, number, sequence, _): (i64, i64, Option<i64>, bool)| {
         let (aggregate_type, aggregate_id) = *wanted.get(usize::try_from(number - 1).ok()?)?;
         Some(((aggregate_type, aggregate_id.to_owned()), sequence?.cast_unsigned()))
     };
-    Ok((Position(head.cast_unsigned()), rows.into_iter().filter_map(head_of).collect()))
+    Ok((head, rows.into_iter().filter_map(head_of).collect()))
+}
+
+/// The caller has begun a transaction.
+async fn probe(connection: &mut PgConnection, bytes: usize) -> sqlx::Result<()> {
+    sqlx::query(write_probe::PUT).bind(write_probe::filler(bytes)).execute(&mut *connection).await?;
+    say(connection, "commit").await?;
+    sqlx::query(write_probe::CLEAR).execute(connection).await?;
+    Ok(())
 }
 
 /// One statement for all rows.

@@ -6,22 +6,29 @@ use std::path::Path;
 
 use cqrs_es::Aggregate;
 use cqrs_es::persist::SerializedEvent;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection, SqlitePool};
+use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::watch;
 
-use crate::database::sqlite::{Durability, open_readers, open_writer};
+use crate::database::sqlite::Durability;
+use crate::database::sqlite_file::SqliteFile;
 use crate::database::{self, EmbeddedMigration, Pool};
 use crate::epoch::{self, Epoch};
 use crate::group_commit::GroupCommit;
-use crate::log::{Append, AppendError, EventLog, HISTORY, LogError, POSITION_OF, Position, RecordedEvent};
-use crate::snapshots::{LOAD_SNAPSHOT, SnapshotRow, Snapshots, StoredSnapshot};
+use crate::log::{
+    Append, AppendError, EventLog, HISTORY, LOAD, LogError, POSITION_OF, Position, READ_AFTER, RecordedEvent,
+};
+use crate::snapshots::{self, LOAD_SNAPSHOT, Snapshots, StoredSnapshot};
+use crate::stored;
 use writer::Writer;
 
 const MIGRATIONS: &[EmbeddedMigration] = &[
     (1, "events", include_str!("../../../migrations/sqlite/event_store/0001_events.sql")),
     (2, "snapshots", include_str!("../../../migrations/sqlite/event_store/0002_snapshots.sql")),
 ];
+
+/// What to do about a file that is damaged.
+const REMEDY: &str = "stop the service, put the file from the backup in its place, without -wal and -shm beside it, and run `honoken log restored` before \
+                      the service starts";
 
 /// Connections for loading streams and following the log.
 const READERS: u32 = 4;
@@ -31,6 +38,7 @@ const READERS: u32 = 4;
 pub struct SqliteLog {
     writer: GroupCommit,
     readers: SqlitePool,
+    file: SqliteFile,
     head: watch::Receiver<Position>,
     epoch: Epoch,
 }
@@ -41,14 +49,25 @@ impl SqliteLog {
     /// # Errors
     /// [`LogError`] when the file cannot be opened or brought to the newest schema.
     pub async fn open(file: &Path, new_epoch: Epoch) -> Result<Self, LogError> {
-        let mut connection = migrated(file).await?;
-        let epoch = put_epoch(&mut connection, epoch::CREATE, new_epoch)
-            .await
-            .map_err(LogError::unavailable("opened"))?;
-        let head = writer::read_head(&mut connection).await.map_err(LogError::unavailable("opened"))?;
+        let file = SqliteFile::new(file, REMEDY);
+        let mut connection = migrated(&file).await?;
+        let epoch = file.heeds(put_epoch(&mut connection, epoch::CREATE, new_epoch).await);
+        let epoch = epoch.map_err(LogError::unavailable("opened"))?;
+        let head = file.heeds(writer::read_head(&mut connection).await);
+        let head = head.map_err(LogError::unavailable("opened"))?;
         let (head_sender, head) = watch::channel(head);
-        let writer = GroupCommit::start(Writer::new(file.to_owned(), connection, head_sender));
-        Ok(Self { writer, readers: open_readers(file, READERS), head, epoch })
+        let writer = GroupCommit::start(Writer::new(file.clone(), connection, head_sender));
+        Ok(Self { writer, readers: file.open_readers(READERS), file, head, epoch })
+    }
+
+    /// Whether the last change was refused by the store, and nothing has shown since that it takes any.
+    pub fn refuses_writes(&self) -> bool {
+        self.writer.refuses_writes()
+    }
+
+    /// Whether the file was found damaged.
+    pub fn is_damaged(&self) -> bool {
+        self.file.is_damaged()
     }
 
     /// Ends when the writer does, which it never should before [`SqliteLog::close`]: nothing can be appended any more.
@@ -74,16 +93,17 @@ impl SqliteLog {
 /// # Errors
 /// [`LogError`] when the file cannot be opened or written.
 pub async fn change_epoch(file: &Path, epoch: Epoch) -> Result<Epoch, LogError> {
-    let mut connection = migrated(file).await?;
-    let changed = put_epoch(&mut connection, epoch::CHANGE, epoch).await;
+    let file = SqliteFile::new(file, REMEDY);
+    let mut connection = migrated(&file).await?;
+    let changed = file.heeds(put_epoch(&mut connection, epoch::CHANGE, epoch).await);
     let closed = sqlx::Connection::close(connection).await;
     changed.and_then(|epoch| closed.map(|()| epoch)).map_err(LogError::unavailable("written"))
 }
 
-async fn migrated(file: &Path) -> Result<SqliteConnection, LogError> {
-    let mut connection =
-        open_writer(file, Durability::EveryCommit).await.map_err(LogError::unavailable("opened"))?;
-    database::migrate(&mut connection, MIGRATIONS).await?;
+async fn migrated(file: &SqliteFile) -> Result<SqliteConnection, LogError> {
+    let opened = file.open_writer(Durability::EveryCommit).await;
+    let mut connection = opened.map_err(LogError::unavailable("opened"))?;
+    file.heeds(database::migrate(&mut connection, MIGRATIONS).await)?;
     Ok(connection)
 }
 
@@ -104,20 +124,13 @@ impl EventLog for SqliteLog {
         aggregate_id: &str,
         after_sequence: u64,
     ) -> Result<Vec<SerializedEvent>, LogError> {
-        let rows = sqlx::query(
-            "select position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at
-             from events
-             where aggregate_type = $1 and aggregate_id = $2 and sequence > $3
-             order by sequence",
-        )
-        .bind(A::TYPE)
-        .bind(aggregate_id)
-        .bind(after_sequence.cast_signed())
-        .fetch_all(&self.readers)
-        .await
-        .map_err(LogError::unavailable("loaded"))?;
-        let event = |row| Ok(recorded(row).map_err(LogError::unavailable("loaded"))??.event);
-        rows.iter().map(event).collect()
+        let asked = sqlx::query(LOAD)
+            .bind(A::TYPE)
+            .bind(aggregate_id)
+            .bind(after_sequence.cast_signed())
+            .fetch_all(&self.readers);
+        let rows = self.file.heeds(asked.await).map_err(LogError::unavailable("loaded"))?;
+        stored::all(&rows, "loaded")
     }
 
     async fn history<A: Aggregate>(
@@ -126,15 +139,14 @@ impl EventLog for SqliteLog {
         after_sequence: u64,
         limit: u32,
     ) -> Result<Vec<RecordedEvent>, LogError> {
-        let rows = sqlx::query(HISTORY)
+        let asked = sqlx::query(HISTORY)
             .bind(A::TYPE)
             .bind(aggregate_id)
             .bind(after_sequence.cast_signed())
             .bind(limit)
-            .fetch_all(&self.readers)
-            .await
-            .map_err(LogError::unavailable("read"))?;
-        rows.iter().map(|row| recorded(row).map_err(LogError::unavailable("read"))?).collect()
+            .fetch_all(&self.readers);
+        let rows = self.file.heeds(asked.await).map_err(LogError::unavailable("read"))?;
+        stored::whatever_is_known(&rows, "read")
     }
 
     async fn position_of<A: Aggregate>(
@@ -142,38 +154,20 @@ impl EventLog for SqliteLog {
         aggregate_id: &str,
         sequence: u64,
     ) -> Result<Option<Position>, LogError> {
-        let position: Option<i64> = sqlx::query_scalar(POSITION_OF)
+        let asked = sqlx::query_scalar(POSITION_OF)
             .bind(A::TYPE)
             .bind(aggregate_id)
             .bind(sequence.cast_signed())
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(LogError::unavailable("loaded"))?;
+            .fetch_optional(&self.readers);
+        let position: Option<i64> = self.file.heeds(asked.await).map_err(LogError::unavailable("loaded"))?;
         Ok(position.map(|position| Position(position.cast_unsigned())))
     }
 
     async fn read_after(&self, position: Position, limit: u32) -> Result<Vec<RecordedEvent>, LogError> {
-        let rows = sqlx::query(
-            "select position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at
-             from events
-             where position > $1
-             order by position
-             limit $2",
-        )
-        .bind(position.0.cast_signed())
-        .bind(limit)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(LogError::unavailable("read"))?;
-        let mut events = Vec::with_capacity(rows.len());
-        for row in &rows {
-            match recorded(row).map_err(LogError::unavailable("read"))? {
-                Ok(event) => events.push(event),
-                Err(LogError::Unreadable { .. }) if !events.is_empty() => break,
-                Err(fault) => return Err(fault),
-            }
-        }
-        Ok(events)
+        let asked =
+            sqlx::query(READ_AFTER).bind(position.0.cast_signed()).bind(limit).fetch_all(&self.readers);
+        let rows = self.file.heeds(asked.await).map_err(LogError::unavailable("read"))?;
+        stored::readable(&rows, "read")
     }
 
     fn head(&self) -> watch::Receiver<Position> {
@@ -191,37 +185,14 @@ impl Snapshots for SqliteLog {
         aggregate_type: &str,
         aggregate_id: &str,
     ) -> Result<Option<StoredSnapshot>, LogError> {
-        let row: Option<SnapshotRow> = sqlx::query_as(LOAD_SNAPSHOT)
+        let asked = sqlx::query_as(LOAD_SNAPSHOT)
             .bind(aggregate_type)
             .bind(aggregate_id)
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(LogError::unavailable("loaded"))?;
-        Ok(row.map(StoredSnapshot::from))
+            .fetch_optional(&self.readers);
+        snapshots::loaded(self.file.heeds(asked.await))
     }
 
     fn store_snapshot(&self, aggregate_type: &'static str, aggregate_id: String, snapshot: StoredSnapshot) {
         self.writer.store_snapshot((aggregate_type, aggregate_id, snapshot));
     }
-}
-
-/// The outer error is the driver's, the inner one the JSON's.
-fn recorded(row: &SqliteRow) -> sqlx::Result<Result<RecordedEvent, LogError>> {
-    let position = Position(row.try_get::<i64, _>("position")?.cast_unsigned());
-    let mut event = SerializedEvent {
-        aggregate_id: row.try_get("aggregate_id")?,
-        sequence: usize::try_from(row.try_get::<i64, _>("sequence")?).unwrap_or_default(),
-        aggregate_type: row.try_get("aggregate_type")?,
-        event_type: row.try_get("event_type")?,
-        event_version: row.try_get("event_version")?,
-        payload: serde_json::Value::Null,
-        metadata: serde_json::Value::Null,
-    };
-    match (serde_json::from_str(row.try_get("payload")?), serde_json::from_str(row.try_get("metadata")?)) {
-        (Ok(payload), Ok(metadata)) => (event.payload, event.metadata) = (payload, metadata),
-        (Err(source), _) | (_, Err(source)) => {
-            return Ok(Err(LogError::Unreadable { position, event: Box::new(event), source }));
-        }
-    }
-    Ok(Ok(RecordedEvent { position, recorded_at_ms: row.try_get("recorded_at")?, event }))
 }

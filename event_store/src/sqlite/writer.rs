@@ -1,20 +1,20 @@
 //! How a batch gets into the file: one transaction on the one writing connection.
 
-use std::path::PathBuf;
-
 use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::watch;
 
-use crate::database::sqlite::{Durability, open_writer};
+use crate::database::sqlite::Durability;
+use crate::database::sqlite_file::SqliteFile;
 use crate::group_commit::{
     Commit, Decided, Failure, NewRow, NewSnapshot, Outcome, StreamHeads, decide, streams,
 };
 use crate::log::{Append, Position};
 use crate::snapshots::PUT_SNAPSHOT;
+use crate::write_probe;
 
 pub(super) struct Writer {
-    file: PathBuf,
+    file: SqliteFile,
     /// `None` after a failure, until it has been opened again.
     connection: Option<SqliteConnection>,
     head: watch::Sender<Position>,
@@ -28,10 +28,7 @@ impl Commit for Writer {
         appends: Vec<Append>,
         snapshots: &[NewSnapshot],
     ) -> Result<Vec<Outcome>, Failure> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.reopen().await.map_err(Failure::Refused)?,
-        };
+        let mut connection = self.take_connection().await.map_err(Failure::Refused)?;
         let head = *self.head.borrow();
         match write_all(&mut connection, head, appends, snapshots).await {
             Ok((head, outcomes)) => {
@@ -41,9 +38,21 @@ impl Commit for Writer {
             }
             Err(failure) => {
                 discard(connection).await;
-                Err(failure)
+                self.file.heeds(Err(failure))
             }
         }
+    }
+
+    async fn probe(&mut self, bytes: usize) -> sqlx::Result<()> {
+        let mut connection = self.take_connection().await?;
+        match probe(&mut connection, bytes).await {
+            Ok(()) => self.connection = Some(connection),
+            Err(fault) => {
+                discard(connection).await;
+                return self.file.heeds(Err(fault));
+            }
+        }
+        Ok(())
     }
 
     async fn close(self) {
@@ -56,16 +65,35 @@ impl Commit for Writer {
 }
 
 impl Writer {
-    pub(super) fn new(file: PathBuf, connection: SqliteConnection, head: watch::Sender<Position>) -> Self {
+    pub(super) fn new(file: SqliteFile, connection: SqliteConnection, head: watch::Sender<Position>) -> Self {
         Self { file, connection: Some(connection), head }
     }
 
+    /// The connection. After a failure it is a new one.
+    async fn take_connection(&mut self) -> sqlx::Result<SqliteConnection> {
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => self.reopen().await,
+        }
+    }
+
     async fn reopen(&self) -> sqlx::Result<SqliteConnection> {
-        let mut connection = open_writer(&self.file, Durability::EveryCommit).await?;
-        let head = read_head(&mut connection).await?;
+        let mut connection = self.file.open_writer(Durability::EveryCommit).await?;
+        let head = self.file.heeds(read_head(&mut connection).await)?;
         self.head.send_if_modified(|known| std::mem::replace(known, head) != head);
         Ok(connection)
     }
+}
+
+/// Through the write-ahead log, as an append goes.
+async fn probe(connection: &mut SqliteConnection, bytes: usize) -> sqlx::Result<()> {
+    let mut transaction = connection.begin_with("begin immediate").await?;
+    // Taken away first: a row that is written over with the same is not written.
+    sqlx::query(write_probe::CLEAR).execute(&mut *transaction).await?;
+    sqlx::query(write_probe::PUT).bind(write_probe::filler(bytes)).execute(&mut *transaction).await?;
+    transaction.commit().await?;
+    sqlx::query(write_probe::CLEAR).execute(connection).await?;
+    Ok(())
 }
 
 /// Closes a connection that is given up; its own failure tells nothing new.

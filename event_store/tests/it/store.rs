@@ -45,6 +45,44 @@ impl Store {
         }
     }
 
+    /// Makes a column of an event something else than text, as a disk does, and gives what it was.
+    pub(crate) async fn spoils_text(&self, column: &str, position: u64) -> String {
+        // `{"?":1}` with a byte that is nowhere in UTF-8.
+        let bytes = "7b22ff223a317d";
+        let of = format!("where position = {position}");
+        match self {
+            Self::Sqlite(folder) => {
+                let mut connection = open_writer(&file(folder), Durability::EveryCommit).await.unwrap();
+                let read = format!("select {column} from events {of}");
+                let was = sqlx::query_scalar(&read).fetch_one(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+                self.spoil(&format!("update events set {column} = cast(x'{bytes}' as text) {of}")).await;
+                was
+            }
+            Self::Postgres(database) => {
+                let mut connection = PgConnection::connect(database.url()).await.unwrap();
+                let read = format!("select {column}::text from events {of}");
+                let was = sqlx::query_scalar(&read).fetch_one(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+                let r#type = json_or_text(column);
+                let text = format!("convert_from(decode('{bytes}', 'hex'), 'SQL_ASCII')::{type}");
+                let spoil = format!("update events set {column} = {text} {of}");
+                honoken_test_postgres::execute_unchecked(database.url(), &spoil).await;
+                was
+            }
+        }
+    }
+
+    /// Puts back what [`spoils_text`](Self::spoils_text) gave.
+    pub(crate) async fn puts_text(&self, column: &str, position: u64, text: &str) {
+        let text = text.replace('\'', "''");
+        let r#type = if matches!(self, Self::Sqlite(_)) { "text" } else { json_or_text(column) };
+        self.spoil(&format!(
+            "update events set {column} = cast('{text}' as {type}) where position = {position}"
+        ))
+        .await;
+    }
+
     /// Does what the service never does.
     pub(crate) async fn spoil(&self, sql: &str) {
         match self {
@@ -60,6 +98,11 @@ impl Store {
             }
         }
     }
+}
+
+/// What a column is on Postgres.
+fn json_or_text(column: &str) -> &'static str {
+    if ["payload", "metadata"].contains(&column) { "json" } else { "text" }
 }
 
 /// The file of a log on SQLite.

@@ -72,7 +72,7 @@ impl Ledger {
 async fn forget_deliveries(connection: &mut Connection, before_ms: i64) -> sqlx::Result<u64> {
     sql("delete from parked_message where parked_at < $1").bind(before_ms).execute(connection).await?;
     let statement = match connection {
-        Connection::Sqlite(_) => {
+        Connection::Sqlite(..) => {
             "delete from delivery
              where id in (select id from delivery where state <> 'pending' and changed_at < $1 order by changed_at limit $2)"
         }

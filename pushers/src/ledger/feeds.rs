@@ -117,6 +117,18 @@ impl Ledger {
             .map_err(LedgerError::of("how far a feed is"))
     }
 
+    /// The furthest position that was said of this log; 0 when nothing was.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn furthest(&self, epoch: Epoch) -> Result<Position, LedgerError> {
+        let row = sql("select coalesce(max(position), 0) as position from feed_checkpoint where epoch = $1")
+            .bind(epoch.to_string())
+            .fetch_one(&self.readers)
+            .await;
+        row.and_then(|row| position(&row)).map_err(LedgerError::of("how far the log was said"))
+    }
+
     /// At most `limit` of the passes that were held back, behind `after`.
     pub(crate) async fn held_back(
         &self,
@@ -367,7 +379,7 @@ async fn in_transaction<T>(
 
 /// Takes the lease, if no other session has it.
 async fn lease(connection: &mut Connection, feed: &str) -> sqlx::Result<Option<Lease>> {
-    if matches!(connection, Connection::Sqlite(_)) {
+    if matches!(connection, Connection::Sqlite(..)) {
         return Ok(Some(Lease::Alone));
     }
     let taken = sql("update feed_checkpoint

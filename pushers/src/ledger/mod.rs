@@ -24,8 +24,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use honoken_event_store::database::postgres;
+use honoken_event_store::database::sqlite::Durability;
+use honoken_event_store::database::sqlite_file::SqliteFile;
 use honoken_event_store::database::statements::{Connection, ReaderPool, Readers};
-use honoken_event_store::database::{self, EmbeddedMigration, MigrationError, sqlite};
+use honoken_event_store::database::{self, EmbeddedMigration, MigrationError};
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::watch;
 
@@ -45,6 +47,10 @@ const POSTGRES: &[EmbeddedMigration] = &[
     (2001, "deliveries", include_str!("../../../migrations/postgres/deliveries/0001_deliveries.sql")),
     (2002, "feeds", include_str!("../../../migrations/postgres/deliveries/0002_feeds.sql")),
 ];
+
+/// What to do about a file that is damaged.
+const REMEDY: &str = "stop the service, and put the file from the backup in its place or delete it, with -wal and -shm beside it: what it knew of wake-ups \
+                      is lost then, and phones are woken once more";
 
 /// Connections for answering questions.
 const READERS: u32 = 4;
@@ -103,11 +109,12 @@ impl Ledger {
     /// # Errors
     /// When the file cannot be opened or brought to the newest schema.
     pub async fn in_file(file: &Path) -> Result<Self, OpenError> {
-        let mut connection = sqlite::open_writer(file, sqlite::Durability::Rebuildable).await?;
-        database::migrate(&mut connection, SQLITE).await?;
-        wakes::free_all(&mut connection).await?;
+        let file = SqliteFile::new(file, REMEDY);
+        let mut connection = file.open_writer(Durability::Rebuildable).await?;
+        file.heeds(database::migrate(&mut connection, SQLITE).await)?;
+        file.heeds(wakes::free_all(&mut connection).await)?;
         sqlx::Connection::close(connection).await?;
-        let readers = Readers::new(ReaderPool::Sqlite(sqlite::open_readers(file, READERS)));
+        let readers = Readers::new(ReaderPool::Sqlite(file.open_readers(READERS), file.clone()));
         Ok(Self { readers, writers: Writers::of_file(file), changed: Arc::default(), pauses: Arc::default() })
     }
 
@@ -142,6 +149,11 @@ impl Ledger {
         matches!(self.readers.pool(), ReaderPool::Postgres(_))
     }
 
+    /// Whether its file was found damaged.
+    pub fn is_damaged(&self) -> bool {
+        self.readers.are_of_a_damaged_file()
+    }
+
     /// Sees whenever this process has made something due, or stopped or resumed a part. What other processes do is not seen.
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
@@ -160,7 +172,7 @@ impl Ledger {
     /// Closes the connections.
     pub async fn close(&self) {
         match self.readers.pool() {
-            ReaderPool::Sqlite(pool) => pool.close().await,
+            ReaderPool::Sqlite(pool, _) => pool.close().await,
             ReaderPool::Postgres(pool) => pool.close().await,
         }
         self.writers.close().await;

@@ -16,7 +16,7 @@ impl Ledger {
         let doing = "saying that this sender is alive";
         let mut writer = self.writer(doing).await?;
         let said = match *writer {
-            Connection::Sqlite(_) => Ok(false),
+            Connection::Sqlite(..) => Ok(false),
             Connection::Postgres(_) => is_alive(&mut writer, sender).await,
         };
         if writer.keep(said).map_err(LedgerError::of(doing))? {

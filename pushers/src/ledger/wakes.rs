@@ -243,7 +243,7 @@ async fn claim(
     now_ms: i64,
 ) -> sqlx::Result<Vec<Claimed>> {
     let statement = match connection {
-        Connection::Sqlite(_) => CLAIM_IN_FILE,
+        Connection::Sqlite(..) => CLAIM_IN_FILE,
         Connection::Postgres(_) => CLAIM_ON_SERVER,
     };
     let rows = sql(statement).bind(sender).bind(now_ms).bind(i64::from(limit));
@@ -326,7 +326,7 @@ async fn hasten(
     now_ms: i64,
 ) -> sqlx::Result<u64> {
     let statement = match connection {
-        Connection::Sqlite(_) => HASTEN_IN_FILE,
+        Connection::Sqlite(..) => HASTEN_IN_FILE,
         Connection::Postgres(_) => HASTEN_ON_SERVER,
     };
     sql(statement).bind(topic.as_str()).bind(now_ms).bind(i64::from(limit)).execute(connection).await

@@ -2,10 +2,10 @@
 //! which undoes what it did not commit.
 
 use std::ops::{Deref, DerefMut};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use honoken_event_store::database::sqlite::Durability;
+use honoken_event_store::database::sqlite_file::SqliteFile;
 use honoken_event_store::database::statements::Connection;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -22,7 +22,7 @@ pub(super) struct Writers {
 
 #[derive(Debug, Clone)]
 enum Place {
-    File(PathBuf),
+    File(SqliteFile),
     Server(Box<PgConnectOptions>),
 }
 
@@ -35,8 +35,8 @@ pub(crate) struct Writer {
 }
 
 impl Writers {
-    pub(super) fn of_file(file: &Path) -> Self {
-        Self::new(Place::File(file.to_owned()), 1)
+    pub(super) fn of_file(file: SqliteFile) -> Self {
+        Self::new(Place::File(file), 1)
     }
 
     pub(super) fn of_server(options: &PgConnectOptions) -> Self {

@@ -94,6 +94,18 @@ impl Server {
         }
     }
 
+    /// Stops the server where it is (SIGSTOP), as a machine does that hangs: the system goes on taking what is sent to it, and nobody answers.
+    ///
+    /// # Panics
+    ///
+    /// When the server is not running.
+    pub fn freezes(&self) {
+        let process = self.process.as_ref().expect("the server is running").id();
+        let kill =
+            Command::new("/bin/bash").args(["-c", "kill -s STOP \"$0\"", &process.to_string()]).status();
+        assert!(kill.is_ok_and(|status| status.success()), "SIGSTOP could not be sent");
+    }
+
     /// What the server has logged.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.log_file()).unwrap_or_default()).into_owned()

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -117,6 +117,34 @@ impl Cluster {
         }
     }
 
+    /// Stops all processes of the server where they are (SIGSTOP), as a machine does that hangs. The system goes on taking what is sent to
+    /// it, and nobody answers. [`thaws`](Self::thaws) lets them go on; nothing else can be done to the server before.
+    ///
+    /// # Panics
+    ///
+    /// When the server is not running.
+    pub fn freezes(&self) {
+        // The postmaster first: then it starts no others.
+        let postmaster = self.postmaster();
+        signal("STOP", &[postmaster]);
+        signal("STOP", &children_of(postmaster));
+    }
+
+    /// Lets a frozen server go on (SIGCONT).
+    ///
+    /// # Panics
+    ///
+    /// When the server is not running.
+    pub fn thaws(&self) {
+        let postmaster = self.postmaster();
+        signal("CONT", &children_of(postmaster));
+        signal("CONT", &[postmaster]);
+    }
+
+    fn postmaster(&self) -> u32 {
+        self.server.as_ref().expect("the server is running").postmaster.id()
+    }
+
     /// What the server has logged.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.log_file()).unwrap_or_default()).into_owned()
@@ -176,6 +204,10 @@ impl Server {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        if self.server.is_some() {
+            // One that is frozen would not notice the end of its postmaster.
+            self.thaws();
+        }
         let Some(mut server) = self.server.take() else { return };
         // What fails here has ended already. The folder goes next, so nobody may write to it any more.
         drop(server.postmaster.kill());
@@ -188,6 +220,33 @@ impl Drop for Cluster {
 fn is_ready(state: &str, postmaster: u32) -> bool {
     let line = |number: usize| state.lines().nth(number).unwrap_or_default().trim();
     line(0) == postmaster.to_string() && line(7) == "ready"
+}
+
+/// The processes that this one has started, and that are still there.
+fn children_of(parent: u32) -> Vec<u32> {
+    let is_child = |process: &u32| {
+        // A process that ends meanwhile is none.
+        let state = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        // Behind the name, which is in brackets and may hold anything, come the state and the parent.
+        let (_, behind) = state.rsplit_once(") ").unwrap_or_default();
+        behind.split(' ').nth(1) == Some(&parent.to_string())
+    };
+    let processes = fs::read_dir("/proc").expect("Linux tells which processes there are");
+    let processes = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    processes.filter(is_child).collect()
+}
+
+fn signal(name: &str, processes: &[u32]) {
+    if processes.is_empty() {
+        return;
+    }
+    let ids = processes.iter().map(u32::to_string);
+    // The shell has a `kill` of its own. One of them may have ended by itself.
+    let kill = Command::new("/bin/bash")
+        .args(["-c", "kill -s \"$0\" \"$@\" 2>/dev/null; true", name])
+        .args(ids)
+        .status();
+    assert!(kill.is_ok_and(|status| status.success()), "SIG{name} could not be sent");
 }
 
 fn free_port() -> u16 {

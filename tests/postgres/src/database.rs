@@ -62,6 +62,32 @@ pub(crate) async fn create(server: &Url) -> (String, String) {
     (name, url.into())
 }
 
+/// Executes a statement where text is taken as it comes: what a disk has done to it is no UTF-8 either. Whoever is connected goes on as before; whoever
+/// connects meanwhile does not.
+///
+/// # Panics
+///
+/// When the statement fails.
+pub async fn execute_unchecked(url: &str, statement: &str) {
+    let server = Url::parse(url).expect("a URL");
+    let speaks = async |statement: &str| {
+        let mut connection = connect(&server).await.expect("the server answers");
+        sqlx::raw_sql(statement)
+            .execute(&mut connection)
+            .await
+            .unwrap_or_else(|error| panic!("{statement}: {error}"));
+        connection.close().await.expect("the connection closes");
+    };
+    let encoding = |name: &str| {
+        format!(
+            "update pg_database set encoding = pg_char_to_encoding('{name}') where datname = current_database()"
+        )
+    };
+    speaks(&encoding("SQL_ASCII")).await;
+    speaks(statement).await;
+    speaks(&encoding("UTF8")).await;
+}
+
 async fn connect(server: &Url) -> sqlx::Result<PgConnection> {
     PgConnection::connect(server.as_str()).await
 }

@@ -2,7 +2,9 @@
 
 use honoken_simulator::{Answer, HttpClient};
 use honoken_tests::device::{device, push_token};
-use honoken_tests::problem::assert_is_problem;
+use honoken_tests::problem::{assert_is_problem, assert_problem};
+use honoken_tests::storage::Part;
+use honoken_tests::waiting::{PATIENCE, eventually};
 use honoken_tests::{Change, Credentials, Engine, Honoken, Integrator, storage};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
@@ -32,13 +34,17 @@ async fn a_service_with_little_room() -> (Honoken, Credentials) {
     let registered = honoken.devices().register(&device(1), &push_token(1, 0), &pass).await;
     registered.assert_status(StatusCode::CREATED);
     honoken.terminate().await;
+    honoken.restart_with_files_limited_to(largest_file(&honoken) / 1024 + 300).await;
+    (honoken, pass)
+}
+
+/// The size of the largest file of a service that stands still.
+fn largest_file(honoken: &Honoken) -> u64 {
     let sizes = storage::files_below(&honoken.home().data_dir()).into_iter().map(|file| {
         let metadata = std::fs::metadata(file).expect("a file has a size");
         metadata.len()
     });
-    let largest = sizes.max().expect("there are files");
-    honoken.restart_with_files_limited_to(largest / 1024 + 300).await;
-    (honoken, pass)
+    sizes.max().expect("there are files")
 }
 
 fn patient(integrator: Integrator) -> Integrator {
@@ -93,6 +99,86 @@ async fn a_full_disk_refuses_writes_cleanly_and_reads_go_on() {
     assert_eq!(listed.0, ["A-2"]);
     let live = honoken.request(Method::GET, "/health/live", HeaderMap::new(), "").await;
     live.assert_status(StatusCode::OK);
+}
+
+/// Plays a full disk where the log is on a server: another disk serves all tests.
+const FULL: [&str; 3] = [
+    "create function is_full() returns trigger language plpgsql as
+     $$ begin raise exception 'could not extend file: No space left on device' using errcode = 'disk_full'; end $$",
+    "create trigger is_full before insert on events for each row execute function is_full()",
+    "create trigger is_full before insert on snapshots for each row execute function is_full()",
+];
+
+/// And then there is room.
+const ROOM_AGAIN: [&str; 2] = ["drop trigger is_full on events", "drop trigger is_full on snapshots"];
+
+async fn execute(honoken: &Honoken, statements: &[&str]) {
+    for statement in statements {
+        honoken.storage().executes(Part::Log, statement, &[]).await;
+    }
+}
+
+async fn readiness(honoken: &Honoken) -> Answer {
+    honoken.request(Method::GET, "/health/ready", HeaderMap::new(), "").await
+}
+
+#[track_caller]
+fn assert_says_that_the_log_refuses_changes(readiness: &Answer) {
+    let body = assert_problem(readiness, 503);
+    assert_eq!(body["code"], "log_refuses_writes");
+    assert!(readiness.header("retry-after").is_some(), "{body}");
+    let body = body.to_string().to_lowercase();
+    for inside in ["sqlite", "postgres", "disk", "extend", "honoken-test"] {
+        assert!(!body.contains(inside), "a 5xx says nothing about the inside: {body}");
+    }
+}
+
+#[tokio::test]
+async fn readiness_says_that_the_log_refuses_changes_until_there_is_room_again() {
+    let mut honoken = if Engine::chosen() == Engine::Sqlite {
+        let (mut honoken, _) = a_service_with_little_room().await;
+        honoken.has_variable("VERBOSE_LOGGING", "true");
+        honoken.terminate().await;
+        honoken.restart_with_files_limited_to(largest_file(&honoken) / 1024 + 300).await;
+        honoken
+    } else {
+        let mut honoken = a_service().await;
+        honoken.integrator().issues("A-1").await;
+        honoken.has_variable("VERBOSE_LOGGING", "true");
+        honoken.terminate().await;
+        honoken.restart().await;
+        honoken
+    };
+    readiness(&honoken).await.assert_status(StatusCode::OK);
+    let integrator = patient(honoken.integrator());
+    if Engine::chosen() == Engine::Sqlite {
+        writes_until_refused(&integrator).await;
+    } else {
+        execute(&honoken, &FULL).await;
+        assert_refused_cleanly(&integrator.replace("A-1", &content(0)).await);
+    }
+    for number in 2000..2003 {
+        assert_says_that_the_log_refuses_changes(&readiness(&honoken).await);
+        assert_refused_cleanly(&integrator.replace("A-1", &content(number)).await);
+    }
+    let looks =
+        || honoken.home().printed("stderr.txt").matches("the event log still takes no changes").count();
+    eventually(PATIENCE, "the writer has looked by itself", async || (looks() >= 2).then_some(())).await;
+    assert_says_that_the_log_refuses_changes(&readiness(&honoken).await);
+    integrator.state("A-1").await;
+
+    if Engine::chosen() == Engine::Sqlite {
+        honoken.process().has_room_again().await;
+    } else {
+        execute(&honoken, &ROOM_AGAIN).await;
+    }
+    // Nobody changes anything.
+    eventually(PATIENCE, "the service is ready again", async || {
+        (readiness(&honoken).await.status == StatusCode::OK).then_some(())
+    })
+    .await;
+    integrator.replaces("A-1", &content(3000)).await;
+    readiness(&honoken).await.assert_status(StatusCode::OK);
 }
 
 #[tokio::test]

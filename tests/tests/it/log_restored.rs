@@ -2,6 +2,7 @@
 
 use honoken_tests::device::{device, push_token};
 use honoken_tests::server::Home;
+use honoken_tests::storage::Part;
 use honoken_tests::{Credentials, Honoken};
 use http::StatusCode;
 
@@ -105,4 +106,44 @@ async fn the_epoch_is_not_changed_under_a_running_service_on_files() {
     let (_, tag) =
         honoken.devices().lists(&device(1), &passes[0].pass_type_identifier, None).await.expect("all passes");
     assert_eq!(tag, change.update_tag);
+}
+
+/// The end of the log is lost and nobody says so, as after a copy of its file was put back, but what was derived from it knows.
+#[tokio::test]
+async fn a_log_that_was_set_back_without_a_word_is_noticed_at_the_next_start() {
+    let (mut honoken, passes) = a_service_with_a_phone().await;
+    let all: Vec<String> = (0..PASSES).map(serial).collect();
+    let pass_type = passes[0].pass_type_identifier.clone();
+    let kept = honoken.operator().head().await;
+    for number in 0..2 * PASSES {
+        honoken.integrator().moves_to(&serial(number % PASSES), &format!("lost {number}")).await;
+    }
+    let (_, future) = honoken.devices().lists(&device(1), &pass_type, None).await.expect("all passes");
+    honoken.terminate().await;
+    let cut = format!("delete from events where position > {kept}");
+    assert_eq!(honoken.storage().executes(Part::Log, &cut, &[]).await, 2 * PASSES as u64);
+    honoken.restart().await;
+
+    assert!(honoken.home().output().contains("the event log was set back"), "it is told");
+    let (listed, mut tag) =
+        honoken.devices().lists(&device(1), &pass_type, Some(&future)).await.expect("everything");
+    assert_eq!(listed, all);
+    assert_ne!(epoch_of(&tag), epoch_of(&future));
+    for number in 0..3 * PASSES {
+        let serial = serial(number % PASSES);
+        let change = honoken.integrator().moves_to(&serial, &format!("found {number}")).await;
+        let listed = honoken.devices().lists(&device(1), &pass_type, Some(&tag)).await;
+        assert_eq!(listed, Some((vec![serial], change.update_tag.clone())));
+        tag = change.update_tag;
+        let (listed, _) =
+            honoken.devices().lists(&device(1), &pass_type, Some(&future)).await.expect("everything");
+        assert_eq!(listed, all, "a tag of the lost future hides nothing, however far the log gets");
+    }
+    honoken.terminate().await;
+    honoken.restart().await;
+    assert_eq!(
+        honoken.devices().lists(&device(1), &pass_type, Some(&tag)).await,
+        None,
+        "told once, and settled"
+    );
 }

@@ -1,0 +1,214 @@
+//! Notices that the log was set back under this process: a fail-over to a copy that lacked its end, a backup that was restored, a server that
+//! lost what it had acknowledged.
+//!
+//! Positions that phones have seen are given out again then, for other events, and a phone that holds a tag from before would never hear of
+//! them. So the epoch is changed in the database, with which all tags of before mean "tell me everything"; and the process ends, since much of what
+//! it has in memory is of a future that is gone. The next start finds another epoch, and fills the read model again.
+//!
+//! Each process knows its log by the furthest event that it has seen, which no later answer may lack: a log that has grown again, beyond where it
+//! was, is recognised too. A server that still follows another one may merely be behind, and is not judged.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sqlx::postgres::PgRow;
+use sqlx::{PgPool, Row};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::database::postgres::within;
+use crate::epoch::{self, Epoch};
+use crate::error_chain;
+use crate::group_commit::NewRow;
+use crate::log::Position;
+
+/// Between two looks.
+const POLL: Duration = Duration::from_secs(1);
+
+/// What makes an event this one and no other in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) position: i64,
+    pub(super) aggregate_type: String,
+    pub(super) aggregate_id: String,
+    pub(super) sequence: i64,
+    pub(super) recorded_at: i64,
+}
+
+impl Identity {
+    pub(super) fn of(row: &NewRow) -> Self {
+        Self {
+            position: row.position.cast_signed(),
+            aggregate_type: row.aggregate_type.to_owned(),
+            aggregate_id: row.aggregate_id.clone(),
+            sequence: row.sequence.cast_signed(),
+            recorded_at: row.recorded_at_ms,
+        }
+    }
+
+    fn read(row: &PgRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            position: row.try_get("position")?,
+            aggregate_type: row.try_get("aggregate_type")?,
+            aggregate_id: row.try_get("aggregate_id")?,
+            sequence: row.try_get("sequence")?,
+            recorded_at: row.try_get("recorded_at")?,
+        })
+    }
+}
+
+/// What this process knows to be in the log, so that whatever is asked afterwards must show it.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    /// The last position that it has heard of.
+    pub(super) head: Position,
+    /// The furthest event that it knows by more than its position.
+    pub(super) furthest: Option<Identity>,
+}
+
+impl Seen {
+    /// Whether a log lacks it, whose last position is `newest` and which has the furthest event or not.
+    pub(super) fn is_lacking(&self, newest: Position, has_furthest: bool) -> bool {
+        newest < self.head || (self.furthest.is_some() && !has_furthest)
+    }
+}
+
+/// What this process knows of the log.
+#[derive(Debug)]
+pub(super) struct Knowledge {
+    head: watch::Sender<Position>,
+    furthest: Mutex<Option<Identity>>,
+}
+
+impl Knowledge {
+    pub(super) fn new(head: Position) -> Self {
+        Self { head: watch::Sender::new(head), furthest: Mutex::default() }
+    }
+
+    pub(super) fn head(&self) -> watch::Receiver<Position> {
+        self.head.subscribe()
+    }
+
+    /// To be taken before the log is asked.
+    pub(super) fn seen(&self) -> Seen {
+        Seen { head: *self.head.borrow(), furthest: self.furthest().clone() }
+    }
+
+    /// Something was heard. The head never goes back: what is heard of others may be older than what was just written.
+    pub(super) fn advances_to(&self, position: Position) {
+        self.head.send_if_modified(|known| {
+            let grown = position > *known;
+            *known = position.max(*known);
+            grown
+        });
+    }
+
+    /// An event is in the log, and so is what was the furthest one until now.
+    pub(super) fn has(&self, event: Identity) {
+        let mut furthest = self.furthest();
+        if furthest.as_ref().is_none_or(|known| known.position < event.position) {
+            *furthest = Some(event);
+        }
+    }
+
+    fn furthest(&self) -> MutexGuard<'_, Option<Identity>> {
+        // Nothing between lock and unlock can panic half way.
+        self.furthest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The newest event, the epoch, and whether the furthest one that was seen is there.
+const LOOK: &str = "\
+    select coalesce(newest.position, 0) as position, newest.aggregate_type, newest.aggregate_id, newest.sequence, newest.recorded_at,
+           (select epoch from log) as epoch,
+           pg_is_in_recovery() as follows,
+           exists (select from events
+                   where position = $1 and aggregate_type = $2 and aggregate_id = $3 and sequence = $4 and recorded_at = $5) as has_furthest
+    from (select 1) as always
+    left join (select position, aggregate_type, aggregate_id, sequence, recorded_at from events order by position desc limit 1) as newest
+      on true";
+
+/// Looks again and again, and cancels `set_back` when this process has to end.
+pub(super) async fn watch(
+    pool: PgPool,
+    knowledge: std::sync::Arc<Knowledge>,
+    (current, next): (Epoch, Epoch),
+    set_back: CancellationToken,
+) {
+    let watching = Watching { pool, knowledge, current, next };
+    loop {
+        tokio::time::sleep(POLL).await;
+        match watching.look().await {
+            Ok(false) => {}
+            Ok(true) => return set_back.cancel(),
+            Err(fault) => {
+                tracing::debug!(error = error_chain(&fault), "the event log could not be looked at")
+            }
+        }
+    }
+}
+
+struct Watching {
+    pool: PgPool,
+    knowledge: std::sync::Arc<Knowledge>,
+    current: Epoch,
+    next: Epoch,
+}
+
+impl Watching {
+    /// Whether the process has to end. It is not before the epoch has been changed: a process that forgets what it has seen leaves nothing by
+    /// which the next one could notice.
+    async fn look(&self) -> sqlx::Result<bool> {
+        let seen = self.knowledge.seen();
+        let row = within(asked(&seen.furthest).fetch_one(&self.pool)).await?;
+        if row.try_get("follows")? {
+            return Ok(false);
+        }
+        let newest = Position(row.try_get::<i64, _>("position")?.cast_unsigned());
+        let Watching { current, next, .. } = self;
+        if seen.is_lacking(newest, row.try_get("has_furthest")?) {
+            within(
+                sqlx::query(epoch::CHANGE_FROM)
+                    .bind(current.to_string())
+                    .bind(next.to_string())
+                    .execute(&self.pool),
+            )
+            .await?;
+            tracing::error!(
+                log.seen = seen.head.0,
+                log.found = newest.0,
+                "the event log was set back: position {} was seen and is not there any more, or is another event; the log ends at {newest} now. It \
+                 got another epoch instead of {current}, so that phones ask for everything and miss no change. This process ends, and has to be \
+                 started again; the read model is filled again then",
+                seen.head,
+            );
+            return Ok(true);
+        }
+        let stored: Option<String> = row.try_get("epoch")?;
+        if let Some(stored) = stored.filter(|stored| *stored != current.to_string()) {
+            tracing::error!(
+                "the event log has the epoch {stored} instead of {current}: it was restored, or another process has noticed that it was set back. \
+                 This process ends, and has to be started again"
+            );
+            return Ok(true);
+        }
+        if newest > Position(0)
+            && let Ok(event) = Identity::read(&row)
+        {
+            self.knowledge.has(event);
+        }
+        Ok(false)
+    }
+}
+
+type Query = sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments>;
+
+fn asked(furthest: &Option<Identity>) -> Query {
+    let furthest = furthest.clone();
+    sqlx::query(LOOK)
+        .bind(furthest.as_ref().map(|event| event.position))
+        .bind(furthest.as_ref().map(|event| event.aggregate_type.clone()))
+        .bind(furthest.as_ref().map(|event| event.aggregate_id.clone()))
+        .bind(furthest.as_ref().map(|event| event.sequence))
+        .bind(furthest.as_ref().map(|event| event.recorded_at))
+}

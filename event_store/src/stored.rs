@@ -1,0 +1,147 @@
+//! A row of `events`, whatever a disk or a hand has done to it.
+//!
+//! Its columns are taken as bytes: what cannot be read is an event that is known not to be readable, and not an answer that failed, so that it
+//! stops its own aggregate and nothing else.
+
+use std::str::Utf8Error;
+
+use cqrs_es::persist::SerializedEvent;
+use serde_json::Value;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, ValueRef};
+
+use crate::log::{LogError, Position, RecordedEvent};
+
+/// Why a stored event cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// A column is not text.
+    #[error("its column `{column}` is not UTF-8")]
+    NotText {
+        /// Which.
+        column: &'static str,
+        /// Where in it.
+        #[source]
+        source: Utf8Error,
+    },
+    /// A column is text, and not JSON.
+    #[error("its column `{column}` is not JSON")]
+    NotJson {
+        /// Which.
+        column: &'static str,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// A row of either engine.
+pub(crate) trait StoredRow {
+    /// What is stored as text, or nothing where nothing is.
+    fn bytes(&self, column: &'static str) -> sqlx::Result<&[u8]>;
+
+    /// What is stored as a number.
+    fn integer(&self, column: &'static str) -> sqlx::Result<i64>;
+}
+
+impl StoredRow for SqliteRow {
+    fn bytes(&self, column: &'static str) -> sqlx::Result<&[u8]> {
+        // Unchecked: the driver would ask whether the column is a blob.
+        Ok(self.try_get_unchecked::<Option<&[u8]>, _>(column)?.unwrap_or_default())
+    }
+
+    fn integer(&self, column: &'static str) -> sqlx::Result<i64> {
+        self.try_get(column)
+    }
+}
+
+impl StoredRow for PgRow {
+    /// Text and JSON are sent as they are stored.
+    fn bytes(&self, column: &'static str) -> sqlx::Result<&[u8]> {
+        let value = self.try_get_raw(column)?;
+        if value.is_null() {
+            return Ok(&[]);
+        }
+        value.as_bytes().map_err(|source| sqlx::Error::ColumnDecode { index: column.to_owned(), source })
+    }
+
+    fn integer(&self, column: &'static str) -> sqlx::Result<i64> {
+        self.try_get(column)
+    }
+}
+
+/// The event in a row. The outer error is the driver's; the inner one is [`LogError::Unreadable`].
+pub(crate) fn recorded(row: &impl StoredRow) -> sqlx::Result<Result<RecordedEvent, LogError>> {
+    let mut unreadable = None;
+    let mut name = |column| -> sqlx::Result<String> {
+        let bytes = row.bytes(column)?;
+        match text(column, bytes) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(why) => {
+                unreadable.get_or_insert(why);
+                Ok(String::from_utf8_lossy(bytes).into_owned())
+            }
+        }
+    };
+    let event = SerializedEvent {
+        aggregate_id: name("aggregate_id")?,
+        sequence: usize::try_from(row.integer("sequence")?).unwrap_or_default(),
+        aggregate_type: name("aggregate_type")?,
+        event_type: name("event_type")?,
+        event_version: name("event_version")?,
+        payload: Value::Null,
+        metadata: Value::Null,
+    };
+    let position = Position(row.integer("position")?.cast_unsigned());
+    let mut event = RecordedEvent { position, recorded_at_ms: row.integer("recorded_at")?, event };
+    let (payload, metadata) = (json(row, "payload")?, json(row, "metadata")?);
+    let unreadable = match (unreadable, payload, metadata) {
+        (None, Ok(payload), Ok(metadata)) => {
+            (event.event.payload, event.event.metadata) = (payload, metadata);
+            return Ok(Ok(event));
+        }
+        (Some(why), ..) | (None, Err(why), _) | (None, Ok(_), Err(why)) => why,
+    };
+    Ok(Err(LogError::Unreadable { event: Box::new(event), source: unreadable }))
+}
+
+/// The events of rows as far as they can be read. An error only when the first of them cannot.
+pub(crate) fn readable(rows: &[impl StoredRow], doing: &'static str) -> Result<Vec<RecordedEvent>, LogError> {
+    let mut events = Vec::with_capacity(rows.len());
+    for row in rows {
+        match recorded(row).map_err(LogError::unavailable(doing))? {
+            Ok(event) => events.push(event),
+            Err(_) if !events.is_empty() => break,
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(events)
+}
+
+/// All of them, with what is known of those that cannot be read.
+pub(crate) fn whatever_is_known(
+    rows: &[impl StoredRow],
+    doing: &'static str,
+) -> Result<Vec<RecordedEvent>, LogError> {
+    let known = |row| match recorded(row).map_err(LogError::unavailable(doing))? {
+        Err(LogError::Unreadable { event, .. }) => Ok(*event),
+        recorded => recorded,
+    };
+    rows.iter().map(known).collect()
+}
+
+/// All of them. An error when one cannot be read.
+pub(crate) fn all(rows: &[impl StoredRow], doing: &'static str) -> Result<Vec<SerializedEvent>, LogError> {
+    rows.iter().map(|row| Ok(recorded(row).map_err(LogError::unavailable(doing))??.event)).collect()
+}
+
+fn text<'r>(column: &'static str, bytes: &'r [u8]) -> Result<&'r str, Unreadable> {
+    str::from_utf8(bytes).map_err(|source| Unreadable::NotText { column, source })
+}
+
+fn json(row: &impl StoredRow, column: &'static str) -> sqlx::Result<Result<Value, Unreadable>> {
+    let bytes = row.bytes(column)?;
+    Ok(text(column, bytes)
+        .and_then(|text| serde_json::from_str(text).map_err(|source| Unreadable::NotJson { column, source })))
+}
