@@ -1,10 +1,14 @@
 //! Time, as an argument: the system's in `main`, a held one in tests.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use honoken_domain::ids::UnixSeconds;
 use honoken_pushers::ports::Time;
+use tokio::time::Instant;
+
+/// What durations are measured from: some moment before the first of them.
+static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// Where the time comes from.
 pub trait Clock: Send + Sync + 'static {
@@ -36,5 +40,9 @@ pub struct SharedClock(pub Arc<dyn Clock>);
 impl Time for SharedClock {
     fn unix_ms(&self) -> i64 {
         self.0.unix_ms()
+    }
+
+    fn steady_ms(&self) -> i64 {
+        i64::try_from(BEGINNING.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 }

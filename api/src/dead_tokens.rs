@@ -38,6 +38,7 @@ impl DeadTokens for DeadTokenCommands {
             pass_type_identifier: pass_type_identifier.clone(),
             device_library_identifier: device.clone(),
         };
+        let now = self.clock.unix_seconds();
         let metadata = Metadata {
             actor: ACTOR.to_owned(),
             organization: None,
@@ -45,7 +46,7 @@ impl DeadTokens for DeadTokenCommands {
             recorded_at_ms: self.clock.unix_ms(),
             urgent: false,
         };
-        let command = RegistrationCommand::ForgetToken { push_token: token.clone(), since_ms };
+        let command = RegistrationCommand::ForgetToken { push_token: token.clone(), since_ms, at: now };
         let forgotten =
             self.dispatcher.dispatch::<Registration>(&id.aggregate_id(), command, &(), &metadata).await?;
         Ok(!forgotten.events.is_empty())

@@ -30,6 +30,7 @@ pub(crate) async fn take(connection: &mut Connection) -> sqlx::Result<Option<Lea
         .bind(VERSION)
         .execute(connection)
         .await?;
+    doubt(connection).await?;
     let taken = sql("update projection_checkpoint
          set fence = fence + 1, leased_until = clock_timestamp() + interval '5 seconds', holder_pid = pg_backend_pid(),
              holder_started = (select backend_start from pg_stat_activity where pid = pg_backend_pid())
@@ -46,6 +47,21 @@ pub(crate) async fn take(connection: &mut Connection) -> sqlx::Result<Option<Lea
     .fetch_optional(connection)
     .await?;
     taken.map(|row| row.get("fence").map(Lease::Fence)).transpose()
+}
+
+/// A lease that ends later than one can, or ended long ago, although its holder is there, was noted before the server's clock was set: the
+/// holder has five seconds to renew it. (Freed leases end before all time.)
+async fn doubt(connection: &mut Connection) -> sqlx::Result<()> {
+    sql("update projection_checkpoint set leased_until = clock_timestamp() + interval '5 seconds'
+         where projection = (select projection from projection_checkpoint
+                             where projection = $1 and leased_until > '-infinity'
+                               and leased_until not between clock_timestamp() - interval '1 minute' and clock_timestamp() + interval '5 seconds'
+                               and exists (select from pg_stat_activity where pid = holder_pid and backend_start = holder_started)
+                             for update skip locked)")
+        .bind(WALLET)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Renews it; `false` when somebody else has it, or is about to. Inside a transaction nobody can take it before that ends.

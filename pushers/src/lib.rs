@@ -21,3 +21,5 @@ pub mod ports;
 pub mod source;
 pub mod subscriber;
 pub mod sweep;
+
+mod clock_jumps;

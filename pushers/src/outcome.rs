@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// `Retry-After` is honoured up to this.
+pub const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
+
 /// What to do about a push that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {

@@ -116,8 +116,11 @@ pub trait DeadTokens: Send + Sync + 'static {
 
 /// The time, as the rest of the service reads it.
 pub trait Time: Send + Sync + 'static {
-    /// Unix milliseconds.
+    /// Unix milliseconds: what is stored, shown, and said to others. It may be set, forward and back.
     fn unix_ms(&self) -> i64;
+
+    /// Milliseconds of a clock that nobody sets. They tell how long something lasts within this process, and mean nothing outside of it.
+    fn steady_ms(&self) -> i64;
 }
 
 /// Random identifiers.

@@ -1,7 +1,7 @@
 //! Who waits for the answer to a command.
 //!
 //! JetStream stores a message without its reply subject, and sends its own acknowledgement there. So the same subject is listened to beside the
-//! consumer, where messages come as they were sent: the two are recognised as one by the digest of what they hold. Every process listens, since
+//! stream, where messages come as they were sent: the two are recognised as one by the digest of what they hold. Every process listens, since
 //! none knows which will carry a command out. Two messages that hold the same are one here: all who wait get each answer.
 
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use futures::StreamExt;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
 
 use crate::limits;
 
@@ -21,7 +22,10 @@ const IN_A_ROW: u64 = 32;
 pub(super) type Fingerprint = [u8; 32];
 
 /// Those who are remembered, the latest ones.
-pub(super) struct Askers(Cache<Fingerprint, Arc<[Subject]>>);
+pub(super) struct Askers {
+    known: Cache<Fingerprint, Arc<[Subject]>>,
+    heard: Notify,
+}
 
 impl Askers {
     /// Nobody yet.
@@ -35,7 +39,12 @@ impl Askers {
             .eviction_policy(EvictionPolicy::lru())
             .time_to_live(limits::REPLY)
             .build();
-        Self(known)
+        Self { known, heard: Notify::new() }
+    }
+
+    /// Ends when a message has come since it was last asked. The stream may not have it yet.
+    pub(super) async fn hears(&self) {
+        self.heard.notified().await;
     }
 
     /// Listens for as long as there is a connection. Poll this before whatever asks [`Askers::of`]: a message comes here first and is
@@ -54,19 +63,20 @@ impl Askers {
 
     /// Who asked what is known by this; asked about once only.
     pub(super) fn of(&self, fingerprint: &Fingerprint) -> Arc<[Subject]> {
-        self.0.remove(fingerprint).unwrap_or_default()
+        self.known.remove(fingerprint).unwrap_or_default()
     }
 
     fn note(&self, message: Message) {
+        self.heard.notify_one();
         let Some(reply) = message.reply.filter(may_be_answered) else { return };
-        let fingerprint = fingerprint(message.headers.as_ref(), &message.payload);
-        let mut subjects = self.0.get(&fingerprint).unwrap_or_default().to_vec();
+        let fingerprint = fingerprint(&message.headers.unwrap_or_default(), &message.payload);
+        let mut subjects = self.known.get(&fingerprint).unwrap_or_default().to_vec();
         // Who sends the same message on and on waits for the latest answers only.
         if subjects.len() == limits::SAME_REPLY_SUBJECTS {
             subjects.remove(0);
         }
         subjects.push(reply);
-        self.0.insert(fingerprint, subjects.into());
+        self.known.insert(fingerprint, subjects.into());
     }
 }
 
@@ -82,15 +92,14 @@ fn may_be_answered(subject: &Subject) -> bool {
 }
 
 /// The digest of headers and payload. The length of each part stands before it, so that no two messages make one text.
-pub(super) fn fingerprint(headers: Option<&HeaderMap>, payload: &[u8]) -> Fingerprint {
+pub(super) fn fingerprint(headers: &HeaderMap, payload: &[u8]) -> Fingerprint {
     let mut digest = Sha256::new();
     let mut part = |bytes: &[u8]| {
         digest.update(bytes.len().to_be_bytes());
         digest.update(bytes);
     };
     let mut named: Vec<(&str, &str)> = headers
-        .into_iter()
-        .flat_map(HeaderMap::iter)
+        .iter()
         .flat_map(|(name, values)| values.iter().map(move |value| (name.as_ref(), value.as_str())))
         .collect();
     // The values of one name keep their order.
@@ -117,11 +126,9 @@ mod tests {
 
     #[test]
     fn a_message_is_known_by_all_it_holds_and_by_nothing_else() {
-        let known =
-            |pairs: &[(&str, &str)], payload: &str| fingerprint(Some(&headers(pairs)), payload.as_bytes());
+        let known = |pairs: &[(&str, &str)], payload: &str| fingerprint(&headers(pairs), payload.as_bytes());
         let one = known(&[("A", "1"), ("B", "2")], "payload");
         assert_eq!(one, known(&[("B", "2"), ("A", "1")], "payload"));
-        assert_eq!(fingerprint(None, b"payload"), known(&[], "payload"));
         for other in [
             known(&[("A", "1"), ("B", "2")], "other"),
             known(&[("A", "1")], "payload"),

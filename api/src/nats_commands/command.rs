@@ -1,10 +1,10 @@
 //! What a message says.
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::Message;
 use honoken_domain::ids::{Digest, PassId, PassTypeIdentifier, SerialNumber};
 use serde_json::Value;
 
+use super::stored::Stored;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::json_body::{self, Fields};
@@ -40,22 +40,18 @@ pub(super) struct Order {
 }
 
 impl Received {
-    /// # Errors
-    /// When it is no message of JetStream's, which a consumer never hands out.
-    pub(super) fn of(message: &Message, app: &App) -> Result<Self, async_nats::Error> {
-        let headers = message.headers.as_ref();
-        let request_id = headers.and_then(|headers| only(headers, REQUEST_ID)).and_then(RequestId::sent);
-        let message_id = headers.and_then(|headers| only(headers, MESSAGE_ID)).map(str::to_owned);
+    pub(super) fn of(message: &Stored, app: &App) -> Self {
+        let headers = &message.headers;
+        let request_id = only(headers, REQUEST_ID).and_then(RequestId::sent);
+        let message_id = only(headers, MESSAGE_ID).map(str::to_owned);
         let key = if let Some(id) = &message_id {
             Digest::of(format!("message id {id}").as_bytes())
         } else {
             // A stream that was made anew counts from 1 again, so the number alone names nothing.
-            let info = message.info()?;
-            let published = info.published.unix_timestamp_nanos();
-            Digest::of(format!("message {} of {published}", info.stream_sequence).as_bytes())
+            Digest::of(format!("message {} of {}", message.sequence, message.published).as_bytes())
         };
         let request_id = request_id.unwrap_or_else(|| RequestId(ids::request_id(&*app.ids)));
-        Ok(Self { request_id, key, message_id })
+        Self { request_id, key, message_id }
     }
 }
 
@@ -63,8 +59,8 @@ impl Received {
 ///
 /// # Errors
 /// 401 when there is none, or more than one.
-pub(super) fn api_key(message: &Message) -> Result<&str, ApiError> {
-    message.headers.as_ref().and_then(|headers| only(headers, API_KEY)).ok_or(ApiError::UnauthorizedSender)
+pub(super) fn api_key(message: &Stored) -> Result<&str, ApiError> {
+    only(&message.headers, API_KEY).ok_or(ApiError::UnauthorizedSender)
 }
 
 impl Order {

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{PushToken, SerialNumber, UnixSeconds};
 use crate::registration::{RegistrationCommand, RegistrationError, RegistrationEvent, UnregistrationCause};
 
+/// The clocks of several processes do not differ by more, in seconds. What was noted further in the future was noted by a clock that has been
+/// set back since: nobody knows when it was.
+const CLOCKS_DIFFER: i64 = 60;
+
 /// A registration as its events tell it. The default is a device that never asked.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Registration {
@@ -39,7 +43,7 @@ impl Registration {
                     });
                 }
                 // APNs may have called the token dead since the last word, and is heard late.
-                if events.is_empty() && at > self.last_word {
+                if events.is_empty() && (at > self.last_word || self.has_spoken_in_the_future_of(at)) {
                     events.push(RegistrationEvent::PushTokenConfirmed { confirmed_at: at });
                 }
                 events
@@ -47,8 +51,8 @@ impl Registration {
             RegistrationCommand::Unregister { serial_number } if self.holds(&serial_number) => {
                 vec![RegistrationEvent::DeviceUnregistered { serial_number, cause: None }]
             }
-            RegistrationCommand::ForgetToken { push_token, since_ms }
-                if self.push_token.as_ref() == Some(&push_token) && !self.has_spoken_since(since_ms) =>
+            RegistrationCommand::ForgetToken { push_token, since_ms, at }
+                if self.push_token.as_ref() == Some(&push_token) && !self.has_spoken_since(since_ms, at) =>
             {
                 let cause = Some(UnregistrationCause::PushTokenDead);
                 let forgotten = self.serial_numbers.iter().cloned();
@@ -65,9 +69,15 @@ impl Registration {
         self.serial_numbers.contains(serial_number)
     }
 
-    /// Whether the device said where it is reached in the second of this moment, or later.
-    fn has_spoken_since(&self, since_ms: Option<i64>) -> bool {
-        since_ms.is_some_and(|since_ms| self.last_word.0 >= since_ms.div_euclid(1000))
+    /// Whether the device said where it is reached in the second of this moment, or later. A word of the future proves nothing: it would keep a
+    /// device that is gone for ever.
+    fn has_spoken_since(&self, since_ms: Option<i64>, now: UnixSeconds) -> bool {
+        let later = since_ms.is_some_and(|since_ms| self.last_word.0 >= since_ms.div_euclid(1000));
+        later && !self.has_spoken_in_the_future_of(now)
+    }
+
+    fn has_spoken_in_the_future_of(&self, now: UnixSeconds) -> bool {
+        self.last_word.0 > now.0.saturating_add(CLOCKS_DIFFER)
     }
 }
 

@@ -29,5 +29,7 @@ pub enum RegistrationCommand {
         push_token: PushToken,
         /// Since when, Unix milliseconds, where APNs says so (410). What the device said in the same second counts as later.
         since_ms: Option<i64>,
+        /// The time at which that was heard.
+        at: UnixSeconds,
     },
 }

@@ -54,7 +54,21 @@ fn unregistered(serial_number: &str) -> RegistrationEvent {
 /// The token of a device is dead, since so many milliseconds after [`NOW`].
 fn forget(push_token: &str, since_ms: Option<i64>) -> RegistrationCommand {
     let since_ms = since_ms.map(|since_ms| NOW.0 * 1000 + since_ms);
-    RegistrationCommand::ForgetToken { push_token: token(push_token), since_ms }
+    RegistrationCommand::ForgetToken {
+        push_token: token(push_token),
+        since_ms,
+        at: UnixSeconds(NOW.0 + 86_400),
+    }
+}
+
+/// The same, heard so many seconds after [`NOW`].
+fn forget_at(seconds: i64, push_token: &str, since_ms: Option<i64>) -> RegistrationCommand {
+    match forget(push_token, since_ms) {
+        RegistrationCommand::ForgetToken { push_token, since_ms, .. } => {
+            RegistrationCommand::ForgetToken { push_token, since_ms, at: UnixSeconds(NOW.0 + seconds) }
+        }
+        other => other,
+    }
 }
 
 fn forgotten(serial_number: &str) -> RegistrationEvent {
@@ -114,6 +128,24 @@ fn registering_again_is_noted_in_a_later_second_alone() {
     let history = vec![registered("1", "aa"), confirmed_after(2)];
     check(history.clone(), register_at(2, "1", "aa"), vec![]);
     check(history, register_at(1, "1", "aa"), vec![]);
+}
+
+#[test]
+fn a_device_that_registered_by_a_clock_that_was_ahead_is_forgotten_when_its_token_is_dead() {
+    let history = vec![registered("1", "aa"), confirmed_after(10_800)];
+    check(history.clone(), forget_at(60, "aa", Some(30_000)), vec![forgotten("1")]);
+    check(history.clone(), forget_at(10_750, "aa", Some(30_000)), vec![]);
+    check(history, forget_at(10_900, "aa", Some(30_000)), vec![]);
+}
+
+#[test]
+fn a_word_by_a_clock_that_was_ahead_is_corrected_by_the_next_one() {
+    let history = vec![registered("1", "aa"), confirmed_after(10_800)];
+    check(history.clone(), register_at(10_750, "1", "aa"), vec![]);
+    check(history.clone(), register_at(60, "1", "aa"), vec![confirmed_after(60)]);
+    let history = [history, vec![confirmed_after(60)]].concat();
+    check(history.clone(), forget_at(90, "aa", Some(30_000)), vec![]);
+    check(history, forget_at(90, "aa", Some(61_000)), vec![forgotten("1")]);
 }
 
 #[test]

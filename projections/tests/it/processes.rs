@@ -266,6 +266,48 @@ async fn a_process_that_was_frozen_finds_itself_superseded() {
     world.is_as_if_projected_anew().await;
 }
 
+/// Its lease seems to last for hours, and its session lives.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_is_frozen_is_made_up_for_although_the_clock_of_the_server_was_set_back() {
+    let world = World::new(Engine::Postgres).await;
+    let frozen = Process::joins(&world, "frozen").await;
+    world.watches_the_checkpoint().await;
+    let other = Process::joins(&world, "other").await;
+    world.issues(&ticket("A"), "1").await;
+    other.reaches(world.head()).await;
+    frozen.proxy.freezes();
+    world.execute("update projection_checkpoint set leased_until = leased_until + interval '3 hours'").await;
+    world.changes(&ticket("A"), "2").await;
+    other.reaches(world.head()).await;
+    assert_eq!(world.holder().await, ["other"]);
+    frozen.proxy.thaws();
+    frozen.reaches(world.head()).await;
+    world.was_applied_once().await;
+    frozen.running.stops().await;
+    other.running.stops().await;
+}
+
+/// The other one looks once a second whether the lease has run out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_keeps_the_projection_when_the_clock_of_the_server_is_set_forward() {
+    let world = World::new(Engine::Postgres).await;
+    let one = Process::joins(&world, "one").await;
+    one.reaches(world.head()).await;
+    let other = Process::joins(&world, "other").await;
+    let fence = "select cast(fence as text) from projection_checkpoint";
+    let before = world.column(fence).await;
+    for _ in 0..12 {
+        world.is_projected_by("one").await;
+        world
+            .execute("update projection_checkpoint set leased_until = leased_until - interval '3 hours'")
+            .await;
+    }
+    world.is_projected_by("one").await;
+    assert_eq!(world.column(fence).await, before, "nobody else has taken it");
+    one.running.stops().await;
+    other.running.stops().await;
+}
+
 /// The server ends the session of a transaction that says nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_froze_inside_a_transaction_is_made_up_for() {

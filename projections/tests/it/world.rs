@@ -473,9 +473,11 @@ impl World {
         pass: &PassId,
         push_token: &str,
     ) -> Committed<Registration> {
+        let at = self.tick();
         let command = RegistrationCommand::ForgetToken {
             push_token: PushToken::parse(push_token).unwrap(),
-            since_ms: Some(self.tick().0 * 1000),
+            since_ms: Some(at.0 * 1000),
+            at,
         };
         self.dispatch::<Registration>(&registration(device_name, pass), command, &()).await.unwrap()
     }

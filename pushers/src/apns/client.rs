@@ -21,14 +21,11 @@ use super::provider_token::{Bearer, LEAST_DISTANCE_SECONDS, NoToken, ProviderTok
 use super::reasons::{Decision, decide};
 use super::request::Requests;
 use super::tls::{Trust, Unusable};
-use crate::outcome::{Outcome, Rest};
+use crate::outcome::{LONGEST_RETRY_AFTER, Outcome, Rest};
 use crate::ports::{Apns, Credential, Push, Time};
 
 /// A push that the server has not worked on is sent again at once so often.
 const RESENDS: u32 = 3;
-
-/// `Retry-After` is honoured up to this.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// Credentials with connections of their own at most; beyond these, the one that was not used for longest gives way.
 const MAX_POOLS: usize = 1024;

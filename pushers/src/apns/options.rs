@@ -33,7 +33,8 @@ pub struct Options {
     pub ping_limit: Duration,
     /// The wait after a first connection in a row that led to nothing; it doubles.
     pub first_back_off: Duration,
-    /// The longest such wait.
+    /// The longest such wait. It is shorter than the longest rests of the sender, so that a push that finds out whether APNs is back is never
+    /// told to wait instead.
     pub longest_back_off: Duration,
     /// So many connections of a credential may be made in a row, even if all were of use: Apple takes more for an attack.
     pub connects_in_a_row: u32,
@@ -55,7 +56,7 @@ impl Default for Options {
             ping_after: Duration::from_hours(1),
             ping_limit: Duration::from_secs(5),
             first_back_off: Duration::from_secs(1),
-            longest_back_off: Duration::from_mins(1),
+            longest_back_off: Duration::from_secs(5),
             connects_in_a_row: 20,
             connect_interval: Duration::from_secs(1),
         }

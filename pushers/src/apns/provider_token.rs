@@ -18,7 +18,8 @@ use crate::ports::ApnsKey;
 /// The moments of tokens lie this far apart, in seconds.
 const MOMENTS_SECONDS: i64 = 30 * 60;
 
-/// No moment is nearer than this, in seconds: clocks differ, and a token of the future is refused.
+/// No moment is nearer than this, in seconds: clocks differ, and a token of the future is refused. One that was made when the clock was ahead is
+/// made anew.
 const DISTANCE_FROM_NOW_SECONDS: i64 = 5 * 60;
 
 /// A token of this age is replaced, in seconds.
@@ -26,6 +27,9 @@ const REFRESH_SECONDS: i64 = 50 * 60;
 
 /// A token of this age is refused, in seconds.
 const LIFETIME_SECONDS: i64 = 60 * 60;
+
+/// As far as a clock may go back by itself, in seconds.
+const SMALL_CORRECTION_SECONDS: i64 = 5;
 
 /// Two tokens are at least this far apart, in seconds.
 pub(super) const LEAST_DISTANCE_SECONDS: i64 = 20 * 60;
@@ -57,6 +61,21 @@ struct State {
     rests_until: i64,
 }
 
+impl Bearer {
+    /// How old it is; `None` when it is of the future, since the clock was set back.
+    fn age(&self, now: i64) -> Option<i64> {
+        Some(now - self.iat).filter(|age| *age >= -SMALL_CORRECTION_SECONDS)
+    }
+}
+
+impl State {
+    /// For how long none is made yet: never longer than after [`ProviderToken::rest`], whatever the clock was set to.
+    fn rest(&mut self, now: i64) -> i64 {
+        self.rests_until = self.rests_until.min(now + LEAST_DISTANCE_SECONDS);
+        self.rests_until - now
+    }
+}
+
 /// A token cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoToken {
@@ -84,17 +103,16 @@ impl ProviderToken {
     /// The token to send at `now`, Unix seconds. Who finds it too old makes the next one while the others wait.
     pub(super) fn at(&self, now: i64) -> Result<Bearer, NoToken> {
         let mut state = self.state();
+        let rest = state.rest(now);
         if let Some(current) = &state.current {
-            let age = now - current.iat;
-            // A clock that was put back makes a token look as if it were of the future.
-            let good = (-DISTANCE_FROM_NOW_SECONDS..REFRESH_SECONDS).contains(&age);
-            let rests = now < state.rests_until && age < LIFETIME_SECONDS;
-            if good || rests {
+            let age = current.age(now);
+            let rests = rest > 0 && age.is_some_and(|age| age < LIFETIME_SECONDS);
+            if rests || age.is_some_and(|age| age < REFRESH_SECONDS) {
                 return Ok(current.clone());
             }
         }
-        if now < state.rests_until {
-            return Err(NoToken::Rests { seconds: state.rests_until - now });
+        if rest > 0 {
+            return Err(NoToken::Rests { seconds: rest });
         }
         let moment = (now - DISTANCE_FROM_NOW_SECONDS).div_euclid(MOMENTS_SECONDS) * MOMENTS_SECONDS;
         let iat = match &state.current {
@@ -135,7 +153,8 @@ impl ProviderToken {
         if state.current.as_ref().is_some_and(|current| current.number != refused) {
             return true;
         }
-        match state.previous.take_if(|previous| now - previous.iat < LIFETIME_SECONDS) {
+        let is_good = |previous: &mut Bearer| previous.age(now).is_some_and(|age| age < LIFETIME_SECONDS);
+        match state.previous.take_if(is_good) {
             Some(previous) => {
                 state.current = Some(previous);
                 true
@@ -250,5 +269,27 @@ mod tests {
         assert_eq!(token.at(HALF + 400).unwrap().iat, HALF);
         assert_eq!(token.at(HALF - 10_000).unwrap().number, 2);
         assert!(token.at(HALF - 10_000).unwrap().iat < HALF - 10_000);
+    }
+
+    #[test]
+    fn a_token_of_the_future_is_made_anew_also_where_it_is_a_minute_away() {
+        let token = token();
+        let first = token.at(HALF + 600).unwrap();
+        token.renew(first.number, HALF + 600).unwrap();
+        assert_eq!(token.at(HALF + 598).unwrap().number, 2, "clocks are corrected all the time");
+        let third = token.at(HALF + 540).unwrap();
+        assert_eq!((third.number, third.iat), (3, HALF));
+    }
+
+    #[test]
+    fn a_rest_does_not_outlast_the_clock_that_it_was_counted_with() {
+        let token = token();
+        let first = token.at(HALF + 400).unwrap();
+        token.rest(first.number, HALF + 400);
+        let set_back = HALF - 3 * 3600;
+        let rests = token.at(set_back);
+        let least = LEAST_DISTANCE_SECONDS;
+        assert!(matches!(rests, Err(NoToken::Rests { seconds }) if seconds == least), "{rests:?}");
+        assert_eq!(token.at(set_back + least).unwrap().number, 2);
     }
 }

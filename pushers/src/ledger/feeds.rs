@@ -20,6 +20,9 @@ pub const IN_PROCESS: &str = "in-process";
 /// Of whoever hands them to NATS.
 pub const RELAY: &str = "relay";
 
+/// Of whoever takes commands over NATS. It has a lease here, and no place in the log.
+pub const COMMANDS: &str = "commands";
+
 /// Up to where everything that was said has arrived.
 const SWEEP: &str = "sweep";
 
@@ -187,6 +190,25 @@ impl Checkpoint {
         (self.lease, self.position, self.swept) = (Some(lease), position, swept);
         self.renewed = Instant::now();
         Ok(true)
+    }
+
+    /// Takes the right if nobody else has it, for what one process does at a time and has no place in the log.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn take_turn(&mut self, epoch: Epoch) -> Result<bool, LedgerError> {
+        let feed = self.feed;
+        let taken = self.transaction("taking a turn", async move |connection: &mut Connection| {
+            sql("insert into feed_checkpoint (feed, epoch, position) values ($1, $2, 0) on conflict do nothing")
+                .bind(feed)
+                .bind(epoch.to_string())
+                .execute(connection)
+                .await?;
+            lease(connection, feed).await
+        });
+        self.lease = taken.await?;
+        self.renewed = Instant::now();
+        Ok(self.is_held())
     }
 
     /// Whether it is this process that moves it, as far as it knows.
@@ -382,6 +404,7 @@ async fn lease(connection: &mut Connection, feed: &str) -> sqlx::Result<Option<L
     if matches!(connection, Connection::Sqlite(..)) {
         return Ok(Some(Lease::Alone));
     }
+    doubt(connection, feed).await?;
     let taken = sql("update feed_checkpoint
          set fence = fence + 1, leased_until = clock_timestamp() + interval '10 seconds', holder_pid = pg_backend_pid(),
              holder_started = (select backend_start from pg_stat_activity where pid = pg_backend_pid())
@@ -397,6 +420,21 @@ async fn lease(connection: &mut Connection, feed: &str) -> sqlx::Result<Option<L
     .fetch_optional(connection)
     .await?;
     taken.map(|row| row.get("fence").map(Lease::Fence)).transpose()
+}
+
+/// A lease that ends later than one can, or ended long ago, although its holder is there, was noted before the server's clock was set: the
+/// holder has ten seconds to renew it.
+async fn doubt(connection: &mut Connection, feed: &str) -> sqlx::Result<()> {
+    sql("update feed_checkpoint set leased_until = clock_timestamp() + interval '10 seconds'
+         where feed = (select feed from feed_checkpoint
+                       where feed = $1 and leased_until > '-infinity'
+                         and leased_until not between clock_timestamp() - interval '1 minute' and clock_timestamp() + interval '10 seconds'
+                         and exists (select from pg_stat_activity where pid = holder_pid and backend_start = holder_started)
+                       for update skip locked)")
+    .bind(feed)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Renews it; `false` when somebody else has it. Inside a transaction nobody can take it before that ends.

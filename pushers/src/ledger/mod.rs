@@ -7,7 +7,9 @@
 //! - [`feeds`]: how far the log has been said, and what could not be said yet.
 //! - [`parked`]: messages that never succeed, and credentials that APNs refuses. [`pause`]: what an operator has stopped.
 //! - [`operator`]: a push without a change. `writers.rs`: the connections that write. `senders.rs`: which of several processes is alive. `clean_up.rs` forgets what is old.
+//! - [`clamp`]: what is done about times that were noted before the clock was set back.
 
+pub mod clamp;
 pub mod deliveries;
 pub mod feeds;
 pub mod operator;

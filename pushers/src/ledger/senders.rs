@@ -1,7 +1,8 @@
 //! `sender`: which of several processes is alive. What one that died had claimed is free for the others.
 //!
 //! A sender that is frozen for longer than its lease loses what it claimed, and may push it once more when it comes back; what it notes then
-//! changes nothing that another has noted. A server that was restarted gives everybody the time to come back. A file has one sender.
+//! changes nothing that another has noted. A server that was restarted, or whose clock was set, gives everybody the time to come back. A file
+//! has one sender.
 
 use honoken_event_store::database::statements::{Connection, sql};
 
@@ -38,16 +39,28 @@ impl Ledger {
 }
 
 /// Whether something was freed.
+///
+/// Who is late by the server's clock is dead only as long as that clock goes on as it should: this sender itself has said a moment ago that it
+/// is alive. Else the clock was set, or the server or this process stood still, and everybody has five seconds to come back.
 async fn is_alive(connection: &mut Connection, sender: &str) -> sqlx::Result<bool> {
-    sql("insert into sender (sender, alive_until) values ($1, clock_timestamp() + interval '5 seconds')
-         on conflict (sender) do update set alive_until = excluded.alive_until")
+    let said = sql("insert into sender (sender, alive_until) values ($1, clock_timestamp() + interval '5 seconds')
+         on conflict (sender) do update set alive_until = excluded.alive_until
+         returning (select said.alive_until between clock_timestamp() + interval '2 seconds' and clock_timestamp() + interval '5 seconds'
+                    from sender as said where said.sender = $1) as in_time")
     .bind(sender)
+    .fetch_one(&mut *connection)
+    .await?;
+    let in_time = said.get::<Option<bool>>("in_time")?.unwrap_or(false);
+    connection.begin().await?;
+    sql("update sender set alive_until = clock_timestamp() + interval '5 seconds'
+         where sender in (select sender from sender
+                          where alive_until > clock_timestamp() + interval '5 seconds' or (alive_until < clock_timestamp() and not $1)
+                          for update skip locked)")
+    .bind(in_time)
     .execute(connection)
     .await?;
-    connection.begin().await?;
     let dead = sql("delete from sender
          where sender in (select sender from sender where alive_until < clock_timestamp() for update skip locked)
-           and pg_postmaster_start_time() < clock_timestamp() - interval '5 seconds'
          returning sender")
     .fetch_all(&mut *connection)
     .await?;

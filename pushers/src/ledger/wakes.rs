@@ -297,7 +297,7 @@ async fn next(connection: &mut Connection, sender: &str, wakes: &[Next]) -> sqlx
              quiet_until = case when excluded.quiet_until > 0 then excluded.quiet_until else wake.quiet_until end,
              due_at = case when excluded.due_at > 0 then excluded.due_at
                            when wake.enqueued = excluded.enqueued then null
-                           when wake.urgent or wake.due_at > excluded.quiet_until then wake.due_at
+                           when wake.urgent or excluded.quiet_until = 0 then wake.due_at
                            else excluded.quiet_until end
          where wake.claimed_by = excluded.claimed_by",
         rows.collect(),

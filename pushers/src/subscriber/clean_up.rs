@@ -1,4 +1,5 @@
-//! Forgets, now and then, what is old in the ledger.
+//! Forgets, now and then, what is old in the ledger. How old it is, the clock says: where that was set a short time ago, as it is soon after a
+//! machine has started with a wrong one, nothing is forgotten.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use honoken_event_store::error_chain;
 use tokio::time::MissedTickBehavior;
 
 use super::{Settings, milliseconds};
+use crate::clock_jumps::ClockJumps;
 use crate::ledger::{Ledger, LedgerError};
 use crate::ports::Time;
 
@@ -16,8 +18,13 @@ const OFTEN: Duration = Duration::from_mins(10);
 pub(super) async fn run(ledger: Ledger, time: Arc<dyn Time>, settings: Settings) {
     let mut ticks = tokio::time::interval(OFTEN);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.reset();
+    let mut jumps = ClockJumps::since_now(&*time);
     loop {
         ticks.tick().await;
+        if jumps.noticed(&*time).is_some() {
+            continue;
+        }
         if let Err(fault) = forget(&ledger, time.unix_ms(), settings).await {
             tracing::warn!(
                 error = error_chain(&fault),

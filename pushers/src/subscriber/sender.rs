@@ -1,7 +1,9 @@
-//! From the ledger to APNs.
+//! From the ledger to APNs. `looking.rs` is what this sender does once a second, whatever else there is to do.
 //!
 //! One task does everything: it takes what is due, starts pushes, and collects what became of them, which is noted in the ledger in one
 //! transaction for all that was answered since the last. Whatever is not noted when the process dies is due again.
+
+mod looking;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -17,6 +19,8 @@ use honoken_projections::{QueryError, ReadModel};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use looking::{Clamping, Look};
+
 use super::plan::{Job, holder, plan};
 use super::verdict::{Answers, Verdict};
 use super::way::{self, Leave, Way};
@@ -24,7 +28,7 @@ use super::{Ports, Settings, clean_up, milliseconds};
 use crate::apart::Home;
 use crate::ledger::deliveries::{Noted, Pending};
 use crate::ledger::wakes::{Claimed, Next, WakeKey};
-use crate::ledger::{DeliveryState, Ledger, LedgerError, ParkedCredential, Part};
+use crate::ledger::{DeliveryState, Ledger, LedgerError, ParkedCredential};
 use crate::outcome::{Outcome, Rest};
 use crate::ports::{Apns, Credential, Credentials, DeadTokens, NoCredential};
 
@@ -94,7 +98,7 @@ enum Event {
     },
     Noted(Notes, Result<(), LedgerError>),
     Freed(PassTypeIdentifier),
-    Looked(Result<Look, LedgerError>),
+    Looked(Result<(Look, bool), LedgerError>),
     /// Nothing follows from it.
     Over,
 }
@@ -116,14 +120,6 @@ enum Fault {
     Ledger(LedgerError),
     /// Something was, and nobody knows where to push.
     ReadModel(QueryError),
-}
-
-/// What others have done.
-struct Look {
-    paused: bool,
-    parked: Vec<ParkedCredential>,
-    /// Topics with a parked credential that this sender may try.
-    may_probe: Vec<PassTypeIdentifier>,
 }
 
 /// What is to be noted.
@@ -204,6 +200,7 @@ struct Work<A, C, D> {
     rests: bool,
     may_be_due: bool,
     next_due_ms: Option<i64>,
+    clamping: Clamping,
     /// Something may have been claimed that nobody knows of.
     in_doubt: bool,
     /// Also until it has been looked for the first time.
@@ -214,6 +211,7 @@ struct Work<A, C, D> {
 impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
     fn new(sender: Sender<A, C, D>) -> Self {
         let Sender { ledger, read_model, ports, settings, home } = sender;
+        let clamping = Clamping::since_now(&*ports.time);
         Self {
             name: ports.ids.uuid().into(),
             ledger,
@@ -239,6 +237,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
             rests: false,
             may_be_due: true,
             next_due_ms: None,
+            clamping,
             in_doubt: false,
             paused: true,
             stopping: false,
@@ -305,6 +304,11 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
 
     fn now(&self) -> i64 {
         self.ports.time.unix_ms()
+    }
+
+    /// For what is remembered here alone.
+    fn steady(&self) -> i64 {
+        self.ports.time.steady_ms()
     }
 
     fn goes_on(&mut self) {
@@ -460,7 +464,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
 
     fn queues(&mut self, id: &Arc<str>, credential: &Credential, mut jobs: Vec<Job>) {
         let Some(first) = jobs.first_mut() else { return };
-        let (topic, now_ms) = (first.push.topic.clone(), self.now());
+        let (topic, now_ms, steady_ms) = (first.push.topic.clone(), self.now(), self.steady());
         if let Some(parked) = self.parked.get(&topic).filter(|parked| parked.credential == **id) {
             let until = waits_until(parked.probe_at_ms, now_ms);
             if !self.may_probe.remove(&topic) {
@@ -474,11 +478,11 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
             credential: credential.clone(),
             queue: VecDeque::new(),
         });
-        match line.way.ask(&topic, now_ms) {
+        match line.way.ask(&topic, steady_ms) {
             Leave::Granted => {}
             Leave::Probe => first.is_probe = true,
-            Leave::NotBefore(until) => {
-                self.all_end(jobs, End::PutBack(until + spread(LOOK)));
+            Leave::After(wait) => {
+                self.all_end(jobs, End::PutBack(now_ms + milliseconds(wait) + spread(LOOK)));
                 return;
             }
         }
@@ -534,13 +538,13 @@ async fn claim(
 impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
     /// One of each line in turn, as long as there is room.
     fn starts(&mut self) {
-        let (now_ms, most) = (self.now(), self.settings.at_work);
+        let (steady_ms, most) = (self.steady(), self.settings.at_work);
         let mut starts = self.queued > 0 && !self.stopping;
         while starts && self.in_flight + self.unnoted < most {
             starts = false;
             for (id, line) in &mut self.lines {
                 let is_probe = line.queue.front().is_some_and(|job| job.is_probe);
-                let may = is_probe || line.way.in_flight < line.way.allowed(most, now_ms);
+                let may = is_probe || line.way.in_flight < line.way.allowed(most, steady_ms);
                 if !may || self.in_flight + self.unnoted >= most {
                     continue;
                 }
@@ -571,8 +575,8 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
         match outcome {
             Outcome::Accepted { apns_id } => {
                 self.way_works(way, &job);
-                let now_ms = self.now();
-                self.answers(&job.push.topic, way).accepted(now_ms);
+                let steady_ms = self.steady();
+                self.answers(&job.push.topic, way).accepted(steady_ms);
                 let apns_id = apns_id.unwrap_or_else(|| job.push.apns_id.clone());
                 self.notes_all(&job, DeliveryState::Sent, 1, None, Some(&apns_id));
                 self.job_ends(&job.key, End::Sent);
@@ -614,8 +618,8 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
 
     /// APNs is there.
     fn way_answers(&mut self, way: &Arc<str>) {
-        let now_ms = self.now();
-        let waiting = self.lines.get_mut(way).map(|line| line.way.succeeded(now_ms));
+        let steady_ms = self.steady();
+        let waiting = self.lines.get_mut(way).map(|line| line.way.succeeded(steady_ms));
         for topic in waiting.unwrap_or_default() {
             self.notes.free.push(Free { topic, credential: None, all: true });
         }
@@ -651,28 +655,29 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
     }
 
     fn way_fails(&mut self, way: &Arc<str>, job: &Job, reason: &str, after: Option<Duration>) {
-        let now_ms = self.now();
+        let (now_ms, steady_ms) = (self.now(), self.steady());
         let Some(line) = self.lines.get_mut(way) else { return };
-        let rests = line.way.failed(job.is_probe, after, stretch(), now_ms);
+        let rests = line.way.failed(job.is_probe, after, shorter(), steady_ms);
         line.way.waits(&job.push.topic);
-        let Some(until) = rests else { return };
+        let Some(rest) = rests else { return };
         let queue = std::mem::take(&mut line.queue);
         for job in &queue {
             line.way.waits(&job.push.topic);
         }
         self.queued -= queue.len();
-        let seconds = (until - now_ms + 999) / 1000;
+        let seconds = rest.as_millis().div_ceil(1000);
         tracing::warn!(credential = %way, reason, "APNs is away or asks for a pause: nothing is sent for {seconds} s");
-        self.all_end(queue, End::PutBack(until + spread(LOOK)));
+        self.all_end(queue, End::PutBack(now_ms + milliseconds(rest) + spread(LOOK)));
     }
 
     fn waits_for_the_way(&mut self, way: &Arc<str>, job: &Job, reason: &str) {
-        let rests_until = self.lines.get(way).and_then(|line| line.way.rests_until());
-        let until = match rests_until {
-            Some(until) => until.max(self.now()) + spread(LOOK),
+        let steady_ms = self.steady();
+        let wait_ms = match self.lines.get(way).and_then(|line| line.way.rests_for(steady_ms)) {
+            Some(rest) => milliseconds(rest) + spread(LOOK),
             // A failure or two of a way that works: it is soon known which it is, this phone's bad luck or the way.
-            None => self.now() + milliseconds(way::length(self.failures_of(&job.key)).mul_f64(stretch())),
+            None => milliseconds(way::length(self.failures_of(&job.key)).mul_f64(shorter())),
         };
+        let until = self.now() + wait_ms;
         let end = if self.notes_tried(job, reason) { End::Again(until) } else { End::Ended };
         self.job_ends(&job.key, end);
     }
@@ -697,7 +702,9 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
     fn is_called_wrong(&mut self, way: &Arc<str>, job: Job, reason: String, since_ms: Option<i64>) {
         self.way_answers(way);
         let tried = job.deliveries.iter().filter(|delivery| delivery.attempts > 0);
-        let before_ms = tried.map(|delivery| delivery.changed_at_ms).min();
+        // A time in the future was noted before the clock was set back: longer ago than now, nobody knows by how much.
+        let (now_ms, steady_ms) = (self.now(), self.steady());
+        let before_ms = tried.map(|delivery| steady_ms - (now_ms - delivery.changed_at_ms).max(0)).min();
         match self.answers(&job.push.topic, way).called_wrong(before_ms) {
             Verdict::Dead => self.reports(job, reason, since_ms),
             Verdict::Unknown => self.tries_again(&job, &reason, None),
@@ -937,80 +944,6 @@ impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
     }
 }
 
-/// Looking for what others have done.
-impl<A: Apns, C: Credentials, D: DeadTokens> Work<A, C, D> {
-    fn looks(&mut self) {
-        if self.looking || self.stopping {
-            return;
-        }
-        self.looking = true;
-        let (ledger, credentials) = (self.ledger.clone(), self.ports.credentials.clone());
-        let (name, now_ms) = (self.name.clone(), self.now());
-        self.asks(async move { Event::Looked(look(&ledger, &*credentials, &name, now_ms).await) });
-    }
-
-    fn has_looked(&mut self, look: Result<Look, LedgerError>) {
-        self.looking = false;
-        let Look { paused, parked, may_probe } = match look {
-            Ok(look) => look,
-            Err(fault) => {
-                tracing::warn!(
-                    error = error_chain(&fault),
-                    "cannot see what others do, tries again in {LOOK:?}"
-                );
-                return;
-            }
-        };
-        if paused && !self.paused {
-            self.puts_back_all();
-        }
-        self.may_be_due |= self.paused && !paused;
-        self.paused = paused;
-        let now_ms = self.now();
-        // What was parked a moment ago may not have been seen.
-        self.parked.retain(|_, parked| now_ms - parked.parked_at_ms < 5000);
-        let parked = parked.into_iter().filter(|parked| !self.freed.contains_key(&parked.topic));
-        self.parked.extend(parked.map(|parked| (parked.topic.clone(), parked)));
-        self.freed.retain(|_, is_known| !*is_known);
-        let few = may_probe.iter().map(|topic| Free { topic: topic.clone(), credential: None, all: false });
-        self.notes.free.extend(few);
-        self.may_probe.retain(|topic| self.parked.contains_key(topic));
-        self.may_probe.extend(may_probe);
-        self.lines.retain(|_, line| !line.queue.is_empty() || !line.way.is_idle(now_ms));
-    }
-}
-
-async fn look<C: Credentials>(
-    ledger: &Ledger,
-    credentials: &C,
-    name: &str,
-    now_ms: i64,
-) -> Result<Look, LedgerError> {
-    ledger.is_alive(name).await?;
-    let paused = ledger.paused(Part::Pusher).await?.is_some();
-    let mut look = Look { paused, parked: Vec::new(), may_probe: Vec::new() };
-    for parked in ledger.parked_credentials().await? {
-        let ParkedCredential { credential, topic, probe_at_ms, .. } = &parked;
-        let is_same = match credentials.of(topic).await {
-            Ok(now) => now.id() == *credential,
-            Err(NoCredential::NotInstalled(_)) => credential == NONE,
-            Err(NoCredential::NotSent(_)) => false,
-            Err(NoCredential::Unavailable(_)) => true,
-        };
-        if !is_same {
-            tracing::info!(pass.topic = %topic, "pushes of {topic} go on with another credential");
-            free(ledger, Some(credential), topic, || now_ms).await?;
-            continue;
-        }
-        let is_time = !paused && credential != NONE && *probe_at_ms <= now_ms;
-        if is_time && ledger.may_probe(credential, topic, now_ms, now_ms + milliseconds(PROBE)).await? {
-            look.may_probe.push(topic.clone());
-        }
-        look.parked.push(parked);
-    }
-    Ok(look)
-}
-
 fn name_of(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Accepted { .. } => "accepted",
@@ -1033,7 +966,13 @@ fn spread(over: Duration) -> i64 {
     rand::random_range(0..milliseconds(over).max(1))
 }
 
-/// Around one, so that several processes do not rest equally long.
+/// One at the most, so that several processes do not rest equally long, and none for longer than is said.
+fn shorter() -> f64 {
+    #[expect(clippy::disallowed_methods, reason = "decides nothing but when something is tried again")]
+    rand::random_range(0.8..1.0)
+}
+
+/// Around one, so that phones that failed together are not tried together.
 fn stretch() -> f64 {
     #[expect(clippy::disallowed_methods, reason = "decides nothing but when something is tried again")]
     rand::random_range(0.8..1.2)

@@ -3,6 +3,8 @@
 //! What is not known to work is tried with little, and what works may carry more: a request at once for every twelve that succeeded. So an outage
 //! costs no more than about a tenth of what was sent, whenever it begins. Failures without a success in between open a breaker: one request is
 //! tried after a rest, each rest twice as long as the one before, and the first success closes it.
+//!
+//! All times here are those of the [steady clock](crate::ports::Time::steady_ms): a rest is as long as it is, whatever the clock is set to.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,6 +22,9 @@ const CAUTIOUS: u64 = 2;
 /// How many successes allow one more request at once.
 const SUCCESSES: u64 = 12;
 
+/// Topics whose phones are made due at once to find out whether a way is open again: one push is enough.
+const TOPICS_AT_ONCE: usize = 4;
+
 /// After so long without a success nothing is known any more.
 const FORGOTTEN: Duration = Duration::from_secs(10);
 
@@ -27,7 +32,9 @@ const FORGOTTEN: Duration = Duration::from_secs(10);
 const ABANDONED: Duration = Duration::from_hours(1);
 
 const SHORTEST_REST: Duration = Duration::from_secs(1);
-const LONGEST_REST: Duration = Duration::from_secs(20);
+
+/// The documents say twenty seconds. What is left is for what comes to it: the next look, and taking the phone to try it with.
+const LONGEST_REST: Duration = Duration::from_secs(18);
 
 /// What is known of a way.
 #[derive(Debug, Default)]
@@ -47,7 +54,8 @@ pub(super) struct Way {
 struct Rest {
     until_ms: i64,
     number: u32,
-    probing: bool,
+    /// When the request was let through that finds out, while there is one.
+    probe_began_ms: Option<i64>,
 }
 
 /// Whether a push may be sent.
@@ -57,23 +65,23 @@ pub(super) enum Leave {
     Granted,
     /// It alone: it finds out whether the way is open again.
     Probe,
-    /// Not before this, Unix milliseconds.
-    NotBefore(i64),
+    /// Not for so long.
+    After(Duration),
 }
 
 impl Way {
     /// Whether a push to a topic may be sent. Who is told [`Leave::Probe`] must send it.
     pub(super) fn ask(&mut self, topic: &PassTypeIdentifier, now_ms: i64) -> Leave {
         let Some(rest) = &mut self.rest else { return Leave::Granted };
-        if rest.probing {
+        if rest.probe_began_ms.is_some() {
             self.waiting.insert(topic.clone());
-            return Leave::NotBefore(now_ms + milliseconds(length(rest.number + 1)));
+            return Leave::After(length(rest.number + 1));
         }
         if now_ms < rest.until_ms {
             self.waiting.insert(topic.clone());
-            return Leave::NotBefore(rest.until_ms);
+            return Leave::After(between(now_ms, rest.until_ms));
         }
-        rest.probing = true;
+        rest.probe_began_ms = Some(now_ms);
         Leave::Probe
     }
 
@@ -102,27 +110,33 @@ impl Way {
         std::mem::take(&mut self.waiting)
     }
 
-    /// APNs has failed, or could not be reached. `after` is what it asked for, and `stretch` what makes the rests of several
-    /// processes differ. Gives until when the way rests now, if this made it rest.
+    /// APNs has failed, or could not be reached. `after` is what it asked for, and `shorter`, one at most, is what makes the rests of
+    /// several processes differ. Gives how long the way rests from now on, if this made it rest.
     pub(super) fn failed(
         &mut self,
         is_probe: bool,
         after: Option<Duration>,
-        stretch: f64,
+        shorter: f64,
         now_ms: i64,
-    ) -> Option<i64> {
+    ) -> Option<Duration> {
         self.failures += 1;
-        let number = match &self.rest {
-            Some(rest) if is_probe => rest.number + 1,
-            None if after.is_some() || self.failures >= FAILURES || !self.is_known(now_ms) => 0,
+        let (number, rested) = match &self.rest {
+            // While it waited for an answer that never came, nothing else was sent either.
+            Some(rest) if is_probe => {
+                let began_ms = rest.probe_began_ms.unwrap_or(now_ms);
+                (rest.number + 1, between(began_ms, now_ms))
+            }
+            None if after.is_some() || self.failures >= FAILURES || !self.is_known(now_ms) => {
+                (0, Duration::ZERO)
+            }
             // One among others that succeeded, or sent before the rest began.
             Some(_) | None => return None,
         };
-        let length = length(number).mul_f64(stretch).max(after.unwrap_or_default());
-        let until_ms = now_ms + milliseconds(length);
-        self.rest = Some(Rest { until_ms, number, probing: false });
+        let length = length(number).mul_f64(shorter).saturating_sub(rested);
+        let length = length.max(SHORTEST_REST.mul_f64(shorter)).max(after.unwrap_or_default());
+        self.rest = Some(Rest { until_ms: now_ms + milliseconds(length), number, probe_began_ms: None });
         self.successes = 0;
-        Some(until_ms)
+        Some(length)
     }
 
     /// A topic has phones that were put back because it rests.
@@ -132,15 +146,26 @@ impl Way {
         }
     }
 
-    /// Whether it rests, and until when, Unix milliseconds.
-    pub(super) fn rests_until(&self) -> Option<i64> {
-        self.rest.as_ref().map(|rest| rest.until_ms)
+    /// Whether it rests, and for how long yet.
+    pub(super) fn rests_for(&self, now_ms: i64) -> Option<Duration> {
+        self.rest.as_ref().map(|rest| between(now_ms, rest.until_ms))
+    }
+
+    /// Topics with phones of which one can find out whether the way is open again: its rest is over, and nothing was sent since. Not all of them
+    /// when there are many, and other ones every time.
+    pub(super) fn to_be_tried(&self, now_ms: i64, turn: usize) -> Vec<PassTypeIdentifier> {
+        let is_over = |rest: &Rest| rest.probe_began_ms.is_none() && rest.until_ms <= now_ms;
+        if !self.rest.as_ref().is_some_and(is_over) || self.waiting.is_empty() {
+            return Vec::new();
+        }
+        let all = self.waiting.iter().cycle().skip(turn % self.waiting.len());
+        all.take(TOPICS_AT_ONCE.min(self.waiting.len())).cloned().collect()
     }
 
     /// The push that was to find out was not sent.
     pub(super) fn was_not_probed(&mut self) {
         if let Some(rest) = &mut self.rest {
-            rest.probing = false;
+            rest.probe_began_ms = None;
         }
     }
 
@@ -157,9 +182,17 @@ pub(super) fn length(number: u32) -> Duration {
     (SHORTEST_REST * 2_u32.saturating_pow(number.min(10))).min(LONGEST_REST)
 }
 
+fn between(from_ms: i64, until_ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(until_ms - from_ms).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
 
     fn topic() -> PassTypeIdentifier {
         PassTypeIdentifier::parse("pass.com.example.ticket").unwrap()
@@ -184,11 +217,11 @@ mod tests {
         assert_eq!(way.failed(false, None, 1.0, 0), None);
         way.succeeded(0);
         assert_eq!((way.failed(false, None, 1.0, 0), way.failed(false, None, 1.0, 0)), (None, None));
-        assert_eq!(way.failed(false, None, 1.0, 0), Some(1000));
-        assert_eq!(way.ask(&topic(), 999), Leave::NotBefore(1000));
+        assert_eq!(way.failed(false, None, 1.0, 0), Some(seconds(1)));
+        assert_eq!(way.ask(&topic(), 999), Leave::After(Duration::from_millis(1)));
         assert_eq!(way.ask(&topic(), 1000), Leave::Probe);
-        assert_eq!(way.ask(&topic(), 1000), Leave::NotBefore(3000), "one at a time");
-        assert_eq!(way.failed(true, None, 1.0, 1000), Some(3000));
+        assert_eq!(way.ask(&topic(), 1000), Leave::After(seconds(2)), "one at a time");
+        assert_eq!(way.failed(true, None, 1.0, 1000), Some(seconds(2)));
         assert_eq!(way.ask(&topic(), 3000), Leave::Probe);
         assert_eq!(way.succeeded(3001), BTreeSet::from([topic()]), "who waited need not");
         assert_eq!(way.ask(&topic(), 3001), Leave::Granted);
@@ -196,25 +229,58 @@ mod tests {
     }
 
     #[test]
-    fn rests_double_up_to_twenty_seconds_and_are_as_long_as_is_asked_for() {
+    fn rests_double_up_to_less_than_twenty_seconds_and_are_as_long_as_is_asked_for() {
         let mut way = Way::default();
         let mut now = 0;
         let mut rests = Vec::new();
         for number in 0..8 {
-            let until = way.failed(number > 0, None, 1.0, now).unwrap();
-            rests.push((until - now) / 1000);
-            now = until;
+            let rest = way.failed(number > 0, None, 1.0, now).unwrap();
+            rests.push(rest.as_secs());
+            now += milliseconds(rest);
             assert_eq!(way.ask(&topic(), now), Leave::Probe);
         }
-        assert_eq!(rests, [1, 2, 4, 8, 16, 20, 20, 20]);
-        assert_eq!(way.failed(true, Some(Duration::from_mins(10)), 1.0, now), Some(now + 600_000));
+        assert_eq!(rests, [1, 2, 4, 8, 16, 18, 18, 18]);
+        assert_eq!(way.failed(true, Some(Duration::from_mins(10)), 1.0, now), Some(seconds(600)));
+    }
+
+    #[test]
+    fn a_request_that_waited_long_for_its_answer_has_rested_meanwhile() {
+        let mut way = Way::default();
+        let mut now = 0;
+        for number in 0..8 {
+            now += milliseconds(way.failed(number > 0, None, 1.0, now).unwrap());
+            assert_eq!(way.ask(&topic(), now), Leave::Probe);
+        }
+        assert_eq!(way.failed(true, None, 1.0, now + 5_000), Some(seconds(13)));
+        assert_eq!(way.ask(&topic(), now + 18_000), Leave::Probe);
+        assert_eq!(
+            way.failed(true, None, 1.0, now + 38_000),
+            Some(seconds(1)),
+            "it is tried once a second at most"
+        );
+    }
+
+    #[test]
+    fn a_way_is_tried_when_its_rest_is_over_and_nobody_tries_it() {
+        let mut way = Way::default();
+        way.failed(false, None, 1.0, 0);
+        assert_eq!(way.to_be_tried(1000, 0), [], "nobody waits");
+        way.ask(&topic(), 0);
+        assert_eq!(way.to_be_tried(999, 0), []);
+        assert_eq!(way.to_be_tried(1000, 7), [topic()]);
+        assert_eq!(way.ask(&topic(), 1000), Leave::Probe);
+        assert_eq!(way.to_be_tried(60_000, 0), [], "it is being found out");
+        way.was_not_probed();
+        assert_eq!(way.to_be_tried(60_000, 0), [topic()]);
+        way.succeeded(60_000);
+        assert_eq!(way.to_be_tried(120_000, 0), []);
     }
 
     #[test]
     fn failures_of_what_was_sent_before_the_rest_do_not_prolong_it() {
         let mut way = Way::default();
-        assert_eq!(way.failed(false, None, 1.0, 0), Some(1000), "nothing has worked yet");
+        assert_eq!(way.failed(false, None, 1.0, 0), Some(seconds(1)), "nothing has worked yet");
         assert_eq!(way.failed(false, None, 1.0, 10), None);
-        assert_eq!(way.rests_until(), Some(1000));
+        assert_eq!(way.rests_for(10), Some(Duration::from_millis(990)));
     }
 }

@@ -166,7 +166,9 @@ async fn a_push_whose_stream_is_reset_again_and_again_is_put_off() {
 
 #[tokio::test]
 async fn a_server_that_closes_every_connection_is_not_stormed() {
-    let world = World::with(|_| {}, |client| client.first_back_off = Duration::from_mins(1));
+    let minute = Duration::from_mins(1);
+    let world =
+        World::with(|_| {}, |client| (client.first_back_off, client.longest_back_off) = (minute, minute));
     world.apns.answer(Rule::always(Answer::close()));
     for outcome in world.wake_many(200).await {
         reason_to_retry(&outcome);
@@ -174,7 +176,7 @@ async fn a_server_that_closes_every_connection_is_not_stormed() {
     assert!(world.apns.connections_begun() <= 2, "{} connections", world.apns.connections_begun());
     for outcome in world.wake_many(50).await {
         let Outcome::Retry { after: Some(after), .. } = outcome else { panic!("{outcome:?}") };
-        assert!(after <= Duration::from_mins(1));
+        assert!(after <= minute);
     }
     assert!(world.apns.connections_begun() <= 2, "{} connections", world.apns.connections_begun());
 }
@@ -364,4 +366,30 @@ async fn nonsense_from_a_server_ends_in_a_retry() {
         );
         world.apns.answer_normally();
     }
+}
+
+/// The sender rests for longer than this between two tries, so what it tries with is never told to wait instead.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_away_is_tried_again_after_five_seconds_at_the_latest() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let trusted = FakeApns::start(apns::Options::default()).expect("a server whose certificate is at hand");
+    let options = Options {
+        endpoint: Url::parse(&format!("https://{}", closed.expect("a port"))).expect("a URL"),
+        ca_pem: Some(trusted.ca_pem().as_bytes().to_vec()),
+        ..Options::default()
+    };
+    let client = ApnsClient::new(options, Arc::new(Clock::at_start())).expect("a client");
+    let (credential, _) = apns_key("KEY1234567");
+    let mut tries = 0;
+    for _ in 0..20 {
+        let Outcome::Retry { after: Some(after), rest: Rest::Credential, .. } =
+            client.push(&credential, &push("aa")).await
+        else {
+            continue;
+        };
+        assert!(after <= Duration::from_secs(5), "{after:?}");
+        tries += 1;
+        tokio::time::advance(after).await;
+    }
+    assert!(tries >= 10, "{tries} of 20 were told when to try again");
 }

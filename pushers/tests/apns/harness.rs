@@ -43,6 +43,10 @@ impl Time for Clock {
     fn unix_ms(&self) -> i64 {
         self.now() * 1000
     }
+
+    fn steady_ms(&self) -> i64 {
+        self.unix_ms()
+    }
 }
 
 /// A client of a team's key, and the server it pushes to.

@@ -8,4 +8,5 @@ mod log_restored;
 mod relay;
 mod source;
 mod sweep;
+mod turns;
 mod world;

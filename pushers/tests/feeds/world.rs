@@ -159,6 +159,10 @@ impl Time for Clock {
     fn unix_ms(&self) -> i64 {
         self.0.fetch_add(1, Ordering::Relaxed)
     }
+
+    fn steady_ms(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// A connection beside those of the service.

@@ -1,7 +1,7 @@
 //! What the subscriber needs from outside, told what to do by tests.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -202,21 +202,40 @@ impl DeadTokens for FakeDeadTokens {
 }
 
 /// Stands still until it is moved.
-pub(crate) struct FakeTime(AtomicI64);
+pub(crate) struct FakeTime(Mutex<Shown>);
+
+/// Both clocks at one moment.
+#[derive(Clone, Copy)]
+struct Shown {
+    unix_ms: i64,
+    steady_ms: i64,
+}
 
 impl FakeTime {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(1_800_000_000_000)))
+        Arc::new(Self(Mutex::new(Shown { unix_ms: 1_800_000_000_000, steady_ms: 0 })))
     }
 
     pub(crate) fn passes(&self, duration: Duration) {
-        self.0.fetch_add(i64::try_from(duration.as_millis()).unwrap(), Ordering::Relaxed);
+        let passed_ms = i64::try_from(duration.as_millis()).unwrap();
+        let mut shown = lock(&self.0);
+        shown.steady_ms += passed_ms;
+        shown.unix_ms += passed_ms;
+    }
+
+    /// Sets the clock by so much, as an operator or NTP would; no time passes.
+    pub(crate) fn is_set_by(&self, ms: i64) {
+        lock(&self.0).unix_ms += ms;
     }
 }
 
 impl Time for FakeTime {
     fn unix_ms(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
+        lock(&self.0).unix_ms
+    }
+
+    fn steady_ms(&self) -> i64 {
+        lock(&self.0).steady_ms
     }
 }
 

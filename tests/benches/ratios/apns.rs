@@ -67,6 +67,10 @@ impl Time for Noon {
     fn unix_ms(&self) -> i64 {
         1_700_000_000_000
     }
+
+    fn steady_ms(&self) -> i64 {
+        0
+    }
 }
 
 pub(crate) async fn run() {

@@ -3,6 +3,7 @@
 mod answers;
 mod broker;
 mod changes;
+mod clock;
 mod crashes;
 mod operator;
 mod processes;

@@ -1,0 +1,313 @@
+//! A lane for each organisation: its commands wait there one behind the other, and hold up nobody else's.
+//!
+//! A lane knows commands by their numbers in the stream, the next [`PER_LANE`] of them. What an organisation has sent beyond that is found by
+//! reading the stream again, from where the lane left off. So what is in memory is bounded, however much waits in the stream, and whose it is.
+//! There is no I/O here.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use honoken_domain::ids::OrganizationId;
+use tokio::time::Instant;
+
+/// Commands whose numbers a lane knows.
+const PER_LANE: usize = 64;
+
+/// Organisations with commands that wait. While there are more, the rest of the stream is not looked at.
+const LANES: usize = 4096;
+
+/// Whose lane it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Owner {
+    Organization(OrganizationId),
+    /// Senders without a key that is known share one lane, in which their commands are refused one after the other.
+    Stranger,
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// It will not come again.
+    Done,
+    /// It is tried again then, and those behind it in its lane wait.
+    Later(Instant),
+}
+
+/// All lanes, and how far the stream was read for them.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    lanes: HashMap<Owner, Lane>,
+    /// Whose turn it is, in order.
+    ready: VecDeque<Owner>,
+    /// Those that wait for a moment. The number tells two of one moment apart.
+    resting: BTreeMap<(Instant, u64), Owner>,
+    rested: u64,
+    /// Commands before this number are in a lane, or behind in one, or done.
+    frontier: u64,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    /// In order; the first may be at work.
+    waiting: VecDeque<u64>,
+    /// If it is behind: commands of it from here on, before the frontier, are not in the lane yet.
+    behind_from: Option<u64>,
+    /// How often the first was tried.
+    tries: u32,
+    /// Whether it is neither ready, nor at work, nor resting.
+    idle: bool,
+}
+
+impl Lanes {
+    /// Nothing before this number is of any concern.
+    pub(super) fn from(frontier: u64) -> Self {
+        Self { lanes: HashMap::new(), ready: VecDeque::new(), resting: BTreeMap::new(), rested: 0, frontier }
+    }
+
+    /// Where to look for what is new.
+    pub(super) fn frontier(&self) -> u64 {
+        self.frontier
+    }
+
+    /// Where to look for what a lane has no number of, and room for by now.
+    pub(super) fn behind(&self) -> Option<u64> {
+        let with_room = self.lanes.values().filter(|lane| lane.waiting.len() <= PER_LANE / 2);
+        with_room.filter_map(|lane| lane.behind_from).min()
+    }
+
+    /// The stream was read from a number on: there is no command before `to`, and perhaps this one at it. `false` when there is no lane for it:
+    /// it is to be read again later.
+    pub(super) fn found(&mut self, from: u64, to: u64, owner: Option<Owner>) -> bool {
+        let Some(owner) = owner else {
+            self.nothing_between(from, to);
+            self.frontier = if from == self.frontier { self.frontier.max(to) } else { self.frontier };
+            return true;
+        };
+        let number = to;
+        if number >= self.frontier && self.lanes.len() >= LANES && !self.lanes.contains_key(&owner) {
+            return false;
+        }
+        self.nothing_between(from, number);
+        let is_new = number >= self.frontier;
+        self.frontier = self.frontier.max(number + 1);
+        let is_next_of_those_behind =
+            self.lanes.get(&owner).is_some_and(|lane| lane.behind_from == Some(number));
+        for lane in self.lanes.values_mut().filter(|lane| lane.behind_from == Some(number)) {
+            lane.behind_from = (number + 1 < self.frontier).then_some(number + 1);
+        }
+        if is_new || is_next_of_those_behind {
+            self.takes(number, owner);
+        }
+        true
+    }
+
+    /// Lanes that were behind from somewhere in between have nothing there.
+    fn nothing_between(&mut self, from: u64, to: u64) {
+        let frontier = self.frontier;
+        for lane in self.lanes.values_mut() {
+            if lane.behind_from.is_some_and(|behind| from <= behind && behind < to) {
+                lane.behind_from = (to < frontier).then_some(to);
+            }
+        }
+    }
+
+    /// Puts a command at the end of its lane, if that has all before it and room; else it is found when the lane has come to it.
+    fn takes(&mut self, number: u64, owner: Owner) {
+        let lane = self.lanes.entry(owner.clone()).or_insert_with(|| Lane { idle: true, ..Lane::default() });
+        if lane.behind_from.is_some_and(|behind| behind < number) {
+            return;
+        }
+        if lane.waiting.len() >= PER_LANE {
+            lane.behind_from = Some(number);
+            return;
+        }
+        lane.waiting.push_back(number);
+        if std::mem::take(&mut lane.idle) {
+            self.ready.push_back(owner);
+        }
+    }
+
+    /// Begins with the next command of the lane whose turn it is. [`Lanes::ended`] says what became of it.
+    pub(super) fn begin(&mut self, now: Instant) -> Option<(u64, Owner)> {
+        while let Some(due) = self.resting.first_entry().filter(|due| due.key().0 <= now) {
+            self.ready.push_back(due.remove());
+        }
+        let owner = self.ready.pop_front()?;
+        let number = *self.lanes.get(&owner)?.waiting.front()?;
+        Some((number, owner))
+    }
+
+    /// When a lane goes on that rests, if all do that have something to do.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.resting.first_key_value().map(|((due, _), _)| *due)
+    }
+
+    /// How often the first command of a lane was tried.
+    pub(super) fn tries(&self, owner: &Owner) -> u32 {
+        self.lanes.get(owner).map_or(0, |lane| lane.tries)
+    }
+
+    /// The command of a lane that was begun has come to an end, or has not.
+    pub(super) fn ended(&mut self, owner: Owner, end: End) {
+        let Some(lane) = self.lanes.get_mut(&owner) else { return };
+        if let End::Later(at) = end {
+            lane.tries = lane.tries.saturating_add(1);
+            self.rested += 1;
+            self.resting.insert((at, self.rested), owner);
+            return;
+        }
+        lane.waiting.pop_front();
+        lane.tries = 0;
+        if !lane.waiting.is_empty() {
+            self.ready.push_back(owner);
+        } else if lane.behind_from.is_some() {
+            lane.idle = true;
+        } else {
+            self.lanes.remove(&owner);
+        }
+    }
+
+    /// Whether everything up to a number is done with.
+    pub(super) fn are_done_up_to(&self, number: u64) -> bool {
+        let has_one = |lane: &Lane| {
+            let first = lane.waiting.front().copied().or(lane.behind_from);
+            first.is_some_and(|first| first <= number)
+        };
+        number < self.frontier && !self.lanes.values().any(has_one)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn owner(name: &str) -> Owner {
+        Owner::Organization(OrganizationId::parse(name).unwrap())
+    }
+
+    /// A stream that is read as the lanes ask for it.
+    struct Stream(Vec<(u64, Owner)>);
+
+    impl Stream {
+        fn of(owners: &[&str]) -> Self {
+            Self((1..).zip(owners.iter().map(|name| owner(name))).collect())
+        }
+
+        fn is_read_from(&self, lanes: &mut Lanes, from: u64) {
+            // A lane that is behind is looked for no further than anything was seen.
+            let end = if from < lanes.frontier() { lanes.frontier() } else { u64::MAX };
+            match self.0.iter().find(|(number, _)| (from..end).contains(number)).cloned() {
+                Some((number, owner)) => assert!(lanes.found(from, number, Some(owner))),
+                None => assert!(lanes.found(from, end.min(lanes.frontier()), None)),
+            }
+        }
+
+        /// All that is new, and all that there is room for.
+        fn is_read(&self, lanes: &mut Lanes) {
+            let last = self.0.last().map_or(0, |(number, _)| *number);
+            while lanes.frontier() <= last {
+                self.is_read_from(lanes, lanes.frontier());
+            }
+            while let Some(behind) = lanes.behind() {
+                self.is_read_from(lanes, behind);
+            }
+        }
+
+        fn is_done(&mut self, number: u64) {
+            self.0.retain(|(known, _)| *known != number);
+        }
+    }
+
+    #[test]
+    fn one_that_rests_holds_up_its_own_and_nobody_else() {
+        let mut lanes = Lanes::from(1);
+        Stream::of(&["a", "a", "b", "a", "b"]).is_read(&mut lanes);
+        let now = Instant::now();
+        assert_eq!(lanes.begin(now), Some((1, owner("a"))));
+        assert_eq!(lanes.begin(now), Some((3, owner("b"))), "while the first is at work");
+        assert_eq!(lanes.begin(now), None, "one after the other in each lane");
+        let later = now + Duration::from_secs(1);
+        lanes.ended(owner("a"), End::Later(later));
+        lanes.ended(owner("b"), End::Done);
+        assert_eq!(lanes.begin(now), Some((5, owner("b"))));
+        lanes.ended(owner("b"), End::Done);
+        assert_eq!((lanes.begin(now), lanes.next_due()), (None, Some(later)));
+        assert_eq!((lanes.begin(later), lanes.tries(&owner("a"))), (Some((1, owner("a"))), 1));
+        lanes.ended(owner("a"), End::Done);
+        assert_eq!((lanes.begin(later), lanes.tries(&owner("a"))), (Some((2, owner("a"))), 0));
+        assert!(
+            lanes.are_done_up_to(1) && !lanes.are_done_up_to(2) && !lanes.are_done_up_to(5),
+            "5 is done, 2 is not"
+        );
+    }
+
+    #[test]
+    fn however_many_one_sends_what_is_known_of_them_is_bounded_and_none_is_left_out() {
+        let flood = [vec!["a"; 500], vec!["b"], vec!["a"; 500], vec!["c", "b"]].concat();
+        let mut stream = Stream::of(&flood);
+        let mut lanes = Lanes::from(1);
+        let now = Instant::now();
+        stream.is_read(&mut lanes);
+        assert_eq!(lanes.lanes.values().map(|lane| lane.waiting.len()).sum::<usize>(), PER_LANE + 3);
+        assert!(lanes.are_done_up_to(0) && !lanes.are_done_up_to(1));
+        let mut carried_out: HashMap<Owner, Vec<u64>> = HashMap::new();
+        while let Some((number, of)) = lanes.begin(now) {
+            stream.is_done(number);
+            carried_out.entry(of.clone()).or_default().push(number);
+            lanes.ended(of, End::Done);
+            stream.is_read(&mut lanes);
+        }
+        let of_a: Vec<u64> = (1..=500).chain(502..=1001).collect();
+        assert_eq!(carried_out[&owner("a")], of_a);
+        assert_eq!((&carried_out[&owner("b")], &carried_out[&owner("c")]), (&vec![501, 1003], &vec![1002]));
+        assert!(lanes.lanes.is_empty() && lanes.behind().is_none());
+        assert!(lanes.are_done_up_to(1003) && !lanes.are_done_up_to(1004));
+    }
+
+    #[test]
+    fn two_that_send_much_in_turns_are_both_carried_out_in_order_whoever_is_faster() {
+        let mut stream = Stream::of(&["a", "b"].repeat(300));
+        let mut lanes = Lanes::from(1);
+        let (mut now, mut carried_out) = (Instant::now(), HashMap::<Owner, Vec<u64>>::new());
+        stream.is_read(&mut lanes);
+        for turn in 0.. {
+            now += Duration::from_secs(1);
+            let Some((number, of)) = lanes.begin(now) else { break };
+            if of == owner("a") && turn % 3 != 0 {
+                lanes.ended(of, End::Later(now));
+                continue;
+            }
+            stream.is_done(number);
+            carried_out.entry(of.clone()).or_default().push(number);
+            lanes.ended(of, End::Done);
+            // New ones come all the time, and are read before those that lanes are behind with.
+            if turn % 5 == 0 && turn < 1000 {
+                let next = lanes.frontier();
+                stream.0.push((next, owner("b")));
+                stream.is_read_from(&mut lanes, next);
+            }
+            stream.is_read(&mut lanes);
+        }
+        assert!(stream.0.is_empty(), "{} are left", stream.0.len());
+        assert_eq!(carried_out[&owner("a")].len(), 300);
+        assert!(carried_out.values().all(|numbers| numbers.is_sorted()));
+    }
+
+    #[test]
+    fn there_is_no_lane_for_more_organisations_than_fit_until_one_is_done() {
+        let mut lanes = Lanes::from(1);
+        for number in 1..=LANES as u64 {
+            assert!(lanes.found(number, number, Some(owner(&number.to_string()))));
+        }
+        let next = LANES as u64 + 1;
+        assert!(!lanes.found(next, next, Some(owner("another"))));
+        assert_eq!(lanes.frontier(), next, "it is read again");
+        assert!(lanes.found(next, next, Some(owner("1"))), "who has a lane keeps it");
+        let (_, first) = lanes.begin(Instant::now()).unwrap();
+        lanes.ended(first, End::Done);
+        let (_, second) = lanes.begin(Instant::now()).unwrap();
+        lanes.ended(second, End::Done);
+        assert!(lanes.found(next + 1, next + 1, Some(owner("another"))));
+    }
+}
