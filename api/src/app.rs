@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::blobs::Blobs;
+use crate::budget::Bodies;
 use crate::built_passes::BuiltPasses;
 use crate::clock::Clock;
 use crate::commands::Commands;
@@ -66,6 +67,8 @@ pub struct App {
     pub panicked: IntCounter,
     /// Where requests wait when there are many.
     pub gates: Arc<Gates>,
+    /// How much of bodies is in memory.
+    pub bodies: Arc<Bodies>,
     /// Which phones are to be woken.
     pub ledger: Ledger,
     /// The way that changes take to it, by the name of its checkpoint.
@@ -106,6 +109,7 @@ impl App {
         let metrics = stores.metrics.clone();
         Self {
             gates: Arc::new(Gates::new(config.load, &metrics)),
+            bodies: Arc::default(),
             rates: Arc::new(Rates::new(config.rates, &metrics)),
             anonymous_lines: Arc::new(AnonymousLines::new(&metrics)),
             public_url: config.public_url.clone(),

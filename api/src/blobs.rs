@@ -6,10 +6,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use honoken_domain::ids::Digest;
-use honoken_pkpass::image::{Image, ImageError, ImageName, PngError, check_size, decode_png, read_png};
+use honoken_pkpass::image::{
+    Image, ImageError, ImageName, PngError, PngHeader, check_size, decode_png, read_png,
+};
 use moka::future::Cache;
 use opendal::services::Fs;
 use opendal::{ErrorKind, Operator};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::limits;
 
 /// Bytes of images kept in memory.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
@@ -46,6 +51,8 @@ pub struct Blobs {
     operator: Operator,
     folder: PathBuf,
     cache: Cache<Digest, Arc<Image>>,
+    /// Pixels that may be decoded at a time.
+    pixels: Arc<Semaphore>,
 }
 
 impl Blobs {
@@ -64,6 +71,7 @@ impl Blobs {
             operator,
             folder: folder.to_owned(),
             cache: Cache::builder().weigher(weigh).max_capacity(CACHE_BYTES).build(),
+            pixels: Arc::new(Semaphore::new(limits::PIXELS_AT_WORK as usize)),
         })
     }
 
@@ -72,10 +80,16 @@ impl Blobs {
     /// # Errors
     /// [`BlobError`] when it is not an image, or the store is away.
     pub async fn put(&self, bytes: Bytes) -> Result<Digest, BlobError> {
-        let checked = bytes.clone();
+        let room = Arc::new(self.room_for(read_png(&bytes)?).await?);
+        let (checked, held) = (bytes.clone(), room.clone());
         // Every pixel is looked at, which takes longer than other requests should wait for.
-        let checked = tokio::task::spawn_blocking(move || decode_png(&checked).map(drop)).await;
-        checked.map_err(|_| BlobError::Died)??;
+        let checked = tokio::task::spawn_blocking(move || {
+            let checked = decode_png(&checked).map(drop);
+            // Held until the thread is done, also when the request has ended before.
+            drop(held);
+            checked
+        });
+        checked.await.map_err(|_| BlobError::Died)??;
         let digest = Digest::of(&bytes);
         // What is stored is read, not merely looked for, and not in memory either: a file that was damaged is mended by uploading it again.
         if !matches!(self.read_stored(&digest).await, Ok(stored) if *stored.bytes() == bytes) {
@@ -83,7 +97,15 @@ impl Blobs {
             self.sync_folders(&digest).await?;
         }
         self.cache.insert(digest.clone(), Arc::new(Image::new(bytes))).await;
+        drop(room);
         Ok(digest)
+    }
+
+    /// Waits until few enough pixels are at work for one more image. Small ones count for more than they have: each needs threads of its own.
+    async fn room_for(&self, image: PngHeader) -> Result<OwnedSemaphorePermit, BlobError> {
+        let pixels = image.width.saturating_mul(image.height);
+        let pixels = pixels.clamp(limits::PIXELS_OF_AN_IMAGE, limits::PIXELS_AT_WORK);
+        self.pixels.clone().acquire_many_owned(pixels).await.map_err(|_| BlobError::Died)
     }
 
     /// The file is on disk when it is written, its name when the folders are.

@@ -52,6 +52,8 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     /// How much is done at a time.
     pub load: Load,
+    /// How many connections one address may have.
+    pub connections: Connections,
     /// How often a caller may ask. `dev` has none.
     pub rates: Rates,
     /// How phones are woken.
@@ -155,6 +157,23 @@ impl Default for Load {
             requests_waiting: limits::REQUESTS_WAITING,
             builds_waiting: limits::BUILDS_WAITING,
         }
+    }
+}
+
+/// How many connections one address may have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Connections {
+    /// `HONOKEN_CONNECTIONS_PER_ADDRESS`; default: half of all.
+    pub per_address: Option<NonZeroU32>,
+    /// Behind proxies, whose connections are everybody's, an address has no limit.
+    pub behind_proxies: bool,
+}
+
+impl Connections {
+    /// How many of all connections one address may have.
+    pub fn per_address_of(self, all: usize) -> Option<usize> {
+        let most = self.per_address.map_or(all / 2, |most| most.get() as usize);
+        (!self.behind_proxies).then_some(most)
     }
 }
 
@@ -373,6 +392,11 @@ pub const VARIABLES: &[Variable] = &[
         "`16384`",
     ),
     read(
+        CONNECTIONS_PER_ADDRESS,
+        "connections that one client address (IPv6: one /64) may have at a time; more are accepted and closed at once. Also in `dev`; with `RATE_LIMIT_PROXIES` there is no such limit, since a proxy's connections are everybody's",
+        "half of all: `8192`, or less where the system allows fewer open files",
+    ),
+    read(
         "RATE_LIMIT_MANAGE_PER_SECOND",
         "requests to `/manage` that one organisation may make in a second; more are answered 429 with `Retry-After`. Each process counts for itself; in `dev` no `RATE_LIMIT_…` has an effect",
         "no limit",
@@ -524,6 +548,7 @@ impl Config {
                 Effect::Read { .. } | Effect::None(_) | Effect::Refused(_) => {}
             }
         }
+        let rates = rates::rates(&variable)?;
         Ok(Self {
             public_url: variable("HONOKEN_PUBLIC_URL")?.map(|text| public_url(&text)).transpose()?,
             database: variable("DATABASE_URL")?.map(|text| database(&text)).transpose()?,
@@ -537,7 +562,8 @@ impl Config {
                 "an address and a port, such as 127.0.0.1:9464",
             )?,
             load: load(&variable)?,
-            rates: rates::rates(&variable)?,
+            connections: connections(&variable, &rates)?,
+            rates,
             pushing: pushing(&variable)?,
             apns: apns(&variable)?,
             nats: nats(&variable)?,
@@ -610,6 +636,16 @@ fn load(
         builds_waiting: parsed(variable, "HONOKEN_BUILDS_WAITING", waiting)?
             .unwrap_or(default.builds_waiting),
     })
+}
+
+const CONNECTIONS_PER_ADDRESS: &str = "HONOKEN_CONNECTIONS_PER_ADDRESS";
+
+fn connections(
+    variable: &impl Fn(&'static str) -> Result<Option<String>, ConfigError>,
+    rates: &Rates,
+) -> Result<Connections, ConfigError> {
+    let per_address = parsed(variable, CONNECTIONS_PER_ADDRESS, POSITIVE)?;
+    Ok(Connections { per_address, behind_proxies: rates.proxies > 0 })
 }
 
 fn pushing(

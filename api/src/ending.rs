@@ -74,6 +74,13 @@ mod tests {
         assert_eq!(told.elapsed(), limits::END);
     }
 
+    #[test]
+    fn all_that_is_waited_for_is_within_what_is_promised() {
+        assert!(limits::SHUTDOWN < limits::CLOSING && limits::CLOSING < limits::END);
+        let end = limits::END + limits::THREADS + limits::LOG_OUTPUT_AT_THE_END;
+        assert!(end < std::time::Duration::from_secs(20), "{end:?}");
+    }
+
     #[tokio::test]
     async fn a_service_that_fails_says_why() {
         let service = tokio::spawn(async { anyhow::bail!("the disk is gone") });

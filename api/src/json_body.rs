@@ -1,6 +1,7 @@
 //! Bodies: bounded, read strictly, and taken apart field by field so that every fault can be named by its pointer.
 
 use std::pin::pin;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -8,63 +9,73 @@ use bytes::Bytes;
 use futures::FutureExt;
 use honoken_domain::json;
 use http::{HeaderMap, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use serde_json::{Map, Value};
 
 use crate::error::{ApiError, Fault};
 use crate::limits;
 use crate::request_context::{self, Spent, timed};
+use crate::server::connections::ConnectionStatus;
 
-/// Reads a body of at most `limit` bytes.
+/// Reads a body of at most `limit` bytes. What is in memory of it counts until the request is answered.
 ///
 /// # Errors
-/// 413 when it is larger, 408 when it does not come, 400 when the connection breaks off.
+/// 413 when it is larger, 408 when it does not come, 400 when the connection breaks off, 503 when there is no room for it.
 pub async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
-    let waits_for_go_ahead = request.headers().contains_key(header::EXPECT);
     let admission = request_context::admission();
-    let mut body = request.into_body();
+    let connection = request.extensions().get::<Arc<ConnectionStatus>>().cloned();
+    let body = request.into_body();
     if body.size_hint().lower() > limit as u64 {
-        // A caller that asked before sending has sent nothing yet, and need not.
-        if !waits_for_go_ahead {
-            admission.steps_aside();
-            drain(&mut body).await;
-        }
         return Err(ApiError::TooLarge { limit });
     }
-    let collected = {
-        let mut collecting =
-            pin!(tokio::time::timeout(limits::BODY, Limited::new(&mut body, limit).collect()));
-        if let Some(collected) = collecting.as_mut().now_or_never() {
-            collected
-        } else {
-            // Others need not wait for a caller that takes its time.
-            admission.steps_aside();
-            let collected = timed(Spent::Body, collecting).await;
-            admission.steps_in().await?;
-            collected
-        }
-    };
-    match collected.map_err(|_| ApiError::BodyTimeout)? {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(fault) if fault.is::<LengthLimitError>() => {
-            drain(&mut body).await;
-            Err(ApiError::TooLarge { limit })
-        }
-        Err(_) => Err(ApiError::unreadable("body", "", "the body broke off")),
+    let mut arriving = pin!(arrives(body, limit));
+    if let Some(arrived) = arriving.as_mut().now_or_never() {
+        return arrived;
+    }
+    // Others need not wait for a caller that takes its time.
+    admission.steps_aside();
+    let in_time = tokio::time::timeout(limits::BODY, arriving);
+    let body = timed(Spent::Body, unless_crowded(connection, in_time))
+        .await?
+        .map_err(|_| ApiError::BodyTimeout)??;
+    admission.steps_in().await?;
+    Ok(body)
+}
+
+/// Waits for the other side, and gives up when others need the connection more.
+async fn unless_crowded<T>(
+    connection: Option<Arc<ConnectionStatus>>,
+    wait: impl Future<Output = T>,
+) -> Result<T, ApiError> {
+    let Some(connection) = connection else { return Ok(wait.await) };
+    let _waits = connection.clone().waits_for_body();
+    tokio::select! {
+        waited = wait => Ok(waited),
+        () = connection.is_to_close() => Err(ApiError::Overloaded),
     }
 }
 
-/// Reads on a little and throws it away: a connection that is closed while the caller still sends takes the answer with it.
-async fn drain(body: &mut Body) {
-    let mut left = limits::DRAIN_BYTES;
-    while let Ok(Some(Ok(frame))) = tokio::time::timeout(limits::DRAIN, body.frame()).await {
-        let bytes = frame.data_ref().map_or(0, Bytes::len);
-        match left.checked_sub(bytes) {
-            Some(rest) => left = rest,
-            None => return,
-        }
+/// Puts a body together in memory that is reserved before any of it is asked for, so that a body that waits for its place takes nothing. Pieces are
+/// copied: each holds on to the buffer that it was read into, however small it is.
+async fn arrives(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    // What does not say how long it is counts as the longest.
+    let whole = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(limit);
+    if whole > limits::SMALL_BODY_BYTES {
+        request_context::reserve_body(whole).await?;
     }
+    let mut arrived = Vec::with_capacity(whole);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| ApiError::unreadable("body", "", "the body broke off"))?;
+        // Fields behind a body say nothing here.
+        let Ok(piece) = frame.into_data() else { continue };
+        if arrived.len() + piece.len() > limit {
+            return Err(ApiError::TooLarge { limit });
+        }
+        arrived.extend_from_slice(&piece);
+    }
+    arrived.shrink_to_fit();
+    Ok(arrived.into())
 }
 
 /// Reads a JSON body.

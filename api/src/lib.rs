@@ -31,6 +31,7 @@ pub mod push_credentials;
 pub mod signers;
 
 pub mod auth;
+pub mod budget;
 pub mod client_address;
 pub mod cross_site;
 pub mod error;

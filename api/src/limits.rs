@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use honoken_pkpass::image::MAX_IMAGE_PIXELS;
+
 /// Bytes of a JSON body: a pass has fields and texts, not files.
 pub const JSON_BYTES: usize = 256 * 1024;
 
@@ -12,11 +14,38 @@ pub const REGISTRATION_BYTES: usize = 16 * 1024;
 /// Bytes of a phone's log.
 pub const LOG_BYTES: usize = 64 * 1024;
 
-/// Bytes read on from a caller that sends too much, so that it gets to read its refusal.
-pub const DRAIN_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of a body that needs no place in the budget of its area: as nearly all phones send, and they never wait for those who send more.
+pub const SMALL_BODY_BYTES: usize = 1024;
 
-/// Pause of such a caller that ends the reading.
-pub const DRAIN: Duration = Duration::from_millis(500);
+/// Bytes of the bodies of phones' requests that are in memory at a time, a quarter of it for one client address.
+pub const DEVICE_BODIES_BYTES: usize = 16 * 1024 * 1024;
+
+/// Likewise of integrators, who send images.
+pub const MANAGE_BODIES_BYTES: usize = 64 * 1024 * 1024;
+
+/// Likewise of operators.
+pub const ADMIN_BODIES_BYTES: usize = 16 * 1024 * 1024;
+
+/// Bytes that a handler has left of a body which are read away, so that the connection can be used again.
+pub const READ_AWAY_BYTES: usize = 64 * 1024;
+
+/// The longest that this takes.
+pub const READ_AWAY: Duration = Duration::from_secs(2);
+
+/// The pause of the caller that ends it.
+pub const PAUSE: Duration = Duration::from_millis(500);
+
+/// Bytes read on at the end of a connection from a caller that still sends, so that it gets to read its answer.
+pub const LINGER_BYTES: usize = 8 * 1024 * 1024;
+
+/// The longest that this takes.
+pub const LINGER: Duration = Duration::from_secs(20);
+
+/// The pause of the caller that ends it.
+pub const LINGER_PAUSE: Duration = Duration::from_secs(5);
+
+/// The time for a last answer on a connection that has to make room for others, and for the other side to take it when the service stops.
+pub const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// A request that takes longer is answered 503.
 pub const REQUEST: Duration = Duration::from_secs(30);
@@ -37,7 +66,23 @@ pub const WRITE: Duration = Duration::from_secs(30);
 /// Bytes of the head of a request.
 pub const HEADER_BYTES: usize = 64 * 1024;
 
-/// Connections at a time, if the system allows that many open files; more wait in the system's queue.
+/// Bytes of a head that need no place in the budget of large heads: more than nearly all requests have.
+pub const SMALL_HEAD_BYTES: usize = 4 * 1024;
+
+/// Fields of such a head: each takes memory besides its bytes.
+pub const SMALL_HEAD_FIELDS: usize = 48;
+
+/// Bytes of the larger heads that are in memory at a time, a quarter of it for one address. Each counts as the largest.
+pub const LARGE_HEADS_BYTES: usize = 16 * 1024 * 1024;
+
+/// Pixels of images that are decoded at a time: two of the largest.
+pub const PIXELS_AT_WORK: u32 = 2 * MAX_IMAGE_PIXELS * MAX_IMAGE_PIXELS;
+
+/// The share of them that an image takes at least, however small: each image at work has a thread.
+pub const PIXELS_OF_AN_IMAGE: u32 = PIXELS_AT_WORK / 16;
+
+/// Connections at a time, if the system allows that many open files; more wait in the system's queue until those that have kept us waiting longest
+/// have made room.
 pub const CONNECTIONS: usize = 16_384;
 
 /// Connections at a time where metrics have an address of their own.
@@ -51,13 +96,14 @@ pub const BACKLOG: u32 = 4096;
 pub const OTHER_FILES: usize = 128;
 
 /// Requests and pushes in flight when the service is told to stop may take this long.
-pub const SHUTDOWN: Duration = Duration::from_secs(15);
+pub const SHUTDOWN: Duration = Duration::from_secs(14);
 
 /// By then the stores are closed, counted from the same moment, or are left as they are.
-pub const CLOSING: Duration = Duration::from_secs(18);
+pub const CLOSING: Duration = Duration::from_millis(15_500);
 
-/// By then the service has ended, counted from the same moment, whatever it waits for. Twenty seconds are promised.
-pub const END: Duration = Duration::from_secs(19);
+/// By then the service has ended, counted from the same moment, whatever it waits for. With the threads and the last lines of the log output, which
+/// come behind it, the process has ended within the twenty seconds that are promised.
+pub const END: Duration = Duration::from_secs(16);
 
 /// Threads that wait for a disk or compute at the very end may take this long.
 pub const THREADS: Duration = Duration::from_millis(500);

@@ -28,6 +28,8 @@ pub enum Metric {
     BuildInfo,
     /// `honoken.connections.open`
     ConnectionsOpen,
+    /// `honoken.connections.closed`
+    ConnectionsClosed,
     /// `honoken.requests`
     Requests,
     /// `honoken.request.duration`
@@ -137,6 +139,7 @@ enum Label {
     Route,
     Status,
     Queue,
+    ClosedBecause,
     Limit,
     Aggregate,
     Command,
@@ -171,6 +174,7 @@ impl Label {
             Self::Route => "route",
             Self::Status => "status",
             Self::Queue => "queue",
+            Self::ClosedBecause => "because",
             Self::Limit => "limit",
             Self::Aggregate => "aggregate",
             Self::Command => "command",
@@ -195,6 +199,7 @@ impl Label {
             Self::Route => Values::Described("as in the router, `/v1/passes/{type}/{serial}`; `-` for none"),
             Self::Status => Values::Described("HTTP status"),
             Self::Queue => Values::Closed(Queue::NAMES),
+            Self::ClosedBecause => Values::Closed(ClosedBecause::NAMES),
             Self::Limit => Values::Closed(RateLimit::NAMES),
             Self::Aggregate => Values::Described("name of the aggregate"),
             Self::Command => Values::Described("name of the command, `replace_content`"),
@@ -227,6 +232,7 @@ struct Row {
 const TABLE: &[Row] = &[
     Row { metric: Metric::BuildInfo, name: "honoken.build.info", kind: Kind::Gauge, unit: Unit::None, labels: &[Label::Service, Label::Version, Label::GitSha, Label::Environment], help: "always 1; the labels say what runs" },
     Row { metric: Metric::ConnectionsOpen, name: "honoken.connections.open", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "connections of callers that are open now" },
+    Row { metric: Metric::ConnectionsClosed, name: "honoken.connections.closed", kind: Kind::Counter, unit: Unit::None, labels: &[Label::ClosedBecause], help: "connections closed to make room for others (`crowded`), or because their address had too many (`address`)" },
     Row { metric: Metric::Requests, name: "honoken.requests", kind: Kind::Counter, unit: Unit::None, labels: &[Label::Area, Label::Route, Label::Status], help: "requests answered" },
     Row { metric: Metric::RequestDuration, name: "honoken.request.duration", kind: Kind::Histogram, unit: Unit::Seconds, labels: &[Label::Area, Label::Route], help: "from the head of a request to its answer, waiting for its turn included, sending the body of the answer not" },
     Row { metric: Metric::RequestsInFlight, name: "honoken.requests.in_flight", kind: Kind::Gauge, unit: Unit::None, labels: &[Label::Area], help: "requests that have come and are not answered yet" },
@@ -344,6 +350,15 @@ values! {
     Admin = "admin",
     /// The building of a pass.
     Build = "build",
+}
+
+values! {
+    /// Why a connection was closed before its time.
+    ClosedBecause:
+    /// There were no more, and it had waited longest for the other side.
+    Crowded = "crowded",
+    /// Its address had too many.
+    Address = "address",
 }
 
 values! {
@@ -545,6 +560,7 @@ macro_rules! value_of {
 value_of!(
     Area as Area,
     Queue as Queue,
+    ClosedBecause as ClosedBecause,
     RateLimit as Limit,
     CommandResult as CommandResult,
     BuildResult as BuildResult,

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,15 +16,18 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use hyper::body::Body as _;
 use prometheus::{IntCounter, IntGauge};
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
 use crate::app::{App, AppState};
+use crate::budget::{Budget, Reservation};
 use crate::error::ApiError;
 use crate::load::Admission;
 use crate::log_output::AnonymousLines;
 use crate::metrics::{AnonymousLine, Area, Metric, Metrics, Route, Value};
+use crate::server::framing::Refusal;
 use crate::{ids, limits, logging, router};
 
 /// The id of a request: the caller's if it is acceptable, else a fresh one. It goes into the answer, the log and every event.
@@ -55,7 +58,7 @@ impl RequestId {
         work: impl Future<Output = Result<T, ApiError>>,
     ) -> Result<T, ApiError> {
         let caller = Caller::stranger(NO_ADDRESS, app);
-        let at_hand = Arc::new(AtHand::new(self.0.clone(), Admission::default(), caller));
+        let at_hand = Arc::new(AtHand::new(self.0.clone(), Admission::default(), caller, None));
         AT_HAND
             .scope(at_hand.clone(), async {
                 let started = Instant::now();
@@ -119,13 +122,15 @@ struct AtHand {
     times: Times,
     admission: Admission,
     caller: Caller,
+    /// Where the request has a body.
+    body: Option<BodyRoom>,
     /// Since the work has begun.
     deadline: OnceLock<Instant>,
 }
 
 impl AtHand {
-    fn new(id: String, admission: Admission, caller: Caller) -> Self {
-        Self { id, times: Times::default(), admission, caller, deadline: OnceLock::new() }
+    fn new(id: String, admission: Admission, caller: Caller, body: Option<BodyRoom>) -> Self {
+        Self { id, times: Times::default(), admission, caller, body, deadline: OnceLock::new() }
     }
 
     /// The work begins: when it has to have ended.
@@ -163,6 +168,14 @@ impl Caller {
     }
 }
 
+/// Where there is room for a body, and what of it is taken.
+#[derive(Debug)]
+struct BodyRoom {
+    budget: Arc<Budget>,
+    client: IpAddr,
+    reserved: Mutex<Option<Reservation>>,
+}
+
 tokio::task_local! {
     static AT_HAND: Arc<AtHand>;
 }
@@ -192,6 +205,18 @@ pub fn admission() -> Admission {
 /// When the request at hand has to have been answered. Work that is no request's has no such time.
 pub fn deadline() -> Option<Instant> {
     AT_HAND.try_with(|at_hand| at_hand.deadline.get().copied()).ok().flatten()
+}
+
+/// Reserves memory for the body of the request at hand, until the request is answered.
+///
+/// # Errors
+/// 503 when there is no room for too long.
+pub async fn reserve_body(bytes: usize) -> Result<(), ApiError> {
+    let Ok(at_hand) = AT_HAND.try_with(Arc::clone) else { return Ok(()) };
+    let Some(room) = &at_hand.body else { return Ok(()) };
+    let reservation = room.budget.clone().reserve(room.client, bytes).await.ok_or(ApiError::Overloaded)?;
+    *room.reserved.lock().unwrap_or_else(PoisonError::into_inner) = Some(reservation);
+    Ok(())
 }
 
 /// Notes what the request at hand has spent time on. Elsewhere it is noted nowhere.
@@ -249,12 +274,17 @@ impl Service<Request> for Surrounded {
         app.rates.looks_for_a_proxy(request.headers(), peer);
         let address = app.rates.client(request.headers(), peer).unwrap_or(NO_ADDRESS);
         let caller = Caller::stranger(address, &app);
-        let at_hand = Arc::new(AtHand::new(id, admission, caller));
+        let body = body_room(&app, &request, asked.area, address);
+        let at_hand = Arc::new(AtHand::new(id, admission, caller, body));
+        let refusal = request.extensions().get::<Refusal>().copied();
         // Nothing of it happens before it is first polled.
         let answer = self.route.call(request);
         Box::pin(AT_HAND.scope(at_hand.clone(), async move {
             let in_flight = app.in_flight.one_more(asked.area);
-            let mut response = answered(&app, &at_hand, answer).await;
+            let mut response = match refusal {
+                None => answered(&app, &at_hand, answer).await,
+                Some(refusal) => ApiError::from(refusal).into_response(),
+            };
             drop(in_flight);
             asked.ends(&app, &at_hand, response.status());
             // `sent_id` lets only visible ASCII through, and a UUID is nothing else.
@@ -264,6 +294,13 @@ impl Service<Request> for Surrounded {
             Ok(response)
         }))
     }
+}
+
+fn body_room(app: &App, request: &Request, area: Area, client: IpAddr) -> Option<BodyRoom> {
+    if request.body().is_end_stream() {
+        return None;
+    }
+    Some(BodyRoom { budget: app.bodies.of(area).clone(), client, reserved: Mutex::new(None) })
 }
 
 /// The answer, or what is answered in its place: too many wait, it takes too long, or the handler panics.

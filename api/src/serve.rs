@@ -142,7 +142,7 @@ async fn prepare(process: &Process, roles: &[Role]) -> anyhow::Result<Prepared> 
     let metrics = service::metrics(metrics, &app);
     let anonymous_lines = app.anonymous_lines.clone();
     let router = if is(Role::Api) { router::router(app) } else { router::health_alone(app) };
-    let doors = Doors { main: listener, router, metrics, anonymous_lines };
+    let doors = Doors { main: listener, router, connections: config.connections, metrics, anonymous_lines };
     if is(Role::Api) {
         warn_about_defaults(process, &base_url);
     }

@@ -13,13 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{AppState, Stores};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Connections};
 use crate::ending::Ending;
 use crate::folder;
 use crate::ids::IdSource;
 use crate::log_output::{AnonymousLines, LogOutput};
-use crate::metrics::Metric;
-use crate::server::{self, Door};
+use crate::server::{self, Counts, Door};
 use crate::{limits, router};
 
 /// What a command that runs the service needs to know.
@@ -89,6 +88,8 @@ pub struct Doors {
     pub main: TcpListener,
     /// What is answered there.
     pub router: Router,
+    /// How many connections one address may have.
+    pub connections: Connections,
     /// For the metrics, where they have a door of their own.
     pub metrics: Option<(TcpListener, Router)>,
     /// What those who come in without credentials have caused.
@@ -131,20 +132,23 @@ pub async fn run(
     stop: CancellationToken,
     announce: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let Doors { main, router, metrics, anonymous_lines } = doors;
-    let open = stores.metrics.gauge(Metric::ConnectionsOpen, &[]);
+    let Doors { main, router, connections, metrics, anonymous_lines } = doors;
+    let counts = Counts::of(&stores.metrics);
+    let allowed = server::connections_allowed();
     let main = Door {
         listener: main,
         router,
-        connections: server::connections_allowed(),
-        open: open.clone(),
+        connections: allowed,
+        connections_per_address: connections.per_address_of(allowed),
+        counts: counts.clone(),
         anonymous_lines: anonymous_lines.clone(),
     };
     let metrics = metrics.map(|(listener, router)| Door {
         listener,
         router,
         connections: limits::METRICS_CONNECTIONS,
-        open,
+        connections_per_address: None,
+        counts,
         anonymous_lines: anonymous_lines.clone(),
     });
     let metrics = OptionFuture::from(metrics.map(|door| server::serve(door, stop.clone())));

@@ -150,6 +150,17 @@ impl Process {
         self.0.id().expect("the process is running")
     }
 
+    /// KiB of the process in memory.
+    ///
+    /// # Panics
+    ///
+    /// When it has ended.
+    pub fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the process is there");
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says so");
+        resident.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
     /// The process is still there.
     ///
     /// # Panics

@@ -85,8 +85,9 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
     } else {
         PushCredentials::not_sent(NOT_SENT)
     };
-    // Nobody is kept waiting on a desk.
-    let mut config = Config { rates: Rates::default(), ..config.clone() };
+    // Nobody is kept waiting on a desk; how many proxies there are is no limit.
+    let rates = Rates { proxies: config.rates.proxies, ..Rates::default() };
+    let mut config = Config { rates, ..config.clone() };
     if config.apns.endpoint.is_none() {
         // Nothing is sent, so whom to trust does not matter; the operating system need not know anybody.
         config.apns.ca_file = Some(authority.root_file.clone());
@@ -109,6 +110,7 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
     let doors = Doors {
         main: listener,
         router: router(app.clone()),
+        connections: config.connections,
         metrics: service::metrics(metrics, &app),
         anonymous_lines: app.anonymous_lines.clone(),
     };

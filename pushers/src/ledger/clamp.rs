@@ -94,8 +94,8 @@ async fn clamp(connection: &mut Connection, latest: Latest, thoroughly: bool) ->
         .execute(connection)
         .await?;
     let statement = match (&connection, thoroughly) {
-        (Connection::Sqlite(_), false) => clamp!(due_too_late!()),
-        (Connection::Sqlite(_), true) => clamp!(anything_too_late!()),
+        (Connection::Sqlite(..), false) => clamp!(due_too_late!()),
+        (Connection::Sqlite(..), true) => clamp!(anything_too_late!()),
         (Connection::Postgres(_), false) => clamp_on_server!(due_too_late!()),
         (Connection::Postgres(_), true) => clamp_on_server!(anything_too_late!()),
     };

@@ -18,6 +18,8 @@
 //! - [`waking`]: from a change to the phones, beside the client of APNs alone; and an outage of APNs.
 //! - [`phones`]: ten thousand phones that come at once.
 //! - [`apns`]: pushes to Apple, beside the fastest that speaks HTTP/2.
+//! - [`memory`]: what callers without credentials take of it; [`crowds`] is who they are.
+//! - [`crowded`]: newcomers beside half requests on all connections.
 //!
 //! Nothing here judges a figure: a benchmark fails only when an answer is wrong.
 #![expect(clippy::print_stdout, reason = "what a benchmark is for")]
@@ -28,8 +30,11 @@ use honoken_api as _;
 mod apns;
 mod append;
 mod asking;
+mod crowded;
+mod crowds;
 mod disk;
 mod download;
+mod memory;
 mod nginx;
 mod not_modified;
 mod peers;
@@ -93,6 +98,12 @@ async fn main() {
     }
     if wanted("waking") {
         waking::run().await;
+    }
+    if wanted("memory") {
+        memory::run().await;
+    }
+    if wanted("crowded") {
+        crowded::run().await;
     }
     let peers = arguments.iter().find_map(|argument| argument.strip_prefix("--peers="));
     if let Some(installed) = peers {

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use honoken_tests::device::{device, push_token};
+use honoken_tests::server::Home;
 use honoken_tests::{Credentials, DeviceRoutes, Engine, a_ticket};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection as _, Row};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
+use crate::PROGRAM;
 use crate::asking::{Connection, get, send};
 use crate::rounds::Stopwatch;
 use crate::service::Service;
@@ -53,7 +55,10 @@ pub(crate) async fn run() {
         println!("\nphones: left out, since this program may not open {needed} files (ulimit -Hn)");
         return;
     }
-    let service = Service::starts(Engine::Sqlite).await;
+    // All of them come from one address here.
+    let home = Home::on(Engine::Sqlite, PROGRAM).await;
+    let home = home.with_variable("HONOKEN_CONNECTIONS_PER_ADDRESS", PHONES.to_string());
+    let service = Service::starts_in(home).await;
     let host: Arc<str> = service.host.as_str().into();
     let orders = (0..PHONES).map(|number| {
         let order = service.integrator().order(&format!("P-{number}"), &a_ticket("1A"));

@@ -175,7 +175,8 @@ async fn callers_that_take_their_time_with_the_body_do_not_hold_a_turn() {
 async fn idle_connections_keep_no_newcomer_out() {
     let home = a_home_for_serve().await;
     // Room for about 270 connections.
-    let serving = home.home().serve("crowded").with_open_files(400).start().await;
+    let serve = home.home().serve("crowded").with_open_files(400);
+    let serving = serve.with_variable("HONOKEN_CONNECTIONS_PER_ADDRESS", "1000").start().await;
     let integrator = serving.integrator(home.ready());
     let mut idle = Vec::new();
     for number in 0..600 {
