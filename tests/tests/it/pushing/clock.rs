@@ -53,5 +53,6 @@ async fn a_clock_that_is_set_back_by_hours_keeps_no_phone_waiting() {
     assert_each_was_woken(&apns, &fleet, 7);
     let output = honoken.home().output();
     assert!(output.contains("the clock was set back by 10800 s"), "{output}");
-    assert!(output.contains("the clock was set forward by 21600 s"), "{output}");
+    // What it was meanwhile may have lasted for less than a look.
+    assert!(output.contains("the clock was set forward by "), "{output}");
 }
