@@ -44,6 +44,8 @@ struct Prepared {
     stores: Stores,
     base_url: String,
     data_dir: PathBuf,
+    /// Keeps other processes out of the folder as long as the service runs.
+    place: Place,
 }
 
 /// Runs until `stop`, also when that comes before the service has started: whatever a start has done by then, the next one goes on from.
@@ -58,14 +60,16 @@ pub async fn run(process: Process, roles: Vec<Role>, stop: CancellationToken) ->
         prepared = prepare(&process, &roles) => prepared?,
         () = stop.cancelled() => return Ok(()),
     };
-    let Prepared { doors, stores, base_url, data_dir } = prepared;
-    service::run(doors, stores, stop, || {
+    let Prepared { doors, stores, base_url, data_dir, place } = prepared;
+    let ended = service::run(doors, stores, stop, || {
         let ready = format!("{}\n", json!({ "baseUrl": base_url, "dataDir": data_dir }));
         service::write_ready_file(process.ready_file.as_deref(), &ready)?;
         tracing::info!("ready at {base_url}");
         Ok(())
     })
-    .await
+    .await;
+    drop(place);
+    ended
 }
 
 /// Opens the stores and starts the parts that these roles are.
@@ -146,7 +150,7 @@ async fn prepare(process: &Process, roles: &[Role]) -> anyhow::Result<Prepared> 
     if is(Role::Api) {
         warn_about_defaults(process, &base_url);
     }
-    Ok(Prepared { doors, stores, base_url, data_dir })
+    Ok(Prepared { doors, stores, base_url, data_dir, place })
 }
 
 /// What is fine on a desk and hardly ever meant elsewhere.

@@ -12,6 +12,7 @@ use crate::{Epoch, PostgresLog, SqliteLog};
 
 /// The log on one of its engines. An enum, since the framework's traits cannot be made into objects.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a process has one")]
 pub enum Log {
     /// In a file.
     Sqlite(SqliteLog),

@@ -117,13 +117,13 @@ async fn run<C: Commit>(mut engine: C, mut queue: mpsc::Receiver<Request>, mut r
         let received = queue.recv_many(&mut batch, BATCH);
         let received = match refusal.bytes {
             None => received.await,
-            Some(bytes) => match timeout(BETWEEN_PROBES, received).await {
-                Ok(received) => received,
-                Err(_) => {
+            Some(bytes) => {
+                let Ok(received) = timeout(BETWEEN_PROBES, received).await else {
                     refusal.is_probed(&engine.probe(bytes).await);
                     continue;
-                }
-            },
+                };
+                received
+            }
         };
         if received == 0 {
             break;
@@ -214,7 +214,8 @@ impl Refusal {
 /// Whether a store refuses these values, and not any: Postgres's classes for data and constraints, SQLite's codes for constraints, types and
 /// what is too large.
 fn is_about_values(fault: &sqlx::Error) -> bool {
-    let Some(code) = fault.as_database_error().and_then(|database| database.code()) else { return false };
+    let database = fault.as_database_error();
+    let Some(code) = database.and_then(sqlx::error::DatabaseError::code) else { return false };
     // SQLite's codes are shorter than Postgres's.
     match code.parse::<u32>() {
         Ok(number) if code.len() < 5 => [18, 19, 20].contains(&(number & 0xff)),

@@ -92,7 +92,7 @@ impl ReadModel {
     /// One row comes back in any case: an empty one for a pass that does not exist.
     async fn stored_pass_row(&self, id: &PassId) -> Result<Option<PassRow>, QueryError> {
         let row = sql("select pass.authentication_token, pass.etag, pass.updated_at
-             from (select 1 as asked_for) asked
+             from (select 1 as asked_for) new
              left join wallet_pass pass on pass.pass_type_identifier = $1 and pass.serial_number = $2")
         .bind(id.pass_type_identifier.as_str())
         .bind(id.serial_number.as_str())

@@ -103,20 +103,20 @@ impl Wire {
     }
 
     async fn reads_answer(&mut self) -> io::Result<Heard> {
-        let mut heard = Vec::new();
-        while !heard.ends_with(b"\r\n\r\n") {
-            heard.push(self.0.read_u8().await?);
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(b"\r\n\r\n") {
+            bytes.push(self.0.read_u8().await?);
         }
-        let head = String::from_utf8_lossy(&heard).to_lowercase();
+        let head = String::from_utf8_lossy(&bytes).to_lowercase();
         let status = head.get(9..12).and_then(|status| status.parse().ok());
         let status = status.ok_or_else(|| io::Error::other("no status"))?;
-        let mut heard = Heard { status, head, body: String::new() };
+        let mut answer = Heard { status, head, body: String::new() };
         let length =
-            heard.header("content-length").and_then(|length| length.parse().ok()).unwrap_or_default();
+            answer.header("content-length").and_then(|length| length.parse().ok()).unwrap_or_default();
         let mut body = vec![0; length];
         self.0.read_exact(&mut body).await?;
-        heard.body = String::from_utf8_lossy(&body).into_owned();
-        Ok(heard)
+        answer.body = String::from_utf8_lossy(&body).into_owned();
+        Ok(answer)
     }
 }
 
@@ -141,18 +141,17 @@ impl Pooled {
     ///
     /// When the connection ends without a word.
     pub async fn asks(&mut self, head: &str, body: &[u8]) -> io::Result<Heard> {
-        let mut wire = match self.kept.take() {
-            Some(wire) => wire,
-            None => {
-                self.opened += 1;
-                Wire::to(&self.address).await
-            }
+        let mut wire = if let Some(kept) = self.kept.take() {
+            kept
+        } else {
+            self.opened += 1;
+            Wire::to(&self.address).await
         };
         wire.says(head.as_bytes()).await?;
         wire.says(body).await?;
-        let heard = wire.hears_answer().await?;
-        self.kept = (!heard.says_close()).then_some(wire);
-        Ok(heard)
+        let answer = wire.hears_answer().await?;
+        self.kept = (!answer.says_close()).then_some(wire);
+        Ok(answer)
     }
 }
 

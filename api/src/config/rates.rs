@@ -52,7 +52,7 @@ pub(super) fn rates(
         failures: Some(
             failures.map_or_else(Failures::default, |most| Failures { passwords: most, keys: most }),
         ),
-        registrations_per_minute: registrations(variable(REGISTRATIONS)?)?,
+        registrations_per_minute: registrations(variable(REGISTRATIONS)?.as_deref())?,
         proxies: parsed(variable, "RATE_LIMIT_PROXIES", "a whole number")?.unwrap_or_default(),
     };
     if rates.manage_burst.is_some() && rates.manage_per_second.is_none() {
@@ -64,8 +64,8 @@ pub(super) fn rates(
     Ok(rates)
 }
 
-fn registrations(text: Option<String>) -> Result<Option<NonZeroU32>, ConfigError> {
-    match text.as_deref() {
+fn registrations(text: Option<&str>) -> Result<Option<NonZeroU32>, ConfigError> {
+    match text {
         None => Ok(Some(REGISTRATIONS_PER_MINUTE)),
         Some("off") => Ok(None),
         Some(text) => text.parse().map(Some).map_err(|_| ConfigError {

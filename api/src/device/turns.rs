@@ -239,7 +239,9 @@ mod tests {
                     at: UnixSeconds(1),
                 };
                 let events = aggregate.decide(command);
-                events.iter().for_each(|event| apply(&mut aggregate, event));
+                for event in &events {
+                    apply(&mut aggregate, event);
+                }
                 let committed = Committed {
                     aggregate_id: id(1).aggregate_id(),
                     aggregate: Arc::new(aggregate),

@@ -56,13 +56,12 @@ impl CarriesOut<'_> {
         let Ok(key) = command::api_key(message) else { return Ok(Owner::Stranger) };
         match Integrator::with_key(self.app, key).await {
             Ok(Some(integrator)) => Ok(Owner::Organization(integrator.organization_id)),
-            Ok(None) => Ok(Owner::Stranger),
             Err(fault) if fault.is_temporary() => {
                 let request_id = Received::of(message, self.app).request_id;
                 request_id.works(self.app, NAME, async { Err(fault) }).await
             }
             // It is refused for that when it is its turn.
-            Err(_) => Ok(Owner::Stranger),
+            Ok(None) | Err(_) => Ok(Owner::Stranger),
         }
     }
 

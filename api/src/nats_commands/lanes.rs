@@ -35,7 +35,7 @@ pub(super) enum End {
 /// All lanes, and how far the stream was read for them.
 #[derive(Debug)]
 pub(super) struct Lanes {
-    lanes: HashMap<Owner, Lane>,
+    by_owner: HashMap<Owner, Lane>,
     /// Whose turn it is, in order.
     ready: VecDeque<Owner>,
     /// Those that wait for a moment. The number tells two of one moment apart.
@@ -60,7 +60,13 @@ struct Lane {
 impl Lanes {
     /// Nothing before this number is of any concern.
     pub(super) fn from(frontier: u64) -> Self {
-        Self { lanes: HashMap::new(), ready: VecDeque::new(), resting: BTreeMap::new(), rested: 0, frontier }
+        Self {
+            by_owner: HashMap::new(),
+            ready: VecDeque::new(),
+            resting: BTreeMap::new(),
+            rested: 0,
+            frontier,
+        }
     }
 
     /// Where to look for what is new.
@@ -70,7 +76,7 @@ impl Lanes {
 
     /// Where to look for what a lane has no number of, and room for by now.
     pub(super) fn behind(&self) -> Option<u64> {
-        let with_room = self.lanes.values().filter(|lane| lane.waiting.len() <= PER_LANE / 2);
+        let with_room = self.by_owner.values().filter(|lane| lane.waiting.len() <= PER_LANE / 2);
         with_room.filter_map(|lane| lane.behind_from).min()
     }
 
@@ -83,15 +89,15 @@ impl Lanes {
             return true;
         };
         let number = to;
-        if number >= self.frontier && self.lanes.len() >= LANES && !self.lanes.contains_key(&owner) {
+        if number >= self.frontier && self.by_owner.len() >= LANES && !self.by_owner.contains_key(&owner) {
             return false;
         }
         self.nothing_between(from, number);
         let is_new = number >= self.frontier;
         self.frontier = self.frontier.max(number + 1);
         let is_next_of_those_behind =
-            self.lanes.get(&owner).is_some_and(|lane| lane.behind_from == Some(number));
-        for lane in self.lanes.values_mut().filter(|lane| lane.behind_from == Some(number)) {
+            self.by_owner.get(&owner).is_some_and(|lane| lane.behind_from == Some(number));
+        for lane in self.by_owner.values_mut().filter(|lane| lane.behind_from == Some(number)) {
             lane.behind_from = (number + 1 < self.frontier).then_some(number + 1);
         }
         if is_new || is_next_of_those_behind {
@@ -103,7 +109,7 @@ impl Lanes {
     /// Lanes that were behind from somewhere in between have nothing there.
     fn nothing_between(&mut self, from: u64, to: u64) {
         let frontier = self.frontier;
-        for lane in self.lanes.values_mut() {
+        for lane in self.by_owner.values_mut() {
             if lane.behind_from.is_some_and(|behind| from <= behind && behind < to) {
                 lane.behind_from = (to < frontier).then_some(to);
             }
@@ -112,7 +118,8 @@ impl Lanes {
 
     /// Puts a command at the end of its lane, if that has all before it and room; else it is found when the lane has come to it.
     fn takes(&mut self, number: u64, owner: Owner) {
-        let lane = self.lanes.entry(owner.clone()).or_insert_with(|| Lane { idle: true, ..Lane::default() });
+        let lane =
+            self.by_owner.entry(owner.clone()).or_insert_with(|| Lane { idle: true, ..Lane::default() });
         if lane.behind_from.is_some_and(|behind| behind < number) {
             return;
         }
@@ -132,7 +139,7 @@ impl Lanes {
             self.ready.push_back(due.remove());
         }
         let owner = self.ready.pop_front()?;
-        let number = *self.lanes.get(&owner)?.waiting.front()?;
+        let number = *self.by_owner.get(&owner)?.waiting.front()?;
         Some((number, owner))
     }
 
@@ -143,12 +150,12 @@ impl Lanes {
 
     /// How often the first command of a lane was tried.
     pub(super) fn tries(&self, owner: &Owner) -> u32 {
-        self.lanes.get(owner).map_or(0, |lane| lane.tries)
+        self.by_owner.get(owner).map_or(0, |lane| lane.tries)
     }
 
     /// The command of a lane that was begun has come to an end, or has not.
     pub(super) fn ended(&mut self, owner: Owner, end: End) {
-        let Some(lane) = self.lanes.get_mut(&owner) else { return };
+        let Some(lane) = self.by_owner.get_mut(&owner) else { return };
         if let End::Later(at) = end {
             lane.tries = lane.tries.saturating_add(1);
             self.rested += 1;
@@ -162,7 +169,7 @@ impl Lanes {
         } else if lane.behind_from.is_some() {
             lane.idle = true;
         } else {
-            self.lanes.remove(&owner);
+            self.by_owner.remove(&owner);
         }
     }
 
@@ -172,7 +179,7 @@ impl Lanes {
             let first = lane.waiting.front().copied().or(lane.behind_from);
             first.is_some_and(|first| first <= number)
         };
-        number < self.frontier && !self.lanes.values().any(has_one)
+        number < self.frontier && !self.by_owner.values().any(has_one)
     }
 }
 
@@ -249,7 +256,7 @@ mod tests {
         let mut lanes = Lanes::from(1);
         let now = Instant::now();
         stream.is_read(&mut lanes);
-        assert_eq!(lanes.lanes.values().map(|lane| lane.waiting.len()).sum::<usize>(), PER_LANE + 3);
+        assert_eq!(lanes.by_owner.values().map(|lane| lane.waiting.len()).sum::<usize>(), PER_LANE + 3);
         assert!(lanes.are_done_up_to(0) && !lanes.are_done_up_to(1));
         let mut carried_out: HashMap<Owner, Vec<u64>> = HashMap::new();
         while let Some((number, of)) = lanes.begin(now) {
@@ -261,7 +268,7 @@ mod tests {
         let of_a: Vec<u64> = (1..=500).chain(502..=1001).collect();
         assert_eq!(carried_out[&owner("a")], of_a);
         assert_eq!((&carried_out[&owner("b")], &carried_out[&owner("c")]), (&vec![501, 1003], &vec![1002]));
-        assert!(lanes.lanes.is_empty() && lanes.behind().is_none());
+        assert!(lanes.by_owner.is_empty() && lanes.behind().is_none());
         assert!(lanes.are_done_up_to(1003) && !lanes.are_done_up_to(1004));
     }
 

@@ -237,6 +237,7 @@ impl Given<'_> {
             retry_attempts: retry_attempts.get().into(),
             at_work: at_work.get() as usize,
             retention: Duration::from_hours(24) * retention_days.get(),
+            ..Settings::default()
         }
     }
 }

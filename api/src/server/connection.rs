@@ -177,7 +177,7 @@ impl Visit {
         let Some(rest) = rest else { return true };
         let _waits = self.status.clone().waits_for_body();
         tokio::select! {
-            is_read_away = rest.is_read_away() => is_read_away,
+            is_read_away = rest.read_away() => is_read_away,
             () = self.status.is_to_close() => false,
         }
     }

@@ -70,7 +70,7 @@ impl Body for Lent {
 
 impl Rest {
     /// Reads away what is left, if it is little and comes soon. Whether the connection can be used again.
-    pub(super) async fn is_read_away(self) -> bool {
+    pub(super) async fn read_away(self) -> bool {
         let (body, is_asked_for) = {
             let mut held = locked(&self.held);
             (held.body.take(), held.is_asked_for)

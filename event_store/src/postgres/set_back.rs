@@ -8,7 +8,7 @@
 //! Each process knows its log by the furthest event that it has seen, which no later answer may lack: a log that has grown again, beyond where it
 //! was, is recognised too. A server that still follows another one may merely be behind, and is not judged.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::postgres::PgRow;
@@ -131,7 +131,7 @@ const LOOK: &str = "\
 /// Looks again and again, and cancels `set_back` when this process has to end.
 pub(super) async fn watch(
     pool: PgPool,
-    knowledge: std::sync::Arc<Knowledge>,
+    knowledge: Arc<Knowledge>,
     (current, next): (Epoch, Epoch),
     set_back: CancellationToken,
 ) {
@@ -142,7 +142,7 @@ pub(super) async fn watch(
             Ok(false) => {}
             Ok(true) => return set_back.cancel(),
             Err(fault) => {
-                tracing::debug!(error = error_chain(&fault), "the event log could not be looked at")
+                tracing::debug!(error = error_chain(&fault), "the event log could not be looked at");
             }
         }
     }
@@ -150,7 +150,7 @@ pub(super) async fn watch(
 
 struct Watching {
     pool: PgPool,
-    knowledge: std::sync::Arc<Knowledge>,
+    knowledge: Arc<Knowledge>,
     current: Epoch,
     next: Epoch,
 }
@@ -160,7 +160,7 @@ impl Watching {
     /// which the next one could notice.
     async fn look(&self) -> sqlx::Result<bool> {
         let seen = self.knowledge.seen();
-        let row = within(asked(&seen.furthest).fetch_one(&self.pool)).await?;
+        let row = within(asked(seen.furthest.as_ref()).fetch_one(&self.pool)).await?;
         if row.try_get("follows")? {
             return Ok(false);
         }
@@ -203,12 +203,11 @@ impl Watching {
 
 type Query = sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
-fn asked(furthest: &Option<Identity>) -> Query {
-    let furthest = furthest.clone();
+fn asked(furthest: Option<&Identity>) -> Query {
     sqlx::query(LOOK)
-        .bind(furthest.as_ref().map(|event| event.position))
-        .bind(furthest.as_ref().map(|event| event.aggregate_type.clone()))
-        .bind(furthest.as_ref().map(|event| event.aggregate_id.clone()))
-        .bind(furthest.as_ref().map(|event| event.sequence))
-        .bind(furthest.as_ref().map(|event| event.recorded_at))
+        .bind(furthest.map(|event| event.position))
+        .bind(furthest.map(|event| event.aggregate_type.clone()))
+        .bind(furthest.map(|event| event.aggregate_id.clone()))
+        .bind(furthest.map(|event| event.sequence))
+        .bind(furthest.map(|event| event.recorded_at))
 }

@@ -113,7 +113,7 @@ pub(crate) fn append_payloads(note: &str, expected_sequence: u64, payloads: Vec<
 
 /// Long enough for every command that can succeed.
 pub(crate) fn deadline() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    Instant::now() + Duration::from_mins(1)
 }
 
 pub(crate) fn metadata() -> Metadata {

@@ -107,12 +107,13 @@ async fn scans(sql: &mut Sql, statement: &str) -> Vec<String> {
     }
 }
 
-/// An index that is read without a condition is read as a whole.
+/// An index that is read without a condition is read as a whole. The server's own catalogues, which say who is connected, are no tables of ours.
 fn find_scans(node: &Value, scans: &mut Vec<String>) {
     let kind = node["Node Type"].as_str().unwrap();
     let is_index_scan = kind.contains("Index") && kind.ends_with("Scan");
-    if kind == "Seq Scan" || is_index_scan && node["Index Cond"].is_null() {
-        scans.push(format!("{kind} of {}", node["Relation Name"].as_str().unwrap_or_default()));
+    let table = node["Relation Name"].as_str().unwrap_or_default();
+    if (kind == "Seq Scan" || is_index_scan && node["Index Cond"].is_null()) && !table.starts_with("pg_") {
+        scans.push(format!("{kind} of {table}"));
     }
     for inner in node["Plans"].as_array().into_iter().flatten() {
         find_scans(inner, scans);
@@ -139,7 +140,7 @@ async fn no_statement_reads_a_whole_table_or_index(engine: Engine) {
     let mut wrong = Vec::new();
     for statement in statements {
         let mut scans = scans(&mut connection, &statement).await;
-        let brings_its_rows = statement.starts_with("select new.");
+        let brings_its_rows = statement.starts_with("select new.") || statement.contains(") new\n");
         if engine == Engine::Postgres && !statement.contains("where") && !brings_its_rows {
             // Emptying a table reads it, and the checkpoints are a single row.
             assert!(

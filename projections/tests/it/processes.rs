@@ -180,8 +180,9 @@ async fn a_process_that_dies_is_made_up_for_at_once() {
     let mut holder = Process::joins(&world, "0").await;
     world.watches_the_checkpoint().await;
     for death in 1..12_u8 {
-        let next = Process::joins(&world, &death.to_string()).await;
+        // Before the next one joins, which would be as quick to take over where nothing is left to apply.
         world.is_projected_by(&(death - 1).to_string()).await;
+        let next = Process::joins(&world, &death.to_string()).await;
         let history = history(death, 30);
         let commands = world.lives_through(&history);
         let dies = async {

@@ -2,7 +2,6 @@
 //! machine has started with a wrong one, nothing is forgotten.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use honoken_event_store::error_chain;
 use tokio::time::MissedTickBehavior;
@@ -12,11 +11,10 @@ use crate::clock_jumps::ClockJumps;
 use crate::ledger::{Ledger, LedgerError};
 use crate::ports::Time;
 
-const OFTEN: Duration = Duration::from_mins(10);
-
 /// Works until it is dropped.
 pub(super) async fn run(ledger: Ledger, time: Arc<dyn Time>, settings: Settings) {
-    let mut ticks = tokio::time::interval(OFTEN);
+    let often = settings.clean_up;
+    let mut ticks = tokio::time::interval(often);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.reset();
     let mut jumps = ClockJumps::since_now(&*time);
@@ -28,7 +26,7 @@ pub(super) async fn run(ledger: Ledger, time: Arc<dyn Time>, settings: Settings)
         if let Err(fault) = forget(&ledger, time.unix_ms(), settings).await {
             tracing::warn!(
                 error = error_chain(&fault),
-                "old deliveries were not forgotten, tries again in {OFTEN:?}"
+                "old deliveries were not forgotten, tries again in {often:?}"
             );
         }
     }

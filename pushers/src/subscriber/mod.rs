@@ -30,6 +30,8 @@ pub struct Settings {
     pub at_work: usize,
     /// Deliveries that came to their end are kept for so long.
     pub retention: Duration,
+    /// Between two looks for what is older, the first one after the start included.
+    pub clean_up: Duration,
 }
 
 impl Default for Settings {
@@ -40,6 +42,7 @@ impl Default for Settings {
             retry_attempts: 100,
             at_work: 200,
             retention: Duration::from_hours(30 * 24),
+            clean_up: Duration::from_mins(10),
         }
     }
 }

@@ -249,12 +249,14 @@ async fn old_rows_are_forgotten_and_what_was_woken_is_not(engine: Engine) {
     assert!(!world.ledger.forget_deliveries(before).await.unwrap());
     world.ends_with(&[("pending", 1100)]).await;
 
-    // Sent, outside of a window, a new process cleans up by itself when it starts.
+    // Sent, outside of a window, a new process cleans up by itself, some time after it has started.
     let process = Setup::of(&world, &apns).starts(&world);
     world.ends_with(&[("sent", 1100)]).await;
     process.stops().await;
     world.time.passes(Duration::from_hours(24 * 31));
-    let process = Setup::of(&world, &apns).starts(&world);
+    let mut setup = Setup::of(&world, &apns);
+    setup.settings.clean_up = Duration::from_millis(50);
+    let process = setup.starts(&world);
     world.ends_with(&[]).await;
     let phones = async || world.asks_ledger("select 'wakes', count(*) from wake").await["wakes"] == 0;
     eventually("phones are forgotten", phones).await;

@@ -24,44 +24,44 @@ async fn all_wait(world: &World, phones: i64) {
 
 /// A rest is made a little shorter by chance: so many in a row leave nothing to it.
 async fn after_an_outage_of_any_length_all_phones_are_pushed_to_within_twenty_seconds(engine: Engine) {
-    const PHONES: usize = 50;
+    const PHONES: i64 = 50;
     let world = World::new(engine).await;
     let apns = FakeApns::that_answers(|_| Answer::Now(unavailable(None)));
     let pass = world.issues("a").await;
-    world.registers_many(&pass, PHONES).await;
+    world.registers_many(&pass, 50).await;
     let process = Setup::of(&world, &apns).starts(&world);
     process.post.says(&world.changes(&pass, "1").await);
     apns.gets(1).await;
     for _ in 0..15 {
-        all_wait(&world, PHONES as i64).await;
+        all_wait(&world, PHONES).await;
         let requests = apns.requests();
         world.time.passes(LONGEST);
         apns.gets(requests + 1).await;
     }
     // APNs is back in the worst moment: it has just refused again.
-    all_wait(&world, PHONES as i64).await;
+    all_wait(&world, PHONES).await;
     apns.answers(|_| Answer::Now(accepted()));
     world.time.passes(LONGEST);
-    world.ends_with(&[("sent", PHONES as i64)]).await;
+    world.ends_with(&[("sent", PHONES)]).await;
     process.stops().await;
 }
 
 async fn a_push_that_hung_while_apns_came_back_is_followed_by_a_short_rest(engine: Engine) {
-    const PHONES: usize = 50;
+    const PHONES: i64 = 50;
     let world = World::new(engine).await;
     let apns = FakeApns::that_answers(|_| Answer::Now(unavailable(None)));
     let pass = world.issues("a").await;
-    world.registers_many(&pass, PHONES).await;
+    world.registers_many(&pass, 50).await;
     let process = Setup::of(&world, &apns).starts(&world);
     process.post.says(&world.changes(&pass, "1").await);
     apns.gets(1).await;
     for _ in 0..6 {
-        all_wait(&world, PHONES as i64).await;
+        all_wait(&world, PHONES).await;
         let requests = apns.requests();
         world.time.passes(LONGEST);
         apns.gets(requests + 1).await;
     }
-    all_wait(&world, PHONES as i64).await;
+    all_wait(&world, PHONES).await;
     apns.answers(|_| Answer::Later(unavailable(None)));
     let requests = apns.requests();
     world.time.passes(LONGEST);
@@ -76,6 +76,6 @@ async fn a_push_that_hung_while_apns_came_back_is_followed_by_a_short_rest(engin
     );
     eventually("it rests for a second", async || world.asks_ledger(&due).await["n"] > 0).await;
     world.time.passes(Duration::from_secs(2));
-    world.ends_with(&[("sent", PHONES as i64)]).await;
+    world.ends_with(&[("sent", PHONES)]).await;
     process.stops().await;
 }

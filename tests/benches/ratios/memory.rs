@@ -65,7 +65,7 @@ fn loads() -> Vec<(&'static str, Said)> {
     let head = format!("GET /v1/passes/a/b HTTP/1.1\r\nHost: h\r\nX-Long: {}", "x".repeat(64_000));
     let chunk = format!("400\r\n{}\r\n", "[".repeat(0x400));
     // As many fields as a head may have, one request behind the other: those that cannot be answered at a time wait.
-    let fields: String = (0..90).map(|number| format!("x{number}: y\r\n")).collect();
+    let fields = (0..90).map(|number| format!("x{number}: y\r\n")).collect::<Vec<_>>().concat();
     let request = format!("GET /v1/devices/d/registrations/t HTTP/1.1\r\nHost: h\r\n{fields}\r\n");
     vec![
         ("idle after an answer", said("GET /health/live HTTP/1.1\r\nHost: h\r\n\r\n".to_owned())),

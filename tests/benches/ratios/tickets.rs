@@ -143,7 +143,7 @@ impl Office {
 
     /// Carries out a command that leads to one event.
     pub(crate) async fn dispatches(&self, aggregate_id: &str, command: PassCommand) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         let (circumstances, metadata) = (&self.circumstances, &self.metadata);
         let committed =
             self.dispatcher.dispatch::<Pass>(aggregate_id, command, circumstances, metadata, deadline);

@@ -60,7 +60,8 @@ async fn changes_until_refused(integrator: Integrator, serial_number: String) ->
 async fn are_in_flight(process: &Serving, requests: usize) {
     eventually(PATIENCE, "the requests are in flight", async || {
         let scrape = process.metrics().await;
-        (scrape.get("honoken_requests_in_flight{area=\"manage\"}") + 0.5 > requests as f64).then_some(())
+        let in_flight = format!("{:.0}", scrape.get("honoken_requests_in_flight{area=\"manage\"}"));
+        in_flight.parse::<usize>().is_ok_and(|in_flight| in_flight >= requests).then_some(())
     })
     .await;
 }

@@ -28,8 +28,8 @@ async fn logs(serving: &Serving, client: &str, bytes: usize) -> Heard {
     let body = format!(r#"{{"logs":["{}"]}}"#, "a ".repeat(bytes / 2));
     let head = format!("POST /v1/log HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", body.len());
     let mut wire = Wire::from_to(client, serving.address()).await;
-    wire.says(head.as_bytes()).await.unwrap();
-    wire.says(body.as_bytes()).await.unwrap();
+    wire.says(head.as_bytes()).await.expect("a connection");
+    wire.says(body.as_bytes()).await.expect("a connection");
     wire.hears_answer().await.expect("an answer")
 }
 
@@ -38,7 +38,7 @@ async fn hold(serving: &Serving, said: &[u8]) -> Vec<Wire> {
     let mut wires = Vec::new();
     for _ in 0..MANY {
         let mut wire = Wire::to(serving.address()).await;
-        wire.says(said).await.unwrap();
+        wire.says(said).await.expect("a connection");
         wires.push(wire);
     }
     assert_eq!(logs(serving, "127.0.0.1", 100).await.status, 200, "small bodies wait for no large ones");
@@ -94,7 +94,7 @@ async fn behind_a_proxy_the_client_it_names_has_the_share() {
     let body = format!(r#"{{"logs":["{}"]}}"#, "a ".repeat(30_000));
     let mut wire = Wire::to(serving.address()).await;
     wire.says(head.replace("64000", &body.len().to_string()).as_bytes()).await.unwrap();
-    wire.says(body.as_bytes()).await.unwrap();
+    wire.says(body.as_bytes()).await.expect("a connection");
     assert_eq!(wire.hears_answer().await.expect("an answer").status, 503);
     drop(wires);
 }

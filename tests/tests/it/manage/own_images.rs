@@ -43,7 +43,7 @@ fn said(answer: &Answer, digest: &str) -> (u16, Vec<(String, String)>, String) {
     assert!(body.contains(digest), "{body}");
     let headers =
         answer.headers.iter().filter(|(name, _)| !["x-request-id", "date"].contains(&name.as_str()));
-    let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
+    let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().expect("text").to_owned()));
     (answer.status.as_u16(), headers.collect(), body.replace(digest, "DIGEST"))
 }
 
