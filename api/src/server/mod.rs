@@ -1,7 +1,7 @@
 //! Listens: bounded connections, bounded heads, and a shutdown that lets requests in flight finish.
 //!
-//! [`connections`] counts who is connected and makes room; [`connection`] is the life of one, over a [`stream`] that reads no more than may be held,
-//! with [`unread`] for what a handler leaves of a body, and [`closing`] for its end.
+//! [`connections`] counts who is connected and makes room; `connection.rs` is the life of one, over a stream (`stream.rs`) that reads no more than may be held,
+//! with `unread.rs` for what a handler leaves of a body, and `closing.rs` for its end.
 
 mod closing;
 mod connection;
