@@ -59,9 +59,13 @@ async fn is_alive(connection: &mut Connection, sender: &str) -> sqlx::Result<boo
     .bind(in_time)
     .execute(connection)
     .await?;
+    // One reading of the clock for both sides: when it is set between the statements, this sender is late as well, and frees nobody's phones.
     let dead = sql("delete from sender
-         where sender in (select sender from sender where alive_until < clock_timestamp() for update skip locked)
+         where sender in (select sender from sender where alive_until < statement_timestamp() for update skip locked)
+           and exists (select from sender as own
+                       where own.sender = $1 and own.alive_until > statement_timestamp() + interval '2 seconds')
          returning sender")
+    .bind(sender)
     .fetch_all(&mut *connection)
     .await?;
     for row in &dead {
