@@ -85,6 +85,10 @@ pub const PIXELS_OF_AN_IMAGE: u32 = PIXELS_AT_WORK / 16;
 /// have made room.
 pub const CONNECTIONS: usize = 16_384;
 
+/// Connections that have buffers at a time, about 24 KiB each with their request: the others rest until something comes and there is room. All of
+/// them together stay within the 256 MiB that callers without credentials may take.
+pub const BUFFERED_CONNECTIONS: usize = 6144;
+
 /// Connections at a time where metrics have an address of their own.
 pub const METRICS_CONNECTIONS: usize = 16;
 

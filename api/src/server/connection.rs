@@ -23,7 +23,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower::ServiceExt;
 
-use super::connections::{ConnectionStatus, Phase};
+use super::connections::{ConnectionStatus, Phase, Place};
 use super::framing::{self, Refusal};
 use super::stream::{LargeHead, Stream};
 use super::{House, closing, unread};
@@ -34,11 +34,22 @@ use crate::rates::Peer;
 use crate::router::strip_prefix;
 
 /// From the first byte to the last. Each part of it is forgotten when the next one begins, so that a connection that waits is small.
-pub(super) async fn lives(socket: TcpStream, peer: IpAddr, status: &Arc<ConnectionStatus>, house: &House) {
-    if !Box::pin(says_something(&socket, status, house)).await {
-        return;
-    }
-    let Some(socket) = Box::pin(speaks(socket, peer, status, house)).await else { return };
+pub(super) async fn lives(socket: TcpStream, peer: IpAddr, place: &Place, house: &House) {
+    let (status, mut resting) = (place.status(), Resting { socket, read: Bytes::new() });
+    let socket = loop {
+        if !Box::pin(says_something(&resting, status, house)).await {
+            return;
+        }
+        // Also when it is to make room: a whole request that has come is answered.
+        let buffers = place.buffers().await;
+        let spoken = Box::pin(speaks(resting, peer, status, house)).await;
+        drop(buffers);
+        match spoken {
+            Spoken::Rests(rests) => resting = rests,
+            Spoken::Ended(socket) => break socket,
+            Spoken::CutOff => return,
+        }
+    };
     let stops = async {
         house.stop.cancelled().await;
         tokio::time::sleep(limits::LAST_WORD).await;
@@ -51,25 +62,40 @@ pub(super) async fn lives(socket: TcpStream, peer: IpAddr, status: &Arc<Connecti
     }
 }
 
+/// A connection that waits for a request.
+struct Resting {
+    socket: TcpStream,
+    /// What has been read of it already.
+    read: Bytes,
+}
+
+/// How speaking came to its end.
+enum Spoken {
+    /// The connection waits for its next request, and another needs its buffers.
+    Rests(Resting),
+    /// One side has had enough.
+    Ended(TcpStream),
+    /// It had to make room.
+    CutOff,
+}
+
 /// Waits until something comes: hyper takes its buffers before it looks.
-async fn says_something(socket: &TcpStream, status: &ConnectionStatus, house: &House) -> bool {
+async fn says_something(resting: &Resting, status: &ConnectionStatus, house: &House) -> bool {
+    if !resting.read.is_empty() {
+        return true;
+    }
     tokio::select! {
         biased;
-        readable = timeout(limits::HEADERS, socket.readable()) => matches!(readable, Ok(Ok(()))),
+        readable = timeout(limits::HEADERS, resting.socket.readable()) => matches!(readable, Ok(Ok(()))),
         () = house.stop.cancelled() => false,
         () = status.is_to_close() => false,
     }
 }
 
-/// Speaks HTTP until one side has enough. Gives the socket back, unless it is to be closed at once.
-async fn speaks(
-    socket: TcpStream,
-    peer: IpAddr,
-    status: &Arc<ConnectionStatus>,
-    house: &House,
-) -> Option<TcpStream> {
+/// Speaks HTTP.
+async fn speaks(resting: Resting, peer: IpAddr, status: &Arc<ConnectionStatus>, house: &House) -> Spoken {
     let large_head = LargeHead::new(house.large_heads.clone(), peer);
-    let stream = Stream::new(socket, status.clone(), large_head.clone());
+    let stream = Stream::new(resting.socket, resting.read, status.clone(), large_head.clone());
     let service = {
         let visit = Arc::new(Visit { peer, status: status.clone(), large_head, house: house.clone() });
         hyper::service::service_fn(move |request| visit.clone().answers(request))
@@ -79,6 +105,7 @@ async fn speaks(
         .header_read_timeout(limits::HEADERS)
         .max_buf_size(limits::HEADER_BYTES)
         .serve_connection(TokioIo::new(stream), service);
+    let mut rests = false;
     let ended = tokio::select! {
         // First, so that a request that has come before the stop is seen.
         biased;
@@ -88,7 +115,14 @@ async fn speaks(
             if matches!(status.phase(), Phase::Work | Phase::Answer) {
                 drop(timeout(limits::LAST_WORD, &mut http).await);
             }
-            return None;
+            return Spoken::CutOff;
+        }
+        () = status.is_to_rest() => {
+            // Nothing is in progress, so HTTP ends at once.
+            rests = true;
+            status.outlives_http(true);
+            Pin::new(&mut http).graceful_shutdown();
+            (&mut http).await
         }
         () = house.stop.cancelled() => {
             // What is in progress is finished; without anything in progress this is the end.
@@ -96,15 +130,22 @@ async fn speaks(
             (&mut http).await
         }
     };
-    if let Err(fault) = ended {
-        // The other side went away or spoke something else than HTTP; it has been told what can be told.
-        if tracing::enabled!(tracing::Level::DEBUG)
-            && house.anonymous_lines.admit(AnonymousLine::Request, counted_as(peer), 1) > 0
-        {
-            tracing::debug!(error = %fault, peer.ip = %peer, "a connection ended badly");
+    status.outlives_http(false);
+    let parts = http.into_parts();
+    let socket = parts.io.into_inner().into_socket();
+    match ended {
+        Ok(()) if rests => Spoken::Rests(Resting { socket, read: parts.read_buf }),
+        Ok(()) => Spoken::Ended(socket),
+        Err(fault) => {
+            // The other side went away or spoke something else than HTTP; it has been told what can be told.
+            if tracing::enabled!(tracing::Level::DEBUG)
+                && house.anonymous_lines.admit(AnonymousLine::Request, counted_as(peer), 1) > 0
+            {
+                tracing::debug!(error = %fault, peer.ip = %peer, "a connection ended badly");
+            }
+            Spoken::Ended(socket)
         }
     }
-    Some(http.into_parts().io.into_inner().into_socket())
 }
 
 /// What the requests of a connection have in common.

@@ -8,6 +8,8 @@ mod connection;
 pub mod connections;
 pub mod framing;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod unread;
 
 use std::net::SocketAddr;
@@ -34,6 +36,8 @@ pub struct Door {
     pub router: Router,
     /// Connections at a time; more wait in the system's queue.
     pub connections: usize,
+    /// Of these, connections that have buffers at a time; more wait in the system's buffers.
+    pub buffered_connections: usize,
     /// Connections at a time from one address; more are closed at once.
     pub connections_per_address: Option<usize>,
     /// What is counted.
@@ -64,8 +68,9 @@ impl Counts {
 
 /// Serves until `stop`, then finishes what is in flight, for at most [`limits::SHUTDOWN`].
 pub async fn serve(door: Door, stop: CancellationToken) {
-    let Door { listener, router, connections, connections_per_address, counts, anonymous_lines } = door;
-    let connections = Arc::new(Connections::new(connections, connections_per_address, counts));
+    let Door { listener, router, counts, anonymous_lines, .. } = door;
+    let (most, buffered) = (door.connections, door.buffered_connections);
+    let connections = Arc::new(Connections::new(most, buffered, door.connections_per_address, counts));
     let going_on = TaskTracker::new();
     let large_heads = Budget::new(limits::LARGE_HEADS_BYTES);
     let house = House { router, stop: stop.clone(), large_heads, anonymous_lines };
@@ -115,7 +120,7 @@ struct Accepted {
 fn start(Accepted { socket, peer, place }: Accepted, house: &House, going_on: &TaskTracker) {
     let house = house.clone();
     going_on.spawn(async move {
-        connection::lives(socket, peer.ip(), place.status(), &house).await;
+        connection::lives(socket, peer.ip(), &place, &house).await;
         drop(place);
     });
 }

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
@@ -26,6 +27,8 @@ pub(super) struct Stream {
     socket: Take<TcpStream>,
     status: Arc<ConnectionStatus>,
     large_head: Arc<LargeHead>,
+    /// What was read before the connection rested, and is read first.
+    before: Bytes,
     /// Bytes of the head that is coming in.
     head: usize,
     asking: Option<BoxFuture<'static, Option<Reservation>>>,
@@ -70,8 +73,13 @@ impl LargeHead {
 }
 
 impl Stream {
-    pub(super) fn new(socket: TcpStream, status: Arc<ConnectionStatus>, large_head: Arc<LargeHead>) -> Self {
-        Self { socket: socket.take(0), status, large_head, head: 0, asking: None, stalled: None }
+    pub(super) fn new(
+        socket: TcpStream,
+        before: Bytes,
+        status: Arc<ConnectionStatus>,
+        large_head: Arc<LargeHead>,
+    ) -> Self {
+        Self { socket: socket.take(0), status, large_head, before, head: 0, asking: None, stalled: None }
     }
 
     /// The socket itself, when all is over.
@@ -119,8 +127,13 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         let room = ready!(self.poll_room(cx))?;
         let before = buffer.filled().len();
-        self.socket.set_limit(room as u64);
-        ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
+        if self.before.is_empty() {
+            self.socket.set_limit(room as u64);
+            ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
+        } else {
+            let bytes = room.min(buffer.remaining()).min(self.before.len());
+            buffer.put_slice(&self.before.split_to(bytes));
+        }
         let read = buffer.filled().len() - before;
         if read > 0 && self.status.phase() == Phase::Idle {
             self.head = 0;
@@ -147,6 +160,10 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The connection only rests.
+        if self.status.is_outliving_http() {
+            return Poll::Ready(Ok(()));
+        }
         let shut = Pin::new(self.socket.get_mut()).poll_shutdown(cx);
         self.watched(cx, shut)
     }
