@@ -20,6 +20,9 @@ const ADDRESSES: usize = 20;
 /// Newcomers in a row, each on a connection of its own.
 const NEWCOMERS: usize = 500;
 
+/// So many of them in a storm, where each waits for long.
+const NEWCOMERS_IN_A_STORM: usize = 60;
+
 pub(crate) async fn run() {
     if !crowds::may_open(HALF_REQUESTS, "crowded") {
         return;
@@ -36,9 +39,11 @@ pub(crate) async fn run() {
     times(&service, &questions).await;
     let alone = times(&service, &questions).await;
     report("alone", &alone, &alone);
-    for (name, comes_again) in [("beside", false), ("storm", true)] {
+    for (name, comes_again, newcomers) in
+        [("beside", false, NEWCOMERS), ("storm", true, NEWCOMERS_IN_A_STORM)]
+    {
         let crowd = Crowd::comes(&service.host, HALF_REQUESTS, ADDRESSES, &half(comes_again)).await;
-        let times = times(&service, &questions).await;
+        let times = times(&service, &questions[..newcomers]).await;
         report(name, &times, &alone);
         println!("            {} of the crowd were closed meanwhile", crowd.closed());
         crowd.goes().await;
