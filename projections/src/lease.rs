@@ -20,7 +20,8 @@ pub(crate) enum Lease {
 }
 
 /// Takes the right to write, if no other session has it: what was this one's own before others worked on the tables is free too. A release
-/// whose tables mean something older stands back: it would empty those of a newer one.
+/// whose tables mean something older stands back: it would empty those of a newer one. A lease that ended long ago is left to [`doubt`], also when the
+/// clock is set between the two statements.
 pub(crate) async fn take(connection: &mut Connection) -> sqlx::Result<Option<Lease>> {
     if matches!(connection, Connection::Sqlite(..)) {
         return Ok(Some(Lease::Alone));
@@ -36,7 +37,8 @@ pub(crate) async fn take(connection: &mut Connection) -> sqlx::Result<Option<Lea
              holder_started = (select backend_start from pg_stat_activity where pid = pg_backend_pid())
          where projection = (select projection from projection_checkpoint
                              where projection = $1 and version <= $2
-                               and (leased_until < clock_timestamp()
+                               and (leased_until = '-infinity'
+                                    or leased_until between statement_timestamp() - interval '1 minute' and statement_timestamp()
                                     or not exists (select from pg_stat_activity
                                                    where pid = holder_pid and backend_start = holder_started
                                                      and pid <> pg_backend_pid()))
