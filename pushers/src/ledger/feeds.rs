@@ -410,7 +410,8 @@ async fn lease(connection: &mut Connection, feed: &str) -> sqlx::Result<Option<L
              holder_started = (select backend_start from pg_stat_activity where pid = pg_backend_pid())
          where feed = (select feed from feed_checkpoint
                        where feed = $1
-                         and (leased_until < clock_timestamp()
+                         and (leased_until = '-infinity'
+                              or leased_until between statement_timestamp() - interval '1 minute' and statement_timestamp()
                               or not exists (select from pg_stat_activity
                                              where pid = holder_pid and backend_start = holder_started
                                                and pid <> pg_backend_pid()))
