@@ -106,6 +106,7 @@ impl Connections {
         };
         let permit = self.open.next(|many| self.make_room(many)).await;
         self.counts.open.inc();
+        counted.status.enters(Phase::Idle);
         Some(Place { connections: self.clone(), counted, permit })
     }
 
@@ -306,7 +307,8 @@ impl Phase {
 
 impl ConnectionStatus {
     fn new(start: Instant, buffers_wanted: Arc<AtomicUsize>) -> Self {
-        let status = Self {
+        // We are not waiting for it until it is admitted.
+        Self {
             phase: AtomicU8::new(Phase::Work as u8),
             since: AtomicU64::new(0),
             start,
@@ -315,9 +317,7 @@ impl ConnectionStatus {
             has_buffers: AtomicBool::new(false),
             outlives_http: AtomicBool::new(false),
             resting: Notify::new(),
-        };
-        status.enters(Phase::Idle);
-        status
+        }
     }
 
     fn has_buffers(&self) -> bool {
