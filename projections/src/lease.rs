@@ -2,7 +2,8 @@
 //!
 //! On Postgres the checkpoint's row says so: whoever holds it raised its `fence`, and renews a lease. A process that died is known by its session,
 //! which the server has closed; one that is frozen by its lease, which runs out. When it comes back it still believes to hold the row, but every
-//! batch begins by asking for its own fence, in the transaction that moves the checkpoint: nothing is applied by two.
+//! batch begins by asking for its own fence, in the transaction that moves the checkpoint: nothing is applied by two. In a copy of the database
+//! beside it the lease is nobody's, since its session is one of the original.
 //!
 //! On SQLite there is one process, which the lock of the data folder sees to.
 
@@ -41,7 +42,7 @@ pub(crate) async fn take(connection: &mut Connection) -> sqlx::Result<Option<Lea
                                     or leased_until between statement_timestamp() - interval '1 minute' and statement_timestamp()
                                     or not exists (select from pg_stat_activity
                                                    where pid = holder_pid and backend_start = holder_started
-                                                     and pid <> pg_backend_pid()))
+                                                     and datname = current_database() and pid <> pg_backend_pid()))
                              for update skip locked)
          returning fence")
     .bind(WALLET)
@@ -58,7 +59,8 @@ async fn doubt(connection: &mut Connection) -> sqlx::Result<()> {
          where projection = (select projection from projection_checkpoint
                              where projection = $1 and leased_until > '-infinity'
                                and leased_until not between clock_timestamp() - interval '1 minute' and clock_timestamp() + interval '5 seconds'
-                               and exists (select from pg_stat_activity where pid = holder_pid and backend_start = holder_started)
+                               and exists (select from pg_stat_activity where pid = holder_pid and backend_start = holder_started
+                                                                        and datname = current_database())
                              for update skip locked)")
         .bind(WALLET)
         .execute(connection)

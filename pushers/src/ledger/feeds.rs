@@ -414,7 +414,7 @@ async fn lease(connection: &mut Connection, feed: &str) -> sqlx::Result<Option<L
                               or leased_until between statement_timestamp() - interval '1 minute' and statement_timestamp()
                               or not exists (select from pg_stat_activity
                                              where pid = holder_pid and backend_start = holder_started
-                                               and pid <> pg_backend_pid()))
+                                               and datname = current_database() and pid <> pg_backend_pid()))
                        for update skip locked)
          returning fence")
     .bind(feed)
@@ -430,7 +430,8 @@ async fn doubt(connection: &mut Connection, feed: &str) -> sqlx::Result<()> {
          where feed = (select feed from feed_checkpoint
                        where feed = $1 and leased_until > '-infinity'
                          and leased_until not between clock_timestamp() - interval '1 minute' and clock_timestamp() + interval '10 seconds'
-                         and exists (select from pg_stat_activity where pid = holder_pid and backend_start = holder_started)
+                         and exists (select from pg_stat_activity where pid = holder_pid and backend_start = holder_started
+                                                                  and datname = current_database())
                        for update skip locked)")
     .bind(feed)
     .execute(connection)
