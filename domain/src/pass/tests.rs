@@ -126,7 +126,7 @@ fn issuing_fixes_content_images_token_tag_and_time() {
 }
 
 #[test]
-fn issuing_takes_the_passs_own_images_before_all_others() {
+fn issuing_takes_the_images_of_a_pass_before_all_others() {
     let own = image("icon@2x.png", "own icon");
     let order = IssuePass { assets: own.clone(), ..order("1A") };
     let PassEvent::Issued(mut expected) = issued("1A", NOW) else { unreachable!() };
