@@ -17,13 +17,13 @@ use crate::desk::{Circumstances, Where};
 use crate::ids::SystemIds;
 use crate::log_output::{LogOutput, writer};
 use crate::service::Process;
-use crate::{apns_keys, certs, dev, ending, inspect, keys, limits, logging, operate, phone, serve};
+use crate::{apns_keys, certs, dev, ending, inspect, keys, limits, logging, operate, phone, release, serve};
 
 /// Issues, signs and updates Apple Wallet passes.
 #[derive(Debug, Parser)]
 #[command(
     name = "honoken",
-    version,
+    version = release::VERSION_AND_COMMIT,
     after_help = "Start with `honoken dev`: it needs nothing and says where to look. docs/configuration.md lists the environment variables."
 )]
 struct Cli {

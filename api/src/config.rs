@@ -28,7 +28,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::apns_keys::file::KeyFile;
-use crate::{keyring, limits, path};
+use crate::{keyring, limits, path, release};
 
 pub use rates::{Failures, REGISTRATIONS_PER_MINUTE, Rates};
 
@@ -107,10 +107,10 @@ pub enum LogFormat {
 pub struct Identity {
     /// `SERVICE_NAME`
     pub service: String,
-    /// `HONOKEN_RELEASE_VERSION`; default: the version of the crate.
+    /// `HONOKEN_RELEASE_VERSION`; default: the version of the program.
     pub version: String,
-    /// `GIT_SHA`, where the build is known to come from a commit.
-    pub git_sha: Option<String>,
+    /// `GIT_SHA`; default: the commit that was built.
+    pub git_sha: String,
     /// `ENVIRONMENT`, where one was named; the command decides otherwise.
     pub environment: Option<String>,
 }
@@ -119,8 +119,8 @@ impl Default for Identity {
     fn default() -> Self {
         Self {
             service: "honoken".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            git_sha: None,
+            version: release::VERSION.to_owned(),
+            git_sha: release::COMMIT.to_owned(),
             environment: None,
         }
     }
@@ -132,7 +132,7 @@ impl Identity {
         let members = [
             ("service.name", Some(&self.service)),
             ("service.version", Some(&self.version)),
-            ("git.sha", self.git_sha.as_ref()),
+            ("git.sha", Some(&self.git_sha)),
             ("environment", self.environment.as_ref()),
         ];
         members.into_iter().filter_map(|(name, value)| Some((name, value?.as_str())))
@@ -365,7 +365,7 @@ pub const VARIABLES: &[Variable] = &[
     ),
     read("SERVICE_NAME", "this service's name, in every JSON line and in `honoken_build_info`", "`honoken`"),
     read("HONOKEN_RELEASE_VERSION", "its release, likewise", "the version of the program"),
-    read("GIT_SHA", "the commit it was built from, likewise", "none"),
+    read("GIT_SHA", "the commit it was built from, likewise", "the one that was built, else `unknown`"),
     read(
         "ENVIRONMENT",
         "where it runs, likewise: `production`, `staging`, …",
@@ -618,7 +618,7 @@ fn identity(
     Ok(Identity {
         service: variable("SERVICE_NAME")?.unwrap_or(default.service),
         version: variable("HONOKEN_RELEASE_VERSION")?.unwrap_or(default.version),
-        git_sha: variable("GIT_SHA")?,
+        git_sha: variable("GIT_SHA")?.unwrap_or(default.git_sha),
         environment: variable("ENVIRONMENT")?,
     })
 }

@@ -28,6 +28,7 @@ pub mod metrics;
 pub mod operator_password;
 pub mod place;
 pub mod push_credentials;
+pub mod release;
 pub mod signers;
 
 pub mod auth;

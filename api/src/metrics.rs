@@ -615,7 +615,7 @@ impl Metrics {
                 &[
                     Value(Label::Service, &identity.service),
                     Value(Label::Version, &identity.version),
-                    Value(Label::GitSha, identity.git_sha.as_deref().unwrap_or_default()),
+                    Value(Label::GitSha, &identity.git_sha),
                     Value(Label::Environment, identity.environment.as_deref().unwrap_or_default()),
                 ],
             )
@@ -827,12 +827,13 @@ mod tests {
 
     #[test]
     fn what_never_happened_is_zero() {
-        let text = Metrics::new(&Identity::default()).render().unwrap();
+        let identity = Identity { version: "1.2.3".into(), git_sha: "c0ffee".into(), ..Identity::default() };
+        let text = Metrics::new(&identity).render().unwrap();
         for line in [
             "honoken_requests_shed_total{queue=\"build\"} 0",
             "honoken_device_messages_total{class=\"spurious_push\"} 0",
             "honoken_requests_panicked_total 0",
-            "honoken_build_info{environment=\"\",git_sha=\"\",service_name=\"honoken\",service_version=\"0.0.0\"} 1",
+            "honoken_build_info{environment=\"\",git_sha=\"c0ffee\",service_name=\"honoken\",service_version=\"1.2.3\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }

@@ -54,7 +54,7 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::error::{Fault, Problem};
-use crate::router;
+use crate::{release, router};
 
 /// The tag of what phones ask.
 pub const DEVICE: &str = "device";
@@ -92,7 +92,7 @@ pub fn empty() -> OpenApi {
         .info(
             InfoBuilder::new()
                 .title("Honoken")
-                .version(env!("CARGO_PKG_VERSION"))
+                .version(release::VERSION)
                 .description(Some(include_str!("description.md")))
                 .license(Some(
                     LicenseBuilder::new()

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::error::{ApiError, CODES};
-use crate::router;
+use crate::{generated, router};
 
 fn document() -> Value {
     serde_json::to_value(router::documented()).unwrap()
@@ -173,4 +173,11 @@ fn whoever_must_show_credentials_is_told_so() {
         let open = ["device", "running"].iter().any(|tag| operation["tags"][0] == *tag);
         assert!(asks || open, "{name} asks for nothing");
     }
+}
+
+#[test]
+fn the_documented_interface_is_that_of_the_handlers() {
+    let mut text = router::documented().to_pretty_json().expect("a document of plain values is JSON");
+    text.push('\n');
+    generated::check_json("docs/openapi.json", &text);
 }

@@ -38,6 +38,7 @@ mod processes;
 mod properties;
 mod pushing;
 mod rebuild;
+mod release;
 mod set_back;
 mod shutdown;
 mod six_changes;
