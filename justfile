@@ -22,9 +22,17 @@ bench-peers:
 fmt:
     cargo fmt --all
 
-# Clippy, docs and, where it is installed, cargo-deny.
+# What can be said without running it: formatting, clippy, docs, spelling, dependencies.
 lint:
     scripts/lint
+
+# Whether callers break that know the API as it was at a revision.
+api-changes revision:
+    scripts/api-changes {{ revision }}
+
+# Makes a release, or with --dry-run shows it: see docs/releases.md.
+release version *args:
+    scripts/release {{ version }} {{ args }}
 
 # What the gate runs.
 ci:

@@ -251,7 +251,8 @@ fn linked_files(text: &str) -> Vec<String> {
 fn every_link_to_a_file_leads_to_one() {
     let root = root();
     let mut pages: Vec<PathBuf> = files_below(&root.join("docs"));
-    pages.extend(["README.md", "ARCHITECTURE.md"].map(|name| root.join(name)));
+    let at_the_root = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
+    pages.extend(at_the_root.map(|name| root.join(name)));
     for page in pages.iter().filter(|page| page.extension().is_some_and(|extension| extension == "md")) {
         let Ok(text) = fs::read_to_string(page) else { panic!("{} is missing", page.display()) };
         for file in linked_files(&text) {
@@ -262,15 +263,20 @@ fn every_link_to_a_file_leads_to_one() {
 }
 
 #[test]
-fn the_files_that_the_architecture_names_exist() {
+fn the_files_that_pages_for_contributors_name_exist() {
     let root = root();
-    let text = fs::read_to_string(root.join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
-    for named in text.split('`').skip(1).step_by(2).filter(|named| {
-        named.contains('/')
-            && [".rs", ".sql", ".toml", ".md"].iter().any(|ending| named.ends_with(ending))
-            && !named.contains(['*', '{', '…', ' '])
-    }) {
-        assert!(root.join(named).exists(), "ARCHITECTURE.md names {named}, which is not there");
+    for page in ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/releases.md"] {
+        let text = fs::read_to_string(root.join(page)).unwrap_or_else(|fault| panic!("{page}: {fault}"));
+        for named in text.split('`').skip(1).step_by(2).filter(|named| {
+            named.contains('/')
+                && [".rs", ".sql", ".toml", ".md", ".txt", ".json"]
+                    .iter()
+                    .any(|ending| named.ends_with(ending))
+                && !named.contains(['*', '{', '…', ' '])
+                && !named.starts_with('/')
+        }) {
+            assert!(root.join(named).exists(), "{page} names {named}, which is not there");
+        }
     }
 }
 
