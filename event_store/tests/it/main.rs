@@ -3,7 +3,7 @@
 //! - `contended.rs`: a log on which other processes are always faster.
 //! - `appending.rs`, `unreadable.rs`, `dispatching.rs`, `states.rs`, `snapshots.rs`: what every engine must keep.
 //! - `turns.rs`, `order.rs`, `frozen_writer.rs`, `lost_connection.rs`, `restarts.rs`: several processes, and servers that go away.
-//! - `copies.rs`, `migrations.rs`: the tables, and moving them.
+//! - `copies.rs`, `migrations.rs`: the tables, and moving them. `sqlite_version.rs`: the SQLite that is linked.
 //! - `store.rs`, `note.rs`, `proxy.rs`: what the tests are made with.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -43,6 +43,7 @@ mod refusing;
 mod restarts;
 mod set_back;
 mod snapshots;
+mod sqlite_version;
 mod states;
 mod store;
 mod turns;
