@@ -69,7 +69,7 @@ pub struct Config {
 /// Where the log and the read model are.
 #[derive(Debug, Clone)]
 pub enum Database {
-    /// `sqlite:FOLDER`: in two files of this folder.
+    /// `sqlite:FOLDER`: in the files of this folder: event log, read model and deliveries.
     Folder(PathBuf),
     /// `postgres://USER:PASSWORD@HOST/DATABASE`: in a Postgres database. The URL may hold a password.
     Postgres(SecretString),
@@ -321,8 +321,8 @@ pub const VARIABLES: &[Variable] = &[
     ),
     secret(
         "DATABASE_URL",
-        "where the log and the read model are: `postgres://USER:PASSWORD@HOST/DATABASE` (PostgreSQL 13 or newer; `?sslmode=require` and the like as libpq has them), or `sqlite:FOLDER` for two files in another folder than the data folder",
-        "two files in the data folder",
+        "where the event log, the read model and the deliveries are: `postgres://USER:PASSWORD@HOST/DATABASE` (PostgreSQL 13 or newer; `?sslmode=require` and the like as libpq has them), or `sqlite:FOLDER` for three SQLite files (event log, read model, deliveries) in another folder than the data folder",
+        "three SQLite files in the data folder",
     ),
     read(
         "HONOKEN_ADMIN_USERNAME",
@@ -488,8 +488,8 @@ pub const VARIABLES: &[Variable] = &[
         "has no effect yet: this release keeps images in --data-dir",
     ),
     without_effect("DEV_DATABASE_URL", "is obsolete: use DATABASE_URL"),
-    without_effect("UPSTASH_REDIS_REST_URL", "is obsolete: use the Redis URL in HONOKEN_ASSETS_URL"),
-    without_effect("UPSTASH_REDIS_REST_TOKEN", "is obsolete: use the Redis URL in HONOKEN_ASSETS_URL"),
+    without_effect("UPSTASH_REDIS_REST_URL", "is obsolete, and images stay in --data-dir: unset it"),
+    without_effect("UPSTASH_REDIS_REST_TOKEN", "is obsolete, and images stay in --data-dir: unset it"),
     without_effect("APNS_MODE", "is obsolete: passes are pushed through Apple's production host only"),
     without_effect("APNS_ENV", "is obsolete: passes are pushed through Apple's production host only"),
     without_effect("UPDATE_TAG_STRATEGY", "is obsolete: update tags are positions of the log"),

@@ -38,7 +38,7 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
 /// The log and the tables of a home.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Storage {
-    /// Two files in a data folder.
+    /// The files in a data folder.
     Sqlite {
         /// The folder.
         data_dir: PathBuf,

@@ -26,7 +26,8 @@ struct Projection {
     position: u64,
     head: u64,
     parked: u64,
-    /// Nothing can be rebuilt while the service runs yet.
+    /// A rebuild that runs over HTTP. There is no such call yet, so it is always `null`: `honoken rebuild` is a command, which on
+    /// Postgres may run beside the service.
     #[schema(value_type = Option<Object>, required = true)]
     rebuild: Option<()>,
 }
