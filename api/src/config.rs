@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use honoken_database::postgres;
 use honoken_domain::ids::{ApnsKeyId, InvalidId, KeyIdentifier, TeamIdentifier};
 use honoken_domain::sealed::SealingKeys;
-use honoken_event_store::database::postgres;
 use honoken_pushers::apns::PushType;
 use openssl::error::ErrorStack;
 use openssl::x509::X509;

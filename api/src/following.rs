@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use honoken_event_store::{Position, error_chain};
+use honoken_event_store::Position;
 use honoken_projections::{Progress, QueryError, ReadModel};
+use honoken_telemetry::error_chain;
 use tokio::sync::watch;
 
 /// Between two announcements.

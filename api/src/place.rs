@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use honoken_event_store::database::postgres;
+use honoken_database::postgres;
 use honoken_event_store::{Epoch, Log, PostgresLog, SqliteLog};
 use honoken_event_store::{postgres as postgres_log, sqlite as sqlite_log};
 use honoken_projections::{ReadModel, read_model};

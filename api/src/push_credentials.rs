@@ -8,11 +8,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use honoken_domain::apns_key::{ApnsKey, ApnsKeyInstallation};
 use honoken_domain::ids::{ApnsKeyId, PassTypeIdentifier, TeamIdentifier};
 use honoken_domain::sealed::{SealingKeys, UnsealError};
-use honoken_event_store::{Position, error_chain};
+use honoken_event_store::Position;
 use honoken_projections::wallet_apns_key::ApnsKeyRow;
 use honoken_projections::{Progress, QueryError, ReadModel};
 use honoken_pushers::ports;
 use honoken_pushers::ports::{Credential, Credentials, NoCredential};
+use honoken_telemetry::error_chain;
 use tokio::sync::watch;
 
 use crate::apns_keys::file::{self, KeyFileError};

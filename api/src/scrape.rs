@@ -2,7 +2,8 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use honoken_event_store::{EventLog, Pool};
+use honoken_database::Pool;
+use honoken_event_store::EventLog;
 use http::header;
 
 use crate::app::{App, AppState};

@@ -4,11 +4,11 @@ use cqrs_es::Aggregate;
 use cqrs_es::persist::SerializedEvent;
 use tokio::sync::watch;
 
-use crate::database::Pool;
 use crate::log::{Append, AppendError, EventLog, LogError, Position, RecordedEvent};
 use crate::postgres::Turn;
 use crate::snapshots::{Snapshots, StoredSnapshot};
 use crate::{Epoch, PostgresLog, SqliteLog};
+use honoken_database::Pool;
 
 /// The log on one of its engines. An enum, since the framework's traits cannot be made into objects.
 #[derive(Debug)]

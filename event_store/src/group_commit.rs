@@ -12,9 +12,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::error_chain;
 use crate::log::{Append, AppendError, LogError, NewEvent, Position};
 use crate::snapshots::StoredSnapshot;
+use honoken_telemetry::error_chain;
 
 /// Appends committed with one sync at the most, so that the last of a crowd does not wait for all of it.
 const BATCH: usize = 256;

@@ -6,11 +6,9 @@
 //! - `group_commit.rs` is how both write, `write_probe.rs` how it is noticed that they can again. `stored.rs` reads rows, whatever has become of them.
 //! - [`dispatch`] turns a command into committed events: load, decide, append, again on a conflict.
 //! - [`snapshots`] are stored states of aggregates, every hundred events; `states.rs`: those that were used last, in memory.
-//! - [`database`] opens SQLite files and Postgres the way this service needs them; `projections` uses it too.
 //!
 //! This crate does not know what any event means, except that an aggregate can apply it.
 
-pub mod database;
 pub mod dispatch;
 pub mod engine;
 pub mod log;
@@ -19,17 +17,14 @@ pub mod snapshots;
 pub mod sqlite;
 
 mod epoch;
-mod error_chain;
 mod group_commit;
 mod states;
 mod stored;
 mod write_probe;
 
-pub use database::Pool;
 pub use dispatch::{Committed, DispatchError, Dispatcher, Metadata};
 pub use engine::Log;
 pub use epoch::Epoch;
-pub use error_chain::error_chain;
 pub use log::{Append, AppendError, EventLog, LogError, NewEvent, Position, RecordedEvent};
 pub use postgres::PostgresLog;
 pub use snapshots::{Snapshots, StoredSnapshot};

@@ -17,10 +17,10 @@ use cqrs_es::persist::SerializedEvent;
 use sqlx::error::BoxDynError;
 use tokio::sync::watch;
 
-use crate::database::MigrationError;
 use crate::epoch::Epoch;
 use crate::postgres::Turn;
 use crate::stored::Unreadable;
+use honoken_database::MigrationError;
 
 /// Place of an event in the log; 0 stands before the first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

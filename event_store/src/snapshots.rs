@@ -5,8 +5,8 @@
 
 use std::future::Future;
 
-use crate::error_chain;
 use crate::log::{LogError, Position};
+use honoken_telemetry::error_chain;
 
 /// The state of an aggregate after one of its events.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use crate::{
     wallet_apns_key, wallet_cert, wallet_image, wallet_job, wallet_organization, wallet_pass,
     wallet_pass_type, wallet_registration,
 };
-use honoken_event_store::database::statements::Connection;
+use honoken_database::statements::Connection;
 
 /// Why an event was not applied.
 #[derive(Debug, thiserror::Error)]

@@ -10,7 +10,7 @@ use crate::lease::{self, Lease};
 use crate::parked::{self, AggregateKey};
 use crate::projector::{OperationError, Progress};
 use crate::rebuild::fill_anew;
-use honoken_event_store::database::statements::{Connection, sql};
+use honoken_database::statements::{Connection, sql};
 
 /// The name under which this projection keeps its checkpoint; frozen.
 pub const WALLET: &str = "wallet";

@@ -9,7 +9,7 @@
 
 use crate::batch::{VERSION, WALLET};
 use crate::read_model::CHANNEL;
-use honoken_event_store::database::statements::{Connection, sql};
+use honoken_database::statements::{Connection, sql};
 
 /// The right to write, as long as nobody else has taken it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

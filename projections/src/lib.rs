@@ -2,7 +2,7 @@
 //!
 //! - [`projector`] is the handle: how far it is, and what an operator asks. Behind it `runner.rs` follows the log, `batch.rs` is what happens
 //!   in one transaction, `apply.rs` knows which event goes to which table, `lease.rs` which of several processes writes.
-//! - `rebuild.rs` fills the tables again from the whole log. `row_cache.rs` keeps hot rows in memory. The statements run on either engine (`honoken_event_store::database::statements`).
+//! - `rebuild.rs` fills the tables again from the whole log. `row_cache.rs` keeps hot rows in memory. The statements run on either engine (`honoken_database::statements`).
 //! - One file per read table, its projector and its queries together: [`wallet_pass`], [`wallet_registration`], [`wallet_pass_type`],
 //!   [`wallet_cert`], [`wallet_apns_key`], [`wallet_organization`], [`wallet_image`], [`wallet_job`], [`wallet_outdated_pass`].
 //! - [`wallet_push`]: what a push subscriber asks of several of them at once.

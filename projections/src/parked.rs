@@ -9,7 +9,7 @@ use honoken_event_store::{Position, RecordedEvent};
 
 use crate::apply::sequence_of;
 use crate::read_model::{QueryError, ReadModel};
-use honoken_event_store::database::statements::{Connection, Row, sql};
+use honoken_database::statements::{Connection, Row, sql};
 
 /// Type and id of an aggregate.
 pub type AggregateKey = (String, String);

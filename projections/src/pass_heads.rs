@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use honoken_database::statements::{Row, read_for_each};
 use honoken_domain::ids::{ETag, OrganizationId, PassId, PassTypeIdentifier, SerialNumber, UnixSeconds};
 use honoken_event_store::Position;
-use honoken_event_store::database::statements::{Row, read_for_each};
 
 use crate::read_model::{QueryError, ReadModel, decode};
 

@@ -11,7 +11,7 @@ use crate::read_model::{QueryError, ReadModel, decode};
 use crate::wallet_outdated_pass::{BEHIND_ALL, names, pass_id};
 use crate::wallet_pass::ticket_style;
 use crate::words::ASKED;
-use honoken_event_store::database::statements::{Row, sql};
+use honoken_database::statements::{Row, sql};
 
 /// A pass in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]

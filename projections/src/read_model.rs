@@ -2,17 +2,18 @@
 
 use std::path::Path;
 
-use honoken_event_store::database::postgres;
-use honoken_event_store::database::sqlite::Durability;
-use honoken_event_store::database::sqlite_file::SqliteFile;
-use honoken_event_store::database::{self, EmbeddedMigration, MigrationError};
+use honoken_database::Pool;
+use honoken_database::postgres;
+use honoken_database::sqlite::Durability;
+use honoken_database::sqlite_file::SqliteFile;
+use honoken_database::{EmbeddedMigration, MigrationError};
 use honoken_event_store::postgres::wakeups::{Topic, Wakeups};
-use honoken_event_store::{Epoch, Pool, Position};
+use honoken_event_store::{Epoch, Position};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::batch::WALLET;
 use crate::row_cache::RowCache;
-use honoken_event_store::database::statements::{Connection, ReaderPool, Readers, sql};
+use honoken_database::statements::{Connection, ReaderPool, Readers, sql};
 
 const SQLITE: &[EmbeddedMigration] = &[
     (1, "read_model", include_str!("../../migrations/sqlite/read_model/0001_read_model.sql")),
@@ -104,7 +105,7 @@ enum Place {
 /// When the server is away or a migration fails.
 pub async fn migrate(options: &PgConnectOptions) -> Result<(), OpenError> {
     let mut connection = postgres::open_writer(options).await?;
-    Ok(database::migrate(&mut connection, POSTGRES).await?)
+    Ok(honoken_database::migrate(&mut connection, POSTGRES).await?)
 }
 
 impl ReadModel {
@@ -115,7 +116,7 @@ impl ReadModel {
     pub async fn in_file(file: &Path) -> Result<Self, OpenError> {
         let file = SqliteFile::new(file, REMEDY);
         let mut connection = file.open_writer(Durability::Rebuildable).await?;
-        file.heeds(database::migrate(&mut connection, SQLITE).await)?;
+        file.heeds(honoken_database::migrate(&mut connection, SQLITE).await)?;
         sqlx::Connection::close(connection).await?;
         let readers = Readers::new(ReaderPool::Sqlite(file.open_readers(READERS), file.clone()));
         Ok(Self { readers, pass_rows: RowCache::default(), place: Place::File(file) })
@@ -127,7 +128,7 @@ impl ReadModel {
     /// When the server is away, or its schema is older than this release needs.
     pub async fn on_server(options: &PgConnectOptions) -> Result<Self, OpenError> {
         let mut connection = postgres::open_writer(options).await?;
-        database::ensure_migrated(&mut connection, POSTGRES).await?;
+        honoken_database::ensure_migrated(&mut connection, POSTGRES).await?;
         let readers = Readers::new(ReaderPool::Postgres(postgres::open_readers(options, READERS)));
         let place = Place::Server(Box::new(options.clone()));
         Ok(Self { readers, pass_rows: RowCache::default(), place })

@@ -8,7 +8,7 @@ use crate::batch::{BatchError, apply_in_order, empty, load_progress, park_if_una
 use crate::lease;
 use crate::projector::{OperationError, Progress};
 use crate::read_model::ReadModel;
-use honoken_event_store::database::statements::Connection;
+use honoken_database::statements::Connection;
 
 /// Events between two reports. Savepoints are free on SQLite and cheap on Postgres.
 const BATCH: u32 = 250;

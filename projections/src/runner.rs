@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::postgres::wakeups::Wakeups;
-use honoken_event_store::{EventLog, Position, RecordedEvent, error_chain};
+use honoken_event_store::{EventLog, Position, RecordedEvent};
+use honoken_telemetry::error_chain;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,7 @@ use crate::batch::{self, BatchError, apply_all, park_one, read};
 use crate::lease::{self, Lease};
 use crate::projector::{Operation, OperationError, Part, Progress};
 use crate::read_model::ReadModel;
-use honoken_event_store::database::statements::Connection;
+use honoken_database::statements::Connection;
 
 /// Events applied in one transaction at the most.
 const BATCH: u32 = 250;

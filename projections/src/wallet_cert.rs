@@ -7,7 +7,7 @@ use honoken_event_store::{Position, RecordedEvent};
 
 use crate::apply::{ApplyError, sequence_of};
 use crate::read_model::{QueryError, ReadModel, decode};
-use honoken_event_store::database::statements::{Connection, Row, sql};
+use honoken_database::statements::{Connection, Row, sql};
 
 /// The last certificate of a pass type.
 #[derive(Debug, Clone, PartialEq)]

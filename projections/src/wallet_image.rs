@@ -14,7 +14,7 @@ use honoken_event_store::RecordedEvent;
 use crate::apply::ApplyError;
 use crate::read_model::{QueryError, ReadModel, decode};
 use crate::wallet_pass::{serial_of, type_of};
-use honoken_event_store::database::statements::{Connection, Row, execute_for_each, read_for_each, sql};
+use honoken_database::statements::{Connection, Row, execute_for_each, read_for_each, sql};
 
 impl ReadModel {
     /// Those of these digests that are known to be the organisation's own. One that is not may be by now: the read model can be a moment behind.

@@ -8,7 +8,7 @@ use honoken_event_store::{Position, RecordedEvent};
 
 use crate::apply::{ApplyError, sequence_of};
 use crate::read_model::{QueryError, ReadModel, decode};
-use honoken_event_store::database::statements::{Connection, Row, Value, sql};
+use honoken_database::statements::{Connection, Row, Value, sql};
 
 /// A job as callers see it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use honoken_event_store::RecordedEvent;
 
 use crate::apply::{ApplyError, sequence_of};
 use crate::read_model::{QueryError, ReadModel, decode};
-use honoken_event_store::database::statements::{Connection, Row, sql};
+use honoken_database::statements::{Connection, Row, sql};
 
 /// An API key, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]

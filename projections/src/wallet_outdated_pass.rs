@@ -17,7 +17,7 @@ use crate::apply::ApplyError;
 use crate::read_model::{QueryError, ReadModel, decode};
 use crate::wallet_pass::{serial_of, ticket_style, type_of};
 use crate::wallet_pass_type;
-use honoken_event_store::database::statements::{Connection, Row, execute_for_each, fetch_for_each, sql};
+use honoken_database::statements::{Connection, Row, execute_for_each, fetch_for_each, sql};
 
 /// What decides which images a pass shows, and those that it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -238,7 +238,7 @@ pub(crate) async fn apply(
 
 async fn written(
     connection: &mut Connection,
-    ids: Vec<[honoken_event_store::database::statements::Value; 2]>,
+    ids: Vec<[honoken_database::statements::Value; 2]>,
 ) -> Result<Vec<ShownImages>, ApplyError> {
     let rows = fetch_for_each(
         connection,
@@ -257,7 +257,7 @@ async fn written(
 /// A row that a later event has changed since is left to that event.
 async fn note(
     connection: &mut Connection,
-    rows: Vec<[honoken_event_store::database::statements::Value; 3]>,
+    rows: Vec<[honoken_database::statements::Value; 3]>,
 ) -> Result<(), ApplyError> {
     execute_for_each(
         connection,
@@ -275,7 +275,7 @@ async fn note(
 
 async fn forget(
     connection: &mut Connection,
-    rows: Vec<[honoken_event_store::database::statements::Value; 3]>,
+    rows: Vec<[honoken_database::statements::Value; 3]>,
 ) -> Result<(), ApplyError> {
     execute_for_each(
         connection,

@@ -15,7 +15,7 @@ use crate::apply::{ApplyError, sequence_of};
 use crate::read_model::{QueryError, ReadModel, decode};
 use crate::wallet_pass_type::PassKind;
 use crate::{wallet_image, wallet_outdated_pass, words};
-use honoken_event_store::database::statements::{Connection, Row, Value, execute_for_each, sql};
+use honoken_database::statements::{Connection, Row, Value, execute_for_each, sql};
 
 /// What a phone's request is answered from.
 #[derive(Debug, Clone, PartialEq)]

@@ -11,7 +11,7 @@ use crate::apply::{ApplyError, sequence_of};
 use crate::read_model::{QueryError, ReadModel, decode};
 use crate::wallet_pass::ticket_style;
 use crate::{wallet_image, wallet_job};
-use honoken_event_store::database::statements::{Connection, Row, Source, Value, sql};
+use honoken_database::statements::{Connection, Row, Source, Value, sql};
 
 /// A pass type with all that a command for one of its passes needs.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use honoken_database::statements::{Row, Value, read_for_each, sql};
 use honoken_domain::ids::{
     DeviceLibraryIdentifier, ETag, OrganizationId, PassId, PassTypeIdentifier, PushToken, SerialNumber,
 };
 use honoken_event_store::Position;
-use honoken_event_store::database::statements::{Row, Value, read_for_each, sql};
 
 use crate::read_model::{QueryError, ReadModel, decode};
 

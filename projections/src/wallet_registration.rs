@@ -11,7 +11,7 @@ use honoken_event_store::{Position, RecordedEvent};
 use crate::apply::{ApplyError, sequence_of};
 use crate::batch::WALLET;
 use crate::read_model::{QueryError, ReadModel, decode};
-use honoken_event_store::database::statements::{Connection, Row, Value, execute_for_each, sql};
+use honoken_database::statements::{Connection, Row, Value, execute_for_each, sql};
 
 /// What a phone has seen already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,9 @@
 use clap::Args;
 use honoken_domain::apns_key::ApnsKeyInstallation;
 use honoken_domain::sealed::SealingKeys;
-use honoken_event_store::{Position, error_chain};
+use honoken_event_store::Position;
 use honoken_projections::wallet_apns_key::ApnsKeyRow;
+use honoken_telemetry::error_chain;
 use serde_json::{Value, json};
 
 use crate::desk::{Beginning, Circumstances, Desk, Where, opening_keys};

@@ -4,8 +4,9 @@ use clap::Args;
 use honoken_domain::certificate::Installation;
 use honoken_domain::ids::UnixSeconds;
 use honoken_domain::sealed::SealingKeys;
-use honoken_event_store::{Position, error_chain};
+use honoken_event_store::Position;
 use honoken_projections::wallet_cert::CertificateRow;
+use honoken_telemetry::error_chain;
 use serde_json::{Value, json};
 
 use crate::desk::{Beginning, Circumstances, Desk, Where, opening_keys};

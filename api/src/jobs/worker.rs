@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use honoken_domain::ids::OrganizationId;
 use honoken_domain::job::{Job, JobCommand, JobWork};
-use honoken_event_store::{DispatchError, Metadata, Position, error_chain};
+use honoken_event_store::{DispatchError, Metadata, Position};
 use honoken_projections::wallet_job::{JobRow, JobState};
 use honoken_projections::{Projector, ReadModel};
+use honoken_telemetry::error_chain;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;

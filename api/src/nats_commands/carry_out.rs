@@ -6,9 +6,9 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::context::PublishErrorKind;
 use bytes::Bytes;
 use honoken_domain::pass::Precondition;
-use honoken_event_store::error_chain;
 use honoken_pushers::nats::stream::COMMAND_REFUSED;
 use honoken_pushers::nats::{Nats, NatsError};
+use honoken_telemetry::error_chain;
 
 use super::askers::{self, Askers};
 use super::command::{self, MESSAGE_ID, Order, REQUEST_ID, Received};

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
-use honoken_event_store::{EventLog, error_chain};
+use honoken_event_store::EventLog;
 use honoken_pushers::nats::Nats;
 use honoken_pushers::nats::stream::UPDATE_REQUESTED;
+use honoken_telemetry::error_chain;
 use tokio_util::sync::CancellationToken;
 
 use super::askers::Askers;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use honoken_event_store::{Epoch, error_chain};
+use honoken_event_store::Epoch;
 use honoken_pushers::ledger::feeds::{COMMANDS, Checkpoint, CheckpointError};
 use honoken_pushers::ledger::{Ledger, LedgerError};
+use honoken_telemetry::error_chain;
 use tokio::time::Instant;
 
 /// So long after it was asked for the last time it is this process's turn for sure, whatever has happened since. The lease lasts ten seconds, and

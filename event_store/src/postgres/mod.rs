@@ -22,8 +22,6 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::database::postgres::{open_readers, open_writer, within};
-use crate::database::{self, EmbeddedMigration, Pool};
 use crate::epoch::{self, Epoch};
 use crate::group_commit::GroupCommit;
 use crate::log::{
@@ -31,6 +29,8 @@ use crate::log::{
 };
 use crate::snapshots::{self, LOAD_SNAPSHOT, Snapshots, StoredSnapshot};
 use crate::stored;
+use honoken_database::postgres::{open_readers, open_writer, within};
+use honoken_database::{EmbeddedMigration, Pool};
 use set_back::Knowledge;
 pub use turns::Turn;
 use turns::Turns;
@@ -76,7 +76,7 @@ impl std::fmt::Debug for Streams {
 /// [`LogError`] when the server is away or a migration fails.
 pub async fn migrate(options: &PgConnectOptions) -> Result<(), LogError> {
     let mut connection = connect(options).await?;
-    Ok(database::migrate(&mut connection, MIGRATIONS).await?)
+    Ok(honoken_database::migrate(&mut connection, MIGRATIONS).await?)
 }
 
 /// Gives a log that no process uses another epoch, so that tags which phones got before are foreign.
@@ -85,7 +85,7 @@ pub async fn migrate(options: &PgConnectOptions) -> Result<(), LogError> {
 /// [`LogError`] when the server is away, or the tables are not there.
 pub async fn change_epoch(options: &PgConnectOptions, epoch: Epoch) -> Result<Epoch, LogError> {
     let mut connection = connect(options).await?;
-    database::ensure_migrated(&mut connection, MIGRATIONS).await?;
+    honoken_database::ensure_migrated(&mut connection, MIGRATIONS).await?;
     put_epoch(&mut connection, epoch::CHANGE, epoch).await.map_err(LogError::unavailable("written"))
 }
 
@@ -96,7 +96,7 @@ impl PostgresLog {
     /// [`LogError`] when the server is away, or its schema is older than this release needs.
     pub async fn open(options: &PgConnectOptions, new_epoch: Epoch) -> Result<Self, LogError> {
         let mut connection = connect(options).await?;
-        database::ensure_migrated(&mut connection, MIGRATIONS).await?;
+        honoken_database::ensure_migrated(&mut connection, MIGRATIONS).await?;
         let epoch = put_epoch(&mut connection, epoch::CREATE, new_epoch)
             .await
             .map_err(LogError::unavailable("opened"))?;

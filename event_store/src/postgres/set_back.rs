@@ -16,11 +16,11 @@ use sqlx::{PgPool, Row};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::database::postgres::within;
 use crate::epoch::{self, Epoch};
-use crate::error_chain;
 use crate::group_commit::NewRow;
 use crate::log::Position;
+use honoken_database::postgres::within;
+use honoken_telemetry::error_chain;
 
 /// Between two looks.
 const POLL: Duration = Duration::from_secs(1);

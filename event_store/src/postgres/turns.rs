@@ -12,7 +12,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Executor, PgPool, Postgres, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::database::postgres::SILENCE;
+use honoken_database::postgres::SILENCE;
 
 /// Turns that a process can have or wait for at a time, each with a connection. Commands for further aggregates do without.
 const AT_A_TIME: u32 = 4;

@@ -10,9 +10,9 @@ use sqlx::postgres::PgListener;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::database::postgres::within;
-use crate::error_chain;
 use crate::log::Position;
+use honoken_database::postgres::within;
+use honoken_telemetry::error_chain;
 
 /// Asks without having been woken, in case a notification was lost.
 const POLL: Duration = Duration::from_secs(1);

@@ -12,13 +12,13 @@ use sqlx::{Connection, Executor, PgConnection};
 
 use super::set_back::{Identity, Knowledge, Seen};
 use super::wakeups::Wakeups;
-use crate::database::postgres::{SILENCE, open_writer, within};
 use crate::group_commit::{
     Commit, Decided, Failure, NewRow, NewSnapshot, Outcome, StreamHeads, decide, streams,
 };
 use crate::log::{Append, Position};
 use crate::snapshots::PUT_SNAPSHOT;
 use crate::write_probe;
+use honoken_database::postgres::{SILENCE, open_writer, within};
 
 /// Begins and takes the lock, in one message. Whatever is asked afterwards sees what was committed before, at this level of isolation, whatever a
 /// server's default is. The number of the lock is "honoken" in ASCII.

@@ -9,9 +9,6 @@ use cqrs_es::persist::SerializedEvent;
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::watch;
 
-use crate::database::sqlite::Durability;
-use crate::database::sqlite_file::SqliteFile;
-use crate::database::{self, EmbeddedMigration, Pool};
 use crate::epoch::{self, Epoch};
 use crate::group_commit::GroupCommit;
 use crate::log::{
@@ -19,6 +16,9 @@ use crate::log::{
 };
 use crate::snapshots::{self, LOAD_SNAPSHOT, Snapshots, StoredSnapshot};
 use crate::stored;
+use honoken_database::sqlite::Durability;
+use honoken_database::sqlite_file::SqliteFile;
+use honoken_database::{EmbeddedMigration, Pool};
 use writer::Writer;
 
 const MIGRATIONS: &[EmbeddedMigration] = &[
@@ -103,7 +103,7 @@ pub async fn change_epoch(file: &Path, epoch: Epoch) -> Result<Epoch, LogError> 
 async fn migrated(file: &SqliteFile) -> Result<SqliteConnection, LogError> {
     let opened = file.open_writer(Durability::EveryCommit).await;
     let mut connection = opened.map_err(LogError::unavailable("opened"))?;
-    file.heeds(database::migrate(&mut connection, MIGRATIONS).await)?;
+    file.heeds(honoken_database::migrate(&mut connection, MIGRATIONS).await)?;
     Ok(connection)
 }
 

@@ -4,14 +4,14 @@ use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::watch;
 
-use crate::database::sqlite::Durability;
-use crate::database::sqlite_file::SqliteFile;
 use crate::group_commit::{
     Commit, Decided, Failure, NewRow, NewSnapshot, Outcome, StreamHeads, decide, streams,
 };
 use crate::log::{Append, Position};
 use crate::snapshots::PUT_SNAPSHOT;
 use crate::write_probe;
+use honoken_database::sqlite::Durability;
+use honoken_database::sqlite_file::SqliteFile;
 
 pub(super) struct Writer {
     file: SqliteFile,

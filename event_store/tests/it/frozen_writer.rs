@@ -1,6 +1,6 @@
 //! A process that is frozen while it holds the lock of the log: a stopped machine, a network that is cut.
 
-use honoken_event_store::database::postgres::open_writer;
+use honoken_database::postgres::open_writer;
 use honoken_event_store::{EventLog, Position};
 use sqlx::{Executor, PgConnection, PgPool};
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use honoken_event_store::database::MigrationError;
+use honoken_database::MigrationError;
 use honoken_event_store::{EventLog, LogError, Position, PostgresLog, postgres};
 use sha2::{Digest, Sha256};
 

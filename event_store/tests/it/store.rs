@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use honoken_event_store::database::postgres::Options;
-use honoken_event_store::database::sqlite::{Durability, open_writer};
-use honoken_event_store::{Epoch, Log, PostgresLog, SqliteLog, database, postgres};
+use honoken_database::postgres::Options;
+use honoken_database::sqlite::{Durability, open_writer};
+use honoken_event_store::{Epoch, Log, PostgresLog, SqliteLog, postgres};
 use honoken_test_postgres::Database;
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
@@ -112,7 +112,7 @@ pub(crate) fn file(folder: &TempDir) -> PathBuf {
 
 /// How the service reaches a database.
 pub(crate) fn options(url: &str) -> Options {
-    database::postgres::options(url).unwrap()
+    honoken_database::postgres::options(url).unwrap()
 }
 
 /// The log in a database that has the tables.

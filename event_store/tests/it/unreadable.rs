@@ -1,7 +1,8 @@
 //! Rows that are not JSON, in a file only, since Postgres has seen to it that its `json` columns hold JSON; and rows that are not even text, which a
 //! disk can make of any.
 
-use honoken_event_store::{EventLog, LogError, Position, Snapshots, StoredSnapshot, error_chain};
+use honoken_event_store::{EventLog, LogError, Position, Snapshots, StoredSnapshot};
+use honoken_telemetry::error_chain;
 
 use crate::note::{Note, append, append_payloads};
 use crate::store::Store;

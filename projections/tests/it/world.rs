@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use cqrs_es::persist::SemanticVersionEventUpcaster;
+use honoken_database::postgres;
 use honoken_domain::apns_key::{ApnsKey, ApnsKeyCommand, ApnsKeyError, ApnsKeyInstallation};
 use honoken_domain::brand_assets::{BRAND_ID, BrandAssets, BrandAssetsCommand};
 use honoken_domain::certificate::{Certificate, CertificateCommand, CertificateError, Installation};
@@ -26,7 +27,6 @@ use honoken_domain::sealed::Sealed;
 use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
 use honoken_domain::uploaded_image::{UploadedImage, UploadedImageCommand};
-use honoken_event_store::database::postgres;
 use honoken_event_store::{
     Append, Committed, DispatchError, Dispatcher, Epoch, EventLog, Log, Metadata, NewEvent, Position,
     PostgresLog, SqliteLog,

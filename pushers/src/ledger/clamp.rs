@@ -1,7 +1,7 @@
 //! Times that were noted before the clock was set back lie further in the future than anything is ever meant to wait. They are brought as near
 //! as they can have been meant at the most (`docs/decisions/0045-a-clock-that-is-set.md`).
 
-use honoken_event_store::database::statements::{Connection, sql};
+use honoken_database::statements::{Connection, sql};
 
 use super::{Ledger, LedgerError};
 

@@ -1,6 +1,6 @@
 //! Forgets what is old: deliveries that have come to their end, and phones that nothing waits for. `woken` is kept.
 
-use honoken_event_store::database::statements::{Connection, sql};
+use honoken_database::statements::{Connection, sql};
 
 use super::wakes::WakeKey;
 use super::{Ledger, LedgerError};

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use honoken_database::statements::{Connection, Row, Value, execute_for_each, fetch_for_each, sql};
 use honoken_domain::ids::{DeviceLibraryIdentifier, ETag, PassId, PassTypeIdentifier, SerialNumber};
 use honoken_event_store::Position;
-use honoken_event_store::database::statements::{
-    Connection, Row, Value, execute_for_each, fetch_for_each, sql,
-};
 
 use super::wakes::WakeKey;
 use super::{Ledger, LedgerError, storable, wakes, woken};

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use honoken_database::statements::{Connection, Row, Value, execute_for_each, sql};
 use honoken_domain::ids::PassId;
-use honoken_event_store::database::statements::{Connection, Row, Value, execute_for_each, sql};
 use honoken_event_store::{Epoch, Position};
 use tokio::time::Instant;
 

@@ -25,11 +25,11 @@ mod writers;
 use std::path::Path;
 use std::sync::Arc;
 
-use honoken_event_store::database::postgres;
-use honoken_event_store::database::sqlite::Durability;
-use honoken_event_store::database::sqlite_file::SqliteFile;
-use honoken_event_store::database::statements::{Connection, ReaderPool, Readers};
-use honoken_event_store::database::{self, EmbeddedMigration, MigrationError};
+use honoken_database::postgres;
+use honoken_database::sqlite::Durability;
+use honoken_database::sqlite_file::SqliteFile;
+use honoken_database::statements::{Connection, ReaderPool, Readers};
+use honoken_database::{EmbeddedMigration, MigrationError};
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::watch;
 
@@ -102,7 +102,7 @@ pub struct Ledger {
 /// When the server is away or a migration fails.
 pub async fn migrate(options: &PgConnectOptions) -> Result<(), OpenError> {
     let mut connection = postgres::open_writer(options).await?;
-    Ok(database::migrate(&mut connection, POSTGRES).await?)
+    Ok(honoken_database::migrate(&mut connection, POSTGRES).await?)
 }
 
 impl Ledger {
@@ -113,7 +113,7 @@ impl Ledger {
     pub async fn in_file(file: &Path) -> Result<Self, OpenError> {
         let file = SqliteFile::new(file, REMEDY);
         let mut connection = file.open_writer(Durability::Rebuildable).await?;
-        file.heeds(database::migrate(&mut connection, SQLITE).await)?;
+        file.heeds(honoken_database::migrate(&mut connection, SQLITE).await)?;
         file.heeds(wakes::free_all(&mut connection).await)?;
         sqlx::Connection::close(connection).await?;
         let readers = Readers::new(ReaderPool::Sqlite(file.open_readers(READERS), file.clone()));
@@ -126,7 +126,7 @@ impl Ledger {
     /// When the server is away, or its schema is older than this release needs.
     pub async fn on_server(options: &PgConnectOptions) -> Result<Self, OpenError> {
         let mut connection = postgres::open_writer(options).await?;
-        database::ensure_migrated(&mut connection, POSTGRES).await?;
+        honoken_database::ensure_migrated(&mut connection, POSTGRES).await?;
         let readers = Readers::new(ReaderPool::Postgres(postgres::open_readers(options, READERS)));
         Ok(Self {
             readers,

@@ -1,7 +1,7 @@
 //! What an operator asks for: every phone that holds a pass is woken although nothing has changed, and a parked message is tried again or dropped.
 
+use honoken_database::statements::sql;
 use honoken_domain::ids::PassId;
-use honoken_event_store::database::statements::sql;
 use honoken_projections::ReadModel;
 use honoken_projections::wallet_push::{Holders, PassState};
 

@@ -1,7 +1,7 @@
 //! `parked_message` and `parked_credential`: what does not go on by itself, where an operator sees it.
 
+use honoken_database::statements::{Connection, Row, sql};
 use honoken_domain::ids::PassTypeIdentifier;
-use honoken_event_store::database::statements::{Connection, Row, sql};
 
 use super::{Ledger, LedgerError, deliveries, storable};
 

@@ -1,6 +1,6 @@
 //! `pause`: what an operator has stopped. Every process looks once a second.
 
-use honoken_event_store::database::statements::sql;
+use honoken_database::statements::sql;
 
 use super::{Ledger, LedgerError, storable};
 

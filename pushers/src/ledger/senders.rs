@@ -4,7 +4,7 @@
 //! changes nothing that another has noted. A server that was restarted, or whose clock was set, gives everybody the time to come back. A file
 //! has one sender.
 
-use honoken_event_store::database::statements::{Connection, sql};
+use honoken_database::statements::{Connection, sql};
 
 use super::{Ledger, LedgerError};
 

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use honoken_database::statements::{Connection, Row, Value, execute_for_each, sql};
 use honoken_domain::ids::{DeviceLibraryIdentifier, PassTypeIdentifier};
-use honoken_event_store::database::statements::{Connection, Row, Value, execute_for_each, sql};
 use sqlx::SqliteConnection;
 
 use super::deliveries::{self, MANY_PENDING, Noted, Pending};

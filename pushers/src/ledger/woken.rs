@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use honoken_database::statements::{Connection, Row, Value, execute_for_each, read_for_each};
 use honoken_domain::ids::PassId;
 use honoken_event_store::Position;
-use honoken_event_store::database::statements::{Connection, Row, Value, execute_for_each, read_for_each};
 
 use super::{Ledger, LedgerError, deliveries};
 

@@ -4,9 +4,9 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use honoken_event_store::database::sqlite::Durability;
-use honoken_event_store::database::sqlite_file::SqliteFile;
-use honoken_event_store::database::statements::Connection;
+use honoken_database::sqlite::Durability;
+use honoken_database::sqlite_file::SqliteFile;
+use honoken_database::statements::Connection;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use honoken_event_store::error_chain;
+use honoken_telemetry::error_chain;
 use tokio::time::MissedTickBehavior;
 
 use super::{Settings, milliseconds};

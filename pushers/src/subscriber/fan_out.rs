@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use honoken_domain::ids::PassId;
-use honoken_event_store::{Position, error_chain};
+use honoken_event_store::Position;
 use honoken_projections::wallet_push::{Holder, Holders, PassState};
 use honoken_projections::{QueryError, ReadModel, WALLET};
+use honoken_telemetry::error_chain;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

@@ -13,9 +13,9 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use honoken_domain::ids::{PassTypeIdentifier, PushToken};
-use honoken_event_store::error_chain;
 use honoken_projections::wallet_push::Holder;
 use honoken_projections::{QueryError, ReadModel};
+use honoken_telemetry::error_chain;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use cqrs_es::persist::SemanticVersionEventUpcaster;
+use honoken_database::postgres;
 use honoken_domain::content::Content;
 use honoken_domain::ids::{
     AuthenticationToken, Digest, OrganizationId, PassId, PassTypeIdentifier, SerialNumber, TeamIdentifier,
@@ -18,7 +19,6 @@ use honoken_domain::pass::{Circumstances, IssuePass, Pass, PassCommand, Precondi
 use honoken_domain::pass_type::{PassType, PassTypeCommand};
 use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
-use honoken_event_store::database::postgres;
 use honoken_event_store::{
     Append, Committed, Dispatcher, Epoch, EventLog, Log, Metadata, NewEvent, Position, PostgresLog, SqliteLog,
 };

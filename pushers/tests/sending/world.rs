@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use honoken_database::postgres;
 use honoken_domain::content::Content;
 use honoken_domain::ids::{
     AuthenticationToken, DeviceLibraryIdentifier, Digest, OrganizationId, PassId, PassTypeIdentifier,
@@ -18,7 +19,6 @@ use honoken_domain::pass_type::{PassType, PassTypeCommand};
 use honoken_domain::registration::{Registration, RegistrationCommand};
 use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
-use honoken_event_store::database::postgres;
 use honoken_event_store::{Committed, Dispatcher, Epoch, Log, Metadata, Position, PostgresLog, SqliteLog};
 use honoken_projections::{Part, Projector, ReadModel, read_model};
 use honoken_pushers::feed::{Feed, FeedError, Received};

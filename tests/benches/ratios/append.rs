@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use futures::future::join_all;
+use honoken_database::sqlite::{Durability, open_writer};
 use honoken_domain::pass::PassCommand;
-use honoken_event_store::database::sqlite::{Durability, open_writer};
 use honoken_event_store::{Epoch, EventLog, Position, SqliteLog};
 use honoken_test_postgres::Database;
 use serde_json::Value;

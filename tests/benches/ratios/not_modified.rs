@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use honoken_database::postgres;
 use honoken_domain::ids::PassId;
-use honoken_event_store::database::postgres;
 use honoken_projections::ReadModel;
 use honoken_tests::{Change, Credentials, Engine};
 use tokio::task::JoinSet;

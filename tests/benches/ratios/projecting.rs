@@ -3,8 +3,8 @@
 use std::process::{Command, Stdio};
 
 use futures::future::join_all;
+use honoken_database::postgres;
 use honoken_domain::upcasters::Upcasters;
-use honoken_event_store::database::postgres;
 use honoken_event_store::{EventLog, Position};
 use honoken_projections::{ReadModel, read_model, rebuild};
 

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use honoken_database::postgres;
 use honoken_domain::content::Content;
 use honoken_domain::ids::{AuthenticationToken, Digest, OrganizationId, PassId, UnixSeconds};
 use honoken_domain::images::{DefaultImages, Images};
 use honoken_domain::pass::{Circumstances, IssuePass, Pass, PassCommand, Precondition, TicketStyle};
 use honoken_domain::upcasters::Upcasters;
-use honoken_event_store::database::postgres;
 use honoken_event_store::{
     Dispatcher, Epoch, Log, Metadata, PostgresLog, SqliteLog, postgres as postgres_log,
 };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use honoken_domain::ids::PassTypeIdentifier;
-use honoken_event_store::error_chain;
+use honoken_telemetry::error_chain;
 
 use super::{BACK_OFF, Event, Free, LOOK, NONE, PROBE, Work, free};
 use crate::clock_jumps::ClockJumps;

@@ -6,7 +6,7 @@ use honoken_tests::server::Ready;
 use honoken_tests::storage::HandmadeEvent;
 use honoken_tests::{Change, Honoken, Integrator, a_ticket, drawing};
 use http::{HeaderMap, Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::a_service_with_a_pass;
 

@@ -7,9 +7,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::postgres::{self, within};
-use super::sqlite::Durability;
-use super::sqlite_file::SqliteFile;
+use crate::postgres::{self, within};
+use crate::sqlite::Durability;
+use crate::sqlite_file::SqliteFile;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};

@@ -1,4 +1,5 @@
-//! Opens databases the way this service needs them, and brings them to the newest schema. `projections` uses it too.
+//! Opens databases the way this service needs them, and brings them to the newest schema: SQLite files and Postgres servers, for the event log,
+//! the read model and the delivery ledger. This crate knows nothing of events.
 //!
 //! [`sqlite`] opens files, [`postgres`] servers; [`statements`] run on either. [`sqlite_file`] notices that a file is damaged.
 //!

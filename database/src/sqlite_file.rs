@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::{SqliteConnection, SqlitePool};
 
-use super::sqlite::{self, Durability};
-use crate::error_chain;
+use crate::sqlite::{self, Durability};
+use honoken_telemetry::error_chain;
 
 /// "The database disk image is malformed": `SQLITE_CORRUPT`.
 const CORRUPT: u32 = 11;
