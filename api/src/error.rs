@@ -11,17 +11,18 @@ use honoken_domain::registration::RegistrationError;
 use honoken_domain::uploaded_image::UploadedImageError;
 use honoken_event_store::DispatchError;
 use honoken_projections::{OperationError, QueryError};
+use honoken_service::blobs::BlobError;
+use honoken_service::built_passes::BuildFailure;
+use honoken_service::permits::Overloaded;
 use honoken_telemetry::error_chain;
+use honoken_telemetry::metrics::AnonymousLine;
+use honoken_telemetry::request::may_log;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::blobs::BlobError;
-use crate::built_passes::BuildFailure;
-use crate::metrics::AnonymousLine;
 use crate::openapi::schemas;
-use crate::request_context;
 
 /// One fault of a body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -126,35 +127,6 @@ pub enum ApiError {
     /// 503: the request took too long.
     TimedOut,
 }
-
-/// Every `code` of a problem, for the document. More may come; none changes its meaning.
-pub const CODES: &[&str] = &[
-    "already_created",
-    "already_issued",
-    "body_timeout",
-    "cross_site",
-    "idempotency_key_reused",
-    "internal",
-    "log_refuses_writes",
-    "method_not_allowed",
-    "not_found",
-    "not_in_production",
-    "not_parked",
-    "overloaded",
-    "patch_test_failed",
-    "precondition_failed",
-    "retired",
-    "still_unappliable",
-    "still_unreadable",
-    "timed_out",
-    "too_large",
-    "too_many_requests",
-    "unacceptable",
-    "unauthorized",
-    "unavailable",
-    "unreadable",
-    "unsupported_media_type",
-];
 
 /// The most faults that an answer names: a body may have tens of thousands, and nobody mends more at a time.
 const FAULTS: usize = 100;
@@ -270,36 +242,36 @@ impl ApiError {
                 "Unauthorized",
                 "Send Basic credentials of the operator.".into(),
             ),
-            Self::Forbidden { code, detail } => (code, "Not done here", (*detail).into()),
+            Self::Forbidden { code, detail } => (code, "Forbidden", (*detail).into()),
             Self::NotFound { what } => {
-                ("not_found", "Not found", format!("There is no such {what}, or it is not yours."))
+                ("not_found", "Not found", format!("This {what} does not exist, or it belongs to another organisation."))
             }
             Self::NoSuchPath => (
                 "not_found",
                 "Not found",
-                "There is nothing at this path: phones ask below /v1, integrators below /manage/v1, operators below /admin."
+                "No route has this path: phones use /v1, integrators /manage/v1, operators /admin."
                     .into(),
             ),
             Self::MethodNotAllowed => {
                 ("method_not_allowed", "Method not allowed", "The header `Allow` names the methods of this path.".into())
             }
             Self::BodyTimeout => {
-                ("body_timeout", "The body did not arrive", "The body of the request did not arrive in time; send it again.".into())
+                ("body_timeout", "Body timeout", "The body of the request did not arrive in time; send it again.".into())
             }
-            Self::Conflict { code, detail } => (code, "Not possible in this state", detail.clone()),
-            Self::ConflictAt { code, fault } => (code, "Not possible in this state", fault.detail.clone()),
-            Self::PreconditionFailed { detail } => ("precondition_failed", "The state has changed", detail.clone()),
+            Self::Conflict { code, detail } => (code, "Conflict", detail.clone()),
+            Self::ConflictAt { code, fault } => (code, "Conflict", fault.detail.clone()),
+            Self::PreconditionFailed { detail } => ("precondition_failed", "Precondition failed", detail.clone()),
             Self::TooLarge { limit } => {
-                ("too_large", "The body is too large", format!("At most {limit} bytes are accepted here."))
+                ("too_large", "Body too large", format!("The limit is {limit} bytes."))
             }
             Self::UnsupportedMediaType => (
                 "unsupported_media_type",
-                "The body is of another type",
+                "Unsupported media type",
                 "Send JSON with `Content-Type: application/json`.".into(),
             ),
             Self::UnsupportedPatch => (
                 "unsupported_media_type",
-                "The body is of another type",
+                "Unsupported media type",
                 format!("Send a patch as one of the types that the header `Accept-Patch` names: {PATCH_TYPES}."),
             ),
             Self::Unacceptable { errors } => (
@@ -316,27 +288,27 @@ impl ApiError {
             Self::TooManyRequests { retry_after } => (
                 "too_many_requests",
                 "Too many requests",
-                format!("You ask too often. Try again after {retry_after} seconds."),
+                format!("Rate limit exceeded. Try again after {retry_after} seconds."),
             ),
             Self::Internal(_) => {
-                ("internal", "Internal error", "Something went wrong here. Nothing is known to have changed.".into())
+                ("internal", "Internal error", "The request failed inside the service. No change is known to have been made.".into())
             }
             Self::Unavailable(_) => {
-                ("unavailable", "Not available right now", "A store is away. Try again after `Retry-After` seconds.".into())
+                ("unavailable", "Unavailable", "The data store is unavailable. Try again after `Retry-After` seconds.".into())
             }
             Self::LogRefusesWrites => (
                 "log_refuses_writes",
-                "No change is taken right now",
-                "What is there can be read; changes are refused until the store takes them again, which is looked at every second.".into(),
+                "The event log refuses changes",
+                "Reads are answered. Changes are refused until the data store accepts writes again, which is tested every second.".into(),
             ),
             Self::Overloaded => (
                 "overloaded",
-                "Too much to do right now",
-                "More is asked than can be worked on; nothing has changed. Try again after `Retry-After` seconds.".into(),
+                "Overloaded",
+                "The service is working on as many requests as it can; nothing has changed. Try again after `Retry-After` seconds.".into(),
             ),
             Self::TimedOut => (
                 "timed_out",
-                "It took too long",
+                "Timed out",
                 "The request took too long; a change may or may not have happened. Try again after `Retry-After` seconds.".into(),
             ),
         }
@@ -388,7 +360,7 @@ impl ApiError {
     /// Names the cause of a 5xx in the log, once.
     pub fn log(&self) {
         let (Self::Internal(cause) | Self::Unavailable(cause)) = self else { return };
-        if request_context::may_cause(AnonymousLine::Error, 1) > 0 {
+        if may_log(AnonymousLine::Error, 1) > 0 {
             tracing::error!(error = error_chain(&**cause), "could not answer a request");
         }
     }
@@ -433,6 +405,12 @@ impl IntoResponse for ApiError {
 pub trait Refusal: Error + Send + Sync + 'static {
     /// The answer.
     fn into_api_error(self) -> ApiError;
+}
+
+impl From<Overloaded> for ApiError {
+    fn from(_: Overloaded) -> Self {
+        Self::Overloaded
+    }
 }
 
 impl From<ContentFault> for Fault {

@@ -1,31 +1,26 @@
 //! Every route, in one list. Paths and methods stand above the handlers; `crate::openapi` says how to add one.
 
-use axum::extract::Request;
-use axum::{Router, middleware};
+use axum::{Extension, Router, middleware};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::app::AppState;
+use crate::auth::operator;
 use crate::error::ApiError;
-use crate::{admin, auth, cross_site, device, docs, health, manage, openapi, path, request_context, scrape};
+use crate::layers::{around, cross_site};
+use crate::openapi::document;
+use crate::operations::{docs, health, metrics};
+use crate::state::AppState;
+use crate::{admin, device, manage};
 
-/// Where a phone registers for a pass and unregisters.
-pub const REGISTRATION: &str = "/v1/devices/{device}/registrations/{type}/{serial}";
-
-/// Where a phone asks what has changed.
-pub const LIST: &str = "/v1/devices/{device}/registrations/{type}";
-
-/// Where a phone asks for a pass.
-pub const PASS: &str = "/v1/passes/{type}/{serial}";
-
-/// The service. Give it requests whose path has been through [`strip_prefix`].
+/// The service. Give it requests whose path has been through [`strip_prefix`](crate::routes::strip_prefix).
 pub fn router(app: AppState) -> Router {
     let operator = Router::from(operator())
         .route_layer(middleware::from_fn_with_state(app.clone(), cross_site::refuse))
-        .route_layer(middleware::from_fn_with_state(app.clone(), auth::require_operator));
+        .route_layer(middleware::from_fn_with_state(app.clone(), operator::require_operator));
     let routes = list(operator);
-    let routes = if app.metrics_are_elsewhere { routes } else { routes.merge(Router::from(metrics())) };
+    let routes =
+        if app.options.metrics_are_elsewhere { routes } else { routes.merge(Router::from(metrics())) };
     finished(routes, app)
 }
 
@@ -36,9 +31,9 @@ fn list(operator: Router<AppState>) -> Router<AppState> {
 
 /// What is written about these routes: the same lines, read once more.
 pub fn documented() -> OpenApi {
-    let routes = OpenApiRouter::with_openapi(openapi::empty()).merge(open()).merge(metrics());
+    let routes = OpenApiRouter::with_openapi(document::empty()).merge(open()).merge(metrics());
     let routes = routes.nest("/admin", operator());
-    openapi::complete(routes.into_openapi())
+    document::complete(routes.into_openapi())
 }
 
 /// The routes whose handlers see to their callers themselves.
@@ -64,7 +59,7 @@ fn open() -> OpenApiRouter<AppState> {
         .routes(routes!(manage::blobs::handler));
 
     health()
-        .routes(routes!(openapi::document))
+        .routes(routes!(document::handler))
         .routes(routes!(docs::page))
         .routes(routes!(docs::part))
         .merge(device)
@@ -93,7 +88,7 @@ fn operator() -> OpenApiRouter<AppState> {
 
 /// What a process answers that does something else than answering.
 pub fn health_alone(app: AppState) -> Router {
-    let routes = if app.metrics_are_elsewhere { health() } else { health().merge(metrics()) };
+    let routes = if app.options.metrics_are_elsewhere { health() } else { health().merge(metrics()) };
     finished(routes.into(), app)
 }
 
@@ -103,7 +98,7 @@ pub fn metrics_alone(app: AppState) -> Router {
 }
 
 fn metrics() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(scrape::handler))
+    OpenApiRouter::default().routes(routes!(metrics::handler))
 }
 
 fn health() -> OpenApiRouter<AppState> {
@@ -115,16 +110,9 @@ pub(crate) fn finished(routes: Router<AppState>, app: AppState) -> Router {
     routes
         .fallback(async || ApiError::NoSuchPath)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(request_context::Around(app.clone()))
+        .layer(Extension(document::Source(documented)))
+        .layer(around::Around(app.clone()))
         .with_state(app)
-}
-
-/// Makes `/v1/…` of a device request under any prefix. It runs before the router, which matches the path as it is.
-pub fn strip_prefix(mut request: Request) -> Request {
-    if let Some(uri) = path::without_prefix(request.uri()) {
-        *request.uri_mut() = uri;
-    }
-    request
 }
 
 #[cfg(test)]
@@ -134,6 +122,7 @@ mod tests {
     use utoipa::openapi::HttpMethod;
 
     use super::*;
+    use crate::routes::{LIST, PASS, REGISTRATION};
 
     #[test]
     fn the_paths_that_are_counted_are_routes() {
@@ -166,7 +155,7 @@ mod tests {
         let mut document = documented();
         let paths = document.paths.paths.iter_mut();
         let with_methods = paths.map(|(path, item)| {
-            let methods = openapi::operations(item).flat_map(|(method, _)| match method {
+            let methods = document::operations(item).flat_map(|(method, _)| match method {
                 HttpMethod::Get => vec!["GET".to_owned(), "HEAD".to_owned()],
                 other => vec![serde_json::to_value(other).unwrap().as_str().unwrap().to_uppercase()],
             });

@@ -3,6 +3,7 @@
 //! The cast, in reading order:
 //!
 //! - [`ids`]: the names of things. A name is checked once, where it enters, and trusted afterwards.
+//! - [`rfc3339`]: moments as text.
 //! - [`json`]: reads JSON as strictly as RFC 8785 needs it; [`content`] is the JSON object that an integrator puts on a pass.
 //! - [`images`]: which images a pass shows: its own, else those of its pass type, else the brand's.
 //! - [`etag`]: how the state of a pass becomes the 64 hex digits that name it.
@@ -24,6 +25,7 @@
 
 pub mod ids;
 pub mod json;
+pub mod rfc3339;
 
 pub mod content;
 pub mod decimal;

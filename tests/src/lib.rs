@@ -25,7 +25,7 @@
 //! - [`storage`]: [`Storage`], a look into the files and tables that the program leaves behind.
 //! - [`wire`]: bytes on a socket, for requests that are not quite HTTP.
 //!
-//! Nothing here knows the inside of another crate of the workspace, except that `honoken_api` has a `main`.
+//! Nothing here knows the inside of another crate of the workspace, except that `honoken` has a `main`.
 
 pub mod apple;
 pub mod chromium;

@@ -7,18 +7,19 @@ use honoken_domain::ids::JobId;
 use honoken_domain::images::Images;
 use honoken_domain::job::JobWork;
 use honoken_pkpass::image::MAX_IMAGE_BYTES;
+use honoken_service::ids;
 
-use crate::app::{App, AppState};
+use crate::answers::job::accepted;
 use crate::error::{ApiError, blob_error};
-use crate::jobs::answer;
+use crate::extractors::json_body;
+use crate::extractors::path::Segments;
+use crate::extractors::request_id::RequestId;
 use crate::manage::assets::{image_name, image_response};
-use crate::openapi::ADMIN;
 use crate::openapi::answers::{BroughtByJob, Image};
 use crate::openapi::problems::{NotFound, Unacceptable};
 use crate::openapi::schemas::Png;
-use crate::path::Segments;
-use crate::request_context::RequestId;
-use crate::{ids, json_body};
+use crate::openapi::tags::ADMIN;
+use crate::state::{App, AppState};
 
 /// `PUT /admin/brand-assets/{file}`
 ///
@@ -86,7 +87,7 @@ async fn change(
     let metadata = app.metadata("operator".to_owned(), None, &request_id.0);
     let committed =
         app.dispatcher.dispatch::<BrandAssets>(BRAND_ID, command(job.clone()), &(), &metadata).await?;
-    answer::accepted(app, &committed, (job, JobWork::BrandAssets), jobs).await
+    accepted(app, &committed, (job, JobWork::BrandAssets), jobs).await
 }
 
 /// Jobs are found under the prefix that the caller used.

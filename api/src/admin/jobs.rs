@@ -4,12 +4,12 @@ use axum::Json;
 use axum::extract::State;
 use honoken_domain::ids::JobId;
 
-use crate::app::AppState;
+use crate::answers::job::JobAnswer;
 use crate::error::ApiError;
-use crate::jobs::answer::JobAnswer;
-use crate::openapi::ADMIN;
+use crate::extractors::path::Segments;
 use crate::openapi::problems::NotFound;
-use crate::path::Segments;
+use crate::openapi::tags::ADMIN;
+use crate::state::AppState;
 
 /// `GET /admin/jobs/{id}`
 ///

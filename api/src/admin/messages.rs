@@ -4,19 +4,20 @@ use std::borrow::Cow;
 
 use axum::Json;
 use axum::extract::State;
+use honoken_domain::rfc3339;
 use honoken_pushers::ledger::ParkedMessage;
 use honoken_pushers::ledger::operator::RetryError;
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::AppState;
 use crate::error::ApiError;
-use crate::manage::history::rfc3339_ms;
+use crate::extractors::path::Segments;
 use crate::openapi::answers::Done;
+use crate::openapi::examples;
 use crate::openapi::problems::{Conflict, NotFound};
-use crate::openapi::{ADMIN, examples};
-use crate::path::Segments;
+use crate::openapi::tags::ADMIN;
+use crate::state::AppState;
 
 /// Messages in one answer at the most.
 const LIMIT: u32 = 200;
@@ -49,7 +50,7 @@ struct Message {
 impl From<ParkedMessage> for Message {
     fn from(parked: ParkedMessage) -> Self {
         let ParkedMessage { id, payload, reason, request_id, parked_at_ms } = parked;
-        Self { id, payload, reason, request_id, parked_at: rfc3339_ms(parked_at_ms) }
+        Self { id, payload, reason, request_id, parked_at: rfc3339::milliseconds(parked_at_ms) }
     }
 }
 

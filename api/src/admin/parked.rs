@@ -10,14 +10,15 @@ use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::AppState;
 use crate::error::ApiError;
-use crate::json_body::{self, Fields};
+use crate::extractors::json_body::{self, Fields};
+use crate::extractors::path::Segments;
 use crate::limits;
 use crate::openapi::answers::Done;
+use crate::openapi::examples;
 use crate::openapi::problems::{Conflict, NotFound, Unacceptable, UnsupportedMediaType};
-use crate::openapi::{ADMIN, examples};
-use crate::path::Segments;
+use crate::openapi::tags::ADMIN;
+use crate::state::AppState;
 
 /// Events in one answer at the most.
 const LIMIT: u32 = 200;

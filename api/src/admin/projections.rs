@@ -7,9 +7,10 @@ use honoken_projections::{VERSION, WALLET};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::AppState;
 use crate::error::ApiError;
-use crate::openapi::{ADMIN, examples};
+use crate::openapi::examples;
+use crate::openapi::tags::ADMIN;
+use crate::state::AppState;
 
 /// All projections.
 #[derive(Debug, Serialize, ToSchema)]

@@ -4,16 +4,17 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use honoken_pushers::ledger::operator::OperatorPushError;
+use honoken_service::ids;
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::AppState;
 use crate::error::ApiError;
-use crate::ids;
+use crate::extractors::path::Segments;
+use crate::openapi::examples;
 use crate::openapi::problems::{NotFound, NotInProduction};
-use crate::openapi::{ADMIN, examples};
-use crate::path::Segments;
+use crate::openapi::tags::ADMIN;
+use crate::state::AppState;
 
 /// Who is woken.
 #[derive(Debug, Serialize, ToSchema)]
@@ -36,7 +37,7 @@ struct Pushed {
     responses((status = 202, body = Pushed, description = "The phones are about to be woken."), NotInProduction, NotFound),
 )]
 pub async fn handler(State(app): State<AppState>, segments: Segments) -> Result<Response, ApiError> {
-    if app.is_production {
+    if app.options.is_production {
         return Err(ApiError::NOT_IN_PRODUCTION);
     }
     let pass = segments.pass().ok_or(ApiError::NO_PASS)?;

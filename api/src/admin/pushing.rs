@@ -2,15 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
+use honoken_domain::rfc3339;
 use honoken_event_store::EventLog;
 use honoken_pushers::ledger::{LedgerError, ParkedCredential, Part, Paused};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::{App, AppState};
 use crate::error::ApiError;
-use crate::manage::history::rfc3339_ms;
-use crate::openapi::{ADMIN, examples};
+use crate::openapi::examples;
+use crate::openapi::tags::ADMIN;
+use crate::state::{App, AppState};
 
 /// How waking phones goes.
 #[derive(Debug, Serialize, ToSchema)]
@@ -86,15 +87,15 @@ impl From<ParkedCredential> for RefusedByApns {
             credential: parked.credential,
             pass_type_identifier: parked.topic.to_string(),
             reason: parked.reason,
-            parked_at: rfc3339_ms(parked.parked_at_ms),
-            probe_at: rfc3339_ms(parked.probe_at_ms),
+            parked_at: rfc3339::milliseconds(parked.parked_at_ms),
+            probe_at: rfc3339::milliseconds(parked.probe_at_ms),
         }
     }
 }
 
 impl From<Option<Paused>> for PartState {
     fn from(paused: Option<Paused>) -> Self {
-        let (since, by) = paused.map(|paused| (rfc3339_ms(paused.at_ms), paused.by)).unzip();
+        let (since, by) = paused.map(|paused| (rfc3339::milliseconds(paused.at_ms), paused.by)).unzip();
         Self { paused: since.is_some(), since, by }
     }
 }
@@ -130,7 +131,7 @@ pub async fn state(State(app): State<AppState>) -> Result<Json<Pushing>, ApiErro
         pusher: ledger.paused(Part::Pusher).await?.into(),
         deliveries: Deliveries {
             pending: figures.pending,
-            oldest_due_at: figures.oldest_due_ms.map(rfc3339_ms),
+            oldest_due_at: figures.oldest_due_ms.map(rfc3339::milliseconds),
         },
         parked_credentials: credentials.into_iter().map(RefusedByApns::from).collect(),
         parked_messages: figures.parked_messages,

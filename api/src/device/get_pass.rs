@@ -11,15 +11,15 @@ use honoken_domain::ids::{ETag, UnixSeconds};
 use honoken_projections::wallet_pass::PassRow;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use crate::app::{App, AppState};
-use crate::auth::AuthorizedPass;
+use crate::answers::headers::etag;
+use crate::answers::update_tag::http_date;
+use crate::auth::phone::AuthorizedPass;
 use crate::error::ApiError;
-use crate::headers::etag;
-use crate::load::Admission;
-use crate::openapi::DEVICE;
+use crate::layers::load_shedding::Admission;
 use crate::openapi::answers::{NotModified, PassFile};
 use crate::openapi::parameters::{IfModifiedSince, IfNoneMatch};
-use crate::update_tag::http_date;
+use crate::openapi::tags::DEVICE;
+use crate::state::{App, AppState};
 
 /// `GET /v1/passes/{type}/{serial}`, and `HEAD`.
 ///
@@ -53,7 +53,8 @@ pub async fn handler(
 }
 
 async fn built(app: &App, pass: &AuthorizedPass, admission: &Admission) -> Result<Response, ApiError> {
-    let _turn = app.built_passes.turn(admission).await?;
+    admission.release();
+    let _permit = app.built_passes.permits().acquire().await?;
     // Somebody who asked for the same pass may have had a turn meanwhile.
     if let Some(file) = app.built_passes.cached(&pass.id, &pass.row.etag).await {
         return Ok(file_response(&pass.row, file));

@@ -7,15 +7,17 @@ use axum::response::{IntoResponse, Response};
 use honoken_event_store::EventLog;
 use honoken_projections::WALLET;
 use honoken_projections::wallet_registration::Since;
+use honoken_telemetry::request::caller_is_known;
 use http::{StatusCode, Uri};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::{App, AppState};
+use crate::answers::update_tag;
 use crate::error::ApiError;
-use crate::openapi::{DEVICE, examples};
-use crate::path::Segments;
-use crate::{request_context, update_tag};
+use crate::extractors::path::Segments;
+use crate::openapi::examples;
+use crate::openapi::tags::DEVICE;
+use crate::state::{App, AppState};
 
 /// The passes that changed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -64,7 +66,7 @@ pub async fn handler(
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     // The device identifier is the secret of this call, and the caller has it.
-    request_context::caller_is_known();
+    caller_is_known();
     let body = Body {
         serial_numbers: updated.serial_numbers.into_iter().map(String::from).collect(),
         last_updated: update_tag::render(app.log.epoch(), updated.up_to),

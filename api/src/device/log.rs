@@ -2,16 +2,19 @@
 //! <https://developer.apple.com/documentation/walletpasses/log-a-message>
 
 use axum::extract::{Request, State};
+use honoken_telemetry::log_output::record;
+use honoken_telemetry::metrics::{AnonymousLine, MessageClass, Metric};
+use honoken_telemetry::request::may_log;
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::app::AppState;
 use crate::error::ApiError;
-use crate::log_output::record;
-use crate::metrics::{AnonymousLine, MessageClass, Metric};
-use crate::openapi::{DEVICE, examples};
-use crate::{json_body, limits, request_context};
+use crate::extractors::json_body;
+use crate::limits;
+use crate::openapi::examples;
+use crate::openapi::tags::DEVICE;
+use crate::state::AppState;
 
 /// `POST /v1/log`
 ///
@@ -29,7 +32,7 @@ use crate::{json_body, limits, request_context};
 pub async fn handler(State(app): State<AppState>, request: Request) -> Result<StatusCode, ApiError> {
     let body = json_body::read(request, limits::LOG_BYTES).await?;
     let lines = lines(&body)?;
-    let shown = request_context::may_cause(AnonymousLine::Phone, lines.len());
+    let shown = may_log(AnonymousLine::Phone, lines.len());
     for (number, line) in lines.iter().enumerate() {
         let class = class(line);
         app.metrics.count(Metric::DeviceMessages, &[class.into()]);

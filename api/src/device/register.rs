@@ -3,20 +3,22 @@
 
 use axum::extract::{Request, State};
 use honoken_domain::ids::PushToken;
+use honoken_service::limits as service_limits;
 use http::StatusCode;
 use utoipa::ToSchema;
 
-use crate::app::AppState;
-use crate::auth::AuthorizedPass;
-use crate::client_address::Client;
+use crate::auth::phone::AuthorizedPass;
 use crate::device::registration::{DeviceRequest, Registered};
 use crate::error::ApiError;
-use crate::json_body::{self, Fields};
+use crate::extractors::client::Client;
+use crate::extractors::json_body::{self, Fields};
+use crate::extractors::path::Segments;
+use crate::extractors::request_id::RequestId;
 use crate::limits;
 use crate::openapi::problems::TooManyRegistrations;
-use crate::openapi::{DEVICE, examples, schemas};
-use crate::path::Segments;
-use crate::request_context::RequestId;
+use crate::openapi::tags::DEVICE;
+use crate::openapi::{examples, schemas};
+use crate::state::AppState;
 
 /// How to wake the phone. Other fields are ignored, as Apple may add some.
 #[derive(ToSchema)]
@@ -64,7 +66,7 @@ pub async fn handler(
         segments.device().ok_or_else(|| unreadable("the device library identifier in the path", ""))?;
     let request = DeviceRequest::new(&app, device, pass.id, client, &request_id);
     let Registered { committed, is_new } = request.register(push_token).await?;
-    if !app.projector.shows(&committed, limits::VISIBLE).await {
+    if !app.projector.shows(&committed, service_limits::VISIBLE).await {
         // The list that follows would be empty, and the phone content with it. It comes back after a 503, and finds itself registered.
         return Err(ApiError::Unavailable("the registration is on disk, but not visible yet".into()));
     }

@@ -7,10 +7,10 @@ use honoken_domain::ids::{DeviceLibraryIdentifier, PassId, PushToken, Registrati
 use honoken_domain::registration::{Registration, RegistrationCommand, RegistrationEvent};
 use honoken_event_store::Committed;
 
-use crate::app::App;
 use crate::device::turns::{Device, Next, Told, Written};
 use crate::error::ApiError;
-use crate::request_context::RequestId;
+use crate::extractors::request_id::RequestId;
+use crate::state::App;
 
 /// Which device asks about which pass, and from where.
 #[derive(Debug)]

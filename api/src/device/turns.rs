@@ -15,11 +15,12 @@ use std::time::Duration;
 use honoken_domain::ids::{PushToken, RegistrationId, SerialNumber};
 use honoken_domain::registration::{Registration, RegistrationEvent};
 use honoken_event_store::Committed;
+use honoken_telemetry::request::{Spent, timed};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::error::ApiError;
-use crate::request_context::{self, Spent, timed};
+use crate::layers::at_hand;
 
 /// Between two push tokens of a device.
 const PACE: Duration = Duration::from_secs(1);
@@ -120,11 +121,11 @@ impl Turns {
     /// 503 when too many wait already, or too many ask when the wait is over.
     pub async fn wait_until(&self, then: Instant) -> Result<(), ApiError> {
         let place = self.waiting.try_acquire().map_err(|_| ApiError::Overloaded)?;
-        let admission = request_context::admission();
-        admission.steps_aside();
+        let admission = at_hand::admission();
+        admission.release();
         timed(Spent::Waiting, tokio::time::sleep_until(then)).await;
         drop(place);
-        admission.steps_in().await
+        Ok(admission.acquire().await?)
     }
 }
 

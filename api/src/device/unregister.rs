@@ -2,18 +2,18 @@
 //! <https://developer.apple.com/documentation/walletpasses/unregister-a-pass-for-update-notifications>
 
 use axum::extract::State;
+use honoken_service::limits;
 use http::StatusCode;
 
-use crate::app::AppState;
-use crate::auth::AuthorizedPass;
-use crate::client_address::Client;
+use crate::auth::phone::AuthorizedPass;
 use crate::device::registration::DeviceRequest;
 use crate::error::ApiError;
-use crate::limits;
-use crate::openapi::DEVICE;
+use crate::extractors::client::Client;
+use crate::extractors::path::Segments;
+use crate::extractors::request_id::RequestId;
 use crate::openapi::problems::TooManyRegistrations;
-use crate::path::Segments;
-use crate::request_context::RequestId;
+use crate::openapi::tags::DEVICE;
+use crate::state::AppState;
 
 /// `DELETE /v1/devices/{device}/registrations/{type}/{serial}`
 ///

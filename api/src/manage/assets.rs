@@ -7,20 +7,20 @@ use honoken_domain::pass::PassCommand;
 use honoken_pkpass::image::{ImageName, MAX_IMAGE_BYTES};
 use http::{HeaderValue, header};
 
-use crate::app::{App, AppState};
-use crate::auth::Integrator;
+use crate::answers::headers::etag;
+use crate::auth::integrator::Integrator;
 use crate::error::{ApiError, Fault, blob_error};
-use crate::headers::etag;
-use crate::json_body;
+use crate::extractors::json_body;
+use crate::extractors::path::Segments;
 use crate::manage::change::Change;
 use crate::manage::state::own_document;
 use crate::manage::uploads;
-use crate::openapi::MANAGE;
 use crate::openapi::answers::{Changed, Image};
 use crate::openapi::parameters::{IfMatch, Urgent};
 use crate::openapi::problems::{Conflict, NotFound, PreconditionFailed, Unacceptable};
 use crate::openapi::schemas::Png;
-use crate::path::Segments;
+use crate::openapi::tags::MANAGE;
+use crate::state::{App, AppState};
 
 /// `PUT /manage/v1/passes/{type}/{serial}/assets/{file}`
 ///

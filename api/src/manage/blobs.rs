@@ -9,15 +9,16 @@ use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::AppState;
-use crate::auth::Integrator;
+use crate::auth::integrator::Integrator;
 use crate::error::ApiError;
-use crate::json_body;
+use crate::extractors::json_body;
+use crate::extractors::request_id::RequestId;
 use crate::manage::uploads;
+use crate::openapi::examples;
 use crate::openapi::problems::Unacceptable;
-use crate::openapi::schemas::Png;
-use crate::openapi::{MANAGE, examples, schemas};
-use crate::request_context::RequestId;
+use crate::openapi::schemas::{self, Png};
+use crate::openapi::tags::MANAGE;
+use crate::state::AppState;
 
 /// What an image is called from now on.
 #[derive(Debug, Serialize, ToSchema)]

@@ -4,32 +4,30 @@ use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use honoken_domain::content::Content;
-use honoken_domain::ids::{ETag, PassId, UnixSeconds};
+use honoken_domain::ids::{ETag, PassId};
 use honoken_domain::pass::{Circumstances, Pass, PassCommand, PassError, PassEvent, Precondition};
+use honoken_domain::rfc3339;
 use honoken_event_store::{Committed, DispatchError, EventLog, Metadata};
 use honoken_pkpass::Finding;
 use honoken_projections::wallet_pass_type::{PassKind, PassTypeRow};
+use honoken_service::{content_rules, limits};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use serde::Serialize;
 use serde_json::Number;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
-use crate::app::AppState;
-use crate::auth::Integrator;
-use crate::content_rules;
+use crate::answers::headers::etag;
+use crate::answers::update_tag;
+use crate::auth::integrator::Integrator;
 use crate::error::{ApiError, Fault};
-use crate::headers::etag;
-use crate::limits;
+use crate::extractors::path::Segments;
+use crate::extractors::query::Parameters;
+use crate::extractors::request_id::RequestId;
 use crate::openapi::examples;
 use crate::openapi::schemas::Warning;
-use crate::path::Segments;
-use crate::query::Parameters;
-use crate::request_context::RequestId;
-use crate::update_tag;
+use crate::state::AppState;
 
 /// The parameter that has phones woken at once.
 const URGENT: &str = "urgent";
@@ -165,7 +163,7 @@ impl Change {
             pass_type_identifier: self.id.pass_type_identifier.to_string(),
             serial_number: self.id.serial_number.to_string(),
             etag: etag.to_string(),
-            updated_at: rfc3339(updated_at),
+            updated_at: rfc3339::seconds(updated_at),
             update_tag: update_tag::render(self.app.log.epoch(), committed.position),
             position: committed.position.0,
             changed: !committed.events.is_empty(),
@@ -229,14 +227,6 @@ pub fn is_issue(events: &[PassEvent]) -> bool {
     events.iter().any(|event| matches!(event, PassEvent::Issued(_)))
 }
 
-/// A moment as RFC 3339 has it, in UTC.
-pub fn rfc3339(moment: UnixSeconds) -> String {
-    OffsetDateTime::from_unix_timestamp(moment.0)
-        .ok()
-        .and_then(|moment| moment.format(&Rfc3339).ok())
-        .unwrap_or_else(|| moment.0.to_string())
-}
-
 /// Reads `If-Match` (RFC 9110 section 13.1.1). Weak tags and anything malformed match no state, so such a change is refused with 412.
 pub fn if_match(headers: &HeaderMap) -> Precondition {
     let values: Vec<&str> =
@@ -298,10 +288,5 @@ mod tests {
         check(&[&format!("W/\"{a}\"")], &Precondition::OneOf(vec![]));
         check(&["nonsense"], &Precondition::OneOf(vec![]));
         check(&[""], &Precondition::OneOf(vec![]));
-    }
-
-    #[test]
-    fn a_moment_is_written_in_utc() {
-        assert_eq!(rfc3339(UnixSeconds(1_700_000_000)), "2023-11-14T22:13:20Z");
     }
 }

@@ -8,14 +8,15 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::error::{ApiError, Fault};
-use crate::json_body::{self, Fields};
+use crate::extractors::json_body::{self, Fields};
 use crate::limits;
 use crate::manage::change::{self, Change};
 use crate::manage::issue::read_style;
 use crate::openapi::answers::Changed;
 use crate::openapi::parameters::{IfMatch, Urgent};
 use crate::openapi::problems::{Conflict, NotFound, PreconditionFailed, Unacceptable, UnsupportedMediaType};
-use crate::openapi::{MANAGE, examples, schemas};
+use crate::openapi::tags::MANAGE;
+use crate::openapi::{examples, schemas};
 
 /// What the pass is to be drawn as. What is not named stays as it is.
 #[derive(Debug, ToSchema)]

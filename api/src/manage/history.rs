@@ -4,22 +4,22 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use honoken_domain::pass::Pass;
+use honoken_domain::rfc3339;
 use honoken_event_store::{EventLog, LogError, RecordedEvent};
 use http::Uri;
 use serde::Serialize;
 use serde_json::Value;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
-use crate::app::{App, AppState};
-use crate::auth::Integrator;
+use crate::auth::integrator::Integrator;
 use crate::error::ApiError;
+use crate::extractors::path::Segments;
+use crate::extractors::query::{self, Parameters};
 use crate::manage::state::own_document;
+use crate::openapi::examples;
 use crate::openapi::problems::{NotFound, Unacceptable};
-use crate::openapi::{MANAGE, examples};
-use crate::path::Segments;
-use crate::query::{self, Parameters};
+use crate::openapi::tags::MANAGE;
+use crate::state::{App, AppState};
 
 /// Events of a page when the caller does not say.
 const USUAL: u32 = 100;
@@ -128,7 +128,7 @@ fn event(recorded: RecordedEvent) -> Event {
         data: data(event.payload, &event.event_type),
         r#type: event.event_type,
         version: event.event_version,
-        recorded_at: rfc3339_ms(recorded_at_ms),
+        recorded_at: rfc3339::milliseconds(recorded_at_ms),
         actor: event.metadata["actor"].as_str().unwrap_or_default().to_owned(),
     }
 }
@@ -143,14 +143,6 @@ fn data(payload: Value, event_type: &str) -> Value {
         members.remove("authenticationToken");
     }
     data
-}
-
-/// A moment in milliseconds, RFC 3339.
-pub fn rfc3339_ms(unix_ms: i64) -> String {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000)
-        .ok()
-        .and_then(|moment| moment.format(&Rfc3339).ok())
-        .unwrap_or_else(|| unix_ms.to_string())
 }
 
 impl Page {
@@ -214,10 +206,5 @@ mod tests {
         let payload = json!({ "PassIssued": { "authenticationToken": "0123456789abcdef", "poster": false } });
         assert_eq!(data(payload, "PassIssued"), json!({ "poster": false }));
         assert_eq!(data(json!(null), "PassIssued"), Value::Null);
-    }
-
-    #[test]
-    fn a_moment_has_milliseconds() {
-        assert_eq!(rfc3339_ms(1_700_000_000_123), "2023-11-14T22:13:20.123Z");
     }
 }

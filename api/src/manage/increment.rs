@@ -9,14 +9,15 @@ use serde_json::{Number, Value};
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
-use crate::json_body::{self, Fields};
+use crate::extractors::json_body::{self, Fields};
 use crate::limits;
 use crate::manage::change::{self, Change};
 use crate::manage::{idempotency_key, patch_content};
 use crate::openapi::answers::Changed;
+use crate::openapi::examples;
 use crate::openapi::parameters::{IdempotencyKey, IfMatch, Urgent};
 use crate::openapi::problems::{Conflict, NotFound, PreconditionFailed, Unacceptable, UnsupportedMediaType};
-use crate::openapi::{MANAGE, examples};
+use crate::openapi::tags::MANAGE;
 
 /// What to add, and where.
 #[derive(Debug, ToSchema)]

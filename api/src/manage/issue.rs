@@ -12,23 +12,24 @@ use honoken_event_store::DispatchError;
 use honoken_pkpass::Finding;
 use honoken_pkpass::image::ImageName;
 use honoken_projections::wallet_pass_type::{PassKind, PassTypeRow};
+use honoken_service::blobs::BlobError;
+use honoken_service::ids;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::app::{App, AppState};
-use crate::auth::Integrator;
-use crate::blobs::BlobError;
+use crate::auth::integrator::Integrator;
 use crate::error::{ApiError, blob_error};
-use crate::ids;
-use crate::json_body::{self, Fields, escape};
+use crate::extractors::json_body::{self, Fields, escape};
+use crate::extractors::request_id::RequestId;
 use crate::limits;
 use crate::manage::change::{self, Change};
 use crate::manage::{idempotency_key, uploads};
 use crate::openapi::answers::{Changed, Issued};
 use crate::openapi::parameters::{IdempotencyKey, IfMatch};
 use crate::openapi::problems::{Conflict, PreconditionFailed, Unacceptable, UnsupportedMediaType};
-use crate::openapi::{MANAGE, examples, schemas};
-use crate::request_context::RequestId;
+use crate::openapi::tags::MANAGE;
+use crate::openapi::{examples, schemas};
+use crate::state::{App, AppState};
 
 /// What the body asks for, every name checked.
 #[derive(ToSchema)]

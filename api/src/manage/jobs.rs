@@ -5,13 +5,13 @@ use axum::extract::State;
 use honoken_domain::ids::JobId;
 use honoken_domain::job::JobWork;
 
-use crate::app::AppState;
-use crate::auth::Integrator;
+use crate::answers::job::JobAnswer;
+use crate::auth::integrator::Integrator;
 use crate::error::ApiError;
-use crate::jobs::answer::JobAnswer;
-use crate::openapi::MANAGE;
+use crate::extractors::path::Segments;
 use crate::openapi::problems::NotFound;
-use crate::path::Segments;
+use crate::openapi::tags::MANAGE;
+use crate::state::AppState;
 
 /// `GET /manage/v1/jobs/{id}`
 ///

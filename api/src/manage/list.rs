@@ -5,6 +5,7 @@ use axum::extract::State;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use honoken_domain::ids::{PassId, PassTypeIdentifier};
+use honoken_domain::rfc3339;
 use honoken_event_store::{Epoch, EventLog};
 use honoken_projections::pass_list::{ListedPass, Page};
 use honoken_projections::words;
@@ -12,14 +13,14 @@ use http::Uri;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::AppState;
-use crate::auth::Integrator;
+use crate::answers::update_tag;
+use crate::auth::integrator::Integrator;
 use crate::error::ApiError;
-use crate::manage::change::rfc3339;
+use crate::extractors::query::{self, Parameters};
 use crate::openapi::problems::Unacceptable;
-use crate::openapi::{MANAGE, examples, schemas};
-use crate::query::{self, Parameters};
-use crate::update_tag;
+use crate::openapi::tags::MANAGE;
+use crate::openapi::{examples, schemas};
+use crate::state::AppState;
 
 /// Passes on a page when the caller does not say.
 const USUAL: u32 = 50;
@@ -123,7 +124,7 @@ fn entry(pass: &ListedPass, epoch: Epoch) -> Entry {
         voided: pass.voided,
         retired: pass.retired.then_some(true),
         etag: pass.etag.to_string(),
-        updated_at: rfc3339(pass.updated_at),
+        updated_at: rfc3339::seconds(pass.updated_at),
         update_tag: update_tag::render(epoch, pass.update_tag),
         position: pass.update_tag.0,
         registrations: pass.registrations,

@@ -7,13 +7,14 @@ use http::{HeaderMap, header};
 use serde_json::Value;
 
 use crate::error::{ApiError, Fault};
-use crate::json_body;
+use crate::extractors::json_body;
 use crate::limits;
 use crate::manage::change::{self, Change};
 use crate::openapi::answers::Changed;
 use crate::openapi::parameters::{IfMatch, Urgent};
 use crate::openapi::problems::{Conflict, NotFound, PreconditionFailed, Unacceptable, UnsupportedPatch};
-use crate::openapi::{MANAGE, schemas};
+use crate::openapi::schemas;
+use crate::openapi::tags::MANAGE;
 
 /// `PATCH /manage/v1/passes/{type}/{serial}/content`
 ///

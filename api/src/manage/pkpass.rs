@@ -3,16 +3,16 @@
 use axum::extract::State;
 use axum::response::Response;
 
-use crate::app::AppState;
-use crate::auth::Integrator;
+use crate::auth::integrator::Integrator;
 use crate::device::get_pass::file_response;
 use crate::error::ApiError;
-use crate::load::Admission;
+use crate::extractors::path::Segments;
+use crate::layers::load_shedding::Admission;
 use crate::manage::state::own_document;
-use crate::openapi::MANAGE;
 use crate::openapi::answers::PassFile;
 use crate::openapi::problems::NotFound;
-use crate::path::Segments;
+use crate::openapi::tags::MANAGE;
+use crate::state::AppState;
 
 /// `GET /manage/v1/passes/{type}/{serial}/pkpass`
 ///
@@ -28,7 +28,8 @@ pub async fn handler(
     admission: Admission,
     segments: Segments,
 ) -> Result<Response, ApiError> {
-    let _turn = app.built_passes.turn(&admission).await?;
+    admission.release();
+    let _permit = app.built_passes.permits().acquire().await?;
     let (id, document) = own_document(&app, &integrator, &segments).await?;
     let row = document.row.clone();
     let file = app.built_passes.get(&id, document, app.clock.unix_seconds()).await?;

@@ -9,13 +9,14 @@ use honoken_projections::wallet_pass_type::PassTypeRow;
 use serde_json::Value;
 
 use crate::error::ApiError;
-use crate::json_body;
+use crate::extractors::json_body;
 use crate::limits;
 use crate::manage::change::{self, Change, ChangeAnswer};
 use crate::openapi::answers::Changed;
 use crate::openapi::parameters::{IfMatch, Urgent};
 use crate::openapi::problems::{Conflict, NotFound, PreconditionFailed, Unacceptable, UnsupportedMediaType};
-use crate::openapi::{MANAGE, schemas};
+use crate::openapi::schemas;
+use crate::openapi::tags::MANAGE;
 
 /// `PUT /manage/v1/passes/{type}/{serial}/content`
 ///

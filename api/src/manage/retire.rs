@@ -5,10 +5,10 @@ use honoken_domain::pass::PassCommand;
 
 use crate::error::ApiError;
 use crate::manage::change::Change;
-use crate::openapi::MANAGE;
 use crate::openapi::answers::Changed;
 use crate::openapi::parameters::{IfMatch, Urgent};
 use crate::openapi::problems::{NotFound, PreconditionFailed, Unacceptable};
+use crate::openapi::tags::MANAGE;
 
 /// `DELETE /manage/v1/passes/{type}/{serial}`
 ///

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use honoken_domain::content::Content;
 use honoken_domain::ids::PassId;
 use honoken_domain::images::Images;
+use honoken_domain::rfc3339;
 use honoken_event_store::EventLog;
 use honoken_projections::wallet_pass::PassDocument;
 use honoken_pushers::ledger::Delivery;
@@ -13,16 +14,15 @@ use http::header;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::{App, AppState};
-use crate::auth::Integrator;
+use crate::answers::headers::etag;
+use crate::answers::update_tag;
+use crate::auth::integrator::Integrator;
 use crate::error::ApiError;
-use crate::headers::etag;
-use crate::manage::change::rfc3339;
-use crate::manage::history::rfc3339_ms;
+use crate::extractors::path::Segments;
 use crate::openapi::problems::NotFound;
-use crate::openapi::{MANAGE, examples, schemas};
-use crate::path::Segments;
-use crate::update_tag;
+use crate::openapi::tags::MANAGE;
+use crate::openapi::{examples, schemas};
+use crate::state::{App, AppState};
 
 /// Everything that the tag is made of is here, so that anyone can check it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -91,8 +91,8 @@ impl From<Delivery> for DeliveryState {
             etag: delivery.etag.to_string(),
             attempts: delivery.attempts,
             last_error: delivery.last_error,
-            created_at: rfc3339_ms(delivery.created_at_ms),
-            changed_at: rfc3339_ms(delivery.changed_at_ms),
+            created_at: rfc3339::milliseconds(delivery.created_at_ms),
+            changed_at: rfc3339::milliseconds(delivery.changed_at_ms),
             apns_id: delivery.apns_id,
         }
     }
@@ -127,7 +127,7 @@ pub async fn handler(
         content: document.content,
         assets: document.images,
         etag: document.row.etag.to_string(),
-        updated_at: rfc3339(document.row.updated_at),
+        updated_at: rfc3339::seconds(document.row.updated_at),
         update_tag: update_tag::render(app.log.epoch(), document.update_tag),
         position: document.update_tag.0,
         registrations: document.registrations,

@@ -8,20 +8,21 @@ use honoken_domain::job::JobWork;
 use honoken_domain::pass_type::{PassType, PassTypeCommand};
 use honoken_pkpass::image::MAX_IMAGE_BYTES;
 use honoken_projections::wallet_pass_type::PassTypeRow;
+use honoken_service::ids;
 
-use crate::app::{App, AppState};
-use crate::auth::Integrator;
+use crate::answers::job::accepted;
+use crate::auth::integrator::Integrator;
 use crate::error::ApiError;
-use crate::jobs::answer;
+use crate::extractors::json_body;
+use crate::extractors::path::Segments;
+use crate::extractors::request_id::RequestId;
 use crate::manage::assets::{image_name, image_response};
 use crate::manage::uploads;
-use crate::openapi::MANAGE;
 use crate::openapi::answers::{BroughtByJob, Image};
 use crate::openapi::problems::{NotFound, Unacceptable};
 use crate::openapi::schemas::Png;
-use crate::path::Segments;
-use crate::request_context::RequestId;
-use crate::{ids, json_body};
+use crate::openapi::tags::MANAGE;
+use crate::state::{App, AppState};
 
 /// `PUT /manage/v1/pass-types/{type}/assets/{file}`
 ///
@@ -102,7 +103,7 @@ async fn change(
         organization_id: integrator.organization_id.clone(),
         pass_type_identifier: pass_type.pass_type_identifier.clone(),
     };
-    answer::accepted(app, &committed, (job, work), "/manage/v1/jobs").await
+    accepted(app, &committed, (job, work), "/manage/v1/jobs").await
 }
 
 async fn own_pass_type(

@@ -9,10 +9,10 @@ use honoken_domain::uploaded_image::{UploadedImage, UploadedImageCommand};
 use honoken_event_store::EventLog;
 use honoken_pkpass::image::ImageName;
 
-use crate::app::App;
-use crate::auth::Integrator;
+use crate::auth::integrator::Integrator;
 use crate::error::{ApiError, blob_error};
-use crate::request_context::RequestId;
+use crate::extractors::request_id::RequestId;
+use crate::state::App;
 
 /// Stores an image that an organisation has sent, under the name that it is to have, if that is known already. It is the organisation's own from
 /// then on.

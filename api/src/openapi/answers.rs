@@ -6,7 +6,7 @@ use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::{Components, ContentBuilder, Object, Ref, RefOr, Response, ResponseBuilder, Type};
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
-use crate::jobs::answer::AssetChange;
+use crate::answers::job::AssetChange;
 use crate::manage::change::ChangeAnswer;
 use crate::openapi::schemas::bytes;
 

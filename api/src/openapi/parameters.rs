@@ -1,12 +1,12 @@
 //! Parameters that several routes share: those in the path by their name, headers as types for `params(…)`.
 
+use honoken_service::dev::sample;
 use serde_json::Value;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::ObjectBuilder;
 use utoipa::openapi::{Required, Type};
 
-use crate::dev::sample;
 use crate::openapi::schemas;
 
 fn text() -> ObjectBuilder {

@@ -43,7 +43,7 @@ problems! {
     UnauthorizedOperator: ApiError::UnauthorizedOperator, "No credentials, or not the operator's.";
     CrossSite: ApiError::CROSS_SITE, "`cross_site`: a browser sends the request for a page of another site.";
     NotInProduction: ApiError::NOT_IN_PRODUCTION, "`not_in_production`: `ENVIRONMENT` is `production`, where phones are woken for changes alone. Or `cross_site`: a browser sends the request for a page of another site.";
-    NotFound: ApiError::NO_PASS, "There is no such thing, or it is not yours.";
+    NotFound: ApiError::NO_PASS, "It does not exist, or it belongs to another organisation.";
     BodyTimeout: ApiError::BodyTimeout, "The body did not arrive in 20 seconds.";
     Conflict: ApiError::Conflict { code: "already_issued", detail: "a pass with this serial number was already issued".into() },
         "The state does not allow it; `code` says why.";
@@ -59,7 +59,7 @@ problems! {
     TooManyRegistrations: ApiError::TooManyRequests { retry_after: 1 },
         "The device registers and unregisters too often, or too many devices of this pass come from one address. Come back after `Retry-After` seconds.";
     Internal: ApiError::Internal("".into()), "Our fault. Nothing is said about the inside; the log has it under the request's id.";
-    Unavailable: ApiError::Unavailable("".into()), "A store is away, more is asked than can be worked on, or the request took too long. Come back after `Retry-After` seconds.";
+    Unavailable: ApiError::Unavailable("".into()), "The data store is unavailable, the service is overloaded, or the request took too long. Come back after `Retry-After` seconds.";
     NotReady: ApiError::LogRefusesWrites, "It cannot. `code` is `log_refuses_writes` while the event log refuses every change, because its disk is full, say; else `unavailable`.";
 }
 

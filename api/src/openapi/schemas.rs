@@ -8,7 +8,6 @@ use utoipa::openapi::schema::{
 use utoipa::openapi::{Object, RefOr, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::error::CODES;
 use crate::openapi::examples;
 
 /// What a pass says.
@@ -101,14 +100,6 @@ pub fn ticket_styles() -> Object {
         .build()
 }
 
-/// The name of a problem.
-pub fn problem_code() -> ObjectBuilder {
-    let codes = CODES.iter().map(|code| format!("`{code}`")).collect::<Vec<_>>().join(", ");
-    let description =
-        format!("Stable name of the problem; programs may match on it. {codes}; more may come.");
-    text().description(Some(description)).pattern(Some("^[a-z][a-z0-9_]*$"))
-}
-
 /// A pass type identifier.
 pub fn pass_type_identifier() -> ObjectBuilder {
     text().max_length(Some(128)).pattern(Some(r"^pass\.[A-Za-z0-9.-]+$"))
@@ -170,14 +161,51 @@ pub struct Warning {
     detail: String,
 }
 
+/// Every `code` of a problem, for the document. More may come; none changes its meaning.
+pub const CODES: &[&str] = &[
+    "already_created",
+    "already_issued",
+    "body_timeout",
+    "cross_site",
+    "idempotency_key_reused",
+    "internal",
+    "log_refuses_writes",
+    "method_not_allowed",
+    "not_found",
+    "not_in_production",
+    "not_parked",
+    "overloaded",
+    "patch_test_failed",
+    "precondition_failed",
+    "retired",
+    "still_unappliable",
+    "still_unreadable",
+    "timed_out",
+    "too_large",
+    "too_many_requests",
+    "unacceptable",
+    "unauthorized",
+    "unavailable",
+    "unreadable",
+    "unsupported_media_type",
+];
+
+/// The name of a problem.
+pub fn problem_code() -> ObjectBuilder {
+    let codes = CODES.iter().map(|code| format!("`{code}`")).collect::<Vec<_>>().join(", ");
+    let description =
+        format!("Stable name of the problem; programs may match on it. {codes}; more may come.");
+    text().description(Some(description)).pattern(Some("^[a-z][a-z0-9_]*$"))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
+    use honoken_service::built_passes;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::built_passes;
 
     #[test]
     fn a_warning_is_described_as_it_is_sent() {

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::error::{ApiError, CODES};
-use crate::{generated, router};
+use crate::error::ApiError;
+use crate::openapi::schemas::CODES;
+use crate::router;
 
 fn document() -> Value {
     serde_json::to_value(router::documented()).unwrap()
@@ -179,5 +180,5 @@ fn whoever_must_show_credentials_is_told_so() {
 fn the_documented_interface_is_that_of_the_handlers() {
     let mut text = router::documented().to_pretty_json().expect("a document of plain values is JSON");
     text.push('\n');
-    generated::check_json("docs/openapi.json", &text);
+    honoken_test_documents::check_json("docs/openapi.json", &text);
 }

@@ -15,6 +15,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use honoken_telemetry::metrics::AnonymousLine;
 use http::{HeaderValue, header};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
@@ -27,11 +28,9 @@ use super::connections::{ConnectionStatus, Phase, Place};
 use super::framing::{self, Refusal};
 use super::stream::{LargeHead, Stream};
 use super::{House, closing, unread};
-use crate::client_address::counted_as;
+use crate::layers::client_address::{Peer, counted_as};
 use crate::limits;
-use crate::metrics::AnonymousLine;
-use crate::rates::Peer;
-use crate::router::strip_prefix;
+use crate::routes::strip_prefix;
 
 /// From the first byte to the last. Each part of it is forgotten when the next one begins, so that a connection that waits is small.
 pub(super) async fn lives(socket: TcpStream, peer: IpAddr, place: &Place, house: &House) {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Counts;
-use crate::client_address::counted_as;
+use crate::layers::client_address::counted_as;
 
 /// The connections of a door.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub struct Place {
     permit: OwnedSemaphorePermit,
 }
 
-/// See [`Place::buffers`].
+/// See [`Storage::buffers`].
 #[derive(Debug)]
 pub struct Buffers {
     status: Arc<ConnectionStatus>,

@@ -7,6 +7,7 @@ mod closing;
 mod connection;
 pub mod connections;
 pub mod framing;
+pub mod options;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -17,15 +18,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use futures::FutureExt;
+use honoken_service::limits as service_limits;
+use honoken_telemetry::log_output::AnonymousLines;
+use honoken_telemetry::metrics::{ClosedBecause, Metric, Metrics};
 use prometheus::{IntCounter, IntGauge};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::budget::Budget;
+use crate::layers::body_budget::Budget;
 use crate::limits;
-use crate::log_output::AnonymousLines;
-use crate::metrics::{ClosedBecause, Metric, Metrics};
 use connections::{Connections, Place};
 
 /// A place where requests come in.
@@ -66,7 +68,7 @@ impl Counts {
     }
 }
 
-/// Serves until `stop`, then finishes what is in flight, for at most [`limits::SHUTDOWN`].
+/// Serves until `stop`, then finishes what is in flight, for at most [`service_limits::SHUTDOWN`].
 pub async fn serve(door: Door, stop: CancellationToken) {
     let Door { listener, router, counts, anonymous_lines, .. } = door;
     let (most, buffered) = (door.connections, door.buffered_connections);
@@ -96,8 +98,11 @@ pub async fn serve(door: Door, stop: CancellationToken) {
     }
     drop(listener);
     going_on.close();
-    if tokio::time::timeout(limits::SHUTDOWN, going_on.wait()).await.is_err() {
-        tracing::warn!("some requests were still in flight after {:?} and are cut off", limits::SHUTDOWN);
+    if tokio::time::timeout(service_limits::SHUTDOWN, going_on.wait()).await.is_err() {
+        tracing::warn!(
+            "some requests were still in flight after {:?} and are cut off",
+            service_limits::SHUTDOWN
+        );
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 use super::connections::{ConnectionStatus, Phase};
-use crate::budget::{Budget, Reservation};
+use crate::layers::body_budget::{Budget, Reservation};
 use crate::limits;
 
 /// One byte less than hyper's smallest buffer: a read that fills it makes hyper take twice as much the next time.

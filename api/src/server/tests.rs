@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use axum::routing::get;
+use honoken_telemetry::Identity;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_util::sync::DropGuard;
 
 use super::*;
-use crate::config::Identity;
 
 const BUFFERED: usize = 4;
 

@@ -25,7 +25,7 @@
 #![expect(clippy::print_stdout, reason = "what a benchmark is for")]
 
 // For its allocator, so that what is measured here allocates as the program does.
-use honoken_api as _;
+use honoken as _;
 
 mod apns;
 mod append;

@@ -106,7 +106,7 @@ impl Office {
             organization_id: OrganizationId::parse("theatre").expect("a name"),
             default_images: DefaultImages::default(),
             precondition: Precondition::None,
-            rules: honoken_api::content_rules::refusals,
+            rules: honoken_service::content_rules::refusals,
         };
         let metadata = Metadata {
             actor: "api-key:0123456789abcdef".into(),

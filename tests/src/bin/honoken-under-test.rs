@@ -1,5 +1,5 @@
 //! The program under test: `honoken` itself, under a name that cargo builds for these tests.
 
 fn main() -> std::process::ExitCode {
-    honoken_api::cli::main()
+    honoken::cli::main()
 }

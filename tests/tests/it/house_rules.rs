@@ -7,12 +7,27 @@ use std::path::{Path, PathBuf};
 use honoken_domain::pass::TicketStyle;
 use honoken_tests::storage::files_below;
 
-fn root() -> PathBuf {
+/// The crates that are built for use.
+pub(crate) const ROOMS: [&str; 11] = [
+    "telemetry",
+    "database",
+    "domain",
+    "event_store",
+    "projections",
+    "pushers",
+    "pkpass",
+    "simulator",
+    "service",
+    "api",
+    "honoken",
+];
+
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
 }
 
 /// The sources of a crate without their tests, with their paths from the root of the workspace.
-fn sources(folder: &str) -> Vec<(String, String)> {
+pub(crate) fn sources(folder: &str) -> Vec<(String, String)> {
     let files = files_below(&root().join(folder)).into_iter();
     let rust = files.filter(|file| file.extension().is_some_and(|extension| extension == "rs"));
     let named = rust.map(|file| {
@@ -54,14 +69,22 @@ fn leans_on(folder: &str) -> BTreeSet<String> {
 
 #[test]
 fn dependencies_point_one_way() {
+    let stores = ["telemetry", "database", "domain"];
+    let service = ["telemetry", "database", "domain", "event_store", "projections", "pushers", "pkpass"];
+    let with = |these: &[&'static str], others: &[&'static str]| [these, others].concat();
     let allowed = BTreeMap::from([
+        ("telemetry", vec![]),
+        ("database", vec!["telemetry"]),
         ("domain", vec![]),
-        ("event_store", vec!["domain"]),
-        ("projections", vec!["domain", "event_store"]),
+        ("event_store", stores.to_vec()),
+        ("projections", with(&stores, &["event_store"])),
         ("pkpass", vec![]),
         ("simulator", vec![]),
-        ("pushers", vec!["domain", "event_store", "projections"]),
-        ("api", vec!["domain", "event_store", "projections", "pkpass", "pushers", "simulator"]),
+        ("pushers", with(&stores, &["event_store", "projections"])),
+        ("service", service.to_vec()),
+        ("api", with(&service, &["service"])),
+        ("honoken", with(&service, &["service", "api", "simulator"])),
+        ("tests/documents", vec![]),
         ("tests/postgres", vec![]),
         ("tests/nats", vec![]),
     ]);
@@ -93,7 +116,7 @@ fn the_domain_does_no_input_and_no_output() {
 
 #[test]
 fn only_projections_write_the_read_model() {
-    for folder in ["domain", "event_store", "pushers", "pkpass", "simulator", "api"] {
+    for folder in ROOMS.iter().filter(|room| **room != "projections") {
         for (path, source) in sources(folder) {
             let code = searchable(&source);
             for table in ["wallet_", "projection_checkpoint", "parked_event", "skipped_event"] {
@@ -159,23 +182,26 @@ fn what_writes_the_read_model_is_private_to_projections() {
 
 #[test]
 fn only_the_configuration_reads_the_environment() {
-    for folder in ["domain", "event_store", "projections", "pushers", "pkpass", "simulator", "api"] {
+    for folder in ROOMS {
         for (path, source) in sources(folder) {
             let reads = ["env::var(", "env::var_os(", "env::vars(", "env::vars_os("];
             let reads = reads.iter().any(|read| searchable(&source).contains(read));
-            assert!(!reads || path == "api/src/config.rs", "{path} reads the environment");
+            assert!(!reads || path == "honoken/src/config/mod.rs", "{path} reads the environment");
         }
     }
 }
 
 #[test]
-fn there_is_no_sql_in_the_api() {
-    let manifest = fs::read_to_string(root().join("api/Cargo.toml")).unwrap();
-    for driver in ["sqlx", "rusqlite", "tokio-postgres", "postgres-es", "cqrs-es"] {
-        let depends = manifest.lines().any(|line| line.starts_with(driver));
-        assert!(!depends, "api depends on {driver}");
+fn there_is_no_sql_above_the_stores() {
+    for room in ["api", "service", "honoken"] {
+        let manifest = fs::read_to_string(root().join(room).join("Cargo.toml")).unwrap();
+        for driver in ["sqlx", "rusqlite", "tokio-postgres", "postgres-es", "cqrs-es"] {
+            let depends = manifest.lines().any(|line| line.starts_with(driver));
+            assert!(!depends, "{room} depends on {driver}");
+        }
     }
-    for (path, source) in sources("api/src") {
+    let rooms = ["api/src", "service/src", "honoken/src"].map(sources);
+    for (path, source) in rooms.into_iter().flatten() {
         let code = searchable(&source);
         for sql in [
             "sqlx::",
@@ -207,8 +233,8 @@ const EDITS: &[&str] = &[
 
 #[test]
 fn the_log_is_never_edited() {
-    for folder in ["domain", "event_store/src", "projections/src", "pushers/src", "api/src"] {
-        for (path, source) in sources(folder) {
+    for folder in ROOMS.map(|room| format!("{room}/src")) {
+        for (path, source) in sources(&folder) {
             let code = searchable(&source);
             for edit in EDITS {
                 assert!(!code.contains(edit), "{path} holds `{edit}`");
@@ -309,9 +335,7 @@ fn the_image_slots_of_domain_and_pkpass_agree() {
 
 #[test]
 fn no_source_names_a_machine_or_leaves_something_to_do() {
-    for folder in
-        ["domain", "event_store", "projections", "pushers", "pkpass", "simulator", "api", "tests/src"]
-    {
+    for folder in ROOMS.iter().chain(&["tests/src"]) {
         for (path, source) in sources(folder) {
             for word in ["/home/", "/root/", "FIXME", "XXX:"] {
                 assert!(!source.contains(word), "{path} holds {word:?}");

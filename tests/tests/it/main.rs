@@ -39,6 +39,7 @@ mod properties;
 mod pushing;
 mod rebuild;
 mod release;
+mod rooms;
 mod set_back;
 mod shutdown;
 mod six_changes;

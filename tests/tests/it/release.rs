@@ -4,13 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use honoken_api::release::{COMMIT, VERSION};
+use honoken::release::COMMIT;
 use honoken_tests::waiting::{PATIENCE, eventually};
 use http::{HeaderMap, Method};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{a_home_for_serve, a_service};
+
+/// That of every crate of the workspace.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
@@ -48,7 +51,7 @@ async fn the_committed_document_is_what_the_service_answers() {
     let committed: Value = serde_json::from_str(&file).expect("JSON");
     let honoken = a_service().await;
     let answered = honoken.request(Method::GET, "/openapi.json", HeaderMap::new(), "").await.json();
-    let advice = "run `WRITE_DOCS=1 cargo test -p honoken-api the_documented` and commit docs/openapi.json";
+    let advice = "run `WRITE_DOCS=1 cargo test --workspace the_documented` and commit docs/openapi.json";
     assert!(committed == answered, "{advice}");
 }
 
@@ -63,7 +66,7 @@ impl Sources {
     fn at(path: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let root = folder.path().join(path);
-        fs::create_dir_all(root.join("api")).expect("a folder");
+        fs::create_dir_all(root.join("honoken")).expect("a folder");
         Self { folder, root }
     }
 
@@ -72,19 +75,20 @@ impl Sources {
     fn build(&self, root: &Path, given: Option<&str>) -> Vec<String> {
         let program = self.folder.path().join("build-script");
         let mut rustc = Command::new("rustc");
-        rustc.args(["--edition", "2024", "-o"]).arg(&program).arg(workspace().join("api/build.rs"));
-        rustc.env("CARGO_MANIFEST_DIR", root.join("api")).env("CARGO_PKG_VERSION", "1.2.3");
+        rustc.args(["--edition", "2024", "-o"]).arg(&program).arg(workspace().join("honoken/build.rs"));
+        rustc.env("CARGO_MANIFEST_DIR", root.join("honoken")).env("CARGO_PKG_VERSION", "1.2.3");
         match given {
             Some(commit) => rustc.env("GIT_SHA", commit),
             None => rustc.env_remove("GIT_SHA"),
         };
         assert!(rustc.status().expect("rustc runs").success());
-        let output = Command::new(&program).current_dir(root.join("api")).output().expect("the script runs");
+        let output =
+            Command::new(&program).current_dir(root.join("honoken")).output().expect("the script runs");
         let lines: Vec<String> =
             String::from_utf8(output.stdout).expect("text").lines().map(str::to_owned).collect();
         let watched = lines.iter().filter_map(|line| line.strip_prefix("cargo::rerun-if-changed="));
         for file in watched.filter(|file| *file != "build.rs") {
-            assert!(root.join("api").join(file).exists(), "{file}");
+            assert!(root.join("honoken").join(file).exists(), "{file}");
         }
         lines
     }
@@ -139,7 +143,7 @@ fn a_build_knows_the_commit_that_is_checked_out_and_when_it_is_another() {
 
     let beside = sources.folder.path().join("beside");
     git(root, &format!("worktree add --quiet {} main", beside.display()));
-    fs::create_dir(beside.join("api")).expect("a folder");
+    fs::create_dir(beside.join("honoken")).expect("a folder");
     assert_built(&sources.build(&beside, None), &second, "refs/heads/main");
 }
 

@@ -1,0 +1,141 @@
+//! A job as callers see it.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use honoken_domain::ids::JobId;
+use honoken_domain::job::{JobFailure, JobWork};
+use honoken_domain::rfc3339;
+use honoken_domain::snapshot::Snapshot;
+use honoken_event_store::Committed;
+use honoken_projections::wallet_job::{JobRow, JobState};
+use honoken_service::limits;
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::error::ApiError;
+use crate::openapi::examples;
+use crate::state::App;
+
+/// The answer to a change of images that many passes show.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = examples::asset_change)]
+pub struct AssetChange {
+    /// Whether anything changed.
+    changed: bool,
+    /// What brings the change to the passes, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    job: Option<JobAnswer>,
+}
+
+/// A job.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Job, example = examples::job)]
+pub struct JobAnswer {
+    id: String,
+    /// `passTypeAssets` or `brandAssets`.
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pass_type_identifier: Option<String>,
+    /// `waiting`, `running` or `finished`.
+    state: &'static str,
+    /// Passes looked at, failed ones included.
+    done: u64,
+    /// Passes to look at; unknown while it waits.
+    total: Option<u64>,
+    /// Passes that could not be changed.
+    failed: u64,
+    /// The first of them.
+    failures: Vec<FailureAnswer>,
+    /// When it began.
+    #[schema(format = DateTime)]
+    started_at: Option<String>,
+    /// When it ended.
+    #[schema(format = DateTime)]
+    finished_at: Option<String>,
+}
+
+/// A pass that a job could not change.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = JobFailure)]
+pub struct FailureAnswer {
+    pass_type_identifier: String,
+    serial_number: String,
+    /// Stable name of the reason.
+    code: String,
+    /// The reason, and what to do.
+    detail: String,
+}
+
+impl From<JobRow> for JobAnswer {
+    fn from(job: JobRow) -> Self {
+        let (kind, pass_type_identifier) = match job.work {
+            JobWork::PassTypeAssets { pass_type_identifier, .. } => {
+                ("passTypeAssets", Some(pass_type_identifier.to_string()))
+            }
+            JobWork::BrandAssets => ("brandAssets", None),
+        };
+        Self {
+            id: job.id.to_string(),
+            kind,
+            pass_type_identifier,
+            state: job.state.as_str(),
+            done: job.done,
+            total: job.total,
+            failed: job.failed,
+            failures: job.failures.into_iter().map(FailureAnswer::from).collect(),
+            started_at: job.started_at.map(rfc3339::seconds),
+            finished_at: job.finished_at.map(rfc3339::seconds),
+        }
+    }
+}
+
+impl From<JobFailure> for FailureAnswer {
+    fn from(failure: JobFailure) -> Self {
+        Self {
+            pass_type_identifier: failure.pass.pass_type_identifier.to_string(),
+            serial_number: failure.pass.serial_number.to_string(),
+            code: failure.code,
+            detail: failure.detail,
+        }
+    }
+}
+
+/// The answer to a change that a job brings to the passes: 202 with the job, which is asked for below `root`; 200 when nothing changed.
+///
+/// # Errors
+/// 503.
+pub async fn accepted<A: Snapshot>(
+    app: &App,
+    committed: &Committed<A>,
+    (id, work): (JobId, JobWork),
+    root: &str,
+) -> Result<Response, ApiError> {
+    if committed.events.is_empty() {
+        return Ok(Json(AssetChange { changed: false, job: None }).into_response());
+    }
+    let is_shown = app.projector.shows(committed, limits::VISIBLE).await;
+    let row = if is_shown { app.read_model.job(&id).await? } else { None };
+    let job = row.unwrap_or_else(|| JobRow {
+        id: id.clone(),
+        work,
+        state: JobState::Waiting,
+        cursor: None,
+        total: None,
+        done: 0,
+        failed: 0,
+        failures: Vec::new(),
+        started_at: None,
+        finished_at: None,
+    });
+    let body = Json(AssetChange { changed: true, job: Some(job.into()) });
+    let mut response = (StatusCode::ACCEPTED, body).into_response();
+    if let Ok(location) = HeaderValue::try_from(format!("{root}/{id}")) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}

@@ -1,0 +1,8 @@
+//! Parts of answers that several handlers give.
+//!
+//! - [`headers`]: entity tags as headers; [`update_tag`]: the tags and dates that phones send back
+//! - [`job`]: a job as callers see it
+
+pub mod headers;
+pub mod job;
+pub mod update_tag;

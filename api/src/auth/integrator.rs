@@ -1,0 +1,50 @@
+//! An integrator, for its organisation.
+
+use axum::extract::FromRequestParts;
+use honoken_domain::ids::{Digest, OrganizationId};
+use honoken_telemetry::request::caller_is_known;
+use http::request::Parts;
+
+use crate::auth::header::credentials;
+use crate::error::ApiError;
+use crate::state::{App, AppState};
+
+/// The organisation whose API key was sent.
+#[derive(Debug, Clone)]
+pub struct Integrator {
+    /// Which organisation.
+    pub organization_id: OrganizationId,
+    /// Who it is in the metadata of events: the beginning of the key's digest.
+    pub actor: String,
+}
+
+impl FromRequestParts<AppState> for Integrator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        let key = credentials(&parts.headers, &["Bearer"]).ok_or(ApiError::UnauthorizedKey)?;
+        let Some(integrator) = Self::with_key(app, key).await? else {
+            let client = app.rates.client(&parts.headers, parts.extensions.get().copied());
+            return Err(app.rates.key_was_wrong(client));
+        };
+        app.rates.organization_asks(&integrator.organization_id).await?;
+        Ok(integrator)
+    }
+}
+
+impl Integrator {
+    /// Whose API key this is; nobody's when it is none.
+    ///
+    /// # Errors
+    /// 503 when the read model cannot be asked.
+    pub async fn with_key(app: &App, key: &str) -> Result<Option<Self>, ApiError> {
+        // The digest is looked up, not the key: nothing that a caller can vary tells how much of a key was right.
+        let digest = Digest::of(key.as_bytes());
+        let organization_id = app.read_model.organization_of_key(&digest).await?;
+        let actor = format!("api-key:{}", &digest.as_str()[..12]);
+        Ok(organization_id.map(|organization_id| {
+            caller_is_known();
+            Self { organization_id, actor }
+        }))
+    }
+}

@@ -1,0 +1,10 @@
+//! Who may ask: a phone for one pass, an integrator for its organisation, an operator for everything.
+//!
+//! - [`phone`], [`integrator`], [`operator`]: one file for each
+//! - [`admin_credentials`]: the operator's name and password
+
+pub mod admin_credentials;
+mod header;
+pub mod integrator;
+pub mod operator;
+pub mod phone;

@@ -1,0 +1,49 @@
+//! A phone, for one pass.
+
+use axum::extract::FromRequestParts;
+use honoken_domain::ids::PassId;
+use honoken_projections::wallet_pass::PassRow;
+use honoken_telemetry::request::caller_is_known;
+use http::request::Parts;
+use subtle::ConstantTimeEq;
+
+use crate::auth::header::credentials;
+use crate::error::ApiError;
+use crate::extractors::path::Segments;
+use crate::state::AppState;
+
+/// The pass that a phone has shown its token for.
+///
+/// Unknown type, unknown serial, wrong, missing and malformed token are one answer after the same work: a caller learns nothing, neither from
+/// the answer nor from its time, not even that a serial exists. (What cannot be the name of a pass is refused sooner: the caller can see that itself.)
+#[derive(Debug, Clone)]
+pub struct AuthorizedPass {
+    /// Which pass.
+    pub id: PassId,
+    /// Its row as it was when the token was compared.
+    pub row: PassRow,
+}
+
+/// Stands in for the token of a pass that does not exist, so that the comparison takes place all the same.
+const NO_TOKEN: &[u8; 43] = b"-------------------------------------------";
+
+impl FromRequestParts<AppState> for AuthorizedPass {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        let Ok(segments) = Segments::from_request_parts(parts, app).await;
+        let shown = credentials(&parts.headers, &["ApplePass", "AndroidPass"]).unwrap_or_default();
+        // A name that cannot exist is told from the request alone, so nothing is looked up for it.
+        let Some(id) = segments.pass() else { return Err(ApiError::UnauthorizedDevice) };
+        let row = app.read_model.pass_row_that_opens(&id, |row| is_token_of(row, shown)).await?;
+        let row = row.ok_or(ApiError::UnauthorizedDevice)?;
+        caller_is_known();
+        Ok(Self { id, row })
+    }
+}
+
+fn is_token_of(row: Option<&PassRow>, shown: &str) -> bool {
+    let expected = row.map_or(&NO_TOKEN[..], |row| row.authentication_token.as_str().as_bytes());
+    let same = bool::from(shown.as_bytes().ct_eq(expected));
+    same && row.is_some()
+}

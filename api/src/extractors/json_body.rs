@@ -1,0 +1,201 @@
+//! Bodies: bounded, read strictly, and taken apart field by field so that every fault can be named by its pointer.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use bytes::Bytes;
+use futures::FutureExt;
+use honoken_domain::json;
+use honoken_telemetry::request::{Spent, timed};
+use http::{HeaderMap, header};
+use http_body_util::BodyExt;
+use hyper::body::Body as _;
+use serde_json::{Map, Value};
+
+use crate::error::{ApiError, Fault};
+use crate::layers::at_hand;
+use crate::limits;
+use crate::server::connections::ConnectionStatus;
+
+/// Reads a body of at most `limit` bytes. What is in memory of it counts until the request is answered.
+///
+/// # Errors
+/// 413 when it is larger, 408 when it does not come, 400 when the connection breaks off, 503 when there is no room for it.
+pub async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
+    let admission = at_hand::admission();
+    let connection = request.extensions().get::<Arc<ConnectionStatus>>().cloned();
+    let body = request.into_body();
+    if body.size_hint().lower() > limit as u64 {
+        return Err(ApiError::TooLarge { limit });
+    }
+    let mut arriving = pin!(arrives(body, limit));
+    if let Some(arrived) = arriving.as_mut().now_or_never() {
+        return arrived;
+    }
+    // Others need not wait for a caller that takes its time.
+    admission.release();
+    let in_time = tokio::time::timeout(limits::BODY, arriving);
+    let body = timed(Spent::Body, unless_crowded(connection, in_time))
+        .await?
+        .map_err(|_| ApiError::BodyTimeout)??;
+    admission.acquire().await?;
+    Ok(body)
+}
+
+/// Waits for the other side, and gives up when others need the connection more.
+async fn unless_crowded<T>(
+    connection: Option<Arc<ConnectionStatus>>,
+    wait: impl Future<Output = T>,
+) -> Result<T, ApiError> {
+    let Some(connection) = connection else { return Ok(wait.await) };
+    let _waits = connection.clone().waits_for_body();
+    tokio::select! {
+        waited = wait => Ok(waited),
+        () = connection.is_to_close() => Err(ApiError::Overloaded),
+    }
+}
+
+/// Puts a body together in memory that is reserved before any of it is asked for, so that a body that waits for its place takes nothing. Pieces are
+/// copied: each holds on to the buffer that it was read into, however small it is.
+async fn arrives(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    // What does not say how long it is counts as the longest.
+    let whole = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(limit);
+    if whole > limits::SMALL_BODY_BYTES {
+        at_hand::reserve_body(whole).await?;
+    }
+    let mut arrived = Vec::with_capacity(whole);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| ApiError::unreadable("body", "", "the body broke off"))?;
+        // Fields behind a body say nothing here.
+        let Ok(piece) = frame.into_data() else { continue };
+        if arrived.len() + piece.len() > limit {
+            return Err(ApiError::TooLarge { limit });
+        }
+        arrived.extend_from_slice(&piece);
+    }
+    arrived.shrink_to_fit();
+    Ok(arrived.into())
+}
+
+/// Reads a JSON body.
+///
+/// # Errors
+/// 415 when the content type says that it is something else, 413, and 400 when it is not JSON as RFC 8785 allows it.
+pub async fn read_json(request: Request, limit: usize) -> Result<Value, ApiError> {
+    if !may_be_json(request.headers()) {
+        return Err(ApiError::UnsupportedMediaType);
+    }
+    parse(&read(request, limit).await?)
+}
+
+/// Parses JSON.
+///
+/// # Errors
+/// 400 with the place and the reason.
+pub fn parse(bytes: &[u8]) -> Result<Value, ApiError> {
+    json::parse(bytes).map_err(|fault| {
+        ApiError::unreadable("json", "", format!("the body is not acceptable JSON: {fault}"))
+    })
+}
+
+/// No content type at all is taken as JSON: there is nothing else a body could be here.
+fn may_be_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return true };
+    let essence =
+        value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json"
+}
+
+/// The fields of a JSON object, taken one by one; what is wrong with any of them is collected.
+#[derive(Debug)]
+pub struct Fields {
+    object: Map<String, Value>,
+    faults: Vec<Fault>,
+}
+
+impl Fields {
+    /// # Errors
+    /// 422 when the value is not an object.
+    pub fn of(value: Value) -> Result<Self, ApiError> {
+        match value {
+            Value::Object(object) => Ok(Self { object, faults: Vec::new() }),
+            _ => Err(ApiError::fault("wrong_type", "", "the body must be a JSON object")),
+        }
+    }
+
+    /// Notes a fault.
+    pub fn fault(&mut self, code: &str, pointer: impl Into<String>, detail: impl Into<String>) {
+        self.note(Fault::new(code, pointer, detail));
+    }
+
+    /// Notes a fault that was found elsewhere.
+    pub fn note(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
+    /// Takes an optional field; `null` counts as absent.
+    pub fn optional(&mut self, name: &str) -> Option<Value> {
+        self.object.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// Takes a field that must be there.
+    pub fn required(&mut self, name: &str) -> Option<Value> {
+        let value = self.optional(name);
+        if value.is_none() {
+            self.fault("required", format!("/{name}"), format!("`{name}` is missing"));
+        }
+        value
+    }
+
+    /// Turns a field's text into a name, noting what is wrong with it.
+    pub fn parse<T, E: std::fmt::Display>(
+        &mut self,
+        name: &str,
+        value: Option<Value>,
+        parse: impl FnOnce(String) -> Result<T, E>,
+    ) -> Option<T> {
+        let Value::String(text) = value? else {
+            self.fault("wrong_type", format!("/{name}"), format!("`{name}` must be a string"));
+            return None;
+        };
+        match parse(text) {
+            Ok(parsed) => Some(parsed),
+            Err(fault) => {
+                self.fault("invalid", format!("/{name}"), fault.to_string());
+                None
+            }
+        }
+    }
+
+    /// Takes an optional boolean.
+    pub fn optional_bool(&mut self, name: &str) -> Option<bool> {
+        let Value::Bool(value) = self.optional(name)? else {
+            self.fault("wrong_type", format!("/{name}"), format!("`{name}` must be true or false"));
+            return None;
+        };
+        Some(value)
+    }
+
+    /// Ends the reading: what is left over is unknown.
+    ///
+    /// # Errors
+    /// 422 with every fault that was noted.
+    pub fn finish(mut self) -> Result<(), ApiError> {
+        let unknown: Vec<String> = self.object.keys().cloned().collect();
+        for name in unknown {
+            self.fault(
+                "unknown_field",
+                format!("/{}", escape(&name)),
+                "this field is not known here; is it misspelled?",
+            );
+        }
+        if self.faults.is_empty() { Ok(()) } else { Err(ApiError::Unacceptable { errors: self.faults }) }
+    }
+}
+
+/// A name as a segment of a JSON pointer (RFC 6901 section 3).
+pub fn escape(segment: &str) -> String {
+    segment.replace('~', "~0").replace('/', "~1")
+}

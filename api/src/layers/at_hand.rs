@@ -1,0 +1,71 @@
+//! What this crate knows of the current request wherever its work leads, besides what telemetry knows of it: its admission, and the room for its body.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+
+use crate::error::ApiError;
+use crate::layers::body_budget::{Budget, Reservation};
+use crate::layers::load_shedding::Admission;
+
+/// What is known of a request wherever its work leads, besides what telemetry knows of it.
+#[derive(Debug)]
+pub struct AtHand {
+    /// Its permit.
+    pub admission: Admission,
+    /// Where the request has a body.
+    pub body: Option<BodyRoom>,
+}
+
+/// Where there is room for a body, and what of it is taken.
+#[derive(Debug)]
+pub struct BodyRoom {
+    budget: Arc<Budget>,
+    client: IpAddr,
+    reserved: Mutex<Option<Reservation>>,
+}
+
+tokio::task_local! {
+    static AT_HAND: Arc<AtHand>;
+}
+
+/// The admission of the current request.
+pub fn admission() -> Admission {
+    AT_HAND.try_with(|at_hand| at_hand.admission.clone()).unwrap_or_default()
+}
+
+/// Reserves memory for the body of the current request, until the request is answered.
+///
+/// # Errors
+/// 503 when there is no room for too long.
+pub async fn reserve_body(bytes: usize) -> Result<(), ApiError> {
+    let Ok(at_hand) = AT_HAND.try_with(Arc::clone) else { return Ok(()) };
+    let Some(room) = &at_hand.body else { return Ok(()) };
+    let reservation = room.budget.clone().reserve(room.client, bytes).await.ok_or(ApiError::Overloaded)?;
+    *room.reserved.lock().unwrap_or_else(PoisonError::into_inner) = Some(reservation);
+    Ok(())
+}
+
+impl AtHand {
+    /// Works on the request: what `work` leads to finds this here.
+    pub async fn scope<T>(self: Arc<Self>, work: impl Future<Output = T>) -> T {
+        AT_HAND.scope(self, work).await
+    }
+}
+
+impl BodyRoom {
+    /// Nothing of the budget is taken yet.
+    pub fn new(budget: Arc<Budget>, client: IpAddr) -> Self {
+        Self { budget, client, reserved: Mutex::new(None) }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Admission {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(_parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        Ok(admission())
+    }
+}

@@ -1,0 +1,105 @@
+//! Which client a request is from, as far as that can be known: the limits that go by the address count for it.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::HeaderMap;
+
+/// The address that a request came from: that of the client, or of the proxy before us.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
+/// Finds the addresses of clients behind a number of our own proxies.
+#[derive(Debug)]
+pub struct ClientAddresses {
+    proxies: usize,
+    has_warned: AtomicBool,
+}
+
+/// What a proxy writes the client's address into.
+const WRITTEN_BY_PROXIES: [&str; 2] = ["x-forwarded-for", "forwarded"];
+
+impl ClientAddresses {
+    /// Behind so many proxies.
+    pub fn behind(proxies: u32) -> Self {
+        Self { proxies: proxies as usize, has_warned: AtomicBool::new(false) }
+    }
+
+    /// The client's address. Only what our own proxies have written into `X-Forwarded-For` is believed, which is at its end; a client may write
+    /// before it what it likes. An IPv6 client has a whole /64 at its disposal, and counts as one.
+    pub fn of(&self, headers: &HeaderMap, peer: Option<Peer>) -> Option<IpAddr> {
+        let peer = peer?.0;
+        let address = if self.proxies == 0 { peer } else { self.forwarded(headers).unwrap_or(peer) };
+        Some(counted_as(address))
+    }
+
+    fn forwarded(&self, headers: &HeaderMap) -> Option<IpAddr> {
+        let entries = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+        let entries: Vec<&str> = entries.flat_map(|value| value.split(',')).map(str::trim).collect();
+        let entry = entries.len().checked_sub(self.proxies).and_then(|index| entries.get(index))?;
+        let with_port = || entry.parse::<SocketAddr>().ok().map(|address| address.ip());
+        entry.parse().ok().or_else(with_port)
+    }
+
+    /// Says once that a proxy seems to stand before this process that it was not told of: all its clients are one address then.
+    pub fn warns_of_a_proxy(&self, headers: &HeaderMap, peer: Option<Peer>) {
+        if self.proxies > 0 || self.has_warned.load(Ordering::Relaxed) {
+            return;
+        }
+        let Some(header) = WRITTEN_BY_PROXIES.into_iter().find(|name| headers.contains_key(*name)) else {
+            return;
+        };
+        let Some(Peer(address)) = peer else { return };
+        if !self.has_warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                peer.ip = %address,
+                "a request came with `{header}`, as proxies write it, and RATE_LIMIT_PROXIES is not set: everybody behind a proxy counts as one \
+                 address, so one client's failed logins and registrations use up what all may have. If {address} is your proxy, set \
+                 RATE_LIMIT_PROXIES to the number of proxies before this process; if it is none of yours, a client made the header up, and there is \
+                 nothing to do"
+            );
+        }
+    }
+}
+
+/// The address that stands for all that a client has.
+pub fn counted_as(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEER: Option<Peer> = Some(Peer(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)));
+
+    #[test]
+    fn only_what_our_own_proxies_say_is_believed() {
+        let client = |proxies, value| {
+            let headers = HeaderMap::from_iter([(
+                http::HeaderName::from_static("x-forwarded-for"),
+                http::HeaderValue::from_static(value),
+            )]);
+            ClientAddresses::behind(proxies).of(&headers, PEER).unwrap()
+        };
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert_eq!(
+            client(0, "10.0.0.1"),
+            address("127.0.0.1"),
+            "without a proxy the header is the client's own"
+        );
+        assert_eq!(client(1, "1.2.3.4, 10.0.0.1"), address("10.0.0.1"));
+        assert_eq!(client(2, "1.2.3.4, 10.0.0.1, 10.0.0.9:443"), address("10.0.0.1"));
+        assert_eq!(client(1, "nonsense"), address("127.0.0.1"));
+        assert_eq!(client(3, "10.0.0.1"), address("127.0.0.1"), "a proxy is missing");
+        assert_eq!(client(1, "2001:db8:1:2:3:4:5:6"), address("2001:db8:1:2::"));
+        assert_eq!(client(1, "[2001:db8:1:2:3:4:5:6]:443"), address("2001:db8:1:2::"));
+        assert_eq!(client(1, "::ffff:10.0.0.1"), address("10.0.0.1"));
+    }
+}

@@ -1,0 +1,267 @@
+//! Rate limits: how often an organisation may ask, how often a client may be wrong about who it is, and how much devices may write. Each process
+//! counts for itself.
+//!
+//! What is remembered of callers is bounded: the latest ones, and organisations only once their key was right.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use honoken_domain::ids::{DeviceLibraryIdentifier, OrganizationId, PassId};
+use honoken_telemetry::metrics::{Metric, Metrics, RateLimit};
+use http::HeaderMap;
+use moka::future::Cache;
+use prometheus::IntCounter;
+
+use crate::error::ApiError;
+use crate::layers::client_address::{ClientAddresses, Peer};
+use crate::layers::failed_logins::FailedLogins;
+use crate::layers::registration_limits::RegistrationLimits;
+use crate::limits;
+
+/// How often a caller may ask. The default is without limits, as in `dev`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `RATE_LIMIT_MANAGE_PER_SECOND`: requests of one organisation.
+    pub manage_per_second: Option<NonZeroU32>,
+    /// `RATE_LIMIT_MANAGE_BURST`: so many of them at once; default: those of a second.
+    pub manage_burst: Option<NonZeroU32>,
+    /// `RATE_LIMIT_FAILURES_PER_MINUTE`: failed logins of one client address.
+    pub failures: Option<Failures>,
+    /// `RATE_LIMIT_REGISTRATIONS`: new devices of one pass from one client address in a minute.
+    pub registrations_per_minute: Option<NonZeroU32>,
+    /// `RATE_LIMIT_PROXIES`: how many proxies stand before this process.
+    pub proxies: u32,
+}
+
+/// How often one client address may be wrong in a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failures {
+    /// About the operator's password.
+    pub passwords: NonZeroU32,
+    /// About an API key.
+    pub keys: NonZeroU32,
+}
+
+impl Default for Failures {
+    fn default() -> Self {
+        Self {
+            passwords: NonZeroU32::new(10).expect("it is no zero"),
+            keys: NonZeroU32::new(60).expect("it is no zero"),
+        }
+    }
+}
+
+/// How often each caller has asked.
+#[derive(Debug)]
+pub struct RateLimits {
+    manage: Option<Quota>,
+    organizations: Cache<OrganizationId, Arc<DefaultDirectRateLimiter>>,
+    passwords: Option<FailedLogins>,
+    keys: Option<FailedLogins>,
+    registrations: RegistrationLimits,
+    addresses: ClientAddresses,
+    /// Whether any limit goes by the address of the client.
+    by_address: bool,
+    limited: [IntCounter; RateLimit::NAMES.len()],
+}
+
+impl RateLimits {
+    /// No caller has asked yet.
+    pub fn new(options: Options, metrics: &Metrics) -> Self {
+        let manage = options.manage_per_second.map(|per_second| {
+            let burst: NonZeroU32 = options.manage_burst.unwrap_or(per_second);
+            Quota::per_second(per_second).allow_burst(burst)
+        });
+        let limits = [RateLimit::Manage, RateLimit::Failures, RateLimit::Registrations, RateLimit::Device];
+        Self {
+            manage,
+            organizations: Cache::new(limits::RATED_CALLERS),
+            passwords: options.failures.map(|failures| FailedLogins::at_most(failures.passwords)),
+            keys: options.failures.map(|failures| FailedLogins::at_most(failures.keys)),
+            registrations: RegistrationLimits::new(options.registrations_per_minute),
+            addresses: ClientAddresses::behind(options.proxies),
+            by_address: options.failures.is_some() || options.registrations_per_minute.is_some(),
+            limited: limits.map(|limit| metrics.counter(Metric::RequestsRateLimited, &[limit.into()])),
+        }
+    }
+
+    /// Whom a request is from, as far as that can be known.
+    pub fn client(&self, headers: &HeaderMap, peer: Option<Peer>) -> Option<IpAddr> {
+        self.addresses.of(headers, peer)
+    }
+
+    /// Looks whether a request came through a proxy that this process was not told of, and says so once.
+    pub fn looks_for_a_proxy(&self, headers: &HeaderMap, peer: Option<Peer>) {
+        if self.by_address {
+            self.addresses.warns_of_a_proxy(headers, peer);
+        }
+    }
+
+    /// A request of an organisation.
+    ///
+    /// # Errors
+    /// 429 when it has asked too often.
+    pub async fn organization_asks(&self, organization_id: &OrganizationId) -> Result<(), ApiError> {
+        let Some(quota) = self.manage else { return Ok(()) };
+        let limiter = self
+            .organizations
+            .entry_by_ref(organization_id)
+            .or_insert_with(async { Arc::new(RateLimiter::direct(quota)) })
+            .await
+            .into_value();
+        limiter.check().map_err(|not_until| {
+            self.refused(RateLimit::Manage, not_until.wait_time_from(DefaultClock::default().now()))
+        })
+    }
+
+    /// Lets an operator's password be compared.
+    ///
+    /// # Errors
+    /// 429 when this client was wrong too often: nothing was compared.
+    pub fn compare_password(
+        &self,
+        client: Option<IpAddr>,
+        is_right: impl FnOnce() -> bool,
+    ) -> Result<bool, ApiError> {
+        let Some((passwords, address)) = self.passwords.as_ref().zip(client) else { return Ok(is_right()) };
+        passwords.compare(address, is_right).map_err(|wait| self.refused(RateLimit::Failures, wait))
+    }
+
+    /// A client has shown an API key that is none. Gives the answer: 401, or 429 when it was one time too many.
+    pub fn key_was_wrong(&self, client: Option<IpAddr>) -> ApiError {
+        let noted = self.keys.as_ref().zip(client).map_or(Ok(()), |(keys, address)| keys.failed(address));
+        noted.map_or_else(|wait| self.refused(RateLimit::Failures, wait), |()| ApiError::UnauthorizedKey)
+    }
+
+    /// A device that is new to a pass registers for it.
+    ///
+    /// # Errors
+    /// 429 when too many of them come from the same address.
+    pub fn new_device(&self, pass: &PassId, client: Option<IpAddr>) -> Result<(), ApiError> {
+        let taken = self.registrations.new_device(pass, client);
+        taken.map_err(|wait| self.refused(RateLimit::Registrations, wait))
+    }
+
+    /// Something of a device is written that is registered for the pass already.
+    ///
+    /// # Errors
+    /// 429 when too much of that comes from the same address.
+    pub fn known_device(&self, pass: &PassId, client: Option<IpAddr>) -> Result<(), ApiError> {
+        let taken = self.registrations.known_device(pass, client);
+        taken.map_err(|wait| self.refused(RateLimit::Registrations, wait))
+    }
+
+    /// A device registers for a pass, or unregisters from it, and that changes something.
+    ///
+    /// # Errors
+    /// 429 when it goes to and fro.
+    pub fn device_comes_or_goes(
+        &self,
+        pass: &PassId,
+        device: &DeviceLibraryIdentifier,
+    ) -> Result<(), ApiError> {
+        let taken = self.registrations.to_and_fro(pass, device);
+        taken.map_err(|wait| self.refused(RateLimit::Device, wait))
+    }
+
+    /// 429: a device has too many requests at a time.
+    pub fn too_many_of_a_device(&self) -> ApiError {
+        self.refused(RateLimit::Device, Duration::from_secs(1))
+    }
+
+    fn refused(&self, limit: RateLimit, wait: Duration) -> ApiError {
+        self.limited[limit as usize].inc();
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        ApiError::TooManyRequests { retry_after: seconds.max(1) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use honoken_telemetry::Identity;
+
+    use super::*;
+
+    fn rates(options: Options) -> RateLimits {
+        RateLimits::new(options, &Metrics::new(&Identity::default()))
+    }
+
+    const CLIENT: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
+
+    #[tokio::test]
+    async fn an_organisation_that_asks_too_often_is_told_to_wait_and_no_other() {
+        let rates = rates(Options { manage_per_second: NonZeroU32::new(2), ..Default::default() });
+        let [one, other] = ["one", "other"].map(|name| OrganizationId::parse(name).unwrap());
+        rates.organization_asks(&one).await.unwrap();
+        rates.organization_asks(&one).await.unwrap();
+        let refused = rates.organization_asks(&one).await.unwrap_err();
+        assert!(matches!(refused, ApiError::TooManyRequests { retry_after: 1 }), "{refused:?}");
+        rates.organization_asks(&other).await.unwrap();
+        assert_eq!(rates.limited.each_ref().map(IntCounter::get), [1, 0, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn failures_are_counted_apart_for_keys_and_passwords() {
+        let two = NonZeroU32::new(2).unwrap();
+        let failures = Some(Failures { passwords: two, keys: two });
+        let rates = rates(Options { failures, ..Default::default() });
+        for _ in 0..2 {
+            assert!(matches!(rates.key_was_wrong(CLIENT), ApiError::UnauthorizedKey));
+        }
+        let answer = rates.key_was_wrong(CLIENT);
+        assert!(matches!(answer, ApiError::TooManyRequests { retry_after: 60 }), "{answer:?}");
+        for _ in 0..2 {
+            assert!(!rates.compare_password(CLIENT, || false).unwrap());
+        }
+        let answer = rates.compare_password(CLIENT, || true).unwrap_err();
+        assert!(matches!(answer, ApiError::TooManyRequests { retry_after: 1 }), "{answer:?}");
+        assert_eq!(rates.limited.each_ref().map(IntCounter::get), [0, 2, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn without_limits_nothing_is_limited() {
+        let rates = rates(Options::default());
+        let pass = PassId::parse("pass.com.example/A-1").unwrap();
+        for _ in 0..1000 {
+            rates.organization_asks(&OrganizationId::parse("one").unwrap()).await.unwrap();
+            assert!(matches!(rates.key_was_wrong(CLIENT), ApiError::UnauthorizedKey));
+            assert!(!rates.compare_password(CLIENT, || false).unwrap());
+            rates.new_device(&pass, CLIENT).unwrap();
+            rates.known_device(&pass, CLIENT).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_devices_write_is_limited_for_each_pass_and_address() {
+        let registrations_per_minute = NonZeroU32::new(3);
+        let rates = rates(Options { registrations_per_minute, ..Default::default() });
+        let [pass, other] =
+            ["A-1", "A-2"].map(|it| PassId::parse(&format!("pass.com.example/{it}")).unwrap());
+        for _ in 0..3 {
+            rates.new_device(&pass, CLIENT).unwrap();
+        }
+        let refused = rates.new_device(&pass, CLIENT).unwrap_err();
+        assert!(matches!(refused, ApiError::TooManyRequests { retry_after: 20 }), "{refused:?}");
+        rates.new_device(&other, CLIENT).unwrap();
+        rates.new_device(&pass, Some(IpAddr::V4(std::net::Ipv4Addr::BROADCAST))).unwrap();
+        // Those that are known have the default, however few new ones may come.
+        let known = (0..1000).filter(|_| rates.known_device(&pass, CLIENT).is_ok()).count();
+        assert!((600..610).contains(&known), "{known}");
+    }
+
+    #[tokio::test]
+    async fn a_device_that_comes_and_goes_is_limited_and_no_other() {
+        let rates = rates(Options::default());
+        let pass = PassId::parse("pass.com.example/A-1").unwrap();
+        let [one, other] = ["one", "other"].map(|name| DeviceLibraryIdentifier::parse(name).unwrap());
+        for _ in 0..30 {
+            rates.device_comes_or_goes(&pass, &one).unwrap();
+        }
+        assert!(rates.device_comes_or_goes(&pass, &one).is_err());
+        rates.device_comes_or_goes(&pass, &other).unwrap();
+    }
+}

@@ -1,7 +1,0 @@
-//! The binary `honoken`.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    honoken_api::cli::main()
-}

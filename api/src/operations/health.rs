@@ -1,0 +1,104 @@
+//! Whether the process lives, and whether it can do its work.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use honoken_event_store::{EventLog, LogError, Position};
+use honoken_projections::WALLET;
+use honoken_service::signers::Count;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::error::ApiError;
+use crate::openapi::problems::NotReady;
+use crate::openapi::tags::RUNNING;
+use crate::state::AppState;
+
+/// How the process is.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Health)]
+struct Body {
+    #[schema(example = "ready", pattern = "^(live|ready)$")]
+    status: &'static str,
+}
+
+/// How the process is, and the certificates that it signs with.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Readiness)]
+struct Ready {
+    #[schema(example = "ready", pattern = "^ready$")]
+    status: &'static str,
+    certificates: Certificates,
+}
+
+/// How many certificates there are, by whether they sign.
+#[derive(Debug, Serialize, ToSchema)]
+struct Certificates {
+    /// They sign.
+    usable: usize,
+    /// Those of them that expire within thirty days.
+    expiring: usize,
+    /// Expired, not valid yet, or sealed under a key that is not here.
+    unusable: usize,
+}
+
+impl From<Count> for Certificates {
+    fn from(Count { usable, expiring, unusable }: Count) -> Self {
+        Self { usable, expiring, unusable }
+    }
+}
+
+/// How far the read model may be behind the log while the service counts as ready: a burst is not an outage.
+const ACCEPTABLE_LAG: u64 = 1000;
+
+/// `GET /health/live`: the process answers.
+#[utoipa::path(
+    get, path = "/health/live", tag = RUNNING,
+    operation_id = "live", summary = "Ask whether the process answers",
+    responses((status = 200, body = Body, description = "It does.", example = json!({"status": "live"}))),
+)]
+pub async fn live() -> Response {
+    Json(Body { status: "live" }).into_response()
+}
+
+/// `GET /health/ready`: log and read model answer, the log takes changes, and the read model follows it. The stores are asked each time, so that a
+/// process whose connections are gone does not say so from memory; whether the log takes changes is what became of the last one, and of what
+/// the writer tried since.
+///
+/// # Errors
+/// 503 when it is not so.
+#[utoipa::path(
+    get, path = "/health/ready", tag = RUNNING,
+    operation_id = "ready", summary = "Ask whether the process can do its work",
+    responses((
+        status = 200, body = Ready, description = "It can.",
+        example = json!({"status": "ready", "certificates": {"usable": 1, "expiring": 0, "unusable": 0}}),
+    ), NotReady),
+)]
+pub async fn ready(State(app): State<AppState>) -> Result<Response, ApiError> {
+    let is_projected = app.read_model.is_projected().await?;
+    if app.log.is_damaged() || app.read_model.is_damaged() || app.ledger.is_damaged() {
+        return Err(ApiError::Unavailable("a file was found damaged".into()));
+    }
+    if app.log.refuses_writes() {
+        return Err(ApiError::LogRefusesWrites);
+    }
+    if !is_projected {
+        return Err(ApiError::Unavailable("no process fills the read model".into()));
+    }
+    let projected = app.read_model.checkpoint(WALLET).await?;
+    let far_behind = match app.log.read_after(Position(projected.0 + ACCEPTABLE_LAG), 1).await {
+        Ok(events) => !events.is_empty(),
+        // It is there, and will be parked.
+        Err(LogError::Unreadable { .. }) => true,
+        Err(fault) => return Err(fault.into()),
+    };
+    if far_behind {
+        return Err(ApiError::Unavailable(
+            format!("the read model is more than {ACCEPTABLE_LAG} events behind the log").into(),
+        ));
+    }
+    // A certificate that cannot be used is told and no reason to be taken out of service: the others sign, and phones ask for more than passes.
+    let certificates = app.built_passes.signers().count(app.clock.unix_seconds()).into();
+    Ok(Json(Ready { status: "ready", certificates }).into_response())
+}

@@ -1,0 +1,63 @@
+//! `/metrics`: what was counted, and what can be looked at now. No store is asked, so it answers while they are away.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use honoken_database::Pool;
+use honoken_event_store::EventLog;
+use honoken_telemetry::metrics::{CONTENT_TYPE, ConnectionState, Metric, Store};
+use http::header;
+
+use crate::error::ApiError;
+use crate::openapi::tags::RUNNING;
+use crate::state::{App, AppState};
+
+/// `GET /metrics`
+///
+/// Counters, gauges and histograms; none of them names a pass, a device or a caller. They may be answered at an address of their own, and then
+/// only there.
+///
+/// # Errors
+/// 500 when a figure cannot be written.
+#[utoipa::path(
+    get, path = "/metrics", tag = RUNNING,
+    operation_id = "metrics", summary = "What Prometheus scrapes",
+    responses((status = 200, description = "Prometheus's text format.", content_type = "text/plain; version=0.0.4", body = String, example = json!("honoken_requests_panicked_total 0\n"))),
+)]
+pub async fn handler(State(app): State<AppState>) -> Result<Response, ApiError> {
+    look(&app);
+    let text = app.metrics.render().map_err(|fault| ApiError::Internal(fault.into()))?;
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
+}
+
+/// Notes how things stand.
+fn look(app: &App) {
+    let head = app.log.head().borrow().0;
+    let progress = app.projector.progress().borrow().clone();
+    let set = |metric, value: u64| app.metrics.gauge(metric, &[]).set(value.cast_signed());
+    // Another process may have projected what this one has not heard of yet.
+    set(Metric::LogHead, head.max(progress.position.0));
+    set(Metric::ProjectionPosition, progress.position.0);
+    set(Metric::ProjectionLag, head.saturating_sub(progress.position.0));
+    set(Metric::ProjectionParked, progress.parked.len() as u64);
+    set(Metric::PassesCacheSize, app.built_passes.cached_bytes());
+    let count = |metric, more: u64| app.metrics.counter(metric, &[]).inc_by(more);
+    count(Metric::ReadModelQuestions, app.read_model.take_questions());
+    count(Metric::PassRowsLookedFor, app.read_model.take_rows_looked_for());
+    for (queue, waiting) in app.waiting() {
+        app.metrics
+            .gauge(Metric::RequestsWaiting, &[queue.into()])
+            .set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+    for (store, pool) in [(Store::Log, app.log.pool()), (Store::ReadModel, app.read_model.pool())] {
+        pool_use(app, store, pool);
+    }
+}
+
+fn pool_use(app: &App, store: Store, Pool { open, idle, limit }: Pool) {
+    let connections = |state: ConnectionState, count: u32| {
+        app.metrics.gauge(Metric::StoreConnections, &[store.into(), state.into()]).set(count.into());
+    };
+    connections(ConnectionState::Idle, idle);
+    connections(ConnectionState::Used, open.saturating_sub(idle));
+    app.metrics.gauge(Metric::StoreConnectionsLimit, &[store.into()]).set(limit.into());
+}

@@ -1,0 +1,7 @@
+//! Running the service.
+//!
+//! - [`health`]: whether the process answers, and can do its work; [`metrics`]: what it counts; [`docs`]: the document as pages
+
+pub mod docs;
+pub mod health;
+pub mod metrics;

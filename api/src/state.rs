@@ -1,0 +1,141 @@
+//! What a handler can reach, and nothing else: the parts of the service, and what this crate keeps over them.
+
+use std::sync::Arc;
+
+use honoken_event_store::{Log, Metadata};
+use honoken_projections::{Projector, ReadModel};
+use honoken_pushers::ledger::Ledger;
+use honoken_service::blobs::Blobs;
+use honoken_service::built_passes::BuiltPasses;
+use honoken_service::clock::Clock;
+use honoken_service::commands::Commands;
+use honoken_service::ids::IdSource;
+use honoken_service::permits::Permits;
+use honoken_service::service::Service;
+use honoken_telemetry::log_output::AnonymousLines;
+use honoken_telemetry::metrics::{Metric, Metrics, Queue};
+use prometheus::IntCounter;
+use url::Url;
+
+use crate::auth::admin_credentials::AdminCredentials;
+use crate::device::turns::Turns;
+use crate::layers::body_budget::Bodies;
+use crate::layers::in_flight::InFlight;
+use crate::layers::load_shedding::{self, AreaPermits};
+use crate::layers::rate_limits::{self, RateLimits};
+
+/// What is configured of the API.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The operator; without one every login fails.
+    pub admin: Option<AdminCredentials>,
+    /// How much is done at a time.
+    pub load: load_shedding::Options,
+    /// How often a caller may ask.
+    pub rates: rate_limits::Options,
+    /// The URL under which browsers reach the service, where one was configured.
+    pub public_url: Option<Url>,
+    /// Whether the metrics are answered at an address of their own.
+    pub metrics_are_elsewhere: bool,
+    /// Whether `ENVIRONMENT` is `production`.
+    pub is_production: bool,
+    /// The share of successful requests that are logged, 0 to 1.
+    pub sample_success_rate: f64,
+}
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct App {
+    /// The event log; handlers need its epoch and its head.
+    pub log: Arc<Log>,
+    /// Carries commands to aggregates.
+    pub dispatcher: Arc<Commands>,
+    /// Answers questions.
+    pub read_model: ReadModel,
+    /// Tells how far the read model is.
+    pub projector: Projector,
+    /// Images.
+    pub blobs: Blobs,
+    /// `.pkpass` files.
+    pub built_passes: BuiltPasses,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Random values.
+    pub ids: Arc<dyn IdSource>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Which phones are to be woken.
+    pub ledger: Ledger,
+    /// The way that changes take to it, by the name of its checkpoint.
+    pub feed: &'static str,
+    /// What is configured.
+    pub options: Options,
+    /// How many requests there are in each area.
+    pub in_flight: InFlight,
+    /// How often a handler has panicked.
+    pub panicked: IntCounter,
+    /// Where requests wait when there are many.
+    pub permits: Arc<AreaPermits>,
+    /// How much of bodies is in memory.
+    pub bodies: Arc<Bodies>,
+    /// How often each caller has asked.
+    pub rates: Arc<RateLimits>,
+    /// Where the requests of a device meet.
+    pub turns: Arc<Turns>,
+    /// What callers without credentials have caused in the log output.
+    pub anonymous_lines: Arc<AnonymousLines>,
+}
+
+/// The state of the router.
+pub type AppState = Arc<App>;
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// What handlers share, over this service.
+    pub fn new(service: &Service, options: Options) -> Self {
+        let stores = &service.stores;
+        let metrics = stores.metrics.clone();
+        Self {
+            permits: Arc::new(AreaPermits::new(options.load, &metrics)),
+            bodies: Arc::default(),
+            rates: Arc::new(RateLimits::new(options.rates, &metrics)),
+            anonymous_lines: Arc::new(AnonymousLines::new(&metrics)),
+            turns: Arc::default(),
+            in_flight: InFlight::of(&metrics),
+            panicked: metrics.counter(Metric::RequestsPanicked, &[]),
+            ledger: stores.ledger.clone(),
+            feed: service.feed,
+            metrics,
+            log: stores.log.clone(),
+            dispatcher: stores.dispatcher.clone(),
+            read_model: stores.read_model.clone(),
+            projector: stores.projector.clone(),
+            blobs: stores.blobs.clone(),
+            built_passes: service.built_passes.clone(),
+            clock: service.clock.clone(),
+            ids: service.ids.clone(),
+            options,
+        }
+    }
+
+    /// How many requests wait in each queue.
+    pub fn waiting(&self) -> impl Iterator<Item = (Queue, usize)> {
+        self.permits.all().into_iter().chain([self.built_passes.permits()]).map(Permits::waiting)
+    }
+
+    /// Which caller asked, in which request, and when: kept beside the events of a command.
+    pub fn metadata(&self, actor: String, organization: Option<&str>, request_id: &str) -> Metadata {
+        Metadata {
+            actor,
+            organization: organization.map(str::to_owned),
+            request_id: request_id.to_owned(),
+            urgent: false,
+            recorded_at_ms: self.clock.unix_ms(),
+        }
+    }
+}

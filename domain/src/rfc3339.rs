@@ -1,0 +1,43 @@
+//! Moments as RFC 3339 writes them (<https://www.rfc-editor.org/rfc/rfc3339>), in UTC.
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::ids::UnixSeconds;
+
+/// A moment of whole seconds, `2023-11-14T22:13:20Z`; one that no calendar has is written as its number.
+pub fn seconds(moment: UnixSeconds) -> String {
+    checked(moment).unwrap_or_else(|| moment.0.to_string())
+}
+
+/// A moment of whole seconds; `None` for one that no calendar has.
+pub fn checked(moment: UnixSeconds) -> Option<String> {
+    OffsetDateTime::from_unix_timestamp(moment.0).ok()?.format(&Rfc3339).ok()
+}
+
+/// A moment in milliseconds since 1970-01-01 UTC, with as many digits of a second as it needs: `2023-11-14T22:13:20.123Z`.
+pub fn milliseconds(unix_ms: i64) -> String {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000)
+        .ok()
+        .and_then(|moment| moment.format(&Rfc3339).ok())
+        .unwrap_or_else(|| unix_ms.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_written_in_utc() {
+        assert_eq!(seconds(UnixSeconds(1_700_000_000)), "2023-11-14T22:13:20Z");
+        assert_eq!(milliseconds(1_700_000_000_123), "2023-11-14T22:13:20.123Z");
+    }
+
+    #[test]
+    fn a_moment_that_no_calendar_has_is_its_number() {
+        assert_eq!(
+            (checked(UnixSeconds(i64::MAX)), seconds(UnixSeconds(i64::MAX))),
+            (None, i64::MAX.to_string())
+        );
+    }
+}

@@ -1,0 +1,285 @@
+//! The command line.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use honoken_service::clock::SystemClock;
+use honoken_service::ids::SystemIds;
+use honoken_service::{limits, shutdown};
+use honoken_telemetry::log_output::{LogOutput, writer};
+use honoken_telemetry::logging;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::operator::session::{Environment, StorageOptions};
+use crate::operator::{apns_keys, certs, database, keys};
+use crate::process::Process;
+use crate::{dev, inspect, phone, release, serve};
+
+/// Issues, signs and updates Apple Wallet passes.
+#[derive(Debug, Parser)]
+#[command(
+    name = "honoken",
+    version = release::VERSION_AND_COMMIT,
+    after_help = "Start with `honoken dev`: it needs nothing and says where to look. docs/configuration.md lists the environment variables."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything in one process, in one folder, with nothing configured: for trying out and developing against.
+    #[command(after_help = DEV_EXAMPLES)]
+    Dev(ProcessOptions),
+    /// Run the service, or a part of it, for real use. Several processes may share a Postgres database.
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(ServeOptions),
+    /// Bring the database to the schema of this release. Safe beside running processes, also those of the release before.
+    #[command(after_help = MIGRATE_EXAMPLES)]
+    Migrate(StorageOptions),
+    /// Fill the read model again from the log. Readers see the old one until it is complete.
+    #[command(after_help = REBUILD_EXAMPLES)]
+    Rebuild(StorageOptions),
+    /// Request, install, list and revoke the certificates that sign passes.
+    #[command(subcommand)]
+    Certs(certs::CertsCommand),
+    /// Install, list and revoke the APNs keys that pushes are authenticated with.
+    #[command(subcommand)]
+    ApnsKeys(apns_keys::ApnsKeysCommand),
+    /// Make, list and revoke the API keys of integrators; seal private keys under another encryption key.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Look after the log.
+    #[command(subcommand)]
+    Log(database::LogCommand),
+    /// Take a .pkpass file apart as suspiciously as a phone does, and say what is wrong with it.
+    #[command(after_help = inspect::EXAMPLES)]
+    Inspect(inspect::Options),
+    /// Play the life of a pass on a phone against any web service, and say which rules of the protocol it keeps.
+    #[command(after_help = phone::TRIAL_EXAMPLES)]
+    Phone(phone::TrialOptions),
+    /// Play a fleet of phones against any web service, and say how long it took to answer.
+    #[command(after_help = phone::FLEET_EXAMPLES)]
+    Phones(phone::FleetOptions),
+    /// Print what makes a shell complete the commands and options of this program.
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+}
+
+const DEV_EXAMPLES: &str = "\
+Examples:
+  honoken dev
+  honoken dev --listen 127.0.0.1:0 --data-dir /tmp/trial --ready-file /tmp/trial.json
+
+It prints where to look and three lines to paste. Run it again and it goes on where it was.";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  One process, everything in files:
+    honoken keys create --organization club --label till --data-dir /srv/honoken
+    honoken certs install --help
+    HONOKEN_PUBLIC_URL=https://passes.example.com honoken serve --data-dir /srv/honoken
+
+  Several processes on Postgres:
+    export DATABASE_URL=postgres://honoken@localhost/honoken
+    export HONOKEN_ENCRYPTION_KEY_V1=$(openssl rand -base64 32)    # once: keep it, the certificates are sealed under it
+    honoken migrate
+    honoken serve --roles api --listen 0.0.0.0:8080
+    honoken serve --roles projector --listen 127.0.0.1:8081
+    honoken serve --roles relay,pusher --listen 127.0.0.1:8082     # with NATS_URL each role may have its own";
+
+const MIGRATE_EXAMPLES: &str = "\
+Examples:
+  DATABASE_URL=postgres://honoken@localhost/honoken honoken migrate";
+
+const REBUILD_EXAMPLES: &str = "\
+Examples:
+  honoken rebuild --data-dir /srv/honoken
+  DATABASE_URL=postgres://honoken@localhost/honoken honoken rebuild
+
+With SQLite files stop the service first. On a terminal it shows a bar, elsewhere a line every five seconds.";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  source <(honoken completions bash)
+  honoken completions zsh > ~/.zfunc/_honoken
+  honoken completions fish > ~/.config/fish/completions/honoken.fish";
+
+#[derive(Debug, Args)]
+struct ProcessOptions {
+    /// Host and port to listen on; port 0 picks a free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
+    listen: String,
+    /// Where everything is kept. A folder that has been used goes on as it was.
+    #[arg(long, value_name = "DIR", default_value = "./honoken-data")]
+    data_dir: PathBuf,
+    /// Written, readable by you alone, once requests are answered: a JSON object with the address, and in `dev` the credentials.
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct ServeOptions {
+    #[command(flatten)]
+    process: ProcessOptions,
+    /// What this process does.
+    #[arg(long, value_name = "ROLES", value_delimiter = ',', default_value = "api,projector,relay,pusher")]
+    roles: Vec<serve::Role>,
+}
+
+/// Reads the command line and does what it says.
+pub fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(fault) => {
+            complain(&fault);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn complain(fault: &anyhow::Error) {
+    writer::last_word(format!("honoken: {fault:#}\n"));
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Inspect(options) => inspect::run(&options),
+        Command::Phone(options) => run_alone(async |stop| phone::try_out(&options, &SystemIds, stop).await),
+        Command::Phones(options) => run_alone(async |stop| phone::measure(&options, &SystemIds, stop).await),
+        Command::Completions { shell } => {
+            // In memory first: whoever reads standard output may have gone, which is no reason to panic.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "honoken", &mut script);
+            std::io::stdout().lock().write_all(&script)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Dev(options) => run_service("development", |config, output, stop| {
+            dev::run(process(options, config, output), stop)
+        }),
+        Command::Serve(ServeOptions { process: options, roles }) => {
+            run_service("production", |config, output, stop| {
+                serve::run(process(options, config, output), roles, stop)
+            })
+        }
+        Command::Migrate(place) => {
+            run_async("production", async |config, _| database::migrate(&place, &config, &SystemIds).await)
+        }
+        Command::Rebuild(place) => {
+            run_async("production", async |config, _| database::rebuild(&place, &config, &SystemIds).await)
+        }
+        Command::Log(command) => {
+            run_async("production", async |config, _| database::log(&command, &config, &SystemIds).await)
+        }
+        Command::Certs(command) => {
+            run_async("production", async |config, _| certs::run(&command, &circumstances(config)).await)
+        }
+        Command::ApnsKeys(command) => {
+            run_async("production", async |config, _| apns_keys::run(&command, &circumstances(config)).await)
+        }
+        Command::Keys(command) => {
+            run_async("production", async |config, _| keys::run(&command, &circumstances(config)).await)
+        }
+    }
+}
+
+/// Runs a service until a signal ends it, and soon after that in any case.
+fn run_service<F>(
+    environment: &str,
+    service: impl FnOnce(Config, LogOutput, CancellationToken) -> F,
+) -> anyhow::Result<ExitCode>
+where
+    F: Future<Output = anyhow::Result<()>> + Send + 'static,
+{
+    let (config, output) = configured(environment)?;
+    // Behind everything that may log, so before it here.
+    let _at_the_end = output.flushed_at_the_end();
+    let runtime = tokio::runtime::Runtime::new().context("the async runtime did not start")?;
+    let ended = runtime.block_on(async {
+        let stop = stopped_by_signals();
+        // A task of its own: whatever it is at, this thread keeps an eye on the clock.
+        shutdown::of(tokio::spawn(service(config, output, stop.clone())), stop).await
+    });
+    // Dropping the runtime would wait for threads that wait for what does not answer.
+    runtime.shutdown_timeout(limits::THREADS);
+    ended.map(|()| ExitCode::SUCCESS)
+}
+
+/// Runs a command that needs the environment and the runtime.
+fn run_async(
+    environment: &str,
+    command: impl AsyncFnOnce(Config, LogOutput) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    let (config, output) = configured(environment)?;
+    // Behind everything that may log, so before it here.
+    let _at_the_end = output.flushed_at_the_end();
+    let runtime = tokio::runtime::Runtime::new().context("the async runtime did not start")?;
+    runtime.block_on(command(config, output))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The environment, and log output from now on.
+fn configured(environment: &str) -> anyhow::Result<(Config, LogOutput)> {
+    let mut config = Config::from_environment()?;
+    config.identity.environment.get_or_insert_with(|| environment.to_owned());
+    let output = logging::start(config.logging, &config.identity).context("the log output did not start")?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok((config, output))
+}
+
+/// Runs a command that needs the runtime and nothing of the environment.
+fn run_alone(command: impl AsyncFnOnce(&CancellationToken) -> ExitCode) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new().context("the async runtime did not start")?;
+    Ok(runtime.block_on(async { command(&stopped_by_signals()).await }))
+}
+
+fn circumstances(config: Config) -> Environment {
+    Environment { config, clock: Arc::new(SystemClock), ids: Arc::new(SystemIds) }
+}
+
+fn process(options: ProcessOptions, config: Config, log_output: LogOutput) -> Process {
+    Process {
+        listen: options.listen,
+        data_dir: options.data_dir,
+        ready_file: options.ready_file,
+        config,
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
+        log_output,
+    }
+}
+
+/// Called by SIGTERM and Ctrl-C, from now on: one that comes at once is heard too.
+fn stopped_by_signals() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+    let [Ok(terminate), Ok(interrupt)] = signals else {
+        tracing::error!("signals will not be noticed: the system does not tell of them");
+        return stop;
+    };
+    tokio::spawn(stop_on_signal(terminate, interrupt, stop.clone()));
+    stop
+}
+
+/// A second signal is not waited for: the end is near in any case, and the process supervisor has SIGKILL.
+async fn stop_on_signal(mut terminate: Signal, mut interrupt: Signal, stop: CancellationToken) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: requests in flight are finished first");
+    stop.cancel();
+}

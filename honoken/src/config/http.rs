@@ -1,0 +1,80 @@
+//! What requests are answered under, and the operator who may ask for everything: `HONOKEN_PUBLIC_URL`, `HONOKEN_METRICS_LISTEN`, `HONOKEN_ADMIN_…`.
+
+use std::net::SocketAddr;
+
+use honoken_api::auth::admin_credentials::AdminCredentials;
+use honoken_api::extractors::path;
+use url::Url;
+
+use super::variable::{ConfigError, Variable, Variables, parsed, read, secret};
+
+pub(super) const VARIABLES: &[Variable] = &[
+    read(
+        "HONOKEN_PUBLIC_URL",
+        "what phones reach the service under: the `webServiceURL` of every pass, and the origin that pages with the operator's routes have in a browser. `https://` in production; may have a path, but not one that begins like another area of the service (`/manage`, `/admin`, …)",
+        "the address listened on",
+    ),
+    read(
+        "HONOKEN_ADMIN_USERNAME",
+        "the operator's name, without a colon; together with the password or not at all",
+        "in `dev`: `admin`; in `serve`: nobody can use the admin routes",
+    ),
+    secret(
+        "HONOKEN_ADMIN_PASSWORD",
+        "the operator's password, of at least 12 characters: `serve` refuses a shorter one (`openssl rand -base64 24` makes a good one)",
+        "in `dev`: a generated one in `secrets/admin-password`; in `serve`: none",
+    ),
+    read(
+        "HONOKEN_METRICS_LISTEN",
+        "address and port (`127.0.0.1:9464`) where `/metrics` is answered, and then only there",
+        "with everything else, for anybody",
+    ),
+];
+
+pub(super) fn public_url(variable: Variables<'_>) -> Result<Option<Url>, ConfigError> {
+    variable("HONOKEN_PUBLIC_URL")?.map(|text| parse(&text)).transpose()
+}
+
+fn parse(text: &str) -> Result<Url, ConfigError> {
+    let refuse = |problem: &str| ConfigError { variable: "HONOKEN_PUBLIC_URL", problem: problem.to_owned() };
+    let url = Url::parse(text).map_err(|fault| {
+        refuse(&format!("is not a URL ({fault}): use one like https://passes.example.com"))
+    })?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(refuse("must begin with https:// (or http:// while testing) and name a host"));
+    }
+    if url.query().is_some()
+        || url.fragment().is_some()
+        || !url.username().is_empty()
+        || url.password().is_some()
+    {
+        return Err(refuse("must not have a user, a query or a fragment: phones append /v1/… to it"));
+    }
+    if !path::leads_to_device_routes(url.path()) {
+        return Err(refuse(
+            "has a path that belongs to another area of this service: choose one like /wallet, or none",
+        ));
+    }
+    Ok(url)
+}
+
+pub(super) fn metrics_listen(variable: Variables<'_>) -> Result<Option<SocketAddr>, ConfigError> {
+    parsed(variable, "HONOKEN_METRICS_LISTEN", "an address and a port, such as 127.0.0.1:9464")
+}
+
+pub(super) fn admin(variable: Variables<'_>) -> Result<Option<AdminCredentials>, ConfigError> {
+    let (username, password) = (variable("HONOKEN_ADMIN_USERNAME")?, variable("HONOKEN_ADMIN_PASSWORD")?);
+    let both = "is missing: set HONOKEN_ADMIN_USERNAME and HONOKEN_ADMIN_PASSWORD together, or neither";
+    match (username, password) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(ConfigError { variable: "HONOKEN_ADMIN_PASSWORD", problem: both.to_owned() }),
+        (None, Some(_)) => Err(ConfigError { variable: "HONOKEN_ADMIN_USERNAME", problem: both.to_owned() }),
+        (Some(username), Some(_)) if username.contains(':') => Err(ConfigError {
+            variable: "HONOKEN_ADMIN_USERNAME",
+            problem: "must not contain a colon: Basic authentication (RFC 7617) cannot carry it".to_owned(),
+        }),
+        (Some(username), Some(password)) => {
+            Ok(Some(AdminCredentials { username, password: password.into() }))
+        }
+    }
+}

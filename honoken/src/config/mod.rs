@@ -1,0 +1,127 @@
+//! Configuration: read once, at start, from the environment. Nothing else reads it.
+//!
+//! A value that is missing or malformed stops the start with a sentence that names the variable. Variables that an earlier service used and
+//! this one does not are named in a warning; unknown variables are ignored. Each file is a section: its rows say what a variable means and what is
+//! done without it, and the functions below them read it. The tables of `docs/configuration.md` are made from the rows.
+
+mod apns;
+mod encryption_keys;
+mod http;
+mod load;
+mod logging;
+mod nats;
+mod pushing;
+mod rate_limits;
+mod sections;
+mod storage;
+#[cfg(test)]
+mod tests;
+mod variable;
+mod without_effect;
+
+use std::env::VarError;
+use std::net::SocketAddr;
+
+use honoken_api::auth::admin_credentials::AdminCredentials;
+use honoken_api::layers::load_shedding;
+use honoken_api::layers::rate_limits::Options as RateLimits;
+use honoken_api::server::options::Connections;
+use honoken_domain::sealed::SealingKeys;
+use honoken_service::pushing::options;
+use honoken_service::storage::Database;
+use honoken_telemetry::Identity;
+use honoken_telemetry::logging::Logging;
+use url::Url;
+
+use sections::variables;
+use variable::{Effect, Variable, Variables};
+
+pub use variable::ConfigError;
+
+/// What the environment says.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// `HONOKEN_PUBLIC_URL`: what phones reach this service under; the `webServiceURL` of every pass. Default: the address it listens on.
+    pub public_url: Option<Url>,
+    /// `HONOKEN_ADMIN_USERNAME` and `HONOKEN_ADMIN_PASSWORD`, both or neither. `dev` makes its own where they are missing.
+    pub admin: Option<AdminCredentials>,
+    /// `DATABASE_URL`: where event log, read model and deliveries are. Default: in the data folder.
+    pub database: Option<Database>,
+    /// `HONOKEN_ENCRYPTION_KEY_V1` and so on, and `HONOKEN_ENCRYPTION_KEY_CURRENT`: what private keys are sealed under. Default: a key in the
+    /// data folder, where one process has it for itself.
+    pub encryption_keys: Option<SealingKeys>,
+    /// What is logged, and how.
+    pub logging: Logging,
+    /// Who this process is, in every line of log output and in the metrics.
+    pub identity: Identity,
+    /// `HONOKEN_METRICS_LISTEN`: where `/metrics` is answered instead of beside everything else.
+    pub metrics_listen: Option<SocketAddr>,
+    /// How much is done at a time.
+    pub load: load_shedding::Options,
+    /// `HONOKEN_BUILDS_WAITING`: requests that may wait for a pass to be built and signed.
+    pub builds_waiting: u32,
+    /// How many connections one address may have.
+    pub connections: Connections,
+    /// How often a caller may ask. `dev` has none.
+    pub rates: RateLimits,
+    /// How phones are woken.
+    pub pushing: options::Options,
+    /// How APNs is reached.
+    pub apns: options::ApnsOptions,
+    /// `NATS_URL` and `NATS_CREDS_FILE`: the broker between relay and pusher. Default: none, messages stay in the process.
+    pub nats: Option<options::NatsOptions>,
+    /// Sentences about variables that are set and have no effect.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first variable that cannot be used.
+    pub fn from_environment() -> Result<Self, ConfigError> {
+        Self::read(&|name| {
+            #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+            match std::env::var(name) {
+                Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+                Err(VarError::NotPresent) => Ok(None),
+                Err(VarError::NotUnicode(_)) => {
+                    Err(ConfigError { variable: name, problem: "is not UTF-8: set it anew".to_owned() })
+                }
+            }
+        })
+    }
+
+    fn read(variable: Variables<'_>) -> Result<Self, ConfigError> {
+        let mut warnings = Vec::new();
+        for Variable { name, effect } in variables() {
+            match effect {
+                Effect::Refused(sentence) if variable(name)?.is_some() => {
+                    return Err(ConfigError { variable: name, problem: (*sentence).to_owned() });
+                }
+                Effect::None(sentence) if variable(name)?.is_some() => {
+                    warnings.push(format!("{name} {sentence}"));
+                }
+                Effect::Read { .. } | Effect::None(_) | Effect::Refused(_) => {}
+            }
+        }
+        let rates = rate_limits::rates(variable)?;
+        Ok(Self {
+            public_url: http::public_url(variable)?,
+            database: storage::database(variable)?,
+            admin: http::admin(variable)?,
+            encryption_keys: encryption_keys::encryption_keys(variable)?,
+            logging: logging::logging(variable)?,
+            identity: logging::identity(variable)?,
+            metrics_listen: http::metrics_listen(variable)?,
+            load: load::load(variable)?,
+            builds_waiting: load::builds_waiting(variable)?,
+            connections: load::connections(variable, &rates)?,
+            rates,
+            pushing: pushing::pushing(variable)?,
+            apns: apns::apns(variable)?,
+            nats: nats::nats(variable)?,
+            warnings,
+        })
+    }
+}

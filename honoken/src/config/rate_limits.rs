@@ -1,0 +1,65 @@
+//! How often a caller may ask, and be wrong: `RATE_LIMIT_…`.
+
+use std::num::NonZeroU32;
+
+use honoken_api::layers::rate_limits::{Failures, Options};
+use honoken_api::layers::registration_limits::REGISTRATIONS_PER_MINUTE;
+
+use super::variable::{ConfigError, POSITIVE, Variable, Variables, parsed, read};
+
+pub(super) const VARIABLES: &[Variable] = &[
+    read(
+        "RATE_LIMIT_MANAGE_PER_SECOND",
+        "requests to `/manage` that one organisation may make in a second; more are answered 429 with `Retry-After`. Each process counts for itself; in `dev` no `RATE_LIMIT_…` has an effect",
+        "no limit",
+    ),
+    read("RATE_LIMIT_MANAGE_BURST", "so many of them may come at once after a pause", "those of one second"),
+    read(
+        "RATE_LIMIT_FAILURES_PER_MINUTE",
+        "wrong operator's passwords, and apart from these wrong API keys, that one client address (of IPv6: a /64) may send in a minute. After that a wrong key is answered 429 (a right one always passes), and of the attempts with a password one a second is compared, right or wrong, every other one is answered 429",
+        "`10` for passwords, `60` for keys",
+    ),
+    read(
+        "RATE_LIMIT_REGISTRATIONS",
+        "devices that one client address may newly register for one pass in a minute; more are answered 429 with `Retry-After`, or with `off` none. For devices that are registered for the pass already this is no limit: what is [limited besides](operating.md#what-phones-may-write)",
+        "`600`",
+    ),
+    read(
+        "RATE_LIMIT_PROXIES",
+        "how many proxies stand before the service: the client's address is then that many entries from the end of `X-Forwarded-For`. Entries before it are the client's own words and never believed",
+        "`0`: the address that connects",
+    ),
+];
+
+const REGISTRATIONS: &str = "RATE_LIMIT_REGISTRATIONS";
+
+pub(super) fn rates(variable: Variables<'_>) -> Result<Options, ConfigError> {
+    let failures: Option<NonZeroU32> = parsed(variable, "RATE_LIMIT_FAILURES_PER_MINUTE", POSITIVE)?;
+    let rates = Options {
+        manage_per_second: parsed(variable, "RATE_LIMIT_MANAGE_PER_SECOND", POSITIVE)?,
+        manage_burst: parsed(variable, "RATE_LIMIT_MANAGE_BURST", POSITIVE)?,
+        failures: Some(
+            failures.map_or_else(Failures::default, |most| Failures { passwords: most, keys: most }),
+        ),
+        registrations_per_minute: registrations(variable(REGISTRATIONS)?.as_deref())?,
+        proxies: parsed(variable, "RATE_LIMIT_PROXIES", "a whole number")?.unwrap_or_default(),
+    };
+    if rates.manage_burst.is_some() && rates.manage_per_second.is_none() {
+        return Err(ConfigError {
+            variable: "RATE_LIMIT_MANAGE_PER_SECOND",
+            problem: "is missing: RATE_LIMIT_MANAGE_BURST says how it may be used".to_owned(),
+        });
+    }
+    Ok(rates)
+}
+
+fn registrations(text: Option<&str>) -> Result<Option<NonZeroU32>, ConfigError> {
+    match text {
+        None => Ok(Some(REGISTRATIONS_PER_MINUTE)),
+        Some("off") => Ok(None),
+        Some(text) => text.parse().map(Some).map_err(|_| ConfigError {
+            variable: REGISTRATIONS,
+            problem: format!("must be {POSITIVE}, or `off`"),
+        }),
+    }
+}

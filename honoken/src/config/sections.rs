@@ -1,0 +1,23 @@
+//! Every variable that means something, section by section, as the tables of `docs/configuration.md` have them.
+
+use super::variable::Variable;
+use super::{
+    apns, encryption_keys, http, load, logging, nats, pushing, rate_limits, storage, without_effect,
+};
+
+/// Every variable, section by section.
+pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
+    let sections = [
+        http::VARIABLES,
+        storage::VARIABLES,
+        encryption_keys::VARIABLES,
+        logging::VARIABLES,
+        load::VARIABLES,
+        rate_limits::VARIABLES,
+        nats::VARIABLES,
+        pushing::VARIABLES,
+        apns::VARIABLES,
+        without_effect::VARIABLES,
+    ];
+    sections.into_iter().flatten()
+}

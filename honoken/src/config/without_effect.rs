@@ -1,0 +1,18 @@
+//! Variables that an earlier service used, or a later release will.
+
+use super::variable::{Variable, without_effect};
+
+pub(super) const VARIABLES: &[Variable] = &[
+    without_effect("POSTHOG_API_KEY", "has no effect yet: this release reports to nobody"),
+    without_effect("POSTHOG_HOST", "has no effect yet: this release reports to nobody"),
+    without_effect(
+        "HONOKEN_IMAGES_READ_WRITE_TOKEN",
+        "has no effect yet: this release keeps images in --data-dir",
+    ),
+    without_effect("DEV_DATABASE_URL", "is obsolete: use DATABASE_URL"),
+    without_effect("UPSTASH_REDIS_REST_URL", "is obsolete, and images stay in --data-dir: unset it"),
+    without_effect("UPSTASH_REDIS_REST_TOKEN", "is obsolete, and images stay in --data-dir: unset it"),
+    without_effect("APNS_MODE", "is obsolete: passes are pushed through Apple's production host only"),
+    without_effect("APNS_ENV", "is obsolete: passes are pushed through Apple's production host only"),
+    without_effect("UPDATE_TAG_STRATEGY", "is obsolete: update tags are positions of the log"),
+];

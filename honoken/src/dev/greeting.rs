@@ -1,0 +1,95 @@
+//! Where to go next: on the terminal for people, in the ready file for programs.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use honoken_api::auth::admin_credentials::AdminCredentials;
+use honoken_service::data_dir::Folder;
+use honoken_service::dev::sample::{PASS_TYPE, SERIAL_NUMBER};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use url::Url;
+
+/// What there is to say once requests are answered.
+#[derive(Debug)]
+pub struct Greeting<'a> {
+    /// Where the service is.
+    pub base_url: String,
+    /// Where everything is kept.
+    pub folder: &'a Folder,
+    /// The key of the development organisation.
+    pub api_key: SecretString,
+    /// The operator.
+    pub admin: AdminCredentials,
+    /// PEM file of the development root.
+    pub ca_file: PathBuf,
+    /// Where phones are woken through, if they are.
+    pub apns: Option<Url>,
+}
+
+impl Greeting<'_> {
+    /// The content of the ready file.
+    pub fn ready_file(&self) -> String {
+        let mut text = json!({
+            "baseUrl": self.base_url,
+            "apiKey": self.api_key.expose_secret(),
+            "adminUsername": self.admin.username,
+            "adminPassword": self.admin.password.expose_secret(),
+            "passTypeIdentifier": PASS_TYPE,
+            "serialNumber": SERIAL_NUMBER,
+            "caFile": self.ca_file,
+            "dataDir": self.folder.path(),
+        })
+        .to_string();
+        text.push('\n');
+        text
+    }
+
+    /// Says it on standard output. The lines to paste read the key from its file, so that it is not shown.
+    ///
+    /// # Errors
+    /// When standard output is gone.
+    pub fn print(&self) -> std::io::Result<()> {
+        let Self { base_url, .. } = self;
+        let folder = self.folder.path().display();
+        let key = format!("-H \"Authorization: Bearer $(cat {})\"", quoted(&self.folder.api_key_file()));
+        let json = "-H 'Content-Type: application/json'";
+        let pass = format!("{base_url}/manage/v1/passes/{PASS_TYPE}/{SERIAL_NUMBER}");
+        let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("honoken"));
+        let program = quoted(&program);
+        let pushes = self.apns.as_ref().map_or_else(
+            || "only written down; HONOKEN_APNS_ENDPOINT names where to send them".to_owned(),
+            |endpoint| format!("sent to {endpoint}"),
+        );
+        let mut out = std::io::stdout().lock();
+        writeln!(
+            out,
+            "Honoken is ready at {base_url}
+
+  data     {folder}
+  secrets  {folder}/secrets (API key and operator's password, readable by you alone)
+  root     {}
+  sample   {PASS_TYPE} / {SERIAL_NUMBER}
+  pushes   {pushes}
+
+Download the sample pass, change its seat, issue a pass of your own:
+
+  curl -fsS {key} -o sample.pkpass {pass}/pkpass
+  curl -fsS {key} {json} -X PUT -d '{{\"eventName\": \"Opening Night\", \"seat\": \"14C\"}}' {pass}/content
+  curl -fsS {key} {json} -d '{{\"passTypeIdentifier\": \"{PASS_TYPE}\", \"ticketStyle\": \"event\", \"content\": {{\"eventName\": \"My Event\", \"seat\": \"1\"}}}}' {base_url}/manage/v1/passes
+
+Take the pass apart with
+
+  {program} inspect sample.pkpass
+
+Stop with Ctrl-C; the folder goes on where it was.",
+            self.ca_file.display(),
+        )?;
+        out.flush()
+    }
+}
+
+/// A path as one word of a shell.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.to_string_lossy().replace('\'', "'\\''"))
+}

@@ -1,0 +1,92 @@
+//! `honoken dev`: everything in one process and one folder, with nothing configured. What it puts into the folder is in `service/src/dev/`;
+//! [`greeting`] says where to go next.
+
+pub mod greeting;
+
+use std::sync::Arc;
+
+use honoken_api::auth::admin_credentials::AdminCredentials;
+use honoken_api::layers::rate_limits;
+use honoken_projections::Part;
+use honoken_service::data_dir::Folder;
+use honoken_service::dev::{authority, sample};
+use honoken_service::encryption_keys;
+use honoken_service::service::{Roles, Service};
+use honoken_service::shutdown::Shutdown;
+use honoken_service::storage::Storage;
+use honoken_service::stores::Stores;
+use tokio_util::sync::CancellationToken;
+
+use crate::process::{Process, Started};
+use greeting::Greeting;
+
+/// What deliveries say that nobody sends.
+const NOT_SENT: &str =
+    "not sent: `honoken dev` pushes only to the stand-in for APNs that HONOKEN_APNS_ENDPOINT names";
+
+/// Runs until `stop`, also when that comes before the service has started: whatever a start has done by then, the next one goes on from.
+///
+/// # Errors
+/// When the folder, the address or a store cannot be used; the sentence says what to do.
+pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()> {
+    let folder = Arc::new(Folder::open(&process.data_dir)?);
+    let sockets = process.bind().await?;
+    let Process { clock, ids, config, .. } = &process;
+    let secrets = folder.secrets(&**ids)?;
+    let now = clock.unix_seconds();
+    let authority = authority::ensure(&folder, &**ids, now)?;
+    let credential = authority.credential(now)?;
+    let storage = Storage::of(config.database.as_ref(), folder.path(), || Ok(folder.clone()))?;
+    let key_folder = if let Storage::Files(files) = &storage { files.clone() } else { folder.clone() };
+    let keys = encryption_keys::ensure(config.encryption_keys.as_ref(), key_folder.path(), &**ids)?;
+
+    let stores = async {
+        storage.migrate(&**ids).await?;
+        Stores::open(&storage, folder.path(), Part::Run, &**ids, process.metrics()).await
+    };
+    let stores = tokio::select! {
+        stores = stores => stores?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    let filled = async {
+        stores.caught_up().await?;
+        sample::ensure(&stores, &**clock, &**ids, &secrets.api_key).await?;
+        sample::certificate(&stores, &**clock, &**ids, &keys, &credential).await
+    };
+    tokio::select! {
+        filled = filled => filled?,
+        () = stop.cancelled() => {
+            stores.close(Shutdown::begins()).await;
+            return Ok(());
+        }
+    }
+
+    let mut options = process.service_options(Roles::ALL, Some(keys), &sockets);
+    // A developer wants to see every change at once.
+    options.pushing.window_seconds.get_or_insert(0);
+    if config.apns.endpoint.is_none() {
+        options.not_sent = Some(NOT_SENT);
+        // Nothing is sent, so it does not matter which servers are trusted; the operating system need not know any.
+        options.apns.ca_file = Some(authority.root_file.clone());
+    }
+    let service = Service::start(stores, options).await?;
+    let admin = config.admin.clone().unwrap_or_else(|| AdminCredentials::generated(secrets.admin_password));
+    // A developer is not kept waiting; how many proxies there are is no limit.
+    let rates = rate_limits::Options { proxies: config.rates.proxies, ..rate_limits::Options::default() };
+    let greeting = Greeting {
+        folder: &folder,
+        api_key: secrets.api_key,
+        admin: admin.clone(),
+        ca_file: authority.root_file,
+        base_url: sockets.base_url.clone(),
+        apns: config.apns.endpoint.clone(),
+    };
+    let options = process.api_options(Some(admin), rates);
+    let announce = || {
+        if let Err(fault) = greeting.print() {
+            tracing::warn!(error = %fault, "nobody reads standard output");
+        }
+    };
+    let started = Started { service, sockets, roles: Roles::ALL };
+    process.answer(started, options, stop, &greeting.ready_file(), announce).await
+}

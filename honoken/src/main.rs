@@ -1,0 +1,7 @@
+//! The binary `honoken`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    honoken::cli::main()
+}

@@ -1,0 +1,108 @@
+//! `honoken apns-keys install`: from Apple's file to a key that is pushed with.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use honoken_domain::apns_key::{ApnsKey, ApnsKeyCommand};
+use honoken_domain::ids::{ApnsKeyId, KeyIdentifier, TeamIdentifier};
+use honoken_domain::sealed::SealingKeys;
+use honoken_service::apns_keys::file::KeyFile;
+use honoken_service::apns_keys::seal;
+use honoken_service::push_credentials;
+use zeroize::Zeroizing;
+
+use crate::operator::print::say;
+use crate::operator::session::{Beginning, Environment, Session, StorageOptions, sealing_keys};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  honoken apns-keys install --team-id ABCDE12345 --key-id KEY1234567 AuthKey_KEY1234567.p8
+
+All pass types of the team are pushed with it, in place of their certificates. Make one at https://developer.apple.com/account/resources/authkeys/list with
+`Apple Push Notifications service` ticked, for the production environment. Apple lets you download it once.
+On Postgres running processes use it at once; with SQLite files stop the service first, and start it again.";
+
+/// The file, and what Apple calls the key.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The developer team that it is of, ten characters: the team of its pass types.
+    #[arg(long, value_name = "ID", value_parser = |text: &str| TeamIdentifier::parse(text))]
+    team_id: TeamIdentifier,
+    /// Apple's name for the key, ten characters; the name of the file has it.
+    #[arg(long, value_name = "ID", value_parser = |text: &str| KeyIdentifier::parse(text))]
+    key_id: KeyIdentifier,
+    /// The `AuthKey_….p8` that Apple gave you.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    location: StorageOptions,
+}
+
+/// More than any key has.
+const FILE_BYTES: u64 = 64 * 1024;
+
+pub(super) async fn run(options: &Options, circumstances: &Environment) -> anyhow::Result<()> {
+    let Options { team_id, key_id, file: path, location } = options;
+    // Everything that can be wrong with the file is found before anything is opened.
+    let about = || format!("{} is not the file of an APNs key", path.display());
+    let file = KeyFile::read(&read(path)?).with_context(about)?;
+    let id = ApnsKeyId { team_identifier: team_id.clone(), key_identifier: key_id.clone() };
+    if let Some(name) = name_in(path).filter(|name| name != key_id) {
+        tracing::warn!(
+            "the file is named like the key {name}, and is installed as {key_id}: is --key-id right?"
+        );
+    }
+    let place = location.place(&circumstances.config)?;
+    let keys = sealing_keys(&place, location, circumstances)?;
+    Session::with(&place, Beginning::MayBeNew, circumstances, async |desk| {
+        install(desk, &id, &file, &keys, circumstances).await
+    })
+    .await
+}
+
+fn read(file: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    let about = || format!("could not read {}", file.display());
+    let mut bytes = Zeroizing::new(Vec::new());
+    File::open(file).with_context(about)?.take(FILE_BYTES).read_to_end(&mut bytes).with_context(about)?;
+    Ok(bytes)
+}
+
+/// The name that Apple gives the file of a key is `AuthKey_{key id}.p8`.
+fn name_in(file: &Path) -> Option<KeyIdentifier> {
+    let name = file.file_stem()?.to_str()?.strip_prefix("AuthKey_")?;
+    KeyIdentifier::parse(name).ok()
+}
+
+async fn install(
+    desk: &Session,
+    id: &ApnsKeyId,
+    file: &KeyFile,
+    keys: &SealingKeys,
+    circumstances: &Environment,
+) -> anyhow::Result<()> {
+    let row = desk.read_model.apns_key(id).await?;
+    let known = row.filter(|row| row.active && row.installation.fingerprint == file.fingerprint);
+    let installation = seal::installation(id, file, keys, &*circumstances.ids);
+    let command = match known {
+        Some(row) if push_credentials::open(Some(keys), &row.installation).is_ok() => {
+            return say(&format!("the APNs key {id} is installed already; nothing was changed"));
+        }
+        // The old seal does not open any more.
+        Some(_) => ApnsKeyCommand::Reseal {
+            fingerprint: installation.fingerprint,
+            private_key: installation.private_key,
+        },
+        None => ApnsKeyCommand::Install(installation),
+    };
+    let what = if matches!(command, ApnsKeyCommand::Reseal { .. }) { "sealed anew" } else { "installed" };
+    let installed =
+        desk.dispatcher.dispatch::<ApnsKey>(&id.to_string(), command, &(), desk.metadata()).await?;
+    desk.settle(installed.position).await;
+    say(&format!(
+        "{what}: the APNs key {id}; all pass types of team {} are pushed with it",
+        id.team_identifier
+    ))
+}

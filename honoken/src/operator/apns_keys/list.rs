@@ -1,0 +1,112 @@
+//! `honoken apns-keys list`: the keys that are there.
+
+use clap::Args;
+use honoken_domain::apns_key::ApnsKeyInstallation;
+use honoken_domain::rfc3339;
+use honoken_domain::sealed::SealingKeys;
+use honoken_event_store::Position;
+use honoken_projections::wallet_apns_key::ApnsKeyRow;
+use honoken_service::push_credentials;
+use honoken_service::signers::date;
+use honoken_telemetry::error_chain;
+use serde_json::{Value, json};
+
+use crate::operator::print::{say, say_json, table};
+use crate::operator::session::{Beginning, Environment, Session, StorageOptions, opening_keys};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  honoken apns-keys list
+  honoken apns-keys list --json | jq -r '.[] | select(.state == \"in use\") | .keyIdentifier'
+
+STATE is `in use` (the pass types of the team are pushed with it), `spare` (a newer one of the team is in use), `unusable` (it does not open with the
+encryption keys of this command) or `revoked`. SEALED is the number of the encryption key that it is sealed under, 0 for the data folder's own.";
+
+/// How to show them.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    location: StorageOptions,
+}
+
+pub(super) async fn run(options: &Options, circumstances: &Environment) -> anyhow::Result<()> {
+    let place = options.location.place(&circumstances.config)?;
+    let keys = opening_keys(&place, &options.location, circumstances)?;
+    Session::with(&place, Beginning::MustExist, circumstances, async |desk| {
+        let shown = shown(desk.read_model.apns_keys_changed_after(Position(0)).await?, keys.as_ref());
+        if options.json {
+            return say_json(&shown.iter().map(Shown::json).collect());
+        }
+        let titles = ["TEAM", "KEY", "INSTALLED", "SEALED", "STATE"];
+        say(&table(titles, &shown.iter().map(Shown::line).collect::<Vec<_>>()))?;
+        for Shown { row, problem, .. } in &shown {
+            if let Some(problem) = problem {
+                tracing::warn!("{}: {problem}", row.installation.id());
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+struct Shown {
+    row: ApnsKeyRow,
+    state: &'static str,
+    problem: Option<String>,
+}
+
+/// By team, and the newest of each first.
+fn shown(mut rows: Vec<ApnsKeyRow>, keys: Option<&SealingKeys>) -> Vec<Shown> {
+    rows.sort_by(|a, b| {
+        let team = |row: &ApnsKeyRow| row.installation.team_identifier.clone();
+        team(a).cmp(&team(b)).then(b.installed.cmp(&a.installed))
+    });
+    let mut in_use = None;
+    let mut shown = Vec::new();
+    for row in rows {
+        let opened = push_credentials::open(keys, &row.installation);
+        let team = &row.installation.team_identifier;
+        let state = match (row.active, &opened) {
+            (false, _) => "revoked",
+            (true, Err(_)) => "unusable",
+            (true, Ok(_)) if in_use.as_ref() == Some(team) => "spare",
+            (true, Ok(_)) => {
+                in_use = Some(team.clone());
+                "in use"
+            }
+        };
+        let problem = opened.err().filter(|_| row.active).map(|fault| error_chain(&fault));
+        shown.push(Shown { row, state, problem });
+    }
+    shown
+}
+
+impl Shown {
+    fn line(&self) -> [String; 5] {
+        let ApnsKeyInstallation { team_identifier, key_identifier, private_key, .. } = &self.row.installation;
+        [
+            team_identifier.to_string(),
+            key_identifier.to_string(),
+            date(self.row.installed_at),
+            private_key.key_version().to_string(),
+            self.state.to_owned(),
+        ]
+    }
+
+    fn json(&self) -> Value {
+        let ApnsKeyInstallation { team_identifier, key_identifier, fingerprint, private_key } =
+            &self.row.installation;
+        json!({
+            "teamIdentifier": team_identifier,
+            "keyIdentifier": key_identifier,
+            "fingerprint": fingerprint,
+            "keyVersion": private_key.key_version(),
+            "installedAt": rfc3339::checked(self.row.installed_at),
+            "state": self.state,
+            "problem": self.problem,
+        })
+    }
+}

@@ -1,0 +1,39 @@
+//! `honoken apns-keys`: the keys that pushes are authenticated with.
+//!
+//! - `install.rs`: from Apple's file to a key that is pushed with
+//! - `list.rs`: those that are there
+//! - `revoke.rs`: one is pushed with no more
+
+mod install;
+mod list;
+mod revoke;
+
+use clap::Subcommand;
+
+use crate::operator::session::Environment;
+
+/// What can be done with APNs keys.
+#[derive(Debug, Subcommand)]
+pub enum ApnsKeysCommand {
+    /// Check a key and push with it from here on, for all pass types of its team.
+    #[command(after_help = install::EXAMPLES)]
+    Install(install::Options),
+    /// Show the keys: whose they are, which are in use, and under which encryption key they are sealed.
+    #[command(after_help = list::EXAMPLES)]
+    List(list::Options),
+    /// Push with a key no more. (Only Apple can revoke it for everybody: on its developer site.)
+    #[command(after_help = revoke::EXAMPLES)]
+    Revoke(revoke::Options),
+}
+
+/// `honoken apns-keys`
+///
+/// # Errors
+/// With a sentence that says what to do.
+pub async fn run(command: &ApnsKeysCommand, circumstances: &Environment) -> anyhow::Result<()> {
+    match command {
+        ApnsKeysCommand::Install(options) => install::run(options, circumstances).await,
+        ApnsKeysCommand::List(options) => list::run(options, circumstances).await,
+        ApnsKeysCommand::Revoke(options) => revoke::run(options, circumstances).await,
+    }
+}

@@ -1,0 +1,45 @@
+//! `honoken apns-keys revoke`: a key is pushed with no more.
+
+use clap::Args;
+use honoken_domain::apns_key::{ApnsKey, ApnsKeyCommand, ApnsKeyError};
+use honoken_domain::ids::{ApnsKeyId, KeyIdentifier, TeamIdentifier};
+use honoken_event_store::DispatchError;
+
+use crate::operator::print::say;
+use crate::operator::session::{Beginning, Environment, Session, StorageOptions};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  honoken apns-keys revoke --team-id ABCDE12345 --key-id KEY1234567
+
+The team's pass types are pushed with another key of the team from then on, or with their own certificates. If the key fell into other hands, revoke it at Apple
+as well: https://developer.apple.com/account/resources/authkeys/list";
+
+/// Which one.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The developer team that it is of.
+    #[arg(long, value_name = "ID", value_parser = |text: &str| TeamIdentifier::parse(text))]
+    team_id: TeamIdentifier,
+    /// Apple's name for the key.
+    #[arg(long, value_name = "ID", value_parser = |text: &str| KeyIdentifier::parse(text))]
+    key_id: KeyIdentifier,
+    #[command(flatten)]
+    location: StorageOptions,
+}
+
+pub(super) async fn run(options: &Options, circumstances: &Environment) -> anyhow::Result<()> {
+    let place = options.location.place(&circumstances.config)?;
+    let id = ApnsKeyId { team_identifier: options.team_id.clone(), key_identifier: options.key_id.clone() };
+    Session::with(&place, Beginning::MustExist, circumstances, async |desk| {
+        let (key, revoke) = (id.to_string(), ApnsKeyCommand::Revoke);
+        match desk.dispatcher.dispatch::<ApnsKey>(&key, revoke, &(), desk.metadata()).await {
+            Err(DispatchError::Refused(ApnsKeyError::Unknown)) => {
+                anyhow::bail!("no APNs key {id} is in use; `honoken apns-keys list` shows those that are")
+            }
+            revoked => desk.settle(revoked?.position).await,
+        }
+        say(&format!("nothing is pushed with the APNs key {id} any more"))
+    })
+    .await
+}

@@ -1,0 +1,215 @@
+//! `honoken certs install`: from files to a certificate that signs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use honoken_domain::certificate::{Certificate, CertificateEvent, Installation};
+use honoken_domain::ids::OrganizationId;
+use honoken_domain::pass_type::{PassType, PassTypeCommand, PassTypeError};
+use honoken_domain::sealed::SealingKeys;
+use honoken_event_store::{Committed, DispatchError};
+use honoken_pkpass::{Credential, CredentialFiles};
+use honoken_service::install;
+use honoken_service::signers::{self, Standing, date, standing};
+use zeroize::Zeroizing;
+
+use crate::operator::keys::ensure_organization;
+use crate::operator::print::say;
+use crate::operator::session::{Beginning, Environment, Session, StorageOptions, sealing_keys};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  What Apple gave you for `honoken certs request`, for a pass type that is new here:
+    honoken certs install --certificate pass.cer --key certificates/pass.com.example.ticket.key \\
+        --intermediate AppleWWDRCAG4.cer --organization club
+
+  What Keychain exported:
+    honoken certs install --certificate pass.p12 --password-file password.txt --intermediate AppleWWDRCAG4.cer
+
+  A renewal is the same command with the new certificate. On Postgres running processes use it at once; with SQLite files stop the
+  service first, and start it again.";
+
+/// The files, and whose pass type it is.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The certificate: the .cer that Apple gave you (DER or PEM), or a .p12 with its key.
+    #[arg(long, value_name = "FILE")]
+    certificate: PathBuf,
+    /// Its private key, when the certificate file does not hold it (PEM or DER).
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// A file with the password of the .p12 or of the key, on one line. (A password on the command line would be seen by others.)
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Apple's intermediate (WWDR) that issued the certificate; several in one PEM file will do. A .p12 may hold it.
+    #[arg(long, value_name = "FILE")]
+    intermediate: Option<PathBuf>,
+    /// Give the pass type to this organisation, which is made where it is missing. Not needed for a renewal.
+    #[arg(long, value_name = "ID", value_parser = |text: &str| OrganizationId::parse(text))]
+    organization: Option<OrganizationId>,
+    /// The name for people of an organisation that is made: the `organizationName` of its passes. For ever.
+    #[arg(long, value_name = "NAME", requires = "organization")]
+    name: Option<String>,
+    #[command(flatten)]
+    location: StorageOptions,
+}
+
+/// More than any certificate or key has.
+const FILE_BYTES: u64 = 1024 * 1024;
+
+pub(super) async fn run(options: &Options, circumstances: &Environment) -> anyhow::Result<()> {
+    // Everything that can be wrong with the files is found before anything is opened.
+    let credential = credential(options)?;
+    let identity = &credential.identity;
+    let now = circumstances.clock.unix_seconds();
+    identity.check(identity.pass_type_identifier(), identity.team_identifier(), now.0).with_context(|| {
+        "the certificate cannot sign now: ask Apple for another one with `honoken certs request`, or take a newer intermediate".to_owned()
+    })?;
+    let place = options.location.place(&circumstances.config)?;
+    let keys = sealing_keys(&place, &options.location, circumstances)?;
+    let installation = install::installation(&credential, &keys, &*circumstances.ids)?;
+    Session::with(&place, Beginning::MayBeNew, circumstances, async |desk| {
+        let installing = Installing { options, circumstances, desk, credential: &credential, keys: &keys };
+        installing.run(&installation).await
+    })
+    .await
+}
+
+fn credential(options: &Options) -> anyhow::Result<Credential> {
+    let certificate = read(&options.certificate)?;
+    let key = options.key.as_deref().map(read).transpose()?;
+    let intermediate = options.intermediate.as_deref().map(read).transpose()?;
+    let password = options.password_file.as_deref().map(read).transpose()?;
+    let password = password.as_deref().map(|bytes| first_line(bytes)).transpose()?;
+    let files = CredentialFiles {
+        certificate: &certificate,
+        private_key: key.as_deref().map(Vec::as_slice),
+        password: password.as_ref().map(|password| password.as_str()),
+        intermediate: intermediate.as_deref().map(Vec::as_slice),
+    };
+    Ok(Credential::read(files)?)
+}
+
+fn read(file: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    let about = || format!("could not read {}", file.display());
+    let size = fs::metadata(file).with_context(about)?.len();
+    anyhow::ensure!(
+        size <= FILE_BYTES,
+        "{} has {size} bytes, and is neither a certificate nor a key",
+        file.display()
+    );
+    fs::read(file).map(Zeroizing::new).with_context(about)
+}
+
+/// Editors end a file with a line break, which belongs to no password.
+fn first_line(bytes: &[u8]) -> anyhow::Result<Zeroizing<String>> {
+    let text = std::str::from_utf8(bytes).context("the password file is not text")?;
+    Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
+}
+
+struct Installing<'a> {
+    options: &'a Options,
+    circumstances: &'a Environment,
+    desk: &'a Session,
+    credential: &'a Credential,
+    keys: &'a SealingKeys,
+}
+
+impl Installing<'_> {
+    async fn run(&self, installation: &Installation) -> anyhow::Result<()> {
+        let pass_type = &installation.pass_type_identifier;
+        self.check_pass_type(installation).await?;
+        if let Some(organization) = &self.options.organization {
+            let name = self.options.name.as_deref();
+            ensure_organization(self.desk, organization, name).await?;
+            self.give_pass_type_to(organization, installation).await?;
+        }
+        let row = self.desk.read_model.certificate(pass_type).await?;
+        let is_in_use = row.is_some_and(|row| {
+            let in_use = &row.installation;
+            !row.revoked
+                && (&in_use.fingerprint, &in_use.intermediate)
+                    == (&installation.fingerprint, &installation.intermediate)
+                && signers::open(Some(self.keys), in_use).is_ok()
+        });
+        if is_in_use {
+            return say(&format!("the certificate of {pass_type} is installed already; nothing was changed"));
+        }
+        let Environment { ids, .. } = self.circumstances;
+        let metadata = self.desk.metadata();
+        let installed =
+            install::install(&self.desk.dispatcher, self.credential, self.keys, &**ids, metadata).await?;
+        self.desk.settle(installed.position).await;
+        self.report(installation, &installed).await
+    }
+
+    /// A certificate that could never sign a pass here is not installed.
+    async fn check_pass_type(&self, installation: &Installation) -> anyhow::Result<()> {
+        let Installation { pass_type_identifier, team_identifier, .. } = installation;
+        let Some(row) = self.desk.read_model.pass_type(pass_type_identifier).await? else { return Ok(()) };
+        anyhow::ensure!(
+            row.team_identifier == *team_identifier,
+            "{pass_type_identifier} belongs to team {}, and the certificate is of team {team_identifier}",
+            row.team_identifier
+        );
+        if let Some(organization) = &self.options.organization {
+            anyhow::ensure!(
+                row.organization_id == *organization,
+                "{pass_type_identifier} belongs to the organisation {}: leave out --organization to renew its certificate",
+                row.organization_id
+            );
+        }
+        Ok(())
+    }
+
+    async fn give_pass_type_to(
+        &self,
+        organization_id: &OrganizationId,
+        installation: &Installation,
+    ) -> anyhow::Result<()> {
+        let pass_type_identifier = &installation.pass_type_identifier;
+        let create = PassTypeCommand::Create {
+            pass_type_identifier: pass_type_identifier.clone(),
+            organization_id: organization_id.clone(),
+            team_identifier: installation.team_identifier.clone(),
+        };
+        let id = pass_type_identifier.as_str();
+        match self.desk.dispatcher.dispatch::<PassType>(id, create, &(), self.desk.metadata()).await {
+            Err(DispatchError::Refused(PassTypeError::AlreadyCreated)) => {
+                anyhow::bail!("{pass_type_identifier} belongs to another organisation or team")
+            }
+            given => {
+                self.desk.settle(given?.position).await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn report(
+        &self,
+        installation: &Installation,
+        installed: &Committed<Certificate>,
+    ) -> anyhow::Result<()> {
+        let Installation { pass_type_identifier, team_identifier, not_before, not_after, .. } = installation;
+        let what = match installed.events.first() {
+            Some(CertificateEvent::Renewed(_)) => "renewed",
+            Some(CertificateEvent::Resealed { .. }) => "sealed anew",
+            Some(CertificateEvent::Installed(_) | CertificateEvent::Revoked { .. }) | None => "installed",
+        };
+        say(&format!(
+            "{what}: the certificate of {pass_type_identifier} (team {team_identifier}) signs until {}",
+            date(*not_after)
+        ))?;
+        if standing(*not_before, *not_after, self.circumstances.clock.unix_seconds()) == Standing::Expiring {
+            say("that is soon: ask Apple for another one with `honoken certs request`")?;
+        }
+        if self.desk.read_model.pass_type(pass_type_identifier).await?.is_none() {
+            say(&format!(
+                "no organisation has {pass_type_identifier} yet: run this again with --organization ID, and passes can be issued"
+            ))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+//! `honoken certs list`: the certificates that are there.
+
+use clap::Args;
+use honoken_domain::certificate::Installation;
+use honoken_domain::ids::UnixSeconds;
+use honoken_domain::rfc3339;
+use honoken_domain::sealed::SealingKeys;
+use honoken_event_store::Position;
+use honoken_projections::wallet_cert::CertificateRow;
+use honoken_service::signers::{self, Standing, date, standing};
+use honoken_telemetry::error_chain;
+use serde_json::{Value, json};
+
+use crate::operator::print::{say, say_json, table};
+use crate::operator::session::{Beginning, Environment, Session, StorageOptions, opening_keys};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  honoken certs list
+  honoken certs list --json | jq -r '.[] | select(.daysLeft < 30) | .passTypeIdentifier'
+
+STATE is `good`, `expiring` (within 30 days), `expired`, `not yet valid`, `unusable` (it does not open with the encryption keys of this
+command) or `revoked`. KEY is the number of the encryption key that it is sealed under, 0 for the data folder's own.";
+
+/// How to show them.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    location: StorageOptions,
+}
+
+pub(super) async fn run(options: &Options, circumstances: &Environment) -> anyhow::Result<()> {
+    let place = options.location.place(&circumstances.config)?;
+    let keys = opening_keys(&place, &options.location, circumstances)?;
+    let now = circumstances.clock.unix_seconds();
+    Session::with(&place, Beginning::MustExist, circumstances, async |desk| {
+        let mut rows = desk.read_model.certificates_changed_after(Position(0)).await?;
+        rows.sort_by(|a, b| a.installation.pass_type_identifier.cmp(&b.installation.pass_type_identifier));
+        let shown: Vec<Shown> = rows.into_iter().map(|row| Shown::new(row, keys.as_ref(), now)).collect();
+        if options.json {
+            return say_json(&shown.iter().map(Shown::json).collect());
+        }
+        let titles = ["PASS TYPE", "TEAM", "SERIAL", "NOT AFTER", "DAYS", "KEY", "STATE"];
+        say(&table(titles, &shown.iter().map(Shown::line).collect::<Vec<_>>()))?;
+        for Shown { row, problem, .. } in &shown {
+            if let Some(problem) = problem {
+                tracing::warn!("{}: {problem}", row.installation.pass_type_identifier);
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+struct Shown {
+    row: CertificateRow,
+    state: &'static str,
+    days_left: i64,
+    problem: Option<String>,
+}
+
+impl Shown {
+    fn new(row: CertificateRow, keys: Option<&SealingKeys>, now: UnixSeconds) -> Self {
+        let Installation { not_before, not_after, .. } = row.installation;
+        let opened = signers::open(keys, &row.installation);
+        let state = match (row.revoked, &opened) {
+            (true, _) => "revoked",
+            (false, Err(_)) => "unusable",
+            (false, Ok(_)) => match standing(not_before, not_after, now) {
+                Standing::Good => "good",
+                Standing::Expiring => "expiring",
+                Standing::NotYetValid => "not yet valid",
+                Standing::Expired => "expired",
+            },
+        };
+        let problem = opened.err().filter(|_| !row.revoked).map(|fault| error_chain(&fault));
+        let days_left = (not_after.0 - now.0).div_euclid(24 * 60 * 60);
+        Self { row, state, days_left, problem }
+    }
+
+    fn line(&self) -> [String; 7] {
+        let Installation {
+            pass_type_identifier,
+            team_identifier,
+            certificate_serial,
+            not_after,
+            private_key,
+            ..
+        } = &self.row.installation;
+        [
+            pass_type_identifier.to_string(),
+            team_identifier.to_string(),
+            certificate_serial.clone(),
+            date(*not_after),
+            self.days_left.to_string(),
+            private_key.key_version().to_string(),
+            self.state.to_owned(),
+        ]
+    }
+
+    fn json(&self) -> Value {
+        let Installation {
+            pass_type_identifier,
+            team_identifier,
+            certificate_serial,
+            fingerprint,
+            not_before,
+            not_after,
+            private_key,
+            ..
+        } = &self.row.installation;
+        json!({
+            "passTypeIdentifier": pass_type_identifier,
+            "teamIdentifier": team_identifier,
+            "certificateSerial": certificate_serial,
+            "fingerprint": fingerprint,
+            "notBefore": rfc3339::checked(*not_before),
+            "notAfter": rfc3339::checked(*not_after),
+            "daysLeft": self.days_left,
+            "keyVersion": private_key.key_version(),
+            "installedAt": rfc3339::checked(self.row.installed_at),
+            "state": self.state,
+            "problem": self.problem,
+        })
+    }
+}

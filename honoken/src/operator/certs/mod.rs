@@ -1,0 +1,45 @@
+//! `honoken certs`: the certificates that sign passes.
+//!
+//! - `request.rs`: a key, and what Apple wants for it
+//! - `install.rs`: from files to a certificate that signs
+//! - `list.rs`: those that are there
+//! - `revoke.rs`: one signs no more
+
+mod install;
+mod list;
+mod request;
+mod revoke;
+
+use clap::Subcommand;
+
+use crate::operator::session::Environment;
+
+/// What can be done with certificates.
+#[derive(Debug, Subcommand)]
+pub enum CertsCommand {
+    /// Make a private key and the request that Apple turns into a certificate. Needs no Mac, no Keychain and no database.
+    #[command(after_help = request::EXAMPLES)]
+    Request(request::Options),
+    /// Check a certificate with its key and the intermediate, and sign with it from here on, in place of the one before.
+    #[command(after_help = install::EXAMPLES)]
+    Install(install::Options),
+    /// Show the certificates: whose they are, how long they last, and under which encryption key they are sealed.
+    #[command(after_help = list::EXAMPLES)]
+    List(list::Options),
+    /// Sign with a certificate no more. (Only Apple can revoke it for everybody: on its developer site.)
+    #[command(after_help = revoke::EXAMPLES)]
+    Revoke(revoke::Options),
+}
+
+/// `honoken certs`
+///
+/// # Errors
+/// With a sentence that says what to do.
+pub async fn run(command: &CertsCommand, circumstances: &Environment) -> anyhow::Result<()> {
+    match command {
+        CertsCommand::Request(options) => request::run(options),
+        CertsCommand::Install(options) => install::run(options, circumstances).await,
+        CertsCommand::List(options) => list::run(options, circumstances).await,
+        CertsCommand::Revoke(options) => revoke::run(options, circumstances).await,
+    }
+}

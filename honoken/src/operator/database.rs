@@ -1,0 +1,117 @@
+//! What operators do on the command line: `migrate`, `rebuild`, `log restored`.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use clap::Subcommand;
+use honoken_domain::upcasters::Upcasters;
+use honoken_event_store::{EventLog, Position};
+use honoken_service::ids::IdSource;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::config::Config;
+use crate::operator::print::say;
+use crate::operator::session::StorageOptions;
+
+const RESTORED_EXAMPLES: &str = "\
+Examples:
+  honoken log restored --data-dir /srv/honoken
+  DATABASE_URL=postgres://honoken@localhost/honoken honoken log restored";
+
+/// What happens to the log outside of the service.
+#[derive(Debug, Subcommand)]
+pub enum LogCommand {
+    /// Say that the log was restored from a backup, before the service is started again: phones may have seen what it lost, and so all their
+    /// tags become foreign. The read model is filled again at the next start.
+    #[command(after_help = RESTORED_EXAMPLES)]
+    Restored(StorageOptions),
+}
+
+/// `honoken migrate`
+///
+/// # Errors
+/// When the database is away or a migration fails.
+pub async fn migrate(place: &StorageOptions, config: &Config, ids: &dyn IdSource) -> anyhow::Result<()> {
+    place.place(config)?.migrate(ids).await?;
+    say("the database has the schema of this release")
+}
+
+/// `honoken log restored`
+///
+/// # Errors
+/// When the database is away, or a process uses the files.
+pub async fn log(command: &LogCommand, config: &Config, ids: &dyn IdSource) -> anyhow::Result<()> {
+    let LogCommand::Restored(place) = command;
+    let place = place.place(config)?;
+    place.must_have_a_log()?;
+    let ledger = place.open_ledger().await?;
+    let epoch = place.change_epoch(ids).await?;
+    let log = place.open_log(ids).await?;
+    // Now, since nobody appends to it: what the ledger knows of positions that the log has lost must not hide new events in their places.
+    let head = *log.head().borrow();
+    ledger.follow_log(epoch, head).await?;
+    log.close().await;
+    ledger.close().await;
+    say(&format!("update tags begin with {epoch} from now on; those of before mean \"everything\""))
+}
+
+/// `honoken rebuild`
+///
+/// # Errors
+/// When the database is away, or a process uses the files. The read model is then as it was.
+pub async fn rebuild(place: &StorageOptions, config: &Config, ids: &dyn IdSource) -> anyhow::Result<()> {
+    let place = place.place(config)?;
+    place.must_have_a_log()?;
+    let log = place.open_log(ids).await?;
+    let read_model = place.open_read_model().await?;
+    let mut progress = Progress::new(*log.head().borrow());
+    let rebuilt = honoken_projections::rebuild(&log, &Upcasters::current(), &read_model, |position| {
+        progress.at(position);
+    })
+    .await;
+    progress.bar.finish_and_clear();
+    read_model.close().await;
+    log.close().await;
+    let rebuilt = rebuilt?;
+    say(&format!(
+        "the read model is as the log says, up to position {}; {} aggregates have parked events",
+        rebuilt.position,
+        rebuilt.parked.len()
+    ))
+}
+
+/// A bar on a terminal, a line now and then elsewhere.
+struct Progress {
+    bar: ProgressBar,
+    /// When the last line was written, `None` on a terminal.
+    last_line: Option<Duration>,
+}
+
+/// Between two lines.
+const LINES: Duration = Duration::from_secs(5);
+
+impl Progress {
+    fn new(target: Position) -> Self {
+        let template = "{bar:40} {human_pos} of {human_len} events, {per_sec}, {eta} left";
+        let bar = ProgressBar::new(target.0);
+        bar.set_style(ProgressStyle::with_template(template).expect("a template that is a constant"));
+        let last_line = (!std::io::stderr().is_terminal()).then_some(Duration::ZERO);
+        Self { bar, last_line }
+    }
+
+    fn at(&mut self, position: Position) {
+        self.bar.set_position(position.0);
+        let elapsed = self.bar.elapsed();
+        if let Some(last_line) = &mut self.last_line
+            && elapsed.saturating_sub(*last_line) >= LINES
+        {
+            *last_line = elapsed;
+            tracing::info!(
+                "{position} of {} events, {:.0} a second, {:.0?} left",
+                self.bar.length().unwrap_or_default(),
+                self.bar.per_sec(),
+                self.bar.eta()
+            );
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! `honoken keys`: the API keys of integrators, and the keys that private keys are sealed under.
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use honoken_domain::apns_key::{ApnsKey, ApnsKeyCommand, ApnsKeyInstallation};
+use honoken_domain::certificate::{Certificate, CertificateCommand, Installation};
+use honoken_domain::ids::{Digest, OrganizationId};
+use honoken_domain::organization::{Organization, OrganizationCommand, OrganizationError};
+use honoken_domain::rfc3339;
+use honoken_domain::sealed::{Sealed, SealingKeys};
+use honoken_event_store::{DispatchError, Position};
+use honoken_projections::wallet_apns_key::ApnsKeyRow;
+use honoken_projections::wallet_cert::CertificateRow;
+use honoken_projections::wallet_organization::ApiKeyRow;
+use honoken_service::apns_keys::seal;
+use honoken_service::signers::date;
+use honoken_service::{encryption_keys, ids, install};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::operator::print::{say, say_json, table};
+use crate::operator::session::{Beginning, Environment, Session, StorageOptions, opening_keys};
+
+const CREATE_EXAMPLES: &str = "\
+Examples:
+  honoken keys create --organization club --name \"The Club\" --label till
+  key=$(honoken keys create --organization club --label website)
+
+The key is printed once, alone on standard output, and is stored nowhere: only its SHA-256 is.";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  honoken keys list
+  honoken keys list --json | jq -r '.[] | select(.revoked | not) | .key'";
+
+const REVOKE_EXAMPLES: &str = "\
+Examples:
+  honoken keys revoke 2c70e12b7a06
+
+The name of a key is the beginning of its SHA-256: `honoken keys list` shows it, and events have it as `api-key:…`. A revoked key is refused
+within a second, and for ever.";
+
+const RESEAL_EXAMPLES: &str = "\
+Examples:
+  export HONOKEN_ENCRYPTION_KEY_V1=… HONOKEN_ENCRYPTION_KEY_V2=… HONOKEN_ENCRYPTION_KEY_CURRENT=2
+  honoken keys reseal
+
+Give all processes both keys first; once this is done the older one is needed no more. Safe to repeat.";
+
+/// What can be done with keys.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make an API key for an organisation, and the organisation where it is missing.
+    #[command(after_help = CREATE_EXAMPLES)]
+    Create(Create),
+    /// Show the API keys: by the beginning of their digests, for the keys themselves are stored nowhere.
+    #[command(after_help = LIST_EXAMPLES)]
+    List(List),
+    /// Refuse an API key from here on, for ever.
+    #[command(after_help = REVOKE_EXAMPLES)]
+    Revoke(Revoke),
+    /// Seal the private key of every certificate, and every APNs key, under the current encryption key.
+    #[command(after_help = RESEAL_EXAMPLES)]
+    Reseal(Reseal),
+}
+
+/// For whom, and what for.
+#[derive(Debug, Args)]
+pub struct Create {
+    /// The organisation that the key acts for; made where it is missing.
+    #[arg(long, value_name = "ID", value_parser = |text: &str| OrganizationId::parse(text))]
+    organization: OrganizationId,
+    /// The name for people of an organisation that is made: the `organizationName` of its passes. For ever.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// What the key is for, in your words.
+    #[arg(long, value_name = "LABEL")]
+    label: String,
+    #[command(flatten)]
+    location: StorageOptions,
+}
+
+/// How to show them.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    location: StorageOptions,
+}
+
+/// Which one.
+#[derive(Debug, Args)]
+pub struct Revoke {
+    /// The name of the key: the beginning of its SHA-256, twelve digits or more.
+    #[arg(value_name = "KEY", value_parser = key_name)]
+    key: String,
+    #[command(flatten)]
+    location: StorageOptions,
+}
+
+/// StorageOptions.
+#[derive(Debug, Args)]
+pub struct Reseal {
+    #[command(flatten)]
+    location: StorageOptions,
+}
+
+/// Digits of a digest that name a key, in lists and in the metadata of events.
+const NAME_DIGITS: usize = 12;
+
+/// An API key itself is not taken: it would be seen by others, and kept in the history of the shell.
+fn key_name(text: &str) -> Result<String, String> {
+    let text = text.trim_start_matches("api-key:");
+    let is_one =
+        (NAME_DIGITS..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_one {
+        Ok(text.to_lowercase())
+    } else {
+        Err("the name of a key is 12 hex digits or more: `honoken keys list` shows it".to_owned())
+    }
+}
+
+/// `honoken keys`
+///
+/// # Errors
+/// With a sentence that says what to do.
+pub async fn run(command: &KeysCommand, circumstances: &Environment) -> anyhow::Result<()> {
+    match command {
+        KeysCommand::Create(options) => create(options, circumstances).await,
+        KeysCommand::List(options) => list(options, circumstances).await,
+        KeysCommand::Revoke(options) => revoke(options, circumstances).await,
+        KeysCommand::Reseal(options) => reseal(options, circumstances).await,
+    }
+}
+
+/// Makes an organisation where it is missing. Without a name for people it goes by its id.
+///
+/// # Errors
+/// When it is there under another name, or the log is away.
+pub(crate) async fn ensure_organization(
+    desk: &Session,
+    organization_id: &OrganizationId,
+    name: Option<&str>,
+) -> anyhow::Result<()> {
+    let known = desk.read_model.organization_name(organization_id).await?;
+    if known.is_some() && (name.is_none() || known.as_deref() == name) {
+        return Ok(());
+    }
+    let name = name.unwrap_or(organization_id.as_str());
+    let is_a_name =
+        !name.trim().is_empty() && name.chars().count() <= 256 && !name.chars().any(char::is_control);
+    anyhow::ensure!(is_a_name, "--name must have 1 to 256 characters and no control characters");
+    let create =
+        OrganizationCommand::Create { organization_id: organization_id.clone(), name: name.to_owned() };
+    let id = organization_id.as_str();
+    match desk.dispatcher.dispatch::<Organization>(id, create, &(), desk.metadata()).await {
+        Err(DispatchError::Refused(OrganizationError::AlreadyCreated)) => anyhow::bail!(
+            "the organisation {organization_id} is there already, as \"{}\": its name cannot be changed, so leave out --name",
+            known.unwrap_or_default()
+        ),
+        created => {
+            desk.settle(created?.position).await;
+            Ok(())
+        }
+    }
+}
+
+async fn create(options: &Create, circumstances: &Environment) -> anyhow::Result<()> {
+    let Create { organization, name, label, location } = options;
+    let is_a_label =
+        !label.trim().is_empty() && label.chars().count() <= 256 && !label.chars().any(char::is_control);
+    anyhow::ensure!(is_a_label, "--label must have 1 to 256 characters and no control characters");
+    let place = location.place(&circumstances.config)?;
+    let key = Zeroizing::new(format!("honoken_{}", ids::secret(&*circumstances.ids)));
+    Session::with(&place, Beginning::MayBeNew, circumstances, async |desk| {
+        ensure_organization(desk, organization, name.as_deref()).await?;
+        let add =
+            OrganizationCommand::AddApiKey { key_digest: Digest::of(key.as_bytes()), label: label.clone() };
+        let id = organization.as_str();
+        let added = desk.dispatcher.dispatch::<Organization>(id, add, &(), desk.metadata()).await?;
+        desk.settle(added.position).await;
+        say(&key)
+    })
+    .await
+}
+
+async fn list(options: &List, circumstances: &Environment) -> anyhow::Result<()> {
+    let place = options.location.place(&circumstances.config)?;
+    Session::with(&place, Beginning::MustExist, circumstances, async |desk| {
+        let keys = desk.read_model.api_keys().await?;
+        if options.json {
+            let json = |key: &ApiKeyRow| {
+                json!({
+                    "key": name_of(key),
+                    "organizationId": key.organization_id,
+                    "organizationName": key.organization_name,
+                    "label": key.label,
+                    "addedAt": rfc3339::checked(key.added_at),
+                    "revoked": key.revoked,
+                })
+            };
+            return say_json(&keys.iter().map(json).collect());
+        }
+        let line = |key: &ApiKeyRow| {
+            [
+                name_of(key).to_owned(),
+                key.organization_id.to_string(),
+                key.label.clone(),
+                date(key.added_at),
+                if key.revoked { "revoked" } else { "valid" }.to_owned(),
+            ]
+        };
+        let lines: Vec<_> = keys.iter().map(line).collect();
+        say(&table(["KEY", "ORGANISATION", "LABEL", "ADDED", "STATE"], &lines))
+    })
+    .await
+}
+
+fn name_of(key: &ApiKeyRow) -> &str {
+    &key.key_digest.as_str()[..NAME_DIGITS]
+}
+
+async fn revoke(options: &Revoke, circumstances: &Environment) -> anyhow::Result<()> {
+    let place = options.location.place(&circumstances.config)?;
+    Session::with(&place, Beginning::MustExist, circumstances, async |desk| {
+        let keys = desk.read_model.api_keys().await?;
+        let mut meant = keys.iter().filter(|key| key.key_digest.as_str().starts_with(&options.key));
+        let key = meant.next().with_context(|| {
+            format!("there is no key {}: `honoken keys list` shows those that are there", options.key)
+        })?;
+        anyhow::ensure!(
+            meant.next().is_none(),
+            "several keys begin like that: give more digits of the one you mean"
+        );
+        let revoke = OrganizationCommand::RevokeApiKey { key_digest: key.key_digest.clone() };
+        let id = key.organization_id.as_str();
+        let revoked = desk.dispatcher.dispatch::<Organization>(id, revoke, &(), desk.metadata()).await?;
+        desk.settle(revoked.position).await;
+        let ApiKeyRow { organization_id, label, .. } = key;
+        say(&format!("the key {} of {organization_id} ({label}) is refused from here on", name_of(key)))
+    })
+    .await
+}
+
+async fn reseal(options: &Reseal, circumstances: &Environment) -> anyhow::Result<()> {
+    let place = options.location.place(&circumstances.config)?;
+    // None is made here: what is sealed was sealed under one that should be there.
+    let keys = opening_keys(&place, &options.location, circumstances)?.with_context(|| {
+        format!(
+            "there is no encryption key: put back secrets/encryption-key, or {}",
+            encryption_keys::HOW_TO_SET
+        )
+    })?;
+    Session::with(&place, Beginning::MustExist, circumstances, async |desk| {
+        let resealing = Resealing { desk, keys: &keys, circumstances };
+        let (certificates, failed_certificates) = resealing.certificates().await?;
+        let (apns_keys, failed_apns_keys) = resealing.apns_keys().await?;
+        let current = keys.current();
+        anyhow::ensure!(
+            failed_certificates + failed_apns_keys == 0,
+            "{failed_certificates} certificates and {failed_apns_keys} APNs keys are still sealed under another key than {current}; \
+             {certificates} and {apns_keys} were sealed anew"
+        );
+        say(&format!(
+            "{certificates} certificates and {apns_keys} APNs keys were sealed anew; all of them are sealed under encryption key {current}"
+        ))
+    })
+    .await
+}
+
+struct Resealing<'a> {
+    desk: &'a Session,
+    keys: &'a SealingKeys,
+    circumstances: &'a Environment,
+}
+
+impl Resealing<'_> {
+    /// How many were sealed anew, and how many could not be.
+    async fn certificates(&self) -> anyhow::Result<(usize, usize)> {
+        let rows = self.desk.read_model.certificates_changed_after(Position(0)).await?;
+        let is_old = |row: &&CertificateRow| !row.revoked && self.is_old(&row.installation.private_key);
+        let (mut resealed, mut failed) = (0, 0);
+        for CertificateRow { installation, .. } in rows.iter().filter(is_old) {
+            if let Err(fault) = self.certificate(installation).await {
+                failed += 1;
+                let pass_type = &installation.pass_type_identifier;
+                tracing::error!(pass.r#type = %pass_type, "the certificate of {pass_type} was not sealed anew: {fault:#}");
+            } else {
+                resealed += 1;
+            }
+        }
+        Ok((resealed, failed))
+    }
+
+    /// How many were sealed anew, and how many could not be.
+    async fn apns_keys(&self) -> anyhow::Result<(usize, usize)> {
+        let rows = self.desk.read_model.apns_keys_changed_after(Position(0)).await?;
+        let is_old = |row: &&ApnsKeyRow| row.active && self.is_old(&row.installation.private_key);
+        let (mut resealed, mut failed) = (0, 0);
+        for ApnsKeyRow { installation, .. } in rows.iter().filter(is_old) {
+            if let Err(fault) = self.apns_key(installation).await {
+                failed += 1;
+                tracing::error!("the APNs key {} was not sealed anew: {fault:#}", installation.id());
+            } else {
+                resealed += 1;
+            }
+        }
+        Ok((resealed, failed))
+    }
+
+    fn is_old(&self, sealed: &Sealed) -> bool {
+        sealed.key_version() != self.keys.current()
+    }
+
+    async fn certificate(&self, stored: &Installation) -> anyhow::Result<()> {
+        let (pass_type, fingerprint) = (&stored.pass_type_identifier, &stored.fingerprint);
+        let owner = Installation::owner(pass_type, fingerprint);
+        let opened = self.keys.open(&stored.private_key, &owner)?;
+        let text = std::str::from_utf8(&opened).context("what is sealed is no key")?;
+        let private_key = install::seal(text, pass_type, fingerprint, self.keys, &*self.circumstances.ids);
+        let command = CertificateCommand::Reseal { fingerprint: fingerprint.clone(), private_key };
+        let (id, metadata) = (pass_type.as_str(), self.desk.metadata());
+        let resealed = self.desk.dispatcher.dispatch::<Certificate>(id, command, &(), metadata).await?;
+        self.desk.settle(resealed.position).await;
+        Ok(())
+    }
+
+    async fn apns_key(&self, stored: &ApnsKeyInstallation) -> anyhow::Result<()> {
+        let (id, fingerprint) = (stored.id(), &stored.fingerprint);
+        let opened = self.keys.open(&stored.private_key, &ApnsKeyInstallation::owner(&id, fingerprint))?;
+        let private_key = seal::seal(&opened, &id, fingerprint, self.keys, &*self.circumstances.ids);
+        let command = ApnsKeyCommand::Reseal { fingerprint: fingerprint.clone(), private_key };
+        let (id, metadata) = (id.to_string(), self.desk.metadata());
+        let resealed = self.desk.dispatcher.dispatch::<ApnsKey>(&id, command, &(), metadata).await?;
+        self.desk.settle(resealed.position).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,12 @@
+//! Commands of operators.
+//!
+//! - [`session`]: the stores, opened for one command; [`print`]: what commands print
+//! - [`database`]: `migrate`, `rebuild`, `log restored`
+//! - [`certs`], [`apns_keys`], [`keys`]: certificates, APNs keys, API keys and encryption keys
+
+pub mod apns_keys;
+pub mod certs;
+pub mod database;
+pub mod keys;
+pub mod print;
+pub mod session;

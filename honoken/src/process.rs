@@ -1,0 +1,202 @@
+//! What `dev` and `serve` have in common: what a process is given, what it answers, and how it ends.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use futures::future::OptionFuture;
+use honoken_api::auth::admin_credentials::AdminCredentials;
+use honoken_api::layers::rate_limits;
+use honoken_api::nats::CommandConsumer;
+use honoken_api::server::{self, Counts, Door};
+use honoken_api::state::{self, App};
+use honoken_api::{limits, router};
+use honoken_domain::sealed::SealingKeys;
+use honoken_service::clock::Clock;
+use honoken_service::data_dir;
+use honoken_service::ids::IdSource;
+use honoken_service::service::{Options, Roles, Service};
+use honoken_service::shutdown::Shutdown;
+use honoken_telemetry::log_output::LogOutput;
+use honoken_telemetry::metrics::Metrics;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::sockets::Sockets;
+
+/// A service that is about to answer.
+pub struct Started {
+    /// Its parts.
+    pub service: Service,
+    /// Where it will answer.
+    pub sockets: Sockets,
+    /// Which parts run here.
+    pub roles: Roles,
+}
+
+/// What a command that runs the service is given.
+pub struct Process {
+    /// The address to listen on.
+    pub listen: String,
+    /// The folder of images and certificates, and of the databases if no other place is named.
+    pub data_dir: PathBuf,
+    /// Written once requests are answered.
+    pub ready_file: Option<PathBuf>,
+    /// What the environment says.
+    pub config: Config,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Random values.
+    pub ids: Arc<dyn IdSource>,
+    /// What writes log output.
+    pub log_output: LogOutput,
+}
+
+impl Process {
+    /// Binds the addresses, and takes away the ready file of an earlier run, which would send its readers to the wrong place.
+    ///
+    /// # Errors
+    /// When either cannot be done; the sentence says what to do.
+    pub async fn bind(&self) -> anyhow::Result<Sockets> {
+        let sockets = Sockets::bind(&self.listen, self.config.metrics_listen).await?;
+        if let Some(file) = &self.ready_file {
+            data_dir::remove_if_there(file)
+                .with_context(|| format!("could not replace {}", file.display()))?;
+        }
+        Ok(sockets)
+    }
+
+    /// Where this process counts, dropped lines of log output included.
+    pub fn metrics(&self) -> Metrics {
+        let metrics = Metrics::new(&self.config.identity);
+        self.log_output.count_in(&metrics);
+        metrics
+    }
+
+    /// What the service is started with.
+    pub fn service_options(&self, roles: Roles, keys: Option<SealingKeys>, sockets: &Sockets) -> Options {
+        let Self { config, clock, ids, .. } = self;
+        // Phones append `/v1/…`.
+        let public_url = config.public_url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned());
+        Options {
+            roles,
+            keys,
+            web_service_url: public_url.unwrap_or_else(|| sockets.base_url.clone()),
+            builds_waiting: config.builds_waiting,
+            pushing: config.pushing,
+            apns: config.apns.clone(),
+            not_sent: None,
+            nats: config.nats.clone(),
+            service_name: config.identity.service.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+        }
+    }
+
+    /// What requests are answered with.
+    pub fn api_options(
+        &self,
+        admin: Option<AdminCredentials>,
+        rates: rate_limits::Options,
+    ) -> state::Options {
+        let config = &self.config;
+        state::Options {
+            admin,
+            load: config.load,
+            rates,
+            public_url: config.public_url.clone(),
+            metrics_are_elsewhere: config.metrics_listen.is_some(),
+            is_production: config.identity.environment.as_deref() == Some("production"),
+            sample_success_rate: config.logging.sample_success_rate,
+        }
+    }
+
+    /// Answers requests until `stop`, then lets those in flight finish and closes the stores, all in bounded time ([`Shutdown`]). When requests are
+    /// answered, the ready file is written with the content `ready`, and then `announce` is called.
+    ///
+    /// # Errors
+    /// When a part of the service ends before it was told to, or the ready file cannot be written.
+    pub async fn answer(
+        &self,
+        started: Started,
+        options: state::Options,
+        stop: CancellationToken,
+        ready: &str,
+        announce: impl FnOnce(),
+    ) -> anyhow::Result<()> {
+        let Started { mut service, sockets, roles } = started;
+        let serving = self.serve(&mut service, options, sockets, roles, &stop);
+        let mut serving = tokio::spawn(serving);
+        write_ready_file(self.ready_file.as_deref(), ready)?;
+        announce();
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            served = &mut serving => {
+                served.context("the server ended unexpectedly")?;
+                anyhow::bail!("the server ended unexpectedly; start it again");
+            }
+            // Half a service is worse than none: the supervisor of the process starts it again.
+            () = service.failed() => anyhow::bail!("a part of the service ended unexpectedly; start it again"),
+        }
+        let shutdown = Shutdown::begins();
+        let (served, ()) = tokio::join!(serving, service.end_pushing(shutdown));
+        served.context("the server ended unexpectedly")?;
+        service.close(shutdown).await;
+        Ok(())
+    }
+
+    /// Begins to answer requests, and commands over NATS. The future ends soon after `stop`.
+    fn serve(
+        &self,
+        service: &mut Service,
+        options: state::Options,
+        sockets: Sockets,
+        roles: Roles,
+        stop: &CancellationToken,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let app = Arc::new(App::new(service, options));
+        if roles.api
+            && let Some(pushing) = service.pushing()
+            && let Some(nats) = pushing.nats().cloned()
+        {
+            let consumer = CommandConsumer::new(app.clone(), nats);
+            pushing.run(|stop| consumer.run(stop));
+        }
+        let counts = Counts::of(&app.metrics);
+        let lines = app.anonymous_lines.clone();
+        let allowed = server::connections_allowed();
+        let metrics = sockets.metrics.map(|listener| Door {
+            listener,
+            router: router::metrics_alone(app.clone()),
+            connections: limits::METRICS_CONNECTIONS,
+            buffered_connections: limits::METRICS_CONNECTIONS,
+            connections_per_address: None,
+            counts: counts.clone(),
+            anonymous_lines: lines.clone(),
+        });
+        let main = Door {
+            listener: sockets.main,
+            router: if roles.api { router::router(app) } else { router::health_alone(app) },
+            connections: allowed,
+            buffered_connections: limits::BUFFERED_CONNECTIONS.min(allowed),
+            connections_per_address: self.config.connections.per_address_of(allowed),
+            counts,
+            anonymous_lines: lines.clone(),
+        };
+        let metrics = OptionFuture::from(metrics.map(|door| server::serve(door, stop.clone())));
+        let main = server::serve(main, stop.clone());
+        let until = stop.clone();
+        async move {
+            let told = lines.tell_until(&until);
+            tokio::join!(main, metrics, told);
+            lines.tell();
+        }
+    }
+}
+
+/// Writes the ready file, if one is wanted.
+fn write_ready_file(file: Option<&Path>, content: &str) -> anyhow::Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    data_dir::write_secret(file, content).with_context(|| format!("could not write {}", file.display()))
+}

@@ -1,0 +1,124 @@
+//! `honoken serve`: the service for production, in one process or in several that share a database.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use honoken_domain::sealed::SealingKeys;
+use honoken_projections::Part;
+use honoken_service::data_dir::{self, Folder};
+use honoken_service::encryption_keys;
+use honoken_service::service::{Roles, Service};
+use honoken_service::storage::Storage;
+use honoken_service::stores::Stores;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::operator_password;
+use crate::process::{Process, Started};
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Answers phones, integrators and operators.
+    Api,
+    /// Fills the read model and carries background jobs out; of several processes one does so at a time.
+    Projector,
+    /// Tells of changes: over NATS, or without `NATS_URL` the role `pusher` of the same process; of several processes one does so at a time.
+    Relay,
+    /// Wakes phones; several processes share the work.
+    Pusher,
+}
+
+/// Runs until `stop`, also when that comes before the service has started: whatever a start has done by then, the next one goes on from.
+///
+/// # Errors
+/// When the folder, the address or a store cannot be used; the sentence says what to do.
+pub async fn run(process: Process, roles: Vec<Role>, stop: CancellationToken) -> anyhow::Result<()> {
+    if let Some(admin) = &process.config.admin {
+        operator_password::check(admin)?;
+    }
+    let is = |role| roles.contains(&role);
+    let roles = Roles {
+        api: is(Role::Api),
+        projector: is(Role::Projector),
+        relay: is(Role::Relay),
+        pusher: is(Role::Pusher),
+    };
+    let started = tokio::select! {
+        started = start(&process, roles) => started?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    let (started, data_dir, storage) = started;
+    let base_url = started.sockets.base_url.clone();
+    let options = process.api_options(process.config.admin.clone(), process.config.rates);
+    let ready = format!("{}\n", json!({ "baseUrl": base_url, "dataDir": data_dir }));
+    let ended =
+        process.answer(started, options, stop, &ready, || tracing::info!("ready at {base_url}")).await;
+    // It kept other processes out of the folder as long as the service ran.
+    drop(storage);
+    ended
+}
+
+/// Starts the parts that these roles are; with the data folder, and what keeps other processes out of it.
+async fn start(process: &Process, roles: Roles) -> anyhow::Result<(Started, PathBuf, Storage)> {
+    let Process { config, ids, .. } = process;
+    let folder = || Ok(Arc::new(Folder::open(&process.data_dir)?));
+    let storage = Storage::of(config.database.as_ref(), &process.data_dir, folder)?;
+    check(roles, &storage, config.nats.is_some())?;
+    let data_dir = data_dir::prepare(&process.data_dir)?;
+    let sockets = process.bind().await?;
+    let keys = if roles.need_keys() { keys(process, &storage, &data_dir)? } else { None };
+    let part = if roles.projector { Part::Run } else { Part::Watch };
+    let stores = Stores::open(&storage, &data_dir, part, &**ids, process.metrics()).await?;
+    let service = Service::start(stores, process.service_options(roles, keys, &sockets)).await?;
+    if roles.api {
+        warn_about_defaults(process, &sockets.base_url);
+    }
+    Ok((Started { service, sockets, roles }, data_dir, storage))
+}
+
+/// Refuses roles that cannot do their work where this process is.
+fn check(roles: Roles, storage: &Storage, has_broker: bool) -> anyhow::Result<()> {
+    if matches!(storage, Storage::Files(_)) && roles != Roles::ALL {
+        anyhow::bail!(
+            "SQLite files have one process at a time: let it have all roles (--roles api,projector,relay,pusher, as without the option), or set \
+             DATABASE_URL to a Postgres database"
+        );
+    }
+    if !has_broker && roles.relay != roles.pusher {
+        anyhow::bail!(
+            "without a broker the roles relay and pusher speak with each other within a process: let it have both (--roles relay,pusher), or set \
+             NATS_URL"
+        );
+    }
+    Ok(())
+}
+
+/// Says what is fine for trying out and hardly ever meant elsewhere.
+fn warn_about_defaults(process: &Process, base_url: &str) {
+    if process.config.public_url.is_none() {
+        tracing::warn!("HONOKEN_PUBLIC_URL is not set: passes will send phones to {base_url}");
+    }
+    if process.config.admin.is_none() {
+        tracing::warn!(
+            "HONOKEN_ADMIN_USERNAME and HONOKEN_ADMIN_PASSWORD are not set: nobody can use the admin routes"
+        );
+    }
+}
+
+/// What opens private keys. A folder that this process has for itself gets a key of its own; several processes have to be given the same.
+fn keys(process: &Process, storage: &Storage, data_dir: &Path) -> anyhow::Result<Option<SealingKeys>> {
+    let configured = process.config.encryption_keys.as_ref();
+    if let Storage::Files(folder) = storage {
+        return encryption_keys::ensure(configured, folder.path(), &*process.ids).map(Some);
+    }
+    let keys = encryption_keys::find(configured, data_dir)?;
+    if keys.is_none() {
+        tracing::warn!(
+            "there is no encryption key, so no certificate can be used: {}",
+            encryption_keys::HOW_TO_SET
+        );
+    }
+    Ok(keys)
+}

@@ -1,0 +1,69 @@
+//! The key that the environment names, installed if there never was one of its name.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use honoken_domain::apns_key::{ApnsKey, ApnsKeyCommand};
+use honoken_domain::ids::ApnsKeyId;
+use honoken_domain::sealed::SealingKeys;
+use honoken_event_store::Metadata;
+
+use crate::apns_keys::file::KeyFile;
+use crate::apns_keys::seal;
+use crate::clock::Clock;
+use crate::commands::Commands;
+use crate::encryption_keys;
+use crate::ids::{self, IdSource};
+
+/// An APNs key from the environment.
+#[derive(Debug, Clone)]
+pub struct ConfiguredKey {
+    /// Its name and its team.
+    pub id: ApnsKeyId,
+    /// The private key.
+    pub file: Arc<KeyFile>,
+}
+
+/// Installs the configured key, sealed under these keys. What an operator has decided about it since is left alone.
+///
+/// # Errors
+/// When the log is away.
+pub async fn ensure(
+    configured: Option<&ConfiguredKey>,
+    keys: Option<&SealingKeys>,
+    dispatcher: &Commands,
+    clock: &dyn Clock,
+    ids: &dyn IdSource,
+) -> anyhow::Result<()> {
+    let Some(ConfiguredKey { id, file }) = configured else { return Ok(()) };
+    let Some(keys) = keys else {
+        tracing::error!(
+            "APNS_AUTH_KEY_P8 was not installed: there is no encryption key to seal it under; {}",
+            encryption_keys::HOW_TO_SET
+        );
+        return Ok(());
+    };
+    let metadata = Metadata {
+        actor: "system:configuration".to_owned(),
+        organization: None,
+        request_id: ids::request_id(ids),
+        recorded_at_ms: clock.unix_ms(),
+        urgent: false,
+    };
+    let install = ApnsKeyCommand::InstallFirst(seal::installation(id, file, keys, ids));
+    let installed = dispatcher.dispatch::<ApnsKey>(&id.to_string(), install, &(), &metadata).await;
+    let installed = installed.context("could not install the APNs key of APNS_AUTH_KEY_P8")?;
+    let in_use = installed.aggregate.fingerprint();
+    if !installed.events.is_empty() {
+        tracing::info!("installed the APNs key {id} of APNS_AUTH_KEY_P8; the variable is needed no more");
+    } else if in_use.is_some_and(|in_use| *in_use != file.fingerprint) {
+        tracing::warn!(
+            "APNS_AUTH_KEY_P8 holds another private key than the one that is installed as {id}, and has no effect: `honoken apns-keys install` replaces it"
+        );
+    } else if in_use.is_none() {
+        tracing::warn!(
+            "the APNs key {id} of APNS_AUTH_KEY_P8 was revoked and stays so: `honoken apns-keys install` takes it back"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,342 @@
+//! `.pkpass` files, built when they are first asked for and kept in a bounded cache.
+//!
+//! The cache is keyed by everything that the bytes depend on and that can change: tag, certificate, web service URL and version of the builder.
+//! So an entry is never stale, and nothing has to be evicted when a pass changes. Requests that arrive while a pass is being built wait for that build.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use honoken_domain::ids::{ETag, PassId, PassTypeIdentifier, UnixSeconds};
+use honoken_pkpass::image::{Image, ImageName};
+use honoken_pkpass::{BUILDER_VERSION, BuildError, PassSource, TicketStyle};
+use honoken_projections::wallet_pass::PassDocument;
+use honoken_telemetry::metrics::{BuildResult, Metric, Metrics, Queue};
+use honoken_telemetry::request::{Spent, timed};
+use moka::future::Cache;
+use prometheus::IntCounter;
+use tokio::sync::Semaphore;
+
+use crate::blobs::{BlobError, Blobs};
+use crate::limits;
+use crate::permits::Permits;
+use crate::signers::{Signer, Signers};
+
+/// Bytes of built passes kept in memory.
+const CACHE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Why a pass could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildFailure {
+    /// No certificate that can be used is installed for its type.
+    #[error("no certificate that can be used is installed for {0}")]
+    NoCertificate(PassTypeIdentifier),
+    /// An image that the pass names could not be had.
+    #[error("an image of the pass could not be read")]
+    Image(#[source] BlobError),
+    /// The files could not be put together or signed.
+    #[error("the pass could not be built")]
+    Build(#[source] BuildError),
+    /// The certificate is expired or belongs to another pass type or team.
+    #[error("the certificate of {pass_type_identifier} cannot sign this pass")]
+    Certificate {
+        /// Whose certificate.
+        pass_type_identifier: PassTypeIdentifier,
+        /// Why it cannot.
+        #[source]
+        source: honoken_pkpass::IdentityError,
+    },
+    /// The thread that built it died.
+    #[error("the builder ended unexpectedly")]
+    Died,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    etag: ETag,
+    certificate: String,
+    web_service_url: Arc<str>,
+    builder_version: u32,
+}
+
+/// The cache and the builder behind it.
+#[derive(Debug, Clone)]
+pub struct BuiltPasses {
+    cache: Cache<Key, Bytes>,
+    signers: Signers,
+    blobs: Blobs,
+    web_service_url: Arc<str>,
+    /// Signing is computation: as many at once as there are cores, however many phones ask.
+    builders: Arc<Semaphore>,
+    /// A request with a permit may hold what a pass is made of in memory.
+    permits: Arc<Permits>,
+    metrics: Metrics,
+    hits: IntCounter,
+}
+
+/// Permits for each core: requests that read what a pass is made of keep those busy that sign.
+const PERMITS: usize = 4;
+
+impl BuiltPasses {
+    /// An empty cache.
+    pub fn new(
+        signers: Signers,
+        blobs: Blobs,
+        web_service_url: &str,
+        builds_waiting: u32,
+        metrics: &Metrics,
+    ) -> Self {
+        let weigh = |_: &Key, bytes: &Bytes| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            cache: Cache::builder().weigher(weigh).max_capacity(CACHE_BYTES).build(),
+            signers,
+            blobs,
+            web_service_url: web_service_url.into(),
+            builders: Arc::new(Semaphore::new(cores)),
+            permits: Arc::new(Permits::new(
+                Queue::Build,
+                PERMITS * cores,
+                builds_waiting,
+                limits::BUILD_TURN,
+                metrics,
+            )),
+            metrics: metrics.clone(),
+            hits: metrics.counter(Metric::PassesCached, &[]),
+        }
+    }
+
+    /// The file of the state with this tag, if it is in memory.
+    pub async fn cached(&self, id: &PassId, etag: &ETag) -> Option<Bytes> {
+        let signer = self.signers.get(&id.pass_type_identifier)?;
+        let file = self.cache.get(&self.key(etag, &signer)).await;
+        if file.is_some() {
+            self.hits.inc();
+        }
+        file
+    }
+
+    /// The permits to build a pass: more of them than cores, so that reading what a pass is made of keeps those busy that sign.
+    pub fn permits(&self) -> &Permits {
+        &self.permits
+    }
+
+    /// Bytes of the files in memory.
+    pub fn cached_bytes(&self) -> u64 {
+        self.cache.weighted_size()
+    }
+
+    /// The certificates that it signs with.
+    pub fn signers(&self) -> &Signers {
+        &self.signers
+    }
+
+    fn key(&self, etag: &ETag, signer: &Signer) -> Key {
+        Key {
+            etag: etag.clone(),
+            certificate: signer.revision.clone(),
+            web_service_url: self.web_service_url.clone(),
+            builder_version: BUILDER_VERSION,
+        }
+    }
+
+    /// The file of this state, built if need be, by one of those who ask.
+    ///
+    /// # Errors
+    /// [`BuildFailure`], shared by all who waited for the same build.
+    pub async fn get(
+        &self,
+        id: &PassId,
+        document: PassDocument,
+        now: UnixSeconds,
+    ) -> Result<Bytes, Arc<BuildFailure>> {
+        let pass_type_identifier = &id.pass_type_identifier;
+        let signer = self.signers.get(pass_type_identifier);
+        let signer = signer.ok_or_else(|| BuildFailure::NoCertificate(pass_type_identifier.clone()))?;
+        let key = self.key(&document.row.etag, &signer);
+        let was_built = AtomicBool::new(false);
+        let build = async {
+            was_built.store(true, Ordering::Relaxed);
+            let outcome = self.build(id, document, signer, now).await;
+            let result = if outcome.is_ok() { BuildResult::Built } else { BuildResult::Failed };
+            self.metrics.count(Metric::PassesBuilt, &[result.into()]);
+            outcome
+        };
+        let outcome = timed(Spent::Building, self.cache.try_get_with(key, build)).await;
+        if outcome.is_ok() && !was_built.load(Ordering::Relaxed) {
+            self.hits.inc();
+        }
+        outcome
+    }
+
+    async fn build(
+        &self,
+        id: &PassId,
+        document: PassDocument,
+        signer: Arc<Signer>,
+        now: UnixSeconds,
+    ) -> Result<Bytes, BuildFailure> {
+        let pass_type_identifier = id.pass_type_identifier.clone();
+        signer
+            .identity
+            .check(pass_type_identifier.as_str(), document.team_identifier.as_str(), now.0)
+            .map_err(|source| BuildFailure::Certificate { pass_type_identifier, source })?;
+        let images = self.images(&document).await?;
+        let web_service_url = self.web_service_url.clone();
+        let id = id.clone();
+        // Never closed, so a permit always comes.
+        let _permit = self.builders.acquire().await.map_err(|_| BuildFailure::Died)?;
+        let signing = self.metrics.histogram(Metric::PassSigning, &[]);
+        let built = tokio::task::spawn_blocking(move || {
+            let _timer = signing.start_timer();
+            honoken_pkpass::build(&source(&id, &document, &web_service_url), &images, &signer.identity)
+        });
+        let bytes = built.await.map_err(|_| BuildFailure::Died)?.map_err(BuildFailure::Build)?;
+        Ok(Bytes::from(bytes))
+    }
+
+    async fn images(&self, document: &PassDocument) -> Result<BTreeMap<ImageName, Arc<Image>>, BuildFailure> {
+        let mut images = BTreeMap::new();
+        for (file, digest) in &document.images {
+            let name = ImageName::parse(file).map_err(|fault| BuildFailure::Image(fault.into()))?;
+            images.insert(name, self.blobs.get(digest).await.map_err(BuildFailure::Image)?);
+        }
+        Ok(images)
+    }
+}
+
+fn source<'a>(id: &'a PassId, document: &'a PassDocument, web_service_url: &'a str) -> PassSource<'a> {
+    PassSource {
+        pass_type_identifier: id.pass_type_identifier.as_str(),
+        serial_number: id.serial_number.as_str(),
+        team_identifier: document.team_identifier.as_str(),
+        organization_name: &document.organization_name,
+        web_service_url,
+        authentication_token: document.row.authentication_token.as_str(),
+        ticket_style: style(document.ticket_style),
+        poster: document.poster,
+        voided: document.voided,
+        content: document.content.as_map(),
+    }
+}
+
+/// The style under the name that `pkpass` has for it.
+pub fn style(style: honoken_domain::pass::TicketStyle) -> TicketStyle {
+    match style {
+        honoken_domain::pass::TicketStyle::Boarding => TicketStyle::Boarding,
+        honoken_domain::pass::TicketStyle::Coupon => TicketStyle::Coupon,
+        honoken_domain::pass::TicketStyle::Event => TicketStyle::Event,
+        honoken_domain::pass::TicketStyle::Generic => TicketStyle::Generic,
+        honoken_domain::pass::TicketStyle::StoreCard => TicketStyle::StoreCard,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use honoken_domain::content::Content;
+    use honoken_domain::ids::{AuthenticationToken, OrganizationId, TeamIdentifier};
+    use honoken_domain::images::Images;
+    use honoken_domain::sealed::{SealingKey, SealingKeys};
+    use honoken_event_store::Position;
+    use honoken_pkpass::{Credential, CredentialFiles};
+    use honoken_projections::wallet_pass::PassRow;
+    use honoken_telemetry::Identity;
+    use openssl::ec::{EcGroup, EcKey};
+    use openssl::nid::Nid;
+    use openssl::pkey::PKey;
+    use serde_json::json;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::dev::{authority, drawing, sample};
+    use crate::ids::SystemIds;
+    use crate::install;
+
+    const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
+
+    /// Elliptic keys: their signatures are random, so two builds never have the same bytes, and equal bytes are one build.
+    fn signers() -> Signers {
+        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+        let new_key = || PKey::from_ec_key(EcKey::generate(&group)?);
+        let [_, intermediate, pass] = authority::chain(&new_key, &SystemIds, NOW).unwrap();
+        let credential = Credential::read(CredentialFiles {
+            certificate: &pass.certificate.to_pem().unwrap(),
+            private_key: Some(&pass.key.private_key_to_pem_pkcs8().unwrap()),
+            password: None,
+            intermediate: Some(&intermediate.certificate.to_pem().unwrap()),
+        });
+        let credential = credential.unwrap();
+        let keys = SealingKeys::new([(1, SealingKey::new([1; 32]))].into(), 1).unwrap();
+        let installation = install::installation(&credential, &keys, &SystemIds).unwrap();
+        Signers::of(&installation, credential.identity)
+    }
+
+    fn built_passes(signers: Signers, blobs: Blobs) -> BuiltPasses {
+        let metrics = Metrics::new(&Identity::default());
+        BuiltPasses::new(signers, blobs, "https://example.com", limits::BUILDS_WAITING, &metrics)
+    }
+
+    fn id() -> PassId {
+        PassId::parse(&format!("{}/1", sample::PASS_TYPE)).unwrap()
+    }
+
+    async fn document(blobs: &Blobs) -> PassDocument {
+        let mut images = Images::new();
+        for drawing in drawing::brand() {
+            images.insert(drawing.file, blobs.put(drawing.bytes).await.unwrap());
+        }
+        PassDocument {
+            row: PassRow {
+                authentication_token: AuthenticationToken::parse("0123456789abcdef").unwrap(),
+                etag: ETag::parse("a".repeat(64)).unwrap(),
+                updated_at: NOW,
+            },
+            organization_id: OrganizationId::parse("dev").unwrap(),
+            organization_name: "Dev".into(),
+            team_identifier: TeamIdentifier::parse(sample::TEAM).unwrap(),
+            ticket_style: honoken_domain::pass::TicketStyle::Event,
+            poster: false,
+            voided: false,
+            retired: false,
+            content: Content::from_value(json!({ "description": "d" })).unwrap(),
+            images,
+            update_tag: Position(1),
+            registrations: 0,
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn requests_that_arrive_together_share_one_build() {
+        let folder = TempDir::new().unwrap();
+        let blobs = Blobs::in_folder(folder.path()).unwrap();
+        let document = document(&blobs).await;
+        let signers = signers();
+        let built = built_passes(signers.clone(), blobs.clone());
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..32 {
+            let (built, document) = (built.clone(), document.clone());
+            tasks.spawn(async move { built.get(&id(), document, NOW).await.unwrap() });
+        }
+        let files = tasks.join_all().await;
+        assert!(files.iter().all(|file| *file == files[0]), "more than one build");
+        assert_eq!(built.cached(&id(), &document.row.etag).await.unwrap(), files[0]);
+
+        let another = built_passes(signers, blobs);
+        assert_ne!(another.get(&id(), document, NOW).await.unwrap(), files[0], "two builds differ");
+    }
+
+    #[tokio::test]
+    async fn a_pass_that_nobody_can_sign_is_not_built() {
+        let folder = TempDir::new().unwrap();
+        let blobs = Blobs::in_folder(folder.path()).unwrap();
+        let document = document(&blobs).await;
+        let nobody = built_passes(Signers::none(), blobs.clone());
+        let fault = nobody.get(&id(), document.clone(), NOW).await.unwrap_err();
+        assert!(matches!(*fault, BuildFailure::NoCertificate(_)));
+
+        let expired = built_passes(signers(), blobs);
+        let fault = expired.get(&id(), document, UnixSeconds(i64::MAX)).await.unwrap_err();
+        assert!(matches!(*fault, BuildFailure::Certificate { .. }));
+    }
+}

@@ -1,0 +1,37 @@
+//! What the service can do, without HTTP.
+//!
+//! - [`service`] is the composition root: the parts that a process runs, started and ended
+//! - [`stores`]: event log, read model, ledger of deliveries and images, opened from [`storage`] and [`data_dir`]; [`set_back`] looks whether they
+//!   fit together
+//! - [`commands`] carries commands to aggregates; [`content_rules`] are those of a pass's content that need `pkpass`
+//! - [`built_passes`] puts `.pkpass` files together and signs them with [`signers`], from [`blobs`]; [`permits`] bound the work
+//! - [`encryption_keys`], [`install`] and [`apns_keys`]: private keys, sealed; [`push_credentials`]: what pushes are authenticated with; [`follower`]
+//!   keeps both up to date
+//! - [`jobs`]: work that outlives a request; [`pushing`]: what wakes phones; [`dead_tokens`]: what APNs says of them
+//! - [`dev`]: what `honoken dev` puts into its folder
+//! - [`clock`] and [`ids`]: time and randomness, as arguments; [`shutdown`]: how a process ends; [`limits`]: the numbers
+
+pub mod apns_keys;
+pub mod blobs;
+pub mod built_passes;
+pub mod clock;
+pub mod commands;
+pub mod content_rules;
+pub mod data_dir;
+pub mod dead_tokens;
+pub mod dev;
+pub mod encryption_keys;
+pub mod follower;
+pub mod ids;
+pub mod install;
+pub mod jobs;
+pub mod limits;
+pub mod permits;
+pub mod push_credentials;
+pub mod pushing;
+pub mod service;
+pub mod set_back;
+pub mod shutdown;
+pub mod signers;
+pub mod storage;
+pub mod stores;

@@ -1,0 +1,73 @@
+//! Looks every other second at what waits, for the metrics: they are answered without asking a store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use honoken_event_store::{EventLog, Log};
+use honoken_pushers::feed::figures::FeedFigures;
+use honoken_pushers::ledger::{Ledger, LedgerError, Part};
+use honoken_telemetry::metrics::{Metric, Metrics, Pausable};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+
+/// Between two looks.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+
+/// What looks, and where it notes what it has seen.
+pub(super) struct Figures {
+    pub(super) log: Arc<Log>,
+    pub(super) ledger: Ledger,
+    pub(super) metrics: Metrics,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Which feed is at work.
+    pub(super) feed: &'static str,
+    /// What this process has published, if it publishes anything.
+    pub(super) published: Option<watch::Receiver<FeedFigures>>,
+}
+
+impl Figures {
+    /// Looks until `stop`. While the ledger is away the last figures stand.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        let mut counted = FeedFigures::default();
+        loop {
+            self.count(&mut counted);
+            if let Some(Err(fault)) = stop.run_until_cancelled(self.look()).await {
+                tracing::debug!(error = %fault, "the ledger could not be looked at");
+            }
+            if stop.run_until_cancelled(tokio::time::sleep(BETWEEN_LOOKS)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn count(&self, counted: &mut FeedFigures) {
+        let Some(published) = &self.published else { return };
+        let now = *published.borrow();
+        let grown = |metric, before: u64, now: u64| {
+            self.metrics.counter(metric, &[]).inc_by(now.saturating_sub(before));
+        };
+        grown(Metric::MessagesPublished, counted.said, now.said);
+        grown(Metric::MessagesSwept, counted.swept, now.swept);
+        *counted = now;
+    }
+
+    async fn look(&self) -> Result<(), LedgerError> {
+        let set = |metric, value: u64| self.metrics.gauge(metric, &[]).set(value.cast_signed());
+        let figures = self.ledger.figures().await?;
+        set(Metric::DeliveriesPending, figures.pending);
+        set(Metric::CredentialsParked, figures.parked_credentials);
+        set(Metric::MessagesParked, figures.parked_messages);
+        let late = figures.oldest_due_ms.map_or(0, |due| (self.clock.unix_ms() - due).max(0));
+        self.metrics.gauge(Metric::WakesOldest, &[]).set(late / 1000);
+        let position = self.ledger.fed(self.feed).await?.unwrap_or_default().0;
+        set(Metric::RelayPosition, position);
+        set(Metric::RelayLag, self.log.head().borrow().0.saturating_sub(position));
+        for (pausable, part) in [(Pausable::Relay, Part::Relay), (Pausable::Pusher, Part::Pusher)] {
+            let paused = self.ledger.paused(part).await?.is_some();
+            self.metrics.gauge(Metric::PushingPaused, &[pausable.into()]).set(paused.into());
+        }
+        Ok(())
+    }
+}

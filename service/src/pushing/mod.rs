@@ -1,0 +1,252 @@
+//! Waking phones, put together: which parts of it run in a process, what they are given, and how they end.
+//!
+//! - [`options`]: what is configured of it
+//! - [`counts`] and `figures.rs`: what is counted of it
+//!
+//! The parts themselves are in the room `pushers`. Where there is no broker, messages go from the log to the ledger within the process.
+
+pub mod counts;
+mod figures;
+pub mod options;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use honoken_domain::upcasters::Upcasters;
+use honoken_event_store::Log;
+use honoken_pushers::apart::apart;
+use honoken_pushers::apns::{self, ApnsClient};
+use honoken_pushers::feed::Feed;
+use honoken_pushers::feed::in_process::InProcessFeed;
+use honoken_pushers::ledger::feeds::{IN_PROCESS, RELAY};
+use honoken_pushers::nats::feed::JetStreamFeed;
+use honoken_pushers::nats::relay::{Relay, RelaySettings};
+use honoken_pushers::nats::{self, Nats};
+use honoken_pushers::source::Source;
+use honoken_pushers::subscriber::fan_out::FanOut;
+use honoken_pushers::subscriber::sender::Sender;
+use honoken_pushers::subscriber::{Ports, Settings};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, SharedClock};
+use crate::dead_tokens::DeadTokenCommands;
+use crate::ids::{IdSource, SharedIds};
+use crate::push_credentials::PushCredentials;
+use crate::shutdown::Shutdown;
+use crate::stores::Stores;
+use counts::Counts;
+use figures::Figures;
+use options::{ApnsOptions, NatsOptions, Options};
+
+/// Which parts a process runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// Publishes changes.
+    pub relay: bool,
+    /// Wakes phones.
+    pub pusher: bool,
+    /// Takes commands over NATS, by a part that [`Pushing::run`] is given.
+    pub commands: bool,
+}
+
+/// What the parts are given.
+pub(crate) struct Given<'a> {
+    /// The stores.
+    pub(crate) stores: &'a Stores,
+    /// What is configured of pushing.
+    pub(crate) options: Options,
+    /// How APNs is reached.
+    pub(crate) apns: &'a ApnsOptions,
+    /// The broker, where there is one.
+    pub(crate) nats: Option<&'a NatsOptions>,
+    /// The name under which the broker knows this process.
+    pub(crate) service_name: &'a str,
+    /// What to push with.
+    pub(crate) credentials: PushCredentials,
+    /// The time.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Random values.
+    pub(crate) ids: Arc<dyn IdSource>,
+}
+
+/// The parts that run.
+pub struct Pushing {
+    running: JoinSet<()>,
+    stop: CancellationToken,
+    nats: Option<Nats>,
+    apns: Option<Arc<ApnsClient>>,
+}
+
+impl Pushing {
+    /// Starts the parts. A broker or an APNs that is unreachable keeps nothing from starting.
+    ///
+    /// # Errors
+    /// When what is configured cannot be used; the sentence names the variable.
+    pub(crate) async fn start(parts: Parts, given: Given<'_>) -> anyhow::Result<Self> {
+        let nats = connection(parts, &given).await?;
+        let mut pushing = Self { running: JoinSet::new(), stop: CancellationToken::new(), nats, apns: None };
+        let mut published = None;
+        match pushing.nats.clone() {
+            Some(nats) => {
+                if parts.relay {
+                    let time = Arc::new(SharedClock(given.clock.clone()));
+                    let (source, ledger) = (given.source(), given.stores.ledger.clone());
+                    let relay = Relay::new(source, ledger, nats.clone(), time, RelaySettings::default());
+                    published = Some(relay.figures());
+                    pushing.run(|stop| relay.run(stop));
+                }
+                if parts.pusher {
+                    // What was not done is handed out again by the broker.
+                    pushing.wake_phones(&given, JetStreamFeed::new(nats), async |feed| drop(feed))?;
+                }
+            }
+            None if parts.relay && parts.pusher => {
+                let sweeps = RelaySettings::default().sweep_every;
+                let feed = InProcessFeed::new(given.source(), given.stores.ledger.clone(), sweeps);
+                published = Some(feed.figures());
+                pushing.wake_phones(&given, feed, InProcessFeed::close)?;
+            }
+            None => {}
+        }
+        let figures = Figures {
+            log: given.stores.log.clone(),
+            ledger: given.stores.ledger.clone(),
+            metrics: given.stores.metrics.clone(),
+            clock: given.clock.clone(),
+            feed: feed_of(given.nats),
+            published,
+        };
+        pushing.run(|stop| figures.run(stop));
+        Ok(pushing)
+    }
+
+    /// The connection to the broker, where there is one and a part of this process speaks with it.
+    pub fn nats(&self) -> Option<&Nats> {
+        self.nats.as_ref()
+    }
+
+    /// Runs a part that ends with the others.
+    pub fn run<F>(&mut self, part: impl FnOnce(CancellationToken) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.running.spawn(part(self.stop.clone()));
+    }
+
+    /// Writes down who is to be woken, and wakes them.
+    fn wake_phones<F: Feed<Receipt: Sync> + Sync, E: Future<Output = ()> + Send>(
+        &mut self,
+        given: &Given<'_>,
+        feed: F,
+        end: impl FnOnce(F) -> E + Send + 'static,
+    ) -> anyhow::Result<()> {
+        let (ledger, read_model) = (given.stores.ledger.clone(), given.stores.read_model.clone());
+        let ports = given.ports()?;
+        self.apns = Some(ports.apns.clone());
+        let settings = given.settings();
+        let (time, ids) = (ports.time.clone(), ports.ids.clone());
+        let fan_out = FanOut::new(ledger.clone(), read_model.clone(), feed, time, ids, settings);
+        self.run(|stop| async move { end(fan_out.run(stop).await).await });
+        let sender = Sender::new(ledger, read_model, ports, settings);
+        let stop = self.stop.clone();
+        self.running.spawn(apart("sender", || sender.run(stop)).context("no thread for the sender")?);
+        Ok(())
+    }
+
+    /// Ends when a part does, which none ever should before [`Pushing::close`].
+    pub async fn failed(&mut self) {
+        if self.running.join_next().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Takes nothing new, lets pushes that are on their way be answered and noted, and ends the connection to the broker.
+    pub async fn close(mut self, shutdown: Shutdown) {
+        self.stop.cancel();
+        let ended = async {
+            while let Some(ended) = self.running.join_next().await {
+                if let Err(fault) = ended {
+                    tracing::error!(error = %fault, "a part of pushing ended badly");
+                }
+            }
+        };
+        if tokio::time::timeout_at(shutdown.of_work(), ended).await.is_err() {
+            tracing::warn!(
+                "pushes were on their way for too long; they are sent once more after the next start"
+            );
+            self.running.abort_all();
+        }
+        if let Some(apns) = self.apns {
+            shutdown.closes("the connections to APNs", apns.close()).await;
+        }
+        if let Some(nats) = self.nats {
+            shutdown.closes("the connection to NATS", nats.close()).await;
+        }
+    }
+}
+
+/// The feed that a configuration leads to, by the name of its checkpoint.
+pub fn feed_of(nats: Option<&NatsOptions>) -> &'static str {
+    if nats.is_some() { RELAY } else { IN_PROCESS }
+}
+
+/// The broker, if there is one and a part of this process speaks with it.
+async fn connection(parts: Parts, given: &Given<'_>) -> anyhow::Result<Option<Nats>> {
+    let Some(NatsOptions { url, creds_file }) = given.nats else { return Ok(None) };
+    if !(parts.relay || parts.pusher || parts.commands) {
+        return Ok(None);
+    }
+    let (url, creds_file, name) = (url.clone(), creds_file.clone(), given.service_name.to_owned());
+    let nats = Nats::connect(&nats::NatsOptions { url, creds_file, name }).await;
+    nats.map(Some).context("the broker cannot be used")
+}
+
+impl Given<'_> {
+    fn source(&self) -> Source<Log> {
+        let Stores { log, read_model, projector, .. } = self.stores;
+        Source::new(log.clone(), Upcasters::current(), read_model.clone(), projector.progress())
+    }
+
+    fn ports(&self) -> anyhow::Result<Ports<ApnsClient, PushCredentials, DeadTokenCommands>> {
+        let Options { push_type, connections, .. } = self.options;
+        let ApnsOptions { endpoint, ca_file, .. } = self.apns;
+        let default = apns::Options::default();
+        let ca_pem = ca_file.as_ref().map(std::fs::read).transpose();
+        let options = apns::Options {
+            endpoint: endpoint.clone().unwrap_or(default.endpoint),
+            ca_pem: ca_pem.context("HONOKEN_APNS_CA_FILE cannot be read")?,
+            push_type,
+            max_connections: connections.get() as usize,
+            ..default
+        };
+        let time = Arc::new(SharedClock(self.clock.clone()));
+        let apns = ApnsClient::new(options, time.clone())?;
+        Ok(Ports {
+            apns: Arc::new(apns),
+            credentials: Arc::new(self.credentials.clone()),
+            dead_tokens: Arc::new(DeadTokenCommands {
+                dispatcher: self.stores.dispatcher.clone(),
+                clock: self.clock.clone(),
+                ids: self.ids.clone(),
+            }),
+            time,
+            ids: Arc::new(SharedIds(self.ids.clone())),
+            observer: Arc::new(Counts::new(&self.stores.metrics)),
+        })
+    }
+
+    fn settings(&self) -> Settings {
+        let Options { batch_size, retry_attempts, retention_days, window_seconds, at_work, .. } =
+            self.options;
+        Settings {
+            window: Duration::from_secs(window_seconds.unwrap_or(options::PUSH_WINDOW_SECONDS).into()),
+            batch_size: batch_size.get(),
+            retry_attempts: retry_attempts.get().into(),
+            at_work: at_work.get() as usize,
+            retention: Duration::from_hours(24) * retention_days.get(),
+            ..Settings::default()
+        }
+    }
+}

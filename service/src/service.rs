@@ -1,0 +1,206 @@
+//! The composition root: which parts a process runs, over which stores, and how they end. `serve`, `dev` and the tests start the service here.
+
+use std::sync::Arc;
+
+use honoken_domain::sealed::SealingKeys;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::apns_keys::at_start;
+use crate::built_passes::BuiltPasses;
+use crate::clock::Clock;
+use crate::ids::IdSource;
+use crate::jobs::worker::Worker;
+use crate::push_credentials::PushCredentials;
+use crate::pushing::options::{ApnsOptions, NatsOptions, Options as PushingOptions};
+use crate::pushing::{self, Given, Parts, Pushing};
+use crate::shutdown::Shutdown;
+use crate::signers::{Count, Signers};
+use crate::stores::{Stores, ended};
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Roles {
+    /// Answers phones, integrators and operators.
+    pub api: bool,
+    /// Fills the read model and carries background jobs out.
+    pub projector: bool,
+    /// Publishes changes.
+    pub relay: bool,
+    /// Wakes phones.
+    pub pusher: bool,
+}
+
+impl Roles {
+    /// Everything in one process.
+    pub const ALL: Self = Self { api: true, projector: true, relay: true, pusher: true };
+
+    /// Whether it opens private keys: to sign passes, or to push.
+    pub fn need_keys(self) -> bool {
+        self.api || self.pusher
+    }
+}
+
+/// What the service is started with, besides its stores.
+pub struct Options {
+    /// What this process does.
+    pub roles: Roles,
+    /// What opens private keys.
+    pub keys: Option<SealingKeys>,
+    /// The `webServiceURL` of every pass.
+    pub web_service_url: String,
+    /// Requests that may wait for a pass to be built.
+    pub builds_waiting: u32,
+    /// How phones are woken.
+    pub pushing: PushingOptions,
+    /// How APNs is reached.
+    pub apns: ApnsOptions,
+    /// Why nothing is pushed, in a process that wakes phones for nobody.
+    pub not_sent: Option<&'static str>,
+    /// The broker, where there is one.
+    pub nats: Option<NatsOptions>,
+    /// The name under which the broker knows this process.
+    pub service_name: String,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Random values.
+    pub ids: Arc<dyn IdSource>,
+}
+
+/// The parts of a process, running.
+pub struct Service {
+    /// The stores.
+    pub stores: Stores,
+    /// `.pkpass` files.
+    pub built_passes: BuiltPasses,
+    /// The way that changes take to the ledger of deliveries, by the name of its checkpoint.
+    pub feed: &'static str,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Random values.
+    pub ids: Arc<dyn IdSource>,
+    /// What wakes phones, until it is ended.
+    pushing: Option<Pushing>,
+    /// Keep certificates and APNs keys up to date; end with the projector.
+    followers: Vec<JoinHandle<()>>,
+    /// The worker of jobs, if this process has one.
+    jobs: Option<(JoinHandle<()>, CancellationToken)>,
+}
+
+impl Service {
+    /// Starts the parts that these roles are, over opened stores.
+    ///
+    /// # Errors
+    /// When a store cannot be asked, or what is configured cannot be used; the sentence says what to do.
+    pub async fn start(stores: Stores, options: Options) -> anyhow::Result<Self> {
+        let Options { roles, keys, clock, ids, .. } = options;
+        if roles != (Roles { projector: true, ..Roles::default() }) {
+            stores.fit_together().await?;
+        }
+        let mut followers = Vec::new();
+        let (mut signers, mut credentials) =
+            (Signers::none(), PushCredentials::not_sent("this process does not push"));
+        if roles.need_keys() {
+            let configured = options.apns.key.as_ref();
+            at_start::ensure(configured, keys.as_ref(), &stores.dispatcher, &*clock, &*ids).await?;
+            let (read_model, progress) = (stores.read_model.clone(), stores.projector.progress());
+            let (followed, follow) =
+                Signers::follow(read_model, keys.clone(), clock.clone(), progress).await?;
+            signers = followed;
+            followers.push(tokio::spawn(follow));
+        }
+        if roles.api && signers.count(clock.unix_seconds()) == Count::default() {
+            tracing::warn!(
+                "no certificate is installed: passes are kept, and cannot be signed (`honoken certs install --help` says what to do; `honoken dev` \
+                 installs the development certificate of its folder)"
+            );
+        }
+        if let Some(why) = options.not_sent {
+            credentials = PushCredentials::not_sent(why);
+        } else if roles.pusher {
+            let (read_model, progress) = (stores.read_model.clone(), stores.projector.progress());
+            let (followed, follow) =
+                PushCredentials::follow(read_model, keys, signers.clone(), clock.clone(), progress).await?;
+            credentials = followed;
+            followers.push(tokio::spawn(follow));
+        }
+        let jobs = roles.projector.then(|| start_jobs(&stores, clock.clone()));
+        let (url, waiting) = (&options.web_service_url, options.builds_waiting);
+        let built_passes = BuiltPasses::new(signers, stores.blobs.clone(), url, waiting, &stores.metrics);
+        let given = Given {
+            stores: &stores,
+            options: options.pushing,
+            apns: &options.apns,
+            nats: options.nats.as_ref(),
+            service_name: &options.service_name,
+            credentials,
+            clock: clock.clone(),
+            ids: ids.clone(),
+        };
+        let parts = Parts { relay: roles.relay, pusher: roles.pusher, commands: roles.api };
+        let pushing = Some(Pushing::start(parts, given).await?);
+        let feed = pushing::feed_of(options.nats.as_ref());
+        Ok(Self { stores, built_passes, feed, clock, ids, pushing, followers, jobs })
+    }
+
+    /// What wakes phones, until it is ended: a part that goes over the broker is run there, too.
+    pub fn pushing(&mut self) -> Option<&mut Pushing> {
+        self.pushing.as_mut()
+    }
+
+    /// Ends when a part does, which none ever should before [`Service::close`].
+    pub async fn failed(&mut self) {
+        let worker = async {
+            match &mut self.jobs {
+                Some((worker, _)) => drop(worker.await),
+                None => std::future::pending().await,
+            }
+        };
+        let pushing = async {
+            match &mut self.pushing {
+                Some(pushing) => pushing.failed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.stores.failed() => {}
+            () = worker => {}
+            () = pushing => {}
+        }
+    }
+
+    /// Stops what wakes phones, while requests in flight are finished. Before the event log is closed: what APNs says about a token is a command.
+    pub async fn end_pushing(&mut self, shutdown: Shutdown) {
+        if let Some(pushing) = self.pushing.take() {
+            pushing.close(shutdown).await;
+        }
+    }
+
+    /// Stops what wakes phones, the worker of jobs and the projector, then finishes and closes the stores. Nothing may hold the event log any more.
+    pub async fn close(mut self, shutdown: Shutdown) {
+        self.end_pushing(shutdown).await;
+        if let Some((mut worker, stop)) = self.jobs {
+            stop.cancel();
+            shutdown.closes("the worker of jobs", ended(&mut worker, "the worker of jobs")).await;
+        }
+        self.stores.end_projector(shutdown).await;
+        for mut follower in self.followers {
+            let part = "keeping up with certificates and APNs keys";
+            shutdown.closes(part, ended(&mut follower, part)).await;
+        }
+        self.stores.close_behind_projector(shutdown).await;
+    }
+}
+
+/// Begins to carry jobs out, while this process runs the projection.
+fn start_jobs(stores: &Stores, clock: Arc<dyn Clock>) -> (JoinHandle<()>, CancellationToken) {
+    let stop = CancellationToken::new();
+    let worker = Worker {
+        dispatcher: stores.dispatcher.clone(),
+        read_model: stores.read_model.clone(),
+        projector: stores.projector.clone(),
+        clock,
+        stop: stop.clone(),
+    };
+    (tokio::spawn(worker.run()), stop)
+}

@@ -1,0 +1,60 @@
+//! A log that is found to be shorter, at the start, than what was derived from it: it was restored from a backup and nobody has said so, or its
+//! disk lost what it had promised to keep.
+//!
+//! Phones hold tags of what it has lost, so it is treated as if `honoken log restored` had been said. While a process runs,
+//! `event_store/src/postgres/set_back.rs` sees to that.
+
+use honoken_event_store::{EventLog, Log, LogError, Position};
+use honoken_projections::{ReadModel, WALLET};
+use honoken_pushers::ledger::Ledger;
+
+use crate::ids::IdSource;
+use crate::storage::Storage;
+
+/// Opens the log. One that lacks what the others know of it gets another epoch first.
+///
+/// # Errors
+/// When a store cannot be used.
+pub async fn open_log(
+    place: &Storage,
+    ids: &dyn IdSource,
+    read_model: &ReadModel,
+    ledger: &Ledger,
+) -> anyhow::Result<Log> {
+    let log = place.open_log(ids).await?;
+    let known = known(&log, read_model, ledger).await?;
+    if reaches(&log, known).await? {
+        return Ok(log);
+    }
+    let (old, head) = (log.epoch(), *log.head().borrow());
+    log.close().await;
+    let epoch = place.change_epoch(ids).await?;
+    ledger.follow_log(epoch, head).await?;
+    tracing::error!(
+        "the event log was set back: position {known} was seen, and it ends at {head}. It got the epoch {epoch} instead of {old}, so that phones ask \
+         for everything and miss no change; the read model is filled again"
+    );
+    place.open_log(ids).await
+}
+
+/// The furthest position of this log that something was derived from.
+async fn known(log: &Log, read_model: &ReadModel, ledger: &Ledger) -> anyhow::Result<Position> {
+    let epoch = log.epoch();
+    let told = ledger.furthest(epoch).await?;
+    if read_model.is_of_another_log(epoch).await? {
+        return Ok(told);
+    }
+    Ok(told.max(read_model.checkpoint(WALLET).await?))
+}
+
+/// The log itself is asked: what this process knows of its head may be older than what another has projected meanwhile.
+async fn reaches(log: &Log, position: Position) -> Result<bool, LogError> {
+    if position == Position(0) {
+        return Ok(true);
+    }
+    match log.read_after(Position(position.0 - 1), 1).await {
+        Ok(events) => Ok(!events.is_empty()),
+        Err(LogError::Unreadable { .. }) => Ok(true),
+        Err(fault) => Err(fault),
+    }
+}

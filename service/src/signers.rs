@@ -1,0 +1,383 @@
+//! Which certificate signs which pass type: those of the read model, opened and parsed once, and anew when one is installed, renewed or revoked.
+//!
+//! Whatever is wrong with a certificate is said in the log when it is found, and every day: the pass type, the date, and what to do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use honoken_domain::certificate::{Certificate, Installation};
+use honoken_domain::ids::{Digest, PassTypeIdentifier, TeamIdentifier, UnixSeconds};
+use honoken_domain::sealed::{SealingKeys, UnsealError};
+use honoken_event_store::Position;
+use honoken_pkpass::{IdentityError, SigningIdentity};
+use honoken_projections::wallet_cert::CertificateRow;
+use honoken_projections::{Progress, QueryError, ReadModel};
+use honoken_pushers::ports::PassCertificate;
+use honoken_telemetry::error_chain;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::follower::{Follower, Table};
+
+/// Expiry is announced this long before it happens.
+pub const WARN_BEFORE_SECONDS: i64 = 30 * 24 * 60 * 60;
+
+/// What to do about a certificate that is over.
+const RENEW: &str = "renew it with `honoken certs request` and `honoken certs install`";
+
+/// What to do about one that does not open.
+const UNUSABLE: &str = "set the encryption key that it was sealed under, or install it again";
+
+/// Why a certificate of the read model cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// Its key does not open.
+    #[error("its private key does not open")]
+    Sealed(#[source] UnsealError),
+    /// This process has no encryption keys.
+    #[error("its private key is sealed under encryption key {version}, and this process has none")]
+    NoKeys {
+        /// The number of the key.
+        version: u32,
+    },
+    /// What is stored is no identity.
+    #[error("what is stored of it cannot be used")]
+    Identity(#[source] IdentityError),
+}
+
+/// Opens and parses a certificate.
+///
+/// # Errors
+/// [`Unusable`] says why it cannot be done.
+pub fn open(keys: Option<&SealingKeys>, installation: &Installation) -> Result<SigningIdentity, Unusable> {
+    let version = installation.private_key.key_version();
+    let keys = keys.ok_or(Unusable::NoKeys { version })?;
+    let owner = Installation::owner(&installation.pass_type_identifier, &installation.fingerprint);
+    let private_key = keys.open(&installation.private_key, &owner).map_err(Unusable::Sealed)?;
+    let (certificate, intermediate) =
+        (installation.certificate.as_bytes(), installation.intermediate.as_bytes());
+    SigningIdentity::from_pem(certificate, &private_key, intermediate).map_err(Unusable::Identity)
+}
+
+/// A certificate that can sign.
+pub struct Signer {
+    /// Certificate, key and intermediate.
+    pub identity: SigningIdentity,
+    /// Another one whenever what it signs would look different.
+    pub revision: String,
+    /// The same, as APNs knows it.
+    for_pushing: Arc<PassCertificate>,
+    team_identifier: TeamIdentifier,
+    not_before: UnixSeconds,
+    not_after: UnixSeconds,
+}
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signer").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+impl Signer {
+    fn new(installation: &Installation, identity: SigningIdentity) -> Self {
+        let parts = [installation.certificate.as_str(), &installation.intermediate].concat();
+        let revision = Digest::of(parts.as_bytes()).to_string();
+        let for_pushing = Arc::new(PassCertificate {
+            certificate: identity.certificate().to_owned(),
+            chain: identity.chain().iter().map(ToOwned::to_owned).collect(),
+            key: identity.private_key().to_owned(),
+            revision: revision.clone(),
+        });
+        let Installation { not_before, not_after, .. } = *installation;
+        let team_identifier = installation.team_identifier.clone();
+        Self { identity, revision, for_pushing, team_identifier, not_before, not_after }
+    }
+
+    fn standing(&self, now: UnixSeconds) -> Standing {
+        standing(self.not_before, self.not_after, now)
+    }
+}
+
+/// How a certificate stands at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It signs, and will for a while.
+    Good,
+    /// It signs, and not for long.
+    Expiring,
+    /// Too early.
+    NotYetValid,
+    /// Too late.
+    Expired,
+}
+
+/// How a certificate of these dates stands.
+pub fn standing(not_before: UnixSeconds, not_after: UnixSeconds, now: UnixSeconds) -> Standing {
+    if now < not_before {
+        Standing::NotYetValid
+    } else if now > not_after {
+        Standing::Expired
+    } else if not_after.0 - now.0 < WARN_BEFORE_SECONDS {
+        Standing::Expiring
+    } else {
+        Standing::Good
+    }
+}
+
+/// The last certificate of a pass type.
+#[derive(Debug, Clone)]
+enum Known {
+    Signs(Arc<Signer>),
+    Unusable { why: Arc<Unusable>, not_after: UnixSeconds },
+    Revoked,
+}
+
+type Installed = BTreeMap<PassTypeIdentifier, (Position, Known)>;
+
+/// The certificates that sign, by pass type. Clones see the same ones.
+#[derive(Debug, Clone)]
+pub struct Signers(watch::Receiver<Arc<Installed>>);
+
+/// How many certificates there are, and how they stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    /// They sign.
+    pub usable: usize,
+    /// Those of them that expire within thirty days.
+    pub expiring: usize,
+    /// Expired, not valid yet, or sealed under a key that is not here.
+    pub unusable: usize,
+}
+
+impl Signers {
+    /// For a process that signs nothing.
+    pub fn none() -> Self {
+        Self(watch::channel(Arc::default()).1)
+    }
+
+    /// Those of the read model as it is now, and what keeps them as it is from then on: that ends when the projector does.
+    ///
+    /// # Errors
+    /// When the read model cannot be asked.
+    pub async fn follow(
+        read_model: ReadModel,
+        keys: Option<SealingKeys>,
+        clock: Arc<dyn Clock>,
+        progress: watch::Receiver<Progress>,
+    ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), QueryError> {
+        let (installed, receiver) = watch::channel(Arc::default());
+        let table = Certificates { keys, clock, installed };
+        Ok((Self(receiver), Follower::start(table, read_model, progress).await?))
+    }
+
+    /// A single one, without a read model.
+    #[cfg(test)]
+    pub(crate) fn of(installation: &Installation, identity: SigningIdentity) -> Self {
+        let known = Known::Signs(Arc::new(Signer::new(installation, identity)));
+        let installed = [(installation.pass_type_identifier.clone(), (Position(1), known))];
+        Self(watch::channel(Arc::new(installed.into())).1)
+    }
+
+    /// What signs passes of this type.
+    pub fn get(&self, pass_type_identifier: &PassTypeIdentifier) -> Option<Arc<Signer>> {
+        match self.0.borrow().get(pass_type_identifier) {
+            Some((_, Known::Signs(signer))) => Some(signer.clone()),
+            Some((_, Known::Unusable { .. } | Known::Revoked)) | None => None,
+        }
+    }
+
+    /// What pushes for this type are authenticated with when its team has no APNs key.
+    ///
+    /// # Errors
+    /// A sentence that says what to do.
+    pub fn for_pushing(
+        &self,
+        pass_type_identifier: &PassTypeIdentifier,
+        now: UnixSeconds,
+    ) -> Result<Arc<PassCertificate>, String> {
+        let about = || format!("the certificate of {pass_type_identifier}");
+        match self.0.borrow().get(pass_type_identifier) {
+            Some((_, Known::Signs(signer))) => match signer.standing(now) {
+                Standing::Good | Standing::Expiring => Ok(signer.for_pushing.clone()),
+                Standing::Expired => {
+                    Err(format!("{} expired on {}: {RENEW}", about(), date(signer.not_after)))
+                }
+                Standing::NotYetValid => {
+                    Err(format!("{} is not valid before {}", about(), date(signer.not_before)))
+                }
+            },
+            Some((_, Known::Unusable { .. })) => Err(format!("{} cannot be used: {UNUSABLE}", about())),
+            Some((_, Known::Revoked)) => Err(format!("{} was revoked: {RENEW}", about())),
+            None => Err(format!(
+                "no certificate of {pass_type_identifier} is installed: install it with `honoken certs install`"
+            )),
+        }
+    }
+
+    /// The team of a pass type, as far as its certificate says it.
+    pub fn team_of(&self, pass_type_identifier: &PassTypeIdentifier) -> Option<TeamIdentifier> {
+        self.get(pass_type_identifier).map(|signer| signer.team_identifier.clone())
+    }
+
+    /// How they stand.
+    pub fn count(&self, now: UnixSeconds) -> Count {
+        let mut count = Count::default();
+        for (_, known) in self.0.borrow().values() {
+            match known {
+                Known::Signs(signer) => match signer.standing(now) {
+                    Standing::Good => count.usable += 1,
+                    Standing::Expiring => {
+                        count.usable += 1;
+                        count.expiring += 1;
+                    }
+                    Standing::NotYetValid | Standing::Expired => count.unusable += 1,
+                },
+                Known::Unusable { .. } => count.unusable += 1,
+                Known::Revoked => {}
+            }
+        }
+        count
+    }
+}
+
+/// `wallet_cert`, followed.
+struct Certificates {
+    keys: Option<SealingKeys>,
+    clock: Arc<dyn Clock>,
+    installed: watch::Sender<Arc<Installed>>,
+}
+
+impl Table for Certificates {
+    type Row = CertificateRow;
+    const AGGREGATE: &'static str = Certificate::NAME;
+    const NAME: &'static str = "certificates";
+
+    async fn changed_after(
+        read_model: &ReadModel,
+        position: Position,
+    ) -> Result<Vec<CertificateRow>, QueryError> {
+        read_model.certificates_changed_after(position).await
+    }
+
+    fn position(row: &CertificateRow) -> Position {
+        row.position
+    }
+
+    fn is_news(&self, row: &CertificateRow) -> bool {
+        let known = self.installed.borrow();
+        let known = known.get(&row.installation.pass_type_identifier);
+        known.is_none_or(|(position, _)| *position != row.position)
+    }
+
+    async fn take_in(&mut self, news: Vec<CertificateRow>) {
+        let keys = self.keys.clone();
+        // Parsing many keys takes a while, and so it is not done where requests are answered.
+        let opened = tokio::task::spawn_blocking(move || {
+            news.into_iter().map(|row| learned(keys.as_ref(), row)).collect()
+        });
+        let Ok(opened) = opened.await else { return };
+        let opened: Vec<(PassTypeIdentifier, (Position, Known))> = opened;
+        let now = self.clock.unix_seconds();
+        for (pass_type_identifier, (_, known)) in &opened {
+            tell(pass_type_identifier, known, now, "from here on");
+        }
+        let mut installed = Installed::clone(&self.installed.borrow());
+        installed.extend(opened);
+        self.installed.send_replace(Arc::new(installed));
+    }
+
+    fn announce(&self) {
+        let now = self.clock.unix_seconds();
+        for (pass_type_identifier, (_, known)) in &**self.installed.borrow() {
+            let is_fine = match known {
+                Known::Signs(signer) => signer.standing(now) == Standing::Good,
+                Known::Revoked => true,
+                Known::Unusable { .. } => false,
+            };
+            if !is_fine {
+                tell(pass_type_identifier, known, now, "still");
+            }
+        }
+    }
+}
+
+fn learned(keys: Option<&SealingKeys>, row: CertificateRow) -> (PassTypeIdentifier, (Position, Known)) {
+    let CertificateRow { installation, revoked, position, .. } = row;
+    let known = if revoked {
+        Known::Revoked
+    } else {
+        match open(keys, &installation) {
+            Ok(identity) => Known::Signs(Arc::new(Signer::new(&installation, identity))),
+            Err(fault) => Known::Unusable { why: Arc::new(fault), not_after: installation.not_after },
+        }
+    };
+    (installation.pass_type_identifier, (position, known))
+}
+
+/// One sentence about a certificate, as loud as it is bad.
+fn tell(pass_type_identifier: &PassTypeIdentifier, known: &Known, now: UnixSeconds, since: &str) {
+    match known {
+        Known::Revoked => {
+            tracing::info!(
+                pass.r#type = %pass_type_identifier,
+                "the certificate of {pass_type_identifier} was revoked: its passes cannot be signed"
+            );
+        }
+        Known::Unusable { why, not_after } => {
+            tracing::error!(
+                pass.r#type = %pass_type_identifier,
+                "the certificate of {pass_type_identifier}, valid until {}, cannot be used: {}; {UNUSABLE}",
+                date(*not_after),
+                error_chain(&**why)
+            );
+        }
+        Known::Signs(signer) => {
+            let (from, until) = (date(signer.not_before), date(signer.not_after));
+            match signer.standing(now) {
+                Standing::Good => tracing::info!(
+                    pass.r#type = %pass_type_identifier,
+                    "the certificate of {pass_type_identifier} signs {since}, until {until}"
+                ),
+                Standing::Expiring => tracing::warn!(
+                    pass.r#type = %pass_type_identifier,
+                    "the certificate of {pass_type_identifier} expires on {until}: {RENEW}"
+                ),
+                Standing::NotYetValid => tracing::error!(
+                    pass.r#type = %pass_type_identifier,
+                    "the certificate of {pass_type_identifier} is not valid before {from}: its passes cannot be signed until then"
+                ),
+                Standing::Expired => tracing::error!(
+                    pass.r#type = %pass_type_identifier,
+                    "the certificate of {pass_type_identifier} expired on {until}: its passes cannot be signed; {RENEW}"
+                ),
+            }
+        }
+    }
+}
+
+/// A moment for people, `2027-05-14 17:30:00 UTC`.
+pub fn date(at: UnixSeconds) -> String {
+    let at = time::OffsetDateTime::from_unix_timestamp(at.0).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    format!("{} {:02}:{:02}:{:02} UTC", at.date(), at.hour(), at.minute(), at.second())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_announced_thirty_days_before_its_end() {
+        let of = |now| standing(UnixSeconds(1000), UnixSeconds(1000 + 400 * 86_400), UnixSeconds(now));
+        assert_eq!(of(999), Standing::NotYetValid);
+        assert_eq!(of(1000), Standing::Good);
+        assert_eq!(of(1000 + 370 * 86_400), Standing::Good);
+        assert_eq!(of(1000 + 370 * 86_400 + 1), Standing::Expiring);
+        assert_eq!(of(1000 + 400 * 86_400), Standing::Expiring);
+        assert_eq!(of(1000 + 400 * 86_400 + 1), Standing::Expired);
+    }
+
+    #[test]
+    fn a_date_is_one_for_people() {
+        assert_eq!(date(UnixSeconds(1_810_226_400)), "2027-05-13 16:40:00 UTC");
+    }
+}

@@ -1,0 +1,166 @@
+//! Where the log, the read model and the ledger of deliveries are: in files of a folder, or in a database of a Postgres server.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use honoken_database::postgres;
+use honoken_event_store::{
+    Epoch, Log, PostgresLog, SqliteLog, postgres as postgres_log, sqlite as sqlite_log,
+};
+use honoken_projections::{ReadModel, read_model};
+use honoken_pushers::ledger::{self, Ledger};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::data_dir::{Folder, ensure_private};
+use crate::ids::{self, IdSource};
+
+/// Which database was configured.
+#[derive(Debug, Clone)]
+pub enum Database {
+    /// `sqlite:FOLDER`: in the files of this folder: event log, read model and deliveries.
+    Folder(PathBuf),
+    /// `postgres://USER:PASSWORD@HOST/DATABASE`: in a Postgres database. The URL may hold a password.
+    Postgres(SecretString),
+}
+
+/// Where an event log, its read model and the ledger of deliveries are.
+pub enum Storage {
+    /// Files in a folder that is locked for as long as this lives.
+    Files(Arc<Folder>),
+    /// A database, for any number of processes.
+    Server(Box<postgres::Options>),
+}
+
+impl Storage {
+    /// The database that is configured, else the data folder, which `open` locks.
+    ///
+    /// # Errors
+    /// When the folder cannot be used, or another process uses it.
+    pub fn of(
+        database: Option<&Database>,
+        data_dir: &Path,
+        open: impl FnOnce() -> anyhow::Result<Arc<Folder>>,
+    ) -> anyhow::Result<Self> {
+        Ok(match database {
+            Some(Database::Postgres(url)) => Self::Server(Box::new(postgres::options(url.expose_secret())?)),
+            Some(Database::Folder(folder)) if !is_same(folder, data_dir) => {
+                Self::Files(Arc::new(Folder::open(folder)?))
+            }
+            Some(Database::Folder(_)) | None => Self::Files(open()?),
+        })
+    }
+
+    /// Brings the tables to the newest schema, and makes them where there are none.
+    ///
+    /// # Errors
+    /// When the place cannot be reached, or a migration fails.
+    pub async fn migrate(&self, ids: &dyn IdSource) -> anyhow::Result<()> {
+        match self {
+            // Nobody else uses the files, so they are brought to the newest schema whenever they are opened.
+            Self::Files(_) => {
+                self.open_log(ids).await?.close().await;
+                self.open_read_model().await?.close().await;
+                self.open_ledger().await?.close().await;
+            }
+            Self::Server(options) => {
+                postgres_log::migrate(options).await?;
+                read_model::migrate(options).await?;
+                ledger::migrate(options).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a folder that holds no log: another one is meant, and none is to be made.
+    ///
+    /// # Errors
+    /// When there is none. A database says so itself.
+    pub fn must_have_a_log(&self) -> anyhow::Result<()> {
+        if let Self::Files(folder) = self {
+            let folder = folder.path();
+            anyhow::ensure!(
+                folder.join(EVENTS).is_file(),
+                "there is no log in {}; name the folder that the service uses with --data-dir, or set DATABASE_URL",
+                folder.display()
+            );
+        }
+        Ok(())
+    }
+
+    /// Opens the log.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub async fn open_log(&self, ids: &dyn IdSource) -> anyhow::Result<Log> {
+        let new_epoch = ids::epoch(ids);
+        match self {
+            Self::Files(folder) => {
+                let file = private(folder, EVENTS)?;
+                let log = SqliteLog::open(&file, new_epoch).await.with_context(|| about(&file))?;
+                Ok(Log::Sqlite(log))
+            }
+            Self::Server(options) => Ok(Log::Postgres(PostgresLog::open(options, new_epoch).await?)),
+        }
+    }
+
+    /// Opens the read model.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub async fn open_read_model(&self) -> anyhow::Result<ReadModel> {
+        match self {
+            Self::Files(folder) => {
+                let file = private(folder, READ_MODEL)?;
+                ReadModel::in_file(&file).await.with_context(|| about(&file))
+            }
+            Self::Server(options) => Ok(ReadModel::on_server(options).await?),
+        }
+    }
+
+    /// Opens the ledger of deliveries.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub async fn open_ledger(&self) -> anyhow::Result<Ledger> {
+        match self {
+            Self::Files(folder) => {
+                let file = private(folder, DELIVERIES)?;
+                Ledger::in_file(&file).await.with_context(|| about(&file))
+            }
+            Self::Server(options) => Ok(Ledger::on_server(options).await?),
+        }
+    }
+
+    /// Gives the log another epoch. No process may be using it.
+    ///
+    /// # Errors
+    /// When the log cannot be opened or written.
+    pub async fn change_epoch(&self, ids: &dyn IdSource) -> anyhow::Result<Epoch> {
+        let epoch = ids::epoch(ids);
+        Ok(match self {
+            Self::Files(folder) => sqlite_log::change_epoch(&private(folder, EVENTS)?, epoch).await?,
+            Self::Server(options) => postgres_log::change_epoch(options, epoch).await?,
+        })
+    }
+}
+
+const EVENTS: &str = "events.sqlite";
+const READ_MODEL: &str = "read_model.sqlite";
+const DELIVERIES: &str = "deliveries.sqlite";
+
+/// A file that only its owner can read, whatever the mode of the folder: it holds authentication tokens.
+fn private(folder: &Folder, name: &str) -> anyhow::Result<PathBuf> {
+    let file = folder.path().join(name);
+    ensure_private(&file).with_context(|| about(&file))?;
+    Ok(file)
+}
+
+/// Whether two paths lead to one folder. One that is not there yet is not another's.
+fn is_same(one: &Path, other: &Path) -> bool {
+    one == other || one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
+}
+
+fn about(file: &Path) -> String {
+    format!("could not open {}", file.display())
+}

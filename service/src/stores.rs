@@ -1,0 +1,150 @@
+//! The stores, opened, with the projector that fills the read model.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use honoken_domain::upcasters::Upcasters;
+use honoken_event_store::{EventLog, Log};
+use honoken_projections::{Part, Projector, ReadModel};
+use honoken_pushers::ledger::Ledger;
+use honoken_telemetry::metrics::Metrics;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::blobs::Blobs;
+use crate::commands::Commands;
+use crate::ids::IdSource;
+use crate::set_back;
+use crate::shutdown::Shutdown;
+use crate::storage::Storage;
+
+/// The stores, opened, with the projector running or watching.
+pub struct Stores {
+    /// The log.
+    pub log: Arc<Log>,
+    /// Carries commands to aggregates.
+    pub dispatcher: Arc<Commands>,
+    /// Answers questions.
+    pub read_model: ReadModel,
+    /// Tells how far the read model is.
+    pub projector: Projector,
+    /// Which phones are to be woken.
+    pub ledger: Ledger,
+    /// Images.
+    pub blobs: Blobs,
+    /// What is counted.
+    pub metrics: Metrics,
+    running: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+/// Between two lines about a read model that takes long to catch up.
+const PROGRESS_LINES: Duration = Duration::from_secs(5);
+
+/// Between two looks at a read model that does not fit the log.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+
+impl Stores {
+    /// Opens log and read model where they are stored, and the images in the data folder.
+    ///
+    /// # Errors
+    /// When a store cannot be opened.
+    pub async fn open(
+        storage: &Storage,
+        data_dir: &Path,
+        part: Part,
+        ids: &dyn IdSource,
+        metrics: Metrics,
+    ) -> anyhow::Result<Self> {
+        let read_model = storage.open_read_model().await?;
+        let ledger = storage.open_ledger().await?;
+        let log = Arc::new(set_back::open_log(storage, ids, &read_model, &ledger).await?);
+        let stop = CancellationToken::new();
+        let (projector, run) =
+            Projector::start(log.clone(), Upcasters::current(), read_model.clone(), part, stop.clone())
+                .await?;
+        let running = tokio::spawn(run);
+        let blobs = Blobs::in_folder(&data_dir.join("blobs"))?;
+        let dispatcher = Arc::new(Commands::new(log.clone(), metrics.clone()));
+        Ok(Self { log, dispatcher, read_model, projector, ledger, blobs, metrics, running, stop })
+    }
+
+    /// Lets the read model catch up with the log, and says how far it is while that takes long.
+    ///
+    /// # Errors
+    /// When the projector ends before it has.
+    pub async fn caught_up(&self) -> anyhow::Result<()> {
+        let head = *self.log.head().borrow();
+        let mut progress = self.projector.progress();
+        loop {
+            let reached = progress.wait_for(|progress| progress.position >= head);
+            if let Ok(reached) = tokio::time::timeout(PROGRESS_LINES, reached).await {
+                reached.context("the projector ended before it had caught up with the log")?;
+                return Ok(());
+            }
+            let position = self.projector.progress().borrow().position;
+            tracing::info!("the read model catches up with the log: {position} of {head} events");
+        }
+    }
+
+    /// Waits while the read model is another log's, which it is after `honoken log restored` until some process has filled it again. What it
+    /// says until then would be given to phones as if this log had said it.
+    ///
+    /// # Errors
+    /// When the read model cannot be asked.
+    pub async fn fit_together(&self) -> anyhow::Result<()> {
+        let mut waits = false;
+        while self.read_model.is_of_another_log(self.log.epoch()).await? {
+            if !std::mem::replace(&mut waits, true) {
+                tracing::warn!(
+                    "the read model is that of another log: waiting for a process with the role projector to fill it again"
+                );
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        Ok(())
+    }
+
+    /// Ends when the writer of the event log or the projector does, which neither ever should before [`Stores::close`].
+    pub async fn failed(&mut self) {
+        tokio::select! {
+            () = self.log.ended() => {}
+            _ = &mut self.running => {}
+        }
+    }
+
+    /// Ends the projector: what follows it ends, too.
+    pub(crate) async fn end_projector(&mut self, shutdown: Shutdown) {
+        self.stop.cancel();
+        shutdown.closes("the projector", ended(&mut self.running, "the projector")).await;
+    }
+
+    /// Finishes and closes the stores, behind the projector. Nothing may hold the event log any more.
+    pub(crate) async fn close_behind_projector(self, shutdown: Shutdown) {
+        drop(self.projector);
+        shutdown.closes("the ledger of deliveries", self.ledger.close()).await;
+        shutdown.closes("the read model", self.read_model.close()).await;
+        drop(self.dispatcher);
+        if let Some(log) = Arc::into_inner(self.log) {
+            shutdown.closes("the event log", log.close()).await;
+        } else {
+            // A request outlived the time it had; what it appended is on disk, only the file is not tidied up.
+            tracing::warn!("the event log is still in use and is left as it is");
+        }
+    }
+
+    /// Stops the projector, then finishes and closes the stores.
+    pub async fn close(mut self, shutdown: Shutdown) {
+        self.end_projector(shutdown).await;
+        self.close_behind_projector(shutdown).await;
+    }
+}
+
+/// Waits for the end of a task.
+pub(crate) async fn ended(task: &mut JoinHandle<()>, part: &'static str) {
+    if let Err(fault) = task.await {
+        tracing::error!(error = %fault, "{part} ended badly");
+    }
+}

@@ -1,0 +1,156 @@
+//! The thread that writes lines, and how lines get to it.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{Level, Metadata};
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::limits;
+use super::queue::{Dropped, Line, Queue};
+use crate::metrics::{LinePriority, Metrics};
+
+/// Where the subscriber writes. Clones write to the same place.
+#[derive(Debug, Clone)]
+pub struct LogOutput(Arc<Queue>);
+
+impl LogOutput {
+    /// Lines go to standard error from now on.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn to_standard_error() -> io::Result<Self> {
+        // Not through the handle of the standard library: whoever holds its lock while the reader stands still would hold up everybody else.
+        let out = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+        Self::to(out)
+    }
+
+    fn to(out: impl Write + Send + 'static) -> io::Result<Self> {
+        let queue = Arc::new(Queue::with_room_for(limits::LOG_OUTPUT_BYTES));
+        let lines = queue.clone();
+        // It ends when the queue is closed and empty. A reader that stands still may hold it up for ever, so that the end of the process waits
+        // for the queue instead, and not long.
+        std::thread::Builder::new().name("log output".to_owned()).spawn(move || write_all(&lines, out))?;
+        Ok(Self(queue))
+    }
+
+    /// Counts dropped lines there from now on, and those of before.
+    pub fn count_in(&self, metrics: &Metrics) {
+        self.0.count_in(metrics);
+    }
+
+    /// Waits until every line is written, not longer than this.
+    pub fn flush(&self, limit: Duration) {
+        self.0.empties(limit);
+    }
+
+    /// Waits for the last lines when it is dropped, not longer than [`limits::LOG_OUTPUT_AT_THE_END`].
+    pub fn flushed_at_the_end(&self) -> impl Drop + use<> {
+        Flushed(self.0.clone())
+    }
+}
+
+struct Flushed(Arc<Queue>);
+
+impl Drop for Flushed {
+    fn drop(&mut self) {
+        self.0.close();
+        self.0.empties(limits::LOG_OUTPUT_AT_THE_END);
+    }
+}
+
+/// The last word of a command that failed. It has the same time as the last lines: a process that is told to end does, also when no process reads
+/// what it says.
+pub fn last_word(text: String) {
+    let (written, is_written) = mpsc::channel();
+    let writes = move || {
+        // A reader that has gone is no reason to complain, and there is no other place where to.
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+        let _ = written.send(());
+    };
+    if std::thread::Builder::new().spawn(writes).is_ok() {
+        // Neither is one that stands still.
+        let _ = is_written.recv_timeout(limits::LOG_OUTPUT_AT_THE_END);
+    }
+}
+
+impl<'a> MakeWriter<'a> for LogOutput {
+    type Writer = Ticket<'a>;
+
+    fn make_writer(&'a self) -> Ticket<'a> {
+        Ticket { queue: &self.0, priority: LinePriority::Other }
+    }
+
+    fn make_writer_for(&'a self, about: &Metadata<'_>) -> Ticket<'a> {
+        // What is said about dropped lines must not be dropped in its turn.
+        let matters = *about.level() == Level::ERROR || about.target() == module_path!();
+        let priority = if matters { LinePriority::Error } else { LinePriority::Other };
+        Ticket { queue: &self.0, priority }
+    }
+}
+
+/// Takes one line, which the subscriber writes at once.
+#[derive(Debug)]
+pub struct Ticket<'a> {
+    queue: &'a Queue,
+    priority: LinePriority,
+}
+
+impl Write for Ticket<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.queue.push(self.priority, line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes what comes until no more will.
+fn write_all(queue: &Queue, mut out: impl Write) {
+    let (mut is_torn, mut goes_on_since) = (false, None);
+    while let Some(line) = queue.next() {
+        let is_written = write(&mut out, &line, &mut is_torn);
+        let left = queue.is_done_with(&line, is_written);
+        if is_written && left.untold {
+            // Once what had waited is written; when that takes long, now and then meanwhile.
+            let since = *goes_on_since.get_or_insert_with(Instant::now);
+            if !left.lines || since.elapsed() >= limits::LOG_PERIOD {
+                goes_on_since = None;
+                tell(queue.take_dropped());
+            }
+        }
+    }
+}
+
+/// Writes one line; gives whether it is all written. A line that was torn off (the disk was full) is ended first.
+fn write(out: &mut impl Write, line: &Line, is_torn: &mut bool) -> bool {
+    if *is_torn && out.write_all(b"\n").is_err() {
+        return false;
+    }
+    let mut rest = line.bytes.as_slice();
+    while !rest.is_empty() {
+        match out.write(rest) {
+            Ok(written @ 1..) => rest = &rest[written..],
+            Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
+            Ok(0) | Err(_) => break,
+        }
+    }
+    *is_torn = !rest.is_empty() && rest.len() < line.bytes.len();
+    rest.is_empty()
+}
+
+fn tell(dropped: Dropped) {
+    let all = dropped.all();
+    tracing::warn!(
+        log.dropped = all,
+        log.dropped_errors = dropped.errors,
+        "dropped {all} lines of log output, {} of them at ERROR: standard error was not read, or could not be written",
+        dropped.errors
+    );
+}

@@ -1,0 +1,359 @@
+//! Labels, and the closed sets that their values come from.
+
+use http::StatusCode;
+
+/// What tells the series of a metric apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Label {
+    Service,
+    Version,
+    GitSha,
+    Environment,
+    Area,
+    Route,
+    Status,
+    Queue,
+    ClosedBecause,
+    Limit,
+    Aggregate,
+    Command,
+    CommandResult,
+    BuildResult,
+    Class,
+    Store,
+    ConnectionState,
+    PushOutcome,
+    DeliveryState,
+    Pausable,
+    AnonymousLine,
+    LinePriority,
+}
+
+/// The values that a label can have.
+pub(super) enum Values {
+    /// These.
+    Closed(&'static [&'static str]),
+    /// Those of another closed set, in words.
+    Described(&'static str),
+}
+
+impl Label {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Service => "service_name",
+            Self::Version => "service_version",
+            Self::GitSha => "git_sha",
+            Self::Environment => "environment",
+            Self::Area => "area",
+            Self::Route => "route",
+            Self::Status => "status",
+            Self::Queue => "queue",
+            Self::ClosedBecause => "because",
+            Self::Limit => "limit",
+            Self::Aggregate => "aggregate",
+            Self::Command => "command",
+            Self::CommandResult | Self::BuildResult => "result",
+            Self::Class => "class",
+            Self::Store => "store",
+            Self::ConnectionState | Self::DeliveryState => "state",
+            Self::PushOutcome => "outcome",
+            Self::Pausable => "part",
+            Self::AnonymousLine => "lines",
+            Self::LinePriority => "level",
+        }
+    }
+
+    pub(super) fn values(self) -> Values {
+        match self {
+            Self::Service => Values::Described("`SERVICE_NAME`"),
+            Self::Version => Values::Described("`HONOKEN_RELEASE_VERSION`"),
+            Self::GitSha => Values::Described("`GIT_SHA`"),
+            Self::Environment => Values::Described("`ENVIRONMENT`"),
+            Self::Area => Values::Closed(Area::NAMES),
+            Self::Route => Values::Described("as in the router, `/v1/passes/{type}/{serial}`; `-` for none"),
+            Self::Status => Values::Described("HTTP status"),
+            Self::Queue => Values::Closed(Queue::NAMES),
+            Self::ClosedBecause => Values::Closed(ClosedBecause::NAMES),
+            Self::Limit => Values::Closed(RateLimit::NAMES),
+            Self::Aggregate => Values::Described("name of the aggregate"),
+            Self::Command => Values::Described("name of the command, `replace_content`"),
+            Self::CommandResult => Values::Closed(CommandResult::NAMES),
+            Self::BuildResult => Values::Closed(BuildResult::NAMES),
+            Self::Class => Values::Closed(MessageClass::NAMES),
+            Self::Store => Values::Closed(Store::NAMES),
+            Self::ConnectionState => Values::Closed(ConnectionState::NAMES),
+            Self::PushOutcome => Values::Closed(PushOutcome::NAMES),
+            Self::DeliveryState => Values::Closed(DeliveryState::NAMES),
+            Self::Pausable => Values::Closed(Pausable::NAMES),
+            Self::AnonymousLine => Values::Closed(AnonymousLine::NAMES),
+            Self::LinePriority => Values::Closed(LinePriority::NAMES),
+        }
+    }
+}
+
+/// A closed set of values: an enum whose variants have names.
+macro_rules! values {
+    ($(#[$doc:meta])* $set:ident: $($(#[$variant_doc:meta])* $variant:ident = $name:literal),+ $(,)?) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $set { $($(#[$variant_doc])* $variant),+ }
+
+        impl $set {
+            /// The names of all of them.
+            pub const NAMES: &'static [&'static str] = &[$($name),+];
+
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// Its stable name.
+            pub fn name(self) -> &'static str {
+                Self::NAMES[self as usize]
+            }
+        }
+    };
+}
+
+values! {
+    /// Who a route is for.
+    Area:
+    /// Phones.
+    Device = "device",
+    /// Integrators.
+    Manage = "manage",
+    /// Operators.
+    Admin = "admin",
+    /// Whoever looks after the process, and paths that lead nowhere.
+    Service = "service",
+}
+
+impl Area {
+    /// The area of a route.
+    pub fn of(route: &str) -> Self {
+        let is_below = |roots: &[&str]| roots.iter().any(|root| route.starts_with(root));
+        match route {
+            _ if is_below(&["/v1/"]) => Self::Device,
+            _ if is_below(&["/manage/"]) => Self::Manage,
+            _ if is_below(&["/admin/", "/api/admin/"]) => Self::Admin,
+            _ => Self::Service,
+        }
+    }
+}
+
+values! {
+    /// What requests wait for.
+    Queue:
+    /// A turn among those of phones.
+    Device = "device",
+    /// A turn among those of integrators.
+    Manage = "manage",
+    /// A turn among those of operators.
+    Admin = "admin",
+    /// The building of a pass.
+    Build = "build",
+}
+
+values! {
+    /// Why a connection was closed before its time.
+    ClosedBecause:
+    /// There were no more, and it had waited longest for the other side.
+    Crowded = "crowded",
+    /// Its address had too many.
+    Address = "address",
+}
+
+values! {
+    /// What a caller had too much of.
+    RateLimit:
+    /// Requests of an organisation.
+    Manage = "manage",
+    /// Wrong credentials of a client.
+    Failures = "failures",
+    /// Registrations for a pass that come from one address.
+    Registrations = "registrations",
+    /// Changes of one device.
+    Device = "device",
+}
+
+values! {
+    /// What became of a command.
+    CommandResult:
+    /// Events.
+    Changed = "changed",
+    /// Nothing had to change.
+    Unchanged = "unchanged",
+    /// The aggregate said no.
+    Refused = "refused",
+    /// Others kept changing the aggregate.
+    Conflict = "conflict",
+    /// The log was away.
+    Unavailable = "unavailable",
+    /// An event of the aggregate does not decode.
+    Undecodable = "undecodable",
+}
+
+values! {
+    /// What became of a build.
+    BuildResult:
+    /// A pass.
+    Built = "built",
+    /// No pass; the log says why.
+    Failed = "failed",
+}
+
+values! {
+    /// Which store.
+    Store:
+    /// The log.
+    Log = "log",
+    /// The read model.
+    ReadModel = "read_model",
+    /// The ledger of deliveries.
+    Deliveries = "deliveries",
+}
+
+values! {
+    /// What became of a push. The words are those of `honoken_pushers::ports::Observer`.
+    PushOutcome:
+    /// APNs has it.
+    Accepted = "accepted",
+    /// APNs does not know the phone any more.
+    TokenDead = "token_dead",
+    /// It is tried again.
+    Retry = "retry",
+    /// Nothing succeeds with this key or certificate.
+    Misconfigured = "misconfigured",
+    /// This push never succeeds.
+    Refused = "refused",
+}
+
+values! {
+    /// How a delivery ended. The words are those of `honoken_pushers::ports::Observer`.
+    DeliveryState:
+    /// APNs has it.
+    Sent = "sent",
+    /// It was given up.
+    Failed = "failed",
+    /// Another one stands for it, or nobody waits for it.
+    Superseded = "superseded",
+    /// The phone is gone.
+    Dead = "dead",
+}
+
+values! {
+    /// What an operator can pause.
+    Pausable:
+    /// The way from the log to the messages.
+    Relay = "relay",
+    /// The way from the messages to the phones.
+    Pusher = "pusher",
+}
+
+values! {
+    /// What callers without credentials can make this process log.
+    AnonymousLine:
+    /// A line that a phone sent.
+    Phone = "phone",
+    /// How a request was answered.
+    Request = "request",
+    /// Why a request could not be answered.
+    Error = "error",
+}
+
+values! {
+    /// How much a line of log output matters when there is no room for all.
+    LinePriority:
+    /// It is at `ERROR`, or tells of dropped lines.
+    Error = "error",
+    /// Any other.
+    Other = "other",
+}
+
+values! {
+    /// What a connection does.
+    ConnectionState:
+    /// A question is asked on it.
+    Used = "used",
+    /// It waits for one.
+    Idle = "idle",
+}
+
+values! {
+    /// What a phone means by a line of its log. The words are Wallet's own; see `device/log.rs`.
+    MessageClass:
+    /// We answered 401.
+    AuthenticationFailure = "authentication_failure",
+    /// We answered something that the call does not have.
+    UnexpectedResponseCode = "unexpected_response_code",
+    /// An answer could not be read.
+    MalformedResponse = "malformed_response",
+    /// A pass was not accepted: its signature, its manifest or its content.
+    InvalidPass = "invalid_pass",
+    /// Another pass than the one asked for.
+    WrongPass = "wrong_pass",
+    /// A push, and then nothing had changed.
+    SpuriousPush = "spurious_push",
+    /// A pass was listed as changed and had not.
+    UnchangedUpdate = "unchanged_update",
+    /// 200 with what the phone had already, where 304 was possible.
+    IgnoredIfModifiedSince = "ignored_if_modified_since",
+    /// No `Last-Modified`.
+    MissingLastModified = "missing_last_modified",
+    /// Changes without a new tag.
+    SameTag = "same_tag",
+    /// Changes without a tag.
+    OmittedTag = "omitted_tag",
+    /// A change of a pass that the phone does not have any more.
+    UnregisteredSerialNumber = "unregistered_serial_number",
+    /// A personalization that led to nothing.
+    UnchangedPersonalization = "unchanged_personalization",
+    /// Words that we do not know.
+    Unknown = "unknown",
+}
+
+/// The value of a label. Each way to make one takes it from a closed set.
+#[derive(Debug, Clone, Copy)]
+pub struct Value<'a>(pub(super) Label, pub(super) &'a str);
+
+impl<'a> Value<'a> {
+    /// The route of a request, as the router has it: those are a closed set, unlike the paths that callers send.
+    pub fn route(route: &'a str) -> Self {
+        Self(Label::Route, route)
+    }
+
+    /// The status of an answer.
+    pub fn status(status: &'a StatusCode) -> Self {
+        Self(Label::Status, status.as_str())
+    }
+
+    /// The type of an aggregate, and the command it was given.
+    pub fn command(aggregate: &'static str, command: &'static str) -> [Value<'static>; 2] {
+        [Value(Label::Aggregate, aggregate), Value(Label::Command, command)]
+    }
+}
+
+macro_rules! value_of {
+    ($($set:ident as $label:ident),+) => {
+        $(impl From<$set> for Value<'static> {
+            fn from(value: $set) -> Self {
+                Self(Label::$label, value.name())
+            }
+        })+
+    };
+}
+
+value_of!(
+    Area as Area,
+    Queue as Queue,
+    ClosedBecause as ClosedBecause,
+    RateLimit as Limit,
+    CommandResult as CommandResult,
+    BuildResult as BuildResult,
+    MessageClass as Class,
+    Store as Store,
+    ConnectionState as ConnectionState,
+    PushOutcome as PushOutcome,
+    DeliveryState as DeliveryState,
+    Pausable as Pausable,
+    AnonymousLine as AnonymousLine,
+    LinePriority as LinePriority
+);
