@@ -1,4 +1,4 @@
-//! What the fake answers, and when.
+//! The answers that a test wants, and when they are given.
 
 use std::time::Duration;
 
@@ -45,16 +45,17 @@ pub const REFUSALS: [(u16, &str); 33] = [
 /// HTTP/2's code for a stream that was not worked on (RFC 9113, section 8.7).
 pub const REFUSED_STREAM: u32 = 0x7;
 
-/// One answer, or what happens in its place.
+/// One answer, or an event in its place.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    pub(super) what: What,
+    pub(super) action: Action,
     pub(super) delay: Option<Duration>,
     pub(super) taken: bool,
 }
 
+/// What happens to a push.
 #[derive(Debug, Clone)]
-pub(super) enum What {
+pub(super) enum Action {
     Status { status: u16, reason: Option<String>, headers: Vec<(String, String)>, body: Bytes },
     Reset(u32),
     GoAway(String),
@@ -63,20 +64,20 @@ pub(super) enum What {
 }
 
 impl Answer {
-    fn of(what: What) -> Self {
-        let taken = matches!(&what, What::Status { status: 200, .. });
-        Self { what, delay: None, taken }
+    fn of(action: Action) -> Self {
+        let taken = matches!(&action, Action::Status { status: 200, .. });
+        Self { action, delay: None, taken }
     }
 
     /// 200: the phone is woken.
     pub fn accepted() -> Self {
-        Self::of(What::Status { status: 200, reason: None, headers: Vec::new(), body: Bytes::new() })
+        Self::of(Action::Status { status: 200, reason: None, headers: Vec::new(), body: Bytes::new() })
     }
 
-    /// A status with a reason, Apple's or one that nobody has heard of.
+    /// A status with a reason, Apple's or an unknown one.
     pub fn refused(status: u16, reason: &str) -> Self {
         let body = serde_json::json!({ "reason": reason }).to_string().into();
-        Self::of(What::Status { status, reason: Some(reason.to_owned()), headers: Vec::new(), body })
+        Self::of(Action::Status { status, reason: Some(reason.to_owned()), headers: Vec::new(), body })
     }
 
     /// 410 `Unregistered`: the push token is dead since then, Unix milliseconds.
@@ -92,29 +93,29 @@ impl Answer {
 
     /// `RST_STREAM` with that code, [`REFUSED_STREAM`] for example.
     pub fn reset(code: u32) -> Self {
-        Self::of(What::Reset(code))
+        Self::of(Action::Reset(code))
     }
 
     /// `GOAWAY` with that reason in its JSON, as Apple sends it: neither this push nor any later one of the connection is worked on, those
     /// before it are answered, and then the connection ends.
     pub fn go_away(reason: &str) -> Self {
-        Self::of(What::GoAway(reason.to_owned()))
+        Self::of(Action::GoAway(reason.to_owned()))
     }
 
-    /// The connection ends there and then, without a word.
+    /// The connection ends at once, without a word.
     pub fn close() -> Self {
-        Self::of(What::Close)
+        Self::of(Action::Close)
     }
 
     /// No answer ever.
     pub fn silence() -> Self {
-        Self::of(What::Silence)
+        Self::of(Action::Silence)
     }
 
     /// Whether it is an answer that a new provider token would help against, so that one may be made early.
     pub(super) fn asks_for_a_token(&self) -> bool {
-        let reason = match &self.what {
-            What::Status { reason, .. } => reason.as_deref(),
+        let reason = match &self.action {
+            Action::Status { reason, .. } => reason.as_deref(),
             _ => None,
         };
         matches!(reason, Some("ExpiredProviderToken" | "InvalidProviderToken"))
@@ -123,7 +124,7 @@ impl Answer {
     /// The same with one more header, `retry-after` for example. Without effect where there is no status.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        if let What::Status { headers, .. } = &mut self.what {
+        if let Action::Status { headers, .. } = &mut self.action {
             headers.push((name.to_owned(), value.to_owned()));
         }
         self
@@ -132,13 +133,13 @@ impl Answer {
     /// The same with another body. Without effect where there is no status.
     #[must_use]
     pub fn body(mut self, text: impl Into<Bytes>) -> Self {
-        if let What::Status { body, .. } = &mut self.what {
+        if let Action::Status { body, .. } = &mut self.action {
             *body = text.into();
         }
         self
     }
 
-    /// The same after a while, instead of after what [`FakeApns::latency`](super::FakeApns::latency) says.
+    /// The same after a while, instead of after the time of [`FakeApns::latency`](super::FakeApns::latency).
     #[must_use]
     pub fn after(mut self, delay: Duration) -> Self {
         self.delay = Some(delay);
@@ -153,7 +154,7 @@ impl Answer {
     }
 }
 
-/// When to answer what. Of several rules that fit a push, the one given last decides.
+/// An answer, and the pushes that it is for. Of several rules that fit a push, the one given last decides.
 #[derive(Debug, Clone)]
 pub struct Rule {
     answer: Answer,
@@ -171,7 +172,7 @@ impl Rule {
         Self { answer, token: None, topic: None, every: 1, first: 0, times: u64::MAX, fitting: 0 }
     }
 
-    /// For the next so many.
+    /// For the next `times` pushes.
     pub fn next(times: u64, answer: Answer) -> Self {
         Self { times, ..Self::always(answer) }
     }
@@ -201,7 +202,7 @@ impl Rule {
     }
 }
 
-/// A rule's name, to take it back.
+/// A rule's name, to remove it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RuleId(u64);
 

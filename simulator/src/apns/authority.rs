@@ -45,7 +45,7 @@ impl Authority {
         Identity { certificate: self.certificate.clone(), key: self.key.clone() }
     }
 
-    /// What a client must trust.
+    /// The certificate that a client must trust.
     pub fn pem(&self) -> Result<String, ErrorStack> {
         Ok(String::from_utf8_lossy(&self.certificate.to_pem()?).into_owned())
     }

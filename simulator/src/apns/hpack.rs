@@ -1,10 +1,10 @@
-//! Header blocks (RFC 7541): reading what any client writes, and writing the little that a fake has to say.
+//! Header blocks (RFC 7541): reading those of any client, and writing the few headers of a fake.
 
 use std::collections::VecDeque;
 
 use super::huffman;
 
-/// What is promised to clients in no SETTINGS, hence the default.
+/// The default, since no SETTINGS announce another size.
 const TABLE_BYTES: usize = 4096;
 
 /// RFC 7541, appendix A.

@@ -1,4 +1,4 @@
-//! What Apple checks in a provider token: *Establishing a token-based connection to APNs*.
+//! The checks that Apple makes in a provider token: *Establishing a token-based connection to APNs*.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,4 +1,4 @@
-//! What Apple checks in a request: *Sending notification requests to APNs*.
+//! The checks that Apple makes in a request: *Sending notification requests to APNs*.
 
 use super::hpack::Head;
 
@@ -19,7 +19,7 @@ const PUSH_TYPES: [&str; 10] = [
     "voip",
 ];
 
-/// What matters of a request that is well made.
+/// The parts that matter of a request that is well made.
 pub(super) struct Push<'a> {
     pub(super) topic: Option<&'a [u8]>,
     pub(super) bearer: Option<&'a [u8]>,

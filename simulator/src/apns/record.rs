@@ -1,4 +1,4 @@
-//! What the fake has seen.
+//! The pushes and connections that the fake has seen.
 
 use std::time::Duration;
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 use ::http::{HeaderName, HeaderValue, header};
 use tokio::time::Instant;
 
-use super::Rule;
 use super::findings::seen;
 use super::getting::{Copy, text};
 use super::listing::Named;
+use super::rules::Rule;
 use super::session::Session;
 use crate::phone::Package;
 use crate::phone::list::{Listing, read};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use ::http::StatusCode;
 
-use super::{Rule, Verdict};
+use super::report::Verdict;
+use super::rules::Rule;
 use crate::http::Answer;
 use crate::phone::web_service::encoded;
 

@@ -2,8 +2,8 @@
 
 use ::http::{HeaderValue, Method, header};
 
-use super::Rule;
 use super::findings::seen;
+use super::rules::Rule;
 use super::session::{Session, Shown};
 use crate::http::Answer;
 use crate::phone::Package;

@@ -1,6 +1,6 @@
 //! The log, and the end.
 
-use super::Rule;
+use super::rules::Rule;
 use super::session::{Session, Shown};
 
 impl Session {

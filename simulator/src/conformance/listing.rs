@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::Rule;
 use super::findings::seen;
+use super::rules::Rule;
 use super::session::Session;
 use crate::http::Answer;
 use crate::phone::list::{Listing, read};

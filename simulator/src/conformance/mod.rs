@@ -13,59 +13,17 @@ mod registering;
 mod report;
 mod rules;
 mod session;
-
-use std::time::Duration;
+mod trial;
 
 use tokio_util::sync::CancellationToken;
 
 pub use self::report::{Report, Verdict};
 pub use self::rules::Rule;
+pub use self::trial::{Scheme, Trial, TrialError};
 
 use self::session::Session;
-use crate::http::{HttpClient, HttpError};
+use crate::http::HttpClient;
 use crate::identities::Identities;
-use crate::phone::Package;
-
-/// What is played, against whom, and how patiently.
-#[derive(Debug, Clone)]
-pub struct Trial {
-    /// The pass as its holder has it.
-    pub package: Package,
-    /// Where the service is: what `webServiceURL` is in a pass, so without `v1`.
-    pub web_service_url: String,
-    /// How its holder shows the token.
-    pub scheme: Scheme,
-    /// How long to wait for somebody to change the pass; `None` to do without.
-    pub wait: Option<Duration>,
-}
-
-/// The word in front of the token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Scheme {
-    /// Apple's phones.
-    #[default]
-    ApplePass,
-    /// Wallets on Android that read passes. A service may take it or not: Apple's documentation does not know it.
-    AndroidPass,
-}
-
-/// There is nobody to judge.
-#[derive(Debug, thiserror::Error)]
-pub enum TrialError {
-    /// No connection came about.
-    #[error("nobody can be reached at {web_service_url}: {}", .fault.told())]
-    Unreachable {
-        /// Where.
-        web_service_url: String,
-        /// What went wrong.
-        fault: HttpError,
-    },
-    /// The pass is never updated, so there is nothing to ask for.
-    #[error(
-        "the pass has no webServiceURL and no authenticationToken, so no phone would ask anybody about it"
-    )]
-    NoWebService,
-}
 
 impl Trial {
     /// Plays it. `waiting` is called when somebody may change the pass, and `stop` ends it early: what was registered is unregistered

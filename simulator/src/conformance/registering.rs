@@ -1,7 +1,7 @@
 //! Being refused, registering, registering again.
 
-use super::Rule;
 use super::findings::seen;
+use super::rules::Rule;
 use super::session::{Session, Shown};
 use crate::http::Answer;
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::Rule;
+use super::rules::Rule;
 
 /// What became of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,9 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::findings::{Findings, seen};
-use super::{Report, Rule, Scheme, Trial, TrialError};
+use super::report::Report;
+use super::rules::Rule;
+use super::trial::{Scheme, Trial, TrialError};
 use crate::http::{Answer, HttpClient, HttpError};
 use crate::identities::Identities;
 use crate::phone::task::USER_AGENT;
@@ -327,14 +329,4 @@ fn authorization(scheme: Scheme, token: &str) -> Option<HeaderValue> {
 
 fn authorization_of_hex(scheme: Scheme, digits: &str) -> HeaderValue {
     authorization(scheme, digits).expect("hex digits are a header")
-}
-
-impl Scheme {
-    /// As it stands in the header.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::ApplePass => "ApplePass",
-            Self::AndroidPass => "AndroidPass",
-        }
-    }
 }

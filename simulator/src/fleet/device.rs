@@ -5,7 +5,8 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::figures::Route;
-use super::{FleetPass, Shared};
+use super::plan::FleetPass;
+use super::run::Run;
 use crate::http::{Answer, HttpError, Line};
 use crate::phone::list::{Listing, read};
 use crate::phone::task::USER_AGENT;
@@ -33,16 +34,16 @@ impl Device {
     }
 
     /// Registers, lists, fetches, and fetches once more. Without a registration there is nothing to go on with.
-    pub(super) async fn arrives(&mut self, shared: &Shared, line: &mut Line) {
-        let pass = shared.pass_of(self.number);
-        let body = json!({ "pushToken": shared.identities.push_token(self.number, 0) }).to_string();
+    pub(super) async fn arrives(&mut self, run: &Run, line: &mut Line) {
+        let pass = run.pass_of(self.number);
+        let body = json!({ "pushToken": run.identities.push_token(self.number, 0) }).to_string();
         let mut headers = authorized(pass);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let address = registration_address(pass, &shared.identities.device(self.number));
+        let address = registration_address(pass, &run.identities.device(self.number));
         self.registered = true;
         let asked = Instant::now();
         let answered = line.request(Method::POST, &address, headers, body).await;
-        let answered = shared.figures.counts(Route::Register, asked.elapsed(), &[200, 201], answered);
+        let answered = run.figures.counts(Route::Register, asked.elapsed(), &[200, 201], answered);
         let Some(answer) = answered else {
             return;
         };
@@ -50,38 +51,38 @@ impl Device {
         if !matches!(answer.status.as_u16(), 200 | 201) {
             return;
         }
-        if self.lists(shared, line, Route::FirstList, &[200]).await {
-            self.gets(shared, line, Route::Get, &[200]).await;
-            self.gets(shared, line, Route::GetAgain, &[200, 304]).await;
+        if self.lists(run, line, Route::FirstList, &[200]).await {
+            self.gets(run, line, Route::Get, &[200]).await;
+            self.gets(run, line, Route::GetAgain, &[200, 304]).await;
         }
     }
 
     /// Asks for news, and fetches them.
-    pub(super) async fn wakes(&mut self, shared: &Shared, line: &mut Line) {
-        if self.registered && self.lists(shared, line, Route::List, &[200, 204]).await {
-            self.gets(shared, line, Route::GetAgain, &[200, 304]).await;
+    pub(super) async fn wakes(&mut self, run: &Run, line: &mut Line) {
+        if self.registered && self.lists(run, line, Route::List, &[200, 204]).await {
+            self.gets(run, line, Route::GetAgain, &[200, 304]).await;
         }
     }
 
-    pub(super) async fn leaves(&mut self, shared: &Shared, line: &mut Line) {
+    pub(super) async fn leaves(&mut self, run: &Run, line: &mut Line) {
         if !self.registered {
             return;
         }
-        let pass = shared.pass_of(self.number);
-        let address = registration_address(pass, &shared.identities.device(self.number));
+        let pass = run.pass_of(self.number);
+        let address = registration_address(pass, &run.identities.device(self.number));
         let asked = Instant::now();
         let answered = line.request(Method::DELETE, &address, authorized(pass), "").await;
-        let answered = shared.figures.counts(Route::Unregister, asked.elapsed(), &[200], answered);
+        let answered = run.figures.counts(Route::Unregister, asked.elapsed(), &[200], answered);
         self.registered = !answered.is_some_and(|answer| answer.status.is_success());
     }
 
     /// Whether the list names the pass.
-    async fn lists(&mut self, shared: &Shared, line: &mut Line, route: Route, expected: &[u16]) -> bool {
-        let pass = shared.pass_of(self.number);
-        let device = shared.identities.device(self.number);
+    async fn lists(&mut self, run: &Run, line: &mut Line, route: Route, expected: &[u16]) -> bool {
+        let pass = run.pass_of(self.number);
+        let device = run.identities.device(self.number);
         let asked = Instant::now();
         let answered = asks_for_list(line, pass, &device, self.tag.as_deref()).await;
-        let Some(answer) = shared.figures.counts(route, asked.elapsed(), expected, answered) else {
+        let Some(answer) = run.figures.counts(route, asked.elapsed(), expected, answered) else {
             return false;
         };
         if !matches!(answer.status.as_u16(), 200 | 204) {
@@ -89,7 +90,7 @@ impl Device {
         }
         match read(&answer) {
             Ok(Listing::Changes { last_updated: Some(tag), .. }) if tag.len() > MAX_TAG_BYTES => {
-                shared.figures.objects(route, &format!("a tag of {} bytes", tag.len()));
+                run.figures.objects(route, &format!("a tag of {} bytes", tag.len()));
                 false
             }
             Ok(Listing::Changes { serial_numbers, last_updated }) => {
@@ -98,21 +99,21 @@ impl Device {
             }
             Ok(Listing::Nothing) => false,
             Err(fault) => {
-                shared.figures.objects(route, &fault.text);
+                run.figures.objects(route, &fault.text);
                 false
             }
         }
     }
 
-    async fn gets(&mut self, shared: &Shared, line: &mut Line, route: Route, expected: &[u16]) {
-        let pass = shared.pass_of(self.number);
+    async fn gets(&mut self, run: &Run, line: &mut Line, route: Route, expected: &[u16]) {
+        let pass = run.pass_of(self.number);
         let segments = ["v1", "passes", &pass.web_service.pass_type_identifier, &pass.serial_number];
         let address = Joining::default().address(&pass.web_service.url, &segments);
         let mut headers = authorized(pass);
         headers.extend(self.last_modified.iter().map(|value| (header::IF_MODIFIED_SINCE, value.clone())));
         let asked = Instant::now();
         let answered = line.request(Method::GET, &address, headers, "").await;
-        let answered = shared.figures.counts(route, asked.elapsed(), expected, answered);
+        let answered = run.figures.counts(route, asked.elapsed(), expected, answered);
         if let Some(answer) = answered.filter(|answer| answer.status.as_u16() == 200) {
             // A copy: the value itself would keep all that was read from the socket with it.
             let copy = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();

@@ -5,7 +5,7 @@ use std::io::{Cursor, Read};
 
 use zip::ZipArchive;
 
-use super::InvalidPass;
+use super::invalid::InvalidPass;
 
 const MAX_FILES: usize = 500;
 const MAX_UNPACKED_BYTES: u64 = 32 * 1024 * 1024;

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 use sha1::{Digest, Sha1};
 
-use super::InvalidPass;
 use super::archive::Files;
+use super::invalid::InvalidPass;
 
 const MANIFEST: &str = "manifest.json";
 const SIGNATURE: &str = "signature";

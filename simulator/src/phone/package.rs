@@ -8,7 +8,9 @@ use serde_json::Value;
 use url::Url;
 
 use super::archive::{self, Files};
-use super::{InvalidPass, WebService, manifest};
+use super::invalid::InvalidPass;
+use super::manifest;
+use super::web_service::WebService;
 
 const PASS_JSON: &str = "pass.json";
 const ICONS: [&str; 3] = ["icon.png", "icon@2x.png", "icon@3x.png"];
