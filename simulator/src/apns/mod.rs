@@ -82,9 +82,9 @@ impl FakeApns {
             listener::serve(socket, TlsAcceptor::from(Arc::new(tls)), Arc::clone(&server), stop.clone());
         let thread = std::thread::Builder::new().name("fake-apns".to_owned()).spawn(move || {
             let runtime = builder.build()?;
-            let served = runtime.block_on(async { tokio::spawn(serving).await.map_err(io::Error::other)? });
+            let outcome = runtime.block_on(async { tokio::spawn(serving).await.map_err(io::Error::other)? });
             runtime.shutdown_background();
-            served
+            outcome
         })?;
         Ok(Self { server, address, authority, ca_pem, stop, thread: Some(thread) })
     }

@@ -21,12 +21,13 @@ impl Protocol {
     pub(super) fn complete(&mut self, id: u32) -> Result<(), Over> {
         let Some(mut stream) = self.streams.take_read(id) else { return Ok(()) };
         self.arrived += 1;
-        let answer = match self.judge.judge(&stream.head, &stream.body) {
+        let judged = self.judge.judge(&stream.head, &stream.body);
+        if judged.is_ok() {
+            self.lift_single_stream();
+        }
+        let answer = match judged {
             Err((status, reason)) => Answer::refused(status, reason),
-            Ok(()) => {
-                self.lift_single_stream();
-                self.judge.scripted(&stream.head).unwrap_or_else(Answer::accepted)
-            }
+            Ok(()) => self.judge.scripted(&stream.head).unwrap_or_else(Answer::accepted),
         };
         if self.server.options.records {
             self.recorded.push(self.record(id, &stream, &answer));
