@@ -17,10 +17,13 @@ use sqlx::error::BoxDynError;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::log::{Append, AppendError, EventLog, LogError, NewEvent, Position};
-use crate::postgres::Turn;
+use crate::error::{AppendError, LogError};
+use crate::event::{Append, NewEvent};
+use crate::log::EventLog;
+use crate::position::Position;
 use crate::snapshots::{Snapshots, StoredSnapshot};
 use crate::states::{State, States};
+use crate::turn::Turn;
 
 /// Events behind the stored state of an aggregate after which a newer state is stored.
 const SNAPSHOT_EVERY: u64 = 100;

@@ -4,9 +4,12 @@ use cqrs_es::Aggregate;
 use cqrs_es::persist::SerializedEvent;
 use tokio::sync::watch;
 
-use crate::log::{Append, AppendError, EventLog, LogError, Position, RecordedEvent};
-use crate::postgres::Turn;
+use crate::error::{AppendError, LogError};
+use crate::event::{Append, RecordedEvent};
+use crate::log::EventLog;
+use crate::position::Position;
 use crate::snapshots::{Snapshots, StoredSnapshot};
+use crate::turn::Turn;
 use crate::{Epoch, PostgresLog, SqliteLog};
 use honoken_database::Pool;
 

@@ -12,7 +12,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::log::{Append, AppendError, LogError, NewEvent, Position};
+use crate::error::{AppendError, LogError};
+use crate::event::{Append, NewEvent};
+use crate::position::Position;
 use crate::snapshots::StoredSnapshot;
 use honoken_telemetry::error_chain;
 

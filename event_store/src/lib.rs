@@ -17,16 +17,22 @@ pub mod snapshots;
 pub mod sqlite;
 
 mod epoch;
+mod error;
+mod event;
 mod group_commit;
+mod position;
 mod states;
 mod stored;
+mod turn;
 mod write_probe;
 
 pub use dispatch::{Committed, DispatchError, Dispatcher, Metadata};
 pub use engine::Log;
 pub use epoch::Epoch;
-pub use log::{Append, AppendError, EventLog, LogError, NewEvent, Position, RecordedEvent};
+pub use error::{AppendError, LogError, Unreadable};
+pub use event::{Append, NewEvent, RecordedEvent};
+pub use log::EventLog;
+pub use position::Position;
 pub use postgres::PostgresLog;
 pub use snapshots::{Snapshots, StoredSnapshot};
 pub use sqlite::SqliteLog;
-pub use stored::Unreadable;

@@ -9,111 +9,17 @@
 //! **Acknowledged means on disk.** [`EventLog::append`] answers after the sync. Appends that arrive together are committed together;
 //! a conflict in one of them fails that one alone.
 
-use std::fmt;
 use std::future::Future;
 
 use cqrs_es::Aggregate;
 use cqrs_es::persist::SerializedEvent;
-use sqlx::error::BoxDynError;
 use tokio::sync::watch;
 
 use crate::epoch::Epoch;
-use crate::postgres::Turn;
-use crate::stored::Unreadable;
-use honoken_database::MigrationError;
-
-/// Place of an event in the log; 0 stands before the first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position(pub u64);
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// An event that is not in the log yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewEvent {
-    /// Its frozen name.
-    pub event_type: String,
-    /// Its version.
-    pub event_version: String,
-    /// Its JSON.
-    pub payload: String,
-}
-
-/// Events for the end of one stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Append {
-    /// Type of the aggregate.
-    pub aggregate_type: &'static str,
-    /// Its id; with the type it names the stream.
-    pub aggregate_id: String,
-    /// Sequence of the last event the writer has seen, 0 for none. The append is refused when there are more.
-    pub expected_sequence: u64,
-    /// What is appended, in order, all or nothing.
-    pub events: Vec<NewEvent>,
-    /// JSON object of strings: who, for whom, in which request.
-    pub metadata: String,
-    /// Unix milliseconds.
-    pub recorded_at_ms: i64,
-}
-
-/// An event as the log holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordedEvent {
-    /// Its place in the log.
-    pub position: Position,
-    /// When it was appended, Unix milliseconds.
-    pub recorded_at_ms: i64,
-    /// The event, not upcast.
-    pub event: SerializedEvent,
-}
-
-/// Why an append did not happen.
-#[derive(Debug, thiserror::Error)]
-pub enum AppendError {
-    /// The stream has grown since it was loaded.
-    #[error("the stream has grown since it was loaded")]
-    Conflict,
-    /// The store did not take it: nothing was written.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// The commit was sent and not answered, and the store cannot be asked what became of it. Repeating the command is safe, since it is
-    /// decided on what is there then.
-    #[error("the commit was not answered, and what became of it is not known")]
-    Unknown(#[source] BoxDynError),
-}
-
-/// Why the log could not be used.
-#[derive(Debug, thiserror::Error)]
-pub enum LogError {
-    /// The store is away, full or broken.
-    #[error("the event log could not be {doing}")]
-    Unavailable {
-        /// What was tried.
-        doing: &'static str,
-        /// The driver's reason.
-        #[source]
-        source: BoxDynError,
-    },
-    /// The tables are not there, or of an older release.
-    #[error("the event log could not be opened")]
-    Schema(#[from] MigrationError),
-    /// The log has been closed.
-    #[error("the event log is closed")]
-    Closed,
-    /// A stored row is not what this service writes.
-    #[error("the event at position {} is not readable", .event.position)]
-    Unreadable {
-        /// What is known of it: all but its payload and metadata, which are null. What is not text has replacement characters.
-        event: Box<RecordedEvent>,
-        /// Why.
-        #[source]
-        source: Unreadable,
-    },
-}
+use crate::error::{AppendError, LogError};
+use crate::event::{Append, RecordedEvent};
+use crate::position::Position;
+use crate::turn::Turn;
 
 /// An append-only, totally ordered log of events.
 pub trait EventLog: Send + Sync + 'static {
@@ -168,38 +74,3 @@ pub trait EventLog: Send + Sync + 'static {
     /// What the update tags of this log begin with.
     fn epoch(&self) -> Epoch;
 }
-
-impl LogError {
-    /// The store is away, full or broken.
-    pub(crate) fn unavailable<E: Into<BoxDynError>>(doing: &'static str) -> impl Fn(E) -> Self {
-        move |source| Self::Unavailable { doing, source: source.into() }
-    }
-}
-
-/// A stream, on either engine.
-pub(crate) const LOAD: &str = "\
-    select position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at
-    from events
-    where aggregate_type = $1 and aggregate_id = $2 and sequence > $3
-    order by sequence";
-
-/// The log in order, on either engine.
-pub(crate) const READ_AFTER: &str = "\
-    select position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at
-    from events
-    where position > $1
-    order by position
-    limit $2";
-
-/// A part of a stream, on either engine.
-pub(crate) const HISTORY: &str = "\
-    select position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at
-    from events
-    where aggregate_type = $1 and aggregate_id = $2 and sequence > $3
-    order by sequence
-    limit $4";
-
-/// Where an event is, on either engine.
-pub(crate) const POSITION_OF: &str = "\
-    select position from events
-    where aggregate_type = $1 and aggregate_id = $2 and sequence = $3";

@@ -5,7 +5,8 @@
 
 use std::future::Future;
 
-use crate::log::{LogError, Position};
+use crate::error::LogError;
+use crate::position::Position;
 use honoken_telemetry::error_chain;
 
 /// The state of an aggregate after one of its events.

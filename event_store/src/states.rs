@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use moka::future::Cache;
 
-use crate::log::Position;
+use crate::position::Position;
 
 /// JSON that all states together were made from, in bytes. In memory they take several times as much.
 const CAPACITY: u64 = 16 * 1024 * 1024;

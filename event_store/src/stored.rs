@@ -3,38 +3,43 @@
 //! Its columns are taken as bytes: what cannot be read is an event that is known not to be readable, and not an answer that failed, so that it
 //! stops its own aggregate and nothing else.
 
-use std::str::Utf8Error;
-
 use cqrs_es::persist::SerializedEvent;
 use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, ValueRef};
 
-use crate::log::{LogError, Position, RecordedEvent};
+use crate::error::{LogError, Unreadable};
+use crate::event::RecordedEvent;
+use crate::position::Position;
 
-/// Why a stored event cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
-    /// A column is not text.
-    #[error("its column `{column}` is not UTF-8")]
-    NotText {
-        /// Which.
-        column: &'static str,
-        /// Where in it.
-        #[source]
-        source: Utf8Error,
-    },
-    /// A column is text, and not JSON.
-    #[error("its column `{column}` is not JSON")]
-    NotJson {
-        /// Which.
-        column: &'static str,
-        /// Why.
-        #[source]
-        source: serde_json::Error,
-    },
-}
+/// A stream, on either engine.
+pub(crate) const LOAD: &str = "\
+    select position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at
+    from events
+    where aggregate_type = $1 and aggregate_id = $2 and sequence > $3
+    order by sequence";
+
+/// The log in order, on either engine.
+pub(crate) const READ_AFTER: &str = "\
+    select position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at
+    from events
+    where position > $1
+    order by position
+    limit $2";
+
+/// A part of a stream, on either engine.
+pub(crate) const HISTORY: &str = "\
+    select position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at
+    from events
+    where aggregate_type = $1 and aggregate_id = $2 and sequence > $3
+    order by sequence
+    limit $4";
+
+/// Where an event is, on either engine.
+pub(crate) const POSITION_OF: &str = "\
+    select position from events
+    where aggregate_type = $1 and aggregate_id = $2 and sequence = $3";
 
 /// A row of either engine.
 pub(crate) trait StoredRow {

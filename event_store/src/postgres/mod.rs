@@ -23,16 +23,17 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::epoch::{self, Epoch};
+use crate::error::{AppendError, LogError};
+use crate::event::{Append, RecordedEvent};
 use crate::group_commit::GroupCommit;
-use crate::log::{
-    Append, AppendError, EventLog, HISTORY, LOAD, LogError, POSITION_OF, Position, READ_AFTER, RecordedEvent,
-};
+use crate::log::EventLog;
+use crate::position::Position;
 use crate::snapshots::{self, LOAD_SNAPSHOT, Snapshots, StoredSnapshot};
-use crate::stored;
+use crate::stored::{self, HISTORY, LOAD, POSITION_OF, READ_AFTER};
+pub use crate::turn::Turn;
 use honoken_database::postgres::{open_readers, open_writer, within};
 use honoken_database::{EmbeddedMigration, Pool};
 use set_back::Knowledge;
-pub use turns::Turn;
 use turns::Turns;
 use wakeups::{Topic, Wakeups};
 use writer::Writer;

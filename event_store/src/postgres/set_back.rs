@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::epoch::{self, Epoch};
 use crate::group_commit::NewRow;
-use crate::log::Position;
+use crate::position::Position;
 use honoken_database::postgres::within;
 use honoken_telemetry::error_chain;
 

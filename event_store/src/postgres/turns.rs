@@ -6,19 +6,16 @@
 //! process, and with the connection of one that is frozen or cut off.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Executor, PgPool, Postgres, Transaction};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use sqlx::{Executor, PgPool};
+use tokio::sync::Semaphore;
 
+use crate::turn::{LONGEST, Turn};
 use honoken_database::postgres::SILENCE;
 
 /// Turns that a process can have or wait for at a time, each with a connection. Commands for further aggregates do without.
 const AT_A_TIME: u32 = 4;
-
-/// The longest that a command waits for its turn, before it goes on without.
-const LONGEST: Duration = Duration::from_secs(2);
 
 /// A lock of its own for each aggregate, or almost: two that share one wait for each other. Locks with two numbers are apart from those with
 /// one, which the log and the projection have. The first of these is "turn" in ASCII.
@@ -29,13 +26,6 @@ const TAKE: &str = "select pg_advisory_xact_lock(1953853038, hashtext($1))";
 pub(super) struct Turns {
     connections: PgPool,
     free: Arc<Semaphore>,
-}
-
-/// A turn, until it is dropped.
-#[derive(Debug)]
-pub struct Turn {
-    lock: Transaction<'static, Postgres>,
-    _place: OwnedSemaphorePermit,
 }
 
 impl Turns {
@@ -63,7 +53,7 @@ impl Turns {
         let asked = async {
             let mut lock = self.connections.begin().await?;
             sqlx::query(TAKE).bind(format!("{aggregate_type}/{aggregate_id}")).execute(&mut *lock).await?;
-            Ok::<_, sqlx::Error>(Turn { lock, _place: place })
+            Ok::<_, sqlx::Error>(Turn::new(lock, place))
         };
         match tokio::time::timeout(2 * LONGEST, asked).await {
             Ok(Ok(turn)) => Some(turn),
@@ -77,13 +67,5 @@ impl Turns {
 
     pub(super) async fn close(&self) {
         self.connections.close().await;
-    }
-}
-
-impl Turn {
-    /// Lets the next one have it.
-    pub(crate) async fn ends(self) {
-        // Where this fails the connection is given up, and the turn with it.
-        let _ = tokio::time::timeout(LONGEST, self.lock.rollback()).await;
     }
 }

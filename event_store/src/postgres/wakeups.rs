@@ -10,7 +10,7 @@ use sqlx::postgres::PgListener;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::log::Position;
+use crate::position::Position;
 use honoken_database::postgres::within;
 use honoken_telemetry::error_chain;
 

@@ -12,10 +12,11 @@ use sqlx::{Connection, Executor, PgConnection};
 
 use super::set_back::{Identity, Knowledge, Seen};
 use super::wakeups::Wakeups;
+use crate::event::Append;
 use crate::group_commit::{
     Commit, Decided, Failure, NewRow, NewSnapshot, Outcome, StreamHeads, decide, streams,
 };
-use crate::log::{Append, Position};
+use crate::position::Position;
 use crate::snapshots::PUT_SNAPSHOT;
 use crate::write_probe;
 use honoken_database::postgres::{SILENCE, open_writer, within};

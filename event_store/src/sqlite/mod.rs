@@ -10,12 +10,13 @@ use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::watch;
 
 use crate::epoch::{self, Epoch};
+use crate::error::{AppendError, LogError};
+use crate::event::{Append, RecordedEvent};
 use crate::group_commit::GroupCommit;
-use crate::log::{
-    Append, AppendError, EventLog, HISTORY, LOAD, LogError, POSITION_OF, Position, READ_AFTER, RecordedEvent,
-};
+use crate::log::EventLog;
+use crate::position::Position;
 use crate::snapshots::{self, LOAD_SNAPSHOT, Snapshots, StoredSnapshot};
-use crate::stored;
+use crate::stored::{self, HISTORY, LOAD, POSITION_OF, READ_AFTER};
 use honoken_database::sqlite::Durability;
 use honoken_database::sqlite_file::SqliteFile;
 use honoken_database::{EmbeddedMigration, Pool};

@@ -4,10 +4,11 @@ use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::watch;
 
+use crate::event::Append;
 use crate::group_commit::{
     Commit, Decided, Failure, NewRow, NewSnapshot, Outcome, StreamHeads, decide, streams,
 };
-use crate::log::{Append, Position};
+use crate::position::Position;
 use crate::snapshots::PUT_SNAPSHOT;
 use crate::write_probe;
 use honoken_database::sqlite::Durability;
