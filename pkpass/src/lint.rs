@@ -6,8 +6,10 @@
 mod actions;
 mod barcodes;
 mod boarding;
+mod currency;
 mod dictionary;
 mod fields;
+mod group;
 mod loose;
 mod names;
 mod nfc;
@@ -17,6 +19,7 @@ mod relevant_dates;
 mod semantics;
 mod server_keys;
 mod shape;
+mod ticket;
 mod top_level;
 
 use serde_json::{Map, Value};
@@ -25,14 +28,7 @@ use crate::TicketStyle;
 use crate::finding::{Finding, Findings};
 use crate::pass_json::poster::asks_for_poster;
 
-/// What the rules need to know besides the content.
-#[derive(Clone, Copy)]
-struct Ticket<'a> {
-    style: TicketStyle,
-    content: &'a Map<String, Value>,
-    /// The poster look is asked for, by the server's flag or by the content's own `preferredStyleSchemes`.
-    poster: bool,
-}
+use self::ticket::Ticket;
 
 /// Checks the content of a pass: at most [`MAX_FINDINGS`](crate::MAX_FINDINGS), in the order of the rules.
 ///

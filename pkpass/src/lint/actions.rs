@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::finding::Findings;
-use crate::lint::Ticket;
 use crate::lint::shape::{Kind, Shape, check_members, objects, require};
+use crate::lint::ticket::Ticket;
 
 const MOST_ACTIONS: usize = 2;
 

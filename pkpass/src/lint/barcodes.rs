@@ -5,8 +5,8 @@
 use serde_json::{Map, Value};
 
 use crate::finding::{Findings, quoted};
-use crate::lint::Ticket;
 use crate::lint::shape::{Kind, Shape, check_members, objects, require};
+use crate::lint::ticket::Ticket;
 use crate::pointer::at;
 
 const SHAPE: Shape = &[

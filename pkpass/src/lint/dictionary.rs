@@ -8,8 +8,10 @@ use serde_json::{Map, Value};
 
 use crate::TicketStyle;
 use crate::finding::{Findings, quoted};
+use crate::lint::fields;
+use crate::lint::group::Group;
 use crate::lint::shape::{Kind, check_value, objects};
-use crate::lint::{Ticket, fields};
+use crate::lint::ticket::Ticket;
 use crate::pointer::at;
 
 /// Every style dictionary of which a pass has exactly one.
@@ -32,55 +34,6 @@ const TRANSIT_TYPES: [&str; 5] = [
 
 /// Secondary and auxiliary fields that a coupon or a store card shows.
 const SHARED_ROW: usize = 4;
-
-/// A group of fields in a style dictionary.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Group {
-    Header,
-    Primary,
-    Secondary,
-    Auxiliary,
-    Back,
-    AdditionalInfo,
-    Footer,
-}
-
-impl Group {
-    const ALL: [Self; 7] = [
-        Self::Header,
-        Self::Primary,
-        Self::Secondary,
-        Self::Auxiliary,
-        Self::Back,
-        Self::AdditionalInfo,
-        Self::Footer,
-    ];
-
-    pub(super) const fn key(self) -> &'static str {
-        match self {
-            Self::Header => "headerFields",
-            Self::Primary => "primaryFields",
-            Self::Secondary => "secondaryFields",
-            Self::Auxiliary => "auxiliaryFields",
-            Self::Back => "backFields",
-            Self::AdditionalInfo => "additionalInfoFields",
-            Self::Footer => "footerFields",
-        }
-    }
-
-    /// How many fields of the group fit on the front; more are hidden or cut off.
-    const fn capacity(self, style: TicketStyle) -> Option<usize> {
-        match self {
-            Self::Header => Some(3),
-            Self::Primary if matches!(style, TicketStyle::Boarding) => Some(2),
-            Self::Primary => Some(1),
-            Self::Auxiliary if matches!(style, TicketStyle::Boarding) => Some(5),
-            // Per row, for auxiliary fields.
-            Self::Secondary | Self::Auxiliary => Some(4),
-            Self::Back | Self::AdditionalInfo | Self::Footer => None,
-        }
-    }
-}
 
 pub(super) fn check(findings: &mut Findings, ticket: Ticket<'_>) {
     let (content, own) = (ticket.content, ticket.style.pass_json_key());

@@ -4,8 +4,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::finding::{Findings, quoted};
-use crate::lint::dictionary::Group;
+use crate::finding::Findings;
+use crate::lint::currency::check_currency_code;
+use crate::lint::group::Group;
 use crate::lint::semantics;
 use crate::lint::shape::{Kind, Shape, check_members, check_value, require};
 use crate::pointer::at;
@@ -100,16 +101,6 @@ fn check_number_formatters(findings: &mut Findings, pointer: &str, field: &Map<S
     if field.contains_key("numberStyle") && field.contains_key("currencyCode") {
         let detail = "numberStyle and currencyCode exclude each other";
         findings.warning("formatter_ambiguous", &at(pointer, "numberStyle"), detail);
-    }
-}
-
-/// ISO 4217: three capital letters.
-pub(super) fn check_currency_code(findings: &mut Findings, pointer: &str, object: &Map<String, Value>) {
-    if let Some(code) = object.get("currencyCode").and_then(Value::as_str)
-        && !(code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase()))
-    {
-        let detail = format!("{} is not an ISO 4217 code such as EUR", quoted(code));
-        findings.error("currency_code_invalid", &at(pointer, "currencyCode"), detail);
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::TicketStyle;
 use crate::finding::Findings;
-use crate::lint::Ticket;
 use crate::lint::shape::{Kind, check_value};
+use crate::lint::ticket::Ticket;
 use crate::pass_json::loose::{PRIMARY, SECONDARY, are_loose_fields_mapped, has_dictionary};
 use crate::pointer::at;
 

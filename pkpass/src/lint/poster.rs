@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::TicketStyle;
 use crate::finding::{Findings, quoted};
-use crate::lint::Ticket;
+use crate::lint::ticket::Ticket;
 use crate::pass_json::loose::are_loose_fields_mapped;
 use crate::pass_json::poster::{POSTER_SCHEME, asks_for_poster, schemes_of, semantics_from_loose_fields};
 use crate::pointer::at;

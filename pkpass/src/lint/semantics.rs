@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::TicketStyle;
 use crate::finding::Findings;
-use crate::lint::fields::check_currency_code;
+use crate::lint::currency::check_currency_code;
 use crate::lint::places::check_location;
 use crate::lint::shape::{Kind, Shape, check_members, check_value, objects, require};
 use crate::pointer::at;

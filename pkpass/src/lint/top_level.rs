@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::TicketStyle;
 use crate::finding::Findings;
-use crate::lint::Ticket;
 use crate::lint::shape::{Kind, Shape, check_members};
+use crate::lint::ticket::Ticket;
 use crate::pointer::at;
 
 const SHAPE: Shape = &[

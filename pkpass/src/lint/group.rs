@@ -1,0 +1,54 @@
+//! The groups of fields in a style dictionary.
+//!
+//! <https://developer.apple.com/documentation/walletpasses/passfields>
+
+use crate::TicketStyle;
+
+/// A group of fields in a style dictionary.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Group {
+    Header,
+    Primary,
+    Secondary,
+    Auxiliary,
+    Back,
+    AdditionalInfo,
+    Footer,
+}
+
+impl Group {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Header,
+        Self::Primary,
+        Self::Secondary,
+        Self::Auxiliary,
+        Self::Back,
+        Self::AdditionalInfo,
+        Self::Footer,
+    ];
+
+    pub(super) const fn key(self) -> &'static str {
+        match self {
+            Self::Header => "headerFields",
+            Self::Primary => "primaryFields",
+            Self::Secondary => "secondaryFields",
+            Self::Auxiliary => "auxiliaryFields",
+            Self::Back => "backFields",
+            Self::AdditionalInfo => "additionalInfoFields",
+            Self::Footer => "footerFields",
+        }
+    }
+
+    /// How many fields of the group fit on the front; more are hidden or cut off.
+    pub(super) const fn capacity(self, style: TicketStyle) -> Option<usize> {
+        match self {
+            Self::Header => Some(3),
+            Self::Primary if matches!(style, TicketStyle::Boarding) => Some(2),
+            Self::Primary => Some(1),
+            Self::Auxiliary if matches!(style, TicketStyle::Boarding) => Some(5),
+            // Per row, for auxiliary fields.
+            Self::Secondary | Self::Auxiliary => Some(4),
+            Self::Back | Self::AdditionalInfo | Self::Footer => None,
+        }
+    }
+}
