@@ -10,7 +10,7 @@ use honoken_projections::OperationError;
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::world::{Engine, Home, Running, on_both_engines, soon};
+use crate::world::{Engine, Running, Stores, on_both_engines, soon};
 
 /// Has as many events as anybody asks for; the first is of an aggregate that nobody knows.
 struct Endless(watch::Sender<Position>);
@@ -62,24 +62,24 @@ fn event(position: u64) -> RecordedEvent {
     }
 }
 
-async fn follows_an_endless_log(home: &Home) -> Running {
+async fn follows_an_endless_log(stores: &Stores) -> Running {
     let log = Arc::new(Endless(watch::channel(Position(u64::MAX)).0));
-    let running = Running::start(log, &home.place, Upcasters::current()).await;
+    let running = Running::start(log, stores.location(), Upcasters::current()).await;
     running.reaches(Position(1000)).await;
     running
 }
 
 async fn an_operator_is_answered_while_the_projector_has_always_more_to_do(engine: Engine) {
-    let home = Home::new(engine).await;
-    let running = follows_an_endless_log(&home).await;
+    let stores = Stores::new(engine).await;
+    let running = follows_an_endless_log(&stores).await;
     let retried = soon("an answer", running.projector.retry(Position(1))).await;
     assert!(matches!(retried, Err(OperationError::StillUnappliable(_))), "{retried:?}");
     running.stops().await;
 }
 
 async fn a_projector_that_has_always_more_to_do_can_be_stopped(engine: Engine) {
-    let home = Home::new(engine).await;
-    follows_an_endless_log(&home).await.stops().await;
+    let stores = Stores::new(engine).await;
+    follows_an_endless_log(&stores).await.stops().await;
 }
 
 on_both_engines! {

@@ -225,7 +225,7 @@ async fn an_event_that_the_server_refuses_is_parked_by_projector_and_rebuild() {
     running.stops().await;
 
     let before = world.all_tables().await;
-    let model = world.home.place.opens().await;
+    let model = world.stores.location().read_model().await;
     rebuild(&*world.log, &Upcasters::current(), &model, |_| {}).await.unwrap();
     model.close().await;
     assert_same(&world.all_tables().await, &before);

@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::history::history;
 use crate::proxy::Proxy;
 use crate::world::{
-    EPOCH, Engine, Place, Running, World, assert_same, content, eventually, newer_release, soon, ticket,
+    EPOCH, Engine, Location, Running, World, assert_same, content, eventually, newer_release, soon, ticket,
 };
 
 /// A process: all its connections, also those of its log, lead through its own proxy.
@@ -26,10 +26,10 @@ impl Process {
     }
 
     async fn joins_as(world: &World, name: &str, part: Part, upcasters: Upcasters) -> Self {
-        let proxy = Proxy::to(&world.home.server().clone().application_name(name)).await;
+        let proxy = Proxy::to(&world.stores.known_server().clone().application_name(name)).await;
         let log = Arc::new(PostgresLog::open(&proxy.options, EPOCH).await.unwrap());
-        let place = Place::Server(proxy.options.clone().into());
-        let running = Running::start_as(log, &place, upcasters, part).await;
+        let location = Location::Server(proxy.options.clone().into());
+        let running = Running::start_as(log, &location, upcasters, part).await;
         Self { running, proxy }
     }
 
@@ -226,7 +226,7 @@ async fn whoever_stands_by_is_told_when_the_projection_is_given_back() {
     let one = Process::joins(&world, "one").await;
     one.reaches(world.head()).await;
     one.running.stops().await;
-    let pool = sqlx::PgPool::connect_lazy_with(world.home.server().clone());
+    let pool = sqlx::PgPool::connect_lazy_with(world.stores.known_server().clone());
     for _ in 0..10 {
         let one = Process::joins(&world, "one").await;
         let mut listener = sqlx::postgres::PgListener::connect_with(&pool).await.unwrap();

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::history::history;
 use crate::proxy::Proxy;
-use crate::world::{Engine, Place, World, assert_same, on_both_engines, soon, ticket};
+use crate::world::{Engine, Location, World, assert_same, on_both_engines, soon, ticket};
 
 /// A log that is read in small portions, and stops behind the first until it is told to go on.
 struct Halting {
@@ -124,7 +124,7 @@ async fn rebuilt_tables_are_those_that_were_there(engine: Engine) {
         let world = a_world_with_a_past(engine, seed).await;
         let before = world.all_tables().await;
         is_spoilt(&world).await;
-        let model = world.home.place.opens().await;
+        let model = world.stores.location().read_model().await;
         let mut reports = Vec::new();
         let report = |position| reports.push(position);
         let progress = rebuild(&*world.log, &Upcasters::current(), &model, report).await.unwrap();
@@ -141,7 +141,7 @@ async fn readers_see_the_old_tables_until_the_new_ones_are_complete(engine: Engi
     let good = world.all_tables().await;
     is_spoilt(&world).await;
     let spoilt = world.all_tables().await;
-    let model = world.home.place.opens().await;
+    let model = world.stores.location().read_model().await;
     let (task, halt) = begins(&world, model.clone()).await;
     assert_same(&world.all_tables().await, &spoilt);
     halt.goes_on();
@@ -155,7 +155,7 @@ async fn a_rebuild_that_dies_half_way_leaves_the_old_tables(engine: Engine) {
     let good = world.all_tables().await;
     is_spoilt(&world).await;
     let spoilt = world.all_tables().await;
-    let model = world.home.place.opens().await;
+    let model = world.stores.location().read_model().await;
     let (task, _halt) = begins(&world, model.clone()).await;
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
@@ -187,7 +187,7 @@ async fn a_projector_that_runs_meanwhile_goes_on_and_misses_nothing(engine: Engi
 
 async fn a_read_model_that_was_never_filled_can_be_rebuilt(engine: Engine) {
     let world = World::new(engine).await;
-    let model = world.home.place.opens().await;
+    let model = world.stores.location().read_model().await;
     rebuild(&*world.log, &Upcasters::current(), &model, |_| {}).await.unwrap();
     model.close().await;
     assert_same(&world.tables().await, &world.projected_anew().await);
@@ -206,8 +206,8 @@ async fn a_rebuild_that_loses_its_connection_leaves_the_old_tables() {
     let world = a_world_with_a_past(Engine::Postgres, 84).await;
     is_spoilt(&world).await;
     let spoilt = world.all_tables().await;
-    let proxy = Proxy::to(world.home.server()).await;
-    let model = Place::Server(proxy.options.clone().into()).opens().await;
+    let proxy = Proxy::to(world.stores.known_server()).await;
+    let model = Location::Server(proxy.options.clone().into()).read_model().await;
     let (task, halt) = begins(&world, model).await;
     proxy.cuts();
     halt.goes_on();
@@ -222,7 +222,7 @@ async fn a_rebuild_that_freezes_is_given_up_and_leaves_the_old_tables() {
     let world = a_world_with_a_past(Engine::Postgres, 84).await;
     is_spoilt(&world).await;
     let spoilt = world.all_tables().await;
-    let model = world.home.place.opens().await;
+    let model = world.stores.location().read_model().await;
     let (task, halt) = begins(&world, model.clone()).await;
     let locked = "select cast(count(*) as text) from pg_locks where locktype = 'relation' and relation = 'wallet_pass'::regclass";
     let mut sql = world.sql().await;

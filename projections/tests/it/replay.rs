@@ -80,7 +80,7 @@ async fn goes_back_nowhere_between(world: &World, begin: u64, end: u64) {
     let before = world.tables().await;
     world.set_checkpoint(begin).await;
     let log = Arc::new(Shortened { log: world.log.clone(), end });
-    let running = Running::start(log, &world.home.place, Upcasters::current()).await;
+    let running = Running::start(log, world.stores.location(), Upcasters::current()).await;
     running.reaches(Position(end)).await;
     running.stops().await;
     let mut meanwhile = world.tables().await;

@@ -231,7 +231,7 @@ async fn a_wake_up_that_was_lost_is_made_up_for_by_asking_now_and_then(engine: E
 async fn follows_a_flaky_log(world: &World, fails_every: u32) -> Running {
     let silence = watch::channel(Position(0)).0;
     let log = Flaky { log: world.log.clone(), readings: AtomicU32::new(1), fails_every, silence };
-    Running::start(Arc::new(log), &world.home.place, Upcasters::current()).await
+    Running::start(Arc::new(log), world.stores.location(), Upcasters::current()).await
 }
 
 on_both_engines! {

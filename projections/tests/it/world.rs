@@ -1,14 +1,11 @@
-//! The world of a test: a log, a dispatcher, and projectors that come and go. Log and read model are on one engine.
+//! The world of a test: an event log, a dispatcher, and projectors that come and go. Event log and read model are on one engine.
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 use cqrs_es::persist::SemanticVersionEventUpcaster;
-use honoken_database::postgres;
 use honoken_domain::apns_key::{ApnsKey, ApnsKeyCommand, ApnsKeyError, ApnsKeyInstallation};
 use honoken_domain::brand_assets::{BRAND_ID, BrandAssets, BrandAssetsCommand};
 use honoken_domain::certificate::{Certificate, CertificateCommand, CertificateError, Installation};
@@ -29,36 +26,21 @@ use honoken_domain::upcasters::Upcasters;
 use honoken_domain::uploaded_image::{UploadedImage, UploadedImageCommand};
 use honoken_event_store::{
     Append, Committed, DispatchError, Dispatcher, Epoch, EventLog, Log, Metadata, NewEvent, Position,
-    PostgresLog, SqliteLog,
 };
-use honoken_projections::{Part, Progress, Projector, ReadModel, WALLET, read_model};
-use honoken_test_postgres::{Cluster, Database};
+use honoken_projections::{Part, Progress, Projector, ReadModel, WALLET};
+use honoken_test_postgres::Cluster;
+pub(crate) use honoken_test_stores::{
+    Engine, LIMIT, Location, Sql, Stores, eventually, on_both_engines, soon,
+};
 use serde_json::{Value, json};
-use sqlx::postgres::PgConnectOptions;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection, PgConnection, SqliteConnection};
-use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-
-/// Nothing that works takes this long; what takes longer has failed.
-pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 pub(crate) const EPOCH: Epoch = Epoch(0x00c0_ffee);
 
 pub(crate) const TICKET: &str = "pass.com.example.ticket";
 pub(crate) const OTHER: &str = "pass.com.example.other";
-
-/// Waits for something that must happen.
-#[track_caller]
-pub(crate) fn soon<T>(what: &'static str, event: impl Future<Output = T>) -> impl Future<Output = T> {
-    let from = std::panic::Location::caller();
-    async move {
-        let outcome = tokio::time::timeout(LIMIT, event).await;
-        outcome.unwrap_or_else(|_| panic!("{from}: {what} did not happen within {LIMIT:?}"))
-    }
-}
 
 pub(crate) fn pass_type(name: &str) -> PassTypeIdentifier {
     PassTypeIdentifier::parse(name).unwrap()
@@ -117,180 +99,24 @@ pub(crate) fn newer_release() -> Upcasters {
     ))
 }
 
-/// What log and read model are kept in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Engine {
-    Sqlite,
-    Postgres,
-}
-
-/// Makes two tests of each: one per engine.
-macro_rules! on_both_engines {
-    ($($test:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() {
-                super::$test($crate::world::Engine::Sqlite).await;
-            })+
-        }
-
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() {
-                super::$test($crate::world::Engine::Postgres).await;
-            })+
-        }
-    };
-}
-pub(crate) use on_both_engines;
-
-/// Where a read model is.
-#[derive(Debug, Clone)]
-pub(crate) enum Place {
-    File(PathBuf),
-    Server(Box<PgConnectOptions>),
-}
-
-impl Place {
-    pub(crate) async fn opens(&self) -> ReadModel {
-        match self {
-            Self::File(file) => ReadModel::in_file(file).await.unwrap(),
-            Self::Server(options) => ReadModel::on_server(options).await.unwrap(),
-        }
-    }
-
-    pub(crate) async fn connects(&self) -> Sql {
-        match self {
-            Self::File(file) => Sql::Sqlite(connect(file).await),
-            Self::Server(options) => Sql::Postgres(options.connect().await.unwrap()),
-        }
-    }
-}
-
-/// Asks for something that must come true, now and then.
-#[track_caller]
-pub(crate) fn eventually(
-    what: &'static str,
-    mut condition: impl AsyncFnMut() -> bool,
-) -> impl Future<Output = ()> {
-    let mut ticks = tokio::time::interval(Duration::from_millis(20));
-    soon(what, async move {
-        while !condition().await {
-            ticks.tick().await;
-        }
-    })
-}
-
-/// An empty read model that goes when it is dropped.
-pub(crate) struct Home {
-    pub(crate) place: Place,
-    /// What is removed with it.
-    _kept: Kept,
-}
-
-enum Kept {
-    Folder {
-        _folder: TempDir,
-    },
-    Database {
-        _database: Database,
-    },
-    /// It goes with its server.
-    Nothing,
-}
-
-impl Home {
-    pub(crate) async fn new(engine: Engine) -> Self {
-        match engine {
-            Engine::Sqlite => {
-                let folder = TempDir::new().unwrap();
-                let place = Place::File(folder.path().join("read_model.sqlite"));
-                Self { place, _kept: Kept::Folder { _folder: folder } }
-            }
-            Engine::Postgres => {
-                let database = honoken_test_postgres::database().await;
-                let options = postgres::options(database.url()).unwrap();
-                read_model::migrate(&options).await.unwrap();
-                Self { place: Place::Server(options.into()), _kept: Kept::Database { _database: database } }
-            }
-        }
-    }
-
-    /// In a server of the test's own.
-    pub(crate) async fn in_cluster(cluster: &Cluster) -> Self {
-        let options = postgres::options(&cluster.create_database().await).unwrap();
-        read_model::migrate(&options).await.unwrap();
-        Self { place: Place::Server(options.into()), _kept: Kept::Nothing }
-    }
-
-    /// The server that the read model is known to be on.
-    pub(crate) fn server(&self) -> &PgConnectOptions {
-        let Place::Server(options) = &self.place else { panic!("{:?} is no server", self.place) };
-        options
-    }
-}
-
-/// A connection beside those of the service.
-pub(crate) enum Sql {
-    Sqlite(SqliteConnection),
-    Postgres(PgConnection),
-}
-
-impl Sql {
-    pub(crate) async fn execute(&mut self, statements: &str) {
-        match self {
-            Self::Sqlite(connection) => sqlx::raw_sql(statements).execute(connection).await.map(drop),
-            Self::Postgres(connection) => sqlx::raw_sql(statements).execute(connection).await.map(drop),
-        }
-        .unwrap_or_else(|fault| panic!("{fault}\n{statements}"));
-    }
-
-    /// The first column of every row, as text.
-    pub(crate) async fn column(&mut self, query: &str) -> Vec<String> {
-        match self {
-            Self::Sqlite(connection) => sqlx::query_scalar(query).fetch_all(connection).await,
-            Self::Postgres(connection) => sqlx::query_scalar(query).fetch_all(connection).await,
-        }
-        .unwrap_or_else(|fault| panic!("{fault}\n{query}"))
-    }
-
-    async fn close(self) {
-        match self {
-            Self::Sqlite(connection) => connection.close().await,
-            Self::Postgres(connection) => connection.close().await,
-        }
-        .unwrap();
-    }
-}
-
 pub(crate) struct World {
     pub(crate) log: Arc<Log>,
     /// Knows what a newer release knows, so that commands go on behind an event that the projector does not understand.
     dispatcher: Arc<Dispatcher<Log>>,
     now: AtomicI64,
-    pub(crate) engine: Engine,
-    pub(crate) home: Home,
+    pub(crate) stores: Stores,
 }
 
 impl World {
-    /// An empty log.
+    /// An empty event log.
     pub(crate) async fn empty(engine: Engine) -> Self {
-        Self::at(engine, Home::new(engine).await).await
+        Self::on(Stores::new(engine).await).await
     }
 
-    async fn at(engine: Engine, home: Home) -> Self {
-        let log = match &home.place {
-            Place::File(file) => {
-                Log::Sqlite(SqliteLog::open(&file.with_file_name("events.sqlite"), EPOCH).await.unwrap())
-            }
-            Place::Server(options) => {
-                honoken_event_store::postgres::migrate(options).await.unwrap();
-                Log::Postgres(PostgresLog::open(options, EPOCH).await.unwrap())
-            }
-        };
-        let log = Arc::new(log);
+    async fn on(stores: Stores) -> Self {
+        let log = Arc::new(stores.location().event_log(EPOCH).await);
         let dispatcher = Arc::new(Dispatcher::new(log.clone(), newer_release()));
-        Self { log, dispatcher, now: AtomicI64::new(1_700_000_000), engine, home }
+        Self { log, dispatcher, now: AtomicI64::new(1_700_000_000), stores }
     }
 
     /// A club with two pass types.
@@ -300,7 +126,7 @@ impl World {
 
     /// The same in a server of the test's own.
     pub(crate) async fn in_cluster(cluster: &Cluster) -> Self {
-        Self::at(Engine::Postgres, Home::in_cluster(cluster).await).await.founded().await
+        Self::on(Stores::in_cluster(cluster).await).await.founded().await
     }
 
     async fn founded(self) -> Self {
@@ -311,12 +137,9 @@ impl World {
         self
     }
 
-    /// A connection to the log beside its own.
+    /// A connection to the event log beside its own.
     pub(crate) async fn log_sql(&self) -> Sql {
-        match &self.home.place {
-            Place::File(file) => Sql::Sqlite(connect(&file.with_file_name("events.sqlite")).await),
-            Place::Server(_) => self.sql().await,
-        }
+        self.stores.location().event_log_sql().await
     }
 
     pub(crate) fn head(&self) -> Position {
@@ -529,7 +352,7 @@ impl World {
     }
 
     pub(crate) async fn projects_as(&self, upcasters: Upcasters) -> Running {
-        Running::start(self.log.clone(), &self.home.place, upcasters).await
+        Running::start(self.log.clone(), self.stores.location(), upcasters).await
     }
 
     /// The tables as a projection from zero would fill them.
@@ -538,11 +361,11 @@ impl World {
     }
 
     pub(crate) async fn projected_anew_as(&self, upcasters: Upcasters) -> Dump {
-        let home = Home::new(self.engine).await;
-        let running = Running::start(self.log.clone(), &home.place, upcasters).await;
+        let stores = Stores::new(self.stores.engine()).await;
+        let running = Running::start(self.log.clone(), stores.location(), upcasters).await;
         running.reaches(self.head()).await;
         running.stops().await;
-        let mut tables = dump(&home.place).await;
+        let mut tables = dump(stores.location()).await;
         tables.retain(|table, _| table.starts_with("wallet_"));
         tables
     }
@@ -556,12 +379,12 @@ impl World {
 
     /// The tables as they are, with the checkpoint, and what is parked and skipped.
     pub(crate) async fn all_tables(&self) -> Dump {
-        dump(&self.home.place).await
+        dump(self.stores.location()).await
     }
 
     /// A connection to the read model beside the projector's.
     pub(crate) async fn sql(&self) -> Sql {
-        self.home.place.connects().await
+        self.stores.location().read_model_sql().await
     }
 
     pub(crate) async fn execute(&self, statement: &str) {
@@ -572,11 +395,11 @@ impl World {
 
     /// The file with all it holds; on a server the tables stay.
     pub(crate) async fn throws_read_model_away(&self) {
-        let Place::File(file) = &self.home.place else {
+        let Some(file) = self.stores.location().read_model_file() else {
             let tables: Vec<_> = self.all_tables().await.into_keys().collect();
             return self.execute(&format!("truncate {}", tables.join(", "))).await;
         };
-        std::fs::remove_file(file).unwrap();
+        std::fs::remove_file(&file).unwrap();
         for suffix in ["-wal", "-shm"] {
             let mut beside = file.clone().into_os_string();
             beside.push(suffix);
@@ -664,17 +487,17 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) async fn start<L: EventLog>(log: Arc<L>, place: &Place, upcasters: Upcasters) -> Self {
-        Self::start_as(log, place, upcasters, Part::Run).await
+    pub(crate) async fn start<L: EventLog>(log: Arc<L>, location: &Location, upcasters: Upcasters) -> Self {
+        Self::start_as(log, location, upcasters, Part::Run).await
     }
 
     pub(crate) async fn start_as<L: EventLog>(
         log: Arc<L>,
-        place: &Place,
+        location: &Location,
         upcasters: Upcasters,
         part: Part,
     ) -> Self {
-        let model = place.opens().await;
+        let model = location.read_model().await;
         let stop = CancellationToken::new();
         let (projector, runner) =
             Projector::start(log, upcasters, model.clone(), part, stop.clone()).await.unwrap();
@@ -718,16 +541,12 @@ impl Running {
 /// Every row of every table, sorted.
 pub(crate) type Dump = BTreeMap<String, Vec<String>>;
 
-pub(crate) async fn connect(file: &Path) -> SqliteConnection {
-    SqliteConnectOptions::new().filename(file).busy_timeout(LIMIT).connect().await.unwrap()
-}
-
 /// Columns of Postgres's checkpoint that say who projects, and not what has been projected.
 const LEASE: [&str; 4] = ["fence", "leased_until", "holder_pid", "holder_started"];
 
 /// Rows are lines with the names of the columns, as both engines can make them.
-async fn dump(place: &Place) -> Dump {
-    let mut connection = place.connects().await;
+async fn dump(location: &Location) -> Dump {
+    let mut connection = location.read_model_sql().await;
     let (tables, columns_of, quoted) = match connection {
         Sql::Sqlite(_) => (
             "select name from sqlite_master where type = 'table' and name not like 'sqlite%' and name <> '_sqlx_migrations'",

@@ -1,13 +1,10 @@
-//! The world of a test: a log, its projection and a ledger on one engine, and a broker where there is one.
+//! The world of a test: an event log, its projection and a ledger on one engine, and a broker where there is one.
 
-use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use cqrs_es::persist::SemanticVersionEventUpcaster;
-use honoken_database::postgres;
 use honoken_domain::content::Content;
 use honoken_domain::ids::{
     AuthenticationToken, Digest, OrganizationId, PassId, PassTypeIdentifier, SerialNumber, TeamIdentifier,
@@ -20,26 +17,23 @@ use honoken_domain::pass_type::{PassType, PassTypeCommand};
 use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{
-    Append, Committed, Dispatcher, Epoch, EventLog, Log, Metadata, NewEvent, Position, PostgresLog, SqliteLog,
+    Append, Committed, Dispatcher, Epoch, EventLog, Log, Metadata, NewEvent, Position,
 };
-use honoken_projections::{Part, Projector, ReadModel, read_model};
+use honoken_projections::{Part, Projector, ReadModel};
 use honoken_pushers::feed::in_process::InProcessFeed;
 use honoken_pushers::feed::{Feed, Received};
 use honoken_pushers::ledger::{self, Ledger};
 use honoken_pushers::nats::{JetStreamFeed, Nats, NatsOptions, Relay, RelaySettings};
 use honoken_pushers::ports::Time;
 use honoken_pushers::source::Source;
-use honoken_test_postgres::Database;
+pub(crate) use honoken_test_stores::{Engine, eventually, on_both_engines, soon};
+use honoken_test_stores::{LIMIT, Location, Sql, Stores};
 use serde_json::json;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, PgConnection, SqliteConnection};
-use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Nothing that works takes this long; what takes longer has failed.
-pub(crate) const LIMIT: Duration = Duration::from_secs(40);
+/// The file of the ledger, where stores are files.
+const LEDGER: &str = "deliveries.sqlite";
 
 /// Between two sweeps here.
 pub(crate) const SWEEP: Duration = Duration::from_millis(100);
@@ -47,30 +41,6 @@ pub(crate) const SWEEP: Duration = Duration::from_millis(100);
 pub(crate) const EPOCH: Epoch = Epoch(0x00c0_ffee);
 
 pub(crate) const TICKET: &str = "pass.com.example.ticket";
-
-/// Waits for something that must happen.
-#[track_caller]
-pub(crate) fn soon<T>(what: &'static str, event: impl Future<Output = T>) -> impl Future<Output = T> {
-    let from = std::panic::Location::caller();
-    async move {
-        let outcome = tokio::time::timeout(LIMIT, event).await;
-        outcome.unwrap_or_else(|_| panic!("{from}: {what} did not happen within {LIMIT:?}"))
-    }
-}
-
-/// Asks for something that must come true, now and then.
-#[track_caller]
-pub(crate) fn eventually(
-    what: &'static str,
-    mut condition: impl AsyncFnMut() -> bool,
-) -> impl Future<Output = ()> {
-    let mut ticks = tokio::time::interval(Duration::from_millis(20));
-    soon(what, async move {
-        while !condition().await {
-            ticks.tick().await;
-        }
-    })
-}
 
 /// A ticket, by its serial number.
 pub(crate) fn ticket(serial_number: &str) -> PassId {
@@ -103,54 +73,6 @@ pub(crate) fn newer_release() -> Upcasters {
     ))
 }
 
-/// What log, read model and ledger are kept in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Engine {
-    Sqlite,
-    Postgres,
-}
-
-/// Makes two tests of each: one per engine.
-macro_rules! on_both_engines {
-    ($($test:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() {
-                super::$test($crate::world::Engine::Sqlite).await;
-            })+
-        }
-
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() {
-                super::$test($crate::world::Engine::Postgres).await;
-            })+
-        }
-    };
-}
-pub(crate) use on_both_engines;
-
-/// Where everything is.
-#[derive(Debug, Clone)]
-enum Place {
-    Folder(PathBuf),
-    Server(Box<PgConnectOptions>),
-}
-
-impl Place {
-    async fn model(&self) -> ReadModel {
-        match self {
-            Self::Folder(folder) => ReadModel::in_file(&folder.join("read_model.sqlite")).await.unwrap(),
-            Self::Server(options) => ReadModel::on_server(options).await.unwrap(),
-        }
-    }
-}
-
-enum Kept {
-    Folder { _folder: TempDir },
-    Database { _database: Database },
-}
-
 /// A clock that only goes when it is told to.
 #[derive(Debug, Default)]
 pub(crate) struct Clock(AtomicI64);
@@ -165,42 +87,15 @@ impl Time for Clock {
     }
 }
 
-/// A connection beside those of the service.
-pub(crate) enum Sql {
-    Sqlite(SqliteConnection),
-    Postgres(PgConnection),
-}
-
-impl Sql {
-    pub(crate) async fn execute(&mut self, statements: &str) {
-        match self {
-            Self::Sqlite(connection) => sqlx::raw_sql(statements).execute(connection).await.map(drop),
-            Self::Postgres(connection) => sqlx::raw_sql(statements).execute(connection).await.map(drop),
-        }
-        .unwrap_or_else(|fault| panic!("{fault}\n{statements}"));
-    }
-
-    /// How many rows a table has.
-    pub(crate) async fn count(&mut self, table: &str) -> i64 {
-        let query = format!("select count(*) from {table}");
-        match self {
-            Self::Sqlite(connection) => sqlx::query_scalar(&query).fetch_one(connection).await,
-            Self::Postgres(connection) => sqlx::query_scalar(&query).fetch_one(connection).await,
-        }
-        .unwrap()
-    }
-}
-
 pub(crate) struct World {
     pub(crate) log: Arc<Log>,
     dispatcher: Arc<Dispatcher<Log>>,
     now: AtomicI64,
-    place: Place,
+    stores: Stores,
     pub(crate) model: ReadModel,
     projector: Projector,
     stop: CancellationToken,
     projecting: JoinHandle<()>,
-    _kept: Kept,
 }
 
 impl World {
@@ -208,31 +103,17 @@ impl World {
     pub(crate) async fn new(engine: Engine, tickets: &[&str]) -> Self {
         // What a test that fails had to say.
         drop(tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_test_writer().try_init());
-        let (place, kept) = match engine {
-            Engine::Sqlite => {
-                let folder = TempDir::new().unwrap();
-                (Place::Folder(folder.path().to_owned()), Kept::Folder { _folder: folder })
-            }
-            Engine::Postgres => {
-                let database = honoken_test_postgres::database().await;
-                let options = postgres::options(database.url()).unwrap();
-                read_model::migrate(&options).await.unwrap();
-                honoken_event_store::postgres::migrate(&options).await.unwrap();
-                ledger::migrate(&options).await.unwrap();
-                (Place::Server(options.into()), Kept::Database { _database: database })
-            }
-        };
-        let log = Arc::new(match &place {
-            Place::Folder(folder) => {
-                Log::Sqlite(SqliteLog::open(&folder.join("events.sqlite"), EPOCH).await.unwrap())
-            }
-            Place::Server(options) => Log::Postgres(PostgresLog::open(options, EPOCH).await.unwrap()),
-        });
+        let stores = Stores::new(engine).await;
+        if let Some(server) = stores.location().server() {
+            ledger::migrate(server).await.unwrap();
+        }
+        let log = Arc::new(stores.location().event_log(EPOCH).await);
         // Knows what a newer release knows, so that commands go on behind an event that the projector does not understand.
         let dispatcher = Arc::new(Dispatcher::new(log.clone(), newer_release()));
-        let (model, projector, stop, projecting) = projects(&log, &place, Upcasters::current()).await;
+        let (model, projector, stop, projecting) =
+            projects(&log, stores.location(), Upcasters::current()).await;
         let now = AtomicI64::new(1_700_000_000);
-        let world = Self { log, dispatcher, now, place, model, projector, stop, projecting, _kept: kept };
+        let world = Self { log, dispatcher, now, stores, model, projector, stop, projecting };
         let command = OrganizationCommand::Create { organization_id: club(), name: "The club".into() };
         world.dispatch::<Organization>("club", command, &()).await;
         let command = PassTypeCommand::Create {
@@ -249,27 +130,21 @@ impl World {
 
     /// Opens the ledger as another process would; on SQLite the one before must be gone.
     pub(crate) async fn ledger(&self) -> Ledger {
-        match &self.place {
-            Place::Folder(folder) => Ledger::in_file(&folder.join("deliveries.sqlite")).await.unwrap(),
-            Place::Server(options) => Ledger::on_server(options).await.unwrap(),
+        match self.stores.location() {
+            Location::Folder(folder) => Ledger::in_file(&folder.join(LEDGER)).await.unwrap(),
+            Location::Server(options) => Ledger::on_server(options).await.unwrap(),
         }
     }
 
     /// The ledger by a server's name for the process, so that its sessions can be told.
     pub(crate) async fn ledger_of(&self, process: &str) -> Ledger {
-        let Place::Server(options) = &self.place else { panic!("a folder has one process") };
-        Ledger::on_server(&options.clone().application_name(process)).await.unwrap()
+        let server = self.stores.known_server().clone();
+        Ledger::on_server(&server.application_name(process)).await.unwrap()
     }
 
     /// A connection to the tables of the ledger.
     pub(crate) async fn sql(&self) -> Sql {
-        match &self.place {
-            Place::Folder(folder) => {
-                let file = SqliteConnectOptions::new().filename(folder.join("deliveries.sqlite"));
-                Sql::Sqlite(file.busy_timeout(LIMIT).connect().await.unwrap())
-            }
-            Place::Server(options) => Sql::Postgres(options.connect().await.unwrap()),
-        }
+        self.stores.location().sql(LEDGER).await
     }
 
     pub(crate) fn source(&self) -> Source<Log> {
@@ -399,7 +274,7 @@ impl World {
         self.stop.cancel();
         soon("the end of the projector", &mut self.projecting).await.unwrap();
         (self.model, self.projector, self.stop, self.projecting) =
-            projects(&self.log, &self.place, newer_release()).await;
+            projects(&self.log, self.stores.location(), newer_release()).await;
         self.retries(parked).await;
     }
 
@@ -413,7 +288,7 @@ impl World {
 
     /// A projector that understands what is parked, beside that of this release: it only watches until it is asked.
     pub(crate) async fn newer_release_retries(&self, parked: Position) {
-        let model = self.place.model().await;
+        let model = self.stores.location().read_model().await;
         let stop = CancellationToken::new();
         let started = Projector::start(self.log.clone(), newer_release(), model, Part::Watch, stop.clone());
         let (projector, runner) = started.await.unwrap();
@@ -426,10 +301,10 @@ impl World {
 
 async fn projects(
     log: &Arc<Log>,
-    place: &Place,
+    location: &Location,
     upcasters: Upcasters,
 ) -> (ReadModel, Projector, CancellationToken, JoinHandle<()>) {
-    let model = place.model().await;
+    let model = location.read_model().await;
     let stop = CancellationToken::new();
     let started = Projector::start(log.clone(), upcasters, model.clone(), Part::Run, stop.clone());
     let (projector, runner) = started.await.unwrap();

@@ -1,12 +1,10 @@
 //! The world of a test: passes and registrations that came about by commands, a ledger, and subscribers that come and go.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use honoken_database::postgres;
 use honoken_domain::content::Content;
 use honoken_domain::ids::{
     AuthenticationToken, DeviceLibraryIdentifier, Digest, OrganizationId, PassId, PassTypeIdentifier,
@@ -19,8 +17,8 @@ use honoken_domain::pass_type::{PassType, PassTypeCommand};
 use honoken_domain::registration::{Registration, RegistrationCommand};
 use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
-use honoken_event_store::{Committed, Dispatcher, Epoch, Log, Metadata, Position, PostgresLog, SqliteLog};
-use honoken_projections::{Part, Projector, ReadModel, read_model};
+use honoken_event_store::{Committed, Dispatcher, Epoch, Log, Metadata, Position};
+use honoken_projections::{Part, Projector, ReadModel};
 use honoken_pushers::feed::{Feed, FeedError, Received};
 use honoken_pushers::ledger::{self, Delivery, Ledger};
 use honoken_pushers::message::PassContentChanged;
@@ -28,12 +26,10 @@ use honoken_pushers::ports::{Credentials, Time};
 use honoken_pushers::subscriber::fan_out::FanOut;
 use honoken_pushers::subscriber::sender::Sender;
 use honoken_pushers::subscriber::{Ports, Settings};
-use honoken_test_postgres::{Cluster, Database};
+use honoken_test_postgres::Cluster;
+pub(crate) use honoken_test_stores::{Engine, eventually, on_both_engines, soon};
+use honoken_test_stores::{LIMIT, Location, Stores};
 use serde_json::json;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection, Row};
-use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -41,67 +37,15 @@ use uuid::Uuid;
 
 use crate::fake_apns::{Counts, FakeApns, FakeCredentials, FakeDeadTokens, FakeIds, FakeTime};
 
-/// Nothing that works takes this long; what takes longer has failed.
-const LIMIT: Duration = Duration::from_mins(1);
+/// The file of the ledger, where stores are files.
+const LEDGER: &str = "deliveries.sqlite";
+
+const EPOCH: Epoch = Epoch(7);
 
 pub(crate) const TICKET: &str = "pass.com.example.ticket";
 
-#[track_caller]
-pub(crate) fn soon<T>(what: &'static str, event: impl Future<Output = T>) -> impl Future<Output = T> {
-    let from = std::panic::Location::caller();
-    async move {
-        let outcome = tokio::time::timeout(LIMIT, event).await;
-        outcome.unwrap_or_else(|_| panic!("{from}: {what} did not happen within {LIMIT:?}"))
-    }
-}
-
-/// Asks for something that must come true, now and then.
-#[track_caller]
-pub(crate) fn eventually(
-    what: &'static str,
-    mut condition: impl AsyncFnMut() -> bool,
-) -> impl Future<Output = ()> {
-    let mut ticks = tokio::time::interval(Duration::from_millis(20));
-    soon(what, async move {
-        while !condition().await {
-            ticks.tick().await;
-        }
-    })
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Engine {
-    Sqlite,
-    Postgres,
-}
-
-/// Makes two tests of each: one per engine.
-macro_rules! on_both_engines {
-    ($($test:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() {
-                super::$test($crate::world::Engine::Sqlite).await;
-            })+
-        }
-
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() {
-                super::$test($crate::world::Engine::Postgres).await;
-            })+
-        }
-    };
-}
-pub(crate) use on_both_engines;
-
-enum Home {
-    Folder(TempDir),
-    Server { options: Box<PgConnectOptions>, _kept: Option<Database> },
-}
-
 pub(crate) struct World {
-    home: Home,
+    stores: Stores,
     dispatcher: Dispatcher<Log>,
     projector: Projector,
     pub(crate) read_model: ReadModel,
@@ -114,38 +58,19 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new(engine: Engine) -> Self {
-        let home = match engine {
-            Engine::Sqlite => Home::Folder(TempDir::new().unwrap()),
-            Engine::Postgres => {
-                let database = honoken_test_postgres::database().await;
-                let options = Box::new(postgres::options(database.url()).unwrap());
-                Home::Server { options, _kept: Some(database) }
-            }
-        };
-        Self::at(home).await
+        Self::on(Stores::new(engine).await).await
     }
 
     pub(crate) async fn in_cluster(cluster: &Cluster) -> Self {
-        let options = Box::new(postgres::options(&cluster.create_database().await).unwrap());
-        Self::at(Home::Server { options, _kept: None }).await
+        Self::on(Stores::in_cluster(cluster).await).await
     }
 
-    async fn at(home: Home) -> Self {
-        let (log, read_model) = match &home {
-            Home::Folder(folder) => {
-                let log = SqliteLog::open(&folder.path().join("events.sqlite"), Epoch(7)).await.unwrap();
-                let file = folder.path().join("read_model.sqlite");
-                (Log::Sqlite(log), ReadModel::in_file(&file).await.unwrap())
-            }
-            Home::Server { options, .. } => {
-                honoken_event_store::postgres::migrate(options).await.unwrap();
-                read_model::migrate(options).await.unwrap();
-                ledger::migrate(options).await.unwrap();
-                let log = PostgresLog::open(options, Epoch(7)).await.unwrap();
-                (Log::Postgres(log), ReadModel::on_server(options).await.unwrap())
-            }
-        };
-        let log = Arc::new(log);
+    async fn on(stores: Stores) -> Self {
+        if let Some(server) = stores.location().server() {
+            ledger::migrate(server).await.unwrap();
+        }
+        let log = Arc::new(stores.location().event_log(EPOCH).await);
+        let read_model = stores.location().read_model().await;
         let stop = CancellationToken::new();
         let (projector, runner) =
             Projector::start(log.clone(), Upcasters::current(), read_model.clone(), Part::Run, stop.clone())
@@ -153,8 +78,8 @@ impl World {
                 .unwrap();
         tokio::spawn(runner);
         let world = Self {
-            ledger: open_ledger(&home).await,
-            home,
+            ledger: open_ledger(stores.location()).await,
+            stores,
             dispatcher: Dispatcher::new(log, Upcasters::current()),
             projector,
             read_model,
@@ -175,7 +100,7 @@ impl World {
 
     /// The ledger, as another process opens it.
     pub(crate) async fn opens_ledger(&self) -> Ledger {
-        open_ledger(&self.home).await
+        open_ledger(self.stores.location()).await
     }
 
     async fn dispatch<A>(&self, id: &str, command: A::Command, services: &A::Services) -> Committed<A>
@@ -277,31 +202,18 @@ impl World {
 
     /// What the first column of a question to the ledger is, and the second.
     pub(crate) async fn asks_ledger(&self, question: &str) -> BTreeMap<String, i64> {
-        let read = |name: String, count: i64| (name, count);
-        match &self.home {
-            Home::Folder(folder) => {
-                let file = folder.path().join("deliveries.sqlite");
-                let options = SqliteConnectOptions::new().filename(file).busy_timeout(LIMIT);
-                let mut connection = options.connect().await.unwrap();
-                let rows = sqlx::query(question).fetch_all(&mut connection).await.unwrap();
-                connection.close().await.unwrap();
-                rows.iter().map(|row| read(row.get(0), row.get(1))).collect()
-            }
-            Home::Server { options, .. } => {
-                let mut connection = options.connect().await.unwrap();
-                let rows = sqlx::query(question).fetch_all(&mut connection).await.unwrap();
-                connection.close().await.unwrap();
-                rows.iter().map(|row| read(row.get(0), row.get(1))).collect()
-            }
-        }
+        let mut connection = self.stores.location().sql(LEDGER).await;
+        let rows = connection.counts(question).await;
+        connection.close().await;
+        rows.into_iter().collect()
     }
 
     /// Changes the ledger behind its back, on a server.
     pub(crate) async fn tells_ledger(&self, statement: &str) {
-        let Home::Server { options, .. } = &self.home else { panic!("a file has no clock of its own") };
-        let mut connection = options.connect().await.unwrap();
-        sqlx::query(statement).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
+        assert_eq!(self.stores.engine(), Engine::Postgres, "a file has no clock of its own");
+        let mut connection = self.stores.location().sql(LEDGER).await;
+        connection.execute(statement).await;
+        connection.close().await;
     }
 
     /// How many deliveries are in each state.
@@ -338,15 +250,11 @@ impl World {
     }
 }
 
-async fn open_ledger(home: &Home) -> Ledger {
-    match home {
-        Home::Folder(folder) => Ledger::in_file(&file(folder.path())).await.unwrap(),
-        Home::Server { options, .. } => Ledger::on_server(options).await.unwrap(),
+async fn open_ledger(location: &Location) -> Ledger {
+    match location {
+        Location::Folder(folder) => Ledger::in_file(&folder.join(LEDGER)).await.unwrap(),
+        Location::Server(options) => Ledger::on_server(options).await.unwrap(),
     }
-}
-
-fn file(folder: &Path) -> std::path::PathBuf {
-    folder.join("deliveries.sqlite")
 }
 
 pub(crate) fn topic() -> PassTypeIdentifier {

@@ -86,6 +86,7 @@ fn dependencies_point_one_way() {
         ("honoken", with(&service, &["service", "api", "simulator"])),
         ("tests/documents", vec![]),
         ("tests/postgres", vec![]),
+        ("tests/stores", vec!["database", "event_store", "projections", "test_postgres"]),
         ("tests/nats", vec![]),
     ]);
     let workspace = fs::read_to_string(root().join("Cargo.toml")).unwrap();
