@@ -1,42 +1,43 @@
-//! From the log to the read model, and the questions asked of it.
+//! From the event log to the read model, and the questions asked of it.
 //!
-//! - [`projector`] is the handle: how far it is, and what an operator asks. Behind it `runner.rs` follows the log, `batch.rs` is what happens
-//!   in one transaction, `apply.rs` knows which event goes to which table, `lease.rs` which of several processes writes.
-//! - `rebuild.rs` fills the tables again from the whole log. `row_cache.rs` keeps hot rows in memory. The statements run on either engine (`honoken_database::statements`).
-//! - One file per read table, its projector and its queries together: [`wallet_pass`], [`wallet_registration`], [`wallet_pass_type`],
-//!   [`wallet_cert`], [`wallet_apns_key`], [`wallet_organization`], [`wallet_image`], [`wallet_job`], [`wallet_outdated_pass`].
-//! - [`wallet_push`]: what a push subscriber asks of several of them at once.
-//! - [`pass_heads`]: how far the rows of many passes are, for whoever tells others of changes.
-//! - [`pass_list`]: the passes of an organisation page by page, all or those found by their [`words`].
-//! - [`parked`]: events that could not be applied, and what waits behind them.
+//! - [`ReadModel`] is where questions are asked; `questions/` has a file for each subject, with the types of its answers.
+//! - [`Projector`] is the handle on the process that follows the event log, in `projector/`.
+//! - `tables/` says what events do to the tables, one file for each aggregate's.
+//! - `rows/` is what questions and tables have in common; `row_cache.rs` keeps hot rows in memory; [`words`] are those by which a pass is found.
 //!
-//! Nobody else writes these tables: every function that does is private to this crate. This crate does not know HTTP, NATS or Apple.
+//! Imports point one way: `projector` to `tables` to `rows`, and `questions` to `rows`. The statements run on either engine
+//! (`honoken_database::statements`).
+//!
+//! No other crate writes these tables: every function that does is private to this one. This crate does not know HTTP, NATS or Apple.
 
-pub mod parked;
-pub mod pass_heads;
-pub mod pass_list;
-pub mod projector;
 pub mod read_model;
-pub mod wallet_apns_key;
-pub mod wallet_cert;
-pub mod wallet_image;
-pub mod wallet_job;
-pub mod wallet_organization;
-pub mod wallet_outdated_pass;
-pub mod wallet_pass;
-pub mod wallet_pass_type;
-pub mod wallet_push;
-pub mod wallet_registration;
 pub mod words;
 
-mod apply;
-mod batch;
-mod lease;
-mod rebuild;
+mod projection;
+mod projector;
+mod query_error;
+mod questions;
 mod row_cache;
-mod runner;
+mod rows;
+mod tables;
 
-pub use batch::{VERSION, WALLET};
-pub use projector::{OperationError, Part, Progress, Projector};
-pub use read_model::{OpenError, QueryError, ReadModel};
-pub use rebuild::rebuild;
+pub use projection::{VERSION, WALLET};
+pub use projector::handle::Projector;
+pub use projector::lease::Part;
+pub use projector::operation::OperationError;
+pub use projector::progress::{AggregateKey, Progress};
+pub use projector::rebuild::rebuild;
+pub use query_error::QueryError;
+pub use questions::apns_keys as wallet_apns_key;
+pub use questions::certificates as wallet_cert;
+pub use questions::jobs as wallet_job;
+pub use questions::organizations as wallet_organization;
+pub use questions::parked_events as parked;
+pub use questions::pass_heads;
+pub use questions::pass_holders as wallet_push;
+pub use questions::pass_images as wallet_outdated_pass;
+pub use questions::pass_list;
+pub use questions::pass_types as wallet_pass_type;
+pub use questions::passes as wallet_pass;
+pub use questions::updated_serials as wallet_registration;
+pub use read_model::{OpenError, ReadModel};

@@ -1,4 +1,4 @@
-//! The read model, in a SQLite file or a Postgres database.
+//! The read model, in a SQLite file or a Postgres database: how it is opened, and its connections.
 
 use std::path::Path;
 
@@ -6,14 +6,14 @@ use honoken_database::Pool;
 use honoken_database::postgres;
 use honoken_database::sqlite::Durability;
 use honoken_database::sqlite_file::SqliteFile;
+use honoken_database::statements::{Connection, ReaderPool, Readers};
 use honoken_database::{EmbeddedMigration, MigrationError};
+use honoken_event_store::Position;
 use honoken_event_store::postgres::wakeups::{Topic, Wakeups};
-use honoken_event_store::{Epoch, Position};
 use sqlx::postgres::PgConnectOptions;
 
-use crate::batch::WALLET;
+use crate::projection::CHANNEL;
 use crate::row_cache::RowCache;
-use honoken_database::statements::{Connection, ReaderPool, Readers, sql};
 
 const SQLITE: &[EmbeddedMigration] = &[
     (1, "read_model", include_str!("../../migrations/sqlite/read_model/0001_read_model.sql")),
@@ -45,28 +45,8 @@ const REMEDY: &str = "stop the service and delete the file, with -wal and -shm b
 /// Connections for answering questions.
 const READERS: u32 = 8;
 
-/// Where processes tell each other how far the projection is.
-pub(crate) const CHANNEL: &str = "honoken_read_model";
-
 const PROJECTED: Topic =
     Topic { channel: CHANNEL, newest: "select coalesce(max(position), 0) from projection_checkpoint" };
-
-/// A question that the store could not answer. An absent row is not one: that is `Ok(None)`.
-#[derive(Debug, thiserror::Error)]
-#[error("the read model could not be asked for {asking_for}")]
-pub struct QueryError {
-    /// What was asked for.
-    pub asking_for: &'static str,
-    /// The driver's reason.
-    #[source]
-    pub source: sqlx::Error,
-}
-
-impl QueryError {
-    pub(crate) fn of(asking_for: &'static str) -> impl Fn(sqlx::Error) -> Self {
-        move |source| Self { asking_for, source }
-    }
-}
 
 /// Why the read model could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -77,11 +57,6 @@ pub enum OpenError {
     /// The tables are not there, or of an older release.
     #[error(transparent)]
     Schema(#[from] MigrationError),
-}
-
-/// A stored value that is not what this service writes.
-pub(crate) fn decode(fault: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
-    sqlx::Error::Decode(Box::new(fault))
 }
 
 /// Where the questions are asked. Clones share their connections.
@@ -148,42 +123,6 @@ impl ReadModel {
             ReaderPool::Sqlite(..) => None,
             ReaderPool::Postgres(pool) => Some(Wakeups::start(pool.clone(), PROJECTED, heard)),
         }
-    }
-
-    /// How far a projection has come; 0 when it has not begun.
-    pub async fn checkpoint(&self, projection: &str) -> Result<Position, QueryError> {
-        let row = sql("select position from projection_checkpoint where projection = $1")
-            .bind(projection)
-            .fetch_optional(&self.readers)
-            .await;
-        let position = row.and_then(|row| row.map(|row| row.get::<i64>("position")).transpose());
-        let position = position.map_err(QueryError::of("a checkpoint"))?;
-        Ok(Position(position.unwrap_or_default().cast_unsigned()))
-    }
-
-    /// Whether the tables hold another log than this one: it was restored from a backup, and nobody has filled them again yet. Tables that hold
-    /// nothing are not another's.
-    pub async fn is_of_another_log(&self, epoch: Epoch) -> Result<bool, QueryError> {
-        let row = sql("select epoch from projection_checkpoint where projection = $1 and position > 0")
-            .bind(WALLET)
-            .fetch_optional(&self.readers)
-            .await;
-        let of = row.and_then(|row| row.map(|row| row.get::<String>("epoch")).transpose());
-        let of = of.map_err(QueryError::of("the log of the projection"))?;
-        Ok(of.is_some_and(|of| of != epoch.to_string()))
-    }
-
-    /// Whether some process runs the projection.
-    pub async fn is_projected(&self) -> Result<bool, QueryError> {
-        if let ReaderPool::Sqlite(..) = self.readers.pool() {
-            return Ok(true);
-        }
-        let row = sql("select exists (select 1 from projection_checkpoint
-                              where projection = $1 and leased_until > clock_timestamp()) as held")
-        .bind(WALLET)
-        .fetch_one(&self.readers)
-        .await;
-        row.and_then(|row| row.get("held")).map_err(QueryError::of("the lease of the projection"))
     }
 
     /// How many questions the tables were asked since this was last called.

@@ -20,7 +20,7 @@ use honoken_domain::ids::PassId;
 use honoken_event_store::RecordedEvent;
 use moka::sync::Cache;
 
-use crate::wallet_pass::PassRow;
+use crate::rows::pass::PassRow;
 
 /// Bytes of rows kept in memory, roughly: some hundred thousand rows.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;

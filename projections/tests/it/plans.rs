@@ -1,7 +1,7 @@
 //! No statement of this crate reads a whole table.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -55,6 +55,13 @@ fn with_rows(engine: Engine, statement: &str) -> String {
     statement.replace("{rows}", &format!("({row}), ({row})"))
 }
 
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let (folders, mut files): (Vec<_>, Vec<_>) =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).partition(|path| path.is_dir());
+    files.extend(folders.iter().flat_map(|folder| files_below(folder)));
+    files
+}
+
 /// The SQL in the sources of this crate that an engine is asked: every string that begins with a verb.
 fn statements(engine: Engine) -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -63,8 +70,8 @@ fn statements(engine: Engine) -> Vec<String> {
         Engine::Postgres => SQLITE_ALONE,
     };
     let mut statements = Vec::new();
-    for file in fs::read_dir(folder).unwrap() {
-        let source = fs::read_to_string(file.unwrap().path()).unwrap();
+    for file in files_below(&folder) {
+        let source = fs::read_to_string(file).unwrap();
         for literal in source.split('"') {
             let is_sql = ["select ", "insert ", "update ", "delete "]
                 .iter()

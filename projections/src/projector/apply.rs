@@ -1,0 +1,46 @@
+//! Which table an event goes to.
+
+use honoken_database::statements::Connection;
+use honoken_domain::upcasters::Upcasters;
+use honoken_event_store::RecordedEvent;
+
+use crate::tables::apply_error::ApplyError;
+use crate::tables::{
+    wallet_apns_key, wallet_cert, wallet_image, wallet_job, wallet_organization, wallet_pass,
+    wallet_pass_type, wallet_registration,
+};
+
+/// Applies events, upcast already, to the tables of their aggregates. Aggregates of different types have no table in common but [`wallet_image`],
+/// to which they add in any order, so only the order within a type matters; but for the images that passes fall back to, with which every pass
+/// is compared as they are at its place in the log, and the jobs that changes of these begin.
+pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent>) -> Result<(), ApplyError> {
+    let (mut passes, mut registrations) = (Vec::new(), Vec::new());
+    for recorded in events {
+        match recorded.event.aggregate_type.as_str() {
+            "Pass" => passes.push(recorded),
+            "Registration" => registrations.push(recorded),
+            "PassType" => {
+                wallet_pass::apply(connection, std::mem::take(&mut passes)).await?;
+                wallet_pass_type::apply(connection, recorded).await?;
+            }
+            "BrandAssets" => {
+                wallet_pass::apply(connection, std::mem::take(&mut passes)).await?;
+                wallet_pass_type::apply_brand(connection, recorded).await?;
+            }
+            "Job" => wallet_job::apply(connection, recorded).await?,
+            "Certificate" => wallet_cert::apply(connection, recorded).await?,
+            "ApnsKey" => wallet_apns_key::apply(connection, recorded).await?,
+            "UploadedImage" => wallet_image::apply(connection, recorded).await?,
+            "Organization" => wallet_organization::apply(connection, recorded).await?,
+            other => {
+                return Err(ApplyError::Unappliable(format!("this release knows no aggregate `{other}`")));
+            }
+        }
+    }
+    wallet_pass::apply(connection, passes).await?;
+    wallet_registration::apply(connection, registrations).await
+}
+
+pub(crate) fn upcast(upcasters: &Upcasters, recorded: RecordedEvent) -> RecordedEvent {
+    RecordedEvent { event: upcasters.upcast(recorded.event), ..recorded }
+}

@@ -1,0 +1,16 @@
+//! Reads the event log.
+
+use honoken_event_store::{EventLog, LogError, Position, RecordedEvent};
+
+/// Reads on in the log. An event whose row is not even JSON, or not even text, comes without a payload, so that it is parked like any other that does not
+/// decode.
+pub(crate) async fn read<L: EventLog>(
+    log: &L,
+    position: Position,
+    limit: u32,
+) -> Result<Vec<RecordedEvent>, LogError> {
+    match log.read_after(position, limit).await {
+        Err(LogError::Unreadable { event, .. }) => Ok(vec![*event]),
+        outcome => outcome,
+    }
+}

@@ -1,0 +1,87 @@
+//! The projector from outside: start it, see how far it is, ask it to retry or skip what is parked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cqrs_es::Aggregate;
+use honoken_domain::upcasters::Upcasters;
+use honoken_event_store::{Committed, EventLog, Position};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::projector::lease::Part;
+use crate::projector::operation::{Operation, OperationError};
+use crate::projector::progress::Progress;
+use crate::projector::runner::Runner;
+use crate::read_model::ReadModel;
+
+/// The handle on a running projector. Clones speak to the same one.
+#[derive(Debug, Clone)]
+pub struct Projector {
+    progress: watch::Receiver<Progress>,
+    leads: watch::Receiver<bool>,
+    operations: mpsc::Sender<Operation>,
+}
+
+impl Projector {
+    /// Starts following the log, or whoever does; the returned future does the work and ends after `stop`.
+    ///
+    /// # Errors
+    /// When the read model cannot be read or written.
+    pub async fn start<L: EventLog>(
+        log: Arc<L>,
+        upcasters: Upcasters,
+        read_model: ReadModel,
+        part: Part,
+        stop: CancellationToken,
+    ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), OperationError> {
+        let (sender, progress) = watch::channel(Progress::default());
+        let (operations, requests) = mpsc::channel(16);
+        let (lead, leads) = watch::channel(false);
+        let runner = Runner::start(log, upcasters, read_model, part, sender, lead).await?;
+        let handle = Self { progress, leads, operations };
+        Ok((handle, runner.run(requests, stop)))
+    }
+
+    /// How far the read model is; changes wake whoever waits.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
+    }
+
+    /// Whether this process runs the projection, so that what one process at a time should do can be done there too. Two may believe so for
+    /// a moment, when one was frozen.
+    pub fn leads(&self) -> watch::Receiver<bool> {
+        self.leads.clone()
+    }
+
+    /// Waits until readers see what a command led to, but no longer than `limit`. `false` when they do not: it takes longer, or an event of
+    /// the aggregate is parked.
+    pub async fn shows<A: Aggregate>(&self, committed: &Committed<A>, limit: Duration) -> bool {
+        let mut progress = self.progress.clone();
+        let reached = progress.wait_for(|progress| progress.position >= committed.position);
+        match tokio::time::timeout(limit, reached).await {
+            Ok(Ok(progress)) => !progress.holds_up::<A>(&committed.aggregate_id),
+            Ok(Err(_)) | Err(_) => false,
+        }
+    }
+
+    /// Tries a parked event again, and then those that wait behind it.
+    pub async fn retry(&self, position: Position) -> Result<(), OperationError> {
+        self.ask(|answer| Operation::Retry { position, answer }).await
+    }
+
+    /// Does without a parked event, for a reason that is kept, and applies those that wait behind it. The log still has it: commands for an
+    /// aggregate with an event that does not decode go on failing.
+    pub async fn skip(&self, position: Position, reason: String) -> Result<(), OperationError> {
+        self.ask(|answer| Operation::Skip { position, reason, answer }).await
+    }
+
+    async fn ask(
+        &self,
+        operation: impl FnOnce(oneshot::Sender<Result<(), OperationError>>) -> Operation,
+    ) -> Result<(), OperationError> {
+        let (answer, answered) = oneshot::channel();
+        self.operations.send(operation(answer)).await.map_err(|_| OperationError::Stopped)?;
+        answered.await.map_err(|_| OperationError::Stopped)?
+    }
+}

@@ -1,0 +1,26 @@
+//! How far the read model is.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use cqrs_es::Aggregate;
+use honoken_event_store::Position;
+
+/// Type and id of an aggregate.
+pub type AggregateKey = (String, String);
+
+/// How far the read model is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Everything up to here is visible, but for what is parked.
+    pub position: Position,
+    /// Aggregates whose rows stand still because an event of theirs is parked.
+    pub parked: Arc<BTreeSet<AggregateKey>>,
+}
+
+impl Progress {
+    /// Whether the rows of an aggregate stand still because an event of it is parked.
+    pub fn holds_up<A: Aggregate>(&self, aggregate_id: &str) -> bool {
+        !self.parked.is_empty() && self.parked.contains(&(A::TYPE.to_owned(), aggregate_id.to_owned()))
+    }
+}

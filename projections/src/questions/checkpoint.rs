@@ -1,0 +1,46 @@
+//! How far the projection is, of which event log, and whether a process runs it.
+
+use honoken_database::statements::{ReaderPool, sql};
+use honoken_event_store::{Epoch, Position};
+
+use crate::projection::WALLET;
+use crate::query_error::QueryError;
+use crate::read_model::ReadModel;
+
+impl ReadModel {
+    /// How far a projection has come; 0 when it has not begun.
+    pub async fn checkpoint(&self, projection: &str) -> Result<Position, QueryError> {
+        let row = sql("select position from projection_checkpoint where projection = $1")
+            .bind(projection)
+            .fetch_optional(&self.readers)
+            .await;
+        let position = row.and_then(|row| row.map(|row| row.get::<i64>("position")).transpose());
+        let position = position.map_err(QueryError::of("a checkpoint"))?;
+        Ok(Position(position.unwrap_or_default().cast_unsigned()))
+    }
+
+    /// Whether the tables hold another log than this one: it was restored from a backup, and nobody has filled them again yet. Tables that hold
+    /// nothing are not another's.
+    pub async fn is_of_another_log(&self, epoch: Epoch) -> Result<bool, QueryError> {
+        let row = sql("select epoch from projection_checkpoint where projection = $1 and position > 0")
+            .bind(WALLET)
+            .fetch_optional(&self.readers)
+            .await;
+        let of = row.and_then(|row| row.map(|row| row.get::<String>("epoch")).transpose());
+        let of = of.map_err(QueryError::of("the log of the projection"))?;
+        Ok(of.is_some_and(|of| of != epoch.to_string()))
+    }
+
+    /// Whether some process runs the projection.
+    pub async fn is_projected(&self) -> Result<bool, QueryError> {
+        if let ReaderPool::Sqlite(..) = self.readers.pool() {
+            return Ok(true);
+        }
+        let row = sql("select exists (select 1 from projection_checkpoint
+                              where projection = $1 and leased_until > clock_timestamp()) as held")
+        .bind(WALLET)
+        .fetch_one(&self.readers)
+        .await;
+        row.and_then(|row| row.get("held")).map_err(QueryError::of("the lease of the projection"))
+    }
+}

@@ -1,0 +1,119 @@
+//! Jobs that run in the background.
+
+use honoken_database::statements::{Row, sql};
+use honoken_domain::ids::{JobId, OrganizationId, PassId, PassTypeIdentifier, UnixSeconds};
+use honoken_domain::job::{JobFailure, JobWork};
+
+use crate::query_error::QueryError;
+use crate::read_model::ReadModel;
+use crate::rows::columns::decode;
+use crate::tables::wallet_job::{BRAND_ASSETS, PASS_TYPE_ASSETS};
+
+/// A job as callers see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobRow {
+    /// Its name.
+    pub id: JobId,
+    /// What it does.
+    pub work: JobWork,
+    /// Whether it has begun, and ended.
+    pub state: JobState,
+    /// The last pass that is done.
+    pub cursor: Option<PassId>,
+    /// Passes to look at; unknown until it has begun.
+    pub total: Option<u64>,
+    /// Passes done, failed ones included.
+    pub done: u64,
+    /// Those of them that could not be changed.
+    pub failed: u64,
+    /// The first of these in words.
+    pub failures: Vec<JobFailure>,
+    /// When it began.
+    pub started_at: Option<UnixSeconds>,
+    /// When it ended.
+    pub finished_at: Option<UnixSeconds>,
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobState {
+    /// Nobody has begun with it.
+    Waiting,
+    /// It has begun.
+    Running,
+    /// Everything is done.
+    Finished,
+}
+
+impl JobState {
+    /// The name that callers see.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Finished => "finished",
+        }
+    }
+
+    fn parse(name: &str) -> sqlx::Result<Self> {
+        let states = [Self::Waiting, Self::Running, Self::Finished];
+        let known = states.into_iter().find(|state| state.as_str() == name);
+        known.ok_or_else(|| sqlx::Error::Decode(format!("unknown state of a job {name:?}").into()))
+    }
+}
+
+impl ReadModel {
+    /// A job, by its name.
+    pub async fn job(&self, id: &JobId) -> Result<Option<JobRow>, QueryError> {
+        let row = sql("select job_id, kind, organization_id, pass_type_identifier, state, cursor, total, done, failed, failures, started_at,
+                    finished_at
+             from wallet_job
+             where job_id = $1")
+        .bind(id.as_str())
+        .fetch_optional(&self.readers)
+        .await;
+        row.and_then(|row| row.as_ref().map(job_row).transpose()).map_err(QueryError::of("a job"))
+    }
+
+    /// The job whose turn it is: the first that was asked for and is not finished.
+    pub async fn next_job(&self) -> Result<Option<JobRow>, QueryError> {
+        let row = sql("select job_id, kind, organization_id, pass_type_identifier, state, cursor, total, done, failed, failures, started_at,
+                    finished_at
+             from wallet_job
+             where finished_at is null and position > 0
+             order by position
+             limit 1")
+        .fetch_optional(&self.readers)
+        .await;
+        row.and_then(|row| row.as_ref().map(job_row).transpose()).map_err(QueryError::of("the next job"))
+    }
+}
+
+fn job_row(row: &Row) -> sqlx::Result<JobRow> {
+    let optional = |column| -> sqlx::Result<Option<i64>> { row.get(column) };
+    Ok(JobRow {
+        id: JobId::parse(row.get::<String>("job_id")?).map_err(decode)?,
+        work: work(row)?,
+        state: JobState::parse(row.get("state")?)?,
+        cursor: row.get::<Option<&str>>("cursor")?.map(PassId::parse).transpose().map_err(decode)?,
+        total: optional("total")?.map(i64::cast_unsigned),
+        done: row.get::<i64>("done")?.cast_unsigned(),
+        failed: row.get::<i64>("failed")?.cast_unsigned(),
+        failures: row.json("failures")?,
+        started_at: optional("started_at")?.map(UnixSeconds),
+        finished_at: optional("finished_at")?.map(UnixSeconds),
+    })
+}
+
+fn work(row: &Row) -> sqlx::Result<JobWork> {
+    let text =
+        |column| -> sqlx::Result<String> { Ok(row.get::<Option<String>>(column)?.unwrap_or_default()) };
+    match row.get("kind")? {
+        PASS_TYPE_ASSETS => Ok(JobWork::PassTypeAssets {
+            organization_id: OrganizationId::parse(text("organization_id")?).map_err(decode)?,
+            pass_type_identifier: PassTypeIdentifier::parse(text("pass_type_identifier")?).map_err(decode)?,
+        }),
+        BRAND_ASSETS => Ok(JobWork::BrandAssets),
+        other => Err(sqlx::Error::Decode(format!("unknown kind of job {other:?}").into())),
+    }
+}

@@ -1,0 +1,80 @@
+//! Organisations and their API keys.
+
+use honoken_database::statements::{Row, sql};
+use honoken_domain::ids::{Digest, OrganizationId, UnixSeconds};
+
+use crate::query_error::QueryError;
+use crate::read_model::ReadModel;
+use crate::rows::columns::decode;
+
+/// An API key, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKeyRow {
+    /// SHA-256 of the key.
+    pub key_digest: Digest,
+    /// The organisation that it acts for.
+    pub organization_id: OrganizationId,
+    /// The name of that organisation for people.
+    pub organization_name: String,
+    /// What it is for.
+    pub label: String,
+    /// When it was added.
+    pub added_at: UnixSeconds,
+    /// It acts for nobody any more.
+    pub revoked: bool,
+}
+
+impl ReadModel {
+    /// The organisation that the key with this digest acts for.
+    pub async fn organization_of_key(
+        &self,
+        key_digest: &Digest,
+    ) -> Result<Option<OrganizationId>, QueryError> {
+        let row = sql("select organization_id from wallet_api_key where key_digest = $1 and not revoked")
+            .bind(key_digest.as_str())
+            .fetch_optional(&self.readers)
+            .await;
+        let organization =
+            |row: Row| OrganizationId::parse(row.get::<String>("organization_id")?).map_err(decode);
+        row.and_then(|row| row.map(organization).transpose()).map_err(QueryError::of("an API key"))
+    }
+
+    /// Every API key, revoked ones too, by organisation.
+    pub async fn api_keys(&self) -> Result<Vec<ApiKeyRow>, QueryError> {
+        // From the first organisation on: by the index, in its order.
+        let rows = sql("select key.key_digest, key.organization_id, key.label, key.added_at, key.revoked,
+                    (select name from wallet_organization organization
+                     where organization.organization_id = key.organization_id) as organization_name
+             from wallet_api_key key
+             where key.organization_id >= $1
+             order by key.organization_id, key.added_at, key.key_digest")
+        .bind("")
+        .fetch_all(&self.readers)
+        .await;
+        rows.and_then(|rows| rows.iter().map(api_key_row).collect()).map_err(QueryError::of("the API keys"))
+    }
+
+    /// The name of an organisation for people.
+    pub async fn organization_name(
+        &self,
+        organization_id: &OrganizationId,
+    ) -> Result<Option<String>, QueryError> {
+        let row = sql("select name from wallet_organization where organization_id = $1")
+            .bind(organization_id.as_str())
+            .fetch_optional(&self.readers)
+            .await;
+        row.and_then(|row| row.map(|row| row.get("name")).transpose())
+            .map_err(QueryError::of("an organisation"))
+    }
+}
+
+fn api_key_row(row: &Row) -> sqlx::Result<ApiKeyRow> {
+    Ok(ApiKeyRow {
+        key_digest: Digest::parse(row.get::<String>("key_digest")?).map_err(decode)?,
+        organization_id: OrganizationId::parse(row.get::<String>("organization_id")?).map_err(decode)?,
+        organization_name: row.get::<Option<String>>("organization_name")?.unwrap_or_default(),
+        label: row.get("label")?,
+        added_at: UnixSeconds(row.get::<Option<i64>>("added_at")?.unwrap_or_default()),
+        revoked: row.get("revoked")?,
+    })
+}

@@ -1,0 +1,36 @@
+//! Events that could not be applied, and those that wait behind them.
+
+use honoken_database::statements::sql;
+
+use crate::query_error::QueryError;
+use crate::read_model::ReadModel;
+use crate::rows::parked_event::parked_event;
+
+pub use crate::rows::parked_event::ParkedEvent;
+
+impl ReadModel {
+    /// The parked events of a projection in log order, at most `limit`.
+    pub async fn parked_events(&self, projection: &str, limit: u32) -> Result<Vec<ParkedEvent>, QueryError> {
+        let rows = sql("select position, aggregate_type, aggregate_id, sequence, event_type, error, waiting
+             from parked_event
+             where projection = $1
+             order by position
+             limit $2")
+        .bind(projection)
+        .bind(i64::from(limit))
+        .fetch_all(&self.readers)
+        .await;
+        rows.and_then(|rows| rows.iter().map(parked_event).collect()).map_err(QueryError::of("parked events"))
+    }
+
+    /// How many events of a projection are parked.
+    pub async fn parked_count(&self, projection: &str) -> Result<u64, QueryError> {
+        let row = sql("select count(*) as parked from parked_event where projection = $1")
+            .bind(projection)
+            .fetch_one(&self.readers)
+            .await;
+        row.and_then(|row| row.get::<i64>("parked"))
+            .map(i64::cast_unsigned)
+            .map_err(QueryError::of("parked events"))
+    }
+}

@@ -1,0 +1,141 @@
+//! One pass: the row that phones are answered from, and the pass as a whole.
+
+use honoken_database::statements::{Row, sql};
+use honoken_domain::content::Content;
+use honoken_domain::ids::{AuthenticationToken, ETag, OrganizationId, PassId, TeamIdentifier, UnixSeconds};
+use honoken_domain::images::Images;
+use honoken_domain::pass::TicketStyle;
+use honoken_event_store::Position;
+
+use crate::query_error::QueryError;
+use crate::read_model::ReadModel;
+use crate::rows::columns::{decode, ticket_style};
+
+pub use crate::rows::pass::PassRow;
+
+/// Everything about a pass: what a `.pkpass` is built from and an integrator is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PassDocument {
+    /// What a phone's request is answered from.
+    pub row: PassRow,
+    /// Who issued it.
+    pub organization_id: OrganizationId,
+    /// The issuer's name for people.
+    pub organization_name: String,
+    /// The team whose certificate signs it.
+    pub team_identifier: TeamIdentifier,
+    /// What it is drawn as.
+    pub ticket_style: TicketStyle,
+    /// Whether it asks for the poster layout.
+    pub poster: bool,
+    /// Whether it is void.
+    pub voided: bool,
+    /// Whether it is void for ever.
+    pub retired: bool,
+    /// What is on it.
+    pub content: Content,
+    /// The images that end up in it.
+    pub images: Images,
+    /// Log position of the last event that changed it.
+    pub update_tag: Position,
+    /// Devices that hold it.
+    pub registrations: u64,
+}
+
+impl ReadModel {
+    /// The hot row of a pass, by its natural key.
+    pub async fn pass_row(&self, id: &PassId) -> Result<Option<PassRow>, QueryError> {
+        self.pass_row_that_opens(id, |row| row.is_some()).await
+    }
+
+    /// The row of a pass for a caller to whom it `opens`; `None` when it does not, and likewise when there is no such pass.
+    ///
+    /// Both are the same work, so that the time of a refusal does not tell whether a pass exists: a look into memory, a question that the table
+    /// answers with one row, and two comparisons, of which `opens` makes one with nothing where there is nothing. A row in memory saves the
+    /// question only where it opens, and only a row that opens is kept there.
+    pub async fn pass_row_that_opens(
+        &self,
+        id: &PassId,
+        opens: impl Fn(Option<&PassRow>) -> bool,
+    ) -> Result<Option<PassRow>, QueryError> {
+        let in_memory = self.pass_rows.get(id);
+        if opens(in_memory.as_ref()) {
+            return Ok(in_memory);
+        }
+        let ticket = self.pass_rows.ticket(id);
+        // On the heap, since its future is large, and would be moved about for every row that is in memory.
+        let row = Box::pin(self.stored_pass_row(id)).await?;
+        if !opens(row.as_ref()) {
+            return Ok(None);
+        }
+        if let (Some(ticket), Some(row)) = (ticket, &row) {
+            self.pass_rows.put(ticket, id, row);
+        }
+        Ok(row)
+    }
+
+    /// One row comes back in any case: an empty one for a pass that does not exist.
+    async fn stored_pass_row(&self, id: &PassId) -> Result<Option<PassRow>, QueryError> {
+        let row = sql("select pass.authentication_token, pass.etag, pass.updated_at
+             from (select 1 as asked_for) new
+             left join wallet_pass pass on pass.pass_type_identifier = $1 and pass.serial_number = $2")
+        .bind(id.pass_type_identifier.as_str())
+        .bind(id.serial_number.as_str())
+        .fetch_one(&self.readers)
+        .await;
+        row.and_then(|row| pass_row_if_there(&row)).map_err(QueryError::of("a pass"))
+    }
+
+    /// A pass as a whole. One statement, so that its tag, its content and its images belong together.
+    pub async fn pass_document(&self, id: &PassId) -> Result<Option<PassDocument>, QueryError> {
+        let row = sql(
+            "select pass.authentication_token, pass.etag, pass.updated_at, pass.organization_id, pass.ticket_style, pass.poster,
+                    pass.voided, pass.retired, pass.update_tag, content.content, content.images,
+                    organization.name as organization_name, pass_type.team_identifier,
+                    (select count(*) from wallet_registration registration
+                     where registration.pass_type_identifier = pass.pass_type_identifier
+                       and registration.serial_number = pass.serial_number) as registrations
+             from wallet_pass pass
+             join wallet_pass_content content using (pass_type_identifier, serial_number)
+             join wallet_pass_type pass_type using (pass_type_identifier)
+             join wallet_organization organization on organization.organization_id = pass.organization_id
+             where pass.pass_type_identifier = $1 and pass.serial_number = $2",
+        )
+        .bind(id.pass_type_identifier.as_str())
+        .bind(id.serial_number.as_str())
+        .fetch_optional(&self.readers)
+        .await;
+        row.and_then(|row| row.as_ref().map(pass_document).transpose()).map_err(QueryError::of("a pass"))
+    }
+}
+
+fn pass_row_if_there(row: &Row) -> sqlx::Result<Option<PassRow>> {
+    let is_there = row.get::<Option<String>>("authentication_token")?.is_some();
+    is_there.then(|| pass_row(row)).transpose()
+}
+
+fn pass_row(row: &Row) -> sqlx::Result<PassRow> {
+    Ok(PassRow {
+        authentication_token: AuthenticationToken::parse(row.get::<String>("authentication_token")?)
+            .map_err(decode)?,
+        etag: ETag::parse(row.get::<String>("etag")?).map_err(decode)?,
+        updated_at: UnixSeconds(row.get("updated_at")?),
+    })
+}
+
+fn pass_document(row: &Row) -> sqlx::Result<PassDocument> {
+    Ok(PassDocument {
+        row: pass_row(row)?,
+        organization_id: OrganizationId::parse(row.get::<String>("organization_id")?).map_err(decode)?,
+        organization_name: row.get("organization_name")?,
+        team_identifier: TeamIdentifier::parse(row.get::<String>("team_identifier")?).map_err(decode)?,
+        ticket_style: ticket_style(row.get("ticket_style")?)?,
+        poster: row.get("poster")?,
+        voided: row.get("voided")?,
+        retired: row.get("retired")?,
+        content: row.json("content")?,
+        images: row.json("images")?,
+        update_tag: Position(row.get::<i64>("update_tag")?.cast_unsigned()),
+        registrations: row.get::<i64>("registrations")?.cast_unsigned(),
+    })
+}

@@ -1,0 +1,48 @@
+//! A pass type, as commands and the projector need it.
+
+use honoken_database::statements::{Row, Source, sql};
+use honoken_domain::ids::{OrganizationId, PassTypeIdentifier, TeamIdentifier};
+use honoken_domain::images::DefaultImages;
+
+use crate::rows::columns::decode;
+
+/// A pass type with all that a command for one of its passes needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassTypeRow {
+    /// The identifier.
+    pub pass_type_identifier: PassTypeIdentifier,
+    /// Whose it is.
+    pub organization_id: OrganizationId,
+    /// The team whose certificate signs its passes.
+    pub team_identifier: TeamIdentifier,
+    /// What its passes fall back to.
+    pub default_images: DefaultImages,
+}
+
+/// One pass type, by its identifier.
+pub(crate) async fn find<'a>(
+    from: impl Into<Source<'a>>,
+    identifier: &PassTypeIdentifier,
+) -> sqlx::Result<Option<PassTypeRow>> {
+    let row = sql("select pass_type_identifier, organization_id, team_identifier, assets,
+                (select assets from wallet_brand_assets where id = 1) as brand_assets
+         from wallet_pass_type
+         where pass_type_identifier = $1")
+    .bind(identifier.as_str())
+    .fetch_optional(from)
+    .await?;
+    row.as_ref().map(pass_type_row).transpose()
+}
+
+pub(crate) fn pass_type_row(row: &Row) -> sqlx::Result<PassTypeRow> {
+    Ok(PassTypeRow {
+        pass_type_identifier: PassTypeIdentifier::parse(row.get::<String>("pass_type_identifier")?)
+            .map_err(decode)?,
+        organization_id: OrganizationId::parse(row.get::<String>("organization_id")?).map_err(decode)?,
+        team_identifier: TeamIdentifier::parse(row.get::<String>("team_identifier")?).map_err(decode)?,
+        default_images: DefaultImages {
+            pass_type: row.json("assets")?,
+            brand: row.optional_json("brand_assets")?.unwrap_or_default(),
+        },
+    })
+}

@@ -1,0 +1,87 @@
+//! `wallet_apns_key`: what teams push with. Private keys are in it sealed, and this crate cannot open them.
+
+use honoken_database::statements::{Connection, sql};
+use honoken_domain::apns_key::{ApnsKeyEvent, ApnsKeyInstallation};
+use honoken_domain::ids::ApnsKeyId;
+use honoken_domain::sealed::Sealed;
+use honoken_event_store::RecordedEvent;
+
+use crate::rows::columns::sequence_of;
+use crate::tables::apply_error::ApplyError;
+
+pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
+    let id = ApnsKeyId::parse(&recorded.event.aggregate_id)?;
+    let change = Change {
+        sequence: sequence_of(&recorded),
+        position: recorded.position.0.cast_signed(),
+        at: recorded.recorded_at_ms.div_euclid(1000),
+    };
+    match serde_json::from_value(recorded.event.payload)? {
+        ApnsKeyEvent::Installed(installation) => put(connection, &id, &installation, &change).await,
+        ApnsKeyEvent::Resealed { private_key, .. } => reseal(connection, &id, &private_key, &change).await,
+        ApnsKeyEvent::Revoked { .. } => revoke(connection, &id, &change).await,
+    }
+}
+
+/// Which event, and when.
+struct Change {
+    sequence: i64,
+    position: i64,
+    at: i64,
+}
+
+async fn put(
+    connection: &mut Connection,
+    id: &ApnsKeyId,
+    installation: &ApnsKeyInstallation,
+    change: &Change,
+) -> Result<(), ApplyError> {
+    sql("insert into wallet_apns_key (team_identifier, key_identifier, fingerprint, private_key, installed_at, installed, active, position, sequence)
+         values ($1, $2, $3, $4, $5, $6, $7, $6, $8)
+         on conflict (team_identifier, key_identifier) do update
+         set fingerprint = excluded.fingerprint, private_key = excluded.private_key, installed_at = excluded.installed_at,
+             installed = excluded.installed, active = excluded.active, position = excluded.position, sequence = excluded.sequence
+         where wallet_apns_key.sequence < excluded.sequence")
+    .bind(id.team_identifier.as_str())
+    .bind(id.key_identifier.as_str())
+    .bind(installation.fingerprint.as_str())
+    .bind(installation.private_key.as_str())
+    .bind(change.at)
+    .bind(change.position)
+    .bind(true)
+    .bind(change.sequence)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn reseal(
+    connection: &mut Connection,
+    id: &ApnsKeyId,
+    private_key: &Sealed,
+    change: &Change,
+) -> Result<(), ApplyError> {
+    sql("update wallet_apns_key set private_key = $3, position = $4, sequence = $5
+         where team_identifier = $1 and key_identifier = $2 and sequence < $5")
+    .bind(id.team_identifier.as_str())
+    .bind(id.key_identifier.as_str())
+    .bind(private_key.as_str())
+    .bind(change.position)
+    .bind(change.sequence)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn revoke(connection: &mut Connection, id: &ApnsKeyId, change: &Change) -> Result<(), ApplyError> {
+    sql("update wallet_apns_key set active = $3, position = $4, sequence = $5
+         where team_identifier = $1 and key_identifier = $2 and sequence < $5")
+    .bind(id.team_identifier.as_str())
+    .bind(id.key_identifier.as_str())
+    .bind(false)
+    .bind(change.position)
+    .bind(change.sequence)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

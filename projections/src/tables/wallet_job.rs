@@ -1,0 +1,153 @@
+//! `wallet_job`: what runs in the background, and how far it is.
+//!
+//! The event that changes images names the job that brings them to the passes, and so a row begins with that event: no crash can come between.
+
+use honoken_database::statements::{Connection, Value, sql};
+use honoken_domain::ids::{JobId, PassId, PassTypeIdentifier, UnixSeconds};
+use honoken_domain::job::{JobEvent, JobFailure, JobWork};
+use honoken_event_store::{Position, RecordedEvent};
+
+use crate::rows::columns::sequence_of;
+use crate::tables::apply_error::ApplyError;
+
+pub(crate) const PASS_TYPE_ASSETS: &str = "passTypeAssets";
+pub(crate) const BRAND_ASSETS: &str = "brandAssets";
+
+/// A change of a pass type's images names its job.
+pub(crate) async fn expect_for_pass_type(
+    connection: &mut Connection,
+    job: &JobId,
+    pass_type_identifier: &PassTypeIdentifier,
+    position: Position,
+) -> Result<(), ApplyError> {
+    sql("insert into wallet_job (job_id, position, kind, organization_id, pass_type_identifier, state, done, failed, failures, sequence)
+         select $1, $2, $3, organization_id, pass_type_identifier, 'waiting', 0, 0, '[]', 0
+         from wallet_pass_type
+         where pass_type_identifier = $4
+         on conflict do nothing")
+    .bind(job.as_str())
+    .bind(position.0.cast_signed())
+    .bind(PASS_TYPE_ASSETS)
+    .bind(pass_type_identifier.as_str())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A change of the brand's images names its job.
+pub(crate) async fn expect_for_brand(
+    connection: &mut Connection,
+    job: &JobId,
+    position: Position,
+) -> Result<(), ApplyError> {
+    sql("insert into wallet_job (job_id, position, kind, state, done, failed, failures, sequence)
+         values ($1, $2, $3, 'waiting', 0, 0, '[]', 0)
+         on conflict do nothing")
+    .bind(job.as_str())
+    .bind(position.0.cast_signed())
+    .bind(BRAND_ASSETS)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Applies an event of a job.
+pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
+    let id = JobId::parse(recorded.event.aggregate_id.clone())?;
+    let (position, sequence) = (recorded.position, sequence_of(&recorded));
+    match serde_json::from_value(recorded.event.payload)? {
+        JobEvent::Started { work, total, started_at } => {
+            start(connection, &id, position, &work, (total, started_at, sequence)).await
+        }
+        JobEvent::Advanced { cursor, done, failed, failures } => {
+            advance(connection, &id, &cursor, (done, failed, sequence), failures).await
+        }
+        JobEvent::Finished { finished_at } => finish(connection, &id, finished_at, sequence).await,
+    }
+}
+
+/// Also where there is no row, because the event that asked for the job is parked.
+async fn start(
+    connection: &mut Connection,
+    id: &JobId,
+    position: Position,
+    work: &JobWork,
+    (total, started_at, sequence): (u64, UnixSeconds, i64),
+) -> Result<(), ApplyError> {
+    let (kind, organization, pass_type) = match work {
+        JobWork::PassTypeAssets { organization_id, pass_type_identifier } => {
+            (PASS_TYPE_ASSETS, Some(organization_id.as_str()), Some(pass_type_identifier.as_str()))
+        }
+        JobWork::BrandAssets => (BRAND_ASSETS, None, None),
+    };
+    sql("insert into wallet_job (job_id, position, kind, organization_id, pass_type_identifier, state, total, done, failed, failures, started_at,
+                                 sequence)
+         values ($1, $2, $3, $4, $5, 'running', $6, 0, 0, '[]', $7, $8)
+         on conflict (job_id) do update
+         set state = excluded.state, total = excluded.total, started_at = excluded.started_at, sequence = excluded.sequence
+         where wallet_job.sequence < excluded.sequence")
+    .bind(id.as_str())
+    .bind(position.0.cast_signed())
+    .bind(kind)
+    .bind(organization)
+    .bind(pass_type)
+    .bind(total.cast_signed())
+    .bind(started_at.0)
+    .bind(sequence)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn advance(
+    connection: &mut Connection,
+    id: &JobId,
+    cursor: &PassId,
+    (done, failed, sequence): (u64, u64, i64),
+    mut failures: Vec<JobFailure>,
+) -> Result<(), ApplyError> {
+    if !failures.is_empty() {
+        let known = sql("select failures from wallet_job where job_id = $1 and sequence < $2")
+            .bind(id.as_str())
+            .bind(sequence)
+            .fetch_optional(&mut *connection)
+            .await?;
+        let mut all: Vec<JobFailure> = known.map(|row| row.json("failures")).transpose()?.unwrap_or_default();
+        all.append(&mut failures);
+        failures = all;
+    }
+    let failures = if failures.is_empty() { Value::Json(None) } else { Value::json(&failures)? };
+    // Passes that were issued meanwhile are done as well, and were not counted.
+    sql(
+        "update wallet_job
+         set cursor = $2, done = $3, failed = $4, failures = coalesce($5, failures), total = case when total < $3 then $3 else total end,
+             sequence = $6
+         where job_id = $1 and sequence < $6",
+    )
+    .bind(id.as_str())
+    .bind(cursor.to_string())
+    .bind(done.cast_signed())
+    .bind(failed.cast_signed())
+    .bind(failures)
+    .bind(sequence)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn finish(
+    connection: &mut Connection,
+    id: &JobId,
+    finished_at: UnixSeconds,
+    sequence: i64,
+) -> Result<(), ApplyError> {
+    // Passes may be fewer than were counted, if some were parked meanwhile: what is done is all there is.
+    sql("update wallet_job set state = 'finished', total = done, finished_at = $2, sequence = $3
+         where job_id = $1 and sequence < $3")
+    .bind(id.as_str())
+    .bind(finished_at.0)
+    .bind(sequence)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! `wallet_pass` and `wallet_pass_content`: the passes as phones and integrators see them.
+//!
+//! The tag and the time of a row are copied from the event that led to them; nothing here computes either.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use honoken_database::statements::{Connection, Value, execute_for_each};
+use honoken_domain::content::Content;
+use honoken_domain::ids::{AuthenticationToken, ETag, OrganizationId, PassId, UnixSeconds};
+use honoken_domain::pass::PassEvent;
+use honoken_event_store::{Position, RecordedEvent};
+
+use crate::rows::columns::{sequence_of, serial_of, type_of};
+use crate::rows::pass::PassKind;
+use crate::tables::apply_error::ApplyError;
+use crate::tables::{wallet_image, wallet_outdated_pass};
+use crate::words;
+
+/// Applies events of passes, in order. What several of them do to one pass becomes one change of its row, and all rows are changed together.
+pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent>) -> Result<(), ApplyError> {
+    // Sorted, so that two who write never wait for each other in a circle.
+    let mut changes: BTreeMap<PassId, Change> = BTreeMap::new();
+    let mut shown = wallet_outdated_pass::Shown::default();
+    let mut given = wallet_image::Given::default();
+    for recorded in events {
+        let id = PassId::parse(&recorded.event.aggregate_id)?;
+        let (position, sequence) = (recorded.position, sequence_of(&recorded));
+        let event: PassEvent = serde_json::from_value(recorded.event.payload)?;
+        shown.note(&id, &event);
+        given.note(&id, &event);
+        match changes.entry(id) {
+            Entry::Vacant(entry) => {
+                entry.insert(Change::first(event, position, sequence)?);
+            }
+            Entry::Occupied(mut entry) => entry.get_mut().then(event, position, sequence)?,
+        }
+    }
+    let sequences = changes.iter().map(|(id, change)| (id.clone(), change.state.sequence)).collect();
+    let (new, known): (Vec<_>, Vec<_>) = changes.into_iter().partition(|(_, change)| change.issued.is_some());
+    insert(connection, new).await?;
+    update(connection, known).await?;
+    given.apply(connection).await?;
+    wallet_outdated_pass::apply(connection, shown, &sequences).await
+}
+
+/// What some events in a row do to a pass.
+struct Change {
+    /// The columns that only the first event of a pass has.
+    issued: Option<Issued>,
+    /// `None` leaves it as it is.
+    content: Option<Content>,
+    /// Null leaves them as they are.
+    assets: Value,
+    /// Null leaves them as they are.
+    images: Value,
+    /// `None` leaves it as it is.
+    kind: Option<PassKind>,
+    /// `None` leaves it as it is.
+    voided: Option<bool>,
+    /// `None` leaves it as it is.
+    retired: Option<bool>,
+    state: State,
+}
+
+struct Issued {
+    authentication_token: AuthenticationToken,
+    organization_id: OrganizationId,
+}
+
+/// What every event leads to.
+struct State {
+    etag: ETag,
+    updated_at: UnixSeconds,
+    update_tag: Position,
+    sequence: i64,
+}
+
+impl Change {
+    fn first(event: PassEvent, update_tag: Position, sequence: i64) -> Result<Self, ApplyError> {
+        let mut change = Self {
+            issued: None,
+            content: None,
+            assets: Value::Json(None),
+            images: Value::Json(None),
+            kind: None,
+            voided: None,
+            retired: None,
+            state: State { etag: event.etag().clone(), updated_at: event.updated_at(), update_tag, sequence },
+        };
+        change.then(event, update_tag, sequence)?;
+        Ok(change)
+    }
+
+    fn then(&mut self, event: PassEvent, update_tag: Position, sequence: i64) -> Result<(), ApplyError> {
+        self.state =
+            State { etag: event.etag().clone(), updated_at: event.updated_at(), update_tag, sequence };
+        match event {
+            PassEvent::Issued(issued) => {
+                self.content = Some(issued.content);
+                self.assets = Value::json(&issued.assets)?;
+                self.images = Value::json(&issued.images)?;
+                self.kind = Some(PassKind { ticket_style: issued.ticket_style, poster: issued.poster });
+                (self.voided, self.retired) = (Some(false), Some(false));
+                self.issued = Some(Issued {
+                    authentication_token: issued.authentication_token,
+                    organization_id: issued.organization_id,
+                });
+            }
+            PassEvent::ContentChanged { content, .. } => self.content = Some(content),
+            PassEvent::MetadataChanged { ticket_style, poster, images, .. } => {
+                self.kind = Some(PassKind { ticket_style, poster });
+                self.images = Value::json(&images)?;
+            }
+            PassEvent::AssetsChanged { assets, images, .. } => {
+                self.assets = Value::json(&assets)?;
+                self.images = Value::json(&images)?;
+            }
+            PassEvent::Voided { .. } => self.voided = Some(true),
+            PassEvent::Reinstated { .. } => self.voided = Some(false),
+            PassEvent::Retired { .. } => (self.voided, self.retired) = (Some(true), Some(true)),
+        }
+        Ok(())
+    }
+}
+
+/// Passes whose first event is among those applied. Where there is a row already, it was applied before.
+async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> Result<(), ApplyError> {
+    let (mut contents, mut passes) = (Vec::new(), Vec::new());
+    for (id, Change { issued, content, assets, images, kind, voided, retired, state }) in changes {
+        // Both are of the first event.
+        let (Some(issued), Some(kind)) = (issued, kind) else { continue };
+        let (content, words) = with_words(&id, content)?;
+        contents.push([type_of(&id), serial_of(&id), content, words, assets, images, state.sequence.into()]);
+        passes.push([
+            type_of(&id),
+            serial_of(&id),
+            issued.authentication_token.as_str().into(),
+            issued.organization_id.as_str().into(),
+            kind.ticket_style.as_str().into(),
+            kind.poster.into(),
+            voided.into(),
+            retired.into(),
+            state.etag.as_str().into(),
+            state.updated_at.0.into(),
+            state.update_tag.0.cast_signed().into(),
+            state.sequence.into(),
+        ]);
+    }
+    execute_for_each(
+        connection,
+        "insert into wallet_pass_content (pass_type_identifier, serial_number, content, words, assets, images)
+         select column1, column2, column3, column4, column5, column6
+         from (values {rows}) as new
+         where not exists (select 1 from wallet_pass
+                           where pass_type_identifier = column1 and serial_number = column2 and sequence >= column7)
+         on conflict (pass_type_identifier, serial_number) do update
+         set content = excluded.content, words = excluded.words, assets = excluded.assets, images = excluded.images",
+        contents,
+    )
+    .await?;
+    // Last, since it carries the sequence that makes the other harmless when repeated.
+    execute_for_each(
+        connection,
+        "insert into wallet_pass (pass_type_identifier, serial_number, authentication_token, organization_id, ticket_style, poster,
+                                  voided, retired, etag, updated_at, update_tag, sequence)
+         values {rows}
+         on conflict (pass_type_identifier, serial_number) do update
+         set ticket_style = excluded.ticket_style, poster = excluded.poster, voided = excluded.voided, retired = excluded.retired, etag = excluded.etag, updated_at = excluded.updated_at, update_tag = excluded.update_tag,
+             sequence = excluded.sequence
+         where wallet_pass.sequence < excluded.sequence",
+        passes,
+    )
+    .await?;
+    Ok(())
+}
+
+/// Passes that have a row.
+async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> Result<(), ApplyError> {
+    let (mut contents, mut passes) = (Vec::new(), Vec::new());
+    for (id, Change { content, assets, images, kind, voided, retired, state, .. }) in changes {
+        if !(content.is_none() && images.is_null()) {
+            let (content, words) = with_words(&id, content)?;
+            contents.push([
+                type_of(&id),
+                serial_of(&id),
+                content,
+                words,
+                assets,
+                images,
+                state.sequence.into(),
+            ]);
+        }
+        passes.push([
+            type_of(&id),
+            serial_of(&id),
+            kind.map(|kind| kind.ticket_style.as_str()).into(),
+            kind.map(|kind| kind.poster).into(),
+            voided.into(),
+            retired.into(),
+            state.etag.as_str().into(),
+            state.updated_at.0.into(),
+            state.update_tag.0.cast_signed().into(),
+            state.sequence.into(),
+        ]);
+    }
+    execute_for_each(
+        connection,
+        "update wallet_pass_content
+         set content = coalesce(new.column3, content), words = coalesce(new.column4, words),
+             assets = coalesce(new.column5, assets), images = coalesce(new.column6, images)
+         from (values {rows}) as new
+         where pass_type_identifier = new.column1 and serial_number = new.column2
+           and (select pass.sequence from wallet_pass pass
+                where pass.pass_type_identifier = new.column1 and pass.serial_number = new.column2) < new.column7",
+        contents,
+    )
+    .await?;
+    // Last, since it carries the sequence that makes the other harmless when repeated.
+    execute_for_each(
+        connection,
+        "update wallet_pass
+         set ticket_style = coalesce(new.column3, ticket_style), poster = coalesce(new.column4, poster),
+             voided = coalesce(new.column5, voided), retired = coalesce(new.column6, retired), etag = new.column7,
+             updated_at = new.column8, update_tag = new.column9, sequence = new.column10
+         from (values {rows}) as new
+         where pass_type_identifier = new.column1 and serial_number = new.column2 and sequence < new.column10",
+        passes,
+    )
+    .await?;
+    Ok(())
+}
+
+/// The content, and the words by which the pass is found; nulls where they stay as they are.
+fn with_words(id: &PassId, content: Option<Content>) -> serde_json::Result<(Value, Value)> {
+    let Some(content) = content else { return Ok((Value::Json(None), Value::Text(None))) };
+    let words = words::of_pass(&id.serial_number, &content).into_iter().collect::<Vec<_>>().join(" ");
+    Ok((Value::json(&content)?, words.into()))
+}

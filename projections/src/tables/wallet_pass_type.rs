@@ -1,0 +1,88 @@
+//! `wallet_pass_type` and `wallet_brand_assets`: whose a pass type is, and which images its passes fall back to.
+
+use honoken_database::statements::{Connection, Value, sql};
+use honoken_domain::brand_assets::BrandAssetsEvent;
+use honoken_domain::ids::{OrganizationId, PassTypeIdentifier, TeamIdentifier};
+use honoken_domain::images::Images;
+use honoken_domain::pass_type::PassTypeEvent;
+use honoken_event_store::RecordedEvent;
+
+use crate::rows::columns::sequence_of;
+use crate::tables::apply_error::ApplyError;
+use crate::tables::{wallet_image, wallet_job};
+
+pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
+    let identifier = PassTypeIdentifier::parse(recorded.event.aggregate_id.clone())?;
+    let (position, sequence) = (recorded.position, sequence_of(&recorded));
+    let event: PassTypeEvent = serde_json::from_value(recorded.event.payload)?;
+    match event {
+        PassTypeEvent::Created { organization_id, team_identifier, .. } => {
+            insert(connection, &identifier, &organization_id, &team_identifier, sequence).await
+        }
+        PassTypeEvent::AssetsChanged { assets, job } => {
+            set_assets(connection, &identifier, &assets, sequence).await?;
+            wallet_image::add_of_pass_type(connection, &identifier, &assets).await?;
+            match job {
+                Some(job) => wallet_job::expect_for_pass_type(connection, &job, &identifier, position).await,
+                None => Ok(()),
+            }
+        }
+    }
+}
+
+async fn insert(
+    connection: &mut Connection,
+    identifier: &PassTypeIdentifier,
+    organization_id: &OrganizationId,
+    team_identifier: &TeamIdentifier,
+    sequence: i64,
+) -> Result<(), ApplyError> {
+    sql(
+        "insert into wallet_pass_type (pass_type_identifier, organization_id, team_identifier, assets, sequence)
+         values ($1, $2, $3, $4, $5)
+         on conflict do nothing",
+    )
+    .bind(identifier.as_str())
+    .bind(organization_id.as_str())
+    .bind(team_identifier.as_str())
+    .bind(Value::json(&Images::new())?)
+    .bind(sequence)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn set_assets(
+    connection: &mut Connection,
+    identifier: &PassTypeIdentifier,
+    assets: &Images,
+    sequence: i64,
+) -> Result<(), ApplyError> {
+    sql("update wallet_pass_type set assets = $2, sequence = $3
+         where pass_type_identifier = $1 and sequence < $3")
+    .bind(identifier.as_str())
+    .bind(Value::json(assets)?)
+    .bind(sequence)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn apply_brand(
+    connection: &mut Connection,
+    recorded: RecordedEvent,
+) -> Result<(), ApplyError> {
+    let sequence = sequence_of(&recorded);
+    let BrandAssetsEvent::Changed { assets, job } = serde_json::from_value(recorded.event.payload)?;
+    sql("insert into wallet_brand_assets (id, assets, sequence) values (1, $1, $2)
+         on conflict (id) do update set assets = excluded.assets, sequence = excluded.sequence
+         where wallet_brand_assets.sequence < excluded.sequence")
+    .bind(Value::json(&assets)?)
+    .bind(sequence)
+    .execute(&mut *connection)
+    .await?;
+    match job {
+        Some(job) => wallet_job::expect_for_brand(connection, &job, recorded.position).await,
+        None => Ok(()),
+    }
+}

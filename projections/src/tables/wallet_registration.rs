@@ -1,0 +1,157 @@
+//! `wallet_device` and `wallet_registration`: which device holds which passes.
+
+use std::collections::BTreeMap;
+
+use honoken_database::statements::{Connection, Value, execute_for_each, sql};
+use honoken_domain::ids::{PushToken, RegistrationId, SerialNumber, UnixSeconds};
+use honoken_domain::registration::RegistrationEvent;
+use honoken_event_store::RecordedEvent;
+
+use crate::rows::columns::sequence_of;
+use crate::tables::apply_error::ApplyError;
+
+/// Applies events of devices, in order. Registrations that follow each other are written together: a show that begins brings thousands.
+pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent>) -> Result<(), ApplyError> {
+    let mut registered = Vec::new();
+    for recorded in events {
+        let id = RegistrationId::parse(&recorded.event.aggregate_id)?;
+        let sequence = sequence_of(&recorded);
+        match serde_json::from_value(recorded.event.payload)? {
+            RegistrationEvent::DeviceRegistered { serial_number, push_token, registered_at: at } => {
+                registered.push(Registered { id, serial_number, push_token, at, sequence });
+            }
+            RegistrationEvent::PushTokenChanged { push_token, changed_at } => {
+                register(connection, std::mem::take(&mut registered)).await?;
+                put_devices(connection, vec![device_row(&id, &push_token, changed_at, sequence)]).await?;
+            }
+            RegistrationEvent::PushTokenConfirmed { confirmed_at } => {
+                register(connection, std::mem::take(&mut registered)).await?;
+                confirm_device(connection, &id, confirmed_at, sequence).await?;
+            }
+            RegistrationEvent::DeviceUnregistered { serial_number, .. } => {
+                register(connection, std::mem::take(&mut registered)).await?;
+                delete_registration(connection, &id, &serial_number, sequence).await?;
+            }
+        }
+    }
+    register(connection, registered).await
+}
+
+struct Registered {
+    id: RegistrationId,
+    serial_number: SerialNumber,
+    push_token: PushToken,
+    at: UnixSeconds,
+    sequence: i64,
+}
+
+async fn register(connection: &mut Connection, registered: Vec<Registered>) -> Result<(), ApplyError> {
+    let mut registrations = Vec::new();
+    // A statement may write a row once, so of several events of a device the last is taken. Sorted as in `wallet_pass`.
+    let mut devices = BTreeMap::new();
+    for Registered { id, serial_number, push_token, at, sequence } in registered {
+        registrations.push([
+            id.pass_type_identifier.as_str().into(),
+            id.device_library_identifier.as_str().into(),
+            serial_number.as_str().into(),
+            at.0.into(),
+            sequence.into(),
+        ]);
+        let row = device_row(&id, &push_token, at, sequence);
+        devices.insert(id, row);
+    }
+    execute_for_each(
+        connection,
+        "insert into wallet_registration (pass_type_identifier, device_library_identifier, serial_number, registered_at)
+         select column1, column2, column3, column4
+         from (values {rows}) as new
+         where not exists (select 1 from wallet_device
+                           where pass_type_identifier = column1 and device_library_identifier = column2 and sequence >= column5)
+         on conflict do nothing",
+        registrations,
+    )
+    .await?;
+    put_devices(connection, devices.into_values().collect()).await
+}
+
+fn device_row(
+    id: &RegistrationId,
+    push_token: &PushToken,
+    registered_at: UnixSeconds,
+    sequence: i64,
+) -> [Value; 5] {
+    [
+        id.pass_type_identifier.as_str().into(),
+        id.device_library_identifier.as_str().into(),
+        push_token.as_str().into(),
+        registered_at.0.into(),
+        sequence.into(),
+    ]
+}
+
+async fn put_devices(connection: &mut Connection, devices: Vec<[Value; 5]>) -> Result<(), ApplyError> {
+    execute_for_each(
+        connection,
+        "insert into wallet_device (pass_type_identifier, device_library_identifier, push_token, registered_at, sequence)
+         values {rows}
+         on conflict (pass_type_identifier, device_library_identifier) do update
+         set push_token = excluded.push_token, registered_at = excluded.registered_at, sequence = excluded.sequence
+         where wallet_device.sequence < excluded.sequence",
+        devices,
+    )
+    .await?;
+    Ok(())
+}
+
+async fn confirm_device(
+    connection: &mut Connection,
+    id: &RegistrationId,
+    confirmed_at: UnixSeconds,
+    sequence: i64,
+) -> Result<(), ApplyError> {
+    sql("update wallet_device set registered_at = $3, sequence = $4
+         where pass_type_identifier = $1 and device_library_identifier = $2 and sequence < $4")
+    .bind(id.pass_type_identifier.as_str())
+    .bind(id.device_library_identifier.as_str())
+    .bind(confirmed_at.0)
+    .bind(sequence)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Forgets one pass of a device, and the device with its last pass, as Apple asks.
+async fn delete_registration(
+    connection: &mut Connection,
+    id: &RegistrationId,
+    serial_number: &SerialNumber,
+    sequence: i64,
+) -> Result<(), ApplyError> {
+    sql("delete from wallet_registration
+         where pass_type_identifier = $1 and device_library_identifier = $2 and serial_number = $3
+           and (select sequence from wallet_device
+                where pass_type_identifier = $1 and device_library_identifier = $2) < $4")
+    .bind(id.pass_type_identifier.as_str())
+    .bind(id.device_library_identifier.as_str())
+    .bind(serial_number.as_str())
+    .bind(sequence)
+    .execute(&mut *connection)
+    .await?;
+    sql("update wallet_device set sequence = $3
+         where pass_type_identifier = $1 and device_library_identifier = $2 and sequence < $3")
+    .bind(id.pass_type_identifier.as_str())
+    .bind(id.device_library_identifier.as_str())
+    .bind(sequence)
+    .execute(&mut *connection)
+    .await?;
+    sql("delete from wallet_device
+         where pass_type_identifier = $1 and device_library_identifier = $2 and sequence = $3
+           and not exists (select 1 from wallet_registration
+                           where pass_type_identifier = $1 and device_library_identifier = $2)")
+    .bind(id.pass_type_identifier.as_str())
+    .bind(id.device_library_identifier.as_str())
+    .bind(sequence)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
