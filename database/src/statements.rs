@@ -92,8 +92,8 @@ pub struct Statement {
     values: Vec<Value>,
 }
 
-/// Runs a statement for many rows at once: in its text `{rows}` stands for them, as `values` wants them. Their columns are called `column1`,
-/// `column2` and so on by both engines.
+/// Runs a statement for many rows at once: in its text `{rows}` stands for them, as `values` wants them. A statement that reads them gives
+/// their columns names, which both engines understand: `with new (name, …) as (values {rows})`, then its verb.
 pub async fn execute_for_each<const COLUMNS: usize>(
     connection: &mut Connection,
     template: &'static str,

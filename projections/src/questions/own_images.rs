@@ -19,9 +19,10 @@ impl ReadModel {
         let asked = digests.iter().map(|digest| [organization_id.as_str().into(), digest.as_str().into()]);
         let rows = read_for_each(
             &self.readers,
-            "select new.column2 as digest
-             from (values {rows}) as new
-             join wallet_image image on image.organization_id = new.column1 and image.digest = new.column2",
+            "with new (organization_id, digest) as (values {rows})
+             select new.digest
+             from new
+             join wallet_image image on image.organization_id = new.organization_id and image.digest = new.digest",
             asked.collect(),
         )
         .await;

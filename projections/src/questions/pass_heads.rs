@@ -37,10 +37,12 @@ impl ReadModel {
             .collect();
         let rows = read_for_each(
             &self.readers,
-            "select new.column1 as pass_type_identifier, new.column2 as serial_number, pass.organization_id, pass.etag,
-                    pass.updated_at, pass.update_tag, pass.sequence
-             from (values {rows}) as new
-             join wallet_pass pass on pass.pass_type_identifier = new.column1 and pass.serial_number = new.column2",
+            "with new (pass_type_identifier, serial_number) as (values {rows})
+             select new.pass_type_identifier, new.serial_number, pass.organization_id, pass.etag, pass.updated_at, pass.update_tag,
+                    pass.sequence
+             from new
+             join wallet_pass pass
+               on pass.pass_type_identifier = new.pass_type_identifier and pass.serial_number = new.serial_number",
             passes,
         )
         .await;

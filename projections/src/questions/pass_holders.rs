@@ -73,9 +73,11 @@ impl ReadModel {
     pub async fn pass_states(&self, passes: &[PassId]) -> Result<HashMap<PassId, PassState>, QueryError> {
         let rows = read_for_each(
             &self.readers,
-            "select new.column1 as pass_type_identifier, new.column2 as serial_number, etag, update_tag, organization_id
-             from (values {rows}) as new
-             join wallet_pass on pass_type_identifier = column1 and serial_number = column2",
+            "with new (pass_type_identifier, serial_number) as (values {rows})
+             select new.pass_type_identifier, new.serial_number, pass.etag, pass.update_tag, pass.organization_id
+             from new
+             join wallet_pass pass
+               on pass.pass_type_identifier = new.pass_type_identifier and pass.serial_number = new.serial_number",
             passes.iter().map(pass_row).collect(),
         )
         .await;
@@ -124,10 +126,11 @@ impl ReadModel {
     async fn holders_of(&self, passes: impl Iterator<Item = &PassId>) -> sqlx::Result<Vec<Holder>> {
         let rows = read_for_each(
             &self.readers,
-            "select new.column1 as pass_type_identifier, new.column2 as serial_number, registration.device_library_identifier
-             from (values {rows}) as new
+            "with new (pass_type_identifier, serial_number) as (values {rows})
+             select new.pass_type_identifier, new.serial_number, registration.device_library_identifier
+             from new
              join wallet_registration registration
-               on registration.pass_type_identifier = column1 and registration.serial_number = column2
+               on registration.pass_type_identifier = new.pass_type_identifier and registration.serial_number = new.serial_number
              join wallet_device device
                on device.pass_type_identifier = registration.pass_type_identifier
               and device.device_library_identifier = registration.device_library_identifier
@@ -181,13 +184,15 @@ impl ReadModel {
         });
         let rows = read_for_each(
             &self.readers,
-            "select new.column3 as device_library_identifier, new.column1 as pass_type_identifier, new.column2 as serial_number, device.push_token
-             from (values {rows}) as new
+            "with new (pass_type_identifier, serial_number, device_library_identifier) as (values {rows})
+             select new.device_library_identifier, new.pass_type_identifier, new.serial_number, device.push_token
+             from new
              join wallet_registration registration
-               on registration.pass_type_identifier = column1 and registration.serial_number = column2
-              and registration.device_library_identifier = column3
+               on registration.pass_type_identifier = new.pass_type_identifier and registration.serial_number = new.serial_number
+              and registration.device_library_identifier = new.device_library_identifier
              join wallet_device device
-               on device.pass_type_identifier = column1 and device.device_library_identifier = column3",
+               on device.pass_type_identifier = new.pass_type_identifier
+              and device.device_library_identifier = new.device_library_identifier",
             asked.collect(),
         )
         .await;

@@ -38,10 +38,11 @@ pub(crate) async fn add_of_pass_type(
     let rows = assets.values().map(|digest| [identifier.as_str().into(), digest.as_str().into()]);
     execute_for_each(
         connection,
-        "insert into wallet_image (organization_id, digest)
-         select pass_type.organization_id, new.column2
-         from (values {rows}) as new
-         join wallet_pass_type pass_type on pass_type.pass_type_identifier = new.column1
+        "with new (pass_type_identifier, digest) as (values {rows})
+         insert into wallet_image (organization_id, digest)
+         select pass_type.organization_id, new.digest
+         from new
+         join wallet_pass_type pass_type on pass_type.pass_type_identifier = new.pass_type_identifier
          where true
          on conflict do nothing",
         rows.collect(),
@@ -91,11 +92,12 @@ impl Given {
         let afterwards = afterwards.map(|(id, digest)| [type_of(id), serial_of(id), digest.as_str().into()]);
         execute_for_each(
             connection,
-            "insert into wallet_image (organization_id, digest)
-             select pass.organization_id, new.column3
-             from (values {rows}) as new
+            "with new (pass_type_identifier, serial_number, digest) as (values {rows})
+             insert into wallet_image (organization_id, digest)
+             select pass.organization_id, new.digest
+             from new
              join wallet_pass pass
-               on pass.pass_type_identifier = new.column1 and pass.serial_number = new.column2
+               on pass.pass_type_identifier = new.pass_type_identifier and pass.serial_number = new.serial_number
              where true
              on conflict do nothing",
             afterwards.collect(),

@@ -97,12 +97,14 @@ pub(crate) async fn apply(
 async fn written(connection: &mut Connection, ids: Vec<[Value; 2]>) -> Result<Vec<ShownImages>, ApplyError> {
     let rows = fetch_for_each(
         connection,
-        "select new.column1 as pass_type_identifier, new.column2 as serial_number, pass.organization_id, pass.ticket_style, pass.poster, pass.retired,
+        "with new (pass_type_identifier, serial_number) as (values {rows})
+         select new.pass_type_identifier, new.serial_number, pass.organization_id, pass.ticket_style, pass.poster, pass.retired,
                 content.assets, content.images
-         from (values {rows}) as new
-         join wallet_pass pass on pass.pass_type_identifier = new.column1 and pass.serial_number = new.column2
+         from new
+         join wallet_pass pass
+           on pass.pass_type_identifier = new.pass_type_identifier and pass.serial_number = new.serial_number
          join wallet_pass_content content
-           on content.pass_type_identifier = new.column1 and content.serial_number = new.column2",
+           on content.pass_type_identifier = new.pass_type_identifier and content.serial_number = new.serial_number",
         ids,
     )
     .await?;
@@ -113,11 +115,13 @@ async fn written(connection: &mut Connection, ids: Vec<[Value; 2]>) -> Result<Ve
 async fn note(connection: &mut Connection, rows: Vec<[Value; 3]>) -> Result<(), ApplyError> {
     execute_for_each(
         connection,
-        "insert into wallet_outdated_pass (pass_type_identifier, serial_number)
-         select column1, column2
-         from (values {rows}) as new
-         where exists (select 1 from wallet_pass
-                       where pass_type_identifier = column1 and serial_number = column2 and sequence = column3)
+        "with new (pass_type_identifier, serial_number, sequence) as (values {rows})
+         insert into wallet_outdated_pass (pass_type_identifier, serial_number)
+         select new.pass_type_identifier, new.serial_number
+         from new
+         where exists (select 1 from wallet_pass pass
+                       where pass.pass_type_identifier = new.pass_type_identifier and pass.serial_number = new.serial_number
+                         and pass.sequence = new.sequence)
          on conflict do nothing",
         rows,
     )
@@ -128,12 +132,14 @@ async fn note(connection: &mut Connection, rows: Vec<[Value; 3]>) -> Result<(), 
 async fn forget(connection: &mut Connection, rows: Vec<[Value; 3]>) -> Result<(), ApplyError> {
     execute_for_each(
         connection,
-        "delete from wallet_outdated_pass
+        "with new (pass_type_identifier, serial_number, sequence) as (values {rows})
+         delete from wallet_outdated_pass
          where (pass_type_identifier, serial_number) in
-               (select column1, column2
-                from (values {rows}) as new
+               (select new.pass_type_identifier, new.serial_number
+                from new
                 where exists (select 1 from wallet_pass pass
-                              where pass.pass_type_identifier = column1 and pass.serial_number = column2 and pass.sequence = column3))",
+                              where pass.pass_type_identifier = new.pass_type_identifier and pass.serial_number = new.serial_number
+                                and pass.sequence = new.sequence))",
         rows,
     )
     .await?;

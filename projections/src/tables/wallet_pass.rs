@@ -149,11 +149,13 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
     }
     execute_for_each(
         connection,
-        "insert into wallet_pass_content (pass_type_identifier, serial_number, content, words, assets, images)
-         select column1, column2, column3, column4, column5, column6
-         from (values {rows}) as new
-         where not exists (select 1 from wallet_pass
-                           where pass_type_identifier = column1 and serial_number = column2 and sequence >= column7)
+        "with new (pass_type_identifier, serial_number, content, words, assets, images, sequence) as (values {rows})
+         insert into wallet_pass_content (pass_type_identifier, serial_number, content, words, assets, images)
+         select new.pass_type_identifier, new.serial_number, new.content, new.words, new.assets, new.images
+         from new
+         where not exists (select 1 from wallet_pass pass
+                           where pass.pass_type_identifier = new.pass_type_identifier and pass.serial_number = new.serial_number
+                             and pass.sequence >= new.sequence)
          on conflict (pass_type_identifier, serial_number) do update
          set content = excluded.content, words = excluded.words, assets = excluded.assets, images = excluded.images",
         contents,
@@ -166,8 +168,8 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
                                   voided, retired, etag, updated_at, update_tag, sequence)
          values {rows}
          on conflict (pass_type_identifier, serial_number) do update
-         set ticket_style = excluded.ticket_style, poster = excluded.poster, voided = excluded.voided, retired = excluded.retired, etag = excluded.etag, updated_at = excluded.updated_at, update_tag = excluded.update_tag,
-             sequence = excluded.sequence
+         set ticket_style = excluded.ticket_style, poster = excluded.poster, voided = excluded.voided, retired = excluded.retired,
+             etag = excluded.etag, updated_at = excluded.updated_at, update_tag = excluded.update_tag, sequence = excluded.sequence
          where wallet_pass.sequence < excluded.sequence",
         passes,
     )
@@ -206,25 +208,29 @@ async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
     }
     execute_for_each(
         connection,
-        "update wallet_pass_content
-         set content = coalesce(new.column3, content), words = coalesce(new.column4, words),
-             assets = coalesce(new.column5, assets), images = coalesce(new.column6, images)
-         from (values {rows}) as new
-         where pass_type_identifier = new.column1 and serial_number = new.column2
+        "with new (pass_type_identifier, serial_number, content, words, assets, images, sequence) as (values {rows})
+         update wallet_pass_content as old
+         set content = coalesce(new.content, old.content), words = coalesce(new.words, old.words),
+             assets = coalesce(new.assets, old.assets), images = coalesce(new.images, old.images)
+         from new
+         where old.pass_type_identifier = new.pass_type_identifier and old.serial_number = new.serial_number
            and (select pass.sequence from wallet_pass pass
-                where pass.pass_type_identifier = new.column1 and pass.serial_number = new.column2) < new.column7",
+                where pass.pass_type_identifier = new.pass_type_identifier and pass.serial_number = new.serial_number) < new.sequence",
         contents,
     )
     .await?;
     // Last, since it carries the sequence that makes the other harmless when repeated.
     execute_for_each(
         connection,
-        "update wallet_pass
-         set ticket_style = coalesce(new.column3, ticket_style), poster = coalesce(new.column4, poster),
-             voided = coalesce(new.column5, voided), retired = coalesce(new.column6, retired), etag = new.column7,
-             updated_at = new.column8, update_tag = new.column9, sequence = new.column10
-         from (values {rows}) as new
-         where pass_type_identifier = new.column1 and serial_number = new.column2 and sequence < new.column10",
+        "with new (pass_type_identifier, serial_number, ticket_style, poster, voided, retired, etag, updated_at, update_tag, sequence)
+           as (values {rows})
+         update wallet_pass as old
+         set ticket_style = coalesce(new.ticket_style, old.ticket_style), poster = coalesce(new.poster, old.poster),
+             voided = coalesce(new.voided, old.voided), retired = coalesce(new.retired, old.retired), etag = new.etag,
+             updated_at = new.updated_at, update_tag = new.update_tag, sequence = new.sequence
+         from new
+         where old.pass_type_identifier = new.pass_type_identifier and old.serial_number = new.serial_number
+           and old.sequence < new.sequence",
         passes,
     )
     .await?;

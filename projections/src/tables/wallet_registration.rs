@@ -62,11 +62,14 @@ async fn register(connection: &mut Connection, registered: Vec<Registered>) -> R
     }
     execute_for_each(
         connection,
-        "insert into wallet_registration (pass_type_identifier, device_library_identifier, serial_number, registered_at)
-         select column1, column2, column3, column4
-         from (values {rows}) as new
-         where not exists (select 1 from wallet_device
-                           where pass_type_identifier = column1 and device_library_identifier = column2 and sequence >= column5)
+        "with new (pass_type_identifier, device_library_identifier, serial_number, registered_at, sequence) as (values {rows})
+         insert into wallet_registration (pass_type_identifier, device_library_identifier, serial_number, registered_at)
+         select new.pass_type_identifier, new.device_library_identifier, new.serial_number, new.registered_at
+         from new
+         where not exists (select 1 from wallet_device device
+                           where device.pass_type_identifier = new.pass_type_identifier
+                             and device.device_library_identifier = new.device_library_identifier
+                             and device.sequence >= new.sequence)
          on conflict do nothing",
         registrations,
     )

@@ -14,29 +14,31 @@ const POSTGRES_ALONE: &[&str] =
     &["clock_timestamp()", "for update", "pg_notify", "unnest(", "fence", "coalesce(max(position), 0)"];
 const SQLITE_ALONE: &[&str] = &["json_each("];
 
-/// A row of what stands for `{rows}` in a statement that begins so.
+/// A row of the values that stand for `{rows}` in a statement that begins so.
 const ROWS: &[(&str, &str)] = &[
+    ("with new (organization_id, digest) ", "'o', 'd'"),
+    ("with new (pass_type_identifier, digest) ", "'t', 'd'"),
+    ("with new (pass_type_identifier, serial_number) ", "'t', 's'"),
+    ("with new (pass_type_identifier, serial_number, digest) ", "'t', 's', 'd'"),
+    ("with new (pass_type_identifier, serial_number, sequence) ", "'t', 's', cast(1 as bigint)"),
+    ("with new (pass_type_identifier, serial_number, device_library_identifier) ", "'t', 's', 'd'"),
     (
-        "insert into wallet_pass_content ",
+        "with new (pass_type_identifier, serial_number, content, words, assets, images, sequence) ",
         "'t', 's', cast('{}' as JSON), 'w', cast('{}' as JSON), cast('{}' as JSON), cast(1 as bigint)",
     ),
     (
-        "update wallet_pass_content",
-        "'t', 's', cast('{}' as JSON), 'w', cast('{}' as JSON), cast('{}' as JSON), cast(1 as bigint)",
+        "with new (pass_type_identifier, serial_number, ticket_style, poster, voided, ",
+        "'t', 's', 'event', true, true, true, 'e', 1, 1, cast(1 as bigint)",
     ),
-    ("insert into wallet_outdated_pass ", "'t', 's', cast(1 as bigint)"),
-    ("delete from wallet_outdated_pass", "'t', 's', cast(1 as bigint)"),
-    ("select new.column1 ", "'t', 's'"),
-    ("select new.column2 ", "'o', 'd'"),
+    (
+        "with new (pass_type_identifier, device_library_identifier, serial_number, registered_at, sequence) ",
+        "'t', 'd', 's', 1, cast(1 as bigint)",
+    ),
     ("insert into wallet_image (organization_id, digest) values", "'o', 'd'"),
-    ("insert into wallet_image (organization_id, digest)\n", "'t', 's', 'd'"),
-    ("select new.column3 ", "'t', 's', 'd'"),
     (
         "insert into wallet_pass ",
         "'t', 's', 'a', 'o', 'event', true, true, true, 'e', 1, 1, cast(1 as bigint)",
     ),
-    ("update wallet_pass\n", "'t', 's', 'event', true, true, true, 'e', 1, 1, cast(1 as bigint)"),
-    ("insert into wallet_registration ", "'t', 'd', 's', 1, cast(1 as bigint)"),
     ("insert into wallet_device ", "'t', 'd', 'p', 1, cast(1 as bigint)"),
 ];
 
@@ -62,7 +64,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The SQL in the sources of this crate that an engine is asked: every string that begins with a verb.
+/// The SQL in the sources of this crate that an engine is asked: every string that begins as a statement does.
 fn statements(engine: Engine) -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let not_for_it = match engine {
@@ -73,7 +75,7 @@ fn statements(engine: Engine) -> Vec<String> {
     for file in files_below(&folder) {
         let source = fs::read_to_string(file).unwrap();
         for literal in source.split('"') {
-            let is_sql = ["select ", "insert ", "update ", "delete "]
+            let is_sql = ["select ", "insert ", "update ", "delete ", "with "]
                 .iter()
                 .any(|verb| literal.trim_start().starts_with(verb) && literal.contains('_'));
             if is_sql && !not_for_it.iter().any(|word| literal.contains(word)) {
@@ -147,7 +149,7 @@ async fn no_statement_reads_a_whole_table_or_index(engine: Engine) {
     let mut wrong = Vec::new();
     for statement in statements {
         let mut scans = scans(&mut connection, &statement).await;
-        let brings_its_rows = statement.starts_with("select new.") || statement.contains(") new\n");
+        let brings_its_rows = statement.starts_with("with new ") || statement.contains(") new\n");
         if engine == Engine::Postgres && !statement.contains("where") && !brings_its_rows {
             // Emptying a table reads it, and the checkpoints are a single row.
             assert!(
