@@ -1,10 +1,10 @@
-//! The projection of this crate: its name, and the meaning that its tables have in this release.
+//! The projection of this crate: its name, the version of its tables and its channel.
 
-/// The name under which this projection keeps its checkpoint; frozen.
+/// The name of the projection, under which its checkpoint is stored. It never changes.
 pub const WALLET: &str = "wallet";
 
-/// Raised when the tables change their meaning: those of another version are emptied and filled again at the next start.
+/// The version of the tables, to be raised when their meaning changes: tables of another version are emptied and filled again at the next start.
 pub const VERSION: i64 = 5;
 
-/// Where processes tell each other how far the projection is.
+/// The channel of `NOTIFY` on which processes tell each other how far the projection is.
 pub(crate) const CHANNEL: &str = "honoken_read_model";

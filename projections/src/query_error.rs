@@ -1,17 +1,18 @@
-//! Why a question was not answered.
+//! The error of all questions.
 
-/// A question that the store could not answer. An absent row is not one: that is `Ok(None)`.
+/// A question that the database could not answer. A missing row is no error but `Ok(None)`.
 #[derive(Debug, thiserror::Error)]
 #[error("the read model could not be asked for {asking_for}")]
 pub struct QueryError {
-    /// What was asked for.
+    /// The object of the question.
     pub asking_for: &'static str,
-    /// The driver's reason.
+    /// The error of the driver.
     #[source]
     pub source: sqlx::Error,
 }
 
 impl QueryError {
+    /// Makes an error of one of the driver.
     pub(crate) fn of(asking_for: &'static str) -> impl Fn(sqlx::Error) -> Self {
         move |source| Self { asking_for, source }
     }

@@ -1,4 +1,4 @@
-//! The read model, in a SQLite file or a Postgres database: how it is opened, and its connections.
+//! The read model, in a SQLite file or a Postgres database: its migrations, its opening and its connections.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ const SQLITE: &[EmbeddedMigration] = &[
     (8, "images", include_str!("../../migrations/sqlite/read_model/0008_images.sql")),
 ];
 
-/// Versions from 1000 on are the read model's; the log, in the same database, has those below.
+/// Versions from 1000 on are the read model's; the event log, in the same database, has those below.
 const POSTGRES: &[EmbeddedMigration] = &[
     (1001, "read_model", include_str!("../../migrations/postgres/read_model/0001_read_model.sql")),
     (1002, "retired", include_str!("../../migrations/postgres/read_model/0002_retired.sql")),
@@ -38,38 +38,41 @@ const POSTGRES: &[EmbeddedMigration] = &[
     (1008, "images", include_str!("../../migrations/postgres/read_model/0008_images.sql")),
 ];
 
-/// What to do about a file that is damaged.
+/// Instructions for an operator whose file is damaged.
 const REMEDY: &str = "stop the service and delete the file, with -wal and -shm beside it: it is filled again from the event log at the next start; only \
                       parked events that were skipped have to be skipped again";
 
-/// Connections for answering questions.
+/// Connections that only read, at most.
 const READERS: u32 = 8;
 
+/// Wake-ups of other processes when this one has projected.
 const PROJECTED: Topic =
     Topic { channel: CHANNEL, newest: "select coalesce(max(position), 0) from projection_checkpoint" };
 
-/// Why the read model could not be opened.
+/// The reason for which the read model could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The store is away.
+    /// The database is unavailable.
     #[error("the read model could not be opened")]
     Store(#[from] sqlx::Error),
-    /// The tables are not there, or of an older release.
+    /// The tables are missing, or of an older release.
     #[error(transparent)]
     Schema(#[from] MigrationError),
 }
 
-/// Where the questions are asked. Clones share their connections.
+/// The read model. Clones share its connections.
 #[derive(Debug, Clone)]
 pub struct ReadModel {
+    /// The connections of all questions.
     pub(crate) readers: Readers,
-    /// Rows of passes; off but while a projector of this process alone writes them.
+    /// Rows of passes in memory, only while a projector of this process alone writes them.
     pub(crate) pass_rows: RowCache,
-    place: Place,
+    storage: Storage,
 }
 
+/// Where the tables are.
 #[derive(Debug, Clone)]
-enum Place {
+enum Storage {
     File(SqliteFile),
     Server(Box<PgConnectOptions>),
 }
@@ -77,7 +80,7 @@ enum Place {
 /// Brings the tables of a read model on a server to the newest schema.
 ///
 /// # Errors
-/// When the server is away or a migration fails.
+/// When the server is unavailable or a migration fails.
 pub async fn migrate(options: &PgConnectOptions) -> Result<(), OpenError> {
     let mut connection = postgres::open_writer(options).await?;
     Ok(honoken_database::migrate(&mut connection, POSTGRES).await?)
@@ -94,53 +97,57 @@ impl ReadModel {
         file.heeds(honoken_database::migrate(&mut connection, SQLITE).await)?;
         sqlx::Connection::close(connection).await?;
         let readers = Readers::new(ReaderPool::Sqlite(file.open_readers(READERS), file.clone()));
-        Ok(Self { readers, pass_rows: RowCache::default(), place: Place::File(file) })
+        Ok(Self { readers, pass_rows: RowCache::default(), storage: Storage::File(file) })
     }
 
     /// Opens the read model on a server, whose tables must have been made by [`migrate`].
     ///
     /// # Errors
-    /// When the server is away, or its schema is older than this release needs.
+    /// When the server is unavailable, or its schema is older than this release needs.
     pub async fn on_server(options: &PgConnectOptions) -> Result<Self, OpenError> {
         let mut connection = postgres::open_writer(options).await?;
         honoken_database::ensure_migrated(&mut connection, POSTGRES).await?;
         let readers = Readers::new(ReaderPool::Postgres(postgres::open_readers(options, READERS)));
-        let place = Place::Server(Box::new(options.clone()));
-        Ok(Self { readers, pass_rows: RowCache::default(), place })
+        let storage = Storage::Server(Box::new(options.clone()));
+        Ok(Self { readers, pass_rows: RowCache::default(), storage })
     }
 
-    /// A writing connection, for the projector alone.
+    /// A connection that writes, for the projector alone.
     pub(crate) async fn open_writer(&self) -> sqlx::Result<Connection> {
-        match &self.place {
-            Place::File(file) => Connection::sqlite(file, Durability::Rebuildable).await,
-            Place::Server(options) => Connection::postgres(options).await,
+        match &self.storage {
+            Storage::File(file) => Connection::sqlite(file, Durability::Rebuildable).await,
+            Storage::Server(options) => Connection::postgres(options).await,
         }
     }
 
-    /// Hears how far other processes have projected, and tells them. Nobody else writes to a file.
-    pub(crate) fn wakeups(&self, heard: impl Fn(Position) + Send + Sync + 'static) -> Option<Wakeups> {
+    /// Starts the wake-ups between processes: `on_projected` is called with how far another one has projected. `None` for a file, which one
+    /// process alone writes.
+    pub(crate) fn start_wakeups(
+        &self,
+        on_projected: impl Fn(Position) + Send + Sync + 'static,
+    ) -> Option<Wakeups> {
         match self.readers.pool() {
             ReaderPool::Sqlite(..) => None,
-            ReaderPool::Postgres(pool) => Some(Wakeups::start(pool.clone(), PROJECTED, heard)),
+            ReaderPool::Postgres(pool) => Some(Wakeups::start(pool.clone(), PROJECTED, on_projected)),
         }
     }
 
-    /// How many questions the tables were asked since this was last called.
+    /// The number of statements that the tables have answered since the last call.
     pub fn take_questions(&self) -> u64 {
         self.readers.take_asked()
     }
 
-    /// How often the row of a pass was looked for in memory since this was last called, whether it was there or not.
+    /// How often the row of a pass was looked up in memory since the last call, with or without success.
     pub fn take_rows_looked_for(&self) -> u64 {
-        self.pass_rows.take_looked_for()
+        self.pass_rows.take_lookups()
     }
 
-    /// Whether its file was found damaged.
+    /// Whether the file was found to be damaged.
     pub fn is_damaged(&self) -> bool {
         self.readers.are_of_a_damaged_file()
     }
 
-    /// The connections for answering questions.
+    /// The connections that only read.
     pub fn pool(&self) -> Pool {
         match self.readers.pool() {
             ReaderPool::Sqlite(pool, _) => pool.into(),

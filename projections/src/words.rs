@@ -1,6 +1,6 @@
 //! The words by which a pass is found: in lower case, in one spelling (NFKC), and not too many.
 //!
-//! A word is what stands between spaces, without punctuation at its ends: `12A`, `müller-lüdenscheidt`, `2027-03-01t19:30+01:00`. Its parts are
+//! A word stands between spaces, without punctuation at its ends: `12A`, `müller-lüdenscheidt`, `2027-03-01t19:30+01:00`. Its parts are
 //! words as well where it has no digits (`müller`, `lüdenscheidt`), and always in a serial number (`order-7`, `order`, `7`).
 
 use std::collections::BTreeSet;
@@ -10,17 +10,17 @@ use honoken_domain::ids::SerialNumber;
 use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
 
-/// Words of one pass. Those of a text that comes later, the small print on the back, are left out when there are more.
-const WORDS: usize = 64;
+/// Words of one pass, at most. Those of later texts, the small print on the back, are left out.
+const MAX_WORDS: usize = 64;
 
-/// Characters of a word that count.
-const LENGTH: usize = 64;
+/// Characters of a word, at most. The others do not count.
+const MAX_LENGTH: usize = 64;
 
-/// Words that can be asked for at once.
+/// Words of one question, at most.
 pub const ASKED: usize = 8;
 
-/// Top-level texts that nobody sees on a pass.
-const UNSEEN: &[&str] = &[
+/// Top-level texts that do not appear on a pass.
+const INVISIBLE: &[&str] = &[
     "associatedStoreIdentifiers",
     "appLaunchURL",
     "authenticationToken",
@@ -41,7 +41,7 @@ pub(crate) fn of_pass(serial_number: &SerialNumber, content: &Content) -> BTreeS
     words.add(serial_number.as_str(), Parts::Always);
     let content = content.as_map();
     for (key, value) in content {
-        if !UNSEEN.contains(&key.as_str()) && !key.ends_with("URL") {
+        if !INVISIBLE.contains(&key.as_str()) && !key.ends_with("URL") {
             words.add_value(value);
         }
     }
@@ -54,19 +54,21 @@ pub(crate) fn of_pass(serial_number: &SerialNumber, content: &Content) -> BTreeS
     words.0
 }
 
-/// The words of a question; every one must begin a word of the pass. `None` when there are more than can be asked for.
+/// The words of a question, each of which must begin a word of the pass. `None` when there are more than [`ASKED`].
 pub fn of_question(text: &str) -> Option<Vec<String>> {
     let folded = fold(text);
     let words: BTreeSet<&str> = tokens(&folded).collect();
     (words.len() <= ASKED).then(|| words.into_iter().map(shortened).collect())
 }
 
+/// Which words are also divided into their parts.
 #[derive(Clone, Copy, PartialEq)]
 enum Parts {
     Always,
     WithoutDigits,
 }
 
+/// The words of one pass as they are collected.
 #[derive(Default)]
 struct Words(BTreeSet<String>);
 
@@ -88,7 +90,7 @@ impl Words {
     fn add(&mut self, text: &str, parts: Parts) {
         let folded = fold(text);
         for token in tokens(&folded) {
-            if self.0.len() >= WORDS {
+            if self.0.len() >= MAX_WORDS {
                 return;
             }
             self.put(token);
@@ -102,7 +104,7 @@ impl Words {
     }
 
     fn put(&mut self, word: &str) {
-        if self.0.len() < WORDS && !word.is_empty() && !self.0.contains(word) {
+        if self.0.len() < MAX_WORDS && !word.is_empty() && !self.0.contains(word) {
             self.0.insert(shortened(word));
         }
     }
@@ -112,7 +114,7 @@ fn fold(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }
-    // Twice: what is spelled out can have a lower case, and that another spelling.
+    // Twice: a character in its NFKC spelling can have a lower case, and that another spelling.
     let spelled: String = text.nfkc().collect();
     spelled.to_lowercase().nfkc().collect()
 }
@@ -124,7 +126,7 @@ fn tokens(folded: &str) -> impl Iterator<Item = &str> {
 }
 
 fn shortened(word: &str) -> String {
-    word.chars().take(LENGTH).collect()
+    word.chars().take(MAX_LENGTH).collect()
 }
 
 #[cfg(test)]
@@ -144,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_seen_on_a_pass_finds_it_and_what_is_not_does_not() {
+    fn texts_that_appear_on_a_pass_find_it_and_others_do_not() {
         let content = json!({
             "eventName": "Opening: \"The Tempest\"", "seat": "12A", "gate": 7, "relevantDate": "2027", "websiteURL": "https://example.com",
             "backgroundColor": "rgb(1, 2, 3)", "userInfo": { "note": "hidden" },

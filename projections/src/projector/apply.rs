@@ -10,9 +10,9 @@ use crate::tables::{
     wallet_pass_type, wallet_registration,
 };
 
-/// Applies events, upcast already, to the tables of their aggregates. Aggregates of different types have no table in common but [`wallet_image`],
-/// to which they add in any order, so only the order within a type matters; but for the images that passes fall back to, with which every pass
-/// is compared as they are at its place in the log, and the jobs that changes of these begin.
+/// Applies events, already upcast, to the tables of their aggregates. Aggregates of different types share only [`wallet_image`], to which
+/// they add in any order, so only the order within a type matters. There are two exceptions: every pass is compared with the default images
+/// as they are at its position in the event log, and changes of these images begin jobs.
 pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent>) -> Result<(), ApplyError> {
     let (mut passes, mut registrations) = (Vec::new(), Vec::new());
     for recorded in events {
@@ -41,6 +41,7 @@ pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent
     wallet_registration::apply(connection, registrations).await
 }
 
+/// Brings an event of an older release to the version that this release writes.
 pub(crate) fn upcast(upcasters: &Upcasters, recorded: RecordedEvent) -> RecordedEvent {
     RecordedEvent { event: upcasters.upcast(recorded.event), ..recorded }
 }

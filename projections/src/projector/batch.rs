@@ -1,4 +1,4 @@
-//! What happens in one transaction: events go to their tables, or are parked, and the checkpoint moves with them.
+//! One transaction: events go to their tables, or are parked, and the checkpoint moves with them.
 
 use std::sync::Arc;
 
@@ -14,20 +14,20 @@ use crate::projector::parked;
 use crate::projector::progress::{AggregateKey, Progress};
 use crate::tables::apply_error::ApplyError;
 
-/// Why a batch was given up. It left nothing behind.
+/// Why a transaction was given up. It changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BatchError {
-    /// One of its events cannot be applied: the batch is done again event by event.
+    /// One of the events cannot be applied: the batch is tried again event by event.
     #[error("an event cannot be applied")]
     Unappliable,
-    /// Another process has taken over.
+    /// Another process runs the projection now.
     #[error("another process has taken over")]
     Superseded,
     #[error("the read model could not be written")]
     Store(#[from] sqlx::Error),
 }
 
-/// Applies events, all or none.
+/// Applies events, all or none, in a transaction of its own.
 pub(crate) async fn apply_all(
     connection: &mut Connection,
     lease: Lease,
@@ -36,7 +36,7 @@ pub(crate) async fn apply_all(
 ) -> Result<Progress, BatchError> {
     connection.begin().await?;
     let applied = async {
-        if !lease::hold(connection, lease).await? {
+        if !lease::renew(connection, lease).await? {
             return Err(BatchError::Superseded);
         }
         apply_in_order(connection, upcasters, events).await
@@ -59,7 +59,7 @@ pub(crate) async fn apply_in_order(
     let Some(last) = events.last().map(|event| event.position) else {
         return Ok(load_progress(connection).await?);
     };
-    // Read here, since an operator's decision may have been carried out by another process.
+    // Read in every batch, since another process may have carried out an operator's decision.
     let parked = parked::aggregates(connection, WALLET).await?;
     let skipped = parked::skipped_after(connection, WALLET, Position(events[0].position.0 - 1)).await?;
     let mut appliable = Vec::with_capacity(events.len());
@@ -67,7 +67,9 @@ pub(crate) async fn apply_in_order(
         if skipped.contains(&recorded.position) {
             continue;
         }
-        if parked.contains(&key_of(&recorded)) && parked::holds_up(connection, WALLET, &recorded).await? {
+        if parked.contains(&aggregate_key(&recorded))
+            && parked::holds_up(connection, WALLET, &recorded).await?
+        {
             parked::park(connection, WALLET, &recorded, "waits behind an earlier event", true).await?;
             continue;
         }
@@ -81,8 +83,8 @@ pub(crate) async fn apply_in_order(
     Ok(Progress { position: last, parked: Arc::new(parked) })
 }
 
-/// Tries one event a last time and parks it if it fails again, in a transaction of its own. What was skipped does not come here:
-/// `apply_in_order` passes it by.
+/// Tries one event a last time and parks it if it fails again, in a transaction of its own. Skipped events do not come here, since
+/// `apply_in_order` leaves them out.
 pub(crate) async fn park_one(
     connection: &mut Connection,
     lease: Lease,
@@ -90,7 +92,7 @@ pub(crate) async fn park_one(
     recorded: RecordedEvent,
 ) -> Result<Progress, BatchError> {
     connection.begin().await?;
-    if !lease::hold(connection, lease).await? {
+    if !lease::renew(connection, lease).await? {
         connection.rollback().await?;
         return Err(BatchError::Superseded);
     }
@@ -123,6 +125,6 @@ pub(crate) async fn park_if_unappliable(
     set_checkpoint(connection, recorded.position).await
 }
 
-fn key_of(recorded: &RecordedEvent) -> AggregateKey {
+fn aggregate_key(recorded: &RecordedEvent) -> AggregateKey {
     (recorded.event.aggregate_type.clone(), recorded.event.aggregate_id.clone())
 }

@@ -1,4 +1,4 @@
-//! How far the tables are, as they say themselves.
+//! The checkpoint of the projection, which is stored beside the tables.
 
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ pub(crate) async fn load_progress(connection: &mut Connection) -> sqlx::Result<P
     Ok(Progress { position: Position(position.cast_unsigned()), parked: Arc::new(parked) })
 }
 
+/// Notes that all events up to a position are applied or parked; the caller has begun a transaction.
 pub(crate) async fn set_checkpoint(connection: &mut Connection, position: Position) -> sqlx::Result<()> {
     sql("update projection_checkpoint set position = $2 where projection = $1")
         .bind(WALLET)

@@ -2,9 +2,9 @@
 
 use honoken_event_store::{EventLog, LogError, Position, RecordedEvent};
 
-/// Reads on in the log. An event whose row is not even JSON, or not even text, comes without a payload, so that it is parked like any other that does not
-/// decode.
-pub(crate) async fn read<L: EventLog>(
+/// The next events of the event log. An event whose row is not JSON, or not even text, comes without a payload, so that it is parked like any
+/// other event that does not decode.
+pub(crate) async fn read_after<L: EventLog>(
     log: &L,
     position: Position,
     limit: u32,

@@ -1,4 +1,4 @@
-//! The projector from outside: start it, see how far it is, ask it to retry or skip what is parked.
+//! The handle on a projector: start it, see how far it is, ask it to retry or skip parked events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::projector::progress::Progress;
 use crate::projector::runner::Runner;
 use crate::read_model::ReadModel;
 
-/// The handle on a running projector. Clones speak to the same one.
+/// The handle on a running projector. Clones are handles on the same one.
 #[derive(Debug, Clone)]
 pub struct Projector {
     progress: watch::Receiver<Progress>,
@@ -24,7 +24,7 @@ pub struct Projector {
 }
 
 impl Projector {
-    /// Starts following the log, or whoever does; the returned future does the work and ends after `stop`.
+    /// Starts following the event log, or watching the process that does; the returned future does the work and ends after `stop`.
     ///
     /// # Errors
     /// When the read model cannot be read or written.
@@ -35,26 +35,26 @@ impl Projector {
         part: Part,
         stop: CancellationToken,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), OperationError> {
-        let (sender, progress) = watch::channel(Progress::default());
+        let (progress_sender, progress) = watch::channel(Progress::default());
         let (operations, requests) = mpsc::channel(16);
-        let (lead, leads) = watch::channel(false);
-        let runner = Runner::start(log, upcasters, read_model, part, sender, lead).await?;
+        let (leads_sender, leads) = watch::channel(false);
+        let runner = Runner::start(log, upcasters, read_model, part, progress_sender, leads_sender).await?;
         let handle = Self { progress, leads, operations };
         Ok((handle, runner.run(requests, stop)))
     }
 
-    /// How far the read model is; changes wake whoever waits.
+    /// How far the read model is; a change wakes the tasks that wait for one.
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.clone()
     }
 
-    /// Whether this process runs the projection, so that what one process at a time should do can be done there too. Two may believe so for
-    /// a moment, when one was frozen.
+    /// Whether this process runs the projection, so that other work for one process at a time can be done here too. Two processes may believe
+    /// so for a moment, when one was frozen.
     pub fn leads(&self) -> watch::Receiver<bool> {
         self.leads.clone()
     }
 
-    /// Waits until readers see what a command led to, but no longer than `limit`. `false` when they do not: it takes longer, or an event of
+    /// Waits until readers see the events of a command, but no longer than `limit`. `false` when they do not: it takes longer, or an event of
     /// the aggregate is parked.
     pub async fn shows<A: Aggregate>(&self, committed: &Committed<A>, limit: Duration) -> bool {
         let mut progress = self.progress.clone();
@@ -70,7 +70,7 @@ impl Projector {
         self.ask(|answer| Operation::Retry { position, answer }).await
     }
 
-    /// Does without a parked event, for a reason that is kept, and applies those that wait behind it. The log still has it: commands for an
+    /// Skips a parked event, for a reason that is stored, and applies those that wait behind it. The event log still has it: commands for an
     /// aggregate with an event that does not decode go on failing.
     pub async fn skip(&self, position: Position, reason: String) -> Result<(), OperationError> {
         self.ask(|answer| Operation::Skip { position, reason, answer }).await

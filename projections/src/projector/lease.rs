@@ -1,38 +1,39 @@
 //! Which of several processes runs the projection.
 //!
-//! On Postgres the checkpoint's row says so: whoever holds it raised its `fence`, and renews a lease. A process that died is known by its session,
-//! which the server has closed; one that is frozen by its lease, which runs out. When it comes back it still believes to hold the row, but every
-//! batch begins by asking for its own fence, in the transaction that moves the checkpoint: nothing is applied by two. In a copy of the database
-//! beside it the lease is nobody's, since its session is one of the original.
+//! On Postgres the lease is in the row of the checkpoint: a process that takes it raises the `fence` and then renews the lease. A process that
+//! died is recognised by its session, which the server has closed; a frozen process by its lease, which expires. When a frozen process comes
+//! back it still believes that it has the lease, but every batch begins by renewing under its own fence, in the transaction that moves the
+//! checkpoint: no event is applied by two processes. In a copy of the database beside the original no process has the lease, since its
+//! session is one of the original.
 //!
-//! On SQLite there is one process, which the lock of the data folder sees to.
+//! On SQLite there is one process, which the lock of the data folder ensures.
 
 use honoken_database::statements::{Connection, sql};
 
 use crate::projection::{CHANNEL, VERSION, WALLET};
 
-/// What a process does for the projection, where several share a read model.
+/// The part of a process in the projection, where several share a read model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// Runs it while no other process does.
+    /// It runs the projection while no other process does.
     Run,
-    /// Sees how far it is.
+    /// It only follows how far the projection is.
     Watch,
 }
 
-/// The right to write, as long as nobody else has taken it.
+/// The right to write the tables, until another process takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lease {
-    /// There is nobody else.
+    /// There is no other process.
     Alone,
-    /// The fence that was raised.
+    /// The fence as this process has raised it.
     Fence(i64),
 }
 
-/// Takes the right to write, if no other session has it: what was this one's own before others worked on the tables is free too. A release
-/// whose tables mean something older stands back: it would empty those of a newer one. A lease that ended long ago is left to [`doubt`], also when the
-/// clock is set between the two statements.
-pub(crate) async fn take(connection: &mut Connection) -> sqlx::Result<Option<Lease>> {
+/// Takes the lease, if no other session has it; one that this session had before other processes worked on the tables is free too. A release
+/// with an older version of the tables does not take it, since it would empty those of a newer release. A lease that expired long ago is left
+/// to [`shorten_impossible_lease`], even if the clock is set between the two statements.
+pub(crate) async fn acquire(connection: &mut Connection) -> sqlx::Result<Option<Lease>> {
     if matches!(connection, Connection::Sqlite(..)) {
         return Ok(Some(Lease::Alone));
     }
@@ -41,7 +42,7 @@ pub(crate) async fn take(connection: &mut Connection) -> sqlx::Result<Option<Lea
         .bind(VERSION)
         .execute(connection)
         .await?;
-    doubt(connection).await?;
+    shorten_impossible_lease(connection).await?;
     let taken = sql("update projection_checkpoint
          set fence = fence + 1, leased_until = clock_timestamp() + interval '5 seconds', holder_pid = pg_backend_pid(),
              holder_started = (select backend_start from pg_stat_activity where pid = pg_backend_pid())
@@ -61,9 +62,9 @@ pub(crate) async fn take(connection: &mut Connection) -> sqlx::Result<Option<Lea
     taken.map(|row| row.get("fence").map(Lease::Fence)).transpose()
 }
 
-/// A lease that ends later than one can, or ended long ago, although its holder is there, was noted before the server's clock was set: the
-/// holder has five seconds to renew it. (Freed leases end before all time.)
-async fn doubt(connection: &mut Connection) -> sqlx::Result<()> {
+/// Gives the holder five seconds to renew a lease that expires later than any lease can, or that expired long ago while its holder is
+/// connected: it was written before the server's clock was set. (The expiry of a released lease is `-infinity`.)
+async fn shorten_impossible_lease(connection: &mut Connection) -> sqlx::Result<()> {
     sql("update projection_checkpoint set leased_until = clock_timestamp() + interval '5 seconds'
          where projection = (select projection from projection_checkpoint
                              where projection = $1 and leased_until > '-infinity'
@@ -77,8 +78,9 @@ async fn doubt(connection: &mut Connection) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Renews it; `false` when somebody else has it, or is about to. Inside a transaction nobody can take it before that ends.
-pub(crate) async fn hold(connection: &mut Connection, lease: Lease) -> sqlx::Result<bool> {
+/// Renews the lease; `false` when another process has it, or is about to. Inside a transaction no other process can take it before the
+/// transaction ends.
+pub(crate) async fn renew(connection: &mut Connection, lease: Lease) -> sqlx::Result<bool> {
     let Lease::Fence(fence) = lease else { return Ok(true) };
     let renewed =
         sql("update projection_checkpoint set leased_until = clock_timestamp() + interval '5 seconds'
@@ -92,7 +94,7 @@ pub(crate) async fn hold(connection: &mut Connection, lease: Lease) -> sqlx::Res
     Ok(renewed == 1)
 }
 
-/// Takes it from whoever has it, until the transaction that this is part of ends. Then it is free.
+/// Takes the lease from the process that has it, until the transaction that this is part of ends. Then the lease is free.
 pub(crate) async fn seize(connection: &mut Connection) -> sqlx::Result<()> {
     if let Connection::Postgres(_) = connection {
         sql("update projection_checkpoint set fence = fence + 1, leased_until = '-infinity' where projection = $1")
@@ -103,7 +105,7 @@ pub(crate) async fn seize(connection: &mut Connection) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Waits for whoever writes at this moment, and keeps everybody from it until the transaction ends.
+/// Waits for a process that is writing, and keeps all others from writing until the transaction ends.
 pub(crate) async fn pause_others(connection: &mut Connection) -> sqlx::Result<()> {
     if let Connection::Postgres(_) = connection {
         sql("select fence from projection_checkpoint where projection = $1 for update")
@@ -114,7 +116,7 @@ pub(crate) async fn pause_others(connection: &mut Connection) -> sqlx::Result<()
     Ok(())
 }
 
-/// Gives it back, so that another process need not wait for it to run out, and wakes those that stand by.
+/// Releases the lease, so that another process need not wait for its expiry, and wakes the processes that stand by.
 pub(crate) async fn release(connection: &mut Connection, lease: Lease) -> sqlx::Result<()> {
     let Lease::Fence(fence) = lease else { return Ok(()) };
     sql("update projection_checkpoint set leased_until = '-infinity' where projection = $1 and fence = $2")

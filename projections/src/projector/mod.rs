@@ -1,10 +1,10 @@
 //! From the event log to the tables.
 //!
-//! - [`handle`] is what other crates hold: how far the read model is, and what an operator asks.
-//! - [`runner`] follows the event log: [`begin`] says where it goes on, [`batch`] is one transaction, [`apply`] knows which event goes to which
-//!   table, [`checkpoint`] how far the tables are.
-//! - [`lease`] says which of several processes writes.
-//! - [`parked`] is about events that could not be applied, and [`resume`] lets their aggregates go on.
+//! - [`handle`] is for other crates: start the projector, see its [`progress`], send it an operator's [`operation`].
+//! - [`runner`] follows the event log with an [`event_reader`]: [`begin`] finds the position to go on from, [`batch`] is one transaction,
+//!   [`apply`] hands each event to its table, [`checkpoint`] stores how far the tables are.
+//! - [`lease`] decides which of several processes writes.
+//! - [`parked`] keeps events that could not be applied, and [`resume`] lets their aggregates go on.
 //! - [`rebuild`] fills the tables again from the whole event log, after [`reset`] has emptied them.
 
 pub(crate) mod apply;

@@ -1,6 +1,6 @@
-//! Events that could not be applied, and what waits behind them.
+//! Events that could not be applied, and events that wait behind them.
 //!
-//! A parked event holds up its own aggregate only: later events of the aggregate wait in order, everything else goes on. An operator
+//! A parked event holds up its own aggregate only: later events of the aggregate wait in order, all other aggregates go on. An operator
 //! retries it (after an upgrade, say) or skips it with a reason.
 
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ use honoken_event_store::{Position, RecordedEvent};
 
 use crate::projector::progress::AggregateKey;
 use crate::rows::columns::sequence_of;
-use crate::rows::parked_event::{ParkedEvent, parked_event, position_in};
+use crate::rows::parked_event::{ParkedEvent, parked_event, position_of};
 
 /// The aggregates that have an event parked.
 pub(crate) async fn aggregates(
@@ -24,7 +24,7 @@ pub(crate) async fn aggregates(
     rows.iter().map(|row| Ok((row.get("aggregate_type")?, row.get("aggregate_id")?))).collect()
 }
 
-/// Parks an event. One that merely waits does not take the place of one that is parked for a reason of its own.
+/// Parks an event. An entry with an error of its own is not replaced by one that merely waits.
 pub(crate) async fn park(
     connection: &mut Connection,
     projection: &str,
@@ -44,7 +44,7 @@ pub(crate) async fn park(
     .bind(recorded.event.aggregate_id.as_str())
     .bind(sequence_of(recorded))
     .bind(recorded.event.event_type.as_str())
-    // The reason may quote the event, and Postgres's text cannot hold this character.
+    // The error may quote the event, and text in Postgres cannot hold this character.
     .bind(error.replace('\0', "\u{fffd}"))
     .bind(waiting)
     .execute(connection)
@@ -52,7 +52,7 @@ pub(crate) async fn park(
     Ok(())
 }
 
-/// Whether this event or an earlier one of its aggregate is parked. Those before the first parked one are not held up when they are read
+/// Whether this event or an earlier one of its aggregate is parked. Events before the first parked one are not held up when they are read
 /// again.
 pub(crate) async fn holds_up(
     connection: &mut Connection,
@@ -70,7 +70,7 @@ pub(crate) async fn holds_up(
     row.get("held")
 }
 
-/// The events behind a position that an operator decided to do without.
+/// The events behind a position that operators decided to skip.
 pub(crate) async fn skipped_after(
     connection: &mut Connection,
     projection: &str,
@@ -81,11 +81,11 @@ pub(crate) async fn skipped_after(
         .bind(position.0.cast_signed())
         .fetch_all(connection)
         .await?;
-    rows.iter().map(position_in).collect()
+    rows.iter().map(position_of).collect()
 }
 
-/// The parked event at a position, if it is the one its aggregate waits for.
-pub(crate) async fn blocking(
+/// The parked event at a position, if its aggregate waits for that one and not for an earlier one.
+pub(crate) async fn find_blocking(
     connection: &mut Connection,
     projection: &str,
     position: Position,
@@ -114,9 +114,10 @@ pub(crate) async fn positions_of(
     .bind(aggregate_id.as_str())
     .fetch_all(connection)
     .await?;
-    rows.iter().map(position_in).collect()
+    rows.iter().map(position_of).collect()
 }
 
+/// Takes an event out of the parked ones.
 pub(crate) async fn unpark(
     connection: &mut Connection,
     projection: &str,
@@ -130,7 +131,7 @@ pub(crate) async fn unpark(
     Ok(())
 }
 
-/// Remembers that an operator decided to do without an event.
+/// Stores an operator's decision to skip an event.
 pub(crate) async fn record_skip(
     connection: &mut Connection,
     projection: &str,

@@ -12,14 +12,14 @@ pub type AggregateKey = (String, String);
 /// How far the read model is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Everything up to here is visible, but for what is parked.
+    /// Every event up to here is visible to readers, unless it is parked.
     pub position: Position,
-    /// Aggregates whose rows stand still because an event of theirs is parked.
+    /// Aggregates whose rows do not change, because an event of theirs is parked.
     pub parked: Arc<BTreeSet<AggregateKey>>,
 }
 
 impl Progress {
-    /// Whether the rows of an aggregate stand still because an event of it is parked.
+    /// Whether the rows of an aggregate do not change, because an event of it is parked.
     pub fn holds_up<A: Aggregate>(&self, aggregate_id: &str) -> bool {
         !self.parked.is_empty() && self.parked.contains(&(A::TYPE.to_owned(), aggregate_id.to_owned()))
     }

@@ -1,44 +1,44 @@
-//! Fills the read model again from the whole log, in one transaction: readers see the old tables until the new ones are complete, and a crash
-//! leaves the old ones.
+//! Fills the read model again from the whole event log, in one transaction: readers see the old tables until the new ones are complete, and a
+//! crash leaves the old ones.
 
 use honoken_database::statements::Connection;
 use honoken_domain::upcasters::Upcasters;
-use honoken_event_store::{EventLog, Position};
+use honoken_event_store::{EventLog, Position, RecordedEvent};
 
 use crate::projector::batch::{BatchError, apply_in_order, park_if_unappliable};
 use crate::projector::checkpoint::load_progress;
-use crate::projector::event_reader::read;
+use crate::projector::event_reader::read_after;
 use crate::projector::lease;
 use crate::projector::operation::OperationError;
 use crate::projector::progress::Progress;
-use crate::projector::reset::empty;
+use crate::projector::reset::empty_tables;
 use crate::read_model::ReadModel;
 
-/// Events between two reports. Savepoints are free on SQLite and cheap on Postgres.
+/// Events between two reports, under one savepoint: free on SQLite and cheap on Postgres.
 const BATCH: u32 = 250;
 
-/// Empties the read model and applies all events of the log again. What operators decided to skip is skipped again; what cannot be applied is
-/// parked. Whoever runs the projection meanwhile waits, and goes on behind it.
+/// Empties the read model and applies all events of the event log again. Events that operators decided to skip are skipped again; events that
+/// cannot be applied are parked. A process that runs the projection meanwhile waits, and goes on behind the rebuild.
 ///
-/// `report` is called with the position that has been reached, now and then.
+/// `report` is called with the position that has been reached, after every batch.
 ///
 /// # Errors
-/// When a store is away, or another process holds the tables for longer than a few seconds. The read model is then as it was.
+/// When a database is unavailable, or another process holds the tables for longer than a few seconds. The read model is then as it was.
 pub async fn rebuild<L: EventLog>(
     log: &L,
     upcasters: &Upcasters,
     read_model: &ReadModel,
     report: impl FnMut(Position) + Send,
 ) -> Result<Progress, OperationError> {
-    read_model.pass_rows.turn_off_for_good();
+    read_model.pass_rows.turn_off_forever();
     let mut connection = read_model.open_writer().await.map_err(OperationError::Store)?;
-    let rebuilt = refill(&mut connection, log, upcasters, report).await;
+    let rebuilt = rebuild_in_transaction(&mut connection, log, upcasters, report).await;
     // Without a commit this undoes everything.
     connection.close().await.map_err(OperationError::Store)?;
     rebuilt
 }
 
-async fn refill<L: EventLog>(
+async fn rebuild_in_transaction<L: EventLog>(
     connection: &mut Connection,
     log: &L,
     upcasters: &Upcasters,
@@ -47,23 +47,23 @@ async fn refill<L: EventLog>(
     let store = OperationError::Store;
     connection.begin().await.map_err(store)?;
     lease::seize(connection).await.map_err(store)?;
-    fill_anew(connection, log, upcasters, report).await?;
+    fill_from_beginning(connection, log, upcasters, report).await?;
     connection.commit().await.map_err(store)?;
     load_progress(connection).await.map_err(store)
 }
 
-/// Empties the tables and applies the whole log; the caller has begun a transaction, at whose end readers see it.
-pub(crate) async fn fill_anew<L: EventLog>(
+/// Empties the tables and applies the whole event log; the caller has begun a transaction, at whose end readers see the new tables.
+pub(crate) async fn fill_from_beginning<L: EventLog>(
     connection: &mut Connection,
     log: &L,
     upcasters: &Upcasters,
     mut report: impl FnMut(Position) + Send,
 ) -> Result<(), OperationError> {
     let store = OperationError::Store;
-    empty(connection, log).await.map_err(store)?;
+    empty_tables(connection, log).await.map_err(store)?;
     let mut position = Position(0);
     loop {
-        let events = read(log, position, BATCH).await?;
+        let events = read_after(log, position, BATCH).await?;
         let Some(last) = events.last().map(|event| event.position) else { break };
         connection.savepoint().await.map_err(store)?;
         match apply_in_order(connection, upcasters, events.clone()).await {
@@ -72,7 +72,7 @@ pub(crate) async fn fill_anew<L: EventLog>(
             Err(BatchError::Unappliable | BatchError::Superseded) => {
                 connection.undo().await.map_err(store)?;
                 for event in events {
-                    one_by_one(connection, upcasters, event).await.map_err(store)?;
+                    apply_or_park(connection, upcasters, event).await.map_err(store)?;
                 }
             }
         }
@@ -82,11 +82,11 @@ pub(crate) async fn fill_anew<L: EventLog>(
     Ok(())
 }
 
-/// Applies an event alone, so that only the one that cannot be applied is parked.
-async fn one_by_one(
+/// Applies one event alone, so that no other event is parked with it.
+async fn apply_or_park(
     connection: &mut Connection,
     upcasters: &Upcasters,
-    event: honoken_event_store::RecordedEvent,
+    event: RecordedEvent,
 ) -> sqlx::Result<()> {
     connection.savepoint().await?;
     match apply_in_order(connection, upcasters, vec![event.clone()]).await {

@@ -5,8 +5,8 @@ use honoken_event_store::EventLog;
 
 use crate::projection::{VERSION, WALLET};
 
-/// Every table that the log fills, but for the checkpoint.
-const DERIVED: &[&str] = &[
+/// Every table that is filled from the event log, except the checkpoint.
+const DELETES: &[&str] = &[
     "delete from parked_event",
     "delete from wallet_organization",
     "delete from wallet_api_key",
@@ -23,9 +23,9 @@ const DERIVED: &[&str] = &[
     "delete from wallet_registration",
 ];
 
-/// Empties the tables: nothing of this log is in them.
-pub(crate) async fn empty<L: EventLog>(connection: &mut Connection, log: &L) -> sqlx::Result<()> {
-    for delete in DERIVED {
+/// Empties the tables and sets the checkpoint to the beginning of this event log; the caller has begun a transaction.
+pub(crate) async fn empty_tables<L: EventLog>(connection: &mut Connection, log: &L) -> sqlx::Result<()> {
+    for delete in DELETES {
         sql(delete).execute_however_long(connection).await?;
     }
     sql("insert into projection_checkpoint (projection, epoch, version, position) values ($1, $2, $3, 0)

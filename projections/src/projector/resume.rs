@@ -1,4 +1,4 @@
-//! Lets an aggregate go on that an event of its own holds up.
+//! Applies the parked events of an aggregate, once an operator has asked for it.
 
 use honoken_database::statements::Connection;
 use honoken_domain::upcasters::Upcasters;
@@ -7,14 +7,14 @@ use honoken_event_store::{EventLog, Position};
 use crate::projection::WALLET;
 use crate::projector::apply::{apply, upcast};
 use crate::projector::checkpoint::load_progress;
-use crate::projector::event_reader::read;
+use crate::projector::event_reader::read_after;
 use crate::projector::operation::OperationError;
 use crate::projector::progress::Progress;
 use crate::projector::{lease, parked};
 use crate::tables::apply_error::ApplyError;
 
-/// Lets an aggregate go on: without the parked event when there is a reason to skip it, else with it. The inner result is the operator's
-/// answer. Any process may do this: whoever runs the projection waits for the end of the transaction.
+/// Lets an aggregate go on: without the parked event if there is a reason to skip it, else with it. The inner result is the answer for the
+/// operator. Any process may do this: the process that runs the projection waits for the end of the transaction.
 pub(crate) async fn resume<L: EventLog>(
     connection: &mut Connection,
     log: &L,
@@ -25,7 +25,7 @@ pub(crate) async fn resume<L: EventLog>(
     let store = OperationError::Store;
     connection.begin().await.map_err(store)?;
     lease::pause_others(connection).await.map_err(store)?;
-    let Some(parked) = parked::blocking(connection, WALLET, position).await.map_err(store)? else {
+    let Some(parked) = parked::find_blocking(connection, WALLET, position).await.map_err(store)? else {
         connection.rollback().await.map_err(store)?;
         let progress = load_progress(connection).await.map_err(store)?;
         return Ok((progress, Err(OperationError::NotParked)));
@@ -37,8 +37,8 @@ pub(crate) async fn resume<L: EventLog>(
     let mut outcome = Ok(());
     for next in parked::positions_of(connection, WALLET, &key).await.map_err(store)? {
         let before = Position(next.0 - 1);
-        // What is parked was read from this log once, and a log only grows.
-        let Some(recorded) = read(log, before, 1).await?.into_iter().next() else {
+        // A parked event was read from this event log before, and an event log only grows.
+        let Some(recorded) = read_after(log, before, 1).await?.into_iter().next() else {
             return Err(store(sqlx::Error::RowNotFound));
         };
         connection.savepoint().await.map_err(store)?;
@@ -50,7 +50,7 @@ pub(crate) async fn resume<L: EventLog>(
             Err(ApplyError::Unappliable(reason)) => {
                 connection.undo().await.map_err(store)?;
                 parked::park(connection, WALLET, &recorded, &reason, false).await.map_err(store)?;
-                // What was asked for has been done if a later event is the one that fails; it is the parked one from here on.
+                // If a later event fails, the operator's request is carried out all the same; the later event is the parked one from here on.
                 if next == position {
                     outcome = Err(OperationError::StillUnappliable(reason));
                 }

@@ -1,7 +1,7 @@
-//! Follows the log: a batch of events and the checkpoint in one transaction. Of several processes one does so, and the others watch it.
+//! Follows the event log: a batch of events and the checkpoint in one transaction. One of several processes does so, and the others watch it.
 //!
-//! Whatever kills the process, the tables and the checkpoint agree: after a restart the runner reads on from the checkpoint, and an event
-//! that is read twice finds its sequence in the row already.
+//! However a process dies, the tables and the checkpoint agree: after a restart the runner reads on from the checkpoint, and an event that
+//! is read twice finds its sequence in the row already.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::projector::batch::{BatchError, apply_all, park_one};
 use crate::projector::begin::begin;
 use crate::projector::checkpoint::load_progress;
-use crate::projector::event_reader::read;
+use crate::projector::event_reader::read_after;
 use crate::projector::lease::{self, Lease, Part};
 use crate::projector::operation::{Operation, OperationError};
 use crate::projector::progress::Progress;
@@ -28,15 +28,16 @@ use crate::read_model::ReadModel;
 /// Events applied in one transaction at the most.
 const BATCH: u32 = 250;
 
-/// Asks the log without having been woken, in case a wake-up was lost, and renews the lease.
+/// Longest wait for a wake-up. Then the event log is read all the same, in case a wake-up was lost, and the lease is renewed.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Waits after a failure, from the first to the longest: shorter than a caller waits for its change to become visible, so that the first one
-/// after an outage need not be told that it is not.
+/// The first and the longest wait after a failure. The longest is shorter than a caller waits for its change to become visible, so that the
+/// first change after an outage is visible in time.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// The task that follows the event log, or watches the process that does.
 pub(crate) struct Runner<L> {
     log: Arc<L>,
     upcasters: Upcasters,
@@ -46,20 +47,21 @@ pub(crate) struct Runner<L> {
     connection: Option<Connection>,
     /// `None` while another process runs the projection.
     lease: Option<Lease>,
-    /// When the lease was renewed.
-    renewed: Instant,
+    /// The last renewal of the lease.
+    lease_renewed_at: Instant,
     progress: watch::Sender<Progress>,
     /// Whether this process has the lease.
     leads: watch::Sender<bool>,
-    /// What others have projected, and how they hear of what this one did; `None` where there are no others.
+    /// Wakes other processes when this one has projected; `None` where there are no others.
     wakeups: Option<Wakeups>,
-    heard: watch::Receiver<Position>,
+    /// How far another process has projected.
+    projected_elsewhere: watch::Receiver<Position>,
     /// Failures in a row.
     failures: u32,
 }
 
 impl<L: EventLog> Runner<L> {
-    /// Takes the lease if it is free, and knows how far the tables are.
+    /// Takes the lease if it is free, and finds out how far the tables are.
     pub(crate) async fn start(
         log: Arc<L>,
         upcasters: Upcasters,
@@ -68,12 +70,12 @@ impl<L: EventLog> Runner<L> {
         progress: watch::Sender<Progress>,
         leads: watch::Sender<bool>,
     ) -> Result<Self, OperationError> {
-        let (hearing, heard) = watch::channel(Position(0));
-        let wakeups = read_model.wakeups(move |position| {
-            hearing.send_replace(position);
+        let (elsewhere, projected_elsewhere) = watch::channel(Position(0));
+        let wakeups = read_model.start_wakeups(move |position| {
+            elsewhere.send_replace(position);
         });
         let connection = Some(read_model.open_writer().await.map_err(OperationError::Store)?);
-        let renewed = Instant::now();
+        let lease_renewed_at = Instant::now();
         let mut runner = Self {
             log,
             upcasters,
@@ -81,14 +83,14 @@ impl<L: EventLog> Runner<L> {
             part,
             connection,
             lease: None,
-            renewed,
+            lease_renewed_at,
             progress,
             leads,
             wakeups,
-            heard,
+            projected_elsewhere,
             failures: 0,
         };
-        runner.take_or_watch().await?;
+        runner.acquire_or_watch().await?;
         Ok(runner)
     }
 
@@ -96,7 +98,7 @@ impl<L: EventLog> Runner<L> {
     pub(crate) async fn run(mut self, mut operations: mpsc::Receiver<Operation>, stop: CancellationToken) {
         let mut head = self.log.head();
         loop {
-            let wait = match self.turn(&mut operations, &stop).await {
+            let wait = match self.step(&mut operations, &stop).await {
                 Ok(()) => {
                     self.failures = 0;
                     POLL
@@ -115,10 +117,10 @@ impl<L: EventLog> Runner<L> {
             let leads = self.lease.is_some();
             tokio::select! {
                 () = stop.cancelled() => break,
-                // Without a handle there is nobody left to ask; the log is followed all the same.
-                Some(operation) = operations.recv() => self.operate(operation).await,
-                () = grown_beyond(&mut head, position), if leads && self.failures == 0 => {}
-                Ok(()) = self.heard.changed(), if !leads && self.failures == 0 => {}
+                // Without a handle there are no longer any requests; the event log is followed all the same.
+                Some(operation) = operations.recv() => self.carry_out(operation).await,
+                () = head_beyond(&mut head, position), if leads && self.failures == 0 => {}
+                Ok(()) = self.projected_elsewhere.changed(), if !leads && self.failures == 0 => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -130,21 +132,21 @@ impl<L: EventLog> Runner<L> {
         if let Some(lease) = self.lease
             && let Err(fault) = lease::release(&mut connection, lease).await
         {
-            tracing::warn!(error = %fault, "the lease of the projection was not given back and will run out");
+            tracing::warn!(error = %fault, "the lease of the projection was not released and will expire");
         }
         if let Err(fault) = connection.close().await {
             tracing::error!(error = %fault, "the read model did not close cleanly");
         }
     }
 
-    /// Does what there is to do now.
-    async fn turn(
+    /// Takes the lease if it is free, and applies all new events if this process has it.
+    async fn step(
         &mut self,
         operations: &mut mpsc::Receiver<Operation>,
         stop: &CancellationToken,
     ) -> Result<(), BoxError> {
         if self.lease.is_none() {
-            self.take_or_watch().await?;
+            self.acquire_or_watch().await?;
         }
         if self.lease.is_some() {
             self.catch_up(operations, stop).await?;
@@ -156,11 +158,11 @@ impl<L: EventLog> Runner<L> {
         Ok(())
     }
 
-    /// Takes the lease if this process may and nobody has it; looks how far the tables are.
-    async fn take_or_watch(&mut self) -> Result<(), OperationError> {
+    /// Takes the lease if this process may and it is free; reads how far the tables are.
+    async fn acquire_or_watch(&mut self) -> Result<(), OperationError> {
         let mut connection = self.take_connection().await.map_err(OperationError::Store)?;
         let lease = match self.part {
-            Part::Run => lease::take(&mut connection).await.map_err(OperationError::Store)?,
+            Part::Run => lease::acquire(&mut connection).await.map_err(OperationError::Store)?,
             Part::Watch => None,
         };
         self.read_model.pass_rows.turn_off();
@@ -168,18 +170,18 @@ impl<L: EventLog> Runner<L> {
             Some(lease) => begin(&mut connection, lease, &*self.log, &self.upcasters).await,
             None => load_progress(&mut connection).await.map_err(OperationError::Store),
         };
-        self.keep(connection, &progress).await;
+        self.keep_connection(connection, &progress).await;
         let progress = progress?;
         if lease.is_some_and(|lease| lease != Lease::Alone) {
             tracing::info!("runs the projection from position {}", progress.position);
         }
-        self.renewed = Instant::now();
-        self.learn(progress);
-        self.lead(lease);
+        self.lease_renewed_at = Instant::now();
+        self.note_progress(progress);
+        self.set_lease(lease);
         Ok(())
     }
 
-    /// Applies what the log has. Operators get their turn between batches: the end of the log may be long in coming.
+    /// Applies all events that the event log has. Requests of operators are carried out between batches, since there may be many.
     async fn catch_up(
         &mut self,
         operations: &mut mpsc::Receiver<Operation>,
@@ -187,10 +189,10 @@ impl<L: EventLog> Runner<L> {
     ) -> Result<(), BoxError> {
         while !stop.is_cancelled() {
             if let Ok(operation) = operations.try_recv() {
-                self.operate(operation).await;
+                self.carry_out(operation).await;
             }
             let position = self.position().await?;
-            let events = read(&*self.log, position, BATCH).await?;
+            let events = read_after(&*self.log, position, BATCH).await?;
             if events.is_empty() {
                 break;
             }
@@ -200,13 +202,13 @@ impl<L: EventLog> Runner<L> {
                 outcome => outcome.map_err(BoxError::from),
             };
             if let Err(fault) = applied {
-                return self.unless_superseded(fault).await;
+                return self.watch_if_superseded(fault).await;
             }
         }
         Ok(())
     }
 
-    /// The usual way: all events in one transaction.
+    /// Applies all events in one transaction, as usual.
     async fn apply_batch(&mut self, events: Vec<RecordedEvent>) -> Result<(), BatchError> {
         let lease = self.lease.ok_or(BatchError::Superseded)?;
         let mut connection = self.take_connection().await?;
@@ -215,16 +217,16 @@ impl<L: EventLog> Runner<L> {
         if applied.is_ok() {
             change.done();
         }
-        self.keep_after_batch(connection, &applied).await;
-        self.show(applied?);
+        self.keep_connection_after_batch(connection, &applied).await;
+        self.publish(applied?);
         Ok(())
     }
 
-    /// The slow way, when an event up to `last` cannot be applied: each in a transaction of its own, and that one is parked.
+    /// Applies each event in a transaction of its own, when one up to `last` cannot be applied, and parks that one.
     async fn apply_one_by_one(&mut self, last: Position) -> Result<(), BoxError> {
         loop {
             let position = self.position().await?;
-            let next = read(&*self.log, position, 1).await?;
+            let next = read_after(&*self.log, position, 1).await?;
             let Some(recorded) = next.first().filter(|event| event.position <= last).cloned() else {
                 return Ok(());
             };
@@ -235,91 +237,95 @@ impl<L: EventLog> Runner<L> {
         }
     }
 
+    /// Parks an event, unless it can be applied after all.
     async fn park(&mut self, recorded: RecordedEvent) -> Result<(), BatchError> {
         let lease = self.lease.ok_or(BatchError::Superseded)?;
         let mut connection = self.take_connection().await?;
         self.read_model.pass_rows.turn_off();
         let parked = park_one(&mut connection, lease, &self.upcasters, recorded).await;
-        self.keep_after_batch(connection, &parked).await;
-        self.show(parked?);
+        self.keep_connection_after_batch(connection, &parked).await;
+        self.publish(parked?);
         Ok(())
     }
 
-    /// Another process that took over, or works on the tables for a moment, is no failure: this one watches until they are free.
-    async fn unless_superseded(&mut self, fault: BoxError) -> Result<(), BoxError> {
+    /// Watches, if another process has taken over or works on the tables for a moment: that is no failure.
+    async fn watch_if_superseded(&mut self, fault: BoxError) -> Result<(), BoxError> {
         if !matches!(fault.downcast_ref(), Some(BatchError::Superseded)) {
             return Err(fault);
         }
         tracing::warn!("another process has taken over the projection, or works on its tables");
-        self.lead(None);
-        Ok(self.take_or_watch().await?)
+        self.set_lease(None);
+        Ok(self.acquire_or_watch().await?)
     }
 
-    /// Lets those know who do something only where the projection runs.
-    fn lead(&mut self, lease: Option<Lease>) {
+    /// Sets the lease, and tells the tasks that work only where the projection runs.
+    fn set_lease(&mut self, lease: Option<Lease>) {
         self.lease = lease;
         self.leads.send_if_modified(|leads| std::mem::replace(leads, lease.is_some()) != lease.is_some());
     }
 
-    /// Renews the lease while there is nothing to apply, and looks what others have done to the tables meanwhile.
+    /// Renews the lease while there are no new events, and reads how far other processes have brought the tables meanwhile.
     async fn renew(&mut self) -> Result<(), BoxError> {
-        let Some(lease) = self.lease.filter(|_| self.renewed.elapsed() >= POLL) else { return Ok(()) };
+        let Some(lease) = self.lease.filter(|_| self.lease_renewed_at.elapsed() >= POLL) else {
+            return Ok(());
+        };
         let mut connection = self.take_connection().await?;
         let renewed = async {
-            if !lease::hold(&mut connection, lease).await? {
+            if !lease::renew(&mut connection, lease).await? {
                 return Err(BatchError::Superseded);
             }
             Ok(load_progress(&mut connection).await?)
         };
         let renewed = renewed.await;
-        self.keep_after_batch(connection, &renewed).await;
+        self.keep_connection_after_batch(connection, &renewed).await;
         match renewed {
             Ok(progress) => {
-                self.renewed = Instant::now();
-                self.learn(progress);
+                self.lease_renewed_at = Instant::now();
+                self.note_progress(progress);
                 Ok(())
             }
-            Err(fault) => self.unless_superseded(fault.into()).await,
+            Err(fault) => self.watch_if_superseded(fault.into()).await,
         }
     }
 
-    /// Lets those who wait know what a transaction led to, here and elsewhere.
-    fn show(&mut self, progress: Progress) {
-        self.renewed = Instant::now();
+    /// Announces the outcome of a transaction to the tasks and processes that wait for it.
+    fn publish(&mut self, progress: Progress) {
+        self.lease_renewed_at = Instant::now();
         if let Some(wakeups) = &self.wakeups {
             wakeups.tell(progress.position);
         }
         self.progress.send_replace(progress);
     }
 
-    /// Takes note of how far the tables were found to be; wakes those who wait here if that is news.
-    fn learn(&self, progress: Progress) {
+    /// Stores how far the tables were found to be; wakes the tasks that wait in this process if that has changed.
+    fn note_progress(&self, progress: Progress) {
         self.progress.send_if_modified(|known| {
-            let is_news = *known != progress;
+            let has_changed = *known != progress;
             *known = progress;
-            is_news
+            has_changed
         });
     }
 
-    async fn operate(&mut self, operation: Operation) {
+    /// Carries out a request of an operator, and answers it.
+    async fn carry_out(&mut self, operation: Operation) {
         let (outcome, answer) = match operation {
             Operation::Retry { position, answer } => (self.resume(position, None).await, answer),
             Operation::Skip { position, reason, answer } => {
                 (self.resume(position, Some(&reason)).await, answer)
             }
         };
-        // An operator that has gone away sees the outcome in the list of parked events.
+        // An operator whose request has ended meanwhile sees the outcome in the list of parked events.
         let _ = answer.send(outcome);
     }
 
-    /// Lets an aggregate go on: without the parked event when there is a reason to skip it, else with it.
+    /// Lets an aggregate go on: without the parked event if there is a reason to skip it, else with it.
     async fn resume(&mut self, position: Position, skip: Option<&str>) -> Result<(), OperationError> {
         let mut connection = self.take_connection().await.map_err(OperationError::Store)?;
         self.read_model.pass_rows.turn_off();
         let resumed = resume(&mut connection, &*self.log, &self.upcasters, position, skip).await;
-        self.keep(connection, &resumed).await;
+        self.keep_connection(connection, &resumed).await;
         let (progress, outcome) = resumed?;
-        self.show(progress);
+        self.publish(progress);
         outcome
     }
 
@@ -329,20 +335,20 @@ impl<L: EventLog> Runner<L> {
         Ok(self.progress.borrow().position)
     }
 
-    /// The connection. After a failure it is a new one, and the tables are asked how far they are, since the driver cannot say how far a
-    /// failed commit came.
+    /// The connection. After a failure it is a new one, and the checkpoint is read again, since the driver cannot tell whether a failed commit
+    /// took effect.
     async fn take_connection(&mut self) -> sqlx::Result<Connection> {
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
         }
         let mut connection = self.read_model.open_writer().await?;
         let progress = load_progress(&mut connection).await?;
-        self.learn(progress);
+        self.note_progress(progress);
         Ok(connection)
     }
 
-    /// Keeps the connection after a success. After a failure it is given up: what it holds open is rolled back with it.
-    async fn keep<T, E>(&mut self, connection: Connection, outcome: &Result<T, E>) {
+    /// Keeps the connection after a success. After a failure it is closed, which rolls back its transaction.
+    async fn keep_connection<T, E>(&mut self, connection: Connection, outcome: &Result<T, E>) {
         if outcome.is_ok() {
             self.connection = Some(connection);
         } else if let Err(fault) = connection.close().await {
@@ -350,10 +356,14 @@ impl<L: EventLog> Runner<L> {
         }
     }
 
-    /// Like [`keep`](Self::keep); only a store that failed has made the connection doubtful.
-    async fn keep_after_batch<T>(&mut self, connection: Connection, outcome: &Result<T, BatchError>) {
+    /// Like [`keep_connection`](Self::keep_connection), but only a failure of the database makes the connection doubtful.
+    async fn keep_connection_after_batch<T>(
+        &mut self,
+        connection: Connection,
+        outcome: &Result<T, BatchError>,
+    ) {
         match outcome {
-            Err(BatchError::Store(_)) => self.keep(connection, outcome).await,
+            Err(BatchError::Store(_)) => self.keep_connection(connection, outcome).await,
             Ok(_) | Err(BatchError::Unappliable | BatchError::Superseded) => {
                 self.connection = Some(connection);
             }
@@ -361,8 +371,8 @@ impl<L: EventLog> Runner<L> {
     }
 }
 
-/// Ends when the log has grown; never when it has been closed, since its owner stops this runner itself.
-async fn grown_beyond(head: &mut watch::Receiver<Position>, position: Position) {
+/// Ends when the head of the event log is beyond a position; never when the event log has been closed, since its owner stops this runner.
+async fn head_beyond(head: &mut watch::Receiver<Position>, position: Position) {
     if head.wait_for(|head| *head > position).await.is_err() {
         std::future::pending::<()>().await;
     }

@@ -1,4 +1,4 @@
-//! The keys that teams push with.
+//! The keys with which teams push.
 
 use honoken_database::statements::{Row, sql};
 use honoken_domain::apns_key::ApnsKeyInstallation;
@@ -8,26 +8,26 @@ use honoken_event_store::Position;
 
 use crate::query_error::QueryError;
 use crate::read_model::ReadModel;
-use crate::rows::columns::decode;
+use crate::rows::columns::invalid_value;
 
 /// A key as it was installed last.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApnsKeyRow {
     /// The key, sealed.
     pub installation: ApnsKeyInstallation,
-    /// When it was installed.
+    /// The time of its installation.
     pub installed_at: UnixSeconds,
-    /// Where in the log that was: of several active keys of a team the one with the highest is pushed with.
+    /// The position of its installation in the event log. The newest active key of a team is the one to push with.
     pub installed: Position,
-    /// It is pushed with, or would be if there were no newer one of its team.
+    /// Whether it may be pushed with; that is done if its team has no newer one.
     pub active: bool,
-    /// Where in the log it was changed last.
+    /// The position of its last change in the event log.
     pub position: Position,
 }
 
 impl ReadModel {
-    /// The APNs keys that were changed behind a position, revoked ones too, in the order of their changes; from 0 on all of them. Costs next
-    /// to nothing when there are none.
+    /// The APNs keys that were changed behind a position, revoked ones too, in the order of their changes; all of them from 0 on. Cheap when
+    /// there are none.
     pub async fn apns_keys_changed_after(&self, position: Position) -> Result<Vec<ApnsKeyRow>, QueryError> {
         let rows = sql(
             "select team_identifier, key_identifier, fingerprint, private_key, installed_at, installed, active, position
@@ -60,10 +60,10 @@ fn row(row: &Row) -> sqlx::Result<ApnsKeyRow> {
     let text = |column| row.get::<String>(column);
     Ok(ApnsKeyRow {
         installation: ApnsKeyInstallation {
-            team_identifier: TeamIdentifier::parse(text("team_identifier")?).map_err(decode)?,
-            key_identifier: KeyIdentifier::parse(text("key_identifier")?).map_err(decode)?,
-            fingerprint: Digest::parse(text("fingerprint")?).map_err(decode)?,
-            private_key: Sealed::parse(text("private_key")?).map_err(decode)?,
+            team_identifier: TeamIdentifier::parse(text("team_identifier")?).map_err(invalid_value)?,
+            key_identifier: KeyIdentifier::parse(text("key_identifier")?).map_err(invalid_value)?,
+            fingerprint: Digest::parse(text("fingerprint")?).map_err(invalid_value)?,
+            private_key: Sealed::parse(text("private_key")?).map_err(invalid_value)?,
         },
         installed_at: UnixSeconds(row.get("installed_at")?),
         installed: Position(row.get::<i64>("installed")?.cast_unsigned()),

@@ -8,24 +8,24 @@ use honoken_event_store::Position;
 
 use crate::query_error::QueryError;
 use crate::read_model::ReadModel;
-use crate::rows::columns::decode;
+use crate::rows::columns::invalid_value;
 
 /// The last certificate of a pass type.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CertificateRow {
     /// The certificate, with its key sealed.
     pub installation: Installation,
-    /// When it was installed.
+    /// The time of its installation.
     pub installed_at: UnixSeconds,
-    /// It signs no more.
+    /// Whether it no longer signs.
     pub revoked: bool,
-    /// Where in the log it was changed last.
+    /// The position of its last change in the event log.
     pub position: Position,
 }
 
 impl ReadModel {
-    /// The certificates that were changed behind a position, revoked ones too, in the order of their changes; from 0 on all of them. Costs
-    /// next to nothing when there are none.
+    /// The certificates that were changed behind a position, revoked ones too, in the order of their changes; all of them from 0 on. Cheap
+    /// when there are none.
     pub async fn certificates_changed_after(
         &self,
         position: Position,
@@ -65,15 +65,16 @@ fn row(row: &Row) -> sqlx::Result<CertificateRow> {
     let text = |column| row.get::<String>(column);
     Ok(CertificateRow {
         installation: Installation {
-            pass_type_identifier: PassTypeIdentifier::parse(text("pass_type_identifier")?).map_err(decode)?,
-            team_identifier: TeamIdentifier::parse(text("team_identifier")?).map_err(decode)?,
+            pass_type_identifier: PassTypeIdentifier::parse(text("pass_type_identifier")?)
+                .map_err(invalid_value)?,
+            team_identifier: TeamIdentifier::parse(text("team_identifier")?).map_err(invalid_value)?,
             certificate_serial: text("certificate_serial")?,
-            fingerprint: Digest::parse(text("fingerprint")?).map_err(decode)?,
+            fingerprint: Digest::parse(text("fingerprint")?).map_err(invalid_value)?,
             not_before: UnixSeconds(row.get("not_before")?),
             not_after: UnixSeconds(row.get("not_after")?),
             certificate: text("certificate")?,
             intermediate: text("intermediate")?,
-            private_key: Sealed::parse(text("private_key")?).map_err(decode)?,
+            private_key: Sealed::parse(text("private_key")?).map_err(invalid_value)?,
         },
         installed_at: UnixSeconds(row.get("installed_at")?),
         revoked: row.get("revoked")?,

@@ -8,7 +8,7 @@ use crate::query_error::QueryError;
 use crate::read_model::ReadModel;
 
 impl ReadModel {
-    /// How far a projection has come; 0 when it has not begun.
+    /// The position up to which a projection has come; 0 when it has not begun.
     pub async fn checkpoint(&self, projection: &str) -> Result<Position, QueryError> {
         let row = sql("select position from projection_checkpoint where projection = $1")
             .bind(projection)
@@ -19,19 +19,19 @@ impl ReadModel {
         Ok(Position(position.unwrap_or_default().cast_unsigned()))
     }
 
-    /// Whether the tables hold another log than this one: it was restored from a backup, and nobody has filled them again yet. Tables that hold
-    /// nothing are not another's.
+    /// Whether the tables are filled from another event log than this one, because it was restored from a backup and no process has filled
+    /// them again yet. Empty tables are not another's.
     pub async fn is_of_another_log(&self, epoch: Epoch) -> Result<bool, QueryError> {
         let row = sql("select epoch from projection_checkpoint where projection = $1 and position > 0")
             .bind(WALLET)
             .fetch_optional(&self.readers)
             .await;
-        let of = row.and_then(|row| row.map(|row| row.get::<String>("epoch")).transpose());
-        let of = of.map_err(QueryError::of("the log of the projection"))?;
-        Ok(of.is_some_and(|of| of != epoch.to_string()))
+        let epoch_of_tables = row.and_then(|row| row.map(|row| row.get::<String>("epoch")).transpose());
+        let epoch_of_tables = epoch_of_tables.map_err(QueryError::of("the event log of the projection"))?;
+        Ok(epoch_of_tables.is_some_and(|of_tables| of_tables != epoch.to_string()))
     }
 
-    /// Whether some process runs the projection.
+    /// Whether a process runs the projection.
     pub async fn is_projected(&self) -> Result<bool, QueryError> {
         if let ReaderPool::Sqlite(..) = self.readers.pool() {
             return Ok(true);

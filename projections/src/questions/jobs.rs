@@ -6,15 +6,15 @@ use honoken_domain::job::{JobFailure, JobWork};
 
 use crate::query_error::QueryError;
 use crate::read_model::ReadModel;
-use crate::rows::columns::decode;
+use crate::rows::columns::invalid_value;
 use crate::tables::wallet_job::{BRAND_ASSETS, PASS_TYPE_ASSETS};
 
 /// A job as callers see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRow {
-    /// Its name.
+    /// Its id.
     pub id: JobId,
-    /// What it does.
+    /// Its task.
     pub work: JobWork,
     /// Whether it has begun, and ended.
     pub state: JobState,
@@ -26,22 +26,22 @@ pub struct JobRow {
     pub done: u64,
     /// Those of them that could not be changed.
     pub failed: u64,
-    /// The first of these in words.
+    /// The first of these, with their reasons.
     pub failures: Vec<JobFailure>,
-    /// When it began.
+    /// The time at which it began.
     pub started_at: Option<UnixSeconds>,
-    /// When it ended.
+    /// The time at which it ended.
     pub finished_at: Option<UnixSeconds>,
 }
 
 /// How far a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobState {
-    /// Nobody has begun with it.
+    /// It has not begun.
     Waiting,
     /// It has begun.
     Running,
-    /// Everything is done.
+    /// It has ended.
     Finished,
 }
 
@@ -63,7 +63,7 @@ impl JobState {
 }
 
 impl ReadModel {
-    /// A job, by its name.
+    /// A job, by its id.
     pub async fn job(&self, id: &JobId) -> Result<Option<JobRow>, QueryError> {
         let row = sql("select job_id, kind, organization_id, pass_type_identifier, state, cursor, total, done, failed, failures, started_at,
                     finished_at
@@ -75,7 +75,7 @@ impl ReadModel {
         row.and_then(|row| row.as_ref().map(job_row).transpose()).map_err(QueryError::of("a job"))
     }
 
-    /// The job whose turn it is: the first that was asked for and is not finished.
+    /// The next job to work on: the oldest that is not finished.
     pub async fn next_job(&self) -> Result<Option<JobRow>, QueryError> {
         let row = sql("select job_id, kind, organization_id, pass_type_identifier, state, cursor, total, done, failed, failures, started_at,
                     finished_at
@@ -92,10 +92,10 @@ impl ReadModel {
 fn job_row(row: &Row) -> sqlx::Result<JobRow> {
     let optional = |column| -> sqlx::Result<Option<i64>> { row.get(column) };
     Ok(JobRow {
-        id: JobId::parse(row.get::<String>("job_id")?).map_err(decode)?,
+        id: JobId::parse(row.get::<String>("job_id")?).map_err(invalid_value)?,
         work: work(row)?,
         state: JobState::parse(row.get("state")?)?,
-        cursor: row.get::<Option<&str>>("cursor")?.map(PassId::parse).transpose().map_err(decode)?,
+        cursor: row.get::<Option<&str>>("cursor")?.map(PassId::parse).transpose().map_err(invalid_value)?,
         total: optional("total")?.map(i64::cast_unsigned),
         done: row.get::<i64>("done")?.cast_unsigned(),
         failed: row.get::<i64>("failed")?.cast_unsigned(),
@@ -110,8 +110,9 @@ fn work(row: &Row) -> sqlx::Result<JobWork> {
         |column| -> sqlx::Result<String> { Ok(row.get::<Option<String>>(column)?.unwrap_or_default()) };
     match row.get("kind")? {
         PASS_TYPE_ASSETS => Ok(JobWork::PassTypeAssets {
-            organization_id: OrganizationId::parse(text("organization_id")?).map_err(decode)?,
-            pass_type_identifier: PassTypeIdentifier::parse(text("pass_type_identifier")?).map_err(decode)?,
+            organization_id: OrganizationId::parse(text("organization_id")?).map_err(invalid_value)?,
+            pass_type_identifier: PassTypeIdentifier::parse(text("pass_type_identifier")?)
+                .map_err(invalid_value)?,
         }),
         BRAND_ASSETS => Ok(JobWork::BrandAssets),
         other => Err(sqlx::Error::Decode(format!("unknown kind of job {other:?}").into())),

@@ -1,4 +1,4 @@
-//! What is asked of the read model: one file for each subject, with the types of its answers. Nothing here writes.
+//! The questions that are asked of the read model: one file for each subject, with the types of its answers. No file here writes.
 
 mod checkpoint;
 mod own_images;

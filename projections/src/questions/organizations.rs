@@ -5,22 +5,22 @@ use honoken_domain::ids::{Digest, OrganizationId, UnixSeconds};
 
 use crate::query_error::QueryError;
 use crate::read_model::ReadModel;
-use crate::rows::columns::decode;
+use crate::rows::columns::invalid_value;
 
-/// An API key, as far as it is known.
+/// An API key, without the key itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKeyRow {
     /// SHA-256 of the key.
     pub key_digest: Digest,
     /// The organisation that it acts for.
     pub organization_id: OrganizationId,
-    /// The name of that organisation for people.
+    /// The name of that organisation, for people.
     pub organization_name: String,
-    /// What it is for.
+    /// The purpose that it was given.
     pub label: String,
-    /// When it was added.
+    /// The time at which it was added.
     pub added_at: UnixSeconds,
-    /// It acts for nobody any more.
+    /// Whether it no longer acts for the organisation.
     pub revoked: bool,
 }
 
@@ -35,13 +35,13 @@ impl ReadModel {
             .fetch_optional(&self.readers)
             .await;
         let organization =
-            |row: Row| OrganizationId::parse(row.get::<String>("organization_id")?).map_err(decode);
+            |row: Row| OrganizationId::parse(row.get::<String>("organization_id")?).map_err(invalid_value);
         row.and_then(|row| row.map(organization).transpose()).map_err(QueryError::of("an API key"))
     }
 
     /// Every API key, revoked ones too, by organisation.
     pub async fn api_keys(&self) -> Result<Vec<ApiKeyRow>, QueryError> {
-        // From the first organisation on: by the index, in its order.
+        // The condition holds for every organisation, and makes the databases read the index, in its order.
         let rows = sql("select key.key_digest, key.organization_id, key.label, key.added_at, key.revoked,
                     (select name from wallet_organization organization
                      where organization.organization_id = key.organization_id) as organization_name
@@ -54,7 +54,7 @@ impl ReadModel {
         rows.and_then(|rows| rows.iter().map(api_key_row).collect()).map_err(QueryError::of("the API keys"))
     }
 
-    /// The name of an organisation for people.
+    /// The name of an organisation, for people.
     pub async fn organization_name(
         &self,
         organization_id: &OrganizationId,
@@ -70,8 +70,9 @@ impl ReadModel {
 
 fn api_key_row(row: &Row) -> sqlx::Result<ApiKeyRow> {
     Ok(ApiKeyRow {
-        key_digest: Digest::parse(row.get::<String>("key_digest")?).map_err(decode)?,
-        organization_id: OrganizationId::parse(row.get::<String>("organization_id")?).map_err(decode)?,
+        key_digest: Digest::parse(row.get::<String>("key_digest")?).map_err(invalid_value)?,
+        organization_id: OrganizationId::parse(row.get::<String>("organization_id")?)
+            .map_err(invalid_value)?,
         organization_name: row.get::<Option<String>>("organization_name")?.unwrap_or_default(),
         label: row.get("label")?,
         added_at: UnixSeconds(row.get::<Option<i64>>("added_at")?.unwrap_or_default()),

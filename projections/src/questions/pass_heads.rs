@@ -1,40 +1,37 @@
-//! What is known of many passes at once: how far their rows are, and in whose name. For whoever tells others that passes have changed.
+//! The newest states of many passes at once, with their issuers, for the code that publishes changes of passes.
 
 use std::collections::BTreeMap;
 
 use honoken_database::statements::{Row, read_for_each};
-use honoken_domain::ids::{ETag, OrganizationId, PassId, PassTypeIdentifier, SerialNumber, UnixSeconds};
+use honoken_domain::ids::{ETag, OrganizationId, PassId, UnixSeconds};
 use honoken_event_store::Position;
 
 use crate::query_error::QueryError;
 use crate::read_model::ReadModel;
-use crate::rows::columns::decode;
+use crate::rows::columns::{invalid_value, pass_id, pass_key};
 
-/// The newest state of a pass that readers see.
+/// The newest visible state of a pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassHead {
-    /// Who issued it.
+    /// The organisation that issued it.
     pub organization_id: OrganizationId,
-    /// Name of the state.
+    /// The tag of the state.
     pub etag: ETag,
-    /// Time of the state.
+    /// The time of the state.
     pub updated_at: UnixSeconds,
-    /// Log position of the event that led to it.
+    /// The position of its event in the event log.
     pub update_tag: Position,
-    /// That event's number within the pass.
+    /// The number of that event within the pass.
     pub sequence: u64,
 }
 
 impl ReadModel {
-    /// The newest states of these passes. Those that nobody sees are left out.
+    /// The newest states of these passes. Passes without a row are left out.
     pub async fn pass_heads(
         &self,
         passes: impl IntoIterator<Item = &PassId>,
     ) -> Result<BTreeMap<PassId, PassHead>, QueryError> {
-        let passes = passes
-            .into_iter()
-            .map(|id| [id.pass_type_identifier.as_str().into(), id.serial_number.as_str().into()])
-            .collect();
+        let passes = passes.into_iter().map(pass_key).collect();
         let rows = read_for_each(
             &self.readers,
             "with new (pass_type_identifier, serial_number) as (values {rows})
@@ -52,17 +49,13 @@ impl ReadModel {
 }
 
 fn pass_head(row: &Row) -> sqlx::Result<(PassId, PassHead)> {
-    let id = PassId {
-        pass_type_identifier: PassTypeIdentifier::parse(row.get::<String>("pass_type_identifier")?)
-            .map_err(decode)?,
-        serial_number: SerialNumber::parse(row.get::<String>("serial_number")?).map_err(decode)?,
-    };
     let head = PassHead {
-        organization_id: OrganizationId::parse(row.get::<String>("organization_id")?).map_err(decode)?,
-        etag: ETag::parse(row.get::<String>("etag")?).map_err(decode)?,
+        organization_id: OrganizationId::parse(row.get::<String>("organization_id")?)
+            .map_err(invalid_value)?,
+        etag: ETag::parse(row.get::<String>("etag")?).map_err(invalid_value)?,
         updated_at: UnixSeconds(row.get("updated_at")?),
         update_tag: Position(row.get::<i64>("update_tag")?.cast_unsigned()),
         sequence: row.get::<i64>("sequence")?.cast_unsigned(),
     };
-    Ok((id, head))
+    Ok((pass_id(row)?, head))
 }

@@ -1,31 +1,29 @@
-//! What a push subscriber asks: which state a pass is in, who holds it, and where they are reached.
+//! Questions of a push subscriber: the state of a pass, the devices that hold it, and their push tokens.
 
 use std::collections::{HashMap, VecDeque};
 
-use honoken_database::statements::{Row, Value, read_for_each, sql};
-use honoken_domain::ids::{
-    DeviceLibraryIdentifier, ETag, OrganizationId, PassId, PassTypeIdentifier, PushToken, SerialNumber,
-};
+use honoken_database::statements::{Row, read_for_each, sql};
+use honoken_domain::ids::{DeviceLibraryIdentifier, ETag, OrganizationId, PassId, PushToken};
 use honoken_event_store::Position;
 
 use crate::query_error::QueryError;
 use crate::read_model::ReadModel;
-use crate::rows::columns::decode;
+use crate::rows::columns::{invalid_value, pass_id, pass_key};
 
-/// Registrations in one page.
+/// Holders in one page, at most.
 const PAGE: usize = 1000;
 
-/// Passes whose holders are looked for with one statement.
-const TOGETHER: usize = 256;
+/// Passes whose holders are fetched with one statement, at most.
+const MAX_TOGETHER: usize = 256;
 
-/// The state that a pass is in.
+/// The current state of a pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassState {
     /// Its tag.
     pub etag: ETag,
-    /// Log position of the event that led to it.
+    /// The position of its event in the event log.
     pub update_tag: Position,
-    /// Who issued the pass.
+    /// The organisation that issued the pass.
     pub organization_id: OrganizationId,
 }
 
@@ -41,35 +39,35 @@ pub struct Holder {
 /// Goes through the holders of passes, page by page.
 #[derive(Debug, Clone)]
 pub struct Holders {
-    /// Those that are not done.
+    /// The passes whose holders are not all given yet.
     passes: VecDeque<PassId>,
-    /// How many of them are looked at together. One alone is gone through in pages.
+    /// How many of them are fetched together. The holders of a single pass are fetched in pages.
     together: usize,
-    /// The last device of the first of them that was given.
+    /// The last device of the first pass that was given.
     after: String,
 }
 
 impl Holders {
-    /// Of these passes.
+    /// The holders of these passes.
     pub fn of(mut passes: Vec<PassId>) -> Self {
         passes.sort();
         passes.dedup();
-        Self { passes: passes.into(), together: TOGETHER, after: String::new() }
+        Self { passes: passes.into(), together: MAX_TOGETHER, after: String::new() }
     }
 
-    /// Whether all have been given.
+    /// Whether all holders have been given.
     pub fn are_done(&self) -> bool {
         self.passes.is_empty()
     }
 
-    /// Whether all of a pass have been given.
+    /// Whether all holders of a pass have been given.
     pub fn are_done_with(&self, pass: &PassId) -> bool {
         self.passes.binary_search(pass).is_err()
     }
 }
 
 impl ReadModel {
-    /// The states of passes. Those that are unknown are left out.
+    /// The states of passes. Unknown passes are left out.
     pub async fn pass_states(&self, passes: &[PassId]) -> Result<HashMap<PassId, PassState>, QueryError> {
         let rows = read_for_each(
             &self.readers,
@@ -78,23 +76,23 @@ impl ReadModel {
              from new
              join wallet_pass pass
                on pass.pass_type_identifier = new.pass_type_identifier and pass.serial_number = new.serial_number",
-            passes.iter().map(pass_row).collect(),
+            passes.iter().map(pass_key).collect(),
         )
         .await;
         let read = |row: &Row| {
             let state = PassState {
-                etag: ETag::parse(row.get::<String>("etag")?).map_err(decode)?,
+                etag: ETag::parse(row.get::<String>("etag")?).map_err(invalid_value)?,
                 update_tag: Position(row.get::<i64>("update_tag")?.cast_unsigned()),
                 organization_id: OrganizationId::parse(row.get::<String>("organization_id")?)
-                    .map_err(decode)?,
+                    .map_err(invalid_value)?,
             };
             Ok((pass_id(row)?, state))
         };
         rows.and_then(|rows| rows.iter().map(read).collect()).map_err(QueryError::of("states of passes"))
     }
 
-    /// The next page of those who hold passes: a thousand at the most, perhaps none. Of several devices that are reached with one push token
-    /// only that with the smallest identifier is given, so that nobody is woken twice.
+    /// The next page of holders: a thousand at the most, perhaps none. Of several devices with one push token only that with the smallest
+    /// identifier is given, so that no phone is pushed to twice.
     pub async fn next_holders(&self, holders: &mut Holders) -> Result<Vec<Holder>, QueryError> {
         let page = async {
             while holders.passes.len() > 1 && holders.together > 1 {
@@ -102,7 +100,7 @@ impl ReadModel {
                 let page = self.holders_of(holders.passes.iter().take(together)).await?;
                 if page.len() <= PAGE {
                     holders.passes.drain(..together);
-                    holders.together = (together * 2).min(TOGETHER);
+                    holders.together = (together * 2).min(MAX_TOGETHER);
                     return Ok(page);
                 }
                 holders.together = together / 2;
@@ -119,10 +117,10 @@ impl ReadModel {
             }
             Ok(page)
         };
-        page.await.map_err(QueryError::of("who holds passes"))
+        page.await.map_err(QueryError::of("the holders of passes"))
     }
 
-    /// Everybody who holds one of these passes, in no order; if there are more than a page, one more than that.
+    /// The holders of any of these passes, in no order; if there are more than a page, one more than a page.
     async fn holders_of(&self, passes: impl Iterator<Item = &PassId>) -> sqlx::Result<Vec<Holder>> {
         let rows = read_for_each(
             &self.readers,
@@ -143,7 +141,7 @@ impl ReadModel {
                                                and other.device_library_identifier = same.device_library_identifier
                                                and other.serial_number = registration.serial_number))
              limit 1001",
-            passes.map(pass_row).collect(),
+            passes.map(pass_key).collect(),
         );
         rows.await?.iter().map(holder).collect()
     }
@@ -176,11 +174,11 @@ impl ReadModel {
         rows.await?.iter().map(holder).collect()
     }
 
-    /// Where devices are reached. Those that do not hold the pass any more are left out.
+    /// The push tokens of devices. Devices that no longer hold the pass are left out.
     pub async fn push_tokens(&self, holders: &[Holder]) -> Result<HashMap<Holder, PushToken>, QueryError> {
         let asked = holders.iter().map(|Holder { pass, device }| {
-            let [of_type, serial] = pass_row(pass);
-            [of_type, serial, device.as_str().into()]
+            let [pass_type, serial_number] = pass_key(pass);
+            [pass_type, serial_number, device.as_str().into()]
         });
         let rows = read_for_each(
             &self.readers,
@@ -197,26 +195,14 @@ impl ReadModel {
         )
         .await;
         let read = |row: &Row| {
-            Ok((holder(row)?, PushToken::parse(row.get::<String>("push_token")?).map_err(decode)?))
+            Ok((holder(row)?, PushToken::parse(row.get::<String>("push_token")?).map_err(invalid_value)?))
         };
         rows.and_then(|rows| rows.iter().map(read).collect()).map_err(QueryError::of("push tokens"))
     }
 }
 
-fn pass_row(pass: &PassId) -> [Value; 2] {
-    [pass.pass_type_identifier.as_str().into(), pass.serial_number.as_str().into()]
-}
-
-fn pass_id(row: &Row) -> sqlx::Result<PassId> {
-    let of_type: String = row.get("pass_type_identifier")?;
-    Ok(PassId {
-        pass_type_identifier: PassTypeIdentifier::parse(of_type).map_err(decode)?,
-        serial_number: SerialNumber::parse(row.get::<String>("serial_number")?).map_err(decode)?,
-    })
-}
-
 fn holder(row: &Row) -> sqlx::Result<Holder> {
     let device: String = row.get("device_library_identifier")?;
-    let device = DeviceLibraryIdentifier::parse(device).map_err(decode)?;
+    let device = DeviceLibraryIdentifier::parse(device).map_err(invalid_value)?;
     Ok(Holder { pass: pass_id(row)?, device })
 }

@@ -1,25 +1,25 @@
 //! The passes of an organisation, page by page.
 //!
-//! The order is that of their names, type and serial number, which never change: whoever goes through the pages meets every pass that is there
-//! all the time exactly once, whatever happens to it meanwhile.
+//! They are in the order of type and serial number, which never change: a caller who goes through the pages sees every pass that exists all the
+//! time exactly once, even if it changes meanwhile.
 
 use honoken_domain::ids::{ETag, OrganizationId, PassId, PassTypeIdentifier, UnixSeconds};
 use honoken_domain::pass::TicketStyle;
 use honoken_event_store::Position;
 
 use crate::query_error::QueryError;
-use crate::questions::paging::{BEHIND_ALL, names};
+use crate::questions::paging::{AFTER_ALL_TYPES, sort_key};
 use crate::read_model::ReadModel;
-use crate::rows::columns::{decode, pass_id, ticket_style};
+use crate::rows::columns::{invalid_value, pass_id, ticket_style};
 use crate::words::ASKED;
 use honoken_database::statements::{Row, sql};
 
 /// A pass in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedPass {
-    /// Which pass.
+    /// The pass.
     pub id: PassId,
-    /// What it is drawn as.
+    /// The style in which it is drawn.
     pub ticket_style: TicketStyle,
     /// Whether it asks for the poster layout.
     pub poster: bool,
@@ -27,32 +27,32 @@ pub struct ListedPass {
     pub voided: bool,
     /// Whether it is void for ever.
     pub retired: bool,
-    /// Name of the current state.
+    /// The tag of the current state.
     pub etag: ETag,
-    /// Time of the current state.
+    /// The time of the current state.
     pub updated_at: UnixSeconds,
-    /// Log position of the last event that changed it.
+    /// The position in the event log of the last event that changed it.
     pub update_tag: Position,
-    /// Devices that hold it.
+    /// The number of devices that hold it.
     pub registrations: u64,
 }
 
-/// Which passes, and which page of them.
+/// The passes of a list, and a page of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Page<'a> {
-    /// Whose passes.
+    /// The organisation whose passes are listed.
     pub organization_id: &'a OrganizationId,
-    /// Of one type only.
+    /// Only passes of this type.
     pub of_type: Option<&'a PassTypeIdentifier>,
-    /// Those with these words only, as [`words::of_question`](crate::words::of_question) answers them. Empty for all passes.
+    /// Only passes with all of these words, which [`words::of_question`](crate::words::of_question) makes. Empty for all passes.
     pub words: &'a [String],
     /// The last pass of the page before.
     pub after: Option<&'a PassId>,
-    /// At most so many.
+    /// Passes in the page, at most.
     pub limit: u32,
 }
 
-/// A page of an organisation's passes that meet a further condition, which may be none.
+/// A page of an organisation's passes that meet a further condition, which may be empty.
 macro_rules! page_of_passes {
     ($condition:literal) => {
         concat!(
@@ -95,7 +95,7 @@ impl ReadModel {
             .await
     }
 
-    /// Goes through the passes of the organisation in their order, until there are enough: the fewer have the words, the more are looked at.
+    /// Goes through the passes of the organisation in their order until the page is full: the fewer passes have the words, the more are read.
     async fn passes_with_words(&self, page: Page<'_>) -> sqlx::Result<Vec<Row>> {
         let (after_type, after_serial) = after(&page);
         let mut statement = sql(page_of_passes!(
@@ -112,15 +112,16 @@ impl ReadModel {
         .bind(last_type(&page))
         .bind(i64::from(page.limit));
         for number in 0..ASKED {
-            statement =
-                statement.bind(page.words.get(number).map_or_else(|| "%".to_owned(), |word| beginning(word)));
+            statement = statement
+                .bind(page.words.get(number).map_or_else(|| "%".to_owned(), |word| pattern_for(word)));
         }
         statement.fetch_all(&self.readers).await
     }
 }
 
+/// Type and serial number behind which the page begins.
 fn after<'a>(page: &Page<'a>) -> (&'a str, &'a str) {
-    let (pass_type, serial) = names(page.after);
+    let (pass_type, serial) = sort_key(page.after);
     match page.of_type {
         // A page that begins within another type begins before this one or behind it.
         Some(of_type) if pass_type < of_type.as_str() => (of_type.as_str(), ""),
@@ -128,12 +129,13 @@ fn after<'a>(page: &Page<'a>) -> (&'a str, &'a str) {
     }
 }
 
+/// The greatest type in the list.
 fn last_type<'a>(page: &Page<'a>) -> &'a str {
-    page.of_type.map_or(BEHIND_ALL, PassTypeIdentifier::as_str)
+    page.of_type.map_or(AFTER_ALL_TYPES, PassTypeIdentifier::as_str)
 }
 
-/// A pattern for a word that begins so, among words that each follow a space.
-fn beginning(word: &str) -> String {
+/// A pattern for texts with a word that begins like this, where each word follows a space.
+fn pattern_for(word: &str) -> String {
     format!("% {}%", word.replace('!', "!!").replace('%', "!%").replace('_', "!_"))
 }
 
@@ -144,7 +146,7 @@ fn listed_pass(row: &Row) -> sqlx::Result<ListedPass> {
         poster: row.get("poster")?,
         voided: row.get("voided")?,
         retired: row.get("retired")?,
-        etag: ETag::parse(row.get::<String>("etag")?).map_err(decode)?,
+        etag: ETag::parse(row.get::<String>("etag")?).map_err(invalid_value)?,
         updated_at: UnixSeconds(row.get("updated_at")?),
         update_tag: Position(row.get::<i64>("update_tag")?.cast_unsigned()),
         registrations: row.get::<i64>("registrations")?.cast_unsigned(),

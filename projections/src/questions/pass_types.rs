@@ -7,7 +7,7 @@ use honoken_domain::images::Images;
 use crate::query_error::QueryError;
 use crate::read_model::ReadModel;
 use crate::rows::columns::ticket_style;
-use crate::rows::pass_type::{find, pass_type_row};
+use crate::rows::pass_type::{find_pass_type, pass_type_row};
 
 pub use crate::rows::pass::PassKind;
 pub use crate::rows::pass_type::PassTypeRow;
@@ -18,10 +18,10 @@ impl ReadModel {
         &self,
         identifier: &PassTypeIdentifier,
     ) -> Result<Option<PassTypeRow>, QueryError> {
-        find(&self.readers, identifier).await.map_err(QueryError::of("a pass type"))
+        find_pass_type(&self.readers, identifier).await.map_err(QueryError::of("a pass type"))
     }
 
-    /// A pass type, and what one of its passes is; the latter is `None` while the pass does not exist or is not projected yet.
+    /// The type of a pass, and its kind; the kind is `None` while the pass does not exist or is not projected yet.
     pub async fn pass_type_of(
         &self,
         id: &PassId,
@@ -42,7 +42,7 @@ impl ReadModel {
         row.and_then(|row| row.as_ref().map(read).transpose()).map_err(QueryError::of("a pass type"))
     }
 
-    /// The brand's images; `None` while it never had any.
+    /// The brand's images; `None` if it never had any.
     pub async fn brand_assets(&self) -> Result<Option<Images>, QueryError> {
         let row =
             sql("select assets from wallet_brand_assets where id = 1").fetch_optional(&self.readers).await;

@@ -9,22 +9,22 @@ use honoken_event_store::Position;
 
 use crate::query_error::QueryError;
 use crate::read_model::ReadModel;
-use crate::rows::columns::{decode, ticket_style};
+use crate::rows::columns::{invalid_value, ticket_style};
 
 pub use crate::rows::pass::PassRow;
 
-/// Everything about a pass: what a `.pkpass` is built from and an integrator is shown.
+/// Everything about a pass: for building a `.pkpass` and for integrators.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PassDocument {
-    /// What a phone's request is answered from.
+    /// The columns from which a phone's request is answered.
     pub row: PassRow,
-    /// Who issued it.
+    /// The organisation that issued it.
     pub organization_id: OrganizationId,
-    /// The issuer's name for people.
+    /// The name of that organisation, for people.
     pub organization_name: String,
     /// The team whose certificate signs it.
     pub team_identifier: TeamIdentifier,
-    /// What it is drawn as.
+    /// The style in which it is drawn.
     pub ticket_style: TicketStyle,
     /// Whether it asks for the poster layout.
     pub poster: bool,
@@ -32,13 +32,13 @@ pub struct PassDocument {
     pub voided: bool,
     /// Whether it is void for ever.
     pub retired: bool,
-    /// What is on it.
+    /// Its content.
     pub content: Content,
     /// The images that end up in it.
     pub images: Images,
-    /// Log position of the last event that changed it.
+    /// The position in the event log of the last event that changed it.
     pub update_tag: Position,
-    /// Devices that hold it.
+    /// The number of devices that hold it.
     pub registrations: u64,
 }
 
@@ -50,9 +50,9 @@ impl ReadModel {
 
     /// The row of a pass for a caller to whom it `opens`; `None` when it does not, and likewise when there is no such pass.
     ///
-    /// Both are the same work, so that the time of a refusal does not tell whether a pass exists: a look into memory, a question that the table
-    /// answers with one row, and two comparisons, of which `opens` makes one with nothing where there is nothing. A row in memory saves the
-    /// question only where it opens, and only a row that opens is kept there.
+    /// Both refusals take the same work, so that their time does not tell whether a pass exists: a look-up in memory, a statement that the
+    /// database answers with one row, and two calls of `opens`, with `None` where there is no row. A row in memory saves the statement only if
+    /// it opens, and only a row that opens is cached.
     pub async fn pass_row_that_opens(
         &self,
         id: &PassId,
@@ -63,7 +63,7 @@ impl ReadModel {
             return Ok(in_memory);
         }
         let ticket = self.pass_rows.ticket(id);
-        // On the heap, since its future is large, and would be moved about for every row that is in memory.
+        // On the heap, since the future is large and would be moved for every row that is in memory.
         let row = Box::pin(self.stored_pass_row(id)).await?;
         if !opens(row.as_ref()) {
             return Ok(None);
@@ -74,7 +74,7 @@ impl ReadModel {
         Ok(row)
     }
 
-    /// One row comes back in any case: an empty one for a pass that does not exist.
+    /// The database returns one row in any case: an empty one for a pass that does not exist.
     async fn stored_pass_row(&self, id: &PassId) -> Result<Option<PassRow>, QueryError> {
         let row = sql("select pass.authentication_token, pass.etag, pass.updated_at
              from (select 1 as asked_for) new
@@ -117,8 +117,8 @@ fn pass_row_if_there(row: &Row) -> sqlx::Result<Option<PassRow>> {
 fn pass_row(row: &Row) -> sqlx::Result<PassRow> {
     Ok(PassRow {
         authentication_token: AuthenticationToken::parse(row.get::<String>("authentication_token")?)
-            .map_err(decode)?,
-        etag: ETag::parse(row.get::<String>("etag")?).map_err(decode)?,
+            .map_err(invalid_value)?,
+        etag: ETag::parse(row.get::<String>("etag")?).map_err(invalid_value)?,
         updated_at: UnixSeconds(row.get("updated_at")?),
     })
 }
@@ -126,9 +126,11 @@ fn pass_row(row: &Row) -> sqlx::Result<PassRow> {
 fn pass_document(row: &Row) -> sqlx::Result<PassDocument> {
     Ok(PassDocument {
         row: pass_row(row)?,
-        organization_id: OrganizationId::parse(row.get::<String>("organization_id")?).map_err(decode)?,
+        organization_id: OrganizationId::parse(row.get::<String>("organization_id")?)
+            .map_err(invalid_value)?,
         organization_name: row.get("organization_name")?,
-        team_identifier: TeamIdentifier::parse(row.get::<String>("team_identifier")?).map_err(decode)?,
+        team_identifier: TeamIdentifier::parse(row.get::<String>("team_identifier")?)
+            .map_err(invalid_value)?,
         ticket_style: ticket_style(row.get("ticket_style")?)?,
         poster: row.get("poster")?,
         voided: row.get("voided")?,

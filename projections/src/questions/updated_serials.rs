@@ -1,4 +1,4 @@
-//! Which passes of a device have changed since it last asked.
+//! The passes of a device that have changed since it last asked.
 
 use honoken_database::statements::{Row, sql};
 use honoken_domain::ids::{DeviceLibraryIdentifier, PassTypeIdentifier, SerialNumber, UnixSeconds};
@@ -7,30 +7,30 @@ use honoken_event_store::Position;
 use crate::projection::WALLET;
 use crate::query_error::QueryError;
 use crate::read_model::ReadModel;
-use crate::rows::columns::decode;
+use crate::rows::columns::invalid_value;
 
-/// What a phone has seen already.
+/// The changes that a phone has seen already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Since {
-    /// Nothing that we know of.
+    /// None that is known.
     Nothing,
-    /// Everything up to a position of the log.
+    /// Everything up to a position of the event log.
     Position(Position),
-    /// Everything up to a moment, from services that used dates as tags.
+    /// Everything up to a time, from services that used dates as tags.
     Moment(UnixSeconds),
 }
 
-/// The passes that changed.
+/// The passes that have changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdatedSerials {
     /// Serial numbers in the order of their last change. Never empty.
     pub serial_numbers: Vec<SerialNumber>,
-    /// Up to here the phone has seen everything once it has fetched these.
+    /// The position up to which the phone has seen everything once it has fetched these.
     pub up_to: Position,
 }
 
 impl ReadModel {
-    /// The passes of one type that a device holds and that changed since; `None` when there are none, or the device is unknown.
+    /// The passes of one type that a device holds and that have changed since; `None` when there are none, or the device is unknown.
     ///
     /// While an event is parked, no answer goes beyond it: a phone must not hold a tag that would hide the event when it is applied after
     /// all.
@@ -78,5 +78,5 @@ impl ReadModel {
 }
 
 fn serial_number(row: &Row) -> sqlx::Result<SerialNumber> {
-    SerialNumber::parse(row.get::<String>("serial_number")?).map_err(decode)
+    SerialNumber::parse(row.get::<String>("serial_number")?).map_err(invalid_value)
 }

@@ -1,36 +1,46 @@
-//! How values of the domain are written into columns and read back.
+//! The columns that several tables have: how values are written into them and read back.
 
 use honoken_database::statements::{Row, Value};
-use honoken_domain::ids::PassId;
+use honoken_domain::ids::{PassId, PassTypeIdentifier, SerialNumber};
 use honoken_domain::pass::TicketStyle;
 use honoken_event_store::RecordedEvent;
 
-pub(crate) fn type_of(id: &PassId) -> Value {
+/// The pass type of a pass as it is stored.
+pub(crate) fn pass_type_value(id: &PassId) -> Value {
     id.pass_type_identifier.as_str().into()
 }
 
-pub(crate) fn serial_of(id: &PassId) -> Value {
+/// The serial number of a pass as it is stored.
+pub(crate) fn serial_number_value(id: &PassId) -> Value {
     id.serial_number.as_str().into()
 }
 
-/// The sequence as it is stored.
+/// The sequence of an event as it is stored.
 pub(crate) fn sequence_of(recorded: &RecordedEvent) -> i64 {
     i64::try_from(recorded.event.sequence).unwrap_or(i64::MAX)
 }
 
-/// The pass that a row is about.
-pub(crate) fn pass_id(row: &Row) -> sqlx::Result<PassId> {
-    let id = format!("{}/{}", row.get::<&str>("pass_type_identifier")?, row.get::<&str>("serial_number")?);
-    PassId::parse(&id).map_err(decode)
+/// Type and serial number of a pass as they are stored: the key of its rows.
+pub(crate) fn pass_key(id: &PassId) -> [Value; 2] {
+    [pass_type_value(id), serial_number_value(id)]
 }
 
-/// Reads a stored style back.
+/// The pass whose key a row has.
+pub(crate) fn pass_id(row: &Row) -> sqlx::Result<PassId> {
+    let pass_type: String = row.get("pass_type_identifier")?;
+    Ok(PassId {
+        pass_type_identifier: PassTypeIdentifier::parse(pass_type).map_err(invalid_value)?,
+        serial_number: SerialNumber::parse(row.get::<String>("serial_number")?).map_err(invalid_value)?,
+    })
+}
+
+/// A stored ticket style.
 pub(crate) fn ticket_style(name: &str) -> sqlx::Result<TicketStyle> {
     TicketStyle::parse(name)
         .ok_or_else(|| sqlx::Error::Decode(format!("unknown ticket style {name:?}").into()))
 }
 
-/// A stored value that is not what this service writes.
-pub(crate) fn decode(fault: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+/// The error for a stored value that this service does not write.
+pub(crate) fn invalid_value(fault: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::Decode(Box::new(fault))
 }

@@ -3,10 +3,10 @@
 use honoken_database::statements::Row;
 use honoken_event_store::Position;
 
-/// An event that waits for an operator, or for another event to do so.
+/// An event that waits for an operator, or behind another event that does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParkedEvent {
-    /// Where it is in the log.
+    /// Its position in the event log.
     pub position: Position,
     /// Type of its aggregate.
     pub aggregate_type: String,
@@ -16,15 +16,16 @@ pub struct ParkedEvent {
     pub sequence: u64,
     /// Its name.
     pub event_type: String,
-    /// Why it was not applied.
+    /// The reason for which it was not applied.
     pub error: String,
     /// Whether it only waits behind an earlier one.
     pub waiting: bool,
 }
 
+/// Reads all columns but the projection.
 pub(crate) fn parked_event(row: &Row) -> sqlx::Result<ParkedEvent> {
     Ok(ParkedEvent {
-        position: position_in(row)?,
+        position: position_of(row)?,
         aggregate_type: row.get("aggregate_type")?,
         aggregate_id: row.get("aggregate_id")?,
         sequence: row.get::<i64>("sequence")?.cast_unsigned(),
@@ -34,6 +35,7 @@ pub(crate) fn parked_event(row: &Row) -> sqlx::Result<ParkedEvent> {
     })
 }
 
-pub(crate) fn position_in(row: &Row) -> sqlx::Result<Position> {
+/// The column `position`.
+pub(crate) fn position_of(row: &Row) -> sqlx::Result<Position> {
     Ok(Position(row.get::<i64>("position")?.cast_unsigned()))
 }

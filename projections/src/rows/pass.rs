@@ -1,12 +1,12 @@
-//! What is asked of a pass most often, and what kind of pass it is.
+//! The columns of a pass from which most requests are answered, and those that say what kind of pass it is.
 
 use honoken_domain::ids::{AuthenticationToken, ETag, UnixSeconds};
 use honoken_domain::pass::TicketStyle;
 
-/// What a phone's request is answered from.
+/// The columns from which a phone's request is answered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PassRow {
-    /// What the phone must show.
+    /// The token that the phone must present.
     pub authentication_token: AuthenticationToken,
     /// Name of the current state.
     pub etag: ETag,
@@ -14,10 +14,10 @@ pub struct PassRow {
     pub updated_at: UnixSeconds,
 }
 
-/// What a pass is.
+/// The kind of a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PassKind {
-    /// What it is drawn as.
+    /// The style in which it is drawn.
     pub ticket_style: TicketStyle,
     /// Whether it asks for the poster layout.
     pub poster: bool,

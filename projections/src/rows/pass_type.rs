@@ -1,26 +1,26 @@
-//! A pass type, as commands and the projector need it.
+//! A pass type with its default images, for commands and for the projector.
 
 use honoken_database::statements::{Row, Source, sql};
 use honoken_domain::ids::{OrganizationId, PassTypeIdentifier, TeamIdentifier};
 use honoken_domain::images::DefaultImages;
 
-use crate::rows::columns::decode;
+use crate::rows::columns::invalid_value;
 
 /// A pass type with all that a command for one of its passes needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassTypeRow {
     /// The identifier.
     pub pass_type_identifier: PassTypeIdentifier,
-    /// Whose it is.
+    /// The organisation that owns it.
     pub organization_id: OrganizationId,
     /// The team whose certificate signs its passes.
     pub team_identifier: TeamIdentifier,
-    /// What its passes fall back to.
+    /// The images to which its passes fall back.
     pub default_images: DefaultImages,
 }
 
 /// One pass type, by its identifier.
-pub(crate) async fn find<'a>(
+pub(crate) async fn find_pass_type<'a>(
     from: impl Into<Source<'a>>,
     identifier: &PassTypeIdentifier,
 ) -> sqlx::Result<Option<PassTypeRow>> {
@@ -34,12 +34,15 @@ pub(crate) async fn find<'a>(
     row.as_ref().map(pass_type_row).transpose()
 }
 
+/// Reads a row of `wallet_pass_type`, with the images of the brand as `brand_assets`.
 pub(crate) fn pass_type_row(row: &Row) -> sqlx::Result<PassTypeRow> {
     Ok(PassTypeRow {
         pass_type_identifier: PassTypeIdentifier::parse(row.get::<String>("pass_type_identifier")?)
-            .map_err(decode)?,
-        organization_id: OrganizationId::parse(row.get::<String>("organization_id")?).map_err(decode)?,
-        team_identifier: TeamIdentifier::parse(row.get::<String>("team_identifier")?).map_err(decode)?,
+            .map_err(invalid_value)?,
+        organization_id: OrganizationId::parse(row.get::<String>("organization_id")?)
+            .map_err(invalid_value)?,
+        team_identifier: TeamIdentifier::parse(row.get::<String>("team_identifier")?)
+            .map_err(invalid_value)?,
         default_images: DefaultImages {
             pass_type: row.json("assets")?,
             brand: row.optional_json("brand_assets")?.unwrap_or_default(),

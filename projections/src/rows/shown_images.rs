@@ -5,20 +5,20 @@ use honoken_domain::ids::{OrganizationId, PassId};
 use honoken_domain::images::{self, DefaultImages, Images};
 use honoken_domain::pass::TicketStyle;
 
-use crate::rows::columns::{decode, pass_id, ticket_style};
+use crate::rows::columns::{invalid_value, pass_id, ticket_style};
 
-/// What decides which images a pass shows, and those that it does.
+/// The images that a pass shows, and the columns that decide which ones it would show today.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownImages {
-    /// Which pass.
+    /// The pass.
     pub id: PassId,
-    /// Who issued it.
+    /// The organisation that issued it.
     pub organization_id: OrganizationId,
-    /// What it is drawn as.
+    /// The style in which it is drawn.
     pub ticket_style: TicketStyle,
     /// Whether it asks for the poster layout.
     pub poster: bool,
-    /// Whether it is retired, so that nothing can change it any more.
+    /// Whether it is retired, so that it can no longer change.
     pub retired: bool,
     /// Images of its own.
     pub assets: Images,
@@ -26,14 +26,14 @@ pub struct ShownImages {
     pub images: Images,
 }
 
-/// What became of a pass since its images were resolved.
+/// Whether the images of a pass are those that it would show today.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
     /// It shows what it would show today.
     Current,
     /// It would show something else.
     Outdated,
-    /// It would be left without an image that it needs, and keeps what it has.
+    /// It would be left without an image that it needs, and keeps those that it has.
     Lacking {
         /// The empty slot.
         slot: &'static str,
@@ -58,10 +58,12 @@ pub fn freshness(
     }
 }
 
+/// Reads the columns of a pass and its content.
 pub(crate) fn shown_images(row: &Row) -> sqlx::Result<ShownImages> {
     Ok(ShownImages {
         id: pass_id(row)?,
-        organization_id: OrganizationId::parse(row.get::<String>("organization_id")?).map_err(decode)?,
+        organization_id: OrganizationId::parse(row.get::<String>("organization_id")?)
+            .map_err(invalid_value)?,
         ticket_style: ticket_style(row.get("ticket_style")?)?,
         poster: row.get("poster")?,
         retired: row.get("retired")?,

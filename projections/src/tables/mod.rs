@@ -1,4 +1,4 @@
-//! What events do to the tables: one file for each aggregate's tables, named for the first of them.
+//! The effects of events on the tables: one file for each table. A table that is written with another one is in the file of that one.
 
 pub(crate) mod apply_error;
 pub(crate) mod wallet_apns_key;

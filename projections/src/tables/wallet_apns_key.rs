@@ -1,4 +1,4 @@
-//! `wallet_apns_key`: what teams push with. Private keys are in it sealed, and this crate cannot open them.
+//! `wallet_apns_key`: the keys with which teams push. Private keys are in it sealed, and this crate cannot open them.
 
 use honoken_database::statements::{Connection, sql};
 use honoken_domain::apns_key::{ApnsKeyEvent, ApnsKeyInstallation};
@@ -9,12 +9,13 @@ use honoken_event_store::RecordedEvent;
 use crate::rows::columns::sequence_of;
 use crate::tables::apply_error::ApplyError;
 
+/// Applies an event of an APNs key.
 pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
     let id = ApnsKeyId::parse(&recorded.event.aggregate_id)?;
     let change = Change {
         sequence: sequence_of(&recorded),
         position: recorded.position.0.cast_signed(),
-        at: recorded.recorded_at_ms.div_euclid(1000),
+        recorded_at: recorded.recorded_at_ms.div_euclid(1000),
     };
     match serde_json::from_value(recorded.event.payload)? {
         ApnsKeyEvent::Installed(installation) => put(connection, &id, &installation, &change).await,
@@ -23,11 +24,11 @@ pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) 
     }
 }
 
-/// Which event, and when.
+/// The event that changes a row.
 struct Change {
     sequence: i64,
     position: i64,
-    at: i64,
+    recorded_at: i64,
 }
 
 async fn put(
@@ -46,7 +47,7 @@ async fn put(
     .bind(id.key_identifier.as_str())
     .bind(installation.fingerprint.as_str())
     .bind(installation.private_key.as_str())
-    .bind(change.at)
+    .bind(change.recorded_at)
     .bind(change.position)
     .bind(true)
     .bind(change.sequence)

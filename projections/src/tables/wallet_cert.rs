@@ -1,4 +1,4 @@
-//! `wallet_cert`: what signs the passes of each type. Private keys are in it sealed, and this crate cannot open them.
+//! `wallet_cert`: the certificates that sign the passes of each type. Private keys are in it sealed, and this crate cannot open them.
 
 use honoken_database::statements::{Connection, sql};
 use honoken_domain::certificate::{CertificateEvent, Installation};
@@ -9,12 +9,13 @@ use honoken_event_store::RecordedEvent;
 use crate::rows::columns::sequence_of;
 use crate::tables::apply_error::ApplyError;
 
+/// Applies an event of a certificate.
 pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
     let identifier = PassTypeIdentifier::parse(recorded.event.aggregate_id.clone())?;
     let change = Change {
         sequence: sequence_of(&recorded),
         position: recorded.position.0.cast_signed(),
-        at: recorded.recorded_at_ms.div_euclid(1000),
+        recorded_at: recorded.recorded_at_ms.div_euclid(1000),
     };
     match serde_json::from_value(recorded.event.payload)? {
         CertificateEvent::Installed(installation) | CertificateEvent::Renewed(installation) => {
@@ -27,11 +28,11 @@ pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) 
     }
 }
 
-/// Which event, and when.
+/// The event that changes a row.
 struct Change {
     sequence: i64,
     position: i64,
-    at: i64,
+    recorded_at: i64,
 }
 
 async fn put(
@@ -59,7 +60,7 @@ async fn put(
     .bind(installation.certificate.as_str())
     .bind(installation.intermediate.as_str())
     .bind(installation.private_key.as_str())
-    .bind(change.at)
+    .bind(change.recorded_at)
     .bind(false)
     .bind(change.position)
     .bind(change.sequence)

@@ -1,5 +1,5 @@
-//! `wallet_image`: the images that are an organisation's own, so that it may name them by their digests: those that it has uploaded, and those
-//! that a pass or a pass type of it was ever given. Logs from before uploads were events have only the latter.
+//! `wallet_image`: the images that are an organisation's own, so that it may name them by their digests: the images that it has uploaded, and
+//! those that were ever given to one of its passes or pass types. Event logs from before uploads were events have only the latter.
 //!
 //! Rows are only added, and are the same in whatever order the events come.
 
@@ -12,10 +12,10 @@ use honoken_domain::pass::PassEvent;
 use honoken_domain::uploaded_image::UploadedImageEvent;
 use honoken_event_store::RecordedEvent;
 
-use crate::rows::columns::{serial_of, type_of};
+use crate::rows::columns::{pass_type_value, serial_number_value};
 use crate::tables::apply_error::ApplyError;
 
-/// An upload.
+/// Applies an upload.
 pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
     let UploadedImageEvent::Uploaded { organization_id, digest, bytes } =
         serde_json::from_value(recorded.event.payload)?;
@@ -29,8 +29,8 @@ pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) 
     Ok(())
 }
 
-/// The images that a pass type was given.
-pub(crate) async fn add_of_pass_type(
+/// Adds the images that were given to a pass type.
+pub(crate) async fn insert_for_pass_type(
     connection: &mut Connection,
     identifier: &PassTypeIdentifier,
     assets: &Images,
@@ -51,24 +51,24 @@ pub(crate) async fn add_of_pass_type(
     Ok(())
 }
 
-/// The images that passes were given. Those that a pass merely falls back to are not among them: they are its pass type's, which are the
-/// organisation's anyway, or the brand's, which are not.
+/// The images that the events of a batch give to passes. Images to which a pass merely falls back are not among them: they are its pass type's,
+/// which are the organisation's own anyway, or the brand's, which are not.
 #[derive(Default)]
-pub(crate) struct Given {
-    by_order: BTreeSet<(OrganizationId, Digest)>,
-    afterwards: BTreeSet<(PassId, Digest)>,
+pub(crate) struct GivenImages {
+    of_issued_passes: BTreeSet<(OrganizationId, Digest)>,
+    of_changed_passes: BTreeSet<(PassId, Digest)>,
 }
 
-impl Given {
-    /// Takes note of an event.
-    pub(crate) fn note(&mut self, id: &PassId, event: &PassEvent) {
+impl GivenImages {
+    /// Adds the images of an event.
+    pub(crate) fn add_event(&mut self, id: &PassId, event: &PassEvent) {
         match event {
             PassEvent::Issued(issued) => {
                 let digests = issued.assets.values().cloned();
-                self.by_order.extend(digests.map(|digest| (issued.organization_id.clone(), digest)));
+                self.of_issued_passes.extend(digests.map(|digest| (issued.organization_id.clone(), digest)));
             }
             PassEvent::AssetsChanged { assets, .. } => {
-                self.afterwards.extend(assets.values().map(|digest| (id.clone(), digest.clone())));
+                self.of_changed_passes.extend(assets.values().map(|digest| (id.clone(), digest.clone())));
             }
             PassEvent::ContentChanged { .. }
             | PassEvent::MetadataChanged { .. }
@@ -78,18 +78,20 @@ impl Given {
         }
     }
 
-    /// Adds them; the rows of the passes have been written.
-    pub(crate) async fn apply(self, connection: &mut Connection) -> Result<(), ApplyError> {
-        let by_order = self.by_order.iter();
-        let by_order = by_order.map(|(owner, digest)| [owner.as_str().into(), digest.as_str().into()]);
+    /// Writes them into the table. The rows of the passes must have been written.
+    pub(crate) async fn insert(self, connection: &mut Connection) -> Result<(), ApplyError> {
+        let of_issued_passes = self.of_issued_passes.iter();
+        let of_issued_passes =
+            of_issued_passes.map(|(owner, digest)| [owner.as_str().into(), digest.as_str().into()]);
         execute_for_each(
             connection,
             "insert into wallet_image (organization_id, digest) values {rows} on conflict do nothing",
-            by_order.collect(),
+            of_issued_passes.collect(),
         )
         .await?;
-        let afterwards = self.afterwards.iter();
-        let afterwards = afterwards.map(|(id, digest)| [type_of(id), serial_of(id), digest.as_str().into()]);
+        let of_changed_passes = self.of_changed_passes.iter();
+        let of_changed_passes = of_changed_passes
+            .map(|(id, digest)| [pass_type_value(id), serial_number_value(id), digest.as_str().into()]);
         execute_for_each(
             connection,
             "with new (pass_type_identifier, serial_number, digest) as (values {rows})
@@ -100,7 +102,7 @@ impl Given {
                on pass.pass_type_identifier = new.pass_type_identifier and pass.serial_number = new.serial_number
              where true
              on conflict do nothing",
-            afterwards.collect(),
+            of_changed_passes.collect(),
         )
         .await?;
         Ok(())

@@ -1,6 +1,7 @@
-//! `wallet_job`: what runs in the background, and how far it is.
+//! `wallet_job`: the jobs that run in the background, and how far they are.
 //!
-//! The event that changes images names the job that brings them to the passes, and so a row begins with that event: no crash can come between.
+//! The event that changes images names the job that brings them to the passes, and the row of the job begins with that event: no crash can
+//! come between the two.
 
 use honoken_database::statements::{Connection, Value, sql};
 use honoken_domain::ids::{JobId, PassId, PassTypeIdentifier, UnixSeconds};
@@ -10,11 +11,14 @@ use honoken_event_store::{Position, RecordedEvent};
 use crate::rows::columns::sequence_of;
 use crate::tables::apply_error::ApplyError;
 
+/// The kind of a job that brings images of a pass type to its passes.
 pub(crate) const PASS_TYPE_ASSETS: &str = "passTypeAssets";
+
+/// The kind of a job that brings images of the brand to all passes.
 pub(crate) const BRAND_ASSETS: &str = "brandAssets";
 
-/// A change of a pass type's images names its job.
-pub(crate) async fn expect_for_pass_type(
+/// Inserts the job that a change of a pass type's images names.
+pub(crate) async fn insert_for_pass_type(
     connection: &mut Connection,
     job: &JobId,
     pass_type_identifier: &PassTypeIdentifier,
@@ -34,8 +38,8 @@ pub(crate) async fn expect_for_pass_type(
     Ok(())
 }
 
-/// A change of the brand's images names its job.
-pub(crate) async fn expect_for_brand(
+/// Inserts the job that a change of the brand's images names.
+pub(crate) async fn insert_for_brand(
     connection: &mut Connection,
     job: &JobId,
     position: Position,
@@ -66,7 +70,7 @@ pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) 
     }
 }
 
-/// Also where there is no row, because the event that asked for the job is parked.
+/// Inserts the row where it is missing because the event that names the job is parked.
 async fn start(
     connection: &mut Connection,
     id: &JobId,
@@ -117,7 +121,7 @@ async fn advance(
         failures = all;
     }
     let failures = if failures.is_empty() { Value::Json(None) } else { Value::json(&failures)? };
-    // Passes that were issued meanwhile are done as well, and were not counted.
+    // Passes that were issued after the start are done as well, and were not counted.
     sql(
         "update wallet_job
          set cursor = $2, done = $3, failed = $4, failures = coalesce($5, failures), total = case when total < $3 then $3 else total end,
@@ -141,7 +145,7 @@ async fn finish(
     finished_at: UnixSeconds,
     sequence: i64,
 ) -> Result<(), ApplyError> {
-    // Passes may be fewer than were counted, if some were parked meanwhile: what is done is all there is.
+    // There may be fewer passes than were counted, if some were parked meanwhile: those that are done are all.
     sql("update wallet_job set state = 'finished', total = done, finished_at = $2, sequence = $3
          where job_id = $1 and sequence < $3")
     .bind(id.as_str())

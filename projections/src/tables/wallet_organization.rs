@@ -1,4 +1,4 @@
-//! `wallet_organization` and `wallet_api_key`: who may send commands.
+//! `wallet_organization` and `wallet_api_key`: the organisations that may send commands, and the keys that they send with.
 
 use honoken_database::statements::{Connection, sql};
 use honoken_domain::ids::{Digest, OrganizationId};
@@ -8,17 +8,18 @@ use honoken_event_store::RecordedEvent;
 use crate::rows::columns::sequence_of;
 use crate::tables::apply_error::ApplyError;
 
+/// Applies an event of an organisation.
 pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
     let organization_id = OrganizationId::parse(recorded.event.aggregate_id.clone())?;
     let sequence = sequence_of(&recorded);
-    let at = recorded.recorded_at_ms.div_euclid(1000);
+    let recorded_at = recorded.recorded_at_ms.div_euclid(1000);
     let event: OrganizationEvent = serde_json::from_value(recorded.event.payload)?;
     match event {
         OrganizationEvent::Created { name, .. } => {
             insert(connection, &organization_id, &name, sequence).await
         }
         OrganizationEvent::ApiKeyAdded { key_digest, label } => {
-            insert_key(connection, &organization_id, &key_digest, &label, at).await
+            insert_key(connection, &organization_id, &key_digest, &label, recorded_at).await
         }
         OrganizationEvent::ApiKeyRevoked { key_digest } => revoke_key(connection, &key_digest).await,
     }
@@ -45,20 +46,20 @@ async fn insert_key(
     organization_id: &OrganizationId,
     key_digest: &Digest,
     label: &str,
-    at: i64,
+    recorded_at: i64,
 ) -> Result<(), ApplyError> {
     sql("insert into wallet_api_key (key_digest, organization_id, label, added_at) values ($1, $2, $3, $4)
          on conflict do nothing")
     .bind(key_digest.as_str())
     .bind(organization_id.as_str())
     .bind(label)
-    .bind(at)
+    .bind(recorded_at)
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// The row stays, so that a repetition of the event that added the key does not bring it back.
+/// The row stays, so that the key does not come back if the event that added it is applied again.
 async fn revoke_key(connection: &mut Connection, key_digest: &Digest) -> Result<(), ApplyError> {
     sql("update wallet_api_key set revoked = $2 where key_digest = $1")
         .bind(key_digest.as_str())

@@ -1,11 +1,11 @@
-//! `wallet_outdated_pass`: passes that came too late for a change of the images they fall back to.
+//! `wallet_outdated_pass`: passes that came too late for a change of the images to which they fall back.
 //!
 //! A command reads the default images, decides, and appends. If they change in between, the pass is written with the old ones, and the job that
-//! brings the new ones to all passes may have gone by. So wherever an event says which images a pass shows, they are compared with the defaults as
-//! they are at this place of the log. A pass that is behind is noted here until an event brings it up to date.
+//! brings the new ones to all passes may already be past it. So wherever an event decides which images a pass shows, they are compared with
+//! the defaults as they are at this position of the event log. A pass with other images is in this table until an event brings it up to date.
 //!
-//! With the jobs this is complete: a job begins when its change has been applied, so every pass that was applied before is seen by the job, and every
-//! one that is applied after it is compared with the new defaults.
+//! With the jobs this is complete: a job begins when its change has been applied, so the job sees every pass that was applied before, and every
+//! pass that is applied after it is compared with the new defaults.
 
 use std::collections::BTreeMap;
 
@@ -14,27 +14,28 @@ use honoken_domain::ids::PassId;
 use honoken_domain::images::Images;
 use honoken_domain::pass::{PassEvent, TicketStyle};
 
-use crate::rows::columns::{serial_of, type_of};
-use crate::rows::pass_type;
+use crate::rows::columns::{pass_key, pass_type_value, serial_number_value};
+use crate::rows::pass_type::find_pass_type;
 use crate::rows::shown_images::{Freshness, ShownImages, freshness, shown_images};
 use crate::tables::apply_error::ApplyError;
 
-/// What the events of a batch say about the images of passes.
+/// The passes whose images may have changed with the events of a batch.
 #[derive(Default)]
-pub(crate) struct Shown(BTreeMap<PassId, Said>);
+pub(crate) struct ImageChanges(BTreeMap<PassId, ImageChange>);
 
-enum Said {
-    /// The first event of the pass says everything.
-    Whole { ticket_style: TicketStyle, poster: bool, assets: Images, images: Images },
-    /// The rest is in its row.
-    Changed,
+/// Where the images of such a pass are.
+enum ImageChange {
+    /// In the first event of the pass.
+    InEvent { ticket_style: TicketStyle, poster: bool, assets: Images, images: Images },
+    /// In its row.
+    InRow,
 }
 
-impl Shown {
-    /// Takes note of an event.
-    pub(crate) fn note(&mut self, id: &PassId, event: &PassEvent) {
-        let said = match event {
-            PassEvent::Issued(issued) => Said::Whole {
+impl ImageChanges {
+    /// Adds the pass of an event, if the event may change its images.
+    pub(crate) fn add_event(&mut self, id: &PassId, event: &PassEvent) {
+        let change = match event {
+            PassEvent::Issued(issued) => ImageChange::InEvent {
                 ticket_style: issued.ticket_style,
                 poster: issued.poster,
                 assets: issued.assets.clone(),
@@ -42,26 +43,27 @@ impl Shown {
             },
             PassEvent::AssetsChanged { .. }
             | PassEvent::MetadataChanged { .. }
-            | PassEvent::Retired { .. } => Said::Changed,
+            | PassEvent::Retired { .. } => ImageChange::InRow,
             PassEvent::ContentChanged { .. } | PassEvent::Voided { .. } | PassEvent::Reinstated { .. } => {
                 return;
             }
         };
-        self.0.insert(id.clone(), said);
+        self.0.insert(id.clone(), change);
     }
 }
 
-/// Notes the passes that came too late, and those that have caught up; `sequences` are those of the rows, which have been written.
+/// Inserts the passes that are outdated now, and deletes those that no longer are. The rows of the passes must have been written, with these
+/// `sequences`.
 pub(crate) async fn apply(
     connection: &mut Connection,
-    Shown(shown): Shown,
+    ImageChanges(changes): ImageChanges,
     sequences: &BTreeMap<PassId, i64>,
 ) -> Result<(), ApplyError> {
     let mut defaults = BTreeMap::new();
-    for id in shown.keys() {
+    for id in changes.keys() {
         let pass_type = &id.pass_type_identifier;
         if !defaults.contains_key(pass_type) {
-            let row = pass_type::find(&mut *connection, pass_type).await?;
+            let row = find_pass_type(&mut *connection, pass_type).await?;
             defaults.insert(pass_type.clone(), row.map(|row| row.default_images));
         }
     }
@@ -72,29 +74,32 @@ pub(crate) async fn apply(
     };
     let row = |id: &PassId| {
         let sequence = sequences.get(id).copied().unwrap_or_default();
-        [type_of(id), serial_of(id), sequence.into()]
+        [pass_type_value(id), serial_number_value(id), sequence.into()]
     };
-    let (mut late, mut caught_up, mut changed) = (Vec::new(), Vec::new(), Vec::new());
-    for (id, said) in &shown {
-        match said {
-            Said::Whole { ticket_style, poster, assets, images } => {
+    let (mut outdated, mut current, mut in_row) = (Vec::new(), Vec::new(), Vec::new());
+    for (id, change) in &changes {
+        match change {
+            ImageChange::InEvent { ticket_style, poster, assets, images } => {
                 if is_outdated(id, *ticket_style, *poster, assets, images) {
-                    late.push(row(id));
+                    outdated.push(row(id));
                 }
             }
-            Said::Changed => changed.push([type_of(id), serial_of(id)]),
+            ImageChange::InRow => in_row.push(pass_key(id)),
         }
     }
-    for found in written(connection, changed).await? {
+    for found in fetch_shown_images(connection, in_row).await? {
         let ShownImages { id, ticket_style, poster, retired, assets, images, .. } = &found;
-        let is_late = !retired && is_outdated(id, *ticket_style, *poster, assets, images);
-        if is_late { late.push(row(id)) } else { caught_up.push(row(id)) }
+        let is_outdated = !retired && is_outdated(id, *ticket_style, *poster, assets, images);
+        if is_outdated { outdated.push(row(id)) } else { current.push(row(id)) }
     }
-    note(connection, late).await?;
-    forget(connection, caught_up).await
+    insert(connection, outdated).await?;
+    delete(connection, current).await
 }
 
-async fn written(connection: &mut Connection, ids: Vec<[Value; 2]>) -> Result<Vec<ShownImages>, ApplyError> {
+async fn fetch_shown_images(
+    connection: &mut Connection,
+    ids: Vec<[Value; 2]>,
+) -> Result<Vec<ShownImages>, ApplyError> {
     let rows = fetch_for_each(
         connection,
         "with new (pass_type_identifier, serial_number) as (values {rows})
@@ -111,8 +116,8 @@ async fn written(connection: &mut Connection, ids: Vec<[Value; 2]>) -> Result<Ve
     Ok(rows.iter().map(shown_images).collect::<sqlx::Result<_>>()?)
 }
 
-/// A row that a later event has changed since is left to that event.
-async fn note(connection: &mut Connection, rows: Vec<[Value; 3]>) -> Result<(), ApplyError> {
+/// A pass whose row a later event has changed is left to that event.
+async fn insert(connection: &mut Connection, rows: Vec<[Value; 3]>) -> Result<(), ApplyError> {
     execute_for_each(
         connection,
         "with new (pass_type_identifier, serial_number, sequence) as (values {rows})
@@ -129,7 +134,7 @@ async fn note(connection: &mut Connection, rows: Vec<[Value; 3]>) -> Result<(), 
     Ok(())
 }
 
-async fn forget(connection: &mut Connection, rows: Vec<[Value; 3]>) -> Result<(), ApplyError> {
+async fn delete(connection: &mut Connection, rows: Vec<[Value; 3]>) -> Result<(), ApplyError> {
     execute_for_each(
         connection,
         "with new (pass_type_identifier, serial_number, sequence) as (values {rows})

@@ -1,6 +1,6 @@
-//! `wallet_pass` and `wallet_pass_content`: the passes as phones and integrators see them.
+//! `wallet_pass` and `wallet_pass_content`: the passes, as phones and integrators see them.
 //!
-//! The tag and the time of a row are copied from the event that led to them; nothing here computes either.
+//! The tag and the time of a row are copied from its last event and never computed here.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -11,42 +11,42 @@ use honoken_domain::ids::{AuthenticationToken, ETag, OrganizationId, PassId, Uni
 use honoken_domain::pass::PassEvent;
 use honoken_event_store::{Position, RecordedEvent};
 
-use crate::rows::columns::{sequence_of, serial_of, type_of};
+use crate::rows::columns::{pass_type_value, sequence_of, serial_number_value};
 use crate::rows::pass::PassKind;
 use crate::tables::apply_error::ApplyError;
 use crate::tables::{wallet_image, wallet_outdated_pass};
 use crate::words;
 
-/// Applies events of passes, in order. What several of them do to one pass becomes one change of its row, and all rows are changed together.
+/// Applies events of passes, in order. Several events of one pass become one change of its row, and all rows are changed together.
 pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent>) -> Result<(), ApplyError> {
-    // Sorted, so that two who write never wait for each other in a circle.
+    // Sorted, so that two transactions that write never wait for each other in a circle.
     let mut changes: BTreeMap<PassId, Change> = BTreeMap::new();
-    let mut shown = wallet_outdated_pass::Shown::default();
-    let mut given = wallet_image::Given::default();
+    let mut image_changes = wallet_outdated_pass::ImageChanges::default();
+    let mut given_images = wallet_image::GivenImages::default();
     for recorded in events {
         let id = PassId::parse(&recorded.event.aggregate_id)?;
         let (position, sequence) = (recorded.position, sequence_of(&recorded));
         let event: PassEvent = serde_json::from_value(recorded.event.payload)?;
-        shown.note(&id, &event);
-        given.note(&id, &event);
+        image_changes.add_event(&id, &event);
+        given_images.add_event(&id, &event);
         match changes.entry(id) {
             Entry::Vacant(entry) => {
-                entry.insert(Change::first(event, position, sequence)?);
+                entry.insert(Change::of_first_event(event, position, sequence)?);
             }
-            Entry::Occupied(mut entry) => entry.get_mut().then(event, position, sequence)?,
+            Entry::Occupied(mut entry) => entry.get_mut().add_event(event, position, sequence)?,
         }
     }
     let sequences = changes.iter().map(|(id, change)| (id.clone(), change.state.sequence)).collect();
     let (new, known): (Vec<_>, Vec<_>) = changes.into_iter().partition(|(_, change)| change.issued.is_some());
     insert(connection, new).await?;
     update(connection, known).await?;
-    given.apply(connection).await?;
-    wallet_outdated_pass::apply(connection, shown, &sequences).await
+    given_images.insert(connection).await?;
+    wallet_outdated_pass::apply(connection, image_changes, &sequences).await
 }
 
-/// What some events in a row do to a pass.
+/// The changes that consecutive events make to a pass.
 struct Change {
-    /// The columns that only the first event of a pass has.
+    /// `None` unless the first event of the pass is among them.
     issued: Option<Issued>,
     /// `None` leaves it as it is.
     content: Option<Content>,
@@ -63,12 +63,13 @@ struct Change {
     state: State,
 }
 
+/// The columns that only the first event of a pass has.
 struct Issued {
     authentication_token: AuthenticationToken,
     organization_id: OrganizationId,
 }
 
-/// What every event leads to.
+/// The columns that every event changes.
 struct State {
     etag: ETag,
     updated_at: UnixSeconds,
@@ -77,7 +78,7 @@ struct State {
 }
 
 impl Change {
-    fn first(event: PassEvent, update_tag: Position, sequence: i64) -> Result<Self, ApplyError> {
+    fn of_first_event(event: PassEvent, update_tag: Position, sequence: i64) -> Result<Self, ApplyError> {
         let mut change = Self {
             issued: None,
             content: None,
@@ -88,11 +89,11 @@ impl Change {
             retired: None,
             state: State { etag: event.etag().clone(), updated_at: event.updated_at(), update_tag, sequence },
         };
-        change.then(event, update_tag, sequence)?;
+        change.add_event(event, update_tag, sequence)?;
         Ok(change)
     }
 
-    fn then(&mut self, event: PassEvent, update_tag: Position, sequence: i64) -> Result<(), ApplyError> {
+    fn add_event(&mut self, event: PassEvent, update_tag: Position, sequence: i64) -> Result<(), ApplyError> {
         self.state =
             State { etag: event.etag().clone(), updated_at: event.updated_at(), update_tag, sequence };
         match event {
@@ -124,17 +125,25 @@ impl Change {
     }
 }
 
-/// Passes whose first event is among those applied. Where there is a row already, it was applied before.
+/// Writes passes whose first event is among those applied. If a pass has a row already, the event was applied before.
 async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> Result<(), ApplyError> {
     let (mut contents, mut passes) = (Vec::new(), Vec::new());
     for (id, Change { issued, content, assets, images, kind, voided, retired, state }) in changes {
-        // Both are of the first event.
+        // The first event has both.
         let (Some(issued), Some(kind)) = (issued, kind) else { continue };
         let (content, words) = with_words(&id, content)?;
-        contents.push([type_of(&id), serial_of(&id), content, words, assets, images, state.sequence.into()]);
+        contents.push([
+            pass_type_value(&id),
+            serial_number_value(&id),
+            content,
+            words,
+            assets,
+            images,
+            state.sequence.into(),
+        ]);
         passes.push([
-            type_of(&id),
-            serial_of(&id),
+            pass_type_value(&id),
+            serial_number_value(&id),
             issued.authentication_token.as_str().into(),
             issued.organization_id.as_str().into(),
             kind.ticket_style.as_str().into(),
@@ -161,7 +170,7 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
         contents,
     )
     .await?;
-    // Last, since it carries the sequence that makes the other harmless when repeated.
+    // Last, since its sequence makes a repetition of the statement above harmless.
     execute_for_each(
         connection,
         "insert into wallet_pass (pass_type_identifier, serial_number, authentication_token, organization_id, ticket_style, poster,
@@ -177,15 +186,15 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
     Ok(())
 }
 
-/// Passes that have a row.
+/// Changes passes that have a row.
 async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> Result<(), ApplyError> {
     let (mut contents, mut passes) = (Vec::new(), Vec::new());
     for (id, Change { content, assets, images, kind, voided, retired, state, .. }) in changes {
         if !(content.is_none() && images.is_null()) {
             let (content, words) = with_words(&id, content)?;
             contents.push([
-                type_of(&id),
-                serial_of(&id),
+                pass_type_value(&id),
+                serial_number_value(&id),
                 content,
                 words,
                 assets,
@@ -194,8 +203,8 @@ async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
             ]);
         }
         passes.push([
-            type_of(&id),
-            serial_of(&id),
+            pass_type_value(&id),
+            serial_number_value(&id),
             kind.map(|kind| kind.ticket_style.as_str()).into(),
             kind.map(|kind| kind.poster).into(),
             voided.into(),
@@ -219,7 +228,7 @@ async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
         contents,
     )
     .await?;
-    // Last, since it carries the sequence that makes the other harmless when repeated.
+    // Last, since its sequence makes a repetition of the statement above harmless.
     execute_for_each(
         connection,
         "with new (pass_type_identifier, serial_number, ticket_style, poster, voided, retired, etag, updated_at, update_tag, sequence)
@@ -237,7 +246,7 @@ async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
     Ok(())
 }
 
-/// The content, and the words by which the pass is found; nulls where they stay as they are.
+/// The content, and the words by which the pass is found; nulls if they stay as they are.
 fn with_words(id: &PassId, content: Option<Content>) -> serde_json::Result<(Value, Value)> {
     let Some(content) = content else { return Ok((Value::Json(None), Value::Text(None))) };
     let words = words::of_pass(&id.serial_number, &content).into_iter().collect::<Vec<_>>().join(" ");

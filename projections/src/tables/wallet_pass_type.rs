@@ -1,4 +1,4 @@
-//! `wallet_pass_type` and `wallet_brand_assets`: whose a pass type is, and which images its passes fall back to.
+//! `wallet_pass_type` and `wallet_brand_assets`: the owner of each pass type, and the images to which its passes fall back.
 
 use honoken_database::statements::{Connection, Value, sql};
 use honoken_domain::brand_assets::BrandAssetsEvent;
@@ -11,6 +11,7 @@ use crate::rows::columns::sequence_of;
 use crate::tables::apply_error::ApplyError;
 use crate::tables::{wallet_image, wallet_job};
 
+/// Applies an event of a pass type.
 pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
     let identifier = PassTypeIdentifier::parse(recorded.event.aggregate_id.clone())?;
     let (position, sequence) = (recorded.position, sequence_of(&recorded));
@@ -21,9 +22,9 @@ pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) 
         }
         PassTypeEvent::AssetsChanged { assets, job } => {
             set_assets(connection, &identifier, &assets, sequence).await?;
-            wallet_image::add_of_pass_type(connection, &identifier, &assets).await?;
+            wallet_image::insert_for_pass_type(connection, &identifier, &assets).await?;
             match job {
-                Some(job) => wallet_job::expect_for_pass_type(connection, &job, &identifier, position).await,
+                Some(job) => wallet_job::insert_for_pass_type(connection, &job, &identifier, position).await,
                 None => Ok(()),
             }
         }
@@ -68,6 +69,7 @@ async fn set_assets(
     Ok(())
 }
 
+/// Applies an event of the brand's images.
 pub(crate) async fn apply_brand(
     connection: &mut Connection,
     recorded: RecordedEvent,
@@ -82,7 +84,7 @@ pub(crate) async fn apply_brand(
     .execute(&mut *connection)
     .await?;
     match job {
-        Some(job) => wallet_job::expect_for_brand(connection, &job, recorded.position).await,
+        Some(job) => wallet_job::insert_for_brand(connection, &job, recorded.position).await,
         None => Ok(()),
     }
 }

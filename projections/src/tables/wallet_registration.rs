@@ -10,54 +10,55 @@ use honoken_event_store::RecordedEvent;
 use crate::rows::columns::sequence_of;
 use crate::tables::apply_error::ApplyError;
 
-/// Applies events of devices, in order. Registrations that follow each other are written together: a show that begins brings thousands.
+/// Applies events of devices, in order. Consecutive registrations are written together: a show that begins brings thousands.
 pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent>) -> Result<(), ApplyError> {
-    let mut registered = Vec::new();
+    let mut unwritten = Vec::new();
     for recorded in events {
         let id = RegistrationId::parse(&recorded.event.aggregate_id)?;
         let sequence = sequence_of(&recorded);
         match serde_json::from_value(recorded.event.payload)? {
-            RegistrationEvent::DeviceRegistered { serial_number, push_token, registered_at: at } => {
-                registered.push(Registered { id, serial_number, push_token, at, sequence });
+            RegistrationEvent::DeviceRegistered { serial_number, push_token, registered_at } => {
+                unwritten.push(Registration { id, serial_number, push_token, registered_at, sequence });
             }
             RegistrationEvent::PushTokenChanged { push_token, changed_at } => {
-                register(connection, std::mem::take(&mut registered)).await?;
+                register(connection, std::mem::take(&mut unwritten)).await?;
                 put_devices(connection, vec![device_row(&id, &push_token, changed_at, sequence)]).await?;
             }
             RegistrationEvent::PushTokenConfirmed { confirmed_at } => {
-                register(connection, std::mem::take(&mut registered)).await?;
+                register(connection, std::mem::take(&mut unwritten)).await?;
                 confirm_device(connection, &id, confirmed_at, sequence).await?;
             }
             RegistrationEvent::DeviceUnregistered { serial_number, .. } => {
-                register(connection, std::mem::take(&mut registered)).await?;
+                register(connection, std::mem::take(&mut unwritten)).await?;
                 delete_registration(connection, &id, &serial_number, sequence).await?;
             }
         }
     }
-    register(connection, registered).await
+    register(connection, unwritten).await
 }
 
-struct Registered {
+/// A registration that is not written yet.
+struct Registration {
     id: RegistrationId,
     serial_number: SerialNumber,
     push_token: PushToken,
-    at: UnixSeconds,
+    registered_at: UnixSeconds,
     sequence: i64,
 }
 
-async fn register(connection: &mut Connection, registered: Vec<Registered>) -> Result<(), ApplyError> {
-    let mut registrations = Vec::new();
-    // A statement may write a row once, so of several events of a device the last is taken. Sorted as in `wallet_pass`.
+async fn register(connection: &mut Connection, registrations: Vec<Registration>) -> Result<(), ApplyError> {
+    let mut rows = Vec::new();
+    // A statement may write a row once, so only the last of several events of a device is written. Sorted as in `wallet_pass`.
     let mut devices = BTreeMap::new();
-    for Registered { id, serial_number, push_token, at, sequence } in registered {
-        registrations.push([
+    for Registration { id, serial_number, push_token, registered_at, sequence } in registrations {
+        rows.push([
             id.pass_type_identifier.as_str().into(),
             id.device_library_identifier.as_str().into(),
             serial_number.as_str().into(),
-            at.0.into(),
+            registered_at.0.into(),
             sequence.into(),
         ]);
-        let row = device_row(&id, &push_token, at, sequence);
+        let row = device_row(&id, &push_token, registered_at, sequence);
         devices.insert(id, row);
     }
     execute_for_each(
@@ -71,7 +72,7 @@ async fn register(connection: &mut Connection, registered: Vec<Registered>) -> R
                              and device.device_library_identifier = new.device_library_identifier
                              and device.sequence >= new.sequence)
          on conflict do nothing",
-        registrations,
+        rows,
     )
     .await?;
     put_devices(connection, devices.into_values().collect()).await
@@ -123,7 +124,7 @@ async fn confirm_device(
     Ok(())
 }
 
-/// Forgets one pass of a device, and the device with its last pass, as Apple asks.
+/// Deletes one pass of a device, and with its last pass the device, as Apple asks.
 async fn delete_registration(
     connection: &mut Connection,
     id: &RegistrationId,
