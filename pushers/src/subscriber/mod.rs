@@ -8,9 +8,6 @@ pub mod fan_out;
 pub mod sender;
 
 mod clean_up;
-mod plan;
-mod verdict;
-mod way;
 
 use std::sync::Arc;
 use std::time::Duration;

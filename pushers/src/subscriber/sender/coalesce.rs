@@ -1,4 +1,4 @@
-//! Which pushes stand for what is pending for a phone.
+//! Coalescing: which pushes stand for the deliveries that are pending for a phone.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,14 +20,14 @@ pub(super) struct Job {
     pub(super) push: Push,
     /// Of every pass, the newest state.
     pub(super) deliveries: Vec<Pending>,
-    /// Whether it finds out if a way that rests, or a credential that is parked, works again.
+    /// Whether it probes a lane whose circuit breaker is open, or a credential that is parked.
     pub(super) is_probe: bool,
 }
 
-/// What is done about a phone.
+/// The pushes to a phone.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
-    /// Pushes; none when nobody is to be woken.
+pub(super) struct Coalesced {
+    /// None when the phone needs no push.
     pub(super) jobs: Vec<Job>,
     /// Deliveries that no push is for.
     pub(super) superseded: Vec<Noted>,
@@ -43,14 +43,14 @@ pub(super) fn holder(delivery: &Pending) -> Holder {
     Holder { pass, device: key.device_library_identifier.clone() }
 }
 
-/// Of several states of a pass the newest is pushed. With `coalescing`, one push stands for all passes of the phone: it asks for all of them.
-pub(super) fn plan(
+/// Of several states of a pass the newest is pushed. `together`: one push stands for all passes of the phone, which asks for all of them.
+pub(super) fn coalesce(
     claimed: &Claimed,
     tokens: &HashMap<Holder, PushToken>,
-    coalescing: bool,
+    together: bool,
     now_ms: i64,
-) -> Plan {
-    let mut plan = Plan::default();
+) -> Coalesced {
+    let mut coalesced = Coalesced::default();
     let mut newest: BTreeMap<_, (&Pending, &PushToken)> = BTreeMap::new();
     let superseded = |delivery: &Pending| Noted {
         id: delivery.id,
@@ -61,9 +61,9 @@ pub(super) fn plan(
         at_ms: now_ms,
     };
     for delivery in &claimed.pending {
-        // Whoever does not hold the pass any more need not hear of it.
+        // The phone no longer holds the pass.
         let Some(token) = tokens.get(&holder(delivery)) else {
-            plan.superseded.push(superseded(delivery));
+            coalesced.superseded.push(superseded(delivery));
             continue;
         };
         let key = (&delivery.serial_number, &delivery.cause);
@@ -72,19 +72,19 @@ pub(super) fn plan(
             Some((older, _)) => Some(*older),
             None => None,
         };
-        plan.superseded.extend(older.map(superseded));
+        coalesced.superseded.extend(older.map(superseded));
         if older.is_none_or(|older| older.id != delivery.id) {
             newest.insert(key, (delivery, token));
         }
     }
     let pushes = newest.into_values().collect::<Vec<_>>();
-    let together = if coalescing { pushes.len().max(1) } else { 1 };
-    plan.jobs = pushes.chunks(together).filter_map(|pushes| job(&claimed.key, pushes)).collect();
-    plan
+    let stands_for = if together { pushes.len().max(1) } else { 1 };
+    coalesced.jobs = pushes.chunks(stands_for).filter_map(|pushes| job(&claimed.key, pushes)).collect();
+    coalesced
 }
 
 fn job(key: &WakeKey, pushes: &[(&Pending, &PushToken)]) -> Option<Job> {
-    // The one that is the newest names the push.
+    // The newest one names the push.
     let (newest, token) = pushes.iter().max_by_key(|(delivery, _)| (delivery.position, delivery.id))?;
     let push =
         Push { topic: key.pass_type_identifier.clone(), token: (*token).clone(), apns_id: apns_id(newest) };
@@ -92,7 +92,7 @@ fn job(key: &WakeKey, pushes: &[(&Pending, &PushToken)]) -> Option<Job> {
     Some(Job { key: key.clone(), push, deliveries, is_probe: false })
 }
 
-/// The same for every attempt, whoever makes it.
+/// The same for every attempt, in whichever process.
 fn apns_id(delivery: &Pending) -> String {
     let Pending { wake, serial_number, cause, position, .. } = delivery;
     let (topic, device) = (&wake.pass_type_identifier, wake.device_library_identifier.as_str());

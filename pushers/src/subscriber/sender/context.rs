@@ -1,0 +1,32 @@
+//! What every step of the sender needs: the stores, the ports, the settings, and the time.
+
+use std::sync::Arc;
+
+use honoken_projections::ReadModel;
+
+use crate::apart::Home;
+use crate::ledger::Ledger;
+use crate::subscriber::{Ports, Settings};
+
+pub(super) struct Context<A, C, D> {
+    pub(super) ledger: Ledger,
+    pub(super) read_model: ReadModel,
+    pub(super) ports: Ports<A, C, D>,
+    pub(super) settings: Settings,
+    /// The runtime that the stores are asked on.
+    pub(super) home: Home,
+    /// This sender, in the ledger.
+    pub(super) name: Arc<str>,
+}
+
+impl<A, C, D> Context<A, C, D> {
+    /// Unix milliseconds, for what is stored.
+    pub(super) fn now_ms(&self) -> i64 {
+        self.ports.time.unix_ms()
+    }
+
+    /// Milliseconds of the [steady clock](crate::ports::Time::steady_ms), for what only this sender remembers.
+    pub(super) fn steady_ms(&self) -> i64 {
+        self.ports.time.steady_ms()
+    }
+}
