@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use honoken_domain::ids::PassId;
 use honoken_event_store::{EventLog, Position};
 
-use crate::ledger::feeds::{Checkpoint, CheckpointError, HeldBack};
+use crate::ledger::feeds::{Checkpoint, CheckpointError};
+use crate::ledger::held_back::HeldBack;
 use crate::ledger::{Ledger, LedgerError};
 use crate::source::{Said, Source, SourceError};
 
@@ -79,8 +80,9 @@ async fn never_arrived(ledger: &Ledger, said: Vec<Said>) -> Result<Vec<Said>, Le
         return Ok(said);
     }
     let passes: Vec<PassId> = said.iter().map(Said::pass).collect();
-    let woken = ledger.woken(&passes).await?;
-    let arrived = |said: &Said| woken.get(&said.pass()).is_some_and(|position| *position >= said.position());
+    let watermarks = ledger.push_watermarks(&passes).await?;
+    let arrived =
+        |said: &Said| watermarks.get(&said.pass()).is_some_and(|position| *position >= said.position());
     Ok(said.into_iter().filter(|said| !arrived(said)).collect())
 }
 
@@ -128,8 +130,9 @@ impl HeldBackPasses {
         if !free.is_empty() {
             checkpoint.let_go(&[], &free).await?;
         }
-        let said_before =
-            |said: &Said| held.iter().any(|held| held.pass == said.pass() && held.said >= said.position());
+        let said_before = |said: &Said| {
+            held.iter().any(|held| held.pass == said.pass() && held.published >= said.position())
+        };
         Ok(lost.into_iter().filter(|said| settled || !said_before(said)).collect())
     }
 }

@@ -1,18 +1,19 @@
-//! Forgets what is old: deliveries that have come to their end, and phones that nothing waits for. `woken` is kept.
+//! Deletes what is old: deliveries that have come to their end, and phones that nothing is pending for. The watermarks in `woken` are kept.
 
 use honoken_database::statements::{Connection, sql};
 
-use super::wakes::WakeKey;
+use super::delivery_state::pending;
+use super::phone_topic::PhoneTopic;
 use super::{Ledger, LedgerError};
 
-/// Rows that are deleted at once, so that nobody waits long for the connection.
+/// Rows that are deleted at once, so that other work does not wait long for the connection.
 const AT_ONCE: i64 = 1000;
 
 impl Ledger {
     /// Deletes a thousand deliveries at the most that ended before a moment, and parked messages as old. `true` when there may be more.
     ///
     /// # Errors
-    /// When the store is away.
+    /// When the data store is unavailable.
     pub async fn forget_deliveries(&self, before_ms: i64) -> Result<bool, LedgerError> {
         let doing = "forgetting old deliveries";
         let mut writer = self.writer(doing).await?;
@@ -20,16 +21,16 @@ impl Ledger {
         Ok(writer.keep(forgotten).map_err(LedgerError::of(doing))? >= AT_ONCE.cast_unsigned())
     }
 
-    /// Deletes a thousand phones at the most that nothing waits for and whose window ended before a moment, going through all of them. Gives
+    /// Deletes a thousand phones at the most that nothing is pending for and whose window ended before a moment, going through all of them. Gives
     /// where to go on; `None` at the end.
     ///
     /// # Errors
-    /// When the store is away.
+    /// When the data store is unavailable.
     pub async fn forget_phones(
         &self,
-        after: Option<&WakeKey>,
+        after: Option<&PhoneTopic>,
         before_ms: i64,
-    ) -> Result<Option<WakeKey>, LedgerError> {
+    ) -> Result<Option<PhoneTopic>, LedgerError> {
         let doing = "forgetting phones that nothing waits for";
         let (topic, device) = after.map_or(("", ""), |key| {
             (key.pass_type_identifier.as_str(), key.device_library_identifier.as_str())
@@ -43,7 +44,7 @@ impl Ledger {
         .bind(AT_ONCE - 1)
         .fetch_optional(&self.readers)
         .await;
-        let last = last.and_then(|row| row.as_ref().map(WakeKey::read).transpose());
+        let last = last.and_then(|row| row.as_ref().map(PhoneTopic::read).transpose());
         let last = last.map_err(LedgerError::of(doing))?;
         let mut writer = self.writer(doing).await?;
         let forgotten = match &last {
@@ -73,13 +74,21 @@ async fn forget_deliveries(connection: &mut Connection, before_ms: i64) -> sqlx:
     sql("delete from parked_message where parked_at < $1").bind(before_ms).execute(connection).await?;
     let statement = match connection {
         Connection::Sqlite(..) => {
-            "delete from delivery
-             where id in (select id from delivery where state <> 'pending' and changed_at < $1 order by changed_at limit $2)"
+            concat!(
+                "delete from delivery
+             where id in (select id from delivery where state <> '",
+                pending!(),
+                "' and changed_at < $1 order by changed_at limit $2)"
+            )
         }
         // An array, since the planner expects a limit that it does not know to be a tenth of the table.
         Connection::Postgres(_) => {
-            "delete from delivery
-             where id = any (array(select id from delivery where state <> 'pending' and changed_at < $1 order by changed_at limit $2))"
+            concat!(
+                "delete from delivery
+             where id = any (array(select id from delivery where state <> '",
+                pending!(),
+                "' and changed_at < $1 order by changed_at limit $2))"
+            )
         }
     };
     sql(statement).bind(before_ms).bind(AT_ONCE).execute(connection).await

@@ -1,24 +1,33 @@
-//! The ledger: which phones are to be woken for which state of a pass, and what became of it.
+//! The ledger: which phones are to be pushed to for which state of a pass, and what became of it.
 //!
 //! It drives the sending: once deliveries are `pending` here, the message that asked for them is done, and whatever stops, what is due is found
-//! here again. It is a SQLite file of its own, or tables in the Postgres database, and cannot be rebuilt from the log.
+//! here again. It is a SQLite file of its own, or tables in the Postgres database, and cannot be rebuilt from the event log.
 //!
-//! - [`deliveries`]: one wake-up of one phone for one state. [`wakes`]: when a phone is woken next. [`woken`]: up to where a pass is done.
-//! - [`feeds`]: how far the log has been said, and what could not be said yet.
+//! - [`enqueue`]: from a change to pending deliveries. [`deliveries`]: one push to one phone for one state. [`push_schedule`]: when a phone is
+//!   pushed to next, and [`claims`]: the phones that a sender is pushing to. [`push_watermarks`]: up to where a pass is done.
+//! - [`feeds`]: how far the event log has been published. `feed_lease.rs`: which process does so. [`held_back`]: what could not be published yet.
 //! - [`parked`]: messages that never succeed, and credentials that APNs refuses. [`pause`]: what an operator has stopped.
-//! - [`operator`]: a push without a change. `writers.rs`: the connections that write. `senders.rs`: which of several processes is alive. `clean_up.rs` forgets what is old.
-//! - [`clamp`]: what is done about times that were noted before the clock was set back.
+//! - [`operator`]: a push without a change. `writers.rs`: the connections that write. `senders.rs`: which of several processes is alive.
+//! - [`future_times`]: times that were stored before the clock was set back. `clean_up.rs`: what is old. `figures.rs`: what waits.
 
-pub mod clamp;
+pub mod claims;
 pub mod deliveries;
+pub mod enqueue;
 pub mod feeds;
+pub mod future_times;
+pub mod held_back;
 pub mod operator;
 pub mod parked;
 pub mod pause;
-pub mod wakes;
-pub mod woken;
+pub mod phone_topic;
+pub mod push_schedule;
+pub mod push_watermarks;
 
 mod clean_up;
+mod columns;
+mod delivery_state;
+mod feed_lease;
+mod figures;
 mod senders;
 mod writers;
 
@@ -33,7 +42,9 @@ use honoken_database::{EmbeddedMigration, MigrationError};
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::watch;
 
-pub use deliveries::{Delivery, DeliveryState, Figures};
+pub use deliveries::Delivery;
+pub use delivery_state::DeliveryState;
+pub use figures::Figures;
 pub use parked::{ParkedCredential, ParkedMessage};
 pub use pause::{Part, Paused};
 pub(crate) use writers::Writer;
@@ -44,7 +55,7 @@ const SQLITE: &[EmbeddedMigration] = &[
     (2, "feeds", include_str!("../../../migrations/sqlite/deliveries/0002_feeds.sql")),
 ];
 
-/// Versions from 2001 on are the ledger's; log and read model, in the same database, have those below.
+/// Versions from 2001 on are the ledger's; event log and read model, in the same database, have those below.
 const POSTGRES: &[EmbeddedMigration] = &[
     (2001, "deliveries", include_str!("../../../migrations/postgres/deliveries/0001_deliveries.sql")),
     (2002, "feeds", include_str!("../../../migrations/postgres/deliveries/0002_feeds.sql")),
@@ -57,7 +68,7 @@ const REMEDY: &str = "stop the service, and put the file from the backup in its 
 /// Connections for answering questions.
 const READERS: u32 = 4;
 
-/// A question or a change that the store could not carry out. A change that failed was not made, or is in the store as a whole.
+/// A question or a change that the data store could not carry out. A change that failed was not made, or is stored as a whole.
 #[derive(Debug, thiserror::Error)]
 #[error("the ledger of deliveries could not be used: {doing}")]
 pub struct LedgerError {
@@ -77,7 +88,7 @@ impl LedgerError {
 /// Why the ledger could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The store is away.
+    /// The data store is unavailable.
     #[error("the ledger of deliveries could not be opened")]
     Store(#[from] sqlx::Error),
     /// The tables are not there, or of an older release.
@@ -99,14 +110,14 @@ pub struct Ledger {
 /// Brings the ledger's tables on a server to the newest schema.
 ///
 /// # Errors
-/// When the server is away or a migration fails.
+/// When the server is unavailable or a migration fails.
 pub async fn migrate(options: &PgConnectOptions) -> Result<(), OpenError> {
     let mut connection = postgres::open_writer(options).await?;
     Ok(honoken_database::migrate(&mut connection, POSTGRES).await?)
 }
 
 impl Ledger {
-    /// Opens the ledger in a file, creating it where it is missing. Nobody else may have it open: whatever was being sent is free again.
+    /// Opens the ledger in a file, creating it where it is missing. No other process may have it open: all claims are freed.
     ///
     /// # Errors
     /// When the file cannot be opened or brought to the newest schema.
@@ -114,7 +125,7 @@ impl Ledger {
         let file = SqliteFile::new(file, REMEDY);
         let mut connection = file.open_writer(Durability::Rebuildable).await?;
         file.heeds(honoken_database::migrate(&mut connection, SQLITE).await)?;
-        file.heeds(wakes::free_all(&mut connection).await)?;
+        file.heeds(push_schedule::free_all(&mut connection).await)?;
         sqlx::Connection::close(connection).await?;
         let readers = Readers::new(ReaderPool::Sqlite(file.open_readers(READERS), file.clone()));
         Ok(Self { readers, writers: Writers::of_file(file), changed: Arc::default(), pauses: Arc::default() })
@@ -123,7 +134,7 @@ impl Ledger {
     /// Opens the ledger on a server, whose tables must have been made by [`migrate`].
     ///
     /// # Errors
-    /// When the server is away, or its schema is older than this release needs.
+    /// When the server is unavailable, or its schema is older than this release needs.
     pub async fn on_server(options: &PgConnectOptions) -> Result<Self, OpenError> {
         let mut connection = postgres::open_writer(options).await?;
         honoken_database::ensure_migrated(&mut connection, POSTGRES).await?;
@@ -141,7 +152,7 @@ impl Ledger {
         self.writers.get().await.map_err(LedgerError::of(doing))
     }
 
-    /// A connection of one's own to a server, for a lease; a file has one writer, and nobody to share it with.
+    /// A connection to a server that is not shared, for a lease; a file has one writer.
     pub(crate) async fn open_session(&self) -> sqlx::Result<Connection> {
         self.writers.open().await
     }
@@ -161,7 +172,7 @@ impl Ledger {
         self.changed.subscribe()
     }
 
-    /// Wakes whoever waits for [`changes`](Self::changes).
+    /// Wakes those that wait for [`changes`](Self::changes).
     pub(crate) fn has_changed(&self) {
         self.changed.send_replace(());
     }

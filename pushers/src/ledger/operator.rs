@@ -1,21 +1,22 @@
-//! What an operator asks for: every phone that holds a pass is woken although nothing has changed, and a parked message is tried again or dropped.
+//! What an operator asks for: a push to every phone that holds a pass although nothing has changed, and a parked message that is tried again or
+//! dropped.
 
 use honoken_database::statements::sql;
 use honoken_domain::ids::PassId;
 use honoken_projections::ReadModel;
 use honoken_projections::wallet_push::{Holders, PassState};
 
-use super::deliveries::Wanted;
+use super::enqueue::DeliveryRequest;
 use super::{Ledger, LedgerError};
 use crate::message::PassContentChanged;
 
-/// Why an operator's push could not be asked for. Some of the phones may be woken all the same.
+/// Why an operator's push could not be asked for. Some of the phones may be pushed to all the same.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorPushError {
-    /// Who holds the pass is not known now.
+    /// The read model is unavailable.
     #[error(transparent)]
     ReadModel(#[from] honoken_projections::QueryError),
-    /// The ledger is away.
+    /// The ledger is unavailable.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
@@ -29,7 +30,7 @@ pub enum RetryError {
     /// It can still not be read.
     #[error("the message can still not be read: {0}")]
     StillUnreadable(String),
-    /// A store is away.
+    /// A data store is unavailable.
     #[error(transparent)]
     Store(#[from] OperatorPushError),
 }
@@ -40,18 +41,18 @@ impl From<LedgerError> for RetryError {
     }
 }
 
-/// Why phones are woken.
+/// Why phones are pushed to.
 struct Reason<'a> {
     cause: &'a str,
     urgent: bool,
 }
 
 impl Ledger {
-    /// Wakes every phone that holds a pass, at once. `cause` names this push: the same again wakes nobody twice. Gives the number of phones;
+    /// Pushes to every phone that holds a pass, at once. `cause` names this push: with the same cause no phone is pushed to twice. Gives the number of phones;
     /// `None` when there is no such pass.
     ///
     /// # Errors
-    /// When a store is away.
+    /// When a data store is unavailable.
     pub async fn push_without_change(
         &self,
         read_model: &ReadModel,
@@ -65,7 +66,7 @@ impl Ledger {
         self.enqueue_holders(read_model, pass, &state, reason, now_ms).await.map(Some)
     }
 
-    /// Does what a parked message asks for, if it can be read by now and the pass still is as it says; and forgets it.
+    /// Does what a parked message asks for, if it can be read by now and the pass still is as it says; and deletes it.
     ///
     /// # Errors
     /// [`RetryError`]; the message stays parked.
@@ -90,10 +91,10 @@ impl Ledger {
         Ok(())
     }
 
-    /// Forgets a parked message. `false` when there is none.
+    /// Deletes a parked message. `false` when there is none.
     ///
     /// # Errors
-    /// When the store is away.
+    /// When the data store is unavailable.
     pub async fn drop_message(&self, id: &str) -> Result<bool, LedgerError> {
         let doing = "dropping a parked message";
         let mut writer = self.writer(doing).await?;
@@ -123,7 +124,7 @@ impl Ledger {
         while !holders.are_done() {
             let page = read_model.next_holders(&mut holders).await?;
             phones += page.len() as u64;
-            let wanted = Wanted {
+            let request = DeliveryRequest {
                 pass: pass.clone(),
                 etag: state.etag.clone(),
                 position: state.update_tag,
@@ -131,7 +132,7 @@ impl Ledger {
                 urgent: reason.urgent,
                 devices: page.into_iter().map(|holder| holder.device).collect(),
             };
-            self.enqueue(&[wanted], &[], now_ms).await?;
+            self.enqueue(&[request], &[], now_ms).await?;
         }
         Ok(phones)
     }

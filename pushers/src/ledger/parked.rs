@@ -1,11 +1,11 @@
-//! `parked_message` and `parked_credential`: what does not go on by itself, where an operator sees it.
+//! `parked_message` and `parked_credential`: dead letters, and credentials that APNs refuses, where an operator sees them.
 
 use honoken_database::statements::{Connection, Row, sql};
 use honoken_domain::ids::PassTypeIdentifier;
 
-use super::{Ledger, LedgerError, deliveries, storable};
+use super::{Ledger, LedgerError, columns, storable};
 
-/// Messages that are kept. Whoever may publish may publish nonsense without end.
+/// Messages that are kept, since a publisher may send nonsense without end.
 const KEPT: i64 = 1000;
 
 /// A message that can never succeed.
@@ -19,7 +19,7 @@ pub struct ParkedMessage {
     pub reason: String,
     /// The request that led to it.
     pub request_id: Option<String>,
-    /// When, Unix milliseconds.
+    /// When it was parked, Unix milliseconds.
     pub parked_at_ms: i64,
 }
 
@@ -34,15 +34,15 @@ pub struct ParkedCredential {
     pub reason: String,
     /// Since when, Unix milliseconds.
     pub parked_at_ms: i64,
-    /// When one push is tried, Unix milliseconds.
+    /// When it is probed with one push, Unix milliseconds.
     pub probe_at_ms: i64,
 }
 
 impl Ledger {
-    /// Keeps a message that can never succeed, and forgets the oldest beyond a thousand.
+    /// Keeps a message that can never succeed, and deletes the oldest beyond a thousand.
     ///
     /// # Errors
-    /// When the store is away.
+    /// When the data store is unavailable.
     pub async fn park_message(&self, message: &ParkedMessage) -> Result<(), LedgerError> {
         let doing = "parking a message";
         let mut writer = self.writer(doing).await?;
@@ -53,7 +53,7 @@ impl Ledger {
     /// The messages that were parked last, the newest first.
     ///
     /// # Errors
-    /// When the store is away.
+    /// When the data store is unavailable.
     pub async fn parked_messages(&self, limit: u32) -> Result<Vec<ParkedMessage>, LedgerError> {
         let rows = sql("select id, payload, reason, request_id, parked_at from parked_message order by parked_at desc, id desc limit $1")
             .bind(i64::from(limit))
@@ -74,7 +74,7 @@ impl Ledger {
     /// Keeps a credential from being used for a topic until `probe_at_ms`. `false` when it was parked before: then only that time is new.
     ///
     /// # Errors
-    /// When the store is away.
+    /// When the data store is unavailable.
     pub async fn park_credential(&self, parked: &ParkedCredential) -> Result<bool, LedgerError> {
         let doing = "parking a credential";
         let mut writer = self.writer(doing).await?;
@@ -85,7 +85,7 @@ impl Ledger {
     /// The credentials that are parked.
     ///
     /// # Errors
-    /// When the store is away.
+    /// When the data store is unavailable.
     pub async fn parked_credentials(&self) -> Result<Vec<ParkedCredential>, LedgerError> {
         let rows = sql("select credential, pass_type_identifier, reason, parked_at, probe_at from parked_credential order by parked_at")
             .fetch_all(&self.readers)
@@ -93,7 +93,7 @@ impl Ledger {
         let read = |row: &Row| {
             Ok(ParkedCredential {
                 credential: row.get("credential")?,
-                topic: deliveries::pass_type(row)?,
+                topic: columns::pass_type(row)?,
                 reason: row.get("reason")?,
                 parked_at_ms: row.get("parked_at")?,
                 probe_at_ms: row.get("probe_at")?,
@@ -102,10 +102,10 @@ impl Ledger {
         rows.and_then(|rows| rows.iter().map(read).collect()).map_err(LedgerError::of("parked credentials"))
     }
 
-    /// Takes the right to try one push with a parked credential. `false` when another process has it, it is not time, or it is not parked.
+    /// Takes the right to probe a parked credential with one push. `false` when another process has it, it is not time, or it is not parked.
     ///
     /// # Errors
-    /// When the store is away.
+    /// When the data store is unavailable.
     pub async fn may_probe(
         &self,
         credential: &str,
@@ -129,7 +129,7 @@ impl Ledger {
     /// Lets a topic be pushed to again.
     ///
     /// # Errors
-    /// When the store is away.
+    /// When the data store is unavailable.
     pub async fn free_credential(
         &self,
         credential: &str,
@@ -190,7 +190,7 @@ async fn park_credential(connection: &mut Connection, parked: &ParkedCredential)
     Ok(new == 1)
 }
 
-/// Whatever is parked may be tried now.
+/// All parked credentials may be probed now.
 pub(super) async fn free_credentials(connection: &mut Connection, now_ms: i64) -> sqlx::Result<()> {
     sql("update parked_credential set probe_at = $1 where probe_at > $1")
         .bind(now_ms)

@@ -1,4 +1,4 @@
-//! `pause`: what an operator has stopped. Every process looks once a second.
+//! `pause`: what an operator has stopped. Every process looks here once a second.
 
 use honoken_database::statements::sql;
 
@@ -7,7 +7,7 @@ use super::{Ledger, LedgerError, storable};
 /// What can be stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// From the log to messages.
+    /// From the event log to messages.
     Relay,
     /// From messages to phones.
     Pusher,
@@ -26,9 +26,9 @@ impl Part {
 /// That something was stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paused {
-    /// When, Unix milliseconds.
+    /// Since when, Unix milliseconds.
     pub at_ms: i64,
-    /// By whom.
+    /// The operator.
     pub by: String,
 }
 
@@ -36,7 +36,7 @@ impl Ledger {
     /// Stops a part in every process. `false` when it was stopped already.
     ///
     /// # Errors
-    /// When the store is away.
+    /// When the data store is unavailable.
     pub async fn pause(&self, part: Part, by: &str, now_ms: i64) -> Result<bool, LedgerError> {
         let doing = "pausing";
         let mut writer = self.writer(doing).await?;
@@ -56,7 +56,7 @@ impl Ledger {
     /// Lets a part go on in every process. Credentials that were parked are tried again when it is the pusher. `false` when it was not stopped.
     ///
     /// # Errors
-    /// When the store is away.
+    /// When the data store is unavailable.
     pub async fn resume(&self, part: Part, now_ms: i64) -> Result<bool, LedgerError> {
         let doing = "resuming";
         let mut writer = self.writer(doing).await?;
@@ -80,7 +80,7 @@ impl Ledger {
     /// Whether a part is stopped.
     ///
     /// # Errors
-    /// When the store is away.
+    /// When the data store is unavailable.
     pub async fn paused(&self, part: Part) -> Result<Option<Paused>, LedgerError> {
         let row = sql("select paused_at, paused_by from pause where what = $1")
             .bind(part.as_str())

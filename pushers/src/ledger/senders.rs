@@ -1,7 +1,7 @@
 //! `sender`: which of several processes is alive. What one that died had claimed is free for the others.
 //!
-//! A sender that is frozen for longer than its lease loses what it claimed, and may push it once more when it comes back; what it notes then
-//! changes nothing that another has noted. A server that was restarted, or whose clock was set, gives everybody the time to come back. A file
+//! A sender that is frozen for longer than its lease loses what it claimed, and may push it once more when it comes back; what it writes then
+//! changes nothing that another has written. A server that was restarted, or whose clock was set, gives all senders the time to come back. A file
 //! has one sender.
 
 use honoken_database::statements::{Connection, sql};
@@ -9,16 +9,16 @@ use honoken_database::statements::{Connection, sql};
 use super::{Ledger, LedgerError};
 
 impl Ledger {
-    /// Says that a sender is alive for five more seconds, and frees what those had claimed that are not. To be said every second.
+    /// Says that a sender is alive for five more seconds, and frees the phones of senders that are not. To be said every second.
     ///
     /// # Errors
-    /// When the store is away.
-    pub async fn is_alive(&self, sender: &str) -> Result<(), LedgerError> {
+    /// When the data store is unavailable.
+    pub async fn keep_alive(&self, sender: &str) -> Result<(), LedgerError> {
         let doing = "saying that this sender is alive";
         let mut writer = self.writer(doing).await?;
         let said = match *writer {
             Connection::Sqlite(..) => Ok(false),
-            Connection::Postgres(_) => is_alive(&mut writer, sender).await,
+            Connection::Postgres(_) => keep_alive(&mut writer, sender).await,
         };
         if writer.keep(said).map_err(LedgerError::of(doing))? {
             self.has_changed();
@@ -26,23 +26,23 @@ impl Ledger {
         Ok(())
     }
 
-    /// Frees what a sender has claimed: it ends.
+    /// Frees the phones that a sender has claimed: it ends.
     ///
     /// # Errors
-    /// When the store is away. Then it is free when its time is over.
-    pub async fn ends(&self, sender: &str) -> Result<(), LedgerError> {
+    /// When the data store is unavailable. Then it is free when its time is over.
+    pub async fn end_sender(&self, sender: &str) -> Result<(), LedgerError> {
         let doing = "giving back what was claimed";
         let mut writer = self.writer(doing).await?;
-        let ended = ends(&mut writer, sender).await;
+        let ended = end_sender(&mut writer, sender).await;
         writer.keep(ended).map_err(LedgerError::of(doing))
     }
 }
 
 /// Whether something was freed.
 ///
-/// Who is late by the server's clock is dead only as long as that clock goes on as it should: this sender itself has said a moment ago that it
-/// is alive. Else the clock was set, or the server or this process stood still, and everybody has five seconds to come back.
-async fn is_alive(connection: &mut Connection, sender: &str) -> sqlx::Result<bool> {
+/// A sender that is late by the server's clock is dead only as long as that clock goes on as it should: this sender itself has said a moment ago
+/// that it is alive. Else the clock was set, or the server or this process stood still, and every sender has five seconds to come back.
+async fn keep_alive(connection: &mut Connection, sender: &str) -> sqlx::Result<bool> {
     let said = sql("insert into sender (sender, alive_until) values ($1, clock_timestamp() + interval '5 seconds')
          on conflict (sender) do update set alive_until = excluded.alive_until
          returning (select said.alive_until between clock_timestamp() + interval '2 seconds' and clock_timestamp() + interval '5 seconds'
@@ -59,7 +59,7 @@ async fn is_alive(connection: &mut Connection, sender: &str) -> sqlx::Result<boo
     .bind(in_time)
     .execute(connection)
     .await?;
-    // One reading of the clock for both sides: when it is set between the statements, this sender is late as well, and frees nobody's phones.
+    // One reading of the clock for both sides: when it is set between the statements, this sender is late as well, and frees no phones.
     let dead = sql("delete from sender
          where sender in (select sender from sender where alive_until < statement_timestamp() for update skip locked)
            and exists (select from sender as own
@@ -75,7 +75,7 @@ async fn is_alive(connection: &mut Connection, sender: &str) -> sqlx::Result<boo
     Ok(!dead.is_empty())
 }
 
-async fn ends(connection: &mut Connection, sender: &str) -> sqlx::Result<()> {
+async fn end_sender(connection: &mut Connection, sender: &str) -> sqlx::Result<()> {
     connection.begin().await?;
     free(connection, sender).await?;
     if let Connection::Postgres(_) = connection {

@@ -1,5 +1,5 @@
-//! The connections that write to the ledger: one to a file, a few to a server. One that fails, or whose work is given up half way, is closed,
-//! which undoes what it did not commit.
+//! The connections that write to the ledger: one to a file, a few to a server. A connection that fails, or whose work is given up half way, is
+//! closed, which undoes what it did not commit.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use honoken_database::statements::Connection;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// To a server: whoever fans out, claims, records and pauses need not wait for another.
+/// To a server: fan-out, claims, results and pauses need not wait for each other.
 const TO_A_SERVER: usize = 4;
 
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ impl Writers {
         }
     }
 
-    /// Waits for those at work, and lets nobody begin.
+    /// Waits for work that has begun, and lets none begin.
     pub(super) async fn close(&self) {
         let all = match self.place {
             Place::File(_) => 1,

@@ -11,13 +11,10 @@ use futures::StreamExt;
 use tokio::time::Instant;
 
 use super::connection::{Nats, NatsError};
-use super::relay::REQUEST_ID;
-use super::stream::{ACK_WAIT, CONTENT_CHANGED};
+use super::message_headers::REQUEST_ID;
+use super::stream::{ACK_WAIT, CONTENT_CHANGED, PUSHER_CONSUMER};
 use crate::feed::{Feed, FeedError, Received};
 use crate::message::PassContentChanged;
-
-/// The durable consumer of all pushers.
-pub const CONSUMER: &str = "pusher";
 
 /// Messages handed out and not acknowledged, in all processes: what a crash can delay by [`ACK_WAIT`].
 const MAX_ACK_PENDING: i64 = 5_000;
@@ -199,7 +196,7 @@ fn unreadable(payload: &[u8]) -> String {
 
 fn consumer() -> Config {
     Config {
-        durable_name: Some(CONSUMER.to_owned()),
+        durable_name: Some(PUSHER_CONSUMER.to_owned()),
         description: Some("Wakes the phones that hold a changed pass".to_owned()),
         deliver_policy: DeliverPolicy::All,
         ack_policy: AckPolicy::Explicit,

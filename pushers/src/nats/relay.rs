@@ -21,8 +21,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Nats, NatsError};
-use super::feed::CONSUMER;
-use super::stream::CONTENT_CHANGED;
+use super::message_headers::{MESSAGE_ID, REQUEST_ID};
+use super::stream::{CONTENT_CHANGED, PUSHER_CONSUMER};
 use crate::feed::figures::FeedFigures;
 use crate::ledger::feeds::{Checkpoint, CheckpointError, RELAY};
 use crate::ledger::{Ledger, LedgerError, Part};
@@ -41,12 +41,6 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// Waits after a failure, from the first to the longest.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
-
-/// The header that carries the request that led to a change.
-pub const REQUEST_ID: &str = "Honoken-Request-Id";
-
-/// The header by which the broker knows a message that it has already.
-pub const MESSAGE_ID: &str = "Nats-Msg-Id";
 
 /// How often the whole is looked at.
 #[derive(Debug, Clone, Copy)]
@@ -392,7 +386,7 @@ impl<L: EventLog> Relay<L> {
         if info.created != mark.created || info.state.last_sequence < mark.last {
             return Ok(Fate::Lost);
         }
-        match self.nats.unless_interrupted(stream.get_consumer::<pull::Config>(CONSUMER)).await? {
+        match self.nats.unless_interrupted(stream.get_consumer::<pull::Config>(PUSHER_CONSUMER)).await? {
             Ok(consumer) => {
                 let info = consumer.cached_info();
                 let idle = info.num_pending == 0 && info.num_ack_pending == 0;

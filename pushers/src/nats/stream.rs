@@ -25,6 +25,9 @@ pub const UPDATE_REQUESTED: &str = "honoken.command.pass.update_requested";
 /// Where it is said which requests were refused.
 pub const COMMAND_REFUSED: &str = "honoken.command.refused";
 
+/// The durable consumer of all pushers.
+pub const PUSHER_CONSUMER: &str = "pusher";
+
 /// Messages are kept for so long, read or not.
 pub const MAX_AGE: Duration = Duration::from_hours(7 * 24);
 

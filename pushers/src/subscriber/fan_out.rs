@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Settings;
 use crate::feed::{Feed, FeedError, Received};
-use crate::ledger::deliveries::Wanted;
+use crate::ledger::enqueue::DeliveryRequest;
 use crate::ledger::{Ledger, LedgerError, ParkedMessage, Part};
 use crate::message::PassContentChanged;
 use crate::ports::{Ids, Time};
@@ -194,10 +194,10 @@ impl<F: Feed> FanOut<F> {
         changes: &HashMap<PassId, Change<F::Receipt>>,
     ) -> Result<Vec<PassId>, Fault> {
         let page = self.read_model.next_holders(holders).await?;
-        let mut wanted: HashMap<PassId, Wanted> = HashMap::new();
+        let mut requests: HashMap<PassId, DeliveryRequest> = HashMap::new();
         for Holder { pass, device } in page {
             let Some(change) = changes.get(&pass) else { continue };
-            let wanted = wanted.entry(pass.clone()).or_insert_with(|| Wanted {
+            let request = requests.entry(pass.clone()).or_insert_with(|| DeliveryRequest {
                 pass,
                 etag: change.state.etag.clone(),
                 position: change.state.update_tag,
@@ -205,12 +205,12 @@ impl<F: Feed> FanOut<F> {
                 urgent: change.urgent,
                 devices: Vec::new(),
             });
-            wanted.devices.push(device);
+            request.devices.push(device);
         }
         let done = changes.iter().filter(|(pass, _)| holders.are_done_with(pass));
         let done: Vec<_> = done.map(|(pass, change)| (pass.clone(), change.state.update_tag)).collect();
-        let wanted: Vec<_> = wanted.into_values().collect();
-        self.ledger.enqueue(&wanted, &done, self.time.unix_ms()).await?;
+        let requests: Vec<_> = requests.into_values().collect();
+        self.ledger.enqueue(&requests, &done, self.time.unix_ms()).await?;
         Ok(done.into_iter().map(|(pass, _)| pass).collect())
     }
 

@@ -25,7 +25,7 @@ async fn a_ledger_follows_the_log_back(engine: Engine) {
     assert!(ledger.follow_log(restored, early).await.unwrap());
     assert_eq!(ledger.fed(feeds::IN_PROCESS).await.unwrap(), Some(early));
     assert_eq!(ledger.fed("sweep").await.unwrap(), Some(early));
-    let woken = ledger.woken(&[ticket("A"), ticket("B")]).await.unwrap();
+    let woken = ledger.push_watermarks(&[ticket("A"), ticket("B")]).await.unwrap();
     assert_eq!((woken[&ticket("A")], woken[&ticket("B")]), (early, early));
     assert!(!ledger.follow_log(restored, Position(1)).await.unwrap(), "it is about this log now");
     assert_eq!(ledger.fed(feeds::IN_PROCESS).await.unwrap(), Some(early));

@@ -41,7 +41,7 @@ async fn every_phone_is_woken_once_for_a_state(engine: Engine) {
     assert!(last.iter().all(|delivery| delivery.attempts == 1 && delivery.last_error.is_none()));
     assert!(last[0].position > last[5].position, "the newest first");
     assert!(last.iter().all(|delivery| apns.apns_ids().contains(delivery.apns_id.as_ref().unwrap())));
-    let woken = world.ledger.woken(std::slice::from_ref(&pass)).await.unwrap();
+    let woken = world.ledger.push_watermarks(std::slice::from_ref(&pass)).await.unwrap();
     assert_eq!(woken[&pass], last[0].position);
 }
 
@@ -74,7 +74,7 @@ async fn a_superseded_message_wakes_nobody(engine: Engine) {
     process.post.is_done(1).await;
     assert!(world.states().await.is_empty());
     assert!(
-        world.ledger.woken(std::slice::from_ref(&pass)).await.unwrap().is_empty(),
+        world.ledger.push_watermarks(std::slice::from_ref(&pass)).await.unwrap().is_empty(),
         "that is for the newer"
     );
     process.post.says(&new);
@@ -109,7 +109,7 @@ async fn a_pass_with_more_holders_than_a_page_wakes_them_all(engine: Engine) {
         [world.changes(&few, "1").await, world.changes(&many, "1").await, world.changes(&none, "1").await];
     fans_out(&world, &messages).await;
     world.ends_with(&[("pending", 1206)]).await;
-    assert_eq!(world.ledger.woken(&[few, many, none]).await.unwrap().len(), 3);
+    assert_eq!(world.ledger.push_watermarks(&[few, many, none]).await.unwrap().len(), 3);
     let process = Setup::of(&world, &apns).starts(&world);
     world.ends_with(&[("sent", 1206)]).await;
     process.stops().await;
@@ -122,7 +122,7 @@ async fn a_pass_that_nobody_holds_is_done_all_the_same(engine: Engine) {
     let pass = world.issues("a").await;
     let message = world.changes(&pass, "1").await;
     fans_out(&world, std::slice::from_ref(&message)).await;
-    let woken = world.ledger.woken(&[pass.clone(), ticket("unknown")]).await.unwrap();
+    let woken = world.ledger.push_watermarks(&[pass.clone(), ticket("unknown")]).await.unwrap();
     assert_eq!((woken.len(), woken[&pass].0), (1, message.position));
 }
 
@@ -261,5 +261,5 @@ async fn old_rows_are_forgotten_and_what_was_woken_is_not(engine: Engine) {
     let phones = async || world.asks_ledger("select 'wakes', count(*) from wake").await["wakes"] == 0;
     eventually("phones are forgotten", phones).await;
     process.stops().await;
-    assert_eq!(world.ledger.woken(&[pass]).await.unwrap().len(), 1);
+    assert_eq!(world.ledger.push_watermarks(&[pass]).await.unwrap().len(), 1);
 }

@@ -9,14 +9,15 @@ use honoken_projections::wallet_push::Holder;
 use honoken_projections::{QueryError, ReadModel};
 
 use super::coalesce::holder;
-use crate::ledger::wakes::{Claimed, Next, WakeKey};
+use crate::ledger::claims::{Claim, NextPush};
+use crate::ledger::phone_topic::PhoneTopic;
 use crate::ledger::{Ledger, LedgerError};
 use crate::ports::{Credential, Credentials, NoCredential};
 
 pub(super) struct Claims {
-    phones: HashMap<WakeKey, ClaimedPhone>,
+    phones: HashMap<PhoneTopic, ClaimedPhone>,
     /// Phones that were claimed while nothing could say where they are reached. They come before new ones.
-    unresolved: Option<Vec<Claimed>>,
+    unresolved: Option<Vec<Claim>>,
     /// The ledger is being asked.
     claiming: bool,
     may_be_due: bool,
@@ -26,7 +27,7 @@ pub(super) struct Claims {
 }
 
 struct ClaimedPhone {
-    claimed: Claimed,
+    claimed: Claim,
     /// Pushes without a result.
     jobs: usize,
     result: PushResult,
@@ -52,15 +53,15 @@ pub(super) struct ClaimRequest {
     pub(super) limit: u32,
     pub(super) now_ms: i64,
     /// What to go on with instead.
-    unresolved: Option<Vec<Claimed>>,
+    unresolved: Option<Vec<Claim>>,
     /// The phones that this sender knows of, when the ledger may take more for claimed.
-    known: Option<HashSet<WakeKey>>,
+    known: Option<HashSet<PhoneTopic>>,
 }
 
 /// The phones that were claimed, where they are reached, and what to push with.
 #[derive(Default)]
 pub(super) struct ClaimResponse {
-    pub(super) claimed: Vec<Claimed>,
+    pub(super) claimed: Vec<Claim>,
     pub(super) tokens: HashMap<Holder, PushToken>,
     pub(super) credentials: HashMap<PassTypeIdentifier, Result<(Arc<str>, Credential), NoCredential>>,
     /// When something is due, if nothing is.
@@ -126,7 +127,7 @@ impl Claims {
         (self.claiming, self.in_doubt) = (false, true);
     }
 
-    pub(super) fn read_model_failed(&mut self, claimed: Vec<Claimed>) {
+    pub(super) fn read_model_failed(&mut self, claimed: Vec<Claim>) {
         (self.claiming, self.unresolved) = (false, Some(claimed));
     }
 
@@ -136,17 +137,17 @@ impl Claims {
         self.next_due_ms = next_due_ms.or(self.next_due_ms);
     }
 
-    pub(super) fn contains(&self, key: &WakeKey) -> bool {
+    pub(super) fn contains(&self, key: &PhoneTopic) -> bool {
         self.phones.contains_key(key)
     }
 
     /// A phone is claimed, and so many pushes are to be sent to it.
-    pub(super) fn add(&mut self, claimed: Claimed, jobs: usize) {
+    pub(super) fn add(&mut self, claimed: Claim, jobs: usize) {
         self.phones.insert(claimed.key.clone(), ClaimedPhone { claimed, jobs, result: PushResult::Ended });
     }
 
     /// A push to a phone has a result. Gives whether it was the last one without.
-    pub(super) fn push_ended(&mut self, key: &WakeKey, result: PushResult) -> bool {
+    pub(super) fn push_ended(&mut self, key: &PhoneTopic, result: PushResult) -> bool {
         let Some(phone) = self.phones.get_mut(key) else { return false };
         phone.jobs -= 1;
         phone.result = phone.result.max(result);
@@ -154,24 +155,24 @@ impl Claims {
     }
 
     /// How often a phone has failed in a row before.
-    pub(super) fn failures_of(&self, key: &WakeKey) -> u32 {
+    pub(super) fn failures_of(&self, key: &PhoneTopic) -> u32 {
         self.phones.get(key).map_or(0, |phone| phone.claimed.attempts)
     }
 
     /// What is written about a phone. Nothing is sent to one that was sent a push until `quiet_until_ms`; 0: at once again.
-    pub(super) fn next(&self, key: &WakeKey, now_ms: i64, quiet_until_ms: i64) -> Option<Next> {
+    pub(super) fn next(&self, key: &PhoneTopic, now_ms: i64, quiet_until_ms: i64) -> Option<NextPush> {
         let ClaimedPhone { claimed, result, .. } = self.phones.get(key)?;
         Some(match *result {
             PushResult::Ended => claimed.ended(now_ms),
             PushResult::Sent => claimed.sent(now_ms, quiet_until_ms),
             PushResult::PutBack(until_ms) => claimed.put_back(until_ms),
-            PushResult::Retry(until_ms) => claimed.tries_again(until_ms),
-            PushResult::BackOff(until_ms) => claimed.rests(until_ms),
+            PushResult::Retry(until_ms) => claimed.retry(until_ms),
+            PushResult::BackOff(until_ms) => claimed.back_off(until_ms),
         })
     }
 
     /// What became of these phones is written: they may be claimed again.
-    pub(super) fn written(&mut self, phones: &[Next]) {
+    pub(super) fn written(&mut self, phones: &[NextPush]) {
         for next in phones {
             self.phones.remove(next.key());
         }
@@ -209,11 +210,7 @@ impl ClaimRequest {
         response
     }
 
-    async fn claim(
-        self,
-        ledger: &Ledger,
-        next_due_ms: &mut Option<i64>,
-    ) -> Result<Vec<Claimed>, LedgerError> {
+    async fn claim(self, ledger: &Ledger, next_due_ms: &mut Option<i64>) -> Result<Vec<Claim>, LedgerError> {
         let Self { sender, limit, now_ms, unresolved, known } = self;
         if let Some(unresolved) = unresolved {
             return Ok(unresolved);

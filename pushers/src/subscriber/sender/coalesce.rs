@@ -7,19 +7,20 @@ use honoken_projections::wallet_push::Holder;
 use uuid::Uuid;
 
 use crate::ledger::DeliveryState;
-use crate::ledger::deliveries::{Noted, Pending};
-use crate::ledger::wakes::{Claimed, WakeKey};
+use crate::ledger::claims::Claim;
+use crate::ledger::deliveries::{DeliveryResult, PendingDelivery};
+use crate::ledger::phone_topic::PhoneTopic;
 use crate::ports::Push;
 
 /// One push and what it stands for.
 #[derive(Debug)]
 pub(super) struct Job {
     /// The phone and the topic.
-    pub(super) key: WakeKey,
+    pub(super) key: PhoneTopic,
     /// What is sent.
     pub(super) push: Push,
     /// Of every pass, the newest state.
-    pub(super) deliveries: Vec<Pending>,
+    pub(super) deliveries: Vec<PendingDelivery>,
     /// Whether it probes a lane whose circuit breaker is open, or a credential that is parked.
     pub(super) is_probe: bool,
 }
@@ -30,12 +31,12 @@ pub(super) struct Coalesced {
     /// None when the phone needs no push.
     pub(super) jobs: Vec<Job>,
     /// Deliveries that no push is for.
-    pub(super) superseded: Vec<Noted>,
+    pub(super) superseded: Vec<DeliveryResult>,
 }
 
 /// The holder that a delivery is for.
-pub(super) fn holder(delivery: &Pending) -> Holder {
-    let key = &delivery.wake;
+pub(super) fn holder(delivery: &PendingDelivery) -> Holder {
+    let key = &delivery.phone_topic;
     let pass = PassId {
         pass_type_identifier: key.pass_type_identifier.clone(),
         serial_number: delivery.serial_number.clone(),
@@ -45,14 +46,14 @@ pub(super) fn holder(delivery: &Pending) -> Holder {
 
 /// Of several states of a pass the newest is pushed. `together`: one push stands for all passes of the phone, which asks for all of them.
 pub(super) fn coalesce(
-    claimed: &Claimed,
+    claimed: &Claim,
     tokens: &HashMap<Holder, PushToken>,
     together: bool,
     now_ms: i64,
 ) -> Coalesced {
     let mut coalesced = Coalesced::default();
-    let mut newest: BTreeMap<_, (&Pending, &PushToken)> = BTreeMap::new();
-    let superseded = |delivery: &Pending| Noted {
+    let mut newest: BTreeMap<_, (&PendingDelivery, &PushToken)> = BTreeMap::new();
+    let superseded = |delivery: &PendingDelivery| DeliveryResult {
         id: delivery.id,
         state: DeliveryState::Superseded,
         attempts: 0,
@@ -83,7 +84,7 @@ pub(super) fn coalesce(
     coalesced
 }
 
-fn job(key: &WakeKey, pushes: &[(&Pending, &PushToken)]) -> Option<Job> {
+fn job(key: &PhoneTopic, pushes: &[(&PendingDelivery, &PushToken)]) -> Option<Job> {
     // The newest one names the push.
     let (newest, token) = pushes.iter().max_by_key(|(delivery, _)| (delivery.position, delivery.id))?;
     let push =
@@ -93,9 +94,9 @@ fn job(key: &WakeKey, pushes: &[(&Pending, &PushToken)]) -> Option<Job> {
 }
 
 /// The same for every attempt, in whichever process.
-fn apns_id(delivery: &Pending) -> String {
-    let Pending { wake, serial_number, cause, position, .. } = delivery;
-    let (topic, device) = (&wake.pass_type_identifier, wake.device_library_identifier.as_str());
+fn apns_id(delivery: &PendingDelivery) -> String {
+    let PendingDelivery { phone_topic, serial_number, cause, position, .. } = delivery;
+    let (topic, device) = (&phone_topic.pass_type_identifier, phone_topic.device_library_identifier.as_str());
     let name = format!("wallet:{topic}:{serial_number}:{}:{cause}:{device}", position.0);
     Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
 }

@@ -20,7 +20,7 @@ use super::refresh;
 use super::send_loop::SendLoop;
 use crate::ledger::DeliveryState;
 use crate::ledger::ParkedCredential;
-use crate::ledger::wakes::Claimed;
+use crate::ledger::claims::Claim;
 use crate::ports::{Apns, Credential, Credentials, DeadTokens, NoCredential};
 use crate::subscriber::milliseconds;
 
@@ -90,7 +90,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
     /// Queues the pushes to a phone, or puts it back when they cannot be sent now.
     fn dispatch(
         &mut self,
-        claimed: Claimed,
+        claimed: Claim,
         tokens: &HashMap<Holder, PushToken>,
         credential: Option<&Result<(Arc<str>, Credential), NoCredential>>,
     ) {

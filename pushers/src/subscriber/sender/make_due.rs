@@ -58,7 +58,7 @@ impl MakeDue {
     ) -> Result<(), LedgerError> {
         match self.phones {
             Phones::All => make_all_due(ledger, self.release.as_deref(), &self.topic, now_ms).await,
-            Phones::AFew => ledger.hasten(&self.topic, A_FEW, now_ms()).await.map(drop),
+            Phones::AFew => ledger.make_due(&self.topic, A_FEW, now_ms()).await.map(drop),
         }
     }
 }
@@ -73,6 +73,6 @@ pub(super) async fn make_all_due(
     if let Some(credential) = release {
         ledger.free_credential(credential, topic).await?;
     }
-    while ledger.hasten(topic, AT_ONCE, now_ms()).await? == u64::from(AT_ONCE) {}
+    while ledger.make_due(topic, AT_ONCE, now_ms()).await? == u64::from(AT_ONCE) {}
     Ok(())
 }

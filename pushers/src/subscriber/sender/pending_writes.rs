@@ -1,8 +1,8 @@
 //! What became of deliveries and phones, and is to be written into the ledger: one batch is written while the next one gathers.
 
 use crate::ledger::DeliveryState;
-use crate::ledger::deliveries::{Noted, Pending};
-use crate::ledger::wakes::Next;
+use crate::ledger::claims::NextPush;
+use crate::ledger::deliveries::{DeliveryResult, PendingDelivery};
 
 use super::coalesce::Job;
 use super::make_due::MakeDue;
@@ -17,8 +17,8 @@ pub(super) struct PendingWrites {
 /// What is written in one transaction.
 #[derive(Default)]
 pub(super) struct Batch {
-    pub(super) deliveries: Vec<Noted>,
-    pub(super) phones: Vec<Next>,
+    pub(super) deliveries: Vec<DeliveryResult>,
+    pub(super) phones: Vec<NextPush>,
     /// Pushes whose answers are among them.
     pub(super) answered: usize,
     /// Phones that are made due when the batch is written, so that those are found that it puts back.
@@ -58,11 +58,11 @@ impl PendingWrites {
         self.gathered.make_due.extend(phones);
     }
 
-    pub(super) fn add_phone(&mut self, next: Next) {
+    pub(super) fn add_phone(&mut self, next: NextPush) {
         self.gathered.phones.push(next);
     }
 
-    pub(super) fn add_superseded(&mut self, deliveries: Vec<Noted>) {
+    pub(super) fn add_superseded(&mut self, deliveries: Vec<DeliveryResult>) {
         self.gathered.deliveries.extend(deliveries);
     }
 
@@ -76,7 +76,7 @@ impl PendingWrites {
         apns_id: Option<&str>,
         at_ms: i64,
     ) {
-        self.gathered.deliveries.extend(job.deliveries.iter().map(|delivery| Noted {
+        self.gathered.deliveries.extend(job.deliveries.iter().map(|delivery| DeliveryResult {
             id: delivery.id,
             state,
             attempts,
@@ -88,8 +88,8 @@ impl PendingWrites {
 
     /// An attempt has failed: deliveries that have had `at_most` attempts are given up. Gives whether some of them are still pending.
     pub(super) fn add_failed_attempt(&mut self, job: &Job, reason: &str, at_most: u64, at_ms: i64) -> bool {
-        let is_over = |delivery: &Pending| delivery.attempts + 1 >= at_most;
-        self.gathered.deliveries.extend(job.deliveries.iter().map(|delivery| Noted {
+        let is_over = |delivery: &PendingDelivery| delivery.attempts + 1 >= at_most;
+        self.gathered.deliveries.extend(job.deliveries.iter().map(|delivery| DeliveryResult {
             id: delivery.id,
             state: if is_over(delivery) { DeliveryState::Failed } else { DeliveryState::Pending },
             attempts: 1,

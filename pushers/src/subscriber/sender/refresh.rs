@@ -7,7 +7,7 @@ use honoken_domain::ids::PassTypeIdentifier;
 use super::make_due::make_all_due;
 use super::parked_credentials::{NOT_INSTALLED, PROBE_EVERY};
 use crate::clock_jumps::ClockJumps;
-use crate::ledger::clamp::Latest;
+use crate::ledger::future_times::{Latest, Scope};
 use crate::ledger::{Ledger, LedgerError, ParkedCredential, Part};
 use crate::outcome::LONGEST_RETRY_AFTER;
 use crate::ports::{Credentials, NoCredential, Time};
@@ -34,10 +34,10 @@ pub(super) struct Refreshed {
     pub(super) corrected: bool,
 }
 
-/// Which stored times are too far in the future, and whether all of them are looked at.
+/// Which stored times are too far in the future.
 pub(super) struct FutureTimes {
     latest: Latest,
-    thoroughly: bool,
+    scope: Scope,
 }
 
 /// When stored times are corrected: `docs/decisions/0045-a-clock-that-is-set.md`.
@@ -97,10 +97,11 @@ impl Correction {
             window_ends_ms: now_ms + milliseconds(window),
             // The circuit breakers that are open are known here, and put the phones back again.
             put_back_until_ms: if self.set_back { now_ms } else { longest_ms },
-            rest_ends_ms: longest_ms,
+            back_off_ends_ms: longest_ms,
             probe_at_ms: now_ms + milliseconds(PROBE_EVERY),
         };
-        Some(FutureTimes { latest, thoroughly: self.thoroughly })
+        let scope = if self.thoroughly { Scope::Everything } else { Scope::Pending };
+        Some(FutureTimes { latest, scope })
     }
 
     fn ended(&mut self, time: &dyn Time) {
@@ -118,7 +119,7 @@ pub(super) async fn refresh(
     future_times: Option<FutureTimes>,
 ) -> Result<Refreshed, LedgerError> {
     let corrected = match future_times {
-        Some(FutureTimes { latest, thoroughly }) => ledger.clamp(latest, thoroughly).await.map(|_| true),
+        Some(FutureTimes { latest, scope }) => ledger.correct_future_times(latest, scope).await.map(|_| true),
         None => Ok(false),
     };
     // Also when that has failed: a sender that does not say that it is alive loses its claims.
@@ -132,7 +133,7 @@ async fn look(
     sender: &str,
     now_ms: i64,
 ) -> Result<Refreshed, LedgerError> {
-    ledger.is_alive(sender).await?;
+    ledger.keep_alive(sender).await?;
     let paused = ledger.paused(Part::Pusher).await?.is_some();
     let mut found = Refreshed { paused, parked: Vec::new(), may_probe: Vec::new(), corrected: false };
     for parked in ledger.parked_credentials().await? {

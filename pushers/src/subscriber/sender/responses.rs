@@ -17,7 +17,7 @@ use super::refresh;
 use super::send_loop::SendLoop;
 use super::suspect_tokens::Diagnosis;
 use crate::ledger::DeliveryState;
-use crate::ledger::wakes::WakeKey;
+use crate::ledger::phone_topic::PhoneTopic;
 use crate::outcome::{Outcome, Rest};
 use crate::ports::{Apns, Credentials, DeadTokens};
 use crate::subscriber::milliseconds;
@@ -135,7 +135,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
         self.end_failed_attempt(job, reason, PushResult::BackOff(until_ms));
     }
 
-    fn back_off_until(&self, key: &WakeKey) -> i64 {
+    fn back_off_until(&self, key: &PhoneTopic) -> i64 {
         self.context.now_ms() + back_off::of_a_phone(self.claims.failures_of(key))
     }
 

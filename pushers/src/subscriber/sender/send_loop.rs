@@ -103,7 +103,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
         // What still runs is not waited for any longer, and may be about to write.
         self.running.give_up();
         let (ledger, name) = (self.context.ledger.clone(), self.context.name.clone());
-        if let Err(fault) = self.context.home.run(async move { ledger.ends(&name).await }).await {
+        if let Err(fault) = self.context.home.run(async move { ledger.end_sender(&name).await }).await {
             tracing::warn!(error = error_chain(&fault), "what was being sent is free when its time is over");
         }
     }

@@ -9,7 +9,7 @@ use super::make_due::MakeDue;
 use super::pending_writes::Batch;
 use super::refresh;
 use super::send_loop::SendLoop;
-use crate::ledger::wakes::WakeKey;
+use crate::ledger::phone_topic::PhoneTopic;
 use crate::ledger::{DeliveryState, LedgerError};
 use crate::ports::{Apns, Credentials, DeadTokens};
 use crate::subscriber::milliseconds;
@@ -42,14 +42,14 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
     }
 
     /// A push has a result, and with the last one its phone has.
-    pub(super) fn push_ends(&mut self, key: &WakeKey, result: PushResult) {
+    pub(super) fn push_ends(&mut self, key: &PhoneTopic, result: PushResult) {
         if self.claims.push_ended(key, result) {
             self.phone_ends(key);
         }
     }
 
     /// All pushes to a phone have a result.
-    pub(super) fn phone_ends(&mut self, key: &WakeKey) {
+    pub(super) fn phone_ends(&mut self, key: &PhoneTopic) {
         let now_ms = self.context.now_ms();
         let window_ms = milliseconds(self.context.settings.window);
         let quiet_until_ms = if window_ms == 0 { 0 } else { now_ms + window_ms };
@@ -71,7 +71,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
         }
         let (ledger, name) = (self.context.ledger.clone(), self.context.name.clone());
         self.running.begin(&self.context.home, async move {
-            let outcome = ledger.note(&name, &batch.deliveries, &batch.phones).await;
+            let outcome = ledger.write_results(&name, &batch.deliveries, &batch.phones).await;
             Event::Flushed(batch, outcome)
         });
     }

@@ -1,5 +1,5 @@
-//! `woken`: up to where in the log the phones of a pass were woken, also when there was none. It is kept for ever: the sweep finds by it what was
-//! never said.
+//! `woken`: the push watermark of a pass, which is the event log position up to which its phones were pushed to, also when there was none. It is
+//! kept for ever: the sweep finds by it what was never published.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,27 +7,25 @@ use honoken_database::statements::{Connection, Row, Value, execute_for_each, rea
 use honoken_domain::ids::PassId;
 use honoken_event_store::Position;
 
-use super::{Ledger, LedgerError, deliveries};
+use super::{Ledger, LedgerError, columns};
 
 impl Ledger {
-    /// Up to where the phones of these passes were woken. Passes of which nobody has heard are left out.
+    /// The watermarks of these passes. Passes that no message was about are left out.
     ///
     /// # Errors
-    /// When the store is away.
-    pub async fn woken(&self, passes: &[PassId]) -> Result<HashMap<PassId, Position>, LedgerError> {
+    /// When the data store is unavailable.
+    pub async fn push_watermarks(&self, passes: &[PassId]) -> Result<HashMap<PassId, Position>, LedgerError> {
         let asked = passes.iter().map(key).collect();
         let rows = read_for_each(
             &self.readers,
-            "select pass_type_identifier, serial_number, position
-             from (values {rows}) as asked
-             join woken on pass_type_identifier = column1 and serial_number = column2",
+            "with asked (pass_type, serial) as (values {rows})
+             select pass_type_identifier, serial_number, position
+             from asked
+             join woken on pass_type_identifier = asked.pass_type and serial_number = asked.serial",
             asked,
         )
         .await;
-        let read = |row: &Row| {
-            let position = Position(row.get::<i64>("position")?.cast_unsigned());
-            Ok((deliveries::pass_id(row)?, position))
-        };
+        let read = |row: &Row| Ok((columns::pass_id(row)?, columns::position(row)?));
         rows.and_then(|rows| rows.iter().map(read).collect())
             .map_err(LedgerError::of("up to where passes were woken"))
     }
@@ -37,8 +35,8 @@ fn key(pass: &PassId) -> [Value; 2] {
     [pass.pass_type_identifier.as_str().into(), pass.serial_number.as_str().into()]
 }
 
-/// Notes that the phones of these passes are about to be woken up to a position. It never goes back.
-pub(super) async fn note(connection: &mut Connection, passes: &[(PassId, Position)]) -> sqlx::Result<()> {
+/// The phones of these passes are about to be pushed to up to a position. A watermark never goes back.
+pub(super) async fn raise(connection: &mut Connection, passes: &[(PassId, Position)]) -> sqlx::Result<()> {
     // A statement may write a row once.
     let mut furthest = BTreeMap::new();
     for (pass, position) in passes {
