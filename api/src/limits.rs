@@ -25,13 +25,13 @@ pub const MANAGE_BODIES_BYTES: usize = 64 * 1024 * 1024;
 pub const ADMIN_BODIES_BYTES: usize = 16 * 1024 * 1024;
 
 /// Bytes that a handler has left of a body which are read away, so that the connection can be used again.
-pub const READ_AWAY_BYTES: usize = 64 * 1024;
+pub const DRAIN_BYTES: usize = 64 * 1024;
 
 /// The longest that this takes.
-pub const READ_AWAY: Duration = Duration::from_secs(2);
+pub const DRAIN: Duration = Duration::from_secs(2);
 
 /// The pause of the caller that ends it.
-pub const PAUSE: Duration = Duration::from_millis(500);
+pub const DRAIN_PAUSE: Duration = Duration::from_millis(500);
 
 /// Bytes read on at the end of a connection from a caller that still sends, so that it gets to read its answer.
 pub const LINGER_BYTES: usize = 8 * 1024 * 1024;

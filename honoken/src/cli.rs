@@ -173,23 +173,23 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 serve::run(process(options, config, output), roles, stop)
             })
         }
-        Command::Migrate(place) => {
-            run_async("production", async |config, _| database::migrate(&place, &config, &SystemIds).await)
+        Command::Migrate(options) => {
+            run_async("production", async |config, _| database::migrate(&options, &config, &SystemIds).await)
         }
-        Command::Rebuild(place) => {
-            run_async("production", async |config, _| database::rebuild(&place, &config, &SystemIds).await)
+        Command::Rebuild(options) => {
+            run_async("production", async |config, _| database::rebuild(&options, &config, &SystemIds).await)
         }
         Command::Log(command) => {
             run_async("production", async |config, _| database::log(&command, &config, &SystemIds).await)
         }
         Command::Certs(command) => {
-            run_async("production", async |config, _| certs::run(&command, &circumstances(config)).await)
+            run_async("production", async |config, _| certs::run(&command, &environment(config)).await)
         }
         Command::ApnsKeys(command) => {
-            run_async("production", async |config, _| apns_keys::run(&command, &circumstances(config)).await)
+            run_async("production", async |config, _| apns_keys::run(&command, &environment(config)).await)
         }
         Command::Keys(command) => {
-            run_async("production", async |config, _| keys::run(&command, &circumstances(config)).await)
+            run_async("production", async |config, _| keys::run(&command, &environment(config)).await)
         }
     }
 }
@@ -209,7 +209,7 @@ where
     let ended = runtime.block_on(async {
         let stop = stopped_by_signals();
         // A task of its own: whatever it is at, this thread keeps an eye on the clock.
-        shutdown::of(tokio::spawn(service(config, output, stop.clone())), stop).await
+        shutdown::wait_for_end(tokio::spawn(service(config, output, stop.clone())), stop).await
     });
     // Dropping the runtime would wait for threads that wait for what does not answer.
     runtime.shutdown_timeout(limits::THREADS);
@@ -246,7 +246,7 @@ fn run_alone(command: impl AsyncFnOnce(&CancellationToken) -> ExitCode) -> anyho
     Ok(runtime.block_on(async { command(&stopped_by_signals()).await }))
 }
 
-fn circumstances(config: Config) -> Environment {
+fn environment(config: Config) -> Environment {
     Environment { config, clock: Arc::new(SystemClock), ids: Arc::new(SystemIds) }
 }
 

@@ -8,7 +8,7 @@ use futures::future::OptionFuture;
 use honoken_api::auth::admin_credentials::AdminCredentials;
 use honoken_api::layers::rate_limits;
 use honoken_api::nats::CommandConsumer;
-use honoken_api::server::{self, Counts, Door};
+use honoken_api::server::{self, Counts, HttpListener};
 use honoken_api::state::{self, App};
 use honoken_api::{limits, router};
 use honoken_domain::sealed::SealingKeys;
@@ -139,7 +139,7 @@ impl Process {
             // Half a service is worse than none: the supervisor of the process starts it again.
             () = service.failed() => anyhow::bail!("a part of the service ended unexpectedly; start it again"),
         }
-        let shutdown = Shutdown::begins();
+        let shutdown = Shutdown::start();
         let (served, ()) = tokio::join!(serving, service.end_pushing(shutdown));
         served.context("the server ended unexpectedly")?;
         service.close(shutdown).await;
@@ -166,7 +166,7 @@ impl Process {
         let counts = Counts::of(&app.metrics);
         let lines = app.anonymous_lines.clone();
         let allowed = server::connections_allowed();
-        let metrics = sockets.metrics.map(|listener| Door {
+        let metrics = sockets.metrics.map(|listener| HttpListener {
             listener,
             router: router::metrics_alone(app.clone()),
             connections: limits::METRICS_CONNECTIONS,
@@ -175,7 +175,7 @@ impl Process {
             counts: counts.clone(),
             anonymous_lines: lines.clone(),
         });
-        let main = Door {
+        let main = HttpListener {
             listener: sockets.main,
             router: if roles.api { router::router(app) } else { router::health_alone(app) },
             connections: allowed,
@@ -184,7 +184,7 @@ impl Process {
             counts,
             anonymous_lines: lines.clone(),
         };
-        let metrics = OptionFuture::from(metrics.map(|door| server::serve(door, stop.clone())));
+        let metrics = OptionFuture::from(metrics.map(|listener| server::serve(listener, stop.clone())));
         let main = server::serve(main, stop.clone());
         let until = stop.clone();
         async move {

@@ -1,4 +1,4 @@
-//! Keeps what was opened and parsed of a read table up to date: whatever another process changes counts here within a tenth of a second of
+//! Keeps the opened and parsed rows of a read table up to date: a change by another process takes effect here within a tenth of a second of
 //! its row.
 
 use std::time::Duration;
@@ -8,13 +8,13 @@ use honoken_projections::{Progress, QueryError, ReadModel};
 use honoken_telemetry::error_chain;
 use tokio::sync::watch;
 
-/// Between two announcements.
+/// The time between two reports of problems.
 const DAY: Duration = Duration::from_hours(24);
 
-/// Between two looks at the read model, however fast it changes.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+/// The time between two reads of the read model, however fast it changes.
+const REFRESH_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A read table, and what is known of it.
+/// A read table, and the rows of it that are held in memory.
 pub(crate) trait Table: Send + 'static {
     /// One of its rows.
     type Row: Send;
@@ -22,41 +22,41 @@ pub(crate) trait Table: Send + 'static {
     /// The aggregate whose events fill it.
     const AGGREGATE: &'static str;
 
-    /// What it holds, for the log.
+    /// The name of its content, for the log output.
     const NAME: &'static str;
 
-    /// The rows that were changed behind a position, in the order of their changes.
+    /// The rows that were changed after a position, in the order of their changes.
     fn changed_after(
         read_model: &ReadModel,
         position: Position,
     ) -> impl Future<Output = Result<Vec<Self::Row>, QueryError>> + Send;
 
-    /// Where in the log a row was changed last.
+    /// The position in the event log at which a row was changed last.
     fn position(row: &Self::Row) -> Position;
 
-    /// Whether a row is not known as it is.
-    fn is_news(&self, row: &Self::Row) -> bool;
+    /// Whether a row differs from the one in memory.
+    fn differs_from_known(&self, row: &Self::Row) -> bool;
 
-    /// Learns rows.
-    fn take_in(&mut self, news: Vec<Self::Row>) -> impl Future<Output = ()> + Send;
+    /// Replaces the rows in memory by these.
+    fn update(&mut self, rows: Vec<Self::Row>) -> impl Future<Output = ()> + Send;
 
-    /// Says again, once a day, what is wrong.
-    fn announce(&self);
+    /// Logs again, once a day, what is wrong.
+    fn log_problems(&self);
 }
 
-/// Keeps up with a table.
+/// Follows the changes of a table.
 pub(crate) struct Follower<T> {
     table: T,
     read_model: ReadModel,
     progress: watch::Receiver<Progress>,
-    /// Every change up to here is known.
+    /// Every change up to this position is in memory.
     seen: Position,
-    /// A change behind `seen` may still come.
-    from_the_beginning: bool,
+    /// Whether the next refresh reads all rows, because a change before `seen` may still come.
+    reads_all: bool,
 }
 
 impl<T: Table> Follower<T> {
-    /// Looks at the table as it is now; the future keeps up with it from then on, and ends when the projector does.
+    /// Reads the table as it is now. The future follows it from then on, and ends when the projector does.
     ///
     /// # Errors
     /// When the read model cannot be asked.
@@ -65,8 +65,8 @@ impl<T: Table> Follower<T> {
         read_model: ReadModel,
         progress: watch::Receiver<Progress>,
     ) -> Result<impl Future<Output = ()> + Send + 'static, QueryError> {
-        let mut follower = Self { table, read_model, progress, seen: Position(0), from_the_beginning: true };
-        follower.look().await?;
+        let mut follower = Self { table, read_model, progress, seen: Position(0), reads_all: true };
+        follower.refresh().await?;
         Ok(follower.run())
     }
 
@@ -76,35 +76,35 @@ impl<T: Table> Follower<T> {
         loop {
             tokio::select! {
                 changed = self.progress.changed() => if changed.is_err() { return },
-                _ = daily.tick() => self.table.announce(),
+                _ = daily.tick() => self.table.log_problems(),
             }
-            while let Err(fault) = self.look().await {
-                tracing::warn!(error = error_chain(&fault), "the {} could not be looked at", T::NAME);
+            while let Err(fault) = self.refresh().await {
+                tracing::warn!(error = error_chain(&fault), "the {} could not be read", T::NAME);
                 if self.progress.has_changed().is_err() {
                     return;
                 }
-                tokio::time::sleep(BETWEEN_LOOKS * 10).await;
+                tokio::time::sleep(REFRESH_INTERVAL * 10).await;
             }
-            tokio::time::sleep(BETWEEN_LOOKS).await;
+            tokio::time::sleep(REFRESH_INTERVAL).await;
         }
     }
 
-    /// Takes in what has changed.
-    async fn look(&mut self) -> Result<(), QueryError> {
+    /// Reads the rows that have changed.
+    async fn refresh(&mut self) -> Result<(), QueryError> {
         let progress = self.progress.borrow_and_update().clone();
         if progress.position < self.seen {
-            // The tables are being filled again, from another log perhaps.
+            // The tables are being filled again, perhaps from another event log.
             self.seen = Position(0);
-            self.from_the_beginning = true;
+            self.reads_all = true;
         }
-        // A row whose event is parked changes behind those that are known, when the event is applied after all.
+        // A row whose event is parked changes at an earlier position than the known ones when that event is applied after all.
         let is_parked = progress.parked.iter().any(|(aggregate_type, _)| aggregate_type == T::AGGREGATE);
-        let after = if is_parked || self.from_the_beginning { Position(0) } else { self.seen };
+        let after = if is_parked || self.reads_all { Position(0) } else { self.seen };
         let mut rows = T::changed_after(&self.read_model, after).await?;
-        self.from_the_beginning = is_parked;
-        rows.retain(|row| self.table.is_news(row));
+        self.reads_all = is_parked;
+        rows.retain(|row| self.table.differs_from_known(row));
         let Some(last) = rows.iter().map(T::position).max() else { return Ok(()) };
-        self.table.take_in(rows).await;
+        self.table.update(rows).await;
         self.seen = self.seen.max(last);
         Ok(())
     }

@@ -108,36 +108,36 @@ impl Table for ApnsKeys {
         row.position
     }
 
-    fn is_news(&self, row: &ApnsKeyRow) -> bool {
+    fn differs_from_known(&self, row: &ApnsKeyRow) -> bool {
         let known = self.installed.borrow();
         known.known.get(&row.installation.id()).is_none_or(|(position, _)| *position != row.position)
     }
 
-    async fn take_in(&mut self, news: Vec<ApnsKeyRow>) {
+    async fn update(&mut self, rows: Vec<ApnsKeyRow>) {
         let keys = self.keys.clone();
         let opened = tokio::task::spawn_blocking(move || {
-            news.into_iter().map(|row| learned(keys.as_ref(), row)).collect()
+            rows.into_iter().map(|row| open_row(keys.as_ref(), row)).collect()
         });
         let Ok(opened) = opened.await else { return };
         let opened: Vec<(ApnsKeyId, (Position, Known))> = opened;
         for (id, (_, known)) in &opened {
-            tell(id, known);
+            log_state(id, known);
         }
         let mut known = self.installed.borrow().known.clone();
         known.extend(opened);
         self.installed.send_replace(Arc::new(Installed::of(known)));
     }
 
-    fn announce(&self) {
+    fn log_problems(&self) {
         for (id, (_, known)) in &self.installed.borrow().known {
             if let Known::Unusable(_) = known {
-                tell(id, known);
+                log_state(id, known);
             }
         }
     }
 }
 
-fn learned(keys: Option<&SealingKeys>, row: ApnsKeyRow) -> (ApnsKeyId, (Position, Known)) {
+fn open_row(keys: Option<&SealingKeys>, row: ApnsKeyRow) -> (ApnsKeyId, (Position, Known)) {
     let ApnsKeyRow { installation, installed, active, position, .. } = row;
     let known = if active {
         match open(keys, &installation) {
@@ -151,7 +151,7 @@ fn learned(keys: Option<&SealingKeys>, row: ApnsKeyRow) -> (ApnsKeyId, (Position
 }
 
 /// One sentence about a key, as loud as it is bad.
-fn tell(id: &ApnsKeyId, known: &Known) {
+fn log_state(id: &ApnsKeyId, known: &Known) {
     let ApnsKeyId { team_identifier: team, key_identifier: key } = id;
     match known {
         Known::Pushes { .. } => tracing::info!("the APNs key {key} of team {team} is there to push with"),
@@ -413,7 +413,7 @@ mod tests {
 
         async fn closes(self) {
             drop(self.credentials);
-            self.stores.close(crate::shutdown::Shutdown::begins()).await;
+            self.stores.close(crate::shutdown::Shutdown::start()).await;
         }
     }
 

@@ -181,12 +181,12 @@ impl Service {
         self.end_pushing(shutdown).await;
         if let Some((mut worker, stop)) = self.jobs {
             stop.cancel();
-            shutdown.closes("the worker of jobs", ended(&mut worker, "the worker of jobs")).await;
+            shutdown.close("the worker of jobs", ended(&mut worker, "the worker of jobs")).await;
         }
         self.stores.end_projector(shutdown).await;
         for mut follower in self.followers {
             let part = "keeping up with certificates and APNs keys";
-            shutdown.closes(part, ended(&mut follower, part)).await;
+            shutdown.close(part, ended(&mut follower, part)).await;
         }
         self.stores.close_behind_projector(shutdown).await;
     }

@@ -16,25 +16,25 @@ use crate::storage::Storage;
 /// # Errors
 /// When a store cannot be used.
 pub async fn open_log(
-    place: &Storage,
+    storage: &Storage,
     ids: &dyn IdSource,
     read_model: &ReadModel,
     ledger: &Ledger,
 ) -> anyhow::Result<Log> {
-    let log = place.open_log(ids).await?;
+    let log = storage.open_log(ids).await?;
     let known = known(&log, read_model, ledger).await?;
     if reaches(&log, known).await? {
         return Ok(log);
     }
     let (old, head) = (log.epoch(), *log.head().borrow());
     log.close().await;
-    let epoch = place.change_epoch(ids).await?;
+    let epoch = storage.change_epoch(ids).await?;
     ledger.follow_log(epoch, head).await?;
     tracing::error!(
         "the event log was set back: position {known} was seen, and it ends at {head}. It got the epoch {epoch} instead of {old}, so that phones ask \
          for everything and miss no change; the read model is filled again"
     );
-    place.open_log(ids).await
+    storage.open_log(ids).await
 }
 
 /// The furthest position of this log that something was derived from.

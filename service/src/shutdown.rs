@@ -1,7 +1,7 @@
-//! How a process ends once it was told to: everything has until one deadline, counted from the signal, and is cut off there.
+//! How a process ends once it was told to: every part has until one deadline, counted from the signal, and is cut off there.
 //!
-//! That may be done to any part at any moment, since what was acknowledged is on disk: to be cut off is what `kill -9` is. It is said in the log
-//! output, and the process ends with 0 all the same: it was told to end, and did.
+//! Any part may be cut off at any moment, since whatever was acknowledged is on disk: `kill -9` does the same. The log output says so, and
+//! the process still ends with 0, since it ended as it was told.
 
 use anyhow::Context;
 use tokio::task::JoinHandle;
@@ -10,23 +10,23 @@ use tokio_util::sync::CancellationToken;
 
 use crate::limits;
 
-/// The end of a process, which has begun.
+/// A shutdown that has started, and its deadlines.
 #[derive(Debug, Clone, Copy)]
 pub struct Shutdown(Instant);
 
 impl Shutdown {
-    /// It begins now.
-    pub fn begins() -> Self {
+    /// Starts the shutdown now.
+    pub fn start() -> Self {
         Self(Instant::now())
     }
 
-    /// Until when requests and pushes in flight may be finished.
-    pub fn of_work(self) -> Instant {
+    /// The deadline for requests and pushes in flight.
+    pub fn work_deadline(self) -> Instant {
         self.0 + limits::SHUTDOWN
     }
 
-    /// Waits until a part has closed, but not for ever: a store that does not answer never lets go.
-    pub async fn closes(self, part: &'static str, closing: impl Future<Output = ()>) {
+    /// Waits until a part has closed, or until the deadline: a store that does not answer never closes.
+    pub async fn close(self, part: &'static str, closing: impl Future<Output = ()>) {
         if timeout_at(self.0 + limits::CLOSING, closing).await.is_err() {
             tracing::warn!(
                 "{part} did not close in time and is cut off; nothing that was acknowledged is lost"
@@ -35,12 +35,15 @@ impl Shutdown {
     }
 }
 
-/// Waits for the end of a service. Once `stop` was called, no longer than [`limits::END`], whatever it waits for: also one that has not started
-/// yet.
+/// Waits for the end of a service. Once `stop` was called, it waits no longer than [`limits::END`], also for a service that is still
+/// starting.
 ///
 /// # Errors
 /// Those of the service.
-pub async fn of(service: JoinHandle<anyhow::Result<()>>, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn wait_for_end(
+    service: JoinHandle<anyhow::Result<()>>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let overdue = async {
         stop.cancelled().await;
         sleep(limits::END).await;
@@ -60,17 +63,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_never_ends_is_cut_off_at_the_deadlines() {
-        let ending = Shutdown::begins();
-        ending.closes("a part", std::future::pending()).await;
-        assert_eq!(ending.0.elapsed(), limits::CLOSING);
-        ending.closes("the next one", std::future::pending()).await;
-        assert_eq!(ending.0.elapsed(), limits::CLOSING, "one deadline for all of them");
+        let shutdown = Shutdown::start();
+        shutdown.close("a part", std::future::pending()).await;
+        assert_eq!(shutdown.0.elapsed(), limits::CLOSING);
+        shutdown.close("the next one", std::future::pending()).await;
+        assert_eq!(shutdown.0.elapsed(), limits::CLOSING, "one deadline for all of them");
 
         let stop = CancellationToken::new();
         let service = tokio::spawn(std::future::pending());
         let told = Instant::now();
         stop.cancel();
-        of(service, stop).await.unwrap();
+        wait_for_end(service, stop).await.unwrap();
         assert_eq!(told.elapsed(), limits::END);
     }
 
@@ -85,7 +88,7 @@ mod tests {
     #[tokio::test]
     async fn a_service_that_fails_says_why() {
         let service = tokio::spawn(async { anyhow::bail!("the disk is gone") });
-        let fault = of(service, CancellationToken::new()).await.unwrap_err();
+        let fault = wait_for_end(service, CancellationToken::new()).await.unwrap_err();
         assert_eq!(fault.to_string(), "the disk is gone");
     }
 }

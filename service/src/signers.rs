@@ -63,7 +63,7 @@ pub fn open(keys: Option<&SealingKeys>, installation: &Installation) -> Result<S
 pub struct Signer {
     /// Certificate, key and intermediate.
     pub identity: SigningIdentity,
-    /// Another one whenever what it signs would look different.
+    /// Another one whenever what it signs would refresh different.
     pub revision: String,
     /// The same, as APNs knows it.
     for_pushing: Arc<PassCertificate>,
@@ -263,30 +263,30 @@ impl Table for Certificates {
         row.position
     }
 
-    fn is_news(&self, row: &CertificateRow) -> bool {
+    fn differs_from_known(&self, row: &CertificateRow) -> bool {
         let known = self.installed.borrow();
         let known = known.get(&row.installation.pass_type_identifier);
         known.is_none_or(|(position, _)| *position != row.position)
     }
 
-    async fn take_in(&mut self, news: Vec<CertificateRow>) {
+    async fn update(&mut self, rows: Vec<CertificateRow>) {
         let keys = self.keys.clone();
         // Parsing many keys takes a while, and so it is not done where requests are answered.
         let opened = tokio::task::spawn_blocking(move || {
-            news.into_iter().map(|row| learned(keys.as_ref(), row)).collect()
+            rows.into_iter().map(|row| open_row(keys.as_ref(), row)).collect()
         });
         let Ok(opened) = opened.await else { return };
         let opened: Vec<(PassTypeIdentifier, (Position, Known))> = opened;
         let now = self.clock.unix_seconds();
         for (pass_type_identifier, (_, known)) in &opened {
-            tell(pass_type_identifier, known, now, "from here on");
+            log_state(pass_type_identifier, known, now, "from here on");
         }
         let mut installed = Installed::clone(&self.installed.borrow());
         installed.extend(opened);
         self.installed.send_replace(Arc::new(installed));
     }
 
-    fn announce(&self) {
+    fn log_problems(&self) {
         let now = self.clock.unix_seconds();
         for (pass_type_identifier, (_, known)) in &**self.installed.borrow() {
             let is_fine = match known {
@@ -295,13 +295,13 @@ impl Table for Certificates {
                 Known::Unusable { .. } => false,
             };
             if !is_fine {
-                tell(pass_type_identifier, known, now, "still");
+                log_state(pass_type_identifier, known, now, "still");
             }
         }
     }
 }
 
-fn learned(keys: Option<&SealingKeys>, row: CertificateRow) -> (PassTypeIdentifier, (Position, Known)) {
+fn open_row(keys: Option<&SealingKeys>, row: CertificateRow) -> (PassTypeIdentifier, (Position, Known)) {
     let CertificateRow { installation, revoked, position, .. } = row;
     let known = if revoked {
         Known::Revoked
@@ -315,7 +315,7 @@ fn learned(keys: Option<&SealingKeys>, row: CertificateRow) -> (PassTypeIdentifi
 }
 
 /// One sentence about a certificate, as loud as it is bad.
-fn tell(pass_type_identifier: &PassTypeIdentifier, known: &Known, now: UnixSeconds, since: &str) {
+fn log_state(pass_type_identifier: &PassTypeIdentifier, known: &Known, now: UnixSeconds, since: &str) {
     match known {
         Known::Revoked => {
             tracing::info!(

@@ -118,17 +118,17 @@ impl Stores {
     /// Ends the projector: what follows it ends, too.
     pub(crate) async fn end_projector(&mut self, shutdown: Shutdown) {
         self.stop.cancel();
-        shutdown.closes("the projector", ended(&mut self.running, "the projector")).await;
+        shutdown.close("the projector", ended(&mut self.running, "the projector")).await;
     }
 
     /// Finishes and closes the stores, behind the projector. Nothing may hold the event log any more.
     pub(crate) async fn close_behind_projector(self, shutdown: Shutdown) {
         drop(self.projector);
-        shutdown.closes("the ledger of deliveries", self.ledger.close()).await;
-        shutdown.closes("the read model", self.read_model.close()).await;
+        shutdown.close("the ledger of deliveries", self.ledger.close()).await;
+        shutdown.close("the read model", self.read_model.close()).await;
         drop(self.dispatcher);
         if let Some(log) = Arc::into_inner(self.log) {
-            shutdown.closes("the event log", log.close()).await;
+            shutdown.close("the event log", log.close()).await;
         } else {
             // A request outlived the time it had; what it appended is on disk, only the file is not tidied up.
             tracing::warn!("the event log is still in use and is left as it is");

@@ -25,9 +25,9 @@ impl FromRequestParts<AppState> for Integrator {
         let key = credentials(&parts.headers, &["Bearer"]).ok_or(ApiError::UnauthorizedKey)?;
         let Some(integrator) = Self::with_key(app, key).await? else {
             let client = app.rates.client(&parts.headers, parts.extensions.get().copied());
-            return Err(app.rates.key_was_wrong(client));
+            return Err(app.rates.record_wrong_key(client));
         };
-        app.rates.organization_asks(&integrator.organization_id).await?;
+        app.rates.check_organization(&integrator.organization_id).await?;
         Ok(integrator)
     }
 }

@@ -83,9 +83,9 @@ impl<'a> DeviceRequest<'a> {
         self.dispatch_if(command, |events| {
             if events.iter().any(is_registration) {
                 self.comes_or_goes()?;
-                self.app.rates.new_device(&self.pass, self.client)?;
+                self.app.rates.check_new_device(&self.pass, self.client)?;
             } else {
-                self.app.rates.known_device(&self.pass, self.client)?;
+                self.app.rates.check_known_device(&self.pass, self.client)?;
             }
             written.expect(told, events);
             Ok(())
@@ -105,11 +105,11 @@ impl<'a> DeviceRequest<'a> {
     }
 
     fn device(&self) -> Result<Arc<Device>, ApiError> {
-        self.app.turns.of(&self.id)?.ok_or_else(|| self.app.rates.too_many_of_a_device())
+        self.app.turns.of(&self.id)?.ok_or_else(|| self.app.rates.too_many_requests_of_device())
     }
 
     fn comes_or_goes(&self) -> Result<(), ApiError> {
-        self.app.rates.device_comes_or_goes(&self.pass, &self.id.device_library_identifier)
+        self.app.rates.check_registration_change(&self.pass, &self.id.device_library_identifier)
     }
 
     async fn dispatch_if(

@@ -50,14 +50,14 @@ async fn unless_crowded<T>(
     wait: impl Future<Output = T>,
 ) -> Result<T, ApiError> {
     let Some(connection) = connection else { return Ok(wait.await) };
-    let _waits = connection.clone().waits_for_body();
+    let _waits = connection.clone().wait_for_body();
     tokio::select! {
         waited = wait => Ok(waited),
-        () = connection.is_to_close() => Err(ApiError::Overloaded),
+        () = connection.close_requested() => Err(ApiError::Overloaded),
     }
 }
 
-/// Puts a body together in memory that is reserved before any of it is asked for, so that a body that waits for its place takes nothing. Pieces are
+/// Puts a body together in memory that is reserved before any of it is asked for, so that a body that waits for its slot takes nothing. Pieces are
 /// copied: each holds on to the buffer that it was read into, however small it is.
 async fn arrives(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
     // What does not say how long it is counts as the longest.
@@ -93,7 +93,7 @@ pub async fn read_json(request: Request, limit: usize) -> Result<Value, ApiError
 /// Parses JSON.
 ///
 /// # Errors
-/// 400 with the place and the reason.
+/// 400 with the slot and the reason.
 pub fn parse(bytes: &[u8]) -> Result<Value, ApiError> {
     json::parse(bytes).map_err(|fault| {
         ApiError::unreadable("json", "", format!("the body is not acceptable JSON: {fault}"))

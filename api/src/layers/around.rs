@@ -1,4 +1,4 @@
-//! Around every request: its id, its permit, its time limit, its log line, its place in the metrics, and what happens when a handler panics.
+//! The layer around every request: its id, its permit, its time limit, its log line, its metrics, and the answer when a handler panics.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -32,10 +32,10 @@ use crate::{limits, routes};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Gives every request its id, its turn and its time, counts it, and logs one line when it is done. The line names the route, not the path: a path
-/// holds serial numbers, and device identifiers, which are secrets.
+/// Gives every request its id, its permit and its time limit, counts it, and logs one line when it is done. The line names the route, not
+/// the path: a path holds serial numbers and device identifiers, which are secrets.
 ///
-/// One layer for all of it: each layer costs every request a service that is cloned and a future that is allocated.
+/// One layer does all of it, because each layer costs every request a cloned service and an allocated future.
 #[derive(Debug, Clone)]
 pub struct Around(pub AppState);
 
@@ -47,7 +47,7 @@ impl Layer<routing::Route> for Around {
     }
 }
 
-/// A route with everything around it.
+/// A route with this layer around it.
 #[derive(Debug, Clone)]
 pub struct Surrounded {
     app: AppState,
@@ -69,18 +69,18 @@ impl Service<Request> for Surrounded {
         let id = sent_id(request.headers()).unwrap_or_else(|| ids::request_id(&*app.ids));
         let admission = app.permits.admission(asked.area);
         let peer = request.extensions().get().copied();
-        app.rates.looks_for_a_proxy(request.headers(), peer);
+        app.rates.warn_of_unknown_proxy(request.headers(), peer);
         let address = app.rates.client(request.headers(), peer).unwrap_or(NO_ADDRESS);
         let current = CurrentRequest::new(id, address, app.anonymous_lines.clone());
         let body = body_room(&app, &request, asked.area, address);
         let at_hand = Arc::new(AtHand { admission, body });
         let refusal = request.extensions().get::<Refusal>().copied();
-        // Nothing of it happens before it is first polled.
+        // The future does nothing before it is first polled.
         let answer = self.route.call(request);
         let worked = at_hand.clone().scope({
             let current = current.clone();
             async move {
-                let in_flight = app.in_flight.one_more(asked.area);
+                let in_flight = app.in_flight.count(asked.area);
                 let mut response = match refusal {
                     None => answered(&app, &at_hand.admission, &current, answer).await,
                     Some(refusal) => ApiError::from(refusal).into_response(),
@@ -103,7 +103,7 @@ fn body_room(app: &App, request: &Request, area: Area, client: IpAddr) -> Option
     has_body.then(|| BodyRoom::new(app.bodies.of(area).clone(), client))
 }
 
-/// The answer, or what is answered in its place: too many wait, it takes too long, or the handler panics.
+/// The answer of the handler, or the answer in its place: too many requests wait, it takes too long, or the handler panics.
 async fn answered(
     app: &AppState,
     admission: &Admission,
@@ -121,7 +121,7 @@ async fn answered(
     }
 }
 
-/// The route of a request as the router has it, which is a closed set, unlike the paths that callers send.
+/// The route of a request as the router names it. Routes are a closed set, unlike the paths that callers send.
 struct Route(Option<MatchedPath>);
 
 impl Route {
@@ -131,7 +131,7 @@ impl Route {
     }
 }
 
-/// What a request is, without what it holds.
+/// The method, route and area of a request, without its content.
 struct Asked {
     started: Instant,
     method: Method,
@@ -146,7 +146,7 @@ impl Asked {
         Self { started: Instant::now(), method: request.method().clone(), route, area }
     }
 
-    /// What phones do, by Apple's names for it.
+    /// The metric for what a phone does, by Apple's names.
     fn of_device(&self) -> Option<Metric> {
         if self.area != Area::Device {
             return None;

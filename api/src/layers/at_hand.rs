@@ -1,4 +1,4 @@
-//! What this crate knows of the current request wherever its work leads, besides what telemetry knows of it: its admission, and the room for its body.
+//! What this crate keeps with the current request, besides what telemetry keeps: its admission, and the memory reserved for its body.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,16 +10,16 @@ use crate::error::ApiError;
 use crate::layers::body_budget::{Budget, Reservation};
 use crate::layers::load_shedding::Admission;
 
-/// What is known of a request wherever its work leads, besides what telemetry knows of it.
+/// What this crate keeps with a request while it is worked on.
 #[derive(Debug)]
 pub struct AtHand {
     /// Its permit.
     pub admission: Admission,
-    /// Where the request has a body.
+    /// `None` for a request without a body.
     pub body: Option<BodyRoom>,
 }
 
-/// Where there is room for a body, and what of it is taken.
+/// The budget that a body is charged to, and the bytes reserved so far.
 #[derive(Debug)]
 pub struct BodyRoom {
     budget: Arc<Budget>,
@@ -39,7 +39,7 @@ pub fn admission() -> Admission {
 /// Reserves memory for the body of the current request, until the request is answered.
 ///
 /// # Errors
-/// 503 when there is no room for too long.
+/// 503 when no memory becomes free in time.
 pub async fn reserve_body(bytes: usize) -> Result<(), ApiError> {
     let Ok(at_hand) = AT_HAND.try_with(Arc::clone) else { return Ok(()) };
     let Some(room) = &at_hand.body else { return Ok(()) };
@@ -49,14 +49,14 @@ pub async fn reserve_body(bytes: usize) -> Result<(), ApiError> {
 }
 
 impl AtHand {
-    /// Works on the request: what `work` leads to finds this here.
+    /// Runs `work` with this as the current request.
     pub async fn scope<T>(self: Arc<Self>, work: impl Future<Output = T>) -> T {
         AT_HAND.scope(self, work).await
     }
 }
 
 impl BodyRoom {
-    /// Nothing of the budget is taken yet.
+    /// Nothing is reserved yet.
     pub fn new(budget: Arc<Budget>, client: IpAddr) -> Self {
         Self { budget, client, reserved: Mutex::new(None) }
     }

@@ -1,5 +1,5 @@
-//! Bytes that may be in memory at a time for callers who have not shown yet what they want: a total, of which one address gets a share, so that it
-//! cannot use up all. Who finds no room waits in order, for a bounded time.
+//! A limit on the bytes in memory for callers who have not been authenticated yet: a total, and a share of it for each address, so that no
+//! address can use up all. A request that finds no room waits in order, for a bounded time.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::layers::client_address::counted_as;
 use crate::limits;
 
-/// One address may use this part of a budget.
+/// One address may use this fraction of a budget.
 const SHARE: usize = 4;
 
 /// A bounded number of bytes.
@@ -20,14 +20,14 @@ const SHARE: usize = 4;
 pub struct Budget {
     all: Arc<Semaphore>,
     share: usize,
-    /// What is left to the addresses that use something or wait for it.
+    /// The free part of the share of each address that uses some of it or waits.
     shares: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
 }
 
-/// Bytes that may be used until this is dropped.
+/// Reserved bytes, given back when this is dropped.
 #[derive(Debug)]
 pub struct Reservation {
-    // In this order: what is given back first can be had by others of the same address.
+    // In this order, so that bytes that come free can go to other requests of the same address.
     #[expect(dead_code, reason = "held, not looked at")]
     of_all: OwnedSemaphorePermit,
     #[expect(dead_code, reason = "held, not looked at")]
@@ -36,7 +36,7 @@ pub struct Reservation {
     share: Share,
 }
 
-/// The share of an address, forgotten when the last one who knows it goes.
+/// The share of an address, removed from the budget when its last user is dropped.
 #[derive(Debug)]
 struct Share {
     budget: Arc<Budget>,
@@ -45,7 +45,7 @@ struct Share {
 }
 
 impl Budget {
-    /// So many bytes, none of them used.
+    /// A budget of so many bytes, none of them used.
     pub fn new(bytes: usize) -> Arc<Self> {
         let all = Arc::new(Semaphore::new(bytes));
         Arc::new(Self { all, share: bytes / SHARE, shares: Mutex::default() })
@@ -72,7 +72,7 @@ impl Budget {
         Some(Reservation { of_all, of_share, share })
     }
 
-    /// Nobody needs more than a share: what is asked for is far below, and a slip would wait for ever.
+    /// At most a share: a request asks for far less, and asking for more by mistake would wait for ever.
     fn permits(&self, bytes: usize) -> u32 {
         u32::try_from(bytes.min(self.share)).unwrap_or(u32::MAX)
     }
@@ -92,14 +92,14 @@ impl Budget {
 impl Drop for Share {
     fn drop(&mut self) {
         let mut shares = self.budget.shares();
-        // The list knows it, and this one. New ones are made under the same lock.
+        // Two references are left: the list's and this one. New ones are made under the same lock.
         if Arc::strong_count(&self.left) == 2 {
             shares.remove(&self.address);
         }
     }
 }
 
-/// The bodies of requests, as far as they have come and until they are answered. Each area has a budget of its own.
+/// The budgets for the bodies of requests, from the first byte until the answer. Each area has its own.
 #[derive(Debug)]
 pub struct Bodies {
     device: Arc<Budget>,
@@ -118,7 +118,7 @@ impl Default for Bodies {
 }
 
 impl Bodies {
-    /// That of an area. Where no body is asked for, none is read.
+    /// The budget of an area. `Service` routes read no body.
     pub fn of(&self, area: Area) -> &Arc<Budget> {
         match area {
             Area::Device | Area::Service => &self.device,

@@ -1,11 +1,11 @@
-//! Which client a request is from, as far as that can be known: the limits that go by the address count for it.
+//! The client address of a request, which the limits by address count for.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::HeaderMap;
 
-/// The address that a request came from: that of the client, or of the proxy before us.
+/// The address at the other end of the connection: the client's, or that of the proxy before this process.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub IpAddr);
 
@@ -16,17 +16,17 @@ pub struct ClientAddresses {
     has_warned: AtomicBool,
 }
 
-/// What a proxy writes the client's address into.
+/// The headers in which a proxy names the client's address.
 const WRITTEN_BY_PROXIES: [&str; 2] = ["x-forwarded-for", "forwarded"];
 
 impl ClientAddresses {
-    /// Behind so many proxies.
+    /// For a process behind so many proxies.
     pub fn behind(proxies: u32) -> Self {
         Self { proxies: proxies as usize, has_warned: AtomicBool::new(false) }
     }
 
-    /// The client's address. Only what our own proxies have written into `X-Forwarded-For` is believed, which is at its end; a client may write
-    /// before it what it likes. An IPv6 client has a whole /64 at its disposal, and counts as one.
+    /// The client's address. Only the entries at the end of `X-Forwarded-For` that our own proxies have added are believed; a client may
+    /// send any entries before them. An IPv6 client has a whole /64, which counts as one address.
     pub fn of(&self, headers: &HeaderMap, peer: Option<Peer>) -> Option<IpAddr> {
         let peer = peer?.0;
         let address = if self.proxies == 0 { peer } else { self.forwarded(headers).unwrap_or(peer) };
@@ -41,8 +41,8 @@ impl ClientAddresses {
         entry.parse().ok().or_else(with_port)
     }
 
-    /// Says once that a proxy seems to stand before this process that it was not told of: all its clients are one address then.
-    pub fn warns_of_a_proxy(&self, headers: &HeaderMap, peer: Option<Peer>) {
+    /// Warns once when a request seems to come through a proxy that is not configured: all its clients then count as one address.
+    pub fn warn_of_unknown_proxy(&self, headers: &HeaderMap, peer: Option<Peer>) {
         if self.proxies > 0 || self.has_warned.load(Ordering::Relaxed) {
             return;
         }
@@ -53,8 +53,7 @@ impl ClientAddresses {
         if !self.has_warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 peer.ip = %address,
-                "a request came with `{header}`, as proxies write it, and RATE_LIMIT_PROXIES is not set: everybody behind a proxy counts as one \
-                 address, so one client's failed logins and registrations use up what all may have. If {address} is your proxy, set \
+                "a request came with `{header}`, as proxies write it, and RATE_LIMIT_PROXIES is not set: all clients behind a proxy count as one address, so one client's failed logins and registrations use up what all may have. If {address} is your proxy, set \
                  RATE_LIMIT_PROXIES to the number of proxies before this process; if it is none of yours, a client made the header up, and there is \
                  nothing to do"
             );
@@ -62,7 +61,7 @@ impl ClientAddresses {
     }
 }
 
-/// The address that stands for all that a client has.
+/// The address that a client is counted under: for IPv6 its /64.
 pub fn counted_as(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

@@ -1,8 +1,8 @@
-//! Requests that a page of another site makes a browser send, with the credentials that the browser adds by itself.
+//! Refuses requests that a page of another site makes a browser send with the credentials that the browser adds by itself.
 //!
-//! A browser that remembers an operator's Basic credentials sends them with every form that posts to these routes, whatever page the form is on.
-//! It also says whose page that was. Only requests that change something are refused: the answer to any other is not shown to a foreign page.
-//! Keys of integrators and tokens of phones are added by no browser.
+//! A browser that remembers an operator's Basic credentials sends them with every form that posts to these routes, whatever page the form
+//! is on. The browser also names the site of that page. Only requests that change something are refused: the browser does not show a
+//! foreign page the answer to any other. Browsers do not add the keys of integrators or the tokens of phones by themselves.
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -13,11 +13,11 @@ use url::{Position, Url};
 use crate::error::ApiError;
 use crate::state::AppState;
 
-/// Lets through what changes nothing, what no browser sends, and what a page of our own sends. It stands behind the question for credentials:
-/// a caller without them learns nothing else.
+/// Lets requests through that change nothing, that no browser sent, or that a page of our own sent. This layer comes after authentication:
+/// a caller without credentials gets 401 and learns nothing else.
 ///
 /// # Errors
-/// 403 for everything else.
+/// 403 for all other requests.
 pub async fn refuse(State(app): State<AppState>, request: Request, next: Next) -> Result<Response, ApiError> {
     if request.method().is_safe() || !is_foreign(request.headers(), app.options.public_url.as_ref()) {
         Ok(next.run(request).await)
@@ -26,7 +26,7 @@ pub async fn refuse(State(app): State<AppState>, request: Request, next: Next) -
     }
 }
 
-/// Whether a browser says that the page is of another site. What cannot be read is foreign.
+/// Whether the browser says that the page is of another site. A header that cannot be read counts as foreign.
 fn is_foreign(headers: &HeaderMap, public_url: Option<&Url>) -> bool {
     let site_is_foreign = |site: &HeaderValue| site != "same-origin" && site != "none";
     let origin_is_foreign = |origin: &HeaderValue| !is_ours(origin, headers, public_url);
@@ -34,7 +34,7 @@ fn is_foreign(headers: &HeaderMap, public_url: Option<&Url>) -> bool {
         || headers.get_all(header::ORIGIN).iter().any(origin_is_foreign)
 }
 
-/// Whether an origin is what the caller, or a browser before the proxy, reaches us under. `null` is not.
+/// Whether an origin is the host under which the caller, or a browser before the proxy, reaches this service. `null` is not.
 fn is_ours(origin: &HeaderValue, headers: &HeaderMap, public_url: Option<&Url>) -> bool {
     let Some((default_port, origin)) = origin.to_str().ok().and_then(authority) else { return false };
     let is_origin = |host: &str| without(default_port, host) == origin;
@@ -47,8 +47,8 @@ fn is_ours(origin: &HeaderValue, headers: &HeaderMap, public_url: Option<&Url>) 
     host.is_some_and(is_origin) || public_host.is_some_and(is_origin)
 }
 
-/// The port that the scheme of an origin has by itself, and host and port without it. The scheme is not compared: behind a proxy for TLS it is
-/// another than ours.
+/// The default port of an origin's scheme, and its host and port without that default. The scheme itself is not compared: behind a proxy
+/// for TLS it differs from ours.
 fn authority(origin: &str) -> Option<(&'static str, String)> {
     let (scheme, authority) = origin.split_once("://")?;
     let default_port = match scheme.to_ascii_lowercase().as_str() {
@@ -59,7 +59,7 @@ fn authority(origin: &str) -> Option<(&'static str, String)> {
     (!authority.is_empty()).then(|| (default_port, without(default_port, authority)))
 }
 
-/// Host and port in small letters, the port left out when it is this one.
+/// Host and port in lower case, without the port when it is this one.
 fn without(port: &str, authority: &str) -> String {
     let authority = authority.to_ascii_lowercase();
     authority.strip_suffix(port).map_or_else(|| authority.clone(), str::to_owned)

@@ -1,4 +1,4 @@
-//! How often a client may be wrong about who it is. What is remembered is bounded: the addresses that tried last, for a minute each.
+//! Limits failed logins by client address. Memory is bounded: the latest addresses are kept, for a minute each.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -12,73 +12,73 @@ use tokio::time::Instant;
 
 use crate::limits;
 
-/// Failures count for so long.
+/// How long a failure counts.
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// Between two comparisons for a client that has failed too often.
+/// The time between two comparisons for a client that has failed too often.
 const PACE: Duration = Duration::from_secs(1);
 
 /// The failed logins of one kind.
 #[derive(Debug)]
 pub struct FailedLogins {
-    most: usize,
+    limit: usize,
     clients: Cache<IpAddr, Arc<Mutex<Client>>>,
 }
 
-/// What is remembered of an address.
+/// The failures of one address.
 #[derive(Debug, Default)]
 struct Client {
-    /// The last ones, not more than count.
+    /// The latest failures, at most `limit` of them.
     failures: VecDeque<Instant>,
     compared: Option<Instant>,
 }
 
 impl FailedLogins {
-    /// None yet; `most` of them in a minute are too many for one address.
-    pub fn at_most(most: NonZeroU32) -> Self {
+    /// No failures yet; `limit` of them in a minute are too many for one address.
+    pub fn at_most(limit: NonZeroU32) -> Self {
         let clients = Cache::builder()
             .max_capacity(limits::RATED_CALLERS)
-            // Whoever has just been wrong is remembered, however often others were.
+            // An address that has just failed stays in the cache, however often others failed.
             .eviction_policy(EvictionPolicy::lru())
             .time_to_idle(MINUTE + PACE)
             .build();
-        Self { most: most.get() as usize, clients }
+        Self { limit: limit.get() as usize, clients }
     }
 
-    /// For secrets that could be guessed: lets what a client shows be compared, and notes it when it is wrong. A client that has failed too often
-    /// has one comparison a second, so that guessing leads nowhere and who knows the secret gets in all the same.
+    /// For secrets that could be guessed: compares the secret that a client shows, and records a failure. A client that has failed too
+    /// often gets one comparison a second, so that guessing is hopeless and the holder of the secret still gets in.
     ///
     /// # Errors
-    /// How long it is until the next comparison. Nothing was compared.
+    /// The time until the next comparison. Nothing was compared.
     pub fn compare(&self, address: IpAddr, is_right: impl FnOnce() -> bool) -> Result<bool, Duration> {
         let client = self.client(address);
-        // Held while it is compared: of those who try at the same moment each sees the failures of the others.
+        // Held during the comparison, so that each of several attempts at the same moment sees the failures of the others.
         let mut client = client.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        if self.until_fewer(&client, now).is_some()
-            && let Some(wait) = client.compared.and_then(|at| left(at + PACE, now))
+        if self.time_until_below_limit(&client, now).is_some()
+            && let Some(wait) = client.compared.and_then(|at| remaining(at + PACE, now))
         {
             return Err(wait);
         }
         client.compared = Some(now);
         let is_right = is_right();
         if !is_right {
-            self.note(&mut client, now);
+            self.push_failure(&mut client, now);
         }
         Ok(is_right)
     }
 
-    /// For secrets that cannot be guessed, which are always compared: notes that a client was wrong.
+    /// For secrets that cannot be guessed, which are always compared: records that a client failed.
     ///
     /// # Errors
-    /// When it has been too often before: how long it has to stop for that to be forgotten.
-    pub fn failed(&self, address: IpAddr) -> Result<(), Duration> {
+    /// When the client had failed too often before: the time until its failures are forgotten.
+    pub fn record_failure(&self, address: IpAddr) -> Result<(), Duration> {
         let client = self.client(address);
         let mut client = client.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let too_often = self.until_fewer(&client, now).is_some();
-        self.note(&mut client, now);
-        match self.until_fewer(&client, now) {
+        let too_often = self.time_until_below_limit(&client, now).is_some();
+        self.push_failure(&mut client, now);
+        match self.time_until_below_limit(&client, now) {
             Some(wait) if too_often => Err(wait),
             _ => Ok(()),
         }
@@ -88,21 +88,21 @@ impl FailedLogins {
         self.clients.get_with(address, Arc::default)
     }
 
-    fn note(&self, client: &mut Client, now: Instant) {
-        if client.failures.len() == self.most {
+    fn push_failure(&self, client: &mut Client, now: Instant) {
+        if client.failures.len() == self.limit {
             client.failures.pop_front();
         }
         client.failures.push_back(now);
     }
 
-    /// How long it is until a client has failed less than `most` times in the last minute, if it has.
-    fn until_fewer(&self, client: &Client, now: Instant) -> Option<Duration> {
-        let oldest = client.failures.front().filter(|_| client.failures.len() == self.most)?;
-        left(*oldest + MINUTE, now)
+    /// The time until a client has failed less than `limit` times in the last minute; `None` if it has already.
+    fn time_until_below_limit(&self, client: &Client, now: Instant) -> Option<Duration> {
+        let oldest = client.failures.front().filter(|_| client.failures.len() == self.limit)?;
+        remaining(*oldest + MINUTE, now)
     }
 }
 
-fn left(until: Instant, now: Instant) -> Option<Duration> {
+fn remaining(until: Instant, now: Instant) -> Option<Duration> {
     until.checked_duration_since(now).filter(|left| !left.is_zero())
 }
 
@@ -115,8 +115,8 @@ mod tests {
     const ONE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
     const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 
-    fn at_most(most: u32) -> FailedLogins {
-        FailedLogins::at_most(NonZeroU32::new(most).unwrap())
+    fn at_most(limit: u32) -> FailedLogins {
+        FailedLogins::at_most(NonZeroU32::new(limit).unwrap())
     }
 
     #[tokio::test(start_paused = true)]
@@ -152,10 +152,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_is_wrong_on_and_on_is_told_how_long_to_stop() {
         let logins = at_most(2);
-        assert_eq!((logins.failed(ONE), logins.failed(ONE)), (Ok(()), Ok(())));
-        assert_eq!(logins.failed(ONE), Err(MINUTE));
-        assert_eq!(logins.failed(OTHER), Ok(()));
+        assert_eq!((logins.record_failure(ONE), logins.record_failure(ONE)), (Ok(()), Ok(())));
+        assert_eq!(logins.record_failure(ONE), Err(MINUTE));
+        assert_eq!(logins.record_failure(OTHER), Ok(()));
         tokio::time::advance(MINUTE).await;
-        assert_eq!(logins.failed(ONE), Ok(()));
+        assert_eq!(logins.record_failure(ONE), Ok(()));
     }
 }

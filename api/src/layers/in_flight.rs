@@ -1,28 +1,28 @@
-//! How many requests there are, counted while they are worked on.
+//! Counts the requests in progress.
 
 use honoken_telemetry::metrics::{Area, Metric, Metrics};
 use prometheus::IntGauge;
 
-/// How many requests there are in each area, kept at hand since every request changes it twice.
+/// The number of requests in progress in each area. The gauges are kept here, since every request changes one twice.
 #[derive(Debug, Clone)]
 pub struct InFlight([IntGauge; Area::NAMES.len()]);
 
 impl InFlight {
-    /// None yet.
+    /// No request yet.
     pub fn of(metrics: &Metrics) -> Self {
         let areas = [Area::Device, Area::Manage, Area::Admin, Area::Service];
         Self(areas.map(|area| metrics.gauge(Metric::RequestsInFlight, &[area.into()])))
     }
 
-    /// Counts a request until what this gives is dropped.
-    pub fn one_more(&self, area: Area) -> Counted {
+    /// Counts a request until the returned guard is dropped.
+    pub fn count(&self, area: Area) -> Counted {
         let gauge = self.0[area as usize].clone();
         gauge.inc();
         Counted(gauge)
     }
 }
 
-/// Counted while it lives, also when the caller goes away and the request is dropped.
+/// Counts a request while it exists, also when the caller disconnects and the request is dropped.
 #[derive(Debug)]
 pub struct Counted(IntGauge);
 

@@ -1,4 +1,4 @@
-//! How often something may happen for each of many keys. Only those are remembered for which it has happened just now.
+//! A rate limit for each of many keys. Only keys that were used lately are remembered.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -9,18 +9,18 @@ use governor::clock::{Clock, DefaultClock};
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 
-/// Keys that are remembered at the most. It takes that many for which it happens within the time in which a quota is whole again.
+/// The most keys that are remembered. Reaching it takes that many keys within the time in which a quota recovers.
 const MOST: usize = 65_536;
 
-/// Keys among which no order is kept.
+/// Below this number of keys, none is removed.
 const FEW: usize = 1024;
 
 /// A quota for each key.
 pub struct KeyedLimit {
-    /// By the hash of the key, which is shorter than a name.
+    /// By the hash of the key, which is shorter than the key.
     limiter: RateLimiter<u64, HashMapStateStore<u64>, DefaultClock>,
     hasher: RandomState,
-    /// So many keys are gone through for those that need not be remembered any more.
+    /// The number of keys at which those with a full quota are removed.
     tidy_at: AtomicUsize,
 }
 
@@ -31,16 +31,16 @@ impl fmt::Debug for KeyedLimit {
 }
 
 impl KeyedLimit {
-    /// For which nothing has happened yet.
+    /// A limit that no key has used yet.
     pub fn new(quota: Quota) -> Self {
         let limiter = RateLimiter::hashmap(quota);
         Self { limiter, hasher: RandomState::new(), tidy_at: AtomicUsize::new(FEW) }
     }
 
-    /// It happens once more.
+    /// Uses the quota of a key once.
     ///
     /// # Errors
-    /// When it may not: how long it is until it may.
+    /// The time until it may be used again, when the quota is used up.
     pub fn take(&self, key: &impl Hash) -> Result<(), Duration> {
         if self.limiter.len() >= self.tidy_at.load(Ordering::Relaxed) && self.tidy() >= MOST {
             return Err(Duration::from_secs(1));
@@ -49,7 +49,7 @@ impl KeyedLimit {
         taken.map_err(|not_until| not_until.wait_time_from(DefaultClock::default().now()))
     }
 
-    /// Forgets the keys whose quota is whole again. How many are left.
+    /// Forgets the keys whose quota has recovered. Returns how many are left.
     fn tidy(&self) -> usize {
         self.limiter.retain_recent();
         self.limiter.shrink_to_fit();

@@ -1,8 +1,8 @@
-//! Load shedding: a bounded number of requests is worked on at a time, a bounded number waits for a permit, for a bounded time, and what is beyond
-//! is answered 503 at once. Phones, integrators and operators each have permits of their own, so that none of them can keep the others out, and so
-//! has the building of passes, so that a wave of downloads starves no caller who asks for something else.
+//! Load shedding: a bounded number of requests is worked on at a time, a bounded number waits for a permit for a bounded time, and any more
+//! are answered 503 at once. Phones, integrators and operators each have permits of their own, so that none of them can keep the others
+//! out. The building of passes has its own permits too, so that a wave of downloads does not starve other requests.
 //!
-//! Health and metrics need no permit: they are asked for when it matters.
+//! Health and metrics need no permit: they matter most under load.
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use honoken_telemetry::metrics::{Area, Metrics, Queue};
 
 use crate::limits;
 
-/// How much is done at a time. More than that waits, and more than may wait is answered 503.
+/// How many requests are worked on at a time, and how many may wait. Any more are answered 503.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// `HONOKEN_REQUESTS_AT_WORK`: in each of the areas for phones, integrators and operators.
@@ -36,7 +36,7 @@ pub struct AreaPermits {
 }
 
 impl AreaPermits {
-    /// Those of each area.
+    /// The permits of each area.
     pub fn new(options: Options, metrics: &Metrics) -> Self {
         let at_work = options.requests_at_work.get() as usize;
         let permits =
@@ -61,7 +61,8 @@ impl AreaPermits {
     }
 }
 
-/// The permit of a request, which it can do without while it waits for something else than the stores: its own body, or the building of a pass.
+/// The permit of a request. The request can release it while it waits for something other than the stores: its own body, or the building of
+/// a pass.
 #[derive(Debug, Clone, Default)]
 pub struct Admission(Option<Arc<Admitted>>);
 

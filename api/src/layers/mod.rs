@@ -1,10 +1,11 @@
-//! Around every request.
+//! The layers around every request.
 //!
-//! - [`around`]: its id, its permit, its time limit, its log line, its place in the metrics; [`panics`]: what becomes of a handler that panics
-//! - [`at_hand`]: what is known of the current request; [`in_flight`]: how many there are
-//! - [`load_shedding`] and [`body_budget`]: how much is done, and held in memory, at a time
-//! - [`rate_limits`]: how often a caller may ask, over [`failed_logins`], [`registration_limits`] and [`keyed_limit`]; [`client_address`]: which caller it is
-//! - [`cross_site`]: refuses what a foreign page makes a browser send
+//! - [`around`]: id, permit, time limit, log line and metrics of a request; [`panics`]: the answer when a handler panics
+//! - [`at_hand`]: what is kept with the current request; [`in_flight`]: how many requests are in progress
+//! - [`load_shedding`] and [`body_budget`]: limits on the work and the memory in use at a time
+//! - [`rate_limits`]: limits by caller, over [`failed_logins`], [`registration_limits`] and [`keyed_limit`]; [`client_address`]: the
+//!   address of a caller
+//! - [`cross_site`]: refuses requests that a foreign page makes a browser send
 
 pub mod around;
 pub mod at_hand;

@@ -1,4 +1,4 @@
-//! What becomes of a handler that panics.
+//! The answer to a request whose handler panics.
 
 use std::any::Any;
 
@@ -6,7 +6,7 @@ use prometheus::IntCounter;
 
 use crate::error::ApiError;
 
-/// The answer when a handler panics: the process goes on, the log output says where, and it is counted.
+/// The answer when a handler panics. The process goes on; the panic is logged and counted.
 pub fn after_panic(panicked: &IntCounter, panic: &(dyn Any + Send)) -> ApiError {
     panicked.inc();
     let message = panic

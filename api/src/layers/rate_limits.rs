@@ -1,7 +1,6 @@
-//! Rate limits: how often an organisation may ask, how often a client may be wrong about who it is, and how much devices may write. Each process
-//! counts for itself.
+//! Rate limits: requests of an organisation, failed logins of a client, and writes of devices. Each process counts for itself.
 //!
-//! What is remembered of callers is bounded: the latest ones, and organisations only once their key was right.
+//! Memory is bounded: the latest callers are remembered, and organisations only once their key was right.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -22,7 +21,7 @@ use crate::layers::failed_logins::FailedLogins;
 use crate::layers::registration_limits::RegistrationLimits;
 use crate::limits;
 
-/// How often a caller may ask. The default is without limits, as in `dev`.
+/// The configured rate limits. The default has none, as in `dev`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
     /// `RATE_LIMIT_MANAGE_PER_SECOND`: requests of one organisation.
@@ -37,12 +36,12 @@ pub struct Options {
     pub proxies: u32,
 }
 
-/// How often one client address may be wrong in a minute.
+/// How often one client address may fail in a minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failures {
-    /// About the operator's password.
+    /// With a wrong operator's password.
     pub passwords: NonZeroU32,
-    /// About an API key.
+    /// With a wrong API key.
     pub keys: NonZeroU32,
 }
 
@@ -55,7 +54,7 @@ impl Default for Failures {
     }
 }
 
-/// How often each caller has asked.
+/// The rate limits, and what each caller has used of them.
 #[derive(Debug)]
 pub struct RateLimits {
     manage: Option<Quota>,
@@ -64,13 +63,13 @@ pub struct RateLimits {
     keys: Option<FailedLogins>,
     registrations: RegistrationLimits,
     addresses: ClientAddresses,
-    /// Whether any limit goes by the address of the client.
+    /// Whether any limit is by client address.
     by_address: bool,
-    limited: [IntCounter; RateLimit::NAMES.len()],
+    refusals: [IntCounter; RateLimit::NAMES.len()],
 }
 
 impl RateLimits {
-    /// No caller has asked yet.
+    /// Limits that no caller has used yet.
     pub fn new(options: Options, metrics: &Metrics) -> Self {
         let manage = options.manage_per_second.map(|per_second| {
             let burst: NonZeroU32 = options.manage_burst.unwrap_or(per_second);
@@ -85,27 +84,27 @@ impl RateLimits {
             registrations: RegistrationLimits::new(options.registrations_per_minute),
             addresses: ClientAddresses::behind(options.proxies),
             by_address: options.failures.is_some() || options.registrations_per_minute.is_some(),
-            limited: limits.map(|limit| metrics.counter(Metric::RequestsRateLimited, &[limit.into()])),
+            refusals: limits.map(|limit| metrics.counter(Metric::RequestsRateLimited, &[limit.into()])),
         }
     }
 
-    /// Whom a request is from, as far as that can be known.
+    /// The client address of a request, if it is known.
     pub fn client(&self, headers: &HeaderMap, peer: Option<Peer>) -> Option<IpAddr> {
         self.addresses.of(headers, peer)
     }
 
-    /// Looks whether a request came through a proxy that this process was not told of, and says so once.
-    pub fn looks_for_a_proxy(&self, headers: &HeaderMap, peer: Option<Peer>) {
+    /// Warns once when a request seems to come through a proxy that is not configured.
+    pub fn warn_of_unknown_proxy(&self, headers: &HeaderMap, peer: Option<Peer>) {
         if self.by_address {
-            self.addresses.warns_of_a_proxy(headers, peer);
+            self.addresses.warn_of_unknown_proxy(headers, peer);
         }
     }
 
-    /// A request of an organisation.
+    /// Counts a request of an organisation.
     ///
     /// # Errors
-    /// 429 when it has asked too often.
-    pub async fn organization_asks(&self, organization_id: &OrganizationId) -> Result<(), ApiError> {
+    /// 429 when it has sent too many.
+    pub async fn check_organization(&self, organization_id: &OrganizationId) -> Result<(), ApiError> {
         let Some(quota) = self.manage else { return Ok(()) };
         let limiter = self
             .organizations
@@ -114,67 +113,68 @@ impl RateLimits {
             .await
             .into_value();
         limiter.check().map_err(|not_until| {
-            self.refused(RateLimit::Manage, not_until.wait_time_from(DefaultClock::default().now()))
+            self.refuse(RateLimit::Manage, not_until.wait_time_from(DefaultClock::default().now()))
         })
     }
 
-    /// Lets an operator's password be compared.
+    /// Compares an operator's password.
     ///
     /// # Errors
-    /// 429 when this client was wrong too often: nothing was compared.
+    /// 429 when this client failed too often: nothing was compared.
     pub fn compare_password(
         &self,
         client: Option<IpAddr>,
         is_right: impl FnOnce() -> bool,
     ) -> Result<bool, ApiError> {
         let Some((passwords, address)) = self.passwords.as_ref().zip(client) else { return Ok(is_right()) };
-        passwords.compare(address, is_right).map_err(|wait| self.refused(RateLimit::Failures, wait))
+        passwords.compare(address, is_right).map_err(|wait| self.refuse(RateLimit::Failures, wait))
     }
 
-    /// A client has shown an API key that is none. Gives the answer: 401, or 429 when it was one time too many.
-    pub fn key_was_wrong(&self, client: Option<IpAddr>) -> ApiError {
-        let noted = self.keys.as_ref().zip(client).map_or(Ok(()), |(keys, address)| keys.failed(address));
-        noted.map_or_else(|wait| self.refused(RateLimit::Failures, wait), |()| ApiError::UnauthorizedKey)
+    /// Records that a client sent a wrong API key. Returns the answer: 401, or 429 when it failed too often.
+    pub fn record_wrong_key(&self, client: Option<IpAddr>) -> ApiError {
+        let noted =
+            self.keys.as_ref().zip(client).map_or(Ok(()), |(keys, address)| keys.record_failure(address));
+        noted.map_or_else(|wait| self.refuse(RateLimit::Failures, wait), |()| ApiError::UnauthorizedKey)
     }
 
-    /// A device that is new to a pass registers for it.
+    /// Counts a registration of a device that is new to a pass.
     ///
     /// # Errors
     /// 429 when too many of them come from the same address.
-    pub fn new_device(&self, pass: &PassId, client: Option<IpAddr>) -> Result<(), ApiError> {
-        let taken = self.registrations.new_device(pass, client);
-        taken.map_err(|wait| self.refused(RateLimit::Registrations, wait))
+    pub fn check_new_device(&self, pass: &PassId, client: Option<IpAddr>) -> Result<(), ApiError> {
+        let taken = self.registrations.check_new_device(pass, client);
+        taken.map_err(|wait| self.refuse(RateLimit::Registrations, wait))
     }
 
-    /// Something of a device is written that is registered for the pass already.
+    /// Counts a write for a device that is registered for the pass already.
     ///
     /// # Errors
-    /// 429 when too much of that comes from the same address.
-    pub fn known_device(&self, pass: &PassId, client: Option<IpAddr>) -> Result<(), ApiError> {
-        let taken = self.registrations.known_device(pass, client);
-        taken.map_err(|wait| self.refused(RateLimit::Registrations, wait))
+    /// 429 when too many of them come from the same address.
+    pub fn check_known_device(&self, pass: &PassId, client: Option<IpAddr>) -> Result<(), ApiError> {
+        let taken = self.registrations.check_known_device(pass, client);
+        taken.map_err(|wait| self.refuse(RateLimit::Registrations, wait))
     }
 
-    /// A device registers for a pass, or unregisters from it, and that changes something.
+    /// Counts a registration or an unregistration that changes something.
     ///
     /// # Errors
-    /// 429 when it goes to and fro.
-    pub fn device_comes_or_goes(
+    /// 429 when the device registers and unregisters too often.
+    pub fn check_registration_change(
         &self,
         pass: &PassId,
         device: &DeviceLibraryIdentifier,
     ) -> Result<(), ApiError> {
-        let taken = self.registrations.to_and_fro(pass, device);
-        taken.map_err(|wait| self.refused(RateLimit::Device, wait))
+        let taken = self.registrations.check_registration_change(pass, device);
+        taken.map_err(|wait| self.refuse(RateLimit::Device, wait))
     }
 
-    /// 429: a device has too many requests at a time.
-    pub fn too_many_of_a_device(&self) -> ApiError {
-        self.refused(RateLimit::Device, Duration::from_secs(1))
+    /// The answer 429 for a device that has too many requests at a time.
+    pub fn too_many_requests_of_device(&self) -> ApiError {
+        self.refuse(RateLimit::Device, Duration::from_secs(1))
     }
 
-    fn refused(&self, limit: RateLimit, wait: Duration) -> ApiError {
-        self.limited[limit as usize].inc();
+    fn refuse(&self, limit: RateLimit, wait: Duration) -> ApiError {
+        self.refusals[limit as usize].inc();
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         ApiError::TooManyRequests { retry_after: seconds.max(1) }
     }
@@ -186,7 +186,7 @@ mod tests {
 
     use super::*;
 
-    fn rates(options: Options) -> RateLimits {
+    fn rate_limits(options: Options) -> RateLimits {
         RateLimits::new(options, &Metrics::new(&Identity::default()))
     }
 
@@ -194,74 +194,75 @@ mod tests {
 
     #[tokio::test]
     async fn an_organisation_that_asks_too_often_is_told_to_wait_and_no_other() {
-        let rates = rates(Options { manage_per_second: NonZeroU32::new(2), ..Default::default() });
+        let rate_limits =
+            rate_limits(Options { manage_per_second: NonZeroU32::new(2), ..Default::default() });
         let [one, other] = ["one", "other"].map(|name| OrganizationId::parse(name).unwrap());
-        rates.organization_asks(&one).await.unwrap();
-        rates.organization_asks(&one).await.unwrap();
-        let refused = rates.organization_asks(&one).await.unwrap_err();
+        rate_limits.check_organization(&one).await.unwrap();
+        rate_limits.check_organization(&one).await.unwrap();
+        let refused = rate_limits.check_organization(&one).await.unwrap_err();
         assert!(matches!(refused, ApiError::TooManyRequests { retry_after: 1 }), "{refused:?}");
-        rates.organization_asks(&other).await.unwrap();
-        assert_eq!(rates.limited.each_ref().map(IntCounter::get), [1, 0, 0, 0]);
+        rate_limits.check_organization(&other).await.unwrap();
+        assert_eq!(rate_limits.refusals.each_ref().map(IntCounter::get), [1, 0, 0, 0]);
     }
 
     #[tokio::test]
     async fn failures_are_counted_apart_for_keys_and_passwords() {
         let two = NonZeroU32::new(2).unwrap();
         let failures = Some(Failures { passwords: two, keys: two });
-        let rates = rates(Options { failures, ..Default::default() });
+        let rate_limits = rate_limits(Options { failures, ..Default::default() });
         for _ in 0..2 {
-            assert!(matches!(rates.key_was_wrong(CLIENT), ApiError::UnauthorizedKey));
+            assert!(matches!(rate_limits.record_wrong_key(CLIENT), ApiError::UnauthorizedKey));
         }
-        let answer = rates.key_was_wrong(CLIENT);
+        let answer = rate_limits.record_wrong_key(CLIENT);
         assert!(matches!(answer, ApiError::TooManyRequests { retry_after: 60 }), "{answer:?}");
         for _ in 0..2 {
-            assert!(!rates.compare_password(CLIENT, || false).unwrap());
+            assert!(!rate_limits.compare_password(CLIENT, || false).unwrap());
         }
-        let answer = rates.compare_password(CLIENT, || true).unwrap_err();
+        let answer = rate_limits.compare_password(CLIENT, || true).unwrap_err();
         assert!(matches!(answer, ApiError::TooManyRequests { retry_after: 1 }), "{answer:?}");
-        assert_eq!(rates.limited.each_ref().map(IntCounter::get), [0, 2, 0, 0]);
+        assert_eq!(rate_limits.refusals.each_ref().map(IntCounter::get), [0, 2, 0, 0]);
     }
 
     #[tokio::test]
     async fn without_limits_nothing_is_limited() {
-        let rates = rates(Options::default());
+        let rate_limits = rate_limits(Options::default());
         let pass = PassId::parse("pass.com.example/A-1").unwrap();
         for _ in 0..1000 {
-            rates.organization_asks(&OrganizationId::parse("one").unwrap()).await.unwrap();
-            assert!(matches!(rates.key_was_wrong(CLIENT), ApiError::UnauthorizedKey));
-            assert!(!rates.compare_password(CLIENT, || false).unwrap());
-            rates.new_device(&pass, CLIENT).unwrap();
-            rates.known_device(&pass, CLIENT).unwrap();
+            rate_limits.check_organization(&OrganizationId::parse("one").unwrap()).await.unwrap();
+            assert!(matches!(rate_limits.record_wrong_key(CLIENT), ApiError::UnauthorizedKey));
+            assert!(!rate_limits.compare_password(CLIENT, || false).unwrap());
+            rate_limits.check_new_device(&pass, CLIENT).unwrap();
+            rate_limits.check_known_device(&pass, CLIENT).unwrap();
         }
     }
 
     #[tokio::test]
     async fn what_devices_write_is_limited_for_each_pass_and_address() {
         let registrations_per_minute = NonZeroU32::new(3);
-        let rates = rates(Options { registrations_per_minute, ..Default::default() });
+        let rate_limits = rate_limits(Options { registrations_per_minute, ..Default::default() });
         let [pass, other] =
             ["A-1", "A-2"].map(|it| PassId::parse(&format!("pass.com.example/{it}")).unwrap());
         for _ in 0..3 {
-            rates.new_device(&pass, CLIENT).unwrap();
+            rate_limits.check_new_device(&pass, CLIENT).unwrap();
         }
-        let refused = rates.new_device(&pass, CLIENT).unwrap_err();
+        let refused = rate_limits.check_new_device(&pass, CLIENT).unwrap_err();
         assert!(matches!(refused, ApiError::TooManyRequests { retry_after: 20 }), "{refused:?}");
-        rates.new_device(&other, CLIENT).unwrap();
-        rates.new_device(&pass, Some(IpAddr::V4(std::net::Ipv4Addr::BROADCAST))).unwrap();
+        rate_limits.check_new_device(&other, CLIENT).unwrap();
+        rate_limits.check_new_device(&pass, Some(IpAddr::V4(std::net::Ipv4Addr::BROADCAST))).unwrap();
         // Those that are known have the default, however few new ones may come.
-        let known = (0..1000).filter(|_| rates.known_device(&pass, CLIENT).is_ok()).count();
+        let known = (0..1000).filter(|_| rate_limits.check_known_device(&pass, CLIENT).is_ok()).count();
         assert!((600..610).contains(&known), "{known}");
     }
 
     #[tokio::test]
     async fn a_device_that_comes_and_goes_is_limited_and_no_other() {
-        let rates = rates(Options::default());
+        let rate_limits = rate_limits(Options::default());
         let pass = PassId::parse("pass.com.example/A-1").unwrap();
         let [one, other] = ["one", "other"].map(|name| DeviceLibraryIdentifier::parse(name).unwrap());
         for _ in 0..30 {
-            rates.device_comes_or_goes(&pass, &one).unwrap();
+            rate_limits.check_registration_change(&pass, &one).unwrap();
         }
-        assert!(rates.device_comes_or_goes(&pass, &one).is_err());
-        rates.device_comes_or_goes(&pass, &other).unwrap();
+        assert!(rate_limits.check_registration_change(&pass, &one).is_err());
+        rate_limits.check_registration_change(&pass, &other).unwrap();
     }
 }

@@ -1,6 +1,7 @@
-//! How much the holder of one pass's token can make the log grow: each limit here bounds events, and no request that writes none is counted.
+//! Limits on how much the holder of one pass's token can make the event log grow. Each limit here bounds events; a request that writes none
+//! is not counted.
 //!
-//! A push token is not limited but written once a second at most: [`crate::device::turns`].
+//! Push tokens are not limited here: a device writes one once a second at most, see [`crate::device::turns`].
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -11,56 +12,62 @@ use honoken_domain::ids::{DeviceLibraryIdentifier, PassId};
 
 use crate::layers::keyed_limit::KeyedLimit;
 
-/// New devices of one pass from one client address in a minute, where nothing else is said.
+/// New devices of one pass from one client address in a minute, unless configured otherwise.
 pub const REGISTRATIONS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).expect("it is no zero");
 
-/// So often a device may register for a pass or unregister from it at once, and after that once a second.
-const TIMES: NonZeroU32 = NonZeroU32::new(30).expect("it is no zero");
+/// How often a device may register for a pass or unregister from it at once, and after that once a second.
+const REGISTRATION_CHANGES: NonZeroU32 = NonZeroU32::new(30).expect("it is no zero");
 
 /// The limits on what devices write.
 #[derive(Debug)]
 pub struct RegistrationLimits {
     new_devices: Option<KeyedLimit>,
     known_devices: Option<KeyedLimit>,
-    to_and_fro: KeyedLimit,
+    registration_changes: KeyedLimit,
 }
 
 impl RegistrationLimits {
-    /// With so many new devices in a minute for a pass and a client address; without a number only what holds for each device is limited.
+    /// Limits with so many new devices in a minute for a pass and a client address; without a number only the limit for each device
+    /// applies.
     pub fn new(new_devices: Option<NonZeroU32>) -> Self {
-        // A phone hardly ever has news of its own, so the default is enough for a large number of them; and who asks for more gets more.
+        // A phone rarely has a new token, so the default is enough for a large number of phones; a higher configured number raises this
+        // limit too.
         let known_devices = new_devices.map(|most| most.max(REGISTRATIONS_PER_MINUTE));
         let per_minute = |most| KeyedLimit::new(Quota::per_minute(most));
-        let once_a_second = Quota::per_second(NonZeroU32::MIN).allow_burst(TIMES);
+        let once_a_second = Quota::per_second(NonZeroU32::MIN).allow_burst(REGISTRATION_CHANGES);
         Self {
             new_devices: new_devices.map(per_minute),
             known_devices: known_devices.map(per_minute),
-            to_and_fro: KeyedLimit::new(once_a_second),
+            registration_changes: KeyedLimit::new(once_a_second),
         }
     }
 
-    /// A device that is new to a pass comes from an address.
+    /// Counts a device that is new to a pass.
     ///
     /// # Errors
-    /// How long it has to wait.
-    pub fn new_device(&self, pass: &PassId, client: Option<IpAddr>) -> Result<(), Duration> {
+    /// The time to wait.
+    pub fn check_new_device(&self, pass: &PassId, client: Option<IpAddr>) -> Result<(), Duration> {
         take(self.new_devices.as_ref(), pass, client)
     }
 
-    /// Something of a device is written that the pass knows: another push token, or that it is the same.
+    /// Counts a write for a device that the pass knows: another push token, or the confirmation of the same one.
     ///
     /// # Errors
-    /// How long it has to wait.
-    pub fn known_device(&self, pass: &PassId, client: Option<IpAddr>) -> Result<(), Duration> {
+    /// The time to wait.
+    pub fn check_known_device(&self, pass: &PassId, client: Option<IpAddr>) -> Result<(), Duration> {
         take(self.known_devices.as_ref(), pass, client)
     }
 
-    /// A device registers for a pass that it was not registered for, or unregisters from one that it was.
+    /// Counts a registration for a pass that the device was not registered for, or an unregistration from one that it was.
     ///
     /// # Errors
-    /// How long it has to wait.
-    pub fn to_and_fro(&self, pass: &PassId, device: &DeviceLibraryIdentifier) -> Result<(), Duration> {
-        self.to_and_fro.take(&(pass, device))
+    /// The time to wait.
+    pub fn check_registration_change(
+        &self,
+        pass: &PassId,
+        device: &DeviceLibraryIdentifier,
+    ) -> Result<(), Duration> {
+        self.registration_changes.take(&(pass, device))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Carries one command out, answers, and takes it out of the stream.
+//! Carries one command out, answers it, and removes it from the stream.
 
 use std::time::Duration;
 
@@ -10,79 +10,80 @@ use honoken_pushers::nats::stream::COMMAND_REFUSED;
 use honoken_pushers::nats::{Nats, NatsError};
 use honoken_telemetry::error_chain;
 
-use super::askers::{self, Askers};
 use super::command::{self, MESSAGE_ID, Order, REQUEST_ID, Received};
 use super::lanes::Owner;
 use super::refused;
+use super::reply_subjects::{self, ReplySubjects};
 use super::request;
-use super::stored::{self, Stored};
+use super::stream_message::{self, StreamMessage};
 use crate::auth::integrator::Integrator;
 use crate::error::ApiError;
 use crate::manage::change::{Change, ChangeAnswer};
 use crate::manage::replace_content;
 use crate::state::AppState;
 
-/// What the log calls such a command.
+/// The name of such a command in the log output.
 const NAME: &str = "pass.update_requested";
 
-/// The longest that a command waits which could not be carried out for now.
+/// The longest wait before a command that could not be carried out is tried again.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// Tries to have the broker take what was refused.
-const TRIES: usize = 3;
+/// Attempts to publish a refused command.
+const PUBLISH_TRIES: usize = 3;
 
-/// Between two of them.
+/// The time between two attempts.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
-/// Room in a message for its headers.
-const HEADERS: usize = 4 * 1024;
+/// Bytes of a message that are left free for its headers.
+const HEADER_BYTES: usize = 4 * 1024;
 
-/// A command that will not come again: its answer, or why it was refused.
+/// The result of a command that is done: its answer, or the reason why it was refused.
 type Answer = Result<ChangeAnswer, ApiError>;
 
-/// What it takes to carry a command out.
+/// Carries commands out, with what that needs.
 #[derive(Clone, Copy)]
-pub(super) struct CarriesOut<'a> {
+pub(super) struct CommandHandler<'a> {
     pub(super) app: &'a AppState,
     pub(super) nats: &'a Nats,
-    pub(super) askers: &'a Askers,
+    pub(super) reply_subjects: &'a ReplySubjects,
 }
 
-impl CarriesOut<'_> {
-    /// Whose command it is. A key that is none has no lane of its own.
+impl CommandHandler<'_> {
+    /// The owner of the lane that a command belongs in. Commands without a valid key share one lane.
     ///
     /// # Errors
-    /// When that cannot be found out for now; it is in the log then.
-    pub(super) async fn owner_of(&self, message: &Stored) -> Result<Owner, ApiError> {
-        let Ok(key) = command::api_key(message) else { return Ok(Owner::Stranger) };
+    /// When a store cannot be asked for now. The error has been logged.
+    pub(super) async fn owner_of(&self, message: &StreamMessage) -> Result<Owner, ApiError> {
+        let Ok(key) = command::api_key(message) else { return Ok(Owner::Unauthenticated) };
         match Integrator::with_key(self.app, key).await {
             Ok(Some(integrator)) => Ok(Owner::Organization(integrator.organization_id)),
             Err(fault) if fault.is_temporary() => {
                 let request_id = Received::of(message, self.app).request_id;
-                request::works(&request_id, self.app, NAME, async { Err(fault) }).await
+                request::run(&request_id, self.app, NAME, async { Err(fault) }).await
             }
-            // It is refused for that when it is its turn.
-            Ok(None) | Err(_) => Ok(Owner::Stranger),
+            // The command is refused for that when its turn comes.
+            Ok(None) | Err(_) => Ok(Owner::Unauthenticated),
         }
     }
 
-    /// Carries a command out that was tried so often before. Gives how long it has to wait when it may succeed later; else it is done with.
+    /// Carries a command out that was tried `tries` times before. Returns the time to wait before the next try, or `None` when the command
+    /// is done.
     ///
     /// # Errors
-    /// When the broker is away: then it is carried out once more, which changes nothing, and answered then.
-    pub(super) async fn command(
+    /// When NATS is unreachable. The command is then carried out once more, which changes nothing, and is answered at that time.
+    pub(super) async fn carry_out(
         &self,
-        message: &Stored,
+        message: &StreamMessage,
         tries: u32,
     ) -> Result<Option<Duration>, async_nats::Error> {
         let received = Received::of(message, self.app);
         let answer =
-            request::works(&received.request_id, self.app, NAME, self.change(message, &received)).await;
+            request::run(&received.request_id, self.app, NAME, self.change(message, &received)).await;
         match answer {
             Err(fault) if fault.is_temporary() => return Ok(Some(wait_after(&fault, tries))),
             Err(refusal) => {
-                self.tell_refused(message, &received, &refusal).await?;
-                let problem = refused::problem(&refusal, self.room()).to_string().into();
+                self.publish_refusal(message, &received, &refusal).await?;
+                let problem = refused::problem(&refusal, self.payload_limit()).to_string().into();
                 self.reply(message, &received, "application/problem+json", problem).await;
             }
             Ok(answer) => {
@@ -90,15 +91,16 @@ impl CarriesOut<'_> {
                 self.reply(message, &received, "application/json", answer).await;
             }
         }
-        stored::remove(self.nats, message.sequence).await?;
+        stream_message::remove(self.nats, message.sequence).await?;
         Ok(None)
     }
 
-    /// As `PUT /manage/v1/passes/{type}/{serial}/content`, in the same order: who asks, whose pass it is, what is wanted.
-    async fn change(&self, message: &Stored, received: &Received) -> Answer {
+    /// Does what `PUT /manage/v1/passes/{type}/{serial}/content` does, in the same order: checks the key, then the owner of the pass type,
+    /// then the content.
+    async fn change(&self, message: &StreamMessage, received: &Received) -> Answer {
         let key = command::api_key(message)?;
         let integrator = Integrator::with_key(self.app, key).await?.ok_or(ApiError::UnauthorizedSender)?;
-        self.app.rates.organization_asks(&integrator.organization_id).await?;
+        self.app.rates.check_organization(&integrator.organization_id).await?;
         let order = Order::read(&message.payload)?;
         let change = Change {
             app: self.app.clone(),
@@ -114,28 +116,28 @@ impl CarriesOut<'_> {
         answer.map_err(|refusal| refusal.below("/content"))
     }
 
-    /// The most bytes that the broker takes, but for headers.
-    fn room(&self) -> usize {
-        self.nats.client().max_payload().saturating_sub(HEADERS)
+    /// The largest payload that NATS takes, less the bytes for headers.
+    fn payload_limit(&self) -> usize {
+        self.nats.client().max_payload().saturating_sub(HEADER_BYTES)
     }
 
-    /// Has the broker store what was refused, before the command is let go of.
-    async fn tell_refused(
+    /// Publishes a refused command, and waits until it is stored, before the command is removed from the stream.
+    async fn publish_refusal(
         &self,
-        message: &Stored,
+        message: &StreamMessage,
         received: &Received,
         refusal: &ApiError,
     ) -> Result<(), async_nats::Error> {
-        let limit = self.room();
+        let limit = self.payload_limit();
         let message_id = received.message_id.as_deref();
         let request_id = &received.request_id.0;
         let document = refused::document(request_id, message_id, &message.payload, refusal, limit);
         let mut headers = headers(request_id, "application/json");
-        // Refused once, told once, though it may be carried out again.
+        // The message id makes JetStream store the refusal once, though the command may be carried out again.
         headers.insert(MESSAGE_ID, format!("refused:{}", received.key));
         let mut tries = 0;
         loop {
-            let told = async {
+            let published = async {
                 let sent = self.nats.jetstream().publish_with_headers(
                     COMMAND_REFUSED,
                     headers.clone(),
@@ -143,25 +145,25 @@ impl CarriesOut<'_> {
                 );
                 sent.await?.await
             };
-            let Err(fault) = told.await else { return Ok(()) };
+            let Err(fault) = published.await else { return Ok(()) };
             if !self.nats.is_connected() || fault.kind() == PublishErrorKind::StreamNotFound {
-                return Err(NatsError::doing("a refused command cannot be told")(fault).into());
+                return Err(NatsError::doing("a refused command cannot be published")(fault).into());
             }
             tries += 1;
-            if tries == TRIES {
-                // Whoever asked is answered all the same, and the commands behind it go on.
+            if tries == PUBLISH_TRIES {
+                // The sender is answered all the same, and the commands behind this one go on.
                 let error = error_chain(&fault);
-                tracing::error!(request.id = request_id, error, "the broker takes no refused commands");
+                tracing::error!(request.id = request_id, error, "a refused command could not be published");
                 return Ok(());
             }
             tokio::time::sleep(BACK_OFF).await;
         }
     }
 
-    /// Answers those who wait. Answers are not stored: whoever has gone has gone.
-    async fn reply(&self, message: &Stored, received: &Received, content_type: &str, answer: Bytes) {
-        let fingerprint = askers::fingerprint(&message.headers, &message.payload);
-        for subject in self.askers.of(&fingerprint).iter() {
+    /// Sends the answer to all reply subjects of a command. Answers are not stored: a sender that has disconnected gets none.
+    async fn reply(&self, message: &StreamMessage, received: &Received, content_type: &str, answer: Bytes) {
+        let fingerprint = reply_subjects::fingerprint(&message.headers, &message.payload);
+        for subject in self.reply_subjects.take(&fingerprint).iter() {
             let headers = headers(&received.request_id.0, content_type);
             let sent =
                 self.nats.client().publish_with_headers(subject.clone(), headers, answer.clone()).await;
@@ -179,8 +181,8 @@ fn headers(request_id: &str, content_type: &str) -> HeaderMap {
     headers
 }
 
-/// When a command is tried again: when the limit allows it, else later every time. Those behind it in its lane wait as well, which keeps them
-/// in order.
+/// The time until a command is tried again: the time that the rate limit gives, else a time that doubles with every try. The commands
+/// behind it in its lane wait as well, which keeps them in order.
 fn wait_after(fault: &ApiError, tries: u32) -> Duration {
     if let ApiError::TooManyRequests { retry_after } = fault {
         return Duration::from_secs(*retry_after);

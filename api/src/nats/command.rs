@@ -1,11 +1,11 @@
-//! What a message says.
+//! The content of a command message.
 
 use async_nats::HeaderMap;
 use honoken_domain::ids::{Digest, PassId, PassTypeIdentifier, SerialNumber};
 use honoken_service::ids;
 use serde_json::Value;
 
-use super::stored::Stored;
+use super::stream_message::StreamMessage;
 use crate::error::ApiError;
 use crate::extractors::json_body::{self, Fields};
 use crate::extractors::request_id::RequestId;
@@ -18,21 +18,21 @@ const API_KEY: &str = "Honoken-Api-Key";
 /// The header with the id of the request.
 pub(super) const REQUEST_ID: &str = "Honoken-Request-Id";
 
-/// The header by which JetStream knows a message that is sent again.
+/// The header by which JetStream recognises a message that is sent again.
 pub(super) const MESSAGE_ID: &str = "Nats-Msg-Id";
 
-/// A message as far as it can be understood whatever it holds.
+/// The parts of a message that can be read whatever its payload is.
 #[derive(Debug)]
 pub(super) struct Received {
-    /// The sender's id if it is acceptable, else a fresh one.
+    /// The sender's request id if it is acceptable, else a fresh one.
     pub(super) request_id: RequestId,
-    /// What names the command: the same whenever it is handed out.
+    /// Identifies the command: the same whenever the message is handed out.
     pub(super) key: Digest,
-    /// The sender's name for it, if it has one.
+    /// The sender's message id, if there is one.
     pub(super) message_id: Option<String>,
 }
 
-/// A content to put in place of what is there.
+/// The payload of a command: a pass and its new content.
 #[derive(Debug)]
 pub(super) struct Order {
     pub(super) id: PassId,
@@ -41,14 +41,14 @@ pub(super) struct Order {
 }
 
 impl Received {
-    pub(super) fn of(message: &Stored, app: &App) -> Self {
+    pub(super) fn of(message: &StreamMessage, app: &App) -> Self {
         let headers = &message.headers;
         let request_id = only(headers, REQUEST_ID).and_then(RequestId::sent);
         let message_id = only(headers, MESSAGE_ID).map(str::to_owned);
         let key = if let Some(id) = &message_id {
             Digest::of(format!("message id {id}").as_bytes())
         } else {
-            // A stream that was made anew counts from 1 again, so the number alone names nothing.
+            // A stream that is created anew counts from 1 again, so the number alone does not identify a message.
             Digest::of(format!("message {} of {}", message.sequence, message.published).as_bytes())
         };
         let request_id = request_id.unwrap_or_else(|| RequestId(ids::request_id(&*app.ids)));
@@ -56,17 +56,17 @@ impl Received {
     }
 }
 
-/// The API key that came along.
+/// The API key of the message.
 ///
 /// # Errors
 /// 401 when there is none, or more than one.
-pub(super) fn api_key(message: &Stored) -> Result<&str, ApiError> {
+pub(super) fn api_key(message: &StreamMessage) -> Result<&str, ApiError> {
     only(&message.headers, API_KEY).ok_or(ApiError::UnauthorizedSender)
 }
 
 impl Order {
     /// # Errors
-    /// 413 when it is too large, 400 when it cannot be read, 422 with pointers when it is not as it has to be.
+    /// 413 when the payload is too large, 400 when it is not JSON, 422 with pointers when it is not a valid command.
     pub(super) fn read(payload: &[u8]) -> Result<Self, ApiError> {
         if payload.len() > limits::JSON_BYTES {
             return Err(ApiError::TooLarge { limit: limits::JSON_BYTES });
@@ -83,13 +83,13 @@ impl Order {
             (Some(pass_type_identifier), Some(serial_number), Some(content)) => {
                 Ok(Self { id: PassId { pass_type_identifier, serial_number }, content, urgent })
             }
-            // Whatever is missing was noted as a fault, and `finish` has refused it.
+            // Each missing field was recorded as a fault, and `finish` has refused the command.
             _ => Err(ApiError::Internal("a faulty command was accepted".into())),
         }
     }
 }
 
-/// The value of a header that is there once. Names are compared without regard to case, which other clients may write as they like.
+/// The value of a header that occurs once. Names are compared without regard to case, since clients in other languages may change it.
 fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let named = headers.iter().filter(|(key, _)| AsRef::<str>::as_ref(*key).eq_ignore_ascii_case(name));
     let mut values = named.flat_map(|(_, values)| values);

@@ -1,4 +1,4 @@
-//! Takes commands whenever it is this process's turn and the broker is there.
+//! Takes commands while this process holds the lease and NATS is reachable.
 
 use std::time::Duration;
 
@@ -9,28 +9,28 @@ use honoken_pushers::nats::stream::UPDATE_REQUESTED;
 use honoken_telemetry::error_chain;
 use tokio_util::sync::CancellationToken;
 
-use super::askers::Askers;
+use super::reply_subjects::ReplySubjects;
 use super::session::Session;
-use super::stored;
+use super::stream_message;
 use super::turn::Turn;
 use crate::state::AppState;
 
 /// The durable consumer that all processes share.
 const CONSUMER: &str = "commands";
 
-/// Between two tries to reach the broker, and two questions whose turn it is.
+/// The time between two attempts to reach NATS, and between two requests for the lease.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
-/// A process that stops gives its turn back within this, or it runs out.
-const LAST_WORD: Duration = Duration::from_secs(2);
+/// The longest that a stopping process takes to release the lease; otherwise the lease runs out.
+const RELEASE_LIMIT: Duration = Duration::from_secs(2);
 
-/// A command that nobody has given a sign of life about for so long is handed out again.
+/// A command whose process gave no sign of life for this long is handed out again.
 const ACK_WAIT: Duration = Duration::from_secs(5);
 
-/// How long the broker waits for a pull that nobody can answer, and how often it says that it is there meanwhile.
-const PULL: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(2));
+/// How long NATS keeps a pull request open that it has no message for, and how often it sends a heartbeat meanwhile.
+const PULL_LIMITS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(2));
 
-/// Carries the commands out that come over NATS.
+/// Carries out the commands that come over NATS.
 #[derive(Debug)]
 pub struct CommandConsumer {
     pub(super) app: AppState,
@@ -38,34 +38,35 @@ pub struct CommandConsumer {
 }
 
 impl CommandConsumer {
-    /// For the commands that come this way. The connection may not be there yet.
+    /// A consumer over this connection, which need not be established yet.
     pub fn new(app: AppState, nats: Nats) -> Self {
         Self { app, nats }
     }
 
-    /// Carries commands out until `stop`; those that are being carried out then are finished. While the broker is away it waits.
+    /// Carries commands out until `stop`, and then finishes those in progress. While NATS is unreachable it waits.
     pub async fn run(self, stop: CancellationToken) {
-        let askers = Askers::new();
-        // Before the first message is taken: who asks from here on is known. It is asked for again whenever the connection is.
-        let heard = match self.nats.client().subscribe(UPDATE_REQUESTED).await {
-            Ok(heard) => heard,
+        let reply_subjects = ReplySubjects::new();
+        // Subscribed before the first message is taken, so that no reply subject is missed from then on. The client subscribes again
+        // whenever it reconnects.
+        let messages = match self.nats.client().subscribe(UPDATE_REQUESTED).await {
+            Ok(messages) => messages,
             Err(fault) => return tracing::error!(error = %fault, "commands over NATS are not taken"),
         };
         let listening = async {
-            askers.listen(heard).await;
-            // Nobody asks any more once the connection has ended for good, and what is under way ends by itself.
+            reply_subjects.listen(messages).await;
+            // No more messages arrive once the connection has ended for good, and the commands in progress end by themselves.
             std::future::pending::<()>().await;
         };
         tokio::select! {
             biased;
             () = listening => {}
-            () = self.carries_on(&stop, &askers) => {}
+            () = self.run_in_turns(&stop, &reply_subjects) => {}
         }
     }
 
-    async fn carries_on(&self, stop: &CancellationToken, askers: &Askers) {
+    async fn run_in_turns(&self, stop: &CancellationToken, reply_subjects: &ReplySubjects) {
         let mut turn = Turn::new(&self.app.ledger, self.app.log.epoch());
-        let mut troubled = false;
+        let mut has_failed = false;
         while !stop.is_cancelled() {
             let ours = stop.run_until_cancelled(async {
                 self.nats.connected().await;
@@ -73,17 +74,18 @@ impl CommandConsumer {
                 turn.asked().await && turn.is_certain()
             });
             if ours.await == Some(true) {
-                let carried_out = Box::pin(self.carries_out(stop, askers, &mut turn, &mut troubled)).await;
+                let carried_out =
+                    Box::pin(self.carry_out_commands(stop, reply_subjects, &mut turn, &mut has_failed)).await;
                 if let Err(fault) = carried_out
-                    && !std::mem::replace(&mut troubled, true)
+                    && !std::mem::replace(&mut has_failed, true)
                 {
                     let error = error_chain(&*fault);
                     tracing::warn!(
                         error,
-                        "commands over NATS cannot be taken; it is tried again until they can"
+                        "commands over NATS cannot be taken; retrying"
                     );
                 }
-                if tokio::time::timeout(LAST_WORD, turn.release()).await.is_err() {
+                if tokio::time::timeout(RELEASE_LIMIT, turn.release()).await.is_err() {
                     turn = Turn::new(&self.app.ledger, self.app.log.epoch());
                 }
             }
@@ -91,29 +93,33 @@ impl CommandConsumer {
         }
     }
 
-    /// Carries commands out for as long as it is this process's turn and the broker is there; `Ok` when it was told to stop, or is another's.
-    async fn carries_out(
+    /// Carries commands out while this process holds the lease and NATS is reachable. Returns `Ok` when it was told to stop, or another
+    /// process holds the lease.
+    async fn carry_out_commands(
         &self,
         stop: &CancellationToken,
-        askers: &Askers,
+        reply_subjects: &ReplySubjects,
         turn: &mut Turn,
-        troubled: &mut bool,
+        has_failed: &mut bool,
     ) -> Result<(), async_nats::Error> {
-        let consumer = self.nats.consumer(wanted()).await?;
+        let consumer = self.nats.consumer(consumer_config()).await?;
         let done = consumer.cached_info().ack_floor.stream_sequence;
-        stored::remove_up_to(&self.nats, done).await?;
-        let hidden_before = stored::hidden_before(&self.nats, done + 1).await?;
-        let bells = consumer.stream().max_messages_per_batch(1).expires(PULL.0).heartbeat(PULL.1);
-        let bells = bells.messages().await?;
-        if std::mem::take(troubled) {
+        stream_message::remove_up_to(&self.nats, done).await?;
+        let hidden_before = stream_message::hidden_before(&self.nats, done + 1).await?;
+        let notifications =
+            consumer.stream().max_messages_per_batch(1).expires(PULL_LIMITS.0).heartbeat(PULL_LIMITS.1);
+        let notifications = notifications.messages().await?;
+        if std::mem::take(has_failed) {
             tracing::info!("commands over NATS are taken again");
         }
-        Session::new(&self.app, &self.nats, askers, done + 1, hidden_before).run(stop, turn, bells).await
+        Session::new(&self.app, &self.nats, reply_subjects, done + 1, hidden_before)
+            .run(stop, turn, notifications)
+            .await
     }
 }
 
-/// How the consumer has to be: it hands out the first command that is not done with, and nothing else meanwhile.
-fn wanted() -> pull::Config {
+/// The configuration of the consumer: it hands out the first command that is not done, and no other meanwhile.
+fn consumer_config() -> pull::Config {
     pull::Config {
         durable_name: Some(CONSUMER.to_owned()),
         description: Some("Requests for changes, carried out in order".to_owned()),

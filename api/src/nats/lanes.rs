@@ -1,98 +1,99 @@
-//! A lane for each organisation: its commands wait there one behind the other, and hold up nobody else's.
+//! A lane for each organisation: its commands wait there one behind the other, and do not hold up those of other organisations.
 //!
-//! A lane knows commands by their numbers in the stream, the next [`PER_LANE`] of them. What an organisation has sent beyond that is found by
-//! reading the stream again, from where the lane left off. So what is in memory is bounded, however much waits in the stream, and whose it is.
-//! There is no I/O here.
+//! A lane holds the stream sequence numbers of its next [`MAX_PER_LANE`] commands. The commands of an organisation beyond that are found by
+//! reading the stream again, from where the lane left off. So memory is bounded, however much waits in the stream and from whichever
+//! organisation. There is no I/O here.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use honoken_domain::ids::OrganizationId;
 use tokio::time::Instant;
 
-/// Commands whose numbers a lane knows.
-const PER_LANE: usize = 64;
+/// The most commands that a lane holds.
+const MAX_PER_LANE: usize = 64;
 
-/// Organisations with commands that wait. While there are more, the rest of the stream is not looked at.
-const LANES: usize = 4096;
+/// The most organisations with waiting commands. While there are more, the rest of the stream is not read.
+const MAX_LANES: usize = 4096;
 
-/// Whose lane it is.
+/// The owner of a lane.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Owner {
     Organization(OrganizationId),
-    /// Senders without a key that is known share one lane, in which their commands are refused one after the other.
-    Stranger,
+    /// Senders without a valid key share one lane, in which their commands are refused one after the other.
+    Unauthenticated,
 }
 
-/// What became of a command.
+/// The result of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// It will not come again.
+    /// It is done.
     Done,
-    /// It is tried again then, and those behind it in its lane wait.
-    Later(Instant),
+    /// It is tried again at this time, and the commands behind it in its lane wait.
+    RetryAt(Instant),
 }
 
-/// All lanes, and how far the stream was read for them.
+/// All lanes, and the sequence number up to which the stream was read.
 #[derive(Debug)]
 pub(super) struct Lanes {
     by_owner: HashMap<Owner, Lane>,
-    /// Whose turn it is, in order.
+    /// The lanes with a command to start, in order.
     ready: VecDeque<Owner>,
-    /// Those that wait for a moment. The number tells two of one moment apart.
-    resting: BTreeMap<(Instant, u64), Owner>,
-    rested: u64,
-    /// Commands before this number are in a lane, or behind in one, or done.
+    /// The lanes that wait for a time. The number tells two with the same time apart.
+    delayed: BTreeMap<(Instant, u64), Owner>,
+    delays: u64,
+    /// Every command before this number is in its lane, or behind the end of a lane that is full, or done.
     frontier: u64,
 }
 
 #[derive(Debug, Default)]
 struct Lane {
-    /// In order; the first may be at work.
+    /// In order; the first may be in progress.
     waiting: VecDeque<u64>,
-    /// If it is behind: commands of it from here on, before the frontier, are not in the lane yet.
+    /// When the lane is behind: its commands from this number up to the frontier are not in the lane yet.
     behind_from: Option<u64>,
-    /// How often the first was tried.
+    /// How often the first command was tried.
     tries: u32,
-    /// Whether it is neither ready, nor at work, nor resting.
+    /// Whether it is neither ready, nor in progress, nor delayed.
     idle: bool,
 }
 
 impl Lanes {
-    /// Nothing before this number is of any concern.
+    /// Lanes that start reading at this number.
     pub(super) fn from(frontier: u64) -> Self {
         Self {
             by_owner: HashMap::new(),
             ready: VecDeque::new(),
-            resting: BTreeMap::new(),
-            rested: 0,
+            delayed: BTreeMap::new(),
+            delays: 0,
             frontier,
         }
     }
 
-    /// Where to look for what is new.
+    /// The number from which new commands are read.
     pub(super) fn frontier(&self) -> u64 {
         self.frontier
     }
 
-    /// Where to look for what a lane has no number of, and room for by now.
+    /// The number from which to read commands of a lane that is behind and has room by now.
     pub(super) fn behind(&self) -> Option<u64> {
-        let with_room = self.by_owner.values().filter(|lane| lane.waiting.len() <= PER_LANE / 2);
+        let with_room = self.by_owner.values().filter(|lane| lane.waiting.len() <= MAX_PER_LANE / 2);
         with_room.filter_map(|lane| lane.behind_from).min()
     }
 
-    /// The stream was read from a number on: there is no command before `to`, and perhaps this one at it. `false` when there is no lane for it:
-    /// it is to be read again later.
-    pub(super) fn found(&mut self, from: u64, to: u64, owner: Option<Owner>) -> bool {
+    /// Records that the stream was read from `from`: there is no command before `to`, and one of `owner` at `to` if that is given. Returns
+    /// `false` when there is no lane for it; the command is then to be read again later.
+    pub(super) fn record(&mut self, from: u64, to: u64, owner: Option<Owner>) -> bool {
         let Some(owner) = owner else {
-            self.nothing_between(from, to);
+            self.record_none_between(from, to);
             self.frontier = if from == self.frontier { self.frontier.max(to) } else { self.frontier };
             return true;
         };
         let number = to;
-        if number >= self.frontier && self.by_owner.len() >= LANES && !self.by_owner.contains_key(&owner) {
+        if number >= self.frontier && self.by_owner.len() >= MAX_LANES && !self.by_owner.contains_key(&owner)
+        {
             return false;
         }
-        self.nothing_between(from, number);
+        self.record_none_between(from, number);
         let is_new = number >= self.frontier;
         self.frontier = self.frontier.max(number + 1);
         let is_next_of_those_behind =
@@ -101,13 +102,13 @@ impl Lanes {
             lane.behind_from = (number + 1 < self.frontier).then_some(number + 1);
         }
         if is_new || is_next_of_those_behind {
-            self.takes(number, owner);
+            self.enqueue(number, owner);
         }
         true
     }
 
-    /// Lanes that were behind from somewhere in between have nothing there.
-    fn nothing_between(&mut self, from: u64, to: u64) {
+    /// Moves on the lanes that were behind from a number in this range, since they have no command there.
+    fn record_none_between(&mut self, from: u64, to: u64) {
         let frontier = self.frontier;
         for lane in self.by_owner.values_mut() {
             if lane.behind_from.is_some_and(|behind| from <= behind && behind < to) {
@@ -116,14 +117,15 @@ impl Lanes {
         }
     }
 
-    /// Puts a command at the end of its lane, if that has all before it and room; else it is found when the lane has come to it.
-    fn takes(&mut self, number: u64, owner: Owner) {
+    /// Puts a command at the end of its lane, if the lane holds all commands before it and has room. Otherwise the command is found again
+    /// when the lane reaches it.
+    fn enqueue(&mut self, number: u64, owner: Owner) {
         let lane =
             self.by_owner.entry(owner.clone()).or_insert_with(|| Lane { idle: true, ..Lane::default() });
         if lane.behind_from.is_some_and(|behind| behind < number) {
             return;
         }
-        if lane.waiting.len() >= PER_LANE {
+        if lane.waiting.len() >= MAX_PER_LANE {
             lane.behind_from = Some(number);
             return;
         }
@@ -133,9 +135,9 @@ impl Lanes {
         }
     }
 
-    /// Begins with the next command of the lane whose turn it is. [`Lanes::ended`] says what became of it.
-    pub(super) fn begin(&mut self, now: Instant) -> Option<(u64, Owner)> {
-        while let Some(due) = self.resting.first_entry().filter(|due| due.key().0 <= now) {
+    /// Starts the next command of the lane whose turn it is. [`Lanes::finish`] records its result.
+    pub(super) fn next_command(&mut self, now: Instant) -> Option<(u64, Owner)> {
+        while let Some(due) = self.delayed.first_entry().filter(|due| due.key().0 <= now) {
             self.ready.push_back(due.remove());
         }
         let owner = self.ready.pop_front()?;
@@ -143,9 +145,9 @@ impl Lanes {
         Some((number, owner))
     }
 
-    /// When a lane goes on that rests, if all do that have something to do.
+    /// When the first delayed lane is to go on.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.resting.first_key_value().map(|((due, _), _)| *due)
+        self.delayed.first_key_value().map(|((due, _), _)| *due)
     }
 
     /// How often the first command of a lane was tried.
@@ -153,13 +155,13 @@ impl Lanes {
         self.by_owner.get(owner).map_or(0, |lane| lane.tries)
     }
 
-    /// The command of a lane that was begun has come to an end, or has not.
-    pub(super) fn ended(&mut self, owner: Owner, end: End) {
+    /// Records the result of the command of a lane that was started.
+    pub(super) fn finish(&mut self, owner: Owner, end: End) {
         let Some(lane) = self.by_owner.get_mut(&owner) else { return };
-        if let End::Later(at) = end {
+        if let End::RetryAt(at) = end {
             lane.tries = lane.tries.saturating_add(1);
-            self.rested += 1;
-            self.resting.insert((at, self.rested), owner);
+            self.delays += 1;
+            self.delayed.insert((at, self.delays), owner);
             return;
         }
         lane.waiting.pop_front();
@@ -173,7 +175,7 @@ impl Lanes {
         }
     }
 
-    /// Whether everything up to a number is done with.
+    /// Whether every command up to a number is done.
     pub(super) fn are_done_up_to(&self, number: u64) -> bool {
         let has_one = |lane: &Lane| {
             let first = lane.waiting.front().copied().or(lane.behind_from);
@@ -205,8 +207,8 @@ mod tests {
             // A lane that is behind is looked for no further than anything was seen.
             let end = if from < lanes.frontier() { lanes.frontier() } else { u64::MAX };
             match self.0.iter().find(|(number, _)| (from..end).contains(number)).cloned() {
-                Some((number, owner)) => assert!(lanes.found(from, number, Some(owner))),
-                None => assert!(lanes.found(from, end.min(lanes.frontier()), None)),
+                Some((number, owner)) => assert!(lanes.record(from, number, Some(owner))),
+                None => assert!(lanes.record(from, end.min(lanes.frontier()), None)),
             }
         }
 
@@ -231,18 +233,18 @@ mod tests {
         let mut lanes = Lanes::from(1);
         Stream::of(&["a", "a", "b", "a", "b"]).is_read(&mut lanes);
         let now = Instant::now();
-        assert_eq!(lanes.begin(now), Some((1, owner("a"))));
-        assert_eq!(lanes.begin(now), Some((3, owner("b"))), "while the first is at work");
-        assert_eq!(lanes.begin(now), None, "one after the other in each lane");
+        assert_eq!(lanes.next_command(now), Some((1, owner("a"))));
+        assert_eq!(lanes.next_command(now), Some((3, owner("b"))), "while the first is at work");
+        assert_eq!(lanes.next_command(now), None, "one after the other in each lane");
         let later = now + Duration::from_secs(1);
-        lanes.ended(owner("a"), End::Later(later));
-        lanes.ended(owner("b"), End::Done);
-        assert_eq!(lanes.begin(now), Some((5, owner("b"))));
-        lanes.ended(owner("b"), End::Done);
-        assert_eq!((lanes.begin(now), lanes.next_due()), (None, Some(later)));
-        assert_eq!((lanes.begin(later), lanes.tries(&owner("a"))), (Some((1, owner("a"))), 1));
-        lanes.ended(owner("a"), End::Done);
-        assert_eq!((lanes.begin(later), lanes.tries(&owner("a"))), (Some((2, owner("a"))), 0));
+        lanes.finish(owner("a"), End::RetryAt(later));
+        lanes.finish(owner("b"), End::Done);
+        assert_eq!(lanes.next_command(now), Some((5, owner("b"))));
+        lanes.finish(owner("b"), End::Done);
+        assert_eq!((lanes.next_command(now), lanes.next_due()), (None, Some(later)));
+        assert_eq!((lanes.next_command(later), lanes.tries(&owner("a"))), (Some((1, owner("a"))), 1));
+        lanes.finish(owner("a"), End::Done);
+        assert_eq!((lanes.next_command(later), lanes.tries(&owner("a"))), (Some((2, owner("a"))), 0));
         assert!(
             lanes.are_done_up_to(1) && !lanes.are_done_up_to(2) && !lanes.are_done_up_to(5),
             "5 is done, 2 is not"
@@ -256,13 +258,13 @@ mod tests {
         let mut lanes = Lanes::from(1);
         let now = Instant::now();
         stream.is_read(&mut lanes);
-        assert_eq!(lanes.by_owner.values().map(|lane| lane.waiting.len()).sum::<usize>(), PER_LANE + 3);
+        assert_eq!(lanes.by_owner.values().map(|lane| lane.waiting.len()).sum::<usize>(), MAX_PER_LANE + 3);
         assert!(lanes.are_done_up_to(0) && !lanes.are_done_up_to(1));
         let mut carried_out: HashMap<Owner, Vec<u64>> = HashMap::new();
-        while let Some((number, of)) = lanes.begin(now) {
+        while let Some((number, of)) = lanes.next_command(now) {
             stream.is_done(number);
             carried_out.entry(of.clone()).or_default().push(number);
-            lanes.ended(of, End::Done);
+            lanes.finish(of, End::Done);
             stream.is_read(&mut lanes);
         }
         let of_a: Vec<u64> = (1..=500).chain(502..=1001).collect();
@@ -280,14 +282,14 @@ mod tests {
         stream.is_read(&mut lanes);
         for turn in 0.. {
             now += Duration::from_secs(1);
-            let Some((number, of)) = lanes.begin(now) else { break };
+            let Some((number, of)) = lanes.next_command(now) else { break };
             if of == owner("a") && turn % 3 != 0 {
-                lanes.ended(of, End::Later(now));
+                lanes.finish(of, End::RetryAt(now));
                 continue;
             }
             stream.is_done(number);
             carried_out.entry(of.clone()).or_default().push(number);
-            lanes.ended(of, End::Done);
+            lanes.finish(of, End::Done);
             // New ones come all the time, and are read before those that lanes are behind with.
             if turn % 5 == 0 && turn < 1000 {
                 let next = lanes.frontier();
@@ -304,17 +306,17 @@ mod tests {
     #[test]
     fn there_is_no_lane_for_more_organisations_than_fit_until_one_is_done() {
         let mut lanes = Lanes::from(1);
-        for number in 1..=LANES as u64 {
-            assert!(lanes.found(number, number, Some(owner(&number.to_string()))));
+        for number in 1..=MAX_LANES as u64 {
+            assert!(lanes.record(number, number, Some(owner(&number.to_string()))));
         }
-        let next = LANES as u64 + 1;
-        assert!(!lanes.found(next, next, Some(owner("another"))));
+        let next = MAX_LANES as u64 + 1;
+        assert!(!lanes.record(next, next, Some(owner("another"))));
         assert_eq!(lanes.frontier(), next, "it is read again");
-        assert!(lanes.found(next, next, Some(owner("1"))), "who has a lane keeps it");
-        let (_, first) = lanes.begin(Instant::now()).unwrap();
-        lanes.ended(first, End::Done);
-        let (_, second) = lanes.begin(Instant::now()).unwrap();
-        lanes.ended(second, End::Done);
-        assert!(lanes.found(next + 1, next + 1, Some(owner("another"))));
+        assert!(lanes.record(next, next, Some(owner("1"))), "who has a lane keeps it");
+        let (_, first) = lanes.next_command(Instant::now()).unwrap();
+        lanes.finish(first, End::Done);
+        let (_, second) = lanes.next_command(Instant::now()).unwrap();
+        lanes.finish(second, End::Done);
+        assert!(lanes.record(next + 1, next + 1, Some(owner("another"))));
     }
 }

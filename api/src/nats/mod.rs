@@ -1,24 +1,26 @@
-//! Commands over NATS: whoever may publish on `honoken.command.pass.update_requested` can replace the content of a pass, by the rules and with
-//! the answers of `PUT /manage/v1/passes/{type}/{serial}/content`.
+//! Commands over NATS: a client that may publish on `honoken.command.pass.update_requested` can replace the content of a pass, by the rules
+//! and with the answers of `PUT /manage/v1/passes/{type}/{serial}/content`.
 //!
-//! They wait in the stream `HONOKEN` until they are carried out: in one process at a time, those of an organisation in order, one after the other,
-//! and once. Organisations do not wait for each other. A message that is carried out again after a crash finds its key in the pass
-//! (`command.rs`), and changes nothing.
+//! The commands wait in the stream `HONOKEN` until they are carried out, in one process at a time. Those of one organisation are carried
+//! out in order, one after the other, and once. Organisations do not wait for each other. A message that is carried out again after a crash
+//! finds its key in the pass (`command.rs`) and changes nothing.
 //!
-//! - `consumer.rs`: takes commands when it may. `turn.rs`: when that is. Start there.
-//! - `session.rs`: reads the stream, and lets lanes go on. `lanes.rs`: which command comes next, of whom. `stored.rs`: the messages of the stream.
-//! - `carry_out.rs`: carries one command out, and answers.
-//! - `command.rs`: what a message says. `askers.rs`: who waits for an answer. `refused.rs`: what is said about a command that was refused.
+//! - `consumer.rs`: takes commands while this process holds the lease (`turn.rs`). Start there.
+//! - `session.rs`: reads the stream and starts commands. `lanes.rs`: decides which command comes next, and of which organisation.
+//!   `stream_message.rs`: the messages of the stream.
+//! - `carry_out.rs`: carries one command out and answers it.
+//! - `command.rs`: the content of a message. `reply_subjects.rs`: the subjects on which answers are awaited. `refused.rs`: the document
+//!   that is published about a refused command.
 
-mod askers;
 mod carry_out;
 mod command;
 mod consumer;
 mod lanes;
 mod refused;
+mod reply_subjects;
 mod request;
 mod session;
-mod stored;
+mod stream_message;
 mod turn;
 
 pub use consumer::CommandConsumer;

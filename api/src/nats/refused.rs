@@ -1,4 +1,4 @@
-//! What is said about a command that was refused, to whoever listens on `honoken.command.refused`.
+//! The document about a refused command, which is published on `honoken.command.refused`.
 
 use bytes::Bytes;
 use honoken_domain::json;
@@ -8,21 +8,21 @@ use serde_json::Value;
 use crate::error::ApiError;
 use crate::limits;
 
-/// A command and why it was refused. No header of the message is in it, so no API key.
+/// A command and the reason why it was refused. It holds no header of the message, so no API key.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Refused<'a> {
     request_id: &'a str,
-    /// Left out when it is longer than anybody needs.
+    /// Left out when it is longer than the limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     message_id: Option<&'a str>,
-    /// JSON if it is any, else text; nothing when that would be more than the broker takes.
+    /// The payload: JSON if it parses, else text; null when the document would be larger than NATS takes.
     message: Option<Value>,
     message_bytes: usize,
     problem: Value,
 }
 
-/// The document, of at most `limit` bytes if it can be.
+/// The document, of at most `limit` bytes where possible.
 pub(super) fn document(
     request_id: &str,
     message_id: Option<&str>,
@@ -46,7 +46,7 @@ pub(super) fn document(
     as_json(&refused)
 }
 
-/// The problem, without its faults if it would be larger than this: they may quote much of a message.
+/// The problem, without its `errors` if it would be larger than `limit`: they may quote much of a message.
 pub(super) fn problem(refusal: &ApiError, limit: usize) -> Value {
     let mut problem = refusal.as_json();
     if problem.to_string().len() > limit

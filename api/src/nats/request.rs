@@ -15,12 +15,11 @@ use crate::extractors::request_id::RequestId;
 use crate::layers::panics::after_panic;
 use crate::state::App;
 
-/// Works for a request, and logs one line about it. A panic is an answer, too, and it takes no longer
-/// than any request.
+/// Runs the work of a request, and logs one line about it. A panic becomes an answer too, and the work takes no longer than any request.
 ///
 /// # Errors
 /// Those of the work, 500 when it panics, 503 when it takes too long.
-pub(super) async fn works<T>(
+pub(super) async fn run<T>(
     id: &RequestId,
     app: &App,
     name: &'static str,

@@ -1,8 +1,8 @@
-//! Takes commands for as long as it is this process's turn and the broker is there: reads the stream, and lets every lane carry out one command
+//! Takes commands while this process holds the lease and NATS is reachable: reads the stream, and lets every lane carry out one command
 //! after the other.
 //!
-//! The consumer is a bell: it hands out a command, which says that there is something to read, and its acknowledgement says up to where all is
-//! done. What is to be done is read from the stream itself.
+//! The consumer serves as a wake-up only: it hands out one command, which says that there is something to read, and the acknowledgement of
+//! that command records up to where all commands are done. The commands themselves are read from the stream.
 
 use std::time::Duration;
 
@@ -15,251 +15,251 @@ use honoken_pushers::nats::{Nats, NatsError};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::askers::Askers;
-use super::carry_out::CarriesOut;
+use super::carry_out::CommandHandler;
 use super::lanes::{End, Lanes, Owner};
-use super::stored::Stored;
+use super::reply_subjects::ReplySubjects;
+use super::stream_message::StreamMessage;
 use super::turn::Turn;
 use crate::state::AppState;
 
-/// Commands that are carried out at once, each of another lane.
-const AT_WORK: usize = 16;
+/// Commands that are carried out at the same time, each of another lane.
+const MAX_IN_PROGRESS: usize = 16;
 
-/// Between two looks at the stream without having heard of anything, at whose turn it is, and signs of life to the broker.
+/// The time between two reads of the stream without a notification, between two checks of the lease, and between two signs of life to NATS.
 const TICK: Duration = Duration::from_secs(1);
 
-/// A message is heard of a moment before the stream has it.
-const STORED: Duration = Duration::from_millis(20);
+/// The subscription receives a message this long before the stream has stored it.
+const STORAGE_DELAY: Duration = Duration::from_millis(20);
 
-/// Before a store is asked again whose command it is.
+/// The wait before a store is asked again for the owner of a command.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
-/// What was found in the stream from a number on.
+/// The result of reading the stream from a number on.
 struct Read {
     from: u64,
     found: Found,
 }
 
 enum Found {
-    Command(Stored, Owner),
-    /// None before this number.
+    Command(StreamMessage, Owner),
+    /// No command before this number.
     NoneBefore(u64),
-    /// It cannot be found out for now whose it is.
+    /// A command whose owner cannot be found out for now.
     Unknown,
 }
 
-/// What became of the command of a lane, or of a try.
+/// The lane of a command that ended, and the time until its next try, if there is one.
 type Ended = (Owner, Result<Option<Duration>, async_nats::Error>);
 
 pub(super) struct Session<'a> {
-    carries_out: CarriesOut<'a>,
+    handler: CommandHandler<'a>,
     lanes: Lanes,
-    /// What is before this number is read message by message.
+    /// Messages before this number are read one by one.
     hidden_before: u64,
-    working: FuturesUnordered<BoxFuture<'a, Ended>>,
+    in_progress: FuturesUnordered<BoxFuture<'a, Ended>>,
     reading: Option<BoxFuture<'a, Result<Read, NatsError>>>,
-    /// What was read last, if its lane has nothing before it.
-    at_hand: Option<Stored>,
-    /// There may be something new, now or then.
-    rang: bool,
-    rings_at: Option<Instant>,
-    /// Whether something new comes before what lanes are behind with.
+    /// The command that was read last, for its lane to use without reading it again.
+    prefetched: Option<StreamMessage>,
+    /// Whether the stream may have a new command.
+    may_have_new: bool,
+    look_again_at: Option<Instant>,
+    /// Whether new commands are read before those that lanes are behind with.
     new_first: bool,
-    reads_at: Option<Instant>,
-    /// What the consumer has handed out.
-    bell: Option<Message>,
+    retry_read_at: Option<Instant>,
+    /// The command that the consumer has handed out, not acknowledged yet.
+    notification: Option<Message>,
 }
 
 impl<'a> Session<'a> {
-    /// Everything before `first` is done with.
+    /// A session for which every command before `first` is done.
     pub(super) fn new(
         app: &'a AppState,
         nats: &'a Nats,
-        askers: &'a Askers,
+        reply_subjects: &'a ReplySubjects,
         first: u64,
         hidden_before: u64,
     ) -> Self {
         Self {
-            carries_out: CarriesOut { app, nats, askers },
+            handler: CommandHandler { app, nats, reply_subjects },
             lanes: Lanes::from(first),
             hidden_before,
-            working: FuturesUnordered::new(),
+            in_progress: FuturesUnordered::new(),
             reading: None,
-            at_hand: None,
-            rang: true,
-            rings_at: None,
+            prefetched: None,
+            may_have_new: true,
+            look_again_at: None,
             new_first: true,
-            reads_at: None,
-            bell: None,
+            retry_read_at: None,
+            notification: None,
         }
     }
 
-    /// Works until `stop`, or until it is another process's turn; what is being carried out then is finished.
+    /// Runs until `stop`, or until another process holds the lease; commands in progress are finished then.
     pub(super) async fn run(
         mut self,
         stop: &CancellationToken,
         turn: &mut Turn,
-        mut bells: pull::Stream,
+        mut notifications: pull::Stream,
     ) -> Result<(), async_nats::Error> {
-        let outcome = self.works(stop, turn, &mut bells).await;
-        // What these lead to is found again: it is in the stream, or not any more.
-        while self.working.next().await.is_some() {}
-        if let (Ok(()), Some(bell)) = (&outcome, self.bell.take()) {
-            // Somebody else may have it at once.
-            bell.ack_with(AckKind::Nak(None)).await?;
+        let outcome = self.work(stop, turn, &mut notifications).await;
+        // Their results need not be recorded: a command that is not done is still in the stream.
+        while self.in_progress.next().await.is_some() {}
+        if let (Ok(()), Some(notification)) = (&outcome, self.notification.take()) {
+            // Lets another process have it at once.
+            notification.ack_with(AckKind::Nak(None)).await?;
         }
         outcome
     }
 
-    async fn works(
+    async fn work(
         &mut self,
         stop: &CancellationToken,
         turn: &mut Turn,
-        bells: &mut pull::Stream,
+        notifications: &mut pull::Stream,
     ) -> Result<(), async_nats::Error> {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let now = Instant::now();
-            self.is_time(now);
+            self.expire_timers(now);
             if turn.is_certain() {
-                self.begins();
-                self.reads();
+                self.start_commands();
+                self.start_reading();
             }
-            let askers = self.carries_out.askers;
-            let next = self.next_moment(now);
-            let (working, reading) = (&mut self.working, &mut self.reading);
-            // What comes seldom first, so that what comes all the time does not keep it away.
+            let reply_subjects = self.handler.reply_subjects;
+            let next = self.next_timer(now);
+            let (in_progress, reading) = (&mut self.in_progress, &mut self.reading);
+            // Rare events come first, so that frequent ones do not starve them.
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 is_ours = turn.asked() => if !is_ours {
-                    tracing::info!("another process takes commands over NATS from here on");
+                    tracing::info!("another process now takes commands over NATS");
                     return Ok(());
                 },
                 _ = ticks.tick() => {
-                    self.rang = true;
+                    self.may_have_new = true;
                     turn.ask();
-                    if let Some(bell) = &self.bell {
-                        bell.ack_with(AckKind::Progress).await?;
+                    if let Some(notification) = &self.notification {
+                        notification.ack_with(AckKind::Progress).await?;
                     }
                 }
-                read = of(reading) => self.has_read(read?),
-                Some((owner, ended)) = working.next() => self.ended(owner, ended?),
-                bell = bells.next() => {
-                    self.bell = Some(bell.ok_or("the broker hands out nothing more")??);
-                    self.rang = true;
+                read = poll_optional(reading) => self.on_read(read?),
+                Some((owner, ended)) = in_progress.next() => self.on_ended(owner, ended?),
+                notification = notifications.next() => {
+                    self.notification = Some(notification.ok_or("NATS ended the pull subscription")??);
+                    self.may_have_new = true;
                 }
-                () = askers.hears() => {
-                    self.rang = true;
-                    self.rings_at = Some(Instant::now() + STORED);
+                () = reply_subjects.arrived() => {
+                    self.may_have_new = true;
+                    self.look_again_at = Some(Instant::now() + STORAGE_DELAY);
                 }
                 () = tokio::time::sleep_until(next.unwrap_or(now)), if next.is_some() => {}
             }
-            self.answers_the_bell().await?;
+            self.acknowledge_when_done().await?;
         }
     }
 
-    /// When there is something to do although nothing happens. What is overdue waits for something else, which happens.
-    fn next_moment(&self, now: Instant) -> Option<Instant> {
-        let moments = [self.lanes.next_due(), self.rings_at, self.reads_at].into_iter().flatten();
+    /// The next time at which a timer expires. An overdue one is left out: it waits for another event, and that comes.
+    fn next_timer(&self, now: Instant) -> Option<Instant> {
+        let moments = [self.lanes.next_due(), self.look_again_at, self.retry_read_at].into_iter().flatten();
         moments.filter(|at| *at > now).min()
     }
 
-    fn is_time(&mut self, now: Instant) {
-        self.rang |= self.rings_at.take_if(|at| *at <= now).is_some();
-        self.reads_at.take_if(|at| *at <= now);
+    fn expire_timers(&mut self, now: Instant) {
+        self.may_have_new |= self.look_again_at.take_if(|at| *at <= now).is_some();
+        self.retry_read_at.take_if(|at| *at <= now);
     }
 
-    /// Lets every lane begin that can.
-    fn begins(&mut self) {
-        while self.working.len() < AT_WORK
-            && let Some((sequence, owner)) = self.lanes.begin(Instant::now())
+    /// Starts the next command of every lane that can.
+    fn start_commands(&mut self) {
+        while self.in_progress.len() < MAX_IN_PROGRESS
+            && let Some((sequence, owner)) = self.lanes.next_command(Instant::now())
         {
-            let carries_out = self.carries_out;
-            let at_hand = self.at_hand.take_if(|stored| stored.sequence == sequence);
+            let handler = self.handler;
+            let prefetched = self.prefetched.take_if(|stored| stored.sequence == sequence);
             let tries = self.lanes.tries(&owner);
-            let working = async move {
-                let message = match at_hand {
+            let in_progress = async move {
+                let message = match prefetched {
                     Some(message) => Ok(Some(message)),
-                    None => Stored::numbered(carries_out.nats, sequence).await,
+                    None => StreamMessage::numbered(handler.nats, sequence).await,
                 };
                 let ended = match message {
-                    Ok(Some(message)) => carries_out.command(&message, tries).await,
-                    // Somebody has removed it, or the limits of the stream have.
+                    Ok(Some(message)) => handler.carry_out(&message, tries).await,
+                    // The message was removed from outside, or by the limits of the stream.
                     Ok(None) => Ok(None),
                     Err(fault) => Err(fault.into()),
                 };
                 (owner, ended)
             };
-            self.working.push(working.boxed());
+            self.in_progress.push(in_progress.boxed());
         }
     }
 
-    fn ended(&mut self, owner: Owner, wait: Option<Duration>) {
-        let end = wait.map_or(End::Done, |wait| End::Later(Instant::now() + wait));
-        self.lanes.ended(owner, end);
+    fn on_ended(&mut self, owner: Owner, wait: Option<Duration>) {
+        let end = wait.map_or(End::Done, |wait| End::RetryAt(Instant::now() + wait));
+        self.lanes.finish(owner, end);
     }
 
-    /// Reads on in the stream, in turns what is new and what lanes are behind with.
-    fn reads(&mut self) {
-        if self.reading.is_some() || self.reads_at.is_some() {
+    /// Starts reading on in the stream: new commands and commands that lanes are behind with, in turns.
+    fn start_reading(&mut self) {
+        if self.reading.is_some() || self.retry_read_at.is_some() {
             return;
         }
         let behind = self.lanes.behind();
         let from = match behind {
-            Some(behind) if !(self.rang && self.new_first) => behind,
-            _ if self.rang => self.lanes.frontier(),
+            Some(behind) if !(self.may_have_new && self.new_first) => behind,
+            _ if self.may_have_new => self.lanes.frontier(),
             _ => return,
         };
         self.new_first = !self.new_first;
-        let carries_out = self.carries_out;
+        let handler = self.handler;
         let hidden_before =
             if from < self.lanes.frontier() { self.lanes.frontier() } else { self.hidden_before };
-        self.reading = Some(read(carries_out, from, hidden_before).boxed());
+        self.reading = Some(read(handler, from, hidden_before).boxed());
     }
 
-    fn has_read(&mut self, Read { from, found }: Read) {
+    fn on_read(&mut self, Read { from, found }: Read) {
         self.reading = None;
         let (to, command) = match found {
             Found::Command(message, owner) => (message.sequence, Some((message, owner))),
             Found::NoneBefore(to) => (to, None),
             Found::Unknown => {
-                self.reads_at = Some(Instant::now() + BACK_OFF);
+                self.retry_read_at = Some(Instant::now() + BACK_OFF);
                 return;
             }
         };
         if command.is_none() && from == self.lanes.frontier() && to == from {
-            self.rang = false;
+            self.may_have_new = false;
         }
         let owner = command.as_ref().map(|(_, owner)| owner.clone());
-        if !self.lanes.found(from, to, owner) {
-            self.reads_at = Some(Instant::now() + BACK_OFF);
+        if !self.lanes.record(from, to, owner) {
+            self.retry_read_at = Some(Instant::now() + BACK_OFF);
             return;
         }
-        self.at_hand = command.map(|(message, _)| message);
+        self.prefetched = command.map(|(message, _)| message);
     }
 
-    /// Lets go of the bell when everything up to what it was rung for is done with, so that it rings for the next.
-    async fn answers_the_bell(&mut self) -> Result<(), async_nats::Error> {
-        let Some(bell) = &self.bell else { return Ok(()) };
-        if self.lanes.are_done_up_to(bell.info()?.stream_sequence) {
-            bell.ack().await?;
-            self.bell = None;
+    /// Acknowledges the notification when every command up to it is done, so that the consumer hands out the next one.
+    async fn acknowledge_when_done(&mut self) -> Result<(), async_nats::Error> {
+        let Some(notification) = &self.notification else { return Ok(()) };
+        if self.lanes.are_done_up_to(notification.info()?.stream_sequence) {
+            notification.ack().await?;
+            self.notification = None;
         }
         Ok(())
     }
 }
 
-/// Reads on from a number, message by message up to another one.
-async fn read(carries_out: CarriesOut<'_>, from: u64, hidden_before: u64) -> Result<Read, NatsError> {
+/// Reads the stream from a number on, message by message up to `hidden_before`.
+async fn read(handler: CommandHandler<'_>, from: u64, hidden_before: u64) -> Result<Read, NatsError> {
     let message = if from < hidden_before {
-        Stored::first_between(carries_out.nats, from, hidden_before).await?
+        StreamMessage::first_between(handler.nats, from, hidden_before).await?
     } else {
-        Stored::first_from(carries_out.nats, from).await?.ok_or(from)
+        StreamMessage::first_from(handler.nats, from).await?.ok_or(from)
     };
     let found = match message {
-        Ok(message) => match carries_out.owner_of(&message).await {
+        Ok(message) => match handler.owner_of(&message).await {
             Ok(owner) => Found::Command(message, owner),
             Err(_) => Found::Unknown,
         },
@@ -268,10 +268,10 @@ async fn read(carries_out: CarriesOut<'_>, from: u64, hidden_before: u64) -> Res
     Ok(Read { from, found })
 }
 
-/// The answer to what is being asked; never where nothing is.
-async fn of<T>(asking: &mut Option<BoxFuture<'_, T>>) -> T {
-    match asking {
-        Some(asking) => asking.await,
+/// Waits for the future, or for ever when there is none.
+async fn poll_optional<T>(future: &mut Option<BoxFuture<'_, T>>) -> T {
+    match future {
+        Some(future) => future.await,
         None => std::future::pending().await,
     }
 }

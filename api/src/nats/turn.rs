@@ -1,5 +1,5 @@
-//! Which of several processes takes commands: the one that holds a lease, as it does for whoever follows the log. Only so are commands of one
-//! organisation carried out in order, while many of them are in hand.
+//! Which of several processes takes commands: the one that holds a lease, like the process that follows the event log. Only so are the
+//! commands of one organisation carried out in order while many are in progress.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use honoken_pushers::ledger::{Ledger, LedgerError};
 use honoken_telemetry::error_chain;
 use tokio::time::Instant;
 
-/// So long after it was asked for the last time it is this process's turn for sure, whatever has happened since. The lease lasts ten seconds, and
-/// who asks knows a second late.
+/// This process holds the lease for certain for so long after it last asked, whatever has happened since. The lease lasts ten seconds, and
+/// a process learns of its loss up to a second late.
 const CERTAIN: Duration = Duration::from_secs(6);
 
-/// The lease, and when it was certain to be held. It is asked for beside everything else.
+/// The lease, and when it was last certain to be held. It is requested beside all other work.
 pub(super) struct Turn {
     epoch: Epoch,
     checkpoint: Option<Checkpoint>,
@@ -30,18 +30,18 @@ struct Asked {
 }
 
 impl Turn {
-    /// Nobody's yet.
+    /// A lease that this process does not hold yet.
     pub(super) fn new(ledger: &Ledger, epoch: Epoch) -> Self {
         let checkpoint = Some(ledger.checkpoint(COMMANDS));
         Self { epoch, checkpoint, asking: None, certain: None }
     }
 
-    /// Whether it is this process's.
+    /// Whether this process holds the lease for certain.
     pub(super) fn is_certain(&self) -> bool {
         self.certain.is_some_and(|at| at.elapsed() < CERTAIN)
     }
 
-    /// Asks for it, or whether it is this process's still. [`Turn::asked`] has the answer.
+    /// Requests the lease, or renews it. [`Turn::asked`] has the answer.
     pub(super) fn ask(&mut self) {
         let Some(mut checkpoint) = self.checkpoint.take() else { return };
         let epoch = self.epoch;
@@ -61,8 +61,8 @@ impl Turn {
         self.asking = Some(asking.boxed());
     }
 
-    /// Waits for the answer, for ever where nothing was asked. `false` when it is another process's turn. Where nobody can be asked it stays as it
-    /// was, for as long as it is certain.
+    /// Waits for the answer, for ever where none was requested. Returns `false` when another process holds the lease. While the ledger is
+    /// unavailable the lease counts as before, for as long as it is certain.
     pub(super) async fn asked(&mut self) -> bool {
         let Some(asking) = &mut self.asking else { return std::future::pending().await };
         let Asked { checkpoint, at, answer } = asking.await;
@@ -78,13 +78,13 @@ impl Turn {
             }
             Err(fault) => {
                 let error = error_chain(&fault);
-                tracing::debug!(error, "nobody knows whose turn it is to take commands over NATS");
+                tracing::debug!(error, "the lease for commands over NATS could not be checked");
                 true
             }
         }
     }
 
-    /// Gives it back, so that another process need not wait.
+    /// Releases the lease, so that another process need not wait.
     pub(super) async fn release(&mut self) {
         if self.asking.is_some() {
             self.asked().await;

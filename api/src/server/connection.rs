@@ -1,7 +1,8 @@
-//! The life of one connection: it waits for a first byte, speaks HTTP/1.1, and ends so that its last answer arrives.
+//! One connection from start to end: it waits for a first byte, serves HTTP/1.1, and closes so that its last answer arrives.
 //!
-//! HTTP/1.1 alone: TLS and HTTP/2 end at the proxy that a service on the internet stands behind. Every wait for the other side is bounded, so that
-//! silence cannot use up the connections: the head of a request here, bodies in `json_body`, reading the answer in the stream.
+//! Only HTTP/1.1: TLS and HTTP/2 end at the proxy that a service on the internet stands behind. Every wait for the other side is bounded,
+//! so that silent clients cannot use up the connections: the head of a request here, bodies in `json_body`, reading the answer in the
+//! stream.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -24,107 +25,113 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower::ServiceExt;
 
-use super::connections::{ConnectionStatus, Phase, Place};
+use super::connections::{ConnectionPhase, ConnectionStatus, Slot};
 use super::framing::{self, Refusal};
 use super::stream::{LargeHead, Stream};
-use super::{House, closing, unread};
+use super::{Shared, lingering_close, request_body};
 use crate::layers::client_address::{Peer, counted_as};
 use crate::limits;
 use crate::routes::strip_prefix;
 
-/// From the first byte to the last. Each part of it is forgotten when the next one begins, so that a connection that waits is small.
-pub(super) async fn lives(socket: TcpStream, peer: IpAddr, place: &Place, house: &House) {
-    let (status, mut resting) = (place.status(), Resting { socket, read: Bytes::new() });
+/// Serves a connection until it closes. Each part is dropped when the next one begins, so that a waiting connection is small.
+pub(super) async fn run(socket: TcpStream, peer: IpAddr, slot: &Slot, shared: &Shared) {
+    let (status, mut resting) = (slot.status(), Resting { socket, read: Bytes::new() });
     let socket = loop {
-        if !Box::pin(says_something(&resting, status, house)).await {
+        if !Box::pin(wait_for_first_byte(&resting, status, shared)).await {
             return;
         }
-        // Also when it is to make room: a whole request that has come is answered.
-        let buffers = place.buffers().await;
-        let spoken = Box::pin(speaks(resting, peer, status, house)).await;
+        // This also happens when the connection is to make room: a whole request that has arrived is answered.
+        let buffers = slot.buffers().await;
+        let end = Box::pin(serve_http(resting, peer, status, shared)).await;
         drop(buffers);
-        match spoken {
-            Spoken::Rests(rests) => resting = rests,
-            Spoken::Ended(socket) => break socket,
-            Spoken::CutOff => return,
+        match end {
+            HttpEnd::Resting(rested) => resting = rested,
+            HttpEnd::Ended(socket) => break socket,
+            HttpEnd::CutOff => return,
         }
     };
     let stops = async {
-        house.stop.cancelled().await;
+        shared.stop.cancelled().await;
         tokio::time::sleep(limits::LAST_WORD).await;
     };
     tokio::select! {
         biased;
-        () = closing::closes(socket) => {}
-        () = status.is_to_close() => {}
+        () = lingering_close::close(socket) => {}
+        () = status.close_requested() => {}
         () = stops => {}
     }
 }
 
-/// A connection that waits for a request.
+/// A connection that waits for a request, without buffers.
 struct Resting {
     socket: TcpStream,
-    /// What has been read of it already.
+    /// The bytes of it that have been read already.
     read: Bytes,
 }
 
-/// How speaking came to its end.
-enum Spoken {
+/// Why serving HTTP ended.
+enum HttpEnd {
     /// The connection waits for its next request, and another needs its buffers.
-    Rests(Resting),
-    /// One side has had enough.
+    Resting(Resting),
+    /// One side ended the connection.
     Ended(TcpStream),
     /// It had to make room.
     CutOff,
 }
 
-/// Waits until something comes: hyper takes its buffers before it looks.
-async fn says_something(resting: &Resting, status: &ConnectionStatus, house: &House) -> bool {
+/// Waits for the first byte, because hyper allocates its buffers before it reads. Returns `false` when the connection is to end.
+async fn wait_for_first_byte(resting: &Resting, status: &ConnectionStatus, shared: &Shared) -> bool {
     if !resting.read.is_empty() {
         return true;
     }
     tokio::select! {
         biased;
         readable = timeout(limits::HEADERS, resting.socket.readable()) => matches!(readable, Ok(Ok(()))),
-        () = house.stop.cancelled() => false,
-        () = status.is_to_close() => false,
+        () = shared.stop.cancelled() => false,
+        () = status.close_requested() => false,
     }
 }
 
-/// Speaks HTTP.
-async fn speaks(resting: Resting, peer: IpAddr, status: &Arc<ConnectionStatus>, house: &House) -> Spoken {
-    let large_head = LargeHead::new(house.large_heads.clone(), peer);
+/// Serves HTTP until the connection ends or releases its buffers.
+async fn serve_http(
+    resting: Resting,
+    peer: IpAddr,
+    status: &Arc<ConnectionStatus>,
+    shared: &Shared,
+) -> HttpEnd {
+    let large_head = LargeHead::new(shared.large_heads.clone(), peer);
     let stream = Stream::new(resting.socket, resting.read, status.clone(), large_head.clone());
     let service = {
-        let visit = Arc::new(Visit { peer, status: status.clone(), large_head, house: house.clone() });
-        hyper::service::service_fn(move |request| visit.clone().answers(request))
+        let service =
+            Arc::new(RequestService { peer, status: status.clone(), large_head, shared: shared.clone() });
+        hyper::service::service_fn(move |request| service.clone().respond(request))
     };
     let mut http = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HEADERS)
         .max_buf_size(limits::HEADER_BYTES)
         .serve_connection(TokioIo::new(stream), service);
-    let mut rests = false;
+    let mut is_resting = false;
     let ended = tokio::select! {
-        // First, so that a request that has come before the stop is seen.
+        // Polled first, so that a request that arrived before the stop is seen.
         biased;
         ended = &mut http => ended,
-        () = status.is_to_close() => {
-            // A request whose body was waited for is told why; without a request there is nobody to tell.
-            if matches!(status.phase(), Phase::Work | Phase::Answer) {
+        () = status.close_requested() => {
+            // A request whose body was awaited is answered with the reason; without a request there is nothing to answer.
+            if matches!(status.phase(), ConnectionPhase::Handling | ConnectionPhase::WritingAnswer) {
                 drop(timeout(limits::LAST_WORD, &mut http).await);
             }
-            return Spoken::CutOff;
+            return HttpEnd::CutOff;
         }
-        () = status.is_to_rest() => {
-            // Nothing is in progress, so HTTP ends at once.
-            rests = true;
+        () = status.rest_requested() => {
+            // No request is in progress, so HTTP ends at once.
+            is_resting = true;
             status.outlives_http(true);
             Pin::new(&mut http).graceful_shutdown();
             (&mut http).await
         }
-        () = house.stop.cancelled() => {
-            // What is in progress is finished; without anything in progress this is the end.
+        () = shared.stop.cancelled() => {
+            // A request in progress is finished; without one this ends the connection.
             Pin::new(&mut http).graceful_shutdown();
             (&mut http).await
         }
@@ -133,63 +140,64 @@ async fn speaks(resting: Resting, peer: IpAddr, status: &Arc<ConnectionStatus>, 
     let parts = http.into_parts();
     let socket = parts.io.into_inner().into_socket();
     match ended {
-        Ok(()) if rests => Spoken::Rests(Resting { socket, read: parts.read_buf }),
-        Ok(()) => Spoken::Ended(socket),
+        Ok(()) if is_resting => HttpEnd::Resting(Resting { socket, read: parts.read_buf }),
+        Ok(()) => HttpEnd::Ended(socket),
         Err(fault) => {
-            // The other side went away or spoke something else than HTTP; it has been told what can be told.
+            // The other side disconnected or did not speak HTTP; it has had whatever answer was possible.
             if tracing::enabled!(tracing::Level::DEBUG)
-                && house.anonymous_lines.admit(AnonymousLine::Request, counted_as(peer), 1) > 0
+                && shared.anonymous_lines.admit(AnonymousLine::Request, counted_as(peer), 1) > 0
             {
                 tracing::debug!(error = %fault, peer.ip = %peer, "a connection ended badly");
             }
-            Spoken::Ended(socket)
+            HttpEnd::Ended(socket)
         }
     }
 }
 
-/// What the requests of a connection have in common.
-struct Visit {
+/// The data that the requests of a connection share.
+struct RequestService {
     peer: IpAddr,
     status: Arc<ConnectionStatus>,
     large_head: Arc<LargeHead>,
-    house: House,
+    shared: Shared,
 }
 
-impl Visit {
-    /// What can be done at once is done before the future begins, which would keep room for all of it as long as the request lasts.
-    fn answers(
+impl RequestService {
+    /// Work that needs no waiting is done before the future begins: inside it, its variables would take memory as long as the request
+    /// lasts.
+    fn respond(
         self: Arc<Self>,
         request: hyper::Request<Incoming>,
     ) -> BoxFuture<'static, Result<Answer, Infallible>> {
-        self.status.enters(Phase::Work);
-        let (mut request, rest) = self.takes_in(request);
-        let refusal = framing::fault(&request).or_else(|| self.has_no_room_for(&mut request));
+        self.status.enter(ConnectionPhase::Handling);
+        let (mut request, rest) = self.prepare(request);
+        let refusal = framing::fault(&request).or_else(|| self.reserve_large_head(&mut request));
         if let Some(refusal) = refusal {
             request.extensions_mut().insert(refusal);
         }
-        let response = self.house.router.clone().oneshot(strip_prefix(request));
+        let response = self.shared.router.clone().oneshot(strip_prefix(request));
         async move {
             let Ok(response) = response.await;
-            let is_usable = refusal.is_none() && self.is_read_away(rest).await && !self.status.is_closing();
-            Ok(self.sends(response, is_usable))
+            let is_usable = refusal.is_none() && self.drain(rest).await && !self.status.is_closing();
+            Ok(self.finish(response, is_usable))
         }
         .boxed()
     }
 
-    fn sends(&self, mut response: Response, is_usable: bool) -> Answer {
+    fn finish(&self, mut response: Response, is_usable: bool) -> Answer {
         if !is_usable {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response.map(|body| AnswerBody { body, status: self.status.clone() })
     }
 
-    /// The request as handlers get it, and what is looked at again when they have answered.
-    fn takes_in(&self, request: hyper::Request<Incoming>) -> (Request, Option<unread::Rest>) {
+    /// The request as handlers get it, and the part of its body that is drained once they have answered.
+    fn prepare(&self, request: hyper::Request<Incoming>) -> (Request, Option<request_body::UnreadBody>) {
         let (head, body) = request.into_parts();
         let (mut request, rest) = if body.is_end_stream() {
             (Request::from_parts(head, Body::empty()), None)
         } else {
-            let (lent, rest) = unread::lend(body, head.headers.contains_key(header::EXPECT));
+            let (lent, rest) = request_body::share(body, head.headers.contains_key(header::EXPECT));
             let mut request = Request::from_parts(head, Body::new(lent));
             request.extensions_mut().insert(self.status.clone());
             (request, Some(rest))
@@ -198,8 +206,9 @@ impl Visit {
         (request, rest)
     }
 
-    /// A large head keeps what it has reserved for as long as it is in memory. Many small fields take as much as a few large ones.
-    fn has_no_room_for(&self, request: &mut Request) -> Option<Refusal> {
+    /// Reserves memory for a large head, which keeps it for as long as the head is in memory. Many small fields take as much as a few large
+    /// ones.
+    fn reserve_large_head(&self, request: &mut Request) -> Option<Refusal> {
         let mut reserved = self.large_head.take();
         if reserved.is_none() && request.headers().len() > limits::SMALL_HEAD_FIELDS {
             reserved = self.large_head.reserve_now();
@@ -213,19 +222,19 @@ impl Visit {
         None
     }
 
-    async fn is_read_away(&self, rest: Option<unread::Rest>) -> bool {
+    async fn drain(&self, rest: Option<request_body::UnreadBody>) -> bool {
         let Some(rest) = rest else { return true };
-        let _waits = self.status.clone().waits_for_body();
+        let _waits = self.status.clone().wait_for_body();
         tokio::select! {
-            is_read_away = rest.read_away() => is_read_away,
-            () = self.status.is_to_close() => false,
+            is_drained = rest.drain() => is_drained,
+            () = self.status.close_requested() => false,
         }
     }
 }
 
 type Answer = hyper::Response<AnswerBody>;
 
-/// The body of an answer. When it is dropped, all of it is on its way, and the other side is waited for.
+/// The body of an answer. When it is dropped, all of it has been handed to hyper, and the connection waits for the other side.
 struct AnswerBody {
     body: Body,
     status: Arc<ConnectionStatus>,
@@ -253,6 +262,6 @@ impl HttpBody for AnswerBody {
 
 impl Drop for AnswerBody {
     fn drop(&mut self) {
-        self.status.enters(Phase::Answer);
+        self.status.enter(ConnectionPhase::WritingAnswer);
     }
 }

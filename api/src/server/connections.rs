@@ -1,6 +1,6 @@
-//! Who is connected, and since when each waits for the other side: so that one address cannot have all connections, and that those who keep us waiting
-//! longest make room for newcomers when there are no more. Fewer connections have buffers at a time than there may be connections: one that waits
-//! for its next request rests without them when another needs them.
+//! The open connections, and since when each waits for the other side. So no address can have all connections, and the connections that
+//! have waited longest make room for new ones when there are no more. Fewer connections have buffers at a time than there may be
+//! connections: one that waits for its next request does without them when another needs them.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,28 +15,28 @@ use tokio_util::sync::CancellationToken;
 use super::Counts;
 use crate::layers::client_address::counted_as;
 
-/// The connections of a door.
+/// The connections of a listener.
 #[derive(Debug)]
 pub struct Connections {
     per_address: Option<usize>,
     open: Permits,
     buffered: Permits,
     known: Mutex<Known>,
-    /// Waits are counted from here.
+    /// The moment from which waits are measured.
     start: Instant,
     counts: Counts,
 }
 
-/// A number of permits, handed out in the order in which they were asked for.
+/// A number of permits, granted in the order of the requests.
 #[derive(Debug)]
 struct Permits {
     free: Arc<Semaphore>,
-    /// The first in the queue makes room, the others wait behind it. When it last found no room to make.
+    /// The first in the queue makes room, the others wait behind it. Holds when it last found no room to make.
     queue: tokio::sync::Mutex<Option<Instant>>,
-    /// How many wait in the queue.
+    /// How many requests wait in the queue.
     wanted: Arc<AtomicUsize>,
     /// How many connections give up their permit at a time.
-    at_a_time: usize,
+    batch: usize,
 }
 
 #[derive(Debug, Default)]
@@ -49,14 +49,14 @@ struct Known {
 
 /// The right to be connected, given back when it is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct Slot {
     connections: Arc<Connections>,
     counted: Counted,
     #[expect(dead_code, reason = "held, not looked at")]
     permit: OwnedSemaphorePermit,
 }
 
-/// See [`Storage::buffers`].
+/// See [`Slot::buffers`].
 #[derive(Debug)]
 pub struct Buffers {
     status: Arc<ConnectionStatus>,
@@ -64,7 +64,7 @@ pub struct Buffers {
     permit: OwnedSemaphorePermit,
 }
 
-/// A connection in the lists, which it leaves when this is dropped.
+/// The entry of a connection in the lists, removed when this is dropped.
 #[derive(Debug)]
 struct Counted {
     connections: Arc<Connections>,
@@ -73,19 +73,19 @@ struct Counted {
     status: Arc<ConnectionStatus>,
 }
 
-/// Between two looks for a connection that can be closed.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+/// The time between two searches for a connection that can be closed.
+const ROOM_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A connection is closed to make room when it has waited for the other side for so long at least: what has come may not be seen yet, and a newcomer
-/// gets its chance in any crowd. Microseconds.
-const PATIENCE: u64 = 250_000;
+/// The least time in microseconds that a connection has waited for the other side before it is closed to make room. Bytes that have arrived
+/// may not have been read yet, and a new connection gets its chance in any crowd.
+const MIN_WAIT_MICROS: u64 = 250_000;
 
-/// One look finds the longest waits among all connections, so it closes a small share of them at once: a flood of newcomers does not make
-/// us look through all for each.
+/// One search finds the longest waits among all connections, so it closes a small share of them at once: a flood of new connections does
+/// not cause a search for each.
 const SHARE_CLOSED: usize = 256;
 
 impl Connections {
-    /// Nobody is connected yet.
+    /// No connection is open yet.
     pub fn new(limit: usize, buffered: usize, per_address: Option<usize>, counts: Counts) -> Self {
         Self {
             per_address,
@@ -97,17 +97,17 @@ impl Connections {
         }
     }
 
-    /// A place for a newcomer; `None` when its address has as many as it may. When all are taken, those who have kept us waiting longest are
-    /// closed; while everything is at work, the newcomer waits.
-    pub async fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+    /// A slot for a new connection; `None` when its address has as many as it may. When all slots are taken, the connections that have
+    /// waited longest for the other side are closed; while all of them are at work, the new one waits.
+    pub async fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Slot> {
         let Some(counted) = self.count(counted_as(peer)) else {
             self.counts.address.inc();
             return None;
         };
         let permit = self.open.next(|many| self.make_room(many)).await;
         self.counts.open.inc();
-        counted.status.enters(Phase::Idle);
-        Some(Place { connections: self.clone(), counted, permit })
+        counted.status.enter(ConnectionPhase::Idle);
+        Some(Slot { connections: self.clone(), counted, permit })
     }
 
     fn count(self: &Arc<Self>, address: IpAddr) -> Option<Counted> {
@@ -124,14 +124,14 @@ impl Connections {
         Some(Counted { connections: self.clone(), number, address, status })
     }
 
-    /// Buffers for a connection that something has come in on. When all are taken, connections that wait for their next request do without, and
-    /// where there are none, those that have waited longest for the other side are closed.
+    /// Buffers for a connection on which bytes have arrived. When all are taken, connections that wait for their next request give up
+    /// theirs, and where there are none, those that have waited longest for the other side are closed.
     async fn buffers(&self) -> OwnedSemaphorePermit {
         self.buffered.next(|many| self.free_buffers(many)).await
     }
 
     fn make_room(&self, many: usize) -> bool {
-        let waiting = self.first(many, ConnectionStatus::waits_too_long_since);
+        let waiting = self.first_ranked(many, ConnectionStatus::waits_too_long_since);
         for (_, status) in &waiting {
             status.close();
             self.counts.crowded.inc();
@@ -144,11 +144,11 @@ impl Connections {
             if !status.has_buffers() {
                 return None;
             }
-            let is_idle = status.phase() == Phase::Idle;
+            let is_idle = status.phase() == ConnectionPhase::Idle;
             let since = if is_idle { status.waits_since() } else { status.waits_too_long_since() };
             since.map(|since| (!is_idle, since))
         };
-        let waiting = self.first(many, order);
+        let waiting = self.first_ranked(many, order);
         for ((is_half_there, _), status) in &waiting {
             if *is_half_there {
                 status.close();
@@ -160,8 +160,8 @@ impl Connections {
         !waiting.is_empty()
     }
 
-    /// The first connections in some order; without a rank there, a connection is left out.
-    fn first<R: Ord + Copy>(
+    /// The first `many` connections by rank; one without a rank is left out.
+    fn first_ranked<R: Ord + Copy>(
         &self,
         many: usize,
         rank: impl Fn(&ConnectionStatus) -> Option<R>,
@@ -185,26 +185,26 @@ impl Connections {
 
 impl Permits {
     fn new(permits: usize) -> Self {
-        let at_a_time = (permits / SHARE_CLOSED).max(1);
+        let batch = (permits / SHARE_CLOSED).max(1);
         let (free, queue, wanted) =
             (Arc::new(Semaphore::new(permits)), tokio::sync::Mutex::default(), Arc::default());
-        Self { free, queue, wanted, at_a_time }
+        Self { free, queue, wanted, batch }
     }
 
-    /// A permit, as soon as there is one. While there is none, so many connections at a time are asked for theirs.
-    /// `make_room` asks them, and says whether there were any.
+    /// The next free permit. While there is none, `make_room` is called with the number of connections that are to give up theirs, and
+    /// returns whether there were any.
     async fn next(&self, make_room: impl Fn(usize) -> bool) -> OwnedSemaphorePermit {
-        let _wanted = Wanted::one_more(&self.wanted);
-        let mut in_vain = self.queue.lock().await;
+        let _wanted = Wanted::count(&self.wanted);
+        let mut last_failure = self.queue.lock().await;
         loop {
             if let Ok(permit) = self.free.clone().try_acquire_owned() {
                 return permit;
             }
-            if in_vain.is_none_or(|last| last.elapsed() >= BETWEEN_LOOKS) {
-                *in_vain = (!make_room(self.at_a_time)).then(Instant::now);
+            if last_failure.is_none_or(|last| last.elapsed() >= ROOM_CHECK_INTERVAL) {
+                *last_failure = (!make_room(self.batch)).then(Instant::now);
             }
-            // Never closed, so what fails is the time.
-            let permit = tokio::time::timeout(BETWEEN_LOOKS, self.free.clone().acquire_owned()).await;
+            // The semaphore is never closed, so the only failure is the timeout.
+            let permit = tokio::time::timeout(ROOM_CHECK_INTERVAL, self.free.clone().acquire_owned()).await;
             if let Ok(Ok(permit)) = permit {
                 return permit;
             }
@@ -216,7 +216,7 @@ impl Permits {
 struct Wanted<'a>(&'a AtomicUsize);
 
 impl<'a> Wanted<'a> {
-    fn one_more(wanted: &'a AtomicUsize) -> Self {
+    fn count(wanted: &'a AtomicUsize) -> Self {
         wanted.fetch_add(1, Ordering::Relaxed);
         Self(wanted)
     }
@@ -228,18 +228,18 @@ impl Drop for Wanted<'_> {
     }
 }
 
-impl Place {
-    /// What the connection does.
+impl Slot {
+    /// The status of the connection.
     pub fn status(&self) -> &Arc<ConnectionStatus> {
         &self.counted.status
     }
 
     /// The right to have buffers, given back when it is dropped.
     pub async fn buffers(&self) -> Buffers {
-        // Until there is room it is we who keep the other side waiting.
-        self.status().enters(Phase::Work);
+        // While it waits for buffers, this process keeps the other side waiting, and not the reverse.
+        self.status().enter(ConnectionPhase::Handling);
         let permit = self.connections.buffers().await;
-        self.status().enters(Phase::Head);
+        self.status().enter(ConnectionPhase::ReadingHead);
         self.status().has_buffers.store(true, Ordering::Relaxed);
         Buffers { status: self.status().clone(), permit }
     }
@@ -251,7 +251,7 @@ impl Drop for Buffers {
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.connections.counts.open.dec();
     }
@@ -270,46 +270,47 @@ impl Drop for Counted {
     }
 }
 
-/// What a connection does, for those who look for one that can be closed. Only its own task changes it.
+/// The status of a connection, read by the search for one that can be closed. Only its own task changes it.
 #[derive(Debug)]
 pub struct ConnectionStatus {
     phase: AtomicU8,
-    /// When the wait for the other side began, in microseconds from the start; 0 while it is not waited for.
+    /// When the wait for the other side began, in microseconds from the start; 0 while the connection does not wait for it.
     since: AtomicU64,
     start: Instant,
-    /// How many wait for buffers.
+    /// How many connections wait for buffers.
     buffers_wanted: Arc<AtomicUsize>,
     closing: CancellationToken,
     has_buffers: AtomicBool,
-    /// Whether the end of HTTP is not the end of the connection.
+    /// Whether the connection stays open when HTTP ends.
     outlives_http: AtomicBool,
     resting: Notify,
 }
 
-/// What a connection does at a time.
+/// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub enum ConnectionPhase {
     /// It waits for a request, the first or the next; all answers are written.
     Idle,
-    /// A part of a head has come.
-    Head,
+    /// A part of a head has arrived.
+    ReadingHead,
     /// A request is worked on.
-    Work,
-    /// Its body is waited for.
-    Body,
+    Handling,
+    /// The body of the request is awaited.
+    ReadingBody,
     /// The other side reads the answer.
-    Answer,
+    WritingAnswer,
 }
 
-impl Phase {
-    const ALL: [Self; 5] = [Self::Idle, Self::Head, Self::Work, Self::Body, Self::Answer];
+impl ConnectionPhase {
+    const ALL: [Self; 5] =
+        [Self::Idle, Self::ReadingHead, Self::Handling, Self::ReadingBody, Self::WritingAnswer];
 }
 
 impl ConnectionStatus {
     fn new(start: Instant, buffers_wanted: Arc<AtomicUsize>) -> Self {
-        // We are not waiting for it until it is admitted.
+        // The other side is not waited for until the connection is admitted.
         Self {
-            phase: AtomicU8::new(Phase::Work as u8),
+            phase: AtomicU8::new(ConnectionPhase::Handling as u8),
             since: AtomicU64::new(0),
             start,
             buffers_wanted,
@@ -324,45 +325,48 @@ impl ConnectionStatus {
         self.has_buffers.load(Ordering::Relaxed)
     }
 
-    /// Says whether the end of HTTP is not the end of the connection.
+    /// Sets whether the connection stays open when HTTP ends.
     pub fn outlives_http(&self, outlives: bool) {
         self.outlives_http.store(outlives, Ordering::Relaxed);
     }
 
-    /// Whether the end of HTTP is not the end of the connection.
+    /// Whether the connection stays open when HTTP ends.
     pub fn is_outliving_http(&self) -> bool {
         self.outlives_http.load(Ordering::Relaxed)
     }
 
-    /// Ends when it waits for a request and is to do so without buffers.
-    pub async fn is_to_rest(&self) {
+    /// Completes when the connection waits for a request and is to release its buffers.
+    pub async fn rest_requested(&self) {
         loop {
             self.resting.notified().await;
-            if self.phase() == Phase::Idle {
+            if self.phase() == ConnectionPhase::Idle {
                 return;
             }
-            // A request has come meanwhile.
+            // A request has arrived meanwhile.
             self.has_buffers.store(true, Ordering::Relaxed);
         }
     }
 
     fn rest(&self) {
-        // Not asked twice.
+        // So that it is not asked twice.
         self.has_buffers.store(false, Ordering::Relaxed);
         self.resting.notify_one();
     }
 
-    /// What it does.
-    pub fn phase(&self) -> Phase {
-        Phase::ALL[usize::from(self.phase.load(Ordering::Relaxed)) % Phase::ALL.len()]
+    /// The current phase.
+    pub fn phase(&self) -> ConnectionPhase {
+        ConnectionPhase::ALL[usize::from(self.phase.load(Ordering::Relaxed)) % ConnectionPhase::ALL.len()]
     }
 
-    /// It does something else from now on.
-    pub fn enters(&self, phase: Phase) {
+    /// Enters a phase.
+    pub fn enter(&self, phase: ConnectionPhase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
-        let since = if phase == Phase::Work { 0 } else { self.now() };
+        let since = if phase == ConnectionPhase::Handling { 0 } else { self.now() };
         self.since.store(since, Ordering::Relaxed);
-        if phase == Phase::Idle && self.has_buffers() && self.buffers_wanted.load(Ordering::Relaxed) > 0 {
+        if phase == ConnectionPhase::Idle
+            && self.has_buffers()
+            && self.buffers_wanted.load(Ordering::Relaxed) > 0
+        {
             self.rest();
         }
     }
@@ -372,18 +376,18 @@ impl ConnectionStatus {
         u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX).max(1)
     }
 
-    /// It waits for the body of a request, until the guard is dropped.
-    pub fn waits_for_body(self: Arc<Self>) -> WaitsForBody {
-        self.enters(Phase::Body);
-        WaitsForBody(self)
+    /// Marks the connection as waiting for the body of a request, until the guard is dropped.
+    pub fn wait_for_body(self: Arc<Self>) -> BodyWait {
+        self.enter(ConnectionPhase::ReadingBody);
+        BodyWait(self)
     }
 
-    /// Ends when it is to make room.
-    pub async fn is_to_close(&self) {
+    /// Completes when the connection is to close to make room.
+    pub async fn close_requested(&self) {
         self.closing.cancelled().await;
     }
 
-    /// Whether it is to make room.
+    /// Whether the connection is to close to make room.
     pub fn is_closing(&self) -> bool {
         self.closing.is_cancelled()
     }
@@ -394,7 +398,7 @@ impl ConnectionStatus {
     }
 
     fn waits_too_long_since(&self) -> Option<u64> {
-        let latest = self.now().saturating_sub(PATIENCE);
+        let latest = self.now().saturating_sub(MIN_WAIT_MICROS);
         self.waits_since().filter(|since| *since <= latest)
     }
 
@@ -403,12 +407,12 @@ impl ConnectionStatus {
     }
 }
 
-/// See [`ConnectionStatus::waits_for_body`].
+/// See [`ConnectionStatus::wait_for_body`].
 #[derive(Debug)]
-pub struct WaitsForBody(Arc<ConnectionStatus>);
+pub struct BodyWait(Arc<ConnectionStatus>);
 
-impl Drop for WaitsForBody {
+impl Drop for BodyWait {
     fn drop(&mut self) {
-        self.0.enters(Phase::Work);
+        self.0.enter(ConnectionPhase::Handling);
     }
 }

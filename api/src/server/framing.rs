@@ -1,4 +1,5 @@
-//! Rules of HTTP/1.1 about the head of a request that hyper leaves to us. A request that breaks one may mean another thing to a proxy before us.
+//! Rules of HTTP/1.1 about the head of a request that hyper does not check. A proxy before this process may understand a request that
+//! breaks one differently.
 //!
 //! <https://www.rfc-editor.org/rfc/rfc9112>
 
@@ -13,7 +14,7 @@ pub enum Refusal {
     Host,
     /// Another coding than `chunked`, or that one more than once (section 6.1).
     TransferEncoding,
-    /// Its head is large, and there is no memory for another one.
+    /// Its head is large, and there is no memory for another large one.
     NoRoom,
 }
 
@@ -35,7 +36,7 @@ impl From<Refusal> for ApiError {
     }
 }
 
-/// What is wrong with the head of a request.
+/// The rule that the head of a request breaks, if any.
 pub fn fault<B>(request: &Request<B>) -> Option<Refusal> {
     if !has_its_host(request.version(), request.headers()) {
         return Some(Refusal::Host);

@@ -1,17 +1,18 @@
-//! Listens: bounded connections, bounded heads, and a shutdown that lets requests in flight finish.
+//! The HTTP server: bounded connections, bounded heads, and a shutdown that lets requests in flight finish.
 //!
-//! [`connections`] counts who is connected and makes room; `connection.rs` is the life of one, over a stream (`stream.rs`) that reads no more than may be held,
-//! with `unread.rs` for what a handler leaves of a body, and `closing.rs` for its end.
+//! [`connections`] counts the open connections and makes room; `connection.rs` serves one, over a stream (`stream.rs`) that reads no more
+//! than may be held in memory, with `request_body.rs` for the part of a body that a handler leaves unread, and `lingering_close.rs` for its
+//! end.
 
-mod closing;
 mod connection;
 pub mod connections;
 pub mod framing;
+mod lingering_close;
 pub mod options;
+mod request_body;
 mod stream;
 #[cfg(test)]
 mod tests;
-mod unread;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,27 +29,27 @@ use tokio_util::task::TaskTracker;
 
 use crate::layers::body_budget::Budget;
 use crate::limits;
-use connections::{Connections, Place};
+use connections::{Connections, Slot};
 
-/// A place where requests come in.
-pub struct Door {
-    /// The address.
+/// A socket that accepts requests, the router that answers them, and its limits.
+pub struct HttpListener {
+    /// The bound socket.
     pub listener: TcpListener,
-    /// What is answered.
+    /// Answers the requests.
     pub router: Router,
-    /// Connections at a time; more wait in the system's queue.
+    /// Connections at a time; more wait in the operating system's queue.
     pub connections: usize,
-    /// Of these, connections that have buffers at a time; more wait in the system's buffers.
+    /// Of these, connections that have buffers at a time; others wait with their bytes in the operating system.
     pub buffered_connections: usize,
     /// Connections at a time from one address; more are closed at once.
     pub connections_per_address: Option<usize>,
-    /// What is counted.
+    /// The metrics of connections.
     pub counts: Counts,
-    /// What those who come in without credentials have caused.
+    /// Limits the log lines that callers without credentials cause.
     pub anonymous_lines: Arc<AnonymousLines>,
 }
 
-/// What is counted of connections, everywhere together.
+/// The metrics of connections, of all listeners together.
 #[derive(Debug, Clone)]
 pub struct Counts {
     open: IntGauge,
@@ -57,7 +58,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Nothing yet.
+    /// The metrics, not changed yet.
     pub fn of(metrics: &Metrics) -> Self {
         let closed = |because: ClosedBecause| metrics.counter(Metric::ConnectionsClosed, &[because.into()]);
         Self {
@@ -69,20 +70,20 @@ impl Counts {
 }
 
 /// Serves until `stop`, then finishes what is in flight, for at most [`service_limits::SHUTDOWN`].
-pub async fn serve(door: Door, stop: CancellationToken) {
-    let Door { listener, router, counts, anonymous_lines, .. } = door;
-    let (most, buffered) = (door.connections, door.buffered_connections);
-    let connections = Arc::new(Connections::new(most, buffered, door.connections_per_address, counts));
-    let going_on = TaskTracker::new();
+pub async fn serve(options: HttpListener, stop: CancellationToken) {
+    let HttpListener { listener, router, counts, anonymous_lines, .. } = options;
+    let (most, buffered) = (options.connections, options.buffered_connections);
+    let connections = Arc::new(Connections::new(most, buffered, options.connections_per_address, counts));
+    let tasks = TaskTracker::new();
     let large_heads = Budget::new(limits::LARGE_HEADS_BYTES);
-    let house = House { router, stop: stop.clone(), large_heads, anonymous_lines };
+    let shared = Shared { router, stop: stop.clone(), large_heads, anonymous_lines };
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             accepted = accept(&listener, &connections) => accepted,
         };
         match accepted {
-            Ok(Some(accepted)) => start(accepted, &house, &going_on),
+            Ok(Some(accepted)) => start(accepted, &shared, &tasks),
             Ok(None) => {}
             Err(fault) => {
                 tracing::warn!(error = %fault, "could not accept a connection");
@@ -90,15 +91,15 @@ pub async fn serve(door: Door, stop: CancellationToken) {
             }
         }
     }
-    // Whoever connected before the stop is served, though the system had not handed the connection over yet.
+    // A client that connected before the stop is served, though the system had not handed over its connection yet.
     while let Some(Ok(accepted)) = accept(&listener, &connections).now_or_never() {
         if let Some(accepted) = accepted {
-            start(accepted, &house, &going_on);
+            start(accepted, &shared, &tasks);
         }
     }
     drop(listener);
-    going_on.close();
-    if tokio::time::timeout(service_limits::SHUTDOWN, going_on.wait()).await.is_err() {
+    tasks.close();
+    if tokio::time::timeout(service_limits::SHUTDOWN, tasks.wait()).await.is_err() {
         tracing::warn!(
             "some requests were still in flight after {:?} and are cut off",
             service_limits::SHUTDOWN
@@ -106,12 +107,12 @@ pub async fn serve(door: Door, stop: CancellationToken) {
     }
 }
 
-/// What all connections of a door share.
+/// The data that all connections of a listener share.
 #[derive(Clone)]
-struct House {
+struct Shared {
     router: Router,
     stop: CancellationToken,
-    /// The bytes of heads that are larger than most.
+    /// The memory budget for large heads.
     large_heads: Arc<Budget>,
     anonymous_lines: Arc<AnonymousLines>,
 }
@@ -119,18 +120,18 @@ struct House {
 struct Accepted {
     socket: TcpStream,
     peer: SocketAddr,
-    place: Place,
+    slot: Slot,
 }
 
-fn start(Accepted { socket, peer, place }: Accepted, house: &House, going_on: &TaskTracker) {
-    let house = house.clone();
-    going_on.spawn(async move {
-        connection::lives(socket, peer.ip(), &place, &house).await;
-        drop(place);
+fn start(Accepted { socket, peer, slot }: Accepted, shared: &Shared, tasks: &TaskTracker) {
+    let shared = shared.clone();
+    tasks.spawn(async move {
+        connection::run(socket, peer.ip(), &slot, &shared).await;
+        drop(slot);
     });
 }
 
-/// As many connections as we want, or as the system lets us have beside our own files.
+/// The number of connections: as many as wanted, or as the system's limit on open files leaves beside our own files.
 pub fn connections_allowed() -> usize {
     let wanted = limits::CONNECTIONS + limits::OTHER_FILES;
     // Where the limit cannot be raised or read, the usual one of 1024 is a safe guess.
@@ -139,11 +140,11 @@ pub fn connections_allowed() -> usize {
     files.saturating_sub(limits::OTHER_FILES).clamp(16, limits::CONNECTIONS)
 }
 
-/// The next connection; `None` when its address has too many, and it was closed. One that finds no room is held here until there is some, and those
-/// behind it wait in the system's queue.
+/// The next connection; `None` when its address has too many, and it was closed. One that finds no slot is held here until there is one,
+/// and those behind it wait in the system's queue.
 async fn accept(listener: &TcpListener, connections: &Arc<Connections>) -> std::io::Result<Option<Accepted>> {
     let (socket, peer) = listener.accept().await?;
-    let Some(place) = connections.admit(peer.ip()).await else { return Ok(None) };
+    let Some(slot) = connections.admit(peer.ip()).await else { return Ok(None) };
     socket.set_nodelay(true)?;
-    Ok(Some(Accepted { socket, peer, place }))
+    Ok(Some(Accepted { socket, peer, slot }))
 }

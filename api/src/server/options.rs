@@ -1,4 +1,4 @@
-//! What is configured of connections.
+//! The configuration of connections.
 
 use std::num::NonZeroU32;
 
@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 pub struct Connections {
     /// `HONOKEN_CONNECTIONS_PER_ADDRESS`; default: half of all.
     pub per_address: Option<NonZeroU32>,
-    /// Behind proxies, whose connections are everybody's, an address has no limit.
+    /// Behind proxies, each of whose connections serves many clients, an address has no limit.
     pub behind_proxies: bool,
 }
 

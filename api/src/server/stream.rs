@@ -1,5 +1,5 @@
-//! The bytes of a connection: no more are read at a time than hyper's smallest buffer holds, a large head waits for its share of memory, and an
-//! answer that the other side does not read ends the connection.
+//! The byte stream of a connection. One read takes no more than hyper's smallest buffer holds, a large head waits for its share of memory,
+//! and an answer that the other side does not read ends the connection.
 
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-use super::connections::{ConnectionStatus, Phase};
+use super::connections::{ConnectionPhase, ConnectionStatus};
 use crate::layers::body_budget::{Budget, Reservation};
 use crate::limits;
 
@@ -23,20 +23,20 @@ const READ: usize = 8 * 1024 - 1;
 
 /// The socket of a connection, with its limits.
 pub(super) struct Stream {
-    /// Lets us say how much may be read.
+    /// `Take` limits how much may be read.
     socket: Take<TcpStream>,
     status: Arc<ConnectionStatus>,
     large_head: Arc<LargeHead>,
-    /// What was read before the connection rested, and is read first.
+    /// Bytes that were read before the connection released its buffers, and are delivered first.
     before: Bytes,
     /// Bytes of the head that is coming in.
     head: usize,
-    asking: Option<BoxFuture<'static, Option<Reservation>>>,
-    /// Runs while the other side takes nothing of an answer.
+    reservation: Option<BoxFuture<'static, Option<Reservation>>>,
+    /// Runs while the other side accepts no bytes of an answer.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-/// The memory that a connection has for a large head; the request that the head becomes takes it with it.
+/// The memory that a connection has reserved for a large head; it passes to the request that the head becomes.
 pub(super) struct LargeHead {
     budget: Arc<Budget>,
     peer: IpAddr,
@@ -49,17 +49,17 @@ impl LargeHead {
         Arc::new(Self { budget, peer, reserved: Mutex::new(None) })
     }
 
-    /// What the head that has come has reserved.
+    /// Takes the reservation of the head that has arrived.
     pub(super) fn take(&self) -> Option<Reservation> {
         self.reserved.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// What a head needs that turns out to be large only when it is there; `None` when there is no room.
+    /// Reserves memory for a head that turns out to be large only once it is complete; `None` when there is no room.
     pub(super) fn reserve_now(&self) -> Option<Reservation> {
         self.budget.try_reserve(self.peer, limits::HEADER_BYTES)
     }
 
-    fn asks(&self) -> BoxFuture<'static, Option<Reservation>> {
+    fn request_reservation(&self) -> BoxFuture<'static, Option<Reservation>> {
         self.budget.clone().reserve(self.peer, limits::HEADER_BYTES).boxed()
     }
 
@@ -79,17 +79,17 @@ impl Stream {
         status: Arc<ConnectionStatus>,
         large_head: Arc<LargeHead>,
     ) -> Self {
-        Self { socket: socket.take(0), status, large_head, before, head: 0, asking: None, stalled: None }
+        Self { socket: socket.take(0), status, large_head, before, head: 0, reservation: None, stalled: None }
     }
 
-    /// The socket itself, when all is over.
+    /// The socket, once HTTP has ended.
     pub(super) fn into_socket(self) -> TcpStream {
         self.socket.into_inner()
     }
 
     /// How many bytes may be read now, at least one.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if !matches!(self.status.phase(), Phase::Idle | Phase::Head) {
+        if !matches!(self.status.phase(), ConnectionPhase::Idle | ConnectionPhase::ReadingHead) {
             self.head = 0;
             return Poll::Ready(Ok(READ));
         }
@@ -98,17 +98,21 @@ impl Stream {
             return Poll::Ready(Ok(left));
         }
         if !self.large_head.is_reserved() {
-            let asking = self.asking.get_or_insert_with(|| self.large_head.asks());
-            let reserved = ready!(asking.as_mut().poll(cx));
-            self.asking = None;
+            let reservation = self.reservation.get_or_insert_with(|| self.large_head.request_reservation());
+            let reserved = ready!(reservation.as_mut().poll(cx));
+            self.reservation = None;
             let reserved = reserved.ok_or_else(|| io::Error::other("no memory for another large head"))?;
             self.large_head.keep(reserved);
         }
         Poll::Ready(Ok(READ))
     }
 
-    /// What a write came to, which may not take for ever.
-    fn watched<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    /// The result of a write, or a timeout when the other side accepts no bytes for too long.
+    fn with_write_limit<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stalled = None;
             return written;
@@ -135,9 +139,9 @@ impl AsyncRead for Stream {
             buffer.put_slice(&self.before.split_to(bytes));
         }
         let read = buffer.filled().len() - before;
-        if read > 0 && self.status.phase() == Phase::Idle {
+        if read > 0 && self.status.phase() == ConnectionPhase::Idle {
             self.head = 0;
-            self.status.enters(Phase::Head);
+            self.status.enter(ConnectionPhase::ReadingHead);
         }
         self.head += read;
         Poll::Ready(Ok(()))
@@ -147,25 +151,25 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(self.socket.get_mut()).poll_write(cx, bytes);
-        self.watched(cx, written)
+        self.with_write_limit(cx, written)
     }
 
-    /// Called when all of an answer is written, so what the connection waits for now is a request.
+    /// Called when all of an answer is written, so the connection now waits for a request.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(self.socket.get_mut()).poll_flush(cx);
-        if self.status.phase() == Phase::Answer && flushed.is_ready() {
-            self.status.enters(Phase::Idle);
+        if self.status.phase() == ConnectionPhase::WritingAnswer && flushed.is_ready() {
+            self.status.enter(ConnectionPhase::Idle);
         }
-        self.watched(cx, flushed)
+        self.with_write_limit(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The connection only rests.
+        // The connection stays open without buffers.
         if self.status.is_outliving_http() {
             return Poll::Ready(Ok(()));
         }
         let shut = Pin::new(self.socket.get_mut()).poll_shutdown(cx);
-        self.watched(cx, shut)
+        self.with_write_limit(cx, shut)
     }
 
     fn poll_write_vectored(
@@ -174,7 +178,7 @@ impl AsyncWrite for Stream {
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(self.socket.get_mut()).poll_write_vectored(cx, bytes);
-        self.watched(cx, written)
+        self.with_write_limit(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

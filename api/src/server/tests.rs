@@ -28,7 +28,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().route("/", get(async || "hello"));
-        let door = Door {
+        let listener_options = HttpListener {
             listener,
             router,
             connections: 256,
@@ -38,7 +38,7 @@ impl Server {
             anonymous_lines: Arc::new(AnonymousLines::new(&metrics)),
         };
         let stop = CancellationToken::new();
-        tokio::spawn(serve(door, stop.clone()));
+        tokio::spawn(serve(listener_options, stop.clone()));
         Self { address, metrics, stop: stop.drop_guard() }
     }
 

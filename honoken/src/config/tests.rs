@@ -1,4 +1,4 @@
-//! What the environment may say, and what stops the start.
+//! What the environment may print_line, and what stops the start.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

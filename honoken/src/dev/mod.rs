@@ -56,7 +56,7 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
     tokio::select! {
         filled = filled => filled?,
         () = stop.cancelled() => {
-            stores.close(Shutdown::begins()).await;
+            stores.close(Shutdown::start()).await;
             return Ok(());
         }
     }

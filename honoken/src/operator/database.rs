@@ -10,7 +10,7 @@ use honoken_service::ids::IdSource;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::Config;
-use crate::operator::print::say;
+use crate::operator::print::print_line;
 use crate::operator::session::StorageOptions;
 
 const RESTORED_EXAMPLES: &str = "\
@@ -31,9 +31,9 @@ pub enum LogCommand {
 ///
 /// # Errors
 /// When the database is away or a migration fails.
-pub async fn migrate(place: &StorageOptions, config: &Config, ids: &dyn IdSource) -> anyhow::Result<()> {
-    place.place(config)?.migrate(ids).await?;
-    say("the database has the schema of this release")
+pub async fn migrate(options: &StorageOptions, config: &Config, ids: &dyn IdSource) -> anyhow::Result<()> {
+    options.storage(config)?.migrate(ids).await?;
+    print_line("the database has the schema of this release")
 }
 
 /// `honoken log restored`
@@ -41,29 +41,29 @@ pub async fn migrate(place: &StorageOptions, config: &Config, ids: &dyn IdSource
 /// # Errors
 /// When the database is away, or a process uses the files.
 pub async fn log(command: &LogCommand, config: &Config, ids: &dyn IdSource) -> anyhow::Result<()> {
-    let LogCommand::Restored(place) = command;
-    let place = place.place(config)?;
-    place.must_have_a_log()?;
-    let ledger = place.open_ledger().await?;
-    let epoch = place.change_epoch(ids).await?;
-    let log = place.open_log(ids).await?;
+    let LogCommand::Restored(options) = command;
+    let storage = options.storage(config)?;
+    storage.must_have_a_log()?;
+    let ledger = storage.open_ledger().await?;
+    let epoch = storage.change_epoch(ids).await?;
+    let log = storage.open_log(ids).await?;
     // Now, since nobody appends to it: what the ledger knows of positions that the log has lost must not hide new events in their places.
     let head = *log.head().borrow();
     ledger.follow_log(epoch, head).await?;
     log.close().await;
     ledger.close().await;
-    say(&format!("update tags begin with {epoch} from now on; those of before mean \"everything\""))
+    print_line(&format!("update tags begin with {epoch} from now on; those of before mean \"everything\""))
 }
 
 /// `honoken rebuild`
 ///
 /// # Errors
 /// When the database is away, or a process uses the files. The read model is then as it was.
-pub async fn rebuild(place: &StorageOptions, config: &Config, ids: &dyn IdSource) -> anyhow::Result<()> {
-    let place = place.place(config)?;
-    place.must_have_a_log()?;
-    let log = place.open_log(ids).await?;
-    let read_model = place.open_read_model().await?;
+pub async fn rebuild(options: &StorageOptions, config: &Config, ids: &dyn IdSource) -> anyhow::Result<()> {
+    let storage = options.storage(config)?;
+    storage.must_have_a_log()?;
+    let log = storage.open_log(ids).await?;
+    let read_model = storage.open_read_model().await?;
     let mut progress = Progress::new(*log.head().borrow());
     let rebuilt = honoken_projections::rebuild(&log, &Upcasters::current(), &read_model, |position| {
         progress.at(position);
@@ -73,7 +73,7 @@ pub async fn rebuild(place: &StorageOptions, config: &Config, ids: &dyn IdSource
     read_model.close().await;
     log.close().await;
     let rebuilt = rebuilt?;
-    say(&format!(
+    print_line(&format!(
         "the read model is as the log says, up to position {}; {} aggregates have parked events",
         rebuilt.position,
         rebuilt.parked.len()

@@ -18,8 +18,8 @@ use honoken_service::{encryption_keys, ids, install};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::operator::print::{say, say_json, table};
-use crate::operator::session::{Beginning, Environment, Session, StorageOptions, opening_keys};
+use crate::operator::print::{print_json, print_line, table};
+use crate::operator::session::{Environment, LogPresence, Session, StorageOptions, opening_keys};
 
 const CREATE_EXAMPLES: &str = "\
 Examples:
@@ -126,12 +126,12 @@ fn key_name(text: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// With a sentence that says what to do.
-pub async fn run(command: &KeysCommand, circumstances: &Environment) -> anyhow::Result<()> {
+pub async fn run(command: &KeysCommand, environment: &Environment) -> anyhow::Result<()> {
     match command {
-        KeysCommand::Create(options) => create(options, circumstances).await,
-        KeysCommand::List(options) => list(options, circumstances).await,
-        KeysCommand::Revoke(options) => revoke(options, circumstances).await,
-        KeysCommand::Reseal(options) => reseal(options, circumstances).await,
+        KeysCommand::Create(options) => create(options, environment).await,
+        KeysCommand::List(options) => list(options, environment).await,
+        KeysCommand::Revoke(options) => revoke(options, environment).await,
+        KeysCommand::Reseal(options) => reseal(options, environment).await,
     }
 }
 
@@ -140,11 +140,11 @@ pub async fn run(command: &KeysCommand, circumstances: &Environment) -> anyhow::
 /// # Errors
 /// When it is there under another name, or the log is away.
 pub(crate) async fn ensure_organization(
-    desk: &Session,
+    session: &Session,
     organization_id: &OrganizationId,
     name: Option<&str>,
 ) -> anyhow::Result<()> {
-    let known = desk.read_model.organization_name(organization_id).await?;
+    let known = session.read_model.organization_name(organization_id).await?;
     if known.is_some() && (name.is_none() || known.as_deref() == name) {
         return Ok(());
     }
@@ -155,41 +155,41 @@ pub(crate) async fn ensure_organization(
     let create =
         OrganizationCommand::Create { organization_id: organization_id.clone(), name: name.to_owned() };
     let id = organization_id.as_str();
-    match desk.dispatcher.dispatch::<Organization>(id, create, &(), desk.metadata()).await {
+    match session.dispatcher.dispatch::<Organization>(id, create, &(), session.metadata()).await {
         Err(DispatchError::Refused(OrganizationError::AlreadyCreated)) => anyhow::bail!(
             "the organisation {organization_id} is there already, as \"{}\": its name cannot be changed, so leave out --name",
             known.unwrap_or_default()
         ),
         created => {
-            desk.settle(created?.position).await;
+            session.settle(created?.position).await;
             Ok(())
         }
     }
 }
 
-async fn create(options: &Create, circumstances: &Environment) -> anyhow::Result<()> {
+async fn create(options: &Create, environment: &Environment) -> anyhow::Result<()> {
     let Create { organization, name, label, location } = options;
     let is_a_label =
         !label.trim().is_empty() && label.chars().count() <= 256 && !label.chars().any(char::is_control);
     anyhow::ensure!(is_a_label, "--label must have 1 to 256 characters and no control characters");
-    let place = location.place(&circumstances.config)?;
-    let key = Zeroizing::new(format!("honoken_{}", ids::secret(&*circumstances.ids)));
-    Session::with(&place, Beginning::MayBeNew, circumstances, async |desk| {
-        ensure_organization(desk, organization, name.as_deref()).await?;
+    let storage = location.storage(&environment.config)?;
+    let key = Zeroizing::new(format!("honoken_{}", ids::secret(&*environment.ids)));
+    Session::with(&storage, LogPresence::CreateIfMissing, environment, async |session| {
+        ensure_organization(session, organization, name.as_deref()).await?;
         let add =
             OrganizationCommand::AddApiKey { key_digest: Digest::of(key.as_bytes()), label: label.clone() };
         let id = organization.as_str();
-        let added = desk.dispatcher.dispatch::<Organization>(id, add, &(), desk.metadata()).await?;
-        desk.settle(added.position).await;
-        say(&key)
+        let added = session.dispatcher.dispatch::<Organization>(id, add, &(), session.metadata()).await?;
+        session.settle(added.position).await;
+        print_line(&key)
     })
     .await
 }
 
-async fn list(options: &List, circumstances: &Environment) -> anyhow::Result<()> {
-    let place = options.location.place(&circumstances.config)?;
-    Session::with(&place, Beginning::MustExist, circumstances, async |desk| {
-        let keys = desk.read_model.api_keys().await?;
+async fn list(options: &List, environment: &Environment) -> anyhow::Result<()> {
+    let storage = options.location.storage(&environment.config)?;
+    Session::with(&storage, LogPresence::MustExist, environment, async |session| {
+        let keys = session.read_model.api_keys().await?;
         if options.json {
             let json = |key: &ApiKeyRow| {
                 json!({
@@ -201,7 +201,7 @@ async fn list(options: &List, circumstances: &Environment) -> anyhow::Result<()>
                     "revoked": key.revoked,
                 })
             };
-            return say_json(&keys.iter().map(json).collect());
+            return print_json(&keys.iter().map(json).collect());
         }
         let line = |key: &ApiKeyRow| {
             [
@@ -213,7 +213,7 @@ async fn list(options: &List, circumstances: &Environment) -> anyhow::Result<()>
             ]
         };
         let lines: Vec<_> = keys.iter().map(line).collect();
-        say(&table(["KEY", "ORGANISATION", "LABEL", "ADDED", "STATE"], &lines))
+        print_line(&table(["KEY", "ORGANISATION", "LABEL", "ADDED", "STATE"], &lines))
     })
     .await
 }
@@ -222,10 +222,10 @@ fn name_of(key: &ApiKeyRow) -> &str {
     &key.key_digest.as_str()[..NAME_DIGITS]
 }
 
-async fn revoke(options: &Revoke, circumstances: &Environment) -> anyhow::Result<()> {
-    let place = options.location.place(&circumstances.config)?;
-    Session::with(&place, Beginning::MustExist, circumstances, async |desk| {
-        let keys = desk.read_model.api_keys().await?;
+async fn revoke(options: &Revoke, environment: &Environment) -> anyhow::Result<()> {
+    let storage = options.location.storage(&environment.config)?;
+    Session::with(&storage, LogPresence::MustExist, environment, async |session| {
+        let keys = session.read_model.api_keys().await?;
         let mut meant = keys.iter().filter(|key| key.key_digest.as_str().starts_with(&options.key));
         let key = meant.next().with_context(|| {
             format!("there is no key {}: `honoken keys list` shows those that are there", options.key)
@@ -236,25 +236,29 @@ async fn revoke(options: &Revoke, circumstances: &Environment) -> anyhow::Result
         );
         let revoke = OrganizationCommand::RevokeApiKey { key_digest: key.key_digest.clone() };
         let id = key.organization_id.as_str();
-        let revoked = desk.dispatcher.dispatch::<Organization>(id, revoke, &(), desk.metadata()).await?;
-        desk.settle(revoked.position).await;
+        let revoked =
+            session.dispatcher.dispatch::<Organization>(id, revoke, &(), session.metadata()).await?;
+        session.settle(revoked.position).await;
         let ApiKeyRow { organization_id, label, .. } = key;
-        say(&format!("the key {} of {organization_id} ({label}) is refused from here on", name_of(key)))
+        print_line(&format!(
+            "the key {} of {organization_id} ({label}) is refused from here on",
+            name_of(key)
+        ))
     })
     .await
 }
 
-async fn reseal(options: &Reseal, circumstances: &Environment) -> anyhow::Result<()> {
-    let place = options.location.place(&circumstances.config)?;
+async fn reseal(options: &Reseal, environment: &Environment) -> anyhow::Result<()> {
+    let storage = options.location.storage(&environment.config)?;
     // None is made here: what is sealed was sealed under one that should be there.
-    let keys = opening_keys(&place, &options.location, circumstances)?.with_context(|| {
+    let keys = opening_keys(&storage, &options.location, environment)?.with_context(|| {
         format!(
             "there is no encryption key: put back secrets/encryption-key, or {}",
             encryption_keys::HOW_TO_SET
         )
     })?;
-    Session::with(&place, Beginning::MustExist, circumstances, async |desk| {
-        let resealing = Resealing { desk, keys: &keys, circumstances };
+    Session::with(&storage, LogPresence::MustExist, environment, async |session| {
+        let resealing = Resealing { session, keys: &keys, environment };
         let (certificates, failed_certificates) = resealing.certificates().await?;
         let (apns_keys, failed_apns_keys) = resealing.apns_keys().await?;
         let current = keys.current();
@@ -263,7 +267,7 @@ async fn reseal(options: &Reseal, circumstances: &Environment) -> anyhow::Result
             "{failed_certificates} certificates and {failed_apns_keys} APNs keys are still sealed under another key than {current}; \
              {certificates} and {apns_keys} were sealed anew"
         );
-        say(&format!(
+        print_line(&format!(
             "{certificates} certificates and {apns_keys} APNs keys were sealed anew; all of them are sealed under encryption key {current}"
         ))
     })
@@ -271,15 +275,15 @@ async fn reseal(options: &Reseal, circumstances: &Environment) -> anyhow::Result
 }
 
 struct Resealing<'a> {
-    desk: &'a Session,
+    session: &'a Session,
     keys: &'a SealingKeys,
-    circumstances: &'a Environment,
+    environment: &'a Environment,
 }
 
 impl Resealing<'_> {
     /// How many were sealed anew, and how many could not be.
     async fn certificates(&self) -> anyhow::Result<(usize, usize)> {
-        let rows = self.desk.read_model.certificates_changed_after(Position(0)).await?;
+        let rows = self.session.read_model.certificates_changed_after(Position(0)).await?;
         let is_old = |row: &&CertificateRow| !row.revoked && self.is_old(&row.installation.private_key);
         let (mut resealed, mut failed) = (0, 0);
         for CertificateRow { installation, .. } in rows.iter().filter(is_old) {
@@ -296,7 +300,7 @@ impl Resealing<'_> {
 
     /// How many were sealed anew, and how many could not be.
     async fn apns_keys(&self) -> anyhow::Result<(usize, usize)> {
-        let rows = self.desk.read_model.apns_keys_changed_after(Position(0)).await?;
+        let rows = self.session.read_model.apns_keys_changed_after(Position(0)).await?;
         let is_old = |row: &&ApnsKeyRow| row.active && self.is_old(&row.installation.private_key);
         let (mut resealed, mut failed) = (0, 0);
         for ApnsKeyRow { installation, .. } in rows.iter().filter(is_old) {
@@ -319,22 +323,22 @@ impl Resealing<'_> {
         let owner = Installation::owner(pass_type, fingerprint);
         let opened = self.keys.open(&stored.private_key, &owner)?;
         let text = std::str::from_utf8(&opened).context("what is sealed is no key")?;
-        let private_key = install::seal(text, pass_type, fingerprint, self.keys, &*self.circumstances.ids);
+        let private_key = install::seal(text, pass_type, fingerprint, self.keys, &*self.environment.ids);
         let command = CertificateCommand::Reseal { fingerprint: fingerprint.clone(), private_key };
-        let (id, metadata) = (pass_type.as_str(), self.desk.metadata());
-        let resealed = self.desk.dispatcher.dispatch::<Certificate>(id, command, &(), metadata).await?;
-        self.desk.settle(resealed.position).await;
+        let (id, metadata) = (pass_type.as_str(), self.session.metadata());
+        let resealed = self.session.dispatcher.dispatch::<Certificate>(id, command, &(), metadata).await?;
+        self.session.settle(resealed.position).await;
         Ok(())
     }
 
     async fn apns_key(&self, stored: &ApnsKeyInstallation) -> anyhow::Result<()> {
         let (id, fingerprint) = (stored.id(), &stored.fingerprint);
         let opened = self.keys.open(&stored.private_key, &ApnsKeyInstallation::owner(&id, fingerprint))?;
-        let private_key = seal::seal(&opened, &id, fingerprint, self.keys, &*self.circumstances.ids);
+        let private_key = seal::seal(&opened, &id, fingerprint, self.keys, &*self.environment.ids);
         let command = ApnsKeyCommand::Reseal { fingerprint: fingerprint.clone(), private_key };
-        let (id, metadata) = (id.to_string(), self.desk.metadata());
-        let resealed = self.desk.dispatcher.dispatch::<ApnsKey>(&id, command, &(), metadata).await?;
-        self.desk.settle(resealed.position).await;
+        let (id, metadata) = (id.to_string(), self.session.metadata());
+        let resealed = self.session.dispatcher.dispatch::<ApnsKey>(&id, command, &(), metadata).await?;
+        self.session.settle(resealed.position).await;
         Ok(())
     }
 }

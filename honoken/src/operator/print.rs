@@ -6,7 +6,7 @@ use std::io::Write;
 ///
 /// # Errors
 /// When standard output is gone.
-pub fn say(sentence: &str) -> anyhow::Result<()> {
+pub fn print_line(sentence: &str) -> anyhow::Result<()> {
     Ok(writeln!(std::io::stdout().lock(), "{sentence}")?)
 }
 
@@ -14,8 +14,8 @@ pub fn say(sentence: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When standard output is gone.
-pub fn say_json(value: &serde_json::Value) -> anyhow::Result<()> {
-    say(&serde_json::to_string_pretty(value)?)
+pub fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
+    print_line(&serde_json::to_string_pretty(value)?)
 }
 
 /// Columns as wide as what is in them, under their titles.

@@ -1,7 +1,7 @@
 //! Where an operator's command works: log and read model, opened for as long as it takes.
 //!
 //! On Postgres that is beside running processes, which see what it does at once. SQLite files have one process at a time, so there it is in the
-//! service's place.
+//! service's storage.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,17 +27,17 @@ use crate::config::Config;
 /// Where the log and the read model are.
 #[derive(Debug, Args)]
 pub struct StorageOptions {
-    /// The folder that the service uses: the SQLite files are in it, unless `DATABASE_URL` names another place.
+    /// The folder that the service uses: the SQLite files are in it, unless `DATABASE_URL` names another storage.
     #[arg(long, value_name = "DIR", default_value = "./honoken-data")]
     data_dir: PathBuf,
 }
 
 impl StorageOptions {
-    /// The place, which is not made where it is missing.
+    /// The storage, which is not made where it is missing.
     ///
     /// # Errors
     /// When it is missing, or another process uses it.
-    pub fn place(&self, config: &Config) -> anyhow::Result<Storage> {
+    pub fn storage(&self, config: &Config) -> anyhow::Result<Storage> {
         if config.database.is_none() {
             must_exist(&self.data_dir)?;
         }
@@ -77,9 +77,9 @@ pub struct Session {
 
 /// A new log is made where there is none, or must be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beginning {
+pub enum LogPresence {
     /// For what may be the first command ever.
-    MayBeNew,
+    CreateIfMissing,
     /// For what asks or changes what is there.
     MustExist,
 }
@@ -93,23 +93,23 @@ impl Session {
     /// # Errors
     /// When they cannot be opened, and those of `work`.
     pub async fn with<T>(
-        place: &Storage,
-        beginning: Beginning,
-        circumstances: &Environment,
+        storage: &Storage,
+        log_presence: LogPresence,
+        environment: &Environment,
         work: impl AsyncFnOnce(&Session) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        if beginning == Beginning::MustExist {
-            place.must_have_a_log()?;
+        if log_presence == LogPresence::MustExist {
+            storage.must_have_a_log()?;
         }
-        let Environment { config, clock, ids } = circumstances;
-        let log = Arc::new(place.open_log(&**ids).await?);
-        let read_model = place.open_read_model().await?;
+        let Environment { config, clock, ids } = environment;
+        let log = Arc::new(storage.open_log(&**ids).await?);
+        let read_model = storage.open_read_model().await?;
         let stop = CancellationToken::new();
         let (projector, run) =
             Projector::start(log.clone(), Upcasters::current(), read_model.clone(), Part::Run, stop.clone())
                 .await?;
         let running = tokio::spawn(run);
-        let desk = Self {
+        let session = Self {
             dispatcher: Commands::new(log.clone(), Metrics::new(&config.identity)),
             read_model: read_model.clone(),
             projector,
@@ -124,14 +124,14 @@ impl Session {
         let head = *log.head().borrow();
         let worked = async {
             let about = "the read model does not follow the log: start a process with the role projector, and try again";
-            anyhow::ensure!(desk.is_visible(head).await, about);
-            work(&desk).await
+            anyhow::ensure!(session.is_visible(head).await, about);
+            work(&session).await
         };
         let worked = worked.await;
         stop.cancel();
         running.await.context("the projector ended badly")?;
         read_model.close().await;
-        drop(desk);
+        drop(session);
         if let Some(log) = Arc::into_inner(log) {
             log.close().await;
         }
@@ -165,12 +165,12 @@ impl Session {
 /// # Errors
 /// When there is none and none may be made, since other processes would not have it.
 pub fn sealing_keys(
-    place: &Storage,
+    storage: &Storage,
     location: &StorageOptions,
-    circumstances: &Environment,
+    environment: &Environment,
 ) -> anyhow::Result<SealingKeys> {
-    let Environment { config, ids, .. } = circumstances;
-    match place {
+    let Environment { config, ids, .. } = environment;
+    match storage {
         Storage::Files(folder) => {
             encryption_keys::ensure(config.encryption_keys.as_ref(), folder.path(), &**ids)
         }
@@ -184,16 +184,16 @@ pub fn sealing_keys(
 /// # Errors
 /// When the data folder's key cannot be read.
 pub fn opening_keys(
-    place: &Storage,
+    storage: &Storage,
     location: &StorageOptions,
-    circumstances: &Environment,
+    environment: &Environment,
 ) -> anyhow::Result<Option<SealingKeys>> {
-    match place {
+    match storage {
         Storage::Files(folder) => {
-            encryption_keys::find(circumstances.config.encryption_keys.as_ref(), folder.path())
+            encryption_keys::find(environment.config.encryption_keys.as_ref(), folder.path())
         }
         Storage::Server(_) => {
-            encryption_keys::find(circumstances.config.encryption_keys.as_ref(), &location.data_dir)
+            encryption_keys::find(environment.config.encryption_keys.as_ref(), &location.data_dir)
         }
     }
 }

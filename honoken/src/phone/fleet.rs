@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::{Reach, identities, or_useless, passes, tell, web_service_url};
-use crate::operator::print::say;
+use crate::operator::print::print_line;
 
 /// For `--help`.
 pub const FLEET_EXAMPLES: &str = "\
@@ -72,9 +72,9 @@ async fn plays(
     bar.finish_and_clear();
     let report = played.map_err(|fault| anyhow::anyhow!("nobody can be reached: {}", fault.told()))?;
     if options.json {
-        say(&serde_json::to_string_pretty(&report)?)?;
+        print_line(&serde_json::to_string_pretty(&report)?)?;
     } else {
-        say(&report.to_string())?;
+        print_line(&report.to_string())?;
     }
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -12,7 +12,7 @@ use honoken_simulator::conformance::{Report, Scheme, Trial, TrialError};
 use tokio_util::sync::CancellationToken;
 
 use super::{Reach, identities, or_useless, passes, tell, web_service_url};
-use crate::operator::print::say;
+use crate::operator::print::print_line;
 
 /// A longer answer is none.
 const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
@@ -63,9 +63,9 @@ async fn plays(
         || tell(&format!("waiting up to {} s: change the pass now", options.wait.unwrap_or_default()));
     let report = trial.run(client, &identities(ids), waiting, stop).await?;
     if options.json {
-        say(&serde_json::to_string_pretty(&report)?)?;
+        print_line(&serde_json::to_string_pretty(&report)?)?;
     } else {
-        say(&report.to_string())?;
+        print_line(&report.to_string())?;
     }
     Ok(code(&report))
 }

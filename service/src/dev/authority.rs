@@ -1,4 +1,4 @@
-//! A development CA that plays Apple's part: a root, an intermediate in the place of WWDR, and a pass type certificate with the subject
+//! A development CA that plays Apple's part: a root, an intermediate in the directory of WWDR, and a pass type certificate with the subject
 //! that Apple gives such certificates (`UID` = pass type identifier, `OU` = team).
 
 use std::fs::{self, DirBuilder};
@@ -80,17 +80,17 @@ pub fn ensure(folder: &Folder, ids: &dyn IdSource, now: UnixSeconds) -> anyhow::
 
 /// The authority of a folder, if it has been made.
 fn find(folder: &Path) -> anyhow::Result<Option<Authority>> {
-    let place = folder.join("certificates");
-    if !place.try_exists()? {
+    let directory = folder.join("certificates");
+    if !directory.try_exists()? {
         return Ok(None);
     }
     let read = |name: &str| {
-        let file = place.join(name);
+        let file = directory.join(name);
         fs::read(&file).with_context(|| {
             format!(
                 "could not read {}; remove the folder {} to have it made anew",
                 file.display(),
-                place.display()
+                directory.display()
             )
         })
     };
@@ -98,7 +98,7 @@ fn find(folder: &Path) -> anyhow::Result<Option<Authority>> {
         certificate_pem: read(CERTIFICATE)?,
         private_key_pem: read(PRIVATE_KEY)?,
         intermediate_pem: read(INTERMEDIATE)?,
-        root_file: place.join(ROOT),
+        root_file: directory.join(ROOT),
     }))
 }
 
@@ -120,9 +120,9 @@ fn make(folder: &Folder, ids: &dyn IdSource, now: UnixSeconds) -> anyhow::Result
     for (name, pem) in files {
         data_dir::write_secret(&unfinished.join(name), std::str::from_utf8(&pem)?)?;
     }
-    let place = folder.path().join("certificates");
-    fs::rename(&unfinished, &place)?;
-    data_dir::sync_folder_of(&place)?;
+    let directory = folder.path().join("certificates");
+    fs::rename(&unfinished, &directory)?;
+    data_dir::sync_folder_of(&directory)?;
     Ok(())
 }
 

@@ -172,17 +172,17 @@ impl Pushing {
                 }
             }
         };
-        if tokio::time::timeout_at(shutdown.of_work(), ended).await.is_err() {
+        if tokio::time::timeout_at(shutdown.work_deadline(), ended).await.is_err() {
             tracing::warn!(
                 "pushes were on their way for too long; they are sent once more after the next start"
             );
             self.running.abort_all();
         }
         if let Some(apns) = self.apns {
-            shutdown.closes("the connections to APNs", apns.close()).await;
+            shutdown.close("the connections to APNs", apns.close()).await;
         }
         if let Some(nats) = self.nats {
-            shutdown.closes("the connection to NATS", nats.close()).await;
+            shutdown.close("the connection to NATS", nats.close()).await;
         }
     }
 }

@@ -14,8 +14,8 @@ use honoken_service::apns_keys::seal;
 use honoken_service::push_credentials;
 use zeroize::Zeroizing;
 
-use crate::operator::print::say;
-use crate::operator::session::{Beginning, Environment, Session, StorageOptions, sealing_keys};
+use crate::operator::print::print_line;
+use crate::operator::session::{Environment, LogPresence, Session, StorageOptions, sealing_keys};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -44,7 +44,7 @@ pub struct Options {
 /// More than any key has.
 const FILE_BYTES: u64 = 64 * 1024;
 
-pub(super) async fn run(options: &Options, circumstances: &Environment) -> anyhow::Result<()> {
+pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow::Result<()> {
     let Options { team_id, key_id, file: path, location } = options;
     // Everything that can be wrong with the file is found before anything is opened.
     let about = || format!("{} is not the file of an APNs key", path.display());
@@ -55,10 +55,10 @@ pub(super) async fn run(options: &Options, circumstances: &Environment) -> anyho
             "the file is named like the key {name}, and is installed as {key_id}: is --key-id right?"
         );
     }
-    let place = location.place(&circumstances.config)?;
-    let keys = sealing_keys(&place, location, circumstances)?;
-    Session::with(&place, Beginning::MayBeNew, circumstances, async |desk| {
-        install(desk, &id, &file, &keys, circumstances).await
+    let storage = location.storage(&environment.config)?;
+    let keys = sealing_keys(&storage, location, environment)?;
+    Session::with(&storage, LogPresence::CreateIfMissing, environment, async |session| {
+        install(session, &id, &file, &keys, environment).await
     })
     .await
 }
@@ -77,18 +77,18 @@ fn name_in(file: &Path) -> Option<KeyIdentifier> {
 }
 
 async fn install(
-    desk: &Session,
+    session: &Session,
     id: &ApnsKeyId,
     file: &KeyFile,
     keys: &SealingKeys,
-    circumstances: &Environment,
+    environment: &Environment,
 ) -> anyhow::Result<()> {
-    let row = desk.read_model.apns_key(id).await?;
+    let row = session.read_model.apns_key(id).await?;
     let known = row.filter(|row| row.active && row.installation.fingerprint == file.fingerprint);
-    let installation = seal::installation(id, file, keys, &*circumstances.ids);
+    let installation = seal::installation(id, file, keys, &*environment.ids);
     let command = match known {
         Some(row) if push_credentials::open(Some(keys), &row.installation).is_ok() => {
-            return say(&format!("the APNs key {id} is installed already; nothing was changed"));
+            return print_line(&format!("the APNs key {id} is installed already; nothing was changed"));
         }
         // The old seal does not open any more.
         Some(_) => ApnsKeyCommand::Reseal {
@@ -99,9 +99,9 @@ async fn install(
     };
     let what = if matches!(command, ApnsKeyCommand::Reseal { .. }) { "sealed anew" } else { "installed" };
     let installed =
-        desk.dispatcher.dispatch::<ApnsKey>(&id.to_string(), command, &(), desk.metadata()).await?;
-    desk.settle(installed.position).await;
-    say(&format!(
+        session.dispatcher.dispatch::<ApnsKey>(&id.to_string(), command, &(), session.metadata()).await?;
+    session.settle(installed.position).await;
+    print_line(&format!(
         "{what}: the APNs key {id}; all pass types of team {} are pushed with it",
         id.team_identifier
     ))

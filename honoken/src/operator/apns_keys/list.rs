@@ -11,8 +11,8 @@ use honoken_service::signers::date;
 use honoken_telemetry::error_chain;
 use serde_json::{Value, json};
 
-use crate::operator::print::{say, say_json, table};
-use crate::operator::session::{Beginning, Environment, Session, StorageOptions, opening_keys};
+use crate::operator::print::{print_json, print_line, table};
+use crate::operator::session::{Environment, LogPresence, Session, StorageOptions, opening_keys};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -32,16 +32,16 @@ pub struct Options {
     location: StorageOptions,
 }
 
-pub(super) async fn run(options: &Options, circumstances: &Environment) -> anyhow::Result<()> {
-    let place = options.location.place(&circumstances.config)?;
-    let keys = opening_keys(&place, &options.location, circumstances)?;
-    Session::with(&place, Beginning::MustExist, circumstances, async |desk| {
-        let shown = shown(desk.read_model.apns_keys_changed_after(Position(0)).await?, keys.as_ref());
+pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow::Result<()> {
+    let storage = options.location.storage(&environment.config)?;
+    let keys = opening_keys(&storage, &options.location, environment)?;
+    Session::with(&storage, LogPresence::MustExist, environment, async |session| {
+        let shown = shown(session.read_model.apns_keys_changed_after(Position(0)).await?, keys.as_ref());
         if options.json {
-            return say_json(&shown.iter().map(Shown::json).collect());
+            return print_json(&shown.iter().map(Shown::json).collect());
         }
         let titles = ["TEAM", "KEY", "INSTALLED", "SEALED", "STATE"];
-        say(&table(titles, &shown.iter().map(Shown::line).collect::<Vec<_>>()))?;
+        print_line(&table(titles, &shown.iter().map(Shown::line).collect::<Vec<_>>()))?;
         for Shown { row, problem, .. } in &shown {
             if let Some(problem) = problem {
                 tracing::warn!("{}: {problem}", row.installation.id());

@@ -30,10 +30,10 @@ pub enum ApnsKeysCommand {
 ///
 /// # Errors
 /// With a sentence that says what to do.
-pub async fn run(command: &ApnsKeysCommand, circumstances: &Environment) -> anyhow::Result<()> {
+pub async fn run(command: &ApnsKeysCommand, environment: &Environment) -> anyhow::Result<()> {
     match command {
-        ApnsKeysCommand::Install(options) => install::run(options, circumstances).await,
-        ApnsKeysCommand::List(options) => list::run(options, circumstances).await,
-        ApnsKeysCommand::Revoke(options) => revoke::run(options, circumstances).await,
+        ApnsKeysCommand::Install(options) => install::run(options, environment).await,
+        ApnsKeysCommand::List(options) => list::run(options, environment).await,
+        ApnsKeysCommand::Revoke(options) => revoke::run(options, environment).await,
     }
 }

@@ -5,8 +5,8 @@ use honoken_domain::apns_key::{ApnsKey, ApnsKeyCommand, ApnsKeyError};
 use honoken_domain::ids::{ApnsKeyId, KeyIdentifier, TeamIdentifier};
 use honoken_event_store::DispatchError;
 
-use crate::operator::print::say;
-use crate::operator::session::{Beginning, Environment, Session, StorageOptions};
+use crate::operator::print::print_line;
+use crate::operator::session::{Environment, LogPresence, Session, StorageOptions};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -28,18 +28,18 @@ pub struct Options {
     location: StorageOptions,
 }
 
-pub(super) async fn run(options: &Options, circumstances: &Environment) -> anyhow::Result<()> {
-    let place = options.location.place(&circumstances.config)?;
+pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow::Result<()> {
+    let storage = options.location.storage(&environment.config)?;
     let id = ApnsKeyId { team_identifier: options.team_id.clone(), key_identifier: options.key_id.clone() };
-    Session::with(&place, Beginning::MustExist, circumstances, async |desk| {
+    Session::with(&storage, LogPresence::MustExist, environment, async |session| {
         let (key, revoke) = (id.to_string(), ApnsKeyCommand::Revoke);
-        match desk.dispatcher.dispatch::<ApnsKey>(&key, revoke, &(), desk.metadata()).await {
+        match session.dispatcher.dispatch::<ApnsKey>(&key, revoke, &(), session.metadata()).await {
             Err(DispatchError::Refused(ApnsKeyError::Unknown)) => {
                 anyhow::bail!("no APNs key {id} is in use; `honoken apns-keys list` shows those that are")
             }
-            revoked => desk.settle(revoked?.position).await,
+            revoked => session.settle(revoked?.position).await,
         }
-        say(&format!("nothing is pushed with the APNs key {id} any more"))
+        print_line(&format!("nothing is pushed with the APNs key {id} any more"))
     })
     .await
 }

@@ -16,8 +16,8 @@ use honoken_service::signers::{self, Standing, date, standing};
 use zeroize::Zeroizing;
 
 use crate::operator::keys::ensure_organization;
-use crate::operator::print::say;
-use crate::operator::session::{Beginning, Environment, Session, StorageOptions, sealing_keys};
+use crate::operator::print::print_line;
+use crate::operator::session::{Environment, LogPresence, Session, StorageOptions, sealing_keys};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -59,19 +59,19 @@ pub struct Options {
 /// More than any certificate or key has.
 const FILE_BYTES: u64 = 1024 * 1024;
 
-pub(super) async fn run(options: &Options, circumstances: &Environment) -> anyhow::Result<()> {
+pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow::Result<()> {
     // Everything that can be wrong with the files is found before anything is opened.
     let credential = credential(options)?;
     let identity = &credential.identity;
-    let now = circumstances.clock.unix_seconds();
+    let now = environment.clock.unix_seconds();
     identity.check(identity.pass_type_identifier(), identity.team_identifier(), now.0).with_context(|| {
         "the certificate cannot sign now: ask Apple for another one with `honoken certs request`, or take a newer intermediate".to_owned()
     })?;
-    let place = options.location.place(&circumstances.config)?;
-    let keys = sealing_keys(&place, &options.location, circumstances)?;
-    let installation = install::installation(&credential, &keys, &*circumstances.ids)?;
-    Session::with(&place, Beginning::MayBeNew, circumstances, async |desk| {
-        let installing = Installing { options, circumstances, desk, credential: &credential, keys: &keys };
+    let storage = options.location.storage(&environment.config)?;
+    let keys = sealing_keys(&storage, &options.location, environment)?;
+    let installation = install::installation(&credential, &keys, &*environment.ids)?;
+    Session::with(&storage, LogPresence::CreateIfMissing, environment, async |session| {
+        let installing = Installing { options, environment, session, credential: &credential, keys: &keys };
         installing.run(&installation).await
     })
     .await
@@ -111,8 +111,8 @@ fn first_line(bytes: &[u8]) -> anyhow::Result<Zeroizing<String>> {
 
 struct Installing<'a> {
     options: &'a Options,
-    circumstances: &'a Environment,
-    desk: &'a Session,
+    environment: &'a Environment,
+    session: &'a Session,
     credential: &'a Credential,
     keys: &'a SealingKeys,
 }
@@ -123,10 +123,10 @@ impl Installing<'_> {
         self.check_pass_type(installation).await?;
         if let Some(organization) = &self.options.organization {
             let name = self.options.name.as_deref();
-            ensure_organization(self.desk, organization, name).await?;
+            ensure_organization(self.session, organization, name).await?;
             self.give_pass_type_to(organization, installation).await?;
         }
-        let row = self.desk.read_model.certificate(pass_type).await?;
+        let row = self.session.read_model.certificate(pass_type).await?;
         let is_in_use = row.is_some_and(|row| {
             let in_use = &row.installation;
             !row.revoked
@@ -135,20 +135,22 @@ impl Installing<'_> {
                 && signers::open(Some(self.keys), in_use).is_ok()
         });
         if is_in_use {
-            return say(&format!("the certificate of {pass_type} is installed already; nothing was changed"));
+            return print_line(&format!(
+                "the certificate of {pass_type} is installed already; nothing was changed"
+            ));
         }
-        let Environment { ids, .. } = self.circumstances;
-        let metadata = self.desk.metadata();
+        let Environment { ids, .. } = self.environment;
+        let metadata = self.session.metadata();
         let installed =
-            install::install(&self.desk.dispatcher, self.credential, self.keys, &**ids, metadata).await?;
-        self.desk.settle(installed.position).await;
+            install::install(&self.session.dispatcher, self.credential, self.keys, &**ids, metadata).await?;
+        self.session.settle(installed.position).await;
         self.report(installation, &installed).await
     }
 
     /// A certificate that could never sign a pass here is not installed.
     async fn check_pass_type(&self, installation: &Installation) -> anyhow::Result<()> {
         let Installation { pass_type_identifier, team_identifier, .. } = installation;
-        let Some(row) = self.desk.read_model.pass_type(pass_type_identifier).await? else { return Ok(()) };
+        let Some(row) = self.session.read_model.pass_type(pass_type_identifier).await? else { return Ok(()) };
         anyhow::ensure!(
             row.team_identifier == *team_identifier,
             "{pass_type_identifier} belongs to team {}, and the certificate is of team {team_identifier}",
@@ -176,12 +178,12 @@ impl Installing<'_> {
             team_identifier: installation.team_identifier.clone(),
         };
         let id = pass_type_identifier.as_str();
-        match self.desk.dispatcher.dispatch::<PassType>(id, create, &(), self.desk.metadata()).await {
+        match self.session.dispatcher.dispatch::<PassType>(id, create, &(), self.session.metadata()).await {
             Err(DispatchError::Refused(PassTypeError::AlreadyCreated)) => {
                 anyhow::bail!("{pass_type_identifier} belongs to another organisation or team")
             }
             given => {
-                self.desk.settle(given?.position).await;
+                self.session.settle(given?.position).await;
                 Ok(())
             }
         }
@@ -198,15 +200,15 @@ impl Installing<'_> {
             Some(CertificateEvent::Resealed { .. }) => "sealed anew",
             Some(CertificateEvent::Installed(_) | CertificateEvent::Revoked { .. }) | None => "installed",
         };
-        say(&format!(
+        print_line(&format!(
             "{what}: the certificate of {pass_type_identifier} (team {team_identifier}) signs until {}",
             date(*not_after)
         ))?;
-        if standing(*not_before, *not_after, self.circumstances.clock.unix_seconds()) == Standing::Expiring {
-            say("that is soon: ask Apple for another one with `honoken certs request`")?;
+        if standing(*not_before, *not_after, self.environment.clock.unix_seconds()) == Standing::Expiring {
+            print_line("that is soon: ask Apple for another one with `honoken certs request`")?;
         }
-        if self.desk.read_model.pass_type(pass_type_identifier).await?.is_none() {
-            say(&format!(
+        if self.session.read_model.pass_type(pass_type_identifier).await?.is_none() {
+            print_line(&format!(
                 "no organisation has {pass_type_identifier} yet: run this again with --organization ID, and passes can be issued"
             ))?;
         }

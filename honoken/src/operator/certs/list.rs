@@ -11,8 +11,8 @@ use honoken_service::signers::{self, Standing, date, standing};
 use honoken_telemetry::error_chain;
 use serde_json::{Value, json};
 
-use crate::operator::print::{say, say_json, table};
-use crate::operator::session::{Beginning, Environment, Session, StorageOptions, opening_keys};
+use crate::operator::print::{print_json, print_line, table};
+use crate::operator::session::{Environment, LogPresence, Session, StorageOptions, opening_keys};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -32,19 +32,19 @@ pub struct Options {
     location: StorageOptions,
 }
 
-pub(super) async fn run(options: &Options, circumstances: &Environment) -> anyhow::Result<()> {
-    let place = options.location.place(&circumstances.config)?;
-    let keys = opening_keys(&place, &options.location, circumstances)?;
-    let now = circumstances.clock.unix_seconds();
-    Session::with(&place, Beginning::MustExist, circumstances, async |desk| {
-        let mut rows = desk.read_model.certificates_changed_after(Position(0)).await?;
+pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow::Result<()> {
+    let storage = options.location.storage(&environment.config)?;
+    let keys = opening_keys(&storage, &options.location, environment)?;
+    let now = environment.clock.unix_seconds();
+    Session::with(&storage, LogPresence::MustExist, environment, async |session| {
+        let mut rows = session.read_model.certificates_changed_after(Position(0)).await?;
         rows.sort_by(|a, b| a.installation.pass_type_identifier.cmp(&b.installation.pass_type_identifier));
         let shown: Vec<Shown> = rows.into_iter().map(|row| Shown::new(row, keys.as_ref(), now)).collect();
         if options.json {
-            return say_json(&shown.iter().map(Shown::json).collect());
+            return print_json(&shown.iter().map(Shown::json).collect());
         }
         let titles = ["PASS TYPE", "TEAM", "SERIAL", "NOT AFTER", "DAYS", "KEY", "STATE"];
-        say(&table(titles, &shown.iter().map(Shown::line).collect::<Vec<_>>()))?;
+        print_line(&table(titles, &shown.iter().map(Shown::line).collect::<Vec<_>>()))?;
         for Shown { row, problem, .. } in &shown {
             if let Some(problem) = problem {
                 tracing::warn!("{}: {problem}", row.installation.pass_type_identifier);

@@ -35,11 +35,11 @@ pub enum CertsCommand {
 ///
 /// # Errors
 /// With a sentence that says what to do.
-pub async fn run(command: &CertsCommand, circumstances: &Environment) -> anyhow::Result<()> {
+pub async fn run(command: &CertsCommand, environment: &Environment) -> anyhow::Result<()> {
     match command {
         CertsCommand::Request(options) => request::run(options),
-        CertsCommand::Install(options) => install::run(options, circumstances).await,
-        CertsCommand::List(options) => list::run(options, circumstances).await,
-        CertsCommand::Revoke(options) => revoke::run(options, circumstances).await,
+        CertsCommand::Install(options) => install::run(options, environment).await,
+        CertsCommand::List(options) => list::run(options, environment).await,
+        CertsCommand::Revoke(options) => revoke::run(options, environment).await,
     }
 }

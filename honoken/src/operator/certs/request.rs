@@ -14,7 +14,7 @@ use openssl::rsa::Rsa;
 use openssl::x509::{X509NameBuilder, X509Req};
 use zeroize::Zeroizing;
 
-use crate::operator::print::say;
+use crate::operator::print::print_line;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -54,7 +54,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     write(&key_file, &key)?;
     write(&request_file, &request)?;
     let (key, request) = (key_file.display(), request_file.display());
-    say(&format!(
+    print_line(&format!(
         "wrote {key} (the private key: keep it, and keep it secret)
 wrote {request}
 

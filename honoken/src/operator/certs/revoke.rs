@@ -5,8 +5,8 @@ use honoken_domain::certificate::{Certificate, CertificateCommand, CertificateEr
 use honoken_domain::ids::PassTypeIdentifier;
 use honoken_event_store::DispatchError;
 
-use crate::operator::print::say;
-use crate::operator::session::{Beginning, Environment, Session, StorageOptions};
+use crate::operator::print::print_line;
+use crate::operator::session::{Environment, LogPresence, Session, StorageOptions};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -24,20 +24,20 @@ pub struct Options {
     location: StorageOptions,
 }
 
-pub(super) async fn run(options: &Options, circumstances: &Environment) -> anyhow::Result<()> {
-    let place = options.location.place(&circumstances.config)?;
+pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow::Result<()> {
+    let storage = options.location.storage(&environment.config)?;
     let pass_type = &options.pass_type;
-    Session::with(&place, Beginning::MustExist, circumstances, async |desk| {
+    Session::with(&storage, LogPresence::MustExist, environment, async |session| {
         let (id, revoke) = (pass_type.as_str(), CertificateCommand::Revoke);
-        match desk.dispatcher.dispatch::<Certificate>(id, revoke, &(), desk.metadata()).await {
+        match session.dispatcher.dispatch::<Certificate>(id, revoke, &(), session.metadata()).await {
             Err(DispatchError::Refused(CertificateError::Unknown)) => {
                 anyhow::bail!(
                     "no certificate is in use for {pass_type}; `honoken certs list` shows those that are"
                 )
             }
-            revoked => desk.settle(revoked?.position).await,
+            revoked => session.settle(revoked?.position).await,
         }
-        say(&format!("the certificate of {pass_type} signs no more"))
+        print_line(&format!("the certificate of {pass_type} signs no more"))
     })
     .await
 }

@@ -1,8 +1,9 @@
-//! Who waits for the answer to a command.
+//! The subjects on which senders wait for the answers to their commands.
 //!
-//! JetStream stores a message without its reply subject, and sends its own acknowledgement there. So the same subject is listened to beside the
-//! stream, where messages come as they were sent: the two are recognised as one by the digest of what they hold. Every process listens, since
-//! none knows which will carry a command out. Two messages that hold the same are one here: all who wait get each answer.
+//! JetStream stores a message without its reply subject, and sends its own acknowledgement there. So this process also subscribes to the
+//! command subject itself, where messages arrive as they were sent. The digest of headers and payload tells which stored message and which
+//! received message are the same. Every process subscribes, because no process knows which one will carry a command out. Two messages with
+//! the same digest count as one here: each answer goes to the reply subjects of both.
 
 use std::sync::Arc;
 
@@ -15,20 +16,20 @@ use tokio::sync::Notify;
 
 use crate::limits;
 
-/// Messages taken in before somebody else gets a turn: well below what the runtime gives a task at a time.
-const IN_A_ROW: u64 = 32;
+/// Messages that are handled before the task yields: well below the number that the runtime gives a task at a time.
+const YIELD_AFTER: u64 = 32;
 
-/// By what a message is known, whichever way it came.
+/// Identifies a message, whether it came from the stream or from the subscription.
 pub(super) type Fingerprint = [u8; 32];
 
-/// Those who are remembered, the latest ones.
-pub(super) struct Askers {
+/// The reply subjects of the latest commands, by fingerprint.
+pub(super) struct ReplySubjects {
     known: Cache<Fingerprint, Arc<[Subject]>>,
-    heard: Notify,
+    arrivals: Notify,
 }
 
-impl Askers {
-    /// Nobody yet.
+impl ReplySubjects {
+    /// Knows no reply subject yet.
     pub(super) fn new() -> Self {
         let known = Cache::builder()
             .max_capacity(limits::REPLY_SUBJECTS)
@@ -39,39 +40,39 @@ impl Askers {
             .eviction_policy(EvictionPolicy::lru())
             .time_to_live(limits::REPLY)
             .build();
-        Self { known, heard: Notify::new() }
+        Self { known, arrivals: Notify::new() }
     }
 
-    /// Ends when a message has come since it was last asked. The stream may not have it yet.
-    pub(super) async fn hears(&self) {
-        self.heard.notified().await;
+    /// Completes when a message has arrived since the last call. The stream may not have stored it yet.
+    pub(super) async fn arrived(&self) {
+        self.arrivals.notified().await;
     }
 
-    /// Listens for as long as there is a connection. Poll this before whatever asks [`Askers::of`]: a message comes here first and is
-    /// stored then, so who sent it is known by the time that it has been carried out.
-    pub(super) async fn listen(&self, mut heard: Subscriber) {
-        let mut in_a_row: u64 = 0;
-        while let Some(message) = heard.next().await {
-            self.note(message);
-            in_a_row += 1;
-            if in_a_row.is_multiple_of(IN_A_ROW) {
-                // However many ask, what they ask for is worked on as well.
+    /// Reads the subscription for as long as there is a connection. Poll this before the code that calls [`ReplySubjects::take`]: a message
+    /// arrives here before it is stored, so its reply subject is known by the time that the command has been carried out.
+    pub(super) async fn listen(&self, mut messages: Subscriber) {
+        let mut handled: u64 = 0;
+        while let Some(message) = messages.next().await {
+            self.remember(message);
+            handled += 1;
+            if handled.is_multiple_of(YIELD_AFTER) {
+                // Lets the task that carries commands out run as well, however many messages arrive.
                 tokio::task::yield_now().await;
             }
         }
     }
 
-    /// Who asked what is known by this; asked about once only.
-    pub(super) fn of(&self, fingerprint: &Fingerprint) -> Arc<[Subject]> {
+    /// Removes and returns the reply subjects of the message with this fingerprint.
+    pub(super) fn take(&self, fingerprint: &Fingerprint) -> Arc<[Subject]> {
         self.known.remove(fingerprint).unwrap_or_default()
     }
 
-    fn note(&self, message: Message) {
-        self.heard.notify_one();
+    fn remember(&self, message: Message) {
+        self.arrivals.notify_one();
         let Some(reply) = message.reply.filter(may_be_answered) else { return };
         let fingerprint = fingerprint(&message.headers.unwrap_or_default(), &message.payload);
         let mut subjects = self.known.get(&fingerprint).unwrap_or_default().to_vec();
-        // Who sends the same message on and on waits for the latest answers only.
+        // A sender that repeats the same message waits for the latest answers only.
         if subjects.len() == limits::SAME_REPLY_SUBJECTS {
             subjects.remove(0);
         }
@@ -80,8 +81,8 @@ impl Askers {
     }
 }
 
-/// Whether an answer may be sent there. Whoever may send commands chooses the subject and we publish on it, so it must be none by which the
-/// service or the broker is told something.
+/// Whether an answer may be sent to this subject. The sender of a command chooses the subject and this process publishes on it, so a
+/// subject on which the service or NATS itself takes commands is refused.
 fn may_be_answered(subject: &Subject) -> bool {
     let text = subject.as_str();
     text.len() <= limits::REPLY_SUBJECT
@@ -91,7 +92,7 @@ fn may_be_answered(subject: &Subject) -> bool {
         && !text.split('.').any(|token| token == "*" || token == ">")
 }
 
-/// The digest of headers and payload. The length of each part stands before it, so that no two messages make one text.
+/// The digest of headers and payload. The length of each part comes before it, so that no two different messages give the same bytes.
 pub(super) fn fingerprint(headers: &HeaderMap, payload: &[u8]) -> Fingerprint {
     let mut digest = Sha256::new();
     let mut part = |bytes: &[u8]| {

@@ -1,11 +1,12 @@
-//! Commands as the stream has them. One that is there waits to be carried out; one that is done with is taken out.
+//! Commands as the stream stores them. A command in the stream waits to be carried out; one that is done is removed.
 //!
-//! They are read by their numbers rather than handed out: so a command of an organisation that has to wait stays where it is, in its order, while
-//! those behind it are read.
+//! They are read by their sequence numbers rather than handed out by a consumer. So a command of an organisation that has to wait stays in
+//! its place in the stream while those behind it are read.
 //!
-//! nats-server 2.9 finds messages by their subject, for whoever asks and for consumers, by the first and the last that it has noted of it; where
-//! some in the middle were deleted, as they are here, it may overlook others. Behind all that were deleted it overlooks none. So only what is new is
-//! asked for by its subject, and what may lie between others is read message by message. Headers are read here, since the library gives up on a message whose headers are none, and forgets some that are.
+//! nats-server 2.9 finds messages by subject through the first and the last sequence number that it has noted for that subject. Where
+//! messages in the middle were deleted, as they are here, it may overlook others; behind all deleted messages it overlooks none. So only
+//! new commands are asked for by their subject, and those that may lie between others are read message by message. Headers are parsed here,
+//! since the library rejects a message whose headers are malformed, and drops some that are not.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -25,7 +26,7 @@ use serde_json::{Value, json};
 
 /// A message in the stream.
 #[derive(Debug)]
-pub(super) struct Stored {
+pub(super) struct StreamMessage {
     /// Its number in the stream.
     pub(super) sequence: u64,
     /// When it was stored, in nanoseconds.
@@ -35,26 +36,26 @@ pub(super) struct Stored {
     is_command: bool,
 }
 
-/// Messages that are looked at before somebody else gets a turn.
-const AT_ONCE: usize = 100;
+/// Messages that are read before another lane gets its turn.
+const YIELD_AFTER: usize = 100;
 
-impl Stored {
-    /// The first command from a number on, where nothing behind that was deleted.
+impl StreamMessage {
+    /// The first command from a number on, where no message behind that number was deleted.
     pub(super) async fn first_from(nats: &Nats, sequence: u64) -> Result<Option<Self>, NatsError> {
-        asked_for(nats, json!({ "seq": sequence, "next_by_subj": UPDATE_REQUESTED })).await
+        request_message(nats, json!({ "seq": sequence, "next_by_subj": UPDATE_REQUESTED })).await
     }
 
-    /// The first command from a number on and before another, whatever was deleted; else up to where there is none.
+    /// The first command from a number on and before another, whatever was deleted; else `Err` with the number before which there is none.
     pub(super) async fn first_between(
         nats: &Nats,
         mut from: u64,
         to: u64,
     ) -> Result<Result<Self, u64>, NatsError> {
-        for _ in 0..AT_ONCE {
+        for _ in 0..YIELD_AFTER {
             if from >= to {
                 return Ok(Err(to));
             }
-            match asked_for(nats, json!({ "seq": from, "next_by_subj": ">" })).await? {
+            match request_message(nats, json!({ "seq": from, "next_by_subj": ">" })).await? {
                 Some(message) if message.sequence >= to => return Ok(Err(to)),
                 Some(message) if message.is_command => return Ok(Ok(message)),
                 Some(message) => from = message.sequence + 1,
@@ -64,14 +65,14 @@ impl Stored {
         Ok(Err(from))
     }
 
-    /// The one with that number, if it is there still.
+    /// The message with that number, if it is still there.
     pub(super) async fn numbered(nats: &Nats, sequence: u64) -> Result<Option<Self>, NatsError> {
-        asked_for(nats, json!({ "seq": sequence })).await
+        request_message(nats, json!({ "seq": sequence })).await
     }
 
-    fn read(message: RawMessage) -> Self {
+    fn decode(message: RawMessage) -> Self {
         let RawMessage { subject, sequence, time, headers, payload } = message;
-        // Nobody's key is in headers that cannot be read, so it is refused like any other without one.
+        // Headers that cannot be read hold no key, so the command is refused like any other without one.
         let headers = headers.and_then(|encoded| read_headers(&STANDARD.decode(encoded).ok()?));
         Self {
             sequence,
@@ -83,8 +84,8 @@ impl Stored {
     }
 }
 
-/// Headers as they were sent, after their first line: as the library reads those of a message that is handed out. Of several with one name it keeps
-/// only the last when it reads from the stream.
+/// The headers as they were sent, after their first line, read as the library reads those of a delivered message. When the library itself
+/// reads from the stream, it keeps only the last of several headers with one name.
 fn read_headers(bytes: &[u8]) -> Option<HeaderMap> {
     let mut lines =
         std::str::from_utf8(bytes).ok()?.lines().skip(1).filter(|line| !line.is_empty()).peekable();
@@ -101,47 +102,48 @@ fn read_headers(bytes: &[u8]) -> Option<HeaderMap> {
 }
 
 #[derive(Deserialize)]
-struct Got {
+struct MessageAnswer {
     message: RawMessage,
 }
 
-async fn asked_for(nats: &Nats, which: Value) -> Result<Option<Stored>, NatsError> {
+async fn request_message(nats: &Nats, which: Value) -> Result<Option<StreamMessage>, NatsError> {
     let doing = "a command cannot be asked for";
     let subject = format!("STREAM.MSG.GET.{STREAM}");
-    let asked = nats.jetstream().request::<_, _, Response<Got>>(subject, &which);
+    let asked = nats.jetstream().request::<_, _, Response<MessageAnswer>>(subject, &which);
     match nats.unless_interrupted(asked.map_err(NatsError::doing(doing))).await?? {
-        Response::Ok(Got { message }) => Ok(Some(Stored::read(message))),
+        Response::Ok(MessageAnswer { message }) => Ok(Some(StreamMessage::decode(message))),
         Response::Err { error } if error.error_code() == ErrorCode::NO_MESSAGE_FOUND => Ok(None),
         Response::Err { error } => Err(NatsError::doing(doing)(error)),
     }
 }
 
 #[derive(Deserialize)]
-struct Info {
-    state: State,
+struct StreamInfo {
+    state: StreamState,
 }
 
 #[derive(Deserialize)]
-struct State {
+struct StreamState {
     last_seq: u64,
     #[serde(default)]
     subjects: Option<HashMap<String, u64>>,
 }
 
-/// Up to where the stream has to be read message by message from a number on, since asking for commands does not find as many as it counts.
+/// The number up to which the stream has to be read message by message from `from` on, because asking by subject finds fewer commands than
+/// the stream counts.
 pub(super) async fn hidden_before(nats: &Nats, from: u64) -> Result<u64, NatsError> {
     let doing = "the stream HONOKEN cannot be asked how many commands it has";
     let subject = format!("STREAM.INFO.{STREAM}");
     let which = json!({ "subjects_filter": UPDATE_REQUESTED });
-    let asked = nats.jetstream().request::<_, _, Response<Info>>(subject, &which);
+    let asked = nats.jetstream().request::<_, _, Response<StreamInfo>>(subject, &which);
     let state = match nats.unless_interrupted(asked.map_err(NatsError::doing(doing))).await?? {
-        Response::Ok(Info { state }) => state,
+        Response::Ok(StreamInfo { state }) => state,
         Response::Err { error } => return Err(NatsError::doing(doing)(error)),
     };
     let count = state.subjects.unwrap_or_default().get(UPDATE_REQUESTED).copied().unwrap_or_default();
     let (mut next, mut found) = (from, 0);
     while found < count
-        && let Some(command) = Stored::first_from(nats, next).await?
+        && let Some(command) = StreamMessage::first_from(nats, next).await?
         && command.sequence <= state.last_seq
     {
         (next, found) = (command.sequence + 1, found + 1);
@@ -149,7 +151,7 @@ pub(super) async fn hidden_before(nats: &Nats, from: u64) -> Result<u64, NatsErr
     Ok(if found < count { state.last_seq + 1 } else { from })
 }
 
-/// Takes a message out of the stream that is done with: else it would come again, and an API key is in it.
+/// Removes a message that is done from the stream: otherwise it would come again, and it holds an API key.
 pub(super) async fn remove(nats: &Nats, sequence: u64) -> Result<(), NatsError> {
     let doing = "a command that is done with cannot be taken out of the stream, for which the service needs the right";
     let removed = async {
@@ -158,18 +160,18 @@ pub(super) async fn remove(nats: &Nats, sequence: u64) -> Result<(), NatsError> 
     };
     match nats.unless_interrupted(removed).await? {
         Ok(_) => Ok(()),
-        // Somebody else has removed it, or the limits of the stream have.
-        Err(fault) => match Stored::numbered(nats, sequence).await? {
+        // The message was removed from outside, or by the limits of the stream.
+        Err(fault) => match StreamMessage::numbered(nats, sequence).await? {
             None => Ok(()),
             Some(_) => Err(fault),
         },
     }
 }
 
-/// Takes out what was done with up to a number, where a crash came before it was removed. One by one: a purge has the broker forget which
-/// message was handed out and not acknowledged.
+/// Removes the commands up to a number that were done when a crash came before their removal. They are removed one by one: a purge makes
+/// the server forget which message was handed out and not acknowledged.
 pub(super) async fn remove_up_to(nats: &Nats, sequence: u64) -> Result<(), NatsError> {
-    while let Some(left) = Stored::first_from(nats, 1).await?
+    while let Some(left) = StreamMessage::first_from(nats, 1).await?
         && left.sequence <= sequence
     {
         remove(nats, left.sequence).await?;
