@@ -1,4 +1,4 @@
-//! Errors as callers see them: `application/problem+json` (RFC 9457) with a stable code. The only place that maps an error to a status.
+//! Errors as callers see them: `application/problem+json` (RFC 9457) with a stable code. Only this file maps an error to a status.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -47,34 +47,34 @@ impl Fault {
 pub enum ApiError {
     /// 400: the request cannot be read.
     Unreadable {
-        /// Why.
+        /// The reason.
         detail: String,
-        /// Where, when a place can be named.
+        /// The place of each fault in the body, if one can be named.
         errors: Vec<Fault>,
     },
     /// 401 to a phone: one constant answer, whatever the reason.
     UnauthorizedDevice,
     /// 401 to an integrator.
     UnauthorizedKey,
-    /// 401 to whoever sends a command over NATS.
+    /// 401 to the sender of a command over NATS.
     UnauthorizedSender,
     /// 401 to an operator.
     UnauthorizedOperator,
-    /// 403: it is not done here, whoever asks.
+    /// 403: not allowed here, for any caller.
     Forbidden {
         /// Stable name of the rule.
         code: &'static str,
-        /// Why, and what to do.
+        /// The reason, and what to do.
         detail: &'static str,
     },
-    /// 404: nothing there, or somebody else's.
+    /// 404: it does not exist, or it belongs to another organisation.
     NotFound {
-        /// What was looked for.
+        /// What was asked for.
         what: &'static str,
     },
-    /// 404: no route.
+    /// 404: no route has this path.
     NoSuchPath,
-    /// 405, with the methods that would do.
+    /// 405, with the allowed methods.
     MethodNotAllowed,
     /// 408: the caller took too long to send its body.
     BodyTimeout,
@@ -82,14 +82,14 @@ pub enum ApiError {
     Conflict {
         /// Stable name of the rule.
         code: &'static str,
-        /// Why.
+        /// The reason.
         detail: String,
     },
-    /// 409: the state does not allow what is at a place of the body.
+    /// 409: the state does not allow a value of the body.
     ConflictAt {
         /// Stable name of the rule.
         code: &'static str,
-        /// Where, and why.
+        /// The place and the reason.
         fault: Fault,
     },
     /// 412: `If-Match` names another state.
@@ -99,45 +99,45 @@ pub enum ApiError {
     },
     /// 413: the body is too large.
     TooLarge {
-        /// What is accepted, in bytes.
+        /// The limit, in bytes.
         limit: usize,
     },
     /// 415: the body is of another type.
     UnsupportedMediaType,
-    /// 415: the body is no patch of a kind that is known.
+    /// 415: the body is not a patch of a known kind.
     UnsupportedPatch,
     /// 422: readable, but not acceptable.
     Unacceptable {
         /// Every fault found.
         errors: Vec<Fault>,
     },
-    /// 429: the caller asks too often.
+    /// 429: the caller sends too many requests.
     TooManyRequests {
-        /// Seconds until it may ask again, at least one.
+        /// Seconds until the next request is allowed, at least one.
         retry_after: u64,
     },
-    /// 500: our fault.
+    /// 500: an error inside the service.
     Internal(Box<dyn Error + Send + Sync>),
-    /// 503: a store is away; the caller may come back.
+    /// 503: a store is unavailable; the caller may retry.
     Unavailable(Box<dyn Error + Send + Sync>),
-    /// 503, of readiness alone: the last change was refused by the store that holds the event log, and it takes none since.
+    /// 503, for readiness only: the event log's store refused the last change, and has accepted none since.
     LogRefusesWrites,
-    /// 503: more is asked than can be worked on.
+    /// 503: the service is overloaded.
     Overloaded,
     /// 503: the request took too long.
     TimedOut,
 }
 
-/// The most faults that an answer names: a body may have tens of thousands, and nobody mends more at a time.
+/// The most faults that an answer names: a body may have tens of thousands, and a person fixes fewer at a time.
 const FAULTS: usize = 100;
 
-/// The kinds of patch that are known (RFC 5789 section 3.1).
+/// The known kinds of patch (RFC 5789 section 3.1).
 const PATCH_TYPES: &str = "application/merge-patch+json, application/json-patch+json, application/json";
 
-/// Seconds after which a caller may come back.
+/// Seconds after which a caller may retry.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
-/// Likewise when too many came: time for those who wait to be served.
+/// Likewise under overload: time for the waiting requests to be served.
 const RETRY_AFTER_LOAD: HeaderValue = HeaderValue::from_static("5");
 
 impl ApiError {
@@ -161,13 +161,13 @@ impl ApiError {
         detail: "Phones punish a service that wakes them for nothing, so in production only changes do. Set ENVIRONMENT to another name to try this out.",
     };
 
-    /// 403 for a request that a page of another site has made a browser send.
+    /// 403 for a request that a page of another site made a browser send.
     pub const CROSS_SITE: Self = Self::Forbidden {
         code: "cross_site",
         detail: "A browser sends this for a page of another site. Behind a proxy, let it pass `Host` on, or set HONOKEN_PUBLIC_URL to the address that browsers see.",
     };
 
-    /// The same for a body that holds what is at fault at this place.
+    /// The same answer for a body that holds the faulty value at this pointer.
     #[must_use]
     pub fn below(self, root: &str) -> Self {
         match self {
@@ -181,7 +181,7 @@ impl ApiError {
         }
     }
 
-    /// Whether the same may succeed later, without anybody doing anything about it.
+    /// Whether the same request may succeed later without any action.
     pub fn is_temporary(&self) -> bool {
         matches!(
             self,
@@ -218,7 +218,7 @@ impl ApiError {
         }
     }
 
-    /// Stable code, title and sentence. Those of a 5xx say nothing about the inside.
+    /// The stable code, title and sentence. Those of a 5xx reveal nothing internal.
     fn words(&self) -> (&'static str, &'static str, String) {
         match self {
             Self::Unreadable { detail, .. } => ("unreadable", "The request cannot be read", detail.clone()),
@@ -314,7 +314,7 @@ impl ApiError {
         }
     }
 
-    /// The header that goes with the answer.
+    /// The additional header of the answer.
     pub fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         match self {
             Self::UnauthorizedDevice => {
@@ -352,12 +352,12 @@ impl ApiError {
         Problem { r#type, title, status: self.status().as_u16(), code, detail, errors }
     }
 
-    /// The body of the answer, for showing what it looks like.
+    /// The body of the answer as JSON, for examples.
     pub fn as_json(&self) -> Value {
         serde_json::to_value(self.problem()).unwrap_or_default()
     }
 
-    /// Names the cause of a 5xx in the log, once.
+    /// Logs the cause of a 5xx, once.
     pub fn log(&self) {
         let (Self::Internal(cause) | Self::Unavailable(cause)) = self else { return };
         if may_log(AnonymousLine::Error, 1) > 0 {
@@ -401,7 +401,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// What an aggregate's refusal means to a caller.
+/// Maps an aggregate's refusal to an answer.
 pub trait Refusal: Error + Send + Sync + 'static {
     /// The answer.
     fn into_api_error(self) -> ApiError;
@@ -515,7 +515,7 @@ impl From<OperationError> for ApiError {
 impl From<Arc<BuildFailure>> for ApiError {
     fn from(fault: Arc<BuildFailure>) -> Self {
         match &*fault {
-            // A certificate that is missing or expired is the operator's to mend; the phone comes back.
+            // The operator has to fix a missing or expired certificate; the phone retries.
             BuildFailure::Image(BlobError::Store(_) | BlobError::Folder(_))
             | BuildFailure::NoCertificate(_)
             | BuildFailure::Certificate { .. } => Self::Unavailable(fault.into()),

@@ -1,11 +1,11 @@
 //! HTTP and NATS commands.
 //!
-//! Where to start reading: [`router`] is every route in one list; a handler is a file of its own under [`device`], [`manage`], [`admin`] or
-//! [`operations`]. [`state`] is what a handler can reach, [`auth`] who may ask, [`extractors`] read requests, [`answers`] are parts of answers that
-//! several handlers give, [`error`] is every answer that is no success. [`layers`] are around every request: limits, load shedding, the log line.
-//! [`server`] accepts connections, [`nats`] takes commands from a broker, [`openapi`] writes the document from the same lines as the router.
+//! Where to start reading: [`router`] lists every route; each handler is a file under [`device`], [`manage`], [`admin`] or [`operations`].
+//! [`state`] holds what handlers use, [`auth`] authenticates callers, [`extractors`] read requests, [`answers`] are parts that the answers
+//! of several handlers share, [`error`] holds every error answer. [`layers`] are around every request: limits, load shedding, the log line.
+//! [`server`] accepts connections, [`nats`] takes commands over NATS, [`openapi`] generates the document from the same lines as the router.
 //!
-//! This crate contains no SQL and knows no environment variable.
+//! This crate contains no SQL and reads no environment variable.
 
 pub mod admin;
 pub mod answers;

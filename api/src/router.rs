@@ -24,19 +24,19 @@ pub fn router(app: AppState) -> Router {
     finished(routes, app)
 }
 
-/// All routes but the metrics, and nothing around them.
+/// All routes except the metrics, without layers.
 fn list(operator: Router<AppState>) -> Router<AppState> {
     Router::from(open()).nest("/admin", operator.clone()).nest("/api/admin", operator)
 }
 
-/// What is written about these routes: the same lines, read once more.
+/// The documentation of these routes, from the same lines.
 pub fn documented() -> OpenApi {
     let routes = OpenApiRouter::with_openapi(document::empty()).merge(open()).merge(metrics());
     let routes = routes.nest("/admin", operator());
     document::complete(routes.into_openapi())
 }
 
-/// The routes whose handlers see to their callers themselves.
+/// The routes whose handlers authenticate their callers themselves.
 fn open() -> OpenApiRouter<AppState> {
     let device = OpenApiRouter::default()
         .routes(routes!(device::register::handler, device::unregister::handler))
@@ -86,13 +86,13 @@ fn operator() -> OpenApiRouter<AppState> {
         .routes(routes!(admin::messages::delete))
 }
 
-/// What a process answers that does something else than answering.
+/// The routes of a process without the role `api`.
 pub fn health_alone(app: AppState) -> Router {
     let routes = if app.options.metrics_are_elsewhere { health() } else { health().merge(metrics()) };
     finished(routes.into(), app)
 }
 
-/// What is answered where the metrics have an address of their own.
+/// The routes on the separate address for metrics.
 pub fn metrics_alone(app: AppState) -> Router {
     finished(metrics().into(), app)
 }
@@ -105,7 +105,7 @@ fn health() -> OpenApiRouter<AppState> {
     OpenApiRouter::default().routes(routes!(health::live)).routes(routes!(health::ready))
 }
 
-/// What is around every route.
+/// Adds the layers around every route.
 pub(crate) fn finished(routes: Router<AppState>, app: AppState) -> Router {
     routes
         .fallback(async || ApiError::NoSuchPath)

@@ -1,4 +1,4 @@
-//! What a handler can reach, and nothing else: the parts of the service, and what this crate keeps over them.
+//! The state that handlers use: the parts of the service, and the state that this crate adds.
 
 use std::sync::Arc;
 
@@ -24,14 +24,14 @@ use crate::layers::in_flight::InFlight;
 use crate::layers::load_shedding::{self, AreaPermits};
 use crate::layers::rate_limits::{self, RateLimits};
 
-/// What is configured of the API.
+/// The configuration of the API.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The operator; without one every login fails.
     pub admin: Option<AdminCredentials>,
-    /// How much is done at a time.
+    /// The limits on concurrent requests.
     pub load: load_shedding::Options,
-    /// How often a caller may ask.
+    /// The rate limits.
     pub rates: rate_limits::Options,
     /// The URL under which browsers reach the service, where one was configured.
     pub public_url: Option<Url>,
@@ -43,16 +43,16 @@ pub struct Options {
     pub sample_success_rate: f64,
 }
 
-/// What handlers share.
+/// The state that all handlers share.
 #[derive(Clone)]
 pub struct App {
     /// The event log; handlers need its epoch and its head.
     pub log: Arc<Log>,
     /// Carries commands to aggregates.
     pub dispatcher: Arc<Commands>,
-    /// Answers questions.
+    /// The read model.
     pub read_model: ReadModel,
-    /// Tells how far the read model is.
+    /// Knows how far the read model is.
     pub projector: Projector,
     /// Images.
     pub blobs: Blobs,
@@ -62,27 +62,27 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Random values.
     pub ids: Arc<dyn IdSource>,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
-    /// Which phones are to be woken.
+    /// The ledger of deliveries.
     pub ledger: Ledger,
-    /// The way that changes take to it, by the name of its checkpoint.
+    /// The feed through which changes reach it, by the name of its checkpoint.
     pub feed: &'static str,
-    /// What is configured.
+    /// The configuration.
     pub options: Options,
-    /// How many requests there are in each area.
+    /// The number of requests in progress in each area.
     pub in_flight: InFlight,
-    /// How often a handler has panicked.
+    /// Counts panics of handlers.
     pub panicked: IntCounter,
-    /// Where requests wait when there are many.
+    /// The permits that requests wait for.
     pub permits: Arc<AreaPermits>,
-    /// How much of bodies is in memory.
+    /// The memory budgets of bodies.
     pub bodies: Arc<Bodies>,
-    /// How often each caller has asked.
+    /// The use of the rate limits by each caller.
     pub rates: Arc<RateLimits>,
-    /// Where the requests of a device meet.
+    /// Orders the requests of each device.
     pub turns: Arc<Turns>,
-    /// What callers without credentials have caused in the log output.
+    /// Limits the log lines that callers without credentials cause.
     pub anonymous_lines: Arc<AnonymousLines>,
 }
 
@@ -96,7 +96,7 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
-    /// What handlers share, over this service.
+    /// The shared state over this service.
     pub fn new(service: &Service, options: Options) -> Self {
         let stores = &service.stores;
         let metrics = stores.metrics.clone();
@@ -128,7 +128,7 @@ impl App {
         self.permits.all().into_iter().chain([self.built_passes.permits()]).map(Permits::waiting)
     }
 
-    /// Which caller asked, in which request, and when: kept beside the events of a command.
+    /// The metadata of a command's events: the caller, the request, and the time.
     pub fn metadata(&self, actor: String, organization: Option<&str>, request_id: &str) -> Metadata {
         Metadata {
             actor,

@@ -1,7 +1,7 @@
-//! Opens databases the way this service needs them, and brings them to the newest schema: SQLite files and Postgres servers, for the event log,
-//! the read model and the delivery ledger. This crate knows nothing of events.
+//! Opens databases as this service needs them, and migrates them to the newest schema: SQLite files and Postgres servers, for the event
+//! log, the read model and the delivery ledger. This crate does not know what an event is.
 //!
-//! [`sqlite`] opens files, [`postgres`] servers; [`statements`] run on either. [`sqlite_file`] notices that a file is damaged.
+//! [`sqlite`] opens files, [`postgres`] opens servers; [`statements`] run on either. [`sqlite_file`] detects that a file is damaged.
 //!
 //! Migrations are append-only, and every one leaves a schema that the release before it can still use: an older process may go on, and be
 //! started again, beside a newer schema.
@@ -18,15 +18,15 @@ use sqlx::error::BoxDynError;
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationSource, MigrationType, Migrator};
 use sqlx::{Database, PgConnection};
 
-/// What Postgres says of a table that is not there.
+/// The error code of Postgres for a table that does not exist.
 const UNDEFINED_TABLE: &str = "42P01";
 
-/// The connections for reading of one store.
+/// The state of a store's pool of read connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pool {
     /// How many are open.
     pub open: u32,
-    /// How many of these wait for a question.
+    /// How many of these are idle.
     pub idle: u32,
     /// How many there may be.
     pub limit: u32,
@@ -62,7 +62,7 @@ pub async fn migrate<C: Migrate>(
     migrations: &'static [EmbeddedMigration],
 ) -> Result<(), MigrationError> {
     let mut migrator = Migrator::new(Embedded(migrations)).await?;
-    // Those of a newer release, and on Postgres those of the other owner of tables in the same database.
+    // Ignores the migrations of a newer release, and on Postgres those of the other owner of tables in the same database.
     migrator.set_ignore_missing(true);
     Ok(migrator.run_direct(connection).await?)
 }
@@ -77,7 +77,8 @@ pub async fn ensure_migrated(
 ) -> Result<(), MigrationError> {
     let applied = match connection.list_applied_migrations().await {
         Ok(applied) => applied,
-        // Without the table of migrations there are none. Who may not read it has another problem, which `honoken migrate` does not solve.
+        // Without the table of migrations none was applied. A user that may not read the table has another problem, which `honoken migrate`
+        // does not solve.
         Err(MigrateError::Execute(sqlx::Error::Database(fault)))
             if fault.code().as_deref() == Some(UNDEFINED_TABLE) =>
         {

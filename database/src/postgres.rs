@@ -1,19 +1,19 @@
-//! Opens Postgres the way this service needs it.
+//! Opens Postgres as this service needs it.
 //!
-//! One database holds the log and the read model; so does one table of migrations, in which each owner has versions of its own.
+//! One database holds the event log and the read model, with one table of migrations in which each owner has its own versions.
 
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Executor, PgConnection, PgPool};
 
-/// A session that holds a lock and says nothing for so long is ended by the server: its process is frozen or cut off, and others wait.
+/// The server ends a session that holds a lock and is silent for this long: its process is frozen or cut off, and others wait.
 pub const SILENCE: Duration = Duration::from_secs(5);
 
-/// Who waits for a lock gives up after so long: later than the server ends the session of a frozen process that got it in the meantime.
+/// How long a statement waits for a lock: longer than the server takes to end the session of a frozen process that got it in the meantime.
 const LOCK_WAIT: Duration = Duration::from_secs(8);
 
-/// Connections that were idle for longer are tried before they are used: the server may have been restarted.
+/// Connections that were idle for longer are tested before use: the server may have been restarted.
 const TRUSTED: Duration = Duration::from_secs(1);
 
 /// How to reach a database.
@@ -22,13 +22,13 @@ pub type Options = PgConnectOptions;
 /// Reads a connection URL.
 ///
 /// # Errors
-/// The driver's, when it is none.
+/// The driver's, when the text is no connection URL.
 pub fn options(url: &str) -> sqlx::Result<PgConnectOptions> {
     let options: PgConnectOptions = url.parse()?;
     Ok(options.application_name("honoken").disable_statement_logging())
 }
 
-/// Opens a connection for writing. What it does inside a transaction it must do without long silences.
+/// Opens a connection for writing. Its transactions must not be silent for long.
 ///
 /// # Errors
 /// The driver's, also when the server does not answer in time: see [`within`].
@@ -44,7 +44,7 @@ pub async fn open_writer(options: &PgConnectOptions) -> sqlx::Result<PgConnectio
     .await
 }
 
-/// Opens connections that answer questions. The first is made when it is needed.
+/// Opens connections for reading. The first is made when it is needed.
 pub fn open_readers(options: &PgConnectOptions, connections: u32) -> PgPool {
     PgPoolOptions::new()
         .max_connections(connections)
@@ -59,10 +59,10 @@ pub fn open_readers(options: &PgConnectOptions, connections: u32) -> PgPool {
         .connect_lazy_with(options.clone())
 }
 
-/// Gives up on a server that does not answer: one behind a broken network never says so.
+/// Gives up on a server that does not answer: a server behind a broken network never reports that.
 ///
 /// # Errors
-/// What `work` says, or that it took longer than twice [`SILENCE`].
+/// The error of `work`, or a timeout after twice [`SILENCE`].
 pub async fn within<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
     match tokio::time::timeout(2 * SILENCE, work).await {
         Ok(outcome) => outcome,

@@ -1,8 +1,8 @@
-//! Opens SQLite files the way this service needs them.
+//! Opens SQLite files as this service needs them.
 //!
 //! Write-ahead log, one writing connection per file and process, readers that cannot write. SQLite before 3.51.3 has a race between
-//! connections that write or checkpoint the same write-ahead log; with a single writing connection, which also runs the checkpoints,
-//! there is nobody to race with. The data folder's lock file keeps a second process out.
+//! connections that write or checkpoint the same write-ahead log; a single writing connection that also runs the checkpoints has no
+//! competitor. The lock file of the data folder keeps a second process out.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 
-/// How safe a commit is when the power goes.
+/// How durable a commit is when the power fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// A commit is on disk when it returns. For what cannot be rebuilt.
+    /// A commit is on disk when it returns. For data that cannot be rebuilt.
     EveryCommit,
-    /// A commit survives the process, and the file stays whole when the power goes; the last commits may be lost. For what is rebuilt
-    /// from the log.
+    /// A commit survives the process, and the file stays intact when the power fails, but the last commits may be lost. For data that is
+    /// rebuilt from the event log.
     Rebuildable,
 }
 

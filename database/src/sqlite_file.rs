@@ -1,6 +1,7 @@
-//! A SQLite file that may be found damaged: by a disk, by a copy that was made of a running service, by a hand.
+//! A SQLite file that may be found damaged: by a disk, by a copy made while the service ran, or by hand.
 //!
-//! What fails because of that fails as it does when a store is away. Here it is noticed, and told once, which file it is and what to do about it.
+//! Statements on a damaged file fail as those on an unavailable store do. This file detects the damage, and logs once which file it is and
+//! what to do about it.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -18,10 +19,10 @@ const CORRUPT: u32 = 11;
 /// "File is not a database": `SQLITE_NOTADB`.
 const NOT_A_DATABASE: u32 = 26;
 
-/// What a file system says of its own damage: `SQLITE_IOERR_DATA` and `SQLITE_IOERR_CORRUPTFS`.
+/// The codes for damage that the file system reports: `SQLITE_IOERR_DATA` and `SQLITE_IOERR_CORRUPTFS`.
 const UNREADABLE: [u32; 2] = [8202, 8458];
 
-/// A file, and whether it was found damaged. Clones are the same file.
+/// A file, and whether it was found damaged. Clones refer to the same file.
 #[derive(Debug, Clone)]
 pub struct SqliteFile(Arc<Shared>);
 
@@ -33,12 +34,12 @@ struct Shared {
 }
 
 impl SqliteFile {
-    /// A file; `remedy` says what an operator does about it when it is damaged.
+    /// A file; `remedy` tells an operator what to do when it is damaged.
     pub fn new(path: &Path, remedy: &'static str) -> Self {
         Self(Arc::new(Shared { path: path.to_owned(), remedy, damaged: AtomicBool::new(false) }))
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.0.path
     }
@@ -56,12 +57,12 @@ impl SqliteFile {
         sqlite::open_readers(self.path(), connections)
     }
 
-    /// Whether something has failed because the file is damaged. It stays so: a file is put in its place while no process has it open.
+    /// Whether a statement has failed because the file is damaged. This stays so: a file is replaced only while no process has it open.
     pub fn is_damaged(&self) -> bool {
         self.0.damaged.load(Ordering::Relaxed)
     }
 
-    /// Passes an outcome on. One that shows the file to be damaged is told, the first time.
+    /// Passes an outcome on, and logs the first one that shows the file to be damaged.
     ///
     /// # Errors
     /// The same.
@@ -77,12 +78,12 @@ impl SqliteFile {
     }
 }
 
-/// Whether SQLite says, somewhere in what led to this, that a file is not what it wrote.
+/// Whether this error, or one of its sources, is SQLite's report of a damaged file.
 fn shows_damage(fault: &(dyn Error + 'static)) -> bool {
     let is_damage = |fault: &(dyn Error + 'static)| {
         let database = fault.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
         let code = database.and_then(|database| database.code()?.parse::<u32>().ok());
-        // The lowest eight bits are the kind, those above say more about it.
+        // The lowest eight bits are the kind of error, those above a detail of it.
         code.is_some_and(|code| {
             [CORRUPT, NOT_A_DATABASE].contains(&(code & 0xff)) || UNREADABLE.contains(&code)
         })

@@ -1,7 +1,7 @@
 //! One set of statements for both engines.
 //!
-//! What SQLite and Postgres both understand is written once, with `$1` for parameters; this file says on which of them it runs. Booleans and
-//! JSON are what differs: SQLite keeps them as numbers and text, Postgres has types for them.
+//! SQL that SQLite and Postgres both understand is written once, with `$1` for parameters; this file runs it on either. Only booleans and
+//! JSON differ: SQLite stores them as numbers and text, Postgres has types for them.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -105,7 +105,7 @@ pub async fn execute_for_each<const COLUMNS: usize>(
     Ok(())
 }
 
-/// Asks for many rows at once, as [`execute_for_each`] writes them.
+/// Queries with many rows at once, in the form of [`execute_for_each`].
 pub async fn fetch_for_each<const COLUMNS: usize>(
     connection: &mut Connection,
     template: &'static str,
@@ -118,7 +118,7 @@ pub async fn fetch_for_each<const COLUMNS: usize>(
     Ok(found)
 }
 
-/// Asks for many rows at once, on connections that only read.
+/// Queries with many rows at once, on connections that only read.
 pub async fn read_for_each<const COLUMNS: usize>(
     readers: &Readers,
     template: &'static str,
@@ -136,7 +136,7 @@ pub async fn read_for_each<const COLUMNS: usize>(
 enum Parameters {
     /// `$1`: the only way that Postgres knows.
     Numbered,
-    /// `?`: SQLite finds a numbered one by going through all before it, which for 256 rows takes longer than writing them.
+    /// `?`: SQLite finds a numbered parameter by going through all before it, which for 256 rows takes longer than writing them.
     InOrder,
 }
 
@@ -150,7 +150,7 @@ fn for_each<const COLUMNS: usize>(
         if rows.len() == 0 {
             return None;
         }
-        // Powers of two, so that there are a few texts only, which the server keeps prepared.
+        // Powers of two, so that there are only a few different texts, which the server keeps prepared.
         let count = (1 << rows.len().ilog2()).min(MANY);
         let parameter = |row: usize, column: usize| match parameters {
             Parameters::Numbered => Cow::Owned(format!("${}", row * COLUMNS + column)),
@@ -182,7 +182,7 @@ impl Statement {
         self
     }
 
-    /// How many rows it changed.
+    /// Runs it, and returns how many rows it changed.
     pub async fn execute(self, connection: &mut Connection) -> sqlx::Result<u64> {
         match connection {
             Connection::Sqlite(..) => self.execute_however_long(connection).await,
@@ -190,7 +190,7 @@ impl Statement {
         }
     }
 
-    /// Like [`execute`](Self::execute), for what may take as long as a table is large.
+    /// Like [`execute`](Self::execute), for a statement that may take as long as a table is large.
     pub async fn execute_however_long(self, connection: &mut Connection) -> sqlx::Result<u64> {
         Ok(match connection {
             Connection::Sqlite(connection, file) => {
@@ -203,7 +203,7 @@ impl Statement {
         })
     }
 
-    /// All rows that it yields.
+    /// Runs it, and returns all rows.
     pub async fn fetch_all<'a>(self, from: impl Into<Source<'a>>) -> sqlx::Result<Vec<Row>> {
         let from = from.into();
         if let Source::Readers(readers) = &from {
@@ -272,7 +272,7 @@ fn raw_json(text: &str) -> sqlx::Result<&serde_json::value::RawValue> {
     serde_json::from_str(text).map_err(|fault| sqlx::Error::Encode(Box::new(fault)))
 }
 
-/// Where questions are asked.
+/// The connection that a query runs on.
 pub enum Source<'a> {
     /// Any connection that only reads.
     Readers(&'a Readers),
@@ -292,7 +292,7 @@ impl<'a> From<&'a mut Connection> for Source<'a> {
     }
 }
 
-/// Connections that only read, and how many questions they were asked. Clones share both.
+/// Connections that only read, and a count of the statements they ran. Clones share both.
 #[derive(Debug, Clone)]
 pub struct Readers {
     pool: ReaderPool,
@@ -309,7 +309,7 @@ pub enum ReaderPool {
 }
 
 impl Readers {
-    /// Connections that were asked nothing yet.
+    /// Connections that have run no statement yet.
     pub fn new(pool: ReaderPool) -> Self {
         Self { pool, asked: Arc::default() }
     }
@@ -319,7 +319,7 @@ impl Readers {
         &self.pool
     }
 
-    /// How many statements they were given to answer since this was last called.
+    /// How many statements they ran since the last call.
     pub fn take_asked(&self) -> u64 {
         self.asked.swap(0, Ordering::Relaxed)
     }
@@ -331,7 +331,7 @@ impl Readers {
         }
     }
 
-    /// Whether they are of a file that was found damaged. A server sees to its own.
+    /// Whether they read a file that was found damaged. A server takes care of its own damage.
     pub fn are_of_a_damaged_file(&self) -> bool {
         matches!(&self.pool, ReaderPool::Sqlite(_, file) if file.is_damaged())
     }
@@ -365,10 +365,10 @@ impl Connection {
         }
     }
 
-    /// Begins a transaction. One that is not committed ends with the connection: whoever fails gives it up.
+    /// Begins a transaction. One that is not committed ends with the connection, so a caller that fails drops the connection.
     pub async fn begin(&mut self) -> sqlx::Result<()> {
         let how = match self {
-            // At once for writing: a transaction that begins to write later can find that it may not.
+            // Takes the write lock at once: a transaction that turns to writing later can be refused.
             Self::Sqlite(..) => "begin immediate",
             Self::Postgres(_) => "begin",
         };
@@ -385,7 +385,7 @@ impl Connection {
         self.say("rollback").await
     }
 
-    /// From here on everything can be undone alone, inside the transaction.
+    /// Sets a savepoint: work after it can be undone alone, inside the transaction.
     pub async fn savepoint(&mut self) -> sqlx::Result<()> {
         self.say("savepoint attempt").await
     }
@@ -395,13 +395,13 @@ impl Connection {
         self.say("release savepoint attempt").await
     }
 
-    /// Undoes what was done since the savepoint.
+    /// Undoes the work since the savepoint.
     pub async fn undo(&mut self) -> sqlx::Result<()> {
         self.say("rollback to savepoint attempt").await?;
         self.release().await
     }
 
-    /// Without parameters, and without preparing it.
+    /// Runs SQL without parameters and without preparing it.
     async fn say(&mut self, what: &'static str) -> sqlx::Result<()> {
         match self {
             Self::Sqlite(connection, file) => file.heeds(connection.execute(what).await).map(drop),

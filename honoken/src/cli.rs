@@ -159,7 +159,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Phone(options) => run_alone(async |stop| phone::try_out(&options, &SystemIds, stop).await),
         Command::Phones(options) => run_alone(async |stop| phone::measure(&options, &SystemIds, stop).await),
         Command::Completions { shell } => {
-            // In memory first: whoever reads standard output may have gone, which is no reason to panic.
+            // Written to memory first: standard output may be closed, which is no reason to panic.
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "honoken", &mut script);
             std::io::stdout().lock().write_all(&script)?;
@@ -194,7 +194,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Runs a service until a signal ends it, and soon after that in any case.
+/// Runs a service until a signal ends it, and for a bounded time after that.
 fn run_service<F>(
     environment: &str,
     service: impl FnOnce(Config, LogOutput, CancellationToken) -> F,
@@ -203,15 +203,15 @@ where
     F: Future<Output = anyhow::Result<()>> + Send + 'static,
 {
     let (config, output) = configured(environment)?;
-    // Behind everything that may log, so before it here.
+    // Dropped after everything that may log, so it is declared before it.
     let _at_the_end = output.flushed_at_the_end();
     let runtime = tokio::runtime::Runtime::new().context("the async runtime did not start")?;
     let ended = runtime.block_on(async {
         let stop = stopped_by_signals();
-        // A task of its own: whatever it is at, this thread keeps an eye on the clock.
+        // A task of its own: whatever the service does, this thread watches the time.
         shutdown::wait_for_end(tokio::spawn(service(config, output, stop.clone())), stop).await
     });
-    // Dropping the runtime would wait for threads that wait for what does not answer.
+    // Dropping the runtime would wait for threads that may be blocked for ever.
     runtime.shutdown_timeout(limits::THREADS);
     ended.map(|()| ExitCode::SUCCESS)
 }
@@ -222,14 +222,14 @@ fn run_async(
     command: impl AsyncFnOnce(Config, LogOutput) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     let (config, output) = configured(environment)?;
-    // Behind everything that may log, so before it here.
+    // Dropped after everything that may log, so it is declared before it.
     let _at_the_end = output.flushed_at_the_end();
     let runtime = tokio::runtime::Runtime::new().context("the async runtime did not start")?;
     runtime.block_on(command(config, output))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The environment, and log output from now on.
+/// Reads the configuration, and starts log output.
 fn configured(environment: &str) -> anyhow::Result<(Config, LogOutput)> {
     let mut config = Config::from_environment()?;
     config.identity.environment.get_or_insert_with(|| environment.to_owned());
@@ -240,7 +240,7 @@ fn configured(environment: &str) -> anyhow::Result<(Config, LogOutput)> {
     Ok((config, output))
 }
 
-/// Runs a command that needs the runtime and nothing of the environment.
+/// Runs a command that needs the runtime and no configuration.
 fn run_alone(command: impl AsyncFnOnce(&CancellationToken) -> ExitCode) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new().context("the async runtime did not start")?;
     Ok(runtime.block_on(async { command(&stopped_by_signals()).await }))
@@ -262,19 +262,19 @@ fn process(options: ProcessOptions, config: Config, log_output: LogOutput) -> Pr
     }
 }
 
-/// Called by SIGTERM and Ctrl-C, from now on: one that comes at once is heard too.
+/// A token that SIGTERM and Ctrl-C cancel. A signal that comes right after this call is noticed too.
 fn stopped_by_signals() -> CancellationToken {
     let stop = CancellationToken::new();
     let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
     let [Ok(terminate), Ok(interrupt)] = signals else {
-        tracing::error!("signals will not be noticed: the system does not tell of them");
+        tracing::error!("signals will not be noticed: the system does not deliver them");
         return stop;
     };
     tokio::spawn(stop_on_signal(terminate, interrupt, stop.clone()));
     stop
 }
 
-/// A second signal is not waited for: the end is near in any case, and the process supervisor has SIGKILL.
+/// A second signal is not waited for: the end has a time limit in any case, and the process supervisor has SIGKILL.
 async fn stop_on_signal(mut terminate: Signal, mut interrupt: Signal, stop: CancellationToken) {
     tokio::select! {
         _ = terminate.recv() => {}

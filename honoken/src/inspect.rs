@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::Args;
 use honoken_pkpass::reader;
 
-/// A larger file is not read: Wallet would not take it either.
+/// The limit on the size of a file: Wallet would refuse a larger one too.
 const FILE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// For `--help`.
@@ -21,7 +21,7 @@ Examples:
 Ends with 0 when a phone would take the file, with 1 when not, or when it cannot be read. The JSON has always the same keys: `valid`,
 `problems`, `files`, `missingFiles`, `signature`, `pass`, `findings`; what is not there is null or empty.";
 
-/// What to inspect.
+/// The file to inspect.
 #[derive(Debug, Args)]
 pub struct Options {
     /// The .pkpass file.

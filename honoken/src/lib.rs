@@ -1,7 +1,8 @@
-//! Behind the binary `honoken`: what people run.
+//! The library behind the binary `honoken`.
 //!
-//! [`cli`] is the command line. `dev` sets up a folder in which everything works, [`serve`] runs the service or a part of it, both over
-//! [`process`] and [`sockets`]; [`config`] is what the environment says. [`operator`] are the commands of operators; [`inspect`] and [`phone`] are for everybody.
+//! [`cli`] is the command line. `dev` sets up a folder for development, [`serve`] runs the service or a part of it, both over [`process`]
+//! and [`sockets`]; [`config`] is the configuration from the environment. [`operator`] holds the commands of operators; [`inspect`] and
+//! [`phone`] are for everyone.
 
 pub mod cli;
 pub mod config;
@@ -15,6 +16,6 @@ pub mod release;
 pub mod serve;
 pub mod sockets;
 
-/// For every program that this crate is part of.
+/// The allocator of every program that this crate is part of.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,14 +1,14 @@
-//! What an operator's password must be like outside of `dev`: too long to be guessed at the pace that failed logins leave.
+//! The rule for an operator's password outside of `dev`: too long to be guessed at the pace that the limit on failed logins leaves.
 
 use honoken_api::auth::admin_credentials::AdminCredentials;
 use secrecy::ExposeSecret;
 
 use crate::config::ConfigError;
 
-/// Characters that it has at least.
+/// The least number of characters.
 const FEWEST: usize = 12;
 
-/// Whether `serve` takes these credentials.
+/// Checks that `serve` accepts these credentials.
 ///
 /// # Errors
 /// When the password is too short; the sentence says what to do, and does not repeat it.

@@ -1,4 +1,4 @@
-//! What `dev` and `serve` have in common: what a process is given, what it answers, and how it ends.
+//! The common part of `dev` and `serve`: the options of a process, its answers, and its end.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,36 +24,36 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::sockets::Sockets;
 
-/// A service that is about to answer.
+/// A started service that does not answer requests yet.
 pub struct Started {
-    /// Its parts.
+    /// The running parts.
     pub service: Service,
-    /// Where it will answer.
+    /// The sockets on which it will answer.
     pub sockets: Sockets,
-    /// Which parts run here.
+    /// The roles of this process.
     pub roles: Roles,
 }
 
-/// What a command that runs the service is given.
+/// The dependencies of a command that runs the service.
 pub struct Process {
     /// The address to listen on.
     pub listen: String,
     /// The folder of images and certificates, and of the databases if no other place is named.
     pub data_dir: PathBuf,
-    /// Written once requests are answered.
+    /// The file that is written once requests are answered.
     pub ready_file: Option<PathBuf>,
-    /// What the environment says.
+    /// The configuration from the environment.
     pub config: Config,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Random values.
     pub ids: Arc<dyn IdSource>,
-    /// What writes log output.
+    /// The log output.
     pub log_output: LogOutput,
 }
 
 impl Process {
-    /// Binds the addresses, and takes away the ready file of an earlier run, which would send its readers to the wrong place.
+    /// Binds the addresses, and removes the ready file of an earlier run, which would lead its readers to the wrong address.
     ///
     /// # Errors
     /// When either cannot be done; the sentence says what to do.
@@ -66,14 +66,14 @@ impl Process {
         Ok(sockets)
     }
 
-    /// Where this process counts, dropped lines of log output included.
+    /// The metrics of this process, with the dropped lines of log output.
     pub fn metrics(&self) -> Metrics {
         let metrics = Metrics::new(&self.config.identity);
         self.log_output.count_in(&metrics);
         metrics
     }
 
-    /// What the service is started with.
+    /// The options of the service.
     pub fn service_options(&self, roles: Roles, keys: Option<SealingKeys>, sockets: &Sockets) -> Options {
         let Self { config, clock, ids, .. } = self;
         // Phones append `/v1/…`.
@@ -93,7 +93,7 @@ impl Process {
         }
     }
 
-    /// What requests are answered with.
+    /// The options of the API.
     pub fn api_options(
         &self,
         admin: Option<AdminCredentials>,
@@ -136,7 +136,7 @@ impl Process {
                 served.context("the server ended unexpectedly")?;
                 anyhow::bail!("the server ended unexpectedly; start it again");
             }
-            // Half a service is worse than none: the supervisor of the process starts it again.
+            // Ends the process when a part fails: its supervisor starts it again, which is better than half a service.
             () = service.failed() => anyhow::bail!("a part of the service ended unexpectedly; start it again"),
         }
         let shutdown = Shutdown::start();
@@ -146,7 +146,7 @@ impl Process {
         Ok(())
     }
 
-    /// Begins to answer requests, and commands over NATS. The future ends soon after `stop`.
+    /// Starts to answer requests, and to take commands over NATS. The future ends soon after `stop`.
     fn serve(
         &self,
         service: &mut Service,
@@ -195,7 +195,7 @@ impl Process {
     }
 }
 
-/// Writes the ready file, if one is wanted.
+/// Writes the ready file, if one was asked for.
 fn write_ready_file(file: Option<&Path>, content: &str) -> anyhow::Result<()> {
     let Some(file) = file else { return Ok(()) };
     data_dir::write_secret(file, content).with_context(|| format!("could not write {}", file.display()))

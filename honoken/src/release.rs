@@ -1,4 +1,4 @@
-//! Which release this is, and which commit it was built from.
+//! The release, and the commit it was built from.
 
 /// The commit, or `unknown`; `honoken/build.rs` finds it out.
 pub const COMMIT: &str = env!("HONOKEN_COMMIT");

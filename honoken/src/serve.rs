@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::operator_password;
 use crate::process::{Process, Started};
 
-/// What a process does.
+/// A part of the service that a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Role {
     /// Answers phones, integrators and operators.
@@ -30,7 +30,7 @@ pub enum Role {
     Pusher,
 }
 
-/// Runs until `stop`, also when that comes before the service has started: whatever a start has done by then, the next one goes on from.
+/// Runs until `stop`, also when that comes before the service has started: the next start continues from whatever this one has done.
 ///
 /// # Errors
 /// When the folder, the address or a store cannot be used; the sentence says what to do.
@@ -55,12 +55,12 @@ pub async fn run(process: Process, roles: Vec<Role>, stop: CancellationToken) ->
     let ready = format!("{}\n", json!({ "baseUrl": base_url, "dataDir": data_dir }));
     let ended =
         process.answer(started, options, stop, &ready, || tracing::info!("ready at {base_url}")).await;
-    // It kept other processes out of the folder as long as the service ran.
+    // The storage kept other processes out of the folder while the service ran.
     drop(storage);
     ended
 }
 
-/// Starts the parts that these roles are; with the data folder, and what keeps other processes out of it.
+/// Starts the parts of these roles. Returns them with the data folder, and with the storage that keeps other processes out of it.
 async fn start(process: &Process, roles: Roles) -> anyhow::Result<(Started, PathBuf, Storage)> {
     let Process { config, ids, .. } = process;
     let folder = || Ok(Arc::new(Folder::open(&process.data_dir)?));
@@ -78,7 +78,7 @@ async fn start(process: &Process, roles: Roles) -> anyhow::Result<(Started, Path
     Ok((Started { service, sockets, roles }, data_dir, storage))
 }
 
-/// Refuses roles that cannot do their work where this process is.
+/// Refuses roles that cannot work with this storage or without NATS.
 fn check(roles: Roles, storage: &Storage, has_broker: bool) -> anyhow::Result<()> {
     if matches!(storage, Storage::Files(_)) && roles != Roles::ALL {
         anyhow::bail!(
@@ -88,14 +88,14 @@ fn check(roles: Roles, storage: &Storage, has_broker: bool) -> anyhow::Result<()
     }
     if !has_broker && roles.relay != roles.pusher {
         anyhow::bail!(
-            "without a broker the roles relay and pusher speak with each other within a process: let it have both (--roles relay,pusher), or set \
+            "without NATS the roles relay and pusher communicate within a process: let it have both (--roles relay,pusher), or set \
              NATS_URL"
         );
     }
     Ok(())
 }
 
-/// Says what is fine for trying out and hardly ever meant elsewhere.
+/// Warns about defaults that are fine for trying out and rarely intended elsewhere.
 fn warn_about_defaults(process: &Process, base_url: &str) {
     if process.config.public_url.is_none() {
         tracing::warn!("HONOKEN_PUBLIC_URL is not set: passes will send phones to {base_url}");
@@ -107,7 +107,8 @@ fn warn_about_defaults(process: &Process, base_url: &str) {
     }
 }
 
-/// What opens private keys. A folder that this process has for itself gets a key of its own; several processes have to be given the same.
+/// The keys that open private keys. A data folder that only this process uses gets one of its own; several processes have to be given the
+/// same.
 fn keys(process: &Process, storage: &Storage, data_dir: &Path) -> anyhow::Result<Option<SealingKeys>> {
     let configured = process.config.encryption_keys.as_ref();
     if let Storage::Files(folder) = storage {

@@ -1,4 +1,4 @@
-//! Where a process listens.
+//! The sockets on which a process listens.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,13 +7,13 @@ use anyhow::Context;
 use honoken_api::limits;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
-/// The sockets of a process. They listen since they were bound, so a request that comes before it is answered waits.
+/// The sockets of a process. They listen from the moment they are bound, so early requests wait.
 pub struct Sockets {
-    /// For every caller.
+    /// For all requests.
     pub main: TcpListener,
-    /// For the metrics, where they have an address of their own.
+    /// For the metrics, if they have an address of their own.
     pub metrics: Option<TcpListener>,
-    /// The URL of the first on this machine.
+    /// The URL of the main socket on this machine.
     pub base_url: String,
 }
 
@@ -45,7 +45,7 @@ async fn bind_metrics(address: Option<SocketAddr>) -> anyhow::Result<Option<TcpL
     Ok(Some(listener))
 }
 
-/// Listens at the first of the addresses behind a name that can be had.
+/// Listens on the first available address behind a name.
 async fn listen(address: &str) -> io::Result<TcpListener> {
     let mut fault = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
     for address in lookup_host(address).await? {
@@ -59,13 +59,14 @@ async fn listen(address: &str) -> io::Result<TcpListener> {
 
 fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A service that starts again need not wait until connections of the one before are forgotten.
+    // A restarted service need not wait until the connections of the previous process are forgotten.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(limits::BACKLOG)
 }
 
-/// The URL of the service on this machine. An address that means all of them can be reached by none of its names.
+/// The URL of the service on this machine. An unspecified address such as `0.0.0.0` is not reachable by its own number, so `localhost`
+/// stands for it.
 fn base_url(listening: SocketAddr) -> String {
     if listening.ip().is_unspecified() {
         return format!("http://localhost:{}", listening.port());

@@ -28,19 +28,19 @@ pub enum BlobError {
     /// It cannot be shown under this name.
     #[error(transparent)]
     WrongSize(#[from] ImageError),
-    /// Nobody uploaded it.
+    /// It was not uploaded.
     #[error("no image with the digest {0} has been uploaded")]
     Unknown(Digest),
     /// The stored bytes are not those that were uploaded.
     #[error("the stored image {0} is damaged")]
     Damaged(Digest),
-    /// The store is away.
+    /// The store is unavailable.
     #[error("the image store could not be used")]
     Store(#[from] opendal::Error),
-    /// A folder of the store is away.
+    /// A folder of the store is unavailable.
     #[error("the image store could not be synced")]
     Folder(#[from] std::io::Error),
-    /// The thread that looked at the image died.
+    /// The thread that decoded the image panicked.
     #[error("the image could not be looked at")]
     Died,
 }
@@ -62,7 +62,7 @@ impl Blobs {
     /// When the folder cannot be used.
     pub fn in_folder(folder: &Path) -> Result<Self, opendal::Error> {
         let root = folder.to_string_lossy();
-        // Written beside and renamed, so that a crash never leaves half an image under its digest.
+        // Written to another file and renamed, so that a crash never leaves half an image under its digest.
         let unfinished = folder.join("unfinished");
         let operator =
             Operator::new(Fs::default().root(&root).atomic_write_dir(&unfinished.to_string_lossy()))?;
@@ -78,11 +78,11 @@ impl Blobs {
     /// Checks and stores an image.
     ///
     /// # Errors
-    /// [`BlobError`] when it is not an image, or the store is away.
+    /// [`BlobError`] when it is not an image, or the store is unavailable.
     pub async fn put(&self, bytes: Bytes) -> Result<Digest, BlobError> {
         let room = Arc::new(self.room_for(read_png(&bytes)?).await?);
         let (checked, held) = (bytes.clone(), room.clone());
-        // Every pixel is looked at, which takes longer than other requests should wait for.
+        // Every pixel is decoded, which takes longer than other requests should wait.
         let checked = tokio::task::spawn_blocking(move || {
             let checked = decode_png(&checked).map(drop);
             // Held until the thread is done, also when the request has ended before.
@@ -91,7 +91,7 @@ impl Blobs {
         });
         checked.await.map_err(|_| BlobError::Died)??;
         let digest = Digest::of(&bytes);
-        // What is stored is read, not merely looked for, and not in memory either: a file that was damaged is mended by uploading it again.
+        // The stored bytes are read, not merely looked up and not from memory: uploading a damaged file again repairs it.
         if !matches!(self.read_stored(&digest).await, Ok(stored) if *stored.bytes() == bytes) {
             self.operator.write(&path(&digest), bytes.clone()).await?;
             self.sync_folders(&digest).await?;
@@ -101,14 +101,15 @@ impl Blobs {
         Ok(digest)
     }
 
-    /// Waits until few enough pixels are at work for one more image. Small ones count for more than they have: each needs threads of its own.
+    /// Waits until few enough pixels are being decoded for one more image. Small images count as larger than they are, since each needs a
+    /// thread of its own.
     async fn room_for(&self, image: PngHeader) -> Result<OwnedSemaphorePermit, BlobError> {
         let pixels = image.width.saturating_mul(image.height);
         let pixels = pixels.clamp(limits::PIXELS_OF_AN_IMAGE, limits::PIXELS_AT_WORK);
         self.pixels.clone().acquire_many_owned(pixels).await.map_err(|_| BlobError::Died)
     }
 
-    /// The file is on disk when it is written, its name when the folders are.
+    /// Syncs the folders: the file itself is on disk once it is written, its name only when its folders are synced.
     async fn sync_folders(&self, digest: &Digest) -> Result<(), BlobError> {
         let file = self.folder.join(path(digest));
         let synced = tokio::task::spawn_blocking(move || {
@@ -138,7 +139,7 @@ impl Blobs {
     /// An image, from memory or from the store. Read from the store, it is compared with its digest.
     ///
     /// # Errors
-    /// [`BlobError`] when it is unknown or damaged, or the store is away.
+    /// [`BlobError`] when it is unknown or damaged, or the store is unavailable.
     pub async fn get(&self, digest: &Digest) -> Result<Arc<Image>, BlobError> {
         if let Some(image) = self.cache.get(digest).await {
             return Ok(image);

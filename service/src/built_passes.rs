@@ -1,7 +1,8 @@
 //! `.pkpass` files, built when they are first asked for and kept in a bounded cache.
 //!
-//! The cache is keyed by everything that the bytes depend on and that can change: tag, certificate, web service URL and version of the builder.
-//! So an entry is never stale, and nothing has to be evicted when a pass changes. Requests that arrive while a pass is being built wait for that build.
+//! The cache key holds everything that the bytes depend on and that can change: tag, certificate, web service URL and version of the
+//! builder. So an entry is never stale, and nothing has to be evicted when a pass changes. Requests that arrive while a pass is being built
+//! wait for that build.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,10 +30,10 @@ const CACHE_BYTES: u64 = 256 * 1024 * 1024;
 /// Why a pass could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildFailure {
-    /// No certificate that can be used is installed for its type.
+    /// No usable certificate is installed for its type.
     #[error("no certificate that can be used is installed for {0}")]
     NoCertificate(PassTypeIdentifier),
-    /// An image that the pass names could not be had.
+    /// An image of the pass could not be read.
     #[error("an image of the pass could not be read")]
     Image(#[source] BlobError),
     /// The files could not be put together or signed.
@@ -47,7 +48,7 @@ pub enum BuildFailure {
         #[source]
         source: honoken_pkpass::IdentityError,
     },
-    /// The thread that built it died.
+    /// The thread that built it panicked.
     #[error("the builder ended unexpectedly")]
     Died,
 }
@@ -67,15 +68,15 @@ pub struct BuiltPasses {
     signers: Signers,
     blobs: Blobs,
     web_service_url: Arc<str>,
-    /// Signing is computation: as many at once as there are cores, however many phones ask.
+    /// Signing is computation: as many run at once as there are cores, however many phones ask.
     builders: Arc<Semaphore>,
-    /// A request with a permit may hold what a pass is made of in memory.
+    /// A request with a permit may hold the parts of a pass in memory.
     permits: Arc<Permits>,
     metrics: Metrics,
     hits: IntCounter,
 }
 
-/// Permits for each core: requests that read what a pass is made of keep those busy that sign.
+/// Permits for each core: more than one, so that some requests read the parts of a pass while others sign.
 const PERMITS: usize = 4;
 
 impl BuiltPasses {
@@ -117,7 +118,7 @@ impl BuiltPasses {
         file
     }
 
-    /// The permits to build a pass: more of them than cores, so that reading what a pass is made of keeps those busy that sign.
+    /// The permits to build a pass. There are more than cores, so that some requests read while others sign.
     pub fn permits(&self) -> &Permits {
         &self.permits
     }
@@ -141,10 +142,10 @@ impl BuiltPasses {
         }
     }
 
-    /// The file of this state, built if need be, by one of those who ask.
+    /// The file of this state, built if it is not in the cache. Of several requests at the same time, one builds it.
     ///
     /// # Errors
-    /// [`BuildFailure`], shared by all who waited for the same build.
+    /// [`BuildFailure`], shared by all requests that waited for the same build.
     pub async fn get(
         &self,
         id: &PassId,
@@ -185,7 +186,7 @@ impl BuiltPasses {
         let images = self.images(&document).await?;
         let web_service_url = self.web_service_url.clone();
         let id = id.clone();
-        // Never closed, so a permit always comes.
+        // The semaphore is never closed, so a permit always comes.
         let _permit = self.builders.acquire().await.map_err(|_| BuildFailure::Died)?;
         let signing = self.metrics.histogram(Metric::PassSigning, &[]);
         let built = tokio::task::spawn_blocking(move || {

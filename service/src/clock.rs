@@ -1,4 +1,4 @@
-//! Time, as an argument: the system's in `main`, a held one in tests.
+//! Time, passed as an argument: the system's in `main`, a held one in tests.
 
 use std::sync::{Arc, LazyLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -7,7 +7,7 @@ use honoken_domain::ids::UnixSeconds;
 use honoken_pushers::ports::Time;
 use tokio::time::Instant;
 
-/// What durations are measured from: some moment before the first of them.
+/// The moment from which durations are measured, before the first of them.
 static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// Where the time comes from.
@@ -33,7 +33,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock as the pushers read it.
+/// The clock in the form that the pushers take.
 #[derive(Clone)]
 pub struct SharedClock(pub Arc<dyn Clock>);
 

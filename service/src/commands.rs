@@ -1,4 +1,4 @@
-//! Commands on their way to aggregates: carried by the dispatcher, counted here by what became of them.
+//! Carries commands to aggregates through the dispatcher, and counts their results.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ impl Commands {
         Self { dispatcher: Dispatcher::new(log, Upcasters::current()), metrics }
     }
 
-    /// See [`Dispatcher::dispatch`]. There is time until the request at hand has to be answered; a command that is no request's has as much.
+    /// See [`Dispatcher::dispatch`]. The deadline is that of the current request; a command without a request gets as much time.
     ///
     /// # Errors
     /// [`DispatchError`]. A refusal or a conflict has appended nothing.
@@ -92,7 +92,7 @@ impl Commands {
     }
 }
 
-/// When a command that begins now has to be decided, so that its request can still be answered.
+/// The deadline by which a command that begins now has to be decided, so that its request can still be answered.
 fn deadline(started: Instant) -> Instant {
     request::deadline().unwrap_or(started + limits::REQUEST) - limits::ANSWER
 }

@@ -19,7 +19,7 @@ pub fn refusals(style: TicketStyle, poster: bool, content: &Content) -> Vec<Cont
         .collect()
 }
 
-/// What a phone would ignore, shorten or show otherwise than meant.
+/// Everything that a phone would ignore, shorten or show otherwise than intended.
 pub fn warnings(style: TicketStyle, poster: bool, content: &Content) -> Vec<Finding> {
     findings(style, poster, content).into_iter().filter(|finding| !finding.is_error()).collect()
 }

@@ -1,4 +1,4 @@
-//! The data folder: one process at a time, secrets for its owner alone, and nothing half written.
+//! The data folder: used by one process at a time, with secrets that only its owner can read, and no half-written files.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
@@ -18,7 +18,7 @@ pub struct Folder {
     _lock: File,
 }
 
-/// What was made for this folder, and stays.
+/// The secrets that were generated for this folder.
 #[derive(Debug)]
 pub struct Secrets {
     /// The key of the development organisation.
@@ -55,12 +55,12 @@ impl Folder {
         }
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The file that holds the API key, for command lines that must not show it.
+    /// The file with the API key, for command lines that must not show the key itself.
     pub fn api_key_file(&self) -> PathBuf {
         self.path.join("secrets").join("api-key")
     }
@@ -90,7 +90,7 @@ pub fn encryption_key_file(data_dir: &Path) -> PathBuf {
     data_dir.join("secrets").join("encryption-key")
 }
 
-/// What is in that file; `None` when there is none.
+/// The content of that file; `None` when there is none.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -114,10 +114,11 @@ pub fn write_encryption_key(data_dir: &Path, text: &str) -> anyhow::Result<PathB
     Ok(file)
 }
 
-/// The folder, made where it is missing, and its full name. It is not locked: several processes may share what can be shared.
+/// The folder, created where it is missing, as an absolute path. It is not locked: several processes may share the files that can be
+/// shared.
 ///
 /// # Errors
-/// When it cannot be made, or has no name that can be written down.
+/// When it cannot be created, or its path is not UTF-8.
 pub fn prepare(path: &Path) -> anyhow::Result<PathBuf> {
     make_folder(path)?;
     let path = fs::canonicalize(path).with_context(|| format!("could not find {}", path.display()))?;
@@ -129,7 +130,7 @@ pub fn prepare(path: &Path) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// Makes a folder, and those around it, where they are missing: for its owner alone.
+/// Creates a folder and its missing parents, readable by the owner alone.
 ///
 /// # Errors
 /// When it cannot be made.
@@ -141,7 +142,7 @@ pub fn make_folder(path: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("could not make the folder {}", path.display()))
 }
 
-/// Writes a file that only its owner can read: beside its place, synced, then renamed, so that it is there whole or not at all.
+/// Writes a file that only its owner can read: to another file, synced and renamed, so that it exists whole or not at all.
 ///
 /// # Errors
 /// The file system's.
@@ -157,8 +158,8 @@ pub fn write_secret(file: &Path, content: &str) -> std::io::Result<()> {
     sync_folder_of(file)
 }
 
-/// Makes an empty file that only its owner can read, if there is none. SQLite takes it for an empty database, and gives the files that it
-/// makes beside it the same mode.
+/// Creates an empty file that only its owner can read, unless it exists. SQLite takes it for an empty database, and gives the files that it
+/// creates beside it the same mode.
 ///
 /// # Errors
 /// The file system's.
@@ -166,7 +167,7 @@ pub fn ensure_private(file: &Path) -> std::io::Result<()> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(file).map(drop)
 }
 
-/// A rename is on disk when its folder is.
+/// Syncs the folder of a file, which puts a rename on disk.
 pub(crate) fn sync_folder_of(file: &Path) -> std::io::Result<()> {
     let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(parent)?.sync_all()
@@ -175,7 +176,7 @@ pub(crate) fn sync_folder_of(file: &Path) -> std::io::Result<()> {
 /// Removes a file.
 ///
 /// # Errors
-/// The file system's, but not that there is none.
+/// The file system's. A missing file is not an error.
 pub fn remove_if_there(file: &Path) -> std::io::Result<()> {
     match fs::remove_file(file) {
         Err(fault) if fault.kind() != ErrorKind::NotFound => Err(fault),

@@ -1,4 +1,4 @@
-//! Tells the domain that APNs calls a push token dead.
+//! Reports to the domain that APNs calls a push token dead.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::ids::{self, IdSource};
 
-/// Who says so, in the metadata of events.
+/// The actor in the metadata of these events.
 const ACTOR: &str = "system:apns";
 
-/// Carries the word of APNs to the registration of a device, as a command.
+/// Carries the report of APNs to the registration of a device, as a command.
 #[derive(Clone)]
 pub struct DeadTokenCommands {
     /// Carries commands to aggregates.

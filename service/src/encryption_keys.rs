@@ -1,7 +1,7 @@
-//! The keys that private keys are sealed under: from the environment, and the data folder's own.
+//! The keys under which private keys are sealed: from the environment, and the data folder's own.
 //!
-//! The data folder's key has the number 0 and is made where nobody configured one. Once the environment has keys, those seal, and the folder's
-//! still opens what it sealed, until `honoken keys reseal`.
+//! The data folder's key has the number 0 and is generated where none is configured. Once the environment has keys, those seal, and the
+//! folder's key still opens what it sealed, until `honoken keys reseal`.
 
 use std::path::Path;
 
@@ -16,13 +16,13 @@ use crate::ids::{self, IdSource};
 /// The number of the data folder's own key.
 pub const OF_FOLDER: u32 = 0;
 
-/// What to do without any.
+/// The advice for a process without any key.
 pub const HOW_TO_SET: &str = "set HONOKEN_ENCRYPTION_KEY_V1 to 32 random bytes (`openssl rand -base64 32` makes them), the same for every process";
 
 /// The keys of this process, if it has any.
 ///
 /// # Errors
-/// When the data folder's key cannot be read, or is none.
+/// When the data folder's key cannot be read, or is not a key.
 pub fn find(configured: Option<&SealingKeys>, data_dir: &Path) -> anyhow::Result<Option<SealingKeys>> {
     let own = match data_dir::encryption_key(data_dir)? {
         Some(text) => Some(read(&text).ok_or_else(|| {
@@ -41,10 +41,10 @@ pub fn find(configured: Option<&SealingKeys>, data_dir: &Path) -> anyhow::Result
     })
 }
 
-/// The keys of this process. Where it has none, the data folder gets one, and the log says so.
+/// The keys of this process. Where it has none, one is generated in the data folder, and logged.
 ///
 /// # Errors
-/// When the data folder's key cannot be read, or not be made.
+/// When the data folder's key cannot be read or written.
 pub fn ensure(
     configured: Option<&SealingKeys>,
     data_dir: &Path,

@@ -1,4 +1,4 @@
-//! Random values and the names made of them.
+//! Random values, and ids made of them.
 
 use std::sync::Arc;
 
@@ -12,9 +12,9 @@ use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid, Variant, Version};
 use zeroize::Zeroizing;
 
-/// Where random bytes come from.
+/// A source of random bytes.
 pub trait IdSource: Send + Sync + 'static {
-    /// Fills with bytes that nobody can guess.
+    /// Fills the slice with bytes that cannot be guessed.
     fn fill(&self, bytes: &mut [u8]);
 }
 
@@ -30,7 +30,7 @@ impl IdSource for SystemIds {
     }
 }
 
-/// Random values as the pushers draw them.
+/// The source in the form that the pushers take.
 #[derive(Clone)]
 pub struct SharedIds(pub Arc<dyn IdSource>);
 
@@ -46,22 +46,22 @@ fn random<const N: usize>(ids: &dyn IdSource) -> [u8; N] {
     bytes
 }
 
-/// 32 random bytes as 43 characters of base64url: API keys, passwords, and what a phone shows for its pass.
+/// 32 random bytes as 43 characters of base64url: for API keys, passwords and authentication tokens.
 pub fn secret(ids: &dyn IdSource) -> String {
     URL_SAFE_NO_PAD.encode(random::<32>(ids))
 }
 
-/// What made-up phones are made of.
+/// The seed of simulated phones.
 pub fn secret_bytes(ids: &dyn IdSource) -> [u8; 32] {
     random(ids)
 }
 
-/// A fresh key that private keys are sealed under.
+/// A fresh key to seal private keys under.
 pub fn encryption_key(ids: &dyn IdSource) -> Zeroizing<[u8; KEY_BYTES]> {
     Zeroizing::new(random(ids))
 }
 
-/// What makes a seal unlike any other.
+/// A fresh nonce for a seal.
 pub fn nonce(ids: &dyn IdSource) -> [u8; NONCE_BYTES] {
     random(ids)
 }
@@ -76,7 +76,7 @@ pub fn request_id(ids: &dyn IdSource) -> String {
     Builder::from_random_bytes(random(ids)).into_uuid().to_string()
 }
 
-/// What the update tags of a new log begin with.
+/// A fresh epoch, with which the update tags of a new event log begin.
 pub fn epoch(ids: &dyn IdSource) -> Epoch {
     Epoch(u32::from_be_bytes(random(ids)))
 }

@@ -1,4 +1,4 @@
-//! From a certificate with its key to the event that lets it sign: sealed, and carried to its aggregate.
+//! Turns a certificate and its key into the command that lets it sign: sealed, and carried to its aggregate.
 
 use anyhow::Context;
 use honoken_domain::certificate::{Certificate, CertificateCommand, Installation};
@@ -13,7 +13,7 @@ use crate::ids::{self, IdSource};
 /// A credential as an event may hold it.
 ///
 /// # Errors
-/// When it names a pass type or a team that cannot be one.
+/// When the pass type or the team that it names is not a valid one.
 pub fn installation(
     credential: &Credential,
     keys: &SealingKeys,
@@ -56,10 +56,10 @@ pub fn seal(
     keys.seal(private_key.as_bytes(), &owner, ids::nonce(ids))
 }
 
-/// Installs a credential. Where the same certificate is in use already, its key gets a new seal: the old one may not open any more.
+/// Installs a credential. When the same certificate is in use already, its key is sealed anew: the old seal may no longer open.
 ///
 /// # Errors
-/// When the certificate names no pass type, another team's is in use, or the log is away.
+/// When the certificate names no pass type, one of another team is in use, or the event log is unavailable.
 pub async fn install(
     dispatcher: &Commands,
     credential: &Credential,

@@ -1,15 +1,15 @@
-//! What the service can do, without HTTP.
+//! The service without HTTP.
 //!
 //! - [`service`] is the composition root: the parts that a process runs, started and ended
-//! - [`stores`]: event log, read model, ledger of deliveries and images, opened from [`storage`] and [`data_dir`]; [`set_back`] looks whether they
-//!   fit together
-//! - [`commands`] carries commands to aggregates; [`content_rules`] are those of a pass's content that need `pkpass`
-//! - [`built_passes`] puts `.pkpass` files together and signs them with [`signers`], from [`blobs`]; [`permits`] bound the work
-//! - [`encryption_keys`], [`install`] and [`apns_keys`]: private keys, sealed; [`push_credentials`]: what pushes are authenticated with; [`follower`]
-//!   keeps both up to date
-//! - [`jobs`]: work that outlives a request; [`pushing`]: what wakes phones; [`dead_tokens`]: what APNs says of them
-//! - [`dev`]: what `honoken dev` puts into its folder
-//! - [`clock`] and [`ids`]: time and randomness, as arguments; [`shutdown`]: how a process ends; [`limits`]: the numbers
+//! - [`stores`]: event log, read model, ledger of deliveries and images, opened from [`storage`] and [`data_dir`]; [`set_back`] checks that
+//!   they fit together
+//! - [`commands`] carries commands to aggregates; [`content_rules`] are the rules for a pass's content that need `pkpass`
+//! - [`built_passes`] builds `.pkpass` files and signs them with [`signers`], with images from [`blobs`]; [`permits`] bound the work
+//! - [`encryption_keys`], [`install`] and [`apns_keys`]: private keys, sealed; [`push_credentials`]: the credentials of pushes;
+//!   [`follower`] keeps both up to date
+//! - [`jobs`]: work that outlives a request; [`pushing`]: pushes to phones; [`dead_tokens`]: tokens that APNs calls dead
+//! - [`dev`]: the content that `honoken dev` puts into its folder
+//! - [`clock`] and [`ids`]: time and randomness, passed as arguments; [`shutdown`]: how a process ends; [`limits`]: the numbers
 
 pub mod apns_keys;
 pub mod blobs;

@@ -1,4 +1,5 @@
-//! A bounded number of requests is worked on at a time, a bounded number waits for its permit, for a bounded time, and what is beyond is refused at once.
+//! A bounded number of requests is worked on at a time, a bounded number waits for a permit for a bounded time, and any more are refused at
+//! once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +54,7 @@ impl Permits {
         let waits = async {
             let _place = self.waiting.try_acquire().ok()?;
             let permit = tokio::time::timeout(self.longest, self.at_work.clone().acquire_owned()).await;
-            // Never closed, so what fails is the time.
+            // The semaphore is never closed, so the only failure is the timeout.
             permit.ok()?.ok()
         };
         let waited = request::timed(Spent::Waiting, waits).await;

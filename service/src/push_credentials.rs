@@ -1,5 +1,5 @@
-//! What pushes are authenticated with: the newest APNs key of the pass type's team, else the certificate that signs its passes. Both are those
-//! of the read model, opened and parsed once, and anew when one is installed, renewed or revoked.
+//! The credentials of pushes: the newest APNs key of the pass type's team, else the certificate that signs its passes. Both come from the
+//! read model, and are opened and parsed once, and again when one is installed, renewed or revoked.
 //! <https://developer.apple.com/documentation/usernotifications/establishing-a-token-based-connection-to-apns>
 
 use std::collections::{BTreeMap, HashMap};
@@ -32,7 +32,7 @@ pub enum Unusable {
         /// The number of the key.
         version: u32,
     },
-    /// What is stored is no key.
+    /// The stored bytes are not a key.
     #[error("what is stored of it cannot be used")]
     Key(#[source] KeyFileError),
 }
@@ -40,7 +40,7 @@ pub enum Unusable {
 /// Opens and parses an APNs key.
 ///
 /// # Errors
-/// [`Unusable`] says why it cannot be done.
+/// [`Unusable`] gives the reason.
 pub fn open(
     keys: Option<&SealingKeys>,
     installation: &ApnsKeyInstallation,
@@ -57,7 +57,7 @@ pub fn open(
     })
 }
 
-/// A key as it was installed last.
+/// The state of a key.
 #[derive(Clone)]
 enum Known {
     Pushes { key: Arc<ports::ApnsKey>, installed: Position },
@@ -65,7 +65,7 @@ enum Known {
     Revoked,
 }
 
-/// All keys, and for each team the one that is pushed with.
+/// All keys, and for each team the one that pushes use.
 #[derive(Clone, Default)]
 struct Installed {
     known: BTreeMap<ApnsKeyId, (Position, Known)>,
@@ -74,7 +74,7 @@ struct Installed {
 
 impl Installed {
     fn of(known: BTreeMap<ApnsKeyId, (Position, Known)>) -> Self {
-        // A key that does not open here is passed over: it was told of, and another one may do.
+        // A key that does not open here is skipped: that was logged, and another one may be usable.
         let usable = known.iter().filter_map(|(id, (_, known))| match known {
             Known::Pushes { key, installed } => Some((*installed, &id.team_identifier, key)),
             Known::Unusable(_) | Known::Revoked => None,
@@ -150,7 +150,7 @@ fn open_row(keys: Option<&SealingKeys>, row: ApnsKeyRow) -> (ApnsKeyId, (Positio
     (installation.id(), (position, known))
 }
 
-/// One sentence about a key, as loud as it is bad.
+/// Logs the state of a key, at a level that fits it.
 fn log_state(id: &ApnsKeyId, known: &Known) {
     let ApnsKeyId { team_identifier: team, key_identifier: key } = id;
     match known {
@@ -165,7 +165,7 @@ fn log_state(id: &ApnsKeyId, known: &Known) {
     }
 }
 
-/// Finds what to push with. Clones see the same credentials.
+/// Finds the credential for a push. Clones see the same credentials.
 #[derive(Clone)]
 pub struct PushCredentials(Source);
 
@@ -180,14 +180,14 @@ struct InstalledCredentials {
     signers: Signers,
     keys: watch::Receiver<Arc<Installed>>,
     read_model: ReadModel,
-    /// Whose the pass types are, which never changes.
+    /// The team of each pass type, which never changes.
     teams: RwLock<HashMap<PassTypeIdentifier, TeamIdentifier>>,
     clock: Arc<dyn Clock>,
 }
 
 impl PushCredentials {
-    /// Those of the read model as it is now, and what keeps the APNs keys as they are from then on: that ends when the projector does. The
-    /// certificates are kept by who gave `signers`.
+    /// The credentials of the read model as it is now, and a future that keeps the APNs keys up to date until the projector ends. The
+    /// caller that passes `signers` keeps the certificates up to date.
     ///
     /// # Errors
     /// When the read model cannot be asked.

@@ -27,7 +27,7 @@ pub struct Roles {
     pub projector: bool,
     /// Publishes changes.
     pub relay: bool,
-    /// Wakes phones.
+    /// Sends pushes.
     pub pusher: bool,
 }
 
@@ -35,31 +35,31 @@ impl Roles {
     /// Everything in one process.
     pub const ALL: Self = Self { api: true, projector: true, relay: true, pusher: true };
 
-    /// Whether it opens private keys: to sign passes, or to push.
+    /// Whether it needs the encryption keys: to sign passes, or to push.
     pub fn need_keys(self) -> bool {
         self.api || self.pusher
     }
 }
 
-/// What the service is started with, besides its stores.
+/// The options of the service, besides its stores.
 pub struct Options {
     /// What this process does.
     pub roles: Roles,
-    /// What opens private keys.
+    /// The keys that open private keys.
     pub keys: Option<SealingKeys>,
     /// The `webServiceURL` of every pass.
     pub web_service_url: String,
     /// Requests that may wait for a pass to be built.
     pub builds_waiting: u32,
-    /// How phones are woken.
+    /// How pushes are sent.
     pub pushing: PushingOptions,
     /// How APNs is reached.
     pub apns: ApnsOptions,
-    /// Why nothing is pushed, in a process that wakes phones for nobody.
+    /// The reason why nothing is pushed, in a process that sends no pushes.
     pub not_sent: Option<&'static str>,
-    /// The broker, where there is one.
+    /// NATS, where it is configured.
     pub nats: Option<NatsOptions>,
-    /// The name under which the broker knows this process.
+    /// The name under which NATS knows this process.
     pub service_name: String,
     /// The time.
     pub clock: Arc<dyn Clock>,
@@ -73,13 +73,13 @@ pub struct Service {
     pub stores: Stores,
     /// `.pkpass` files.
     pub built_passes: BuiltPasses,
-    /// The way that changes take to the ledger of deliveries, by the name of its checkpoint.
+    /// The feed through which changes reach the ledger of deliveries, by the name of its checkpoint.
     pub feed: &'static str,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Random values.
     pub ids: Arc<dyn IdSource>,
-    /// What wakes phones, until it is ended.
+    /// The parts of pushing, until they are ended.
     pushing: Option<Pushing>,
     /// Keep certificates and APNs keys up to date; end with the projector.
     followers: Vec<JoinHandle<()>>,
@@ -88,10 +88,10 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts the parts that these roles are, over opened stores.
+    /// Starts the parts of these roles, over opened stores.
     ///
     /// # Errors
-    /// When a store cannot be asked, or what is configured cannot be used; the sentence says what to do.
+    /// When a store cannot be read, or the configuration cannot be used; the sentence says what to do.
     pub async fn start(stores: Stores, options: Options) -> anyhow::Result<Self> {
         let Options { roles, keys, clock, ids, .. } = options;
         if roles != (Roles { projector: true, ..Roles::default() }) {
@@ -143,12 +143,12 @@ impl Service {
         Ok(Self { stores, built_passes, feed, clock, ids, pushing, followers, jobs })
     }
 
-    /// What wakes phones, until it is ended: a part that goes over the broker is run there, too.
+    /// The parts of pushing, until they are ended. A part that uses NATS is run there too.
     pub fn pushing(&mut self) -> Option<&mut Pushing> {
         self.pushing.as_mut()
     }
 
-    /// Ends when a part does, which none ever should before [`Service::close`].
+    /// Completes when a part ends, which none should before [`Service::close`].
     pub async fn failed(&mut self) {
         let worker = async {
             match &mut self.jobs {
@@ -169,14 +169,16 @@ impl Service {
         }
     }
 
-    /// Stops what wakes phones, while requests in flight are finished. Before the event log is closed: what APNs says about a token is a command.
+    /// Ends pushing while requests in flight are finished. It comes before the event log is closed, because a dead token leads to a
+    /// command.
     pub async fn end_pushing(&mut self, shutdown: Shutdown) {
         if let Some(pushing) = self.pushing.take() {
             pushing.close(shutdown).await;
         }
     }
 
-    /// Stops what wakes phones, the worker of jobs and the projector, then finishes and closes the stores. Nothing may hold the event log any more.
+    /// Ends pushing, the worker of jobs and the projector, then finishes and closes the stores. The caller must hold no reference to the
+    /// event log any more.
     pub async fn close(mut self, shutdown: Shutdown) {
         self.end_pushing(shutdown).await;
         if let Some((mut worker, stop)) = self.jobs {
@@ -192,7 +194,7 @@ impl Service {
     }
 }
 
-/// Begins to carry jobs out, while this process runs the projection.
+/// Starts the worker that carries jobs out while this process runs the projection.
 fn start_jobs(stores: &Stores, clock: Arc<dyn Clock>) -> (JoinHandle<()>, CancellationToken) {
     let stop = CancellationToken::new();
     let worker = Worker {

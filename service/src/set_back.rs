@@ -1,8 +1,8 @@
-//! A log that is found to be shorter, at the start, than what was derived from it: it was restored from a backup and nobody has said so, or its
-//! disk lost what it had promised to keep.
+//! Detects at the start that the event log is shorter than what was derived from it: it was restored from a backup without `honoken log
+//! restored`, or its disk lost data that it had promised to keep.
 //!
-//! Phones hold tags of what it has lost, so it is treated as if `honoken log restored` had been said. While a process runs,
-//! `event_store/src/postgres/set_back.rs` sees to that.
+//! Phones hold tags of the lost events, so the log is treated as if `honoken log restored` had been run. While a process runs,
+//! `event_store/src/postgres/set_back.rs` does the same.
 
 use honoken_event_store::{EventLog, Log, LogError, Position};
 use honoken_projections::{ReadModel, WALLET};
@@ -11,7 +11,7 @@ use honoken_pushers::ledger::Ledger;
 use crate::ids::IdSource;
 use crate::storage::Storage;
 
-/// Opens the log. One that lacks what the others know of it gets another epoch first.
+/// Opens the event log, and gives it another epoch first if it lacks events that the other stores know.
 ///
 /// # Errors
 /// When a store cannot be used.
@@ -37,7 +37,7 @@ pub async fn open_log(
     storage.open_log(ids).await
 }
 
-/// The furthest position of this log that something was derived from.
+/// The furthest position of this log from which anything was derived.
 async fn known(log: &Log, read_model: &ReadModel, ledger: &Ledger) -> anyhow::Result<Position> {
     let epoch = log.epoch();
     let told = ledger.furthest(epoch).await?;
@@ -47,7 +47,7 @@ async fn known(log: &Log, read_model: &ReadModel, ledger: &Ledger) -> anyhow::Re
     Ok(told.max(read_model.checkpoint(WALLET).await?))
 }
 
-/// The log itself is asked: what this process knows of its head may be older than what another has projected meanwhile.
+/// Asks the log itself, since the head that this process knows may be older than what another process has projected meanwhile.
 async fn reaches(log: &Log, position: Position) -> Result<bool, LogError> {
     if position == Position(0) {
         return Ok(true);

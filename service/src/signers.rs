@@ -1,6 +1,7 @@
-//! Which certificate signs which pass type: those of the read model, opened and parsed once, and anew when one is installed, renewed or revoked.
+//! The certificates that sign passes, by pass type. They come from the read model, and are opened and parsed once, and again when one is
+//! installed, renewed or revoked.
 //!
-//! Whatever is wrong with a certificate is said in the log when it is found, and every day: the pass type, the date, and what to do.
+//! A problem with a certificate is logged when it is found, and every day: the pass type, the date, and what to do.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,10 +23,10 @@ use crate::follower::{Follower, Table};
 /// Expiry is announced this long before it happens.
 pub const WARN_BEFORE_SECONDS: i64 = 30 * 24 * 60 * 60;
 
-/// What to do about a certificate that is over.
+/// The advice for an expired or revoked certificate.
 const RENEW: &str = "renew it with `honoken certs request` and `honoken certs install`";
 
-/// What to do about one that does not open.
+/// The advice for a certificate that does not open.
 const UNUSABLE: &str = "set the encryption key that it was sealed under, or install it again";
 
 /// Why a certificate of the read model cannot be used at all.
@@ -40,7 +41,7 @@ pub enum Unusable {
         /// The number of the key.
         version: u32,
     },
-    /// What is stored is no identity.
+    /// The stored bytes are not a signing identity.
     #[error("what is stored of it cannot be used")]
     Identity(#[source] IdentityError),
 }
@@ -48,7 +49,7 @@ pub enum Unusable {
 /// Opens and parses a certificate.
 ///
 /// # Errors
-/// [`Unusable`] says why it cannot be done.
+/// [`Unusable`] gives the reason.
 pub fn open(keys: Option<&SealingKeys>, installation: &Installation) -> Result<SigningIdentity, Unusable> {
     let version = installation.private_key.key_version();
     let keys = keys.ok_or(Unusable::NoKeys { version })?;
@@ -63,9 +64,9 @@ pub fn open(keys: Option<&SealingKeys>, installation: &Installation) -> Result<S
 pub struct Signer {
     /// Certificate, key and intermediate.
     pub identity: SigningIdentity,
-    /// Another one whenever what it signs would refresh different.
+    /// Changes whenever the files that it signs would differ.
     pub revision: String,
-    /// The same, as APNs knows it.
+    /// The same, in the form that pushes use.
     for_pushing: Arc<PassCertificate>,
     team_identifier: TeamIdentifier,
     not_before: UnixSeconds,
@@ -98,20 +99,20 @@ impl Signer {
     }
 }
 
-/// How a certificate stands at a moment.
+/// Whether a certificate can sign at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// It signs, and will for a while.
+    /// It can sign.
     Good,
-    /// It signs, and not for long.
+    /// It can sign, and expires soon.
     Expiring,
-    /// Too early.
+    /// It is not valid yet.
     NotYetValid,
-    /// Too late.
+    /// It has expired.
     Expired,
 }
 
-/// How a certificate of these dates stands.
+/// The standing of a certificate with these dates.
 pub fn standing(not_before: UnixSeconds, not_after: UnixSeconds, now: UnixSeconds) -> Standing {
     if now < not_before {
         Standing::NotYetValid
@@ -124,7 +125,7 @@ pub fn standing(not_before: UnixSeconds, not_after: UnixSeconds, now: UnixSecond
     }
 }
 
-/// The last certificate of a pass type.
+/// The state of the latest certificate of a pass type.
 #[derive(Debug, Clone)]
 enum Known {
     Signs(Arc<Signer>),
@@ -138,14 +139,14 @@ type Installed = BTreeMap<PassTypeIdentifier, (Position, Known)>;
 #[derive(Debug, Clone)]
 pub struct Signers(watch::Receiver<Arc<Installed>>);
 
-/// How many certificates there are, and how they stand.
+/// The numbers of certificates, by standing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
-    /// They sign.
+    /// Those that can sign.
     pub usable: usize,
     /// Those of them that expire within thirty days.
     pub expiring: usize,
-    /// Expired, not valid yet, or sealed under a key that is not here.
+    /// Expired, not valid yet, or sealed under a key that this process lacks.
     pub unusable: usize,
 }
 
@@ -155,7 +156,7 @@ impl Signers {
         Self(watch::channel(Arc::default()).1)
     }
 
-    /// Those of the read model as it is now, and what keeps them as it is from then on: that ends when the projector does.
+    /// The certificates of the read model as it is now, and a future that keeps them up to date until the projector ends.
     ///
     /// # Errors
     /// When the read model cannot be asked.
@@ -170,7 +171,7 @@ impl Signers {
         Ok((Self(receiver), Follower::start(table, read_model, progress).await?))
     }
 
-    /// A single one, without a read model.
+    /// A single certificate, without a read model.
     #[cfg(test)]
     pub(crate) fn of(installation: &Installation, identity: SigningIdentity) -> Self {
         let known = Known::Signs(Arc::new(Signer::new(installation, identity)));
@@ -178,7 +179,7 @@ impl Signers {
         Self(watch::channel(Arc::new(installed.into())).1)
     }
 
-    /// What signs passes of this type.
+    /// The certificate that signs passes of this type.
     pub fn get(&self, pass_type_identifier: &PassTypeIdentifier) -> Option<Arc<Signer>> {
         match self.0.borrow().get(pass_type_identifier) {
             Some((_, Known::Signs(signer))) => Some(signer.clone()),
@@ -186,7 +187,7 @@ impl Signers {
         }
     }
 
-    /// What pushes for this type are authenticated with when its team has no APNs key.
+    /// The certificate that authenticates pushes for this type when its team has no APNs key.
     ///
     /// # Errors
     /// A sentence that says what to do.
@@ -214,12 +215,12 @@ impl Signers {
         }
     }
 
-    /// The team of a pass type, as far as its certificate says it.
+    /// The team of a pass type, if a certificate of it is installed.
     pub fn team_of(&self, pass_type_identifier: &PassTypeIdentifier) -> Option<TeamIdentifier> {
         self.get(pass_type_identifier).map(|signer| signer.team_identifier.clone())
     }
 
-    /// How they stand.
+    /// Counts the certificates by standing.
     pub fn count(&self, now: UnixSeconds) -> Count {
         let mut count = Count::default();
         for (_, known) in self.0.borrow().values() {
@@ -271,7 +272,7 @@ impl Table for Certificates {
 
     async fn update(&mut self, rows: Vec<CertificateRow>) {
         let keys = self.keys.clone();
-        // Parsing many keys takes a while, and so it is not done where requests are answered.
+        // Parsing many keys takes a while, so it is not done on the threads that answer requests.
         let opened = tokio::task::spawn_blocking(move || {
             rows.into_iter().map(|row| open_row(keys.as_ref(), row)).collect()
         });
@@ -314,7 +315,7 @@ fn open_row(keys: Option<&SealingKeys>, row: CertificateRow) -> (PassTypeIdentif
     (installation.pass_type_identifier, (position, known))
 }
 
-/// One sentence about a certificate, as loud as it is bad.
+/// Logs the state of a certificate, at a level that fits it.
 fn log_state(pass_type_identifier: &PassTypeIdentifier, known: &Known, now: UnixSeconds, since: &str) {
     match known {
         Known::Revoked => {
@@ -355,7 +356,7 @@ fn log_state(pass_type_identifier: &PassTypeIdentifier, known: &Known, now: Unix
     }
 }
 
-/// A moment for people, `2027-05-14 17:30:00 UTC`.
+/// A moment in readable form, `2027-05-14 17:30:00 UTC`.
 pub fn date(at: UnixSeconds) -> String {
     let at = time::OffsetDateTime::from_unix_timestamp(at.0).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
     format!("{} {:02}:{:02}:{:02} UTC", at.date(), at.hour(), at.minute(), at.second())

@@ -1,4 +1,4 @@
-//! Where the log, the read model and the ledger of deliveries are: in files of a folder, or in a database of a Postgres server.
+//! Where the event log, the read model and the ledger of deliveries are: in files of a folder, or in a database of a Postgres server.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,13 +51,13 @@ impl Storage {
         })
     }
 
-    /// Brings the tables to the newest schema, and makes them where there are none.
+    /// Migrates the tables to the newest schema, and creates those that are missing.
     ///
     /// # Errors
-    /// When the place cannot be reached, or a migration fails.
+    /// When the storage cannot be reached, or a migration fails.
     pub async fn migrate(&self, ids: &dyn IdSource) -> anyhow::Result<()> {
         match self {
-            // Nobody else uses the files, so they are brought to the newest schema whenever they are opened.
+            // Only this process uses the files, so they are migrated whenever they are opened.
             Self::Files(_) => {
                 self.open_log(ids).await?.close().await;
                 self.open_read_model().await?.close().await;
@@ -72,10 +72,10 @@ impl Storage {
         Ok(())
     }
 
-    /// Refuses a folder that holds no log: another one is meant, and none is to be made.
+    /// Refuses a folder without an event log: another folder is meant, and no log is to be created.
     ///
     /// # Errors
-    /// When there is none. A database says so itself.
+    /// When there is none. For Postgres, opening the log finds that out.
     pub fn must_have_a_log(&self) -> anyhow::Result<()> {
         if let Self::Files(folder) = self {
             let folder = folder.path();
@@ -88,7 +88,7 @@ impl Storage {
         Ok(())
     }
 
-    /// Opens the log.
+    /// Opens the event log.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -132,7 +132,7 @@ impl Storage {
         }
     }
 
-    /// Gives the log another epoch. No process may be using it.
+    /// Gives the event log another epoch. No process may be using it.
     ///
     /// # Errors
     /// When the log cannot be opened or written.
@@ -156,7 +156,7 @@ fn private(folder: &Folder, name: &str) -> anyhow::Result<PathBuf> {
     Ok(file)
 }
 
-/// Whether two paths lead to one folder. One that is not there yet is not another's.
+/// Whether two paths lead to the same folder. A path that does not exist yet is a different folder.
 fn is_same(one: &Path, other: &Path) -> bool {
     one == other || one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
 }

@@ -22,32 +22,32 @@ use crate::storage::Storage;
 
 /// The stores, opened, with the projector running or watching.
 pub struct Stores {
-    /// The log.
+    /// The event log.
     pub log: Arc<Log>,
     /// Carries commands to aggregates.
     pub dispatcher: Arc<Commands>,
-    /// Answers questions.
+    /// The read model.
     pub read_model: ReadModel,
-    /// Tells how far the read model is.
+    /// Knows how far the read model is.
     pub projector: Projector,
-    /// Which phones are to be woken.
+    /// The ledger of deliveries.
     pub ledger: Ledger,
     /// Images.
     pub blobs: Blobs,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
     running: JoinHandle<()>,
     stop: CancellationToken,
 }
 
-/// Between two lines about a read model that takes long to catch up.
+/// The time between two log lines about a read model that takes long to catch up.
 const PROGRESS_LINES: Duration = Duration::from_secs(5);
 
-/// Between two looks at a read model that does not fit the log.
+/// The time between two checks of a read model that does not fit the event log.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
 impl Stores {
-    /// Opens log and read model where they are stored, and the images in the data folder.
+    /// Opens the event log, the read model and the ledger in their storage, and the images in the data folder.
     ///
     /// # Errors
     /// When a store cannot be opened.
@@ -71,10 +71,10 @@ impl Stores {
         Ok(Self { log, dispatcher, read_model, projector, ledger, blobs, metrics, running, stop })
     }
 
-    /// Lets the read model catch up with the log, and says how far it is while that takes long.
+    /// Waits until the read model has caught up with the event log, and logs the progress while that takes long.
     ///
     /// # Errors
-    /// When the projector ends before it has.
+    /// When the projector ends before that.
     pub async fn caught_up(&self) -> anyhow::Result<()> {
         let head = *self.log.head().borrow();
         let mut progress = self.projector.progress();
@@ -89,8 +89,8 @@ impl Stores {
         }
     }
 
-    /// Waits while the read model is another log's, which it is after `honoken log restored` until some process has filled it again. What it
-    /// says until then would be given to phones as if this log had said it.
+    /// Waits while the read model is that of another event log. After `honoken log restored` it is, until a process has filled it again;
+    /// its old content must not be given to phones as if it came from this log.
     ///
     /// # Errors
     /// When the read model cannot be asked.
@@ -107,7 +107,7 @@ impl Stores {
         Ok(())
     }
 
-    /// Ends when the writer of the event log or the projector does, which neither ever should before [`Stores::close`].
+    /// Completes when the writer of the event log or the projector ends, which neither should before [`Stores::close`].
     pub async fn failed(&mut self) {
         tokio::select! {
             () = self.log.ended() => {}
@@ -115,13 +115,13 @@ impl Stores {
         }
     }
 
-    /// Ends the projector: what follows it ends, too.
+    /// Ends the projector, and with it the followers.
     pub(crate) async fn end_projector(&mut self, shutdown: Shutdown) {
         self.stop.cancel();
         shutdown.close("the projector", ended(&mut self.running, "the projector")).await;
     }
 
-    /// Finishes and closes the stores, behind the projector. Nothing may hold the event log any more.
+    /// Finishes and closes the stores, after the projector has ended. The caller must hold no reference to the event log any more.
     pub(crate) async fn close_behind_projector(self, shutdown: Shutdown) {
         drop(self.projector);
         shutdown.close("the ledger of deliveries", self.ledger.close()).await;
@@ -130,7 +130,7 @@ impl Stores {
         if let Some(log) = Arc::into_inner(self.log) {
             shutdown.close("the event log", log.close()).await;
         } else {
-            // A request outlived the time it had; what it appended is on disk, only the file is not tidied up.
+            // A request took longer than it was given. Its events are on disk; only the file is not tidied up.
             tracing::warn!("the event log is still in use and is left as it is");
         }
     }

@@ -1,4 +1,4 @@
-//! How errors are logged: once, where they are handled, with everything that led to them.
+//! Formats an error for the log output: once, where it is handled, with everything that led to it.
 
 use std::error::Error;
 

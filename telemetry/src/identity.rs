@@ -1,6 +1,6 @@
-//! Who a process is: in every line of log output and in the metrics.
+//! The identity of a process, which every line of log output and the metrics carry.
 
-/// Who a process is.
+/// The identity of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// `SERVICE_NAME`
@@ -25,7 +25,7 @@ impl Default for Identity {
 }
 
 impl Identity {
-    /// What every line of log output and `honoken_build_info` say of it.
+    /// The members that every line of log output and `honoken_build_info` have.
     pub fn members(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let members = [
             ("service.name", Some(&self.service)),

@@ -1,9 +1,9 @@
-//! What the service tells its operators, and how. This crate does not know what is done with a request.
+//! Log output and metrics. This crate does not know how requests are handled.
 //!
-//! - [`metrics`]: everything that is counted and measured, in one table
-//! - [`logging`]: how a line of log output looks; [`log_output`]: how it gets to standard error, bounded
-//! - [`request`]: the id, the timings and the deadline of the request that is being worked on
-//! - [`identity`]: which service, release and environment a process is
+//! - [`metrics`]: all counters and measurements, in one table
+//! - [`logging`]: the format of a line of log output; [`log_output`]: its way to standard error, bounded
+//! - [`request`]: the id, the timings and the deadline of the current request
+//! - [`identity`]: the service, release and environment of a process
 //! - [`error_chain`](mod@error_chain): an error with everything that led to it, in one line
 
 pub mod error_chain;

@@ -1,8 +1,8 @@
-//! Lines of log output: for people on a terminal, JSON objects elsewhere, always to standard error. Standard output belongs to what a command
-//! has to say.
+//! Lines of log output: readable text on a terminal, JSON objects elsewhere, always on standard error. Standard output is for the results
+//! of commands.
 //!
-//! A line names routes, never paths; it holds no token, no key, no body, and devices shortened. How it gets to standard error, and how long it
-//! may be, is in [`log_output`](crate::log_output).
+//! A line names routes, never paths; it holds no token, key or body, and device identifiers are shortened. Its way to standard error and
+//! its length are in [`log_output`](crate::log_output).
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
@@ -19,15 +19,15 @@ use crate::identity::Identity;
 use crate::log_output::{LogOutput, limits, record};
 use crate::request;
 
-/// What is logged, and how.
+/// The configuration of log output.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Logging {
-    /// `LOG_FORMAT`; `None`: for people on a terminal, else for machines.
+    /// `LOG_FORMAT`; `None`: text on a terminal, else JSON.
     pub format: Option<LogFormat>,
-    /// `VERBOSE_LOGGING`: `true` shows what is for digging as well.
+    /// `VERBOSE_LOGGING`: `true` also shows lines at `DEBUG`.
     pub verbose: bool,
-    /// `LOG_SAMPLE_SUCCESS_RATE`: the share of successful requests that get a line, 0 to 1. Failures and slow ones always do, but for those of callers without
-    /// credentials beyond their share.
+    /// `LOG_SAMPLE_SUCCESS_RATE`: the share of successful requests that get a line, 0 to 1. Failed and slow requests always get one, except
+    /// those of callers without credentials beyond their limit.
     pub sample_success_rate: f64,
 }
 
@@ -37,23 +37,23 @@ impl Default for Logging {
     }
 }
 
-/// What a line of the log looks like.
+/// The format of a line of log output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// One JSON object.
     Json,
-    /// For people.
+    /// Readable text.
     Pretty,
 }
 
-/// Logs from now on, for the rest of the process, panics too: what reads standard error reads lines of one kind.
+/// Starts log output for the rest of the process, panics included, so that all lines on standard error have one format.
 ///
 /// # Errors
 /// When the thread that writes lines cannot be started.
 pub fn start(logging: Logging, identity: &Identity) -> io::Result<LogOutput> {
     let output = LogOutput::to_standard_error()?;
     let level = if logging.verbose { "debug" } else { "info" };
-    // The library for NATS tells of every attempt to connect, and at `debug` of addresses; `honoken_pushers` tells what an operator needs.
+    // The NATS library logs every attempt to connect, and addresses at `debug`; `honoken_pushers` logs what an operator needs.
     let filter = EnvFilter::new(format!(
         "warn,async_nats=off,honoken={level},honoken_api={level},honoken_database={level},\
          honoken_event_store={level},honoken_projections={level},honoken_pushers={level},honoken_service={level},\
@@ -64,7 +64,8 @@ pub fn start(logging: Logging, identity: &Identity) -> io::Result<LogOutput> {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(output.clone())
-        // It would tell standard error that standard error cannot be written, and panic when that fails: on a full disk, say.
+        // The subscriber would report on standard error that standard error cannot be written, and panic when that fails: on a full disk,
+        // for example.
         .log_internal_errors(false);
     match logging.format.unwrap_or(default) {
         LogFormat::Pretty => {
@@ -85,7 +86,7 @@ pub fn start(logging: Logging, identity: &Identity) -> io::Result<LogOutput> {
     Ok(output)
 }
 
-/// Lines for people. What is logged in a request ends with its id.
+/// Readable lines. A line that is logged in a request ends with the request's id.
 struct PrettyLines(Format<Full>);
 
 impl<S, N> FormatEvent<S, N> for PrettyLines
@@ -109,7 +110,7 @@ where
     }
 }
 
-/// One JSON object to a line, each of which says what service it is from, and which request it belongs to.
+/// One JSON object on each line, with the identity of the service and the id of the request.
 struct JsonLines {
     format: Format<Json>,
     /// The beginning of every line: `{` and the members of the service, with a comma.
@@ -154,7 +155,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Json
     }
 }
 
-/// Whether a successful request gets its line, when a share of them does. The request's id decides, so that all who see the same id decide alike.
+/// Whether a successful request gets its line when only a share of them does. The request's id decides, so that all processes that see the
+/// same id decide alike.
 pub fn is_sampled(request_id: &str, rate: f64) -> bool {
     if rate >= 1.0 {
         return true;

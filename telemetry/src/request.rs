@@ -1,6 +1,5 @@
-//! What is known of the request that is being worked on, wherever its work leads, without being handed on: its id, what it spends its time on,
-//! when it has to be answered, and how much its caller may log. It takes the place of a span, which would be made and written for every request,
-//! and is read for the few that log something.
+//! The current request, for all code that works on it, without being passed on: its id, its timings, its deadline, and how much its caller
+//! may log. It replaces a span, which would be created and written for every request, and read only for the few that log something.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,10 +11,10 @@ use tokio::time::Instant;
 use crate::log_output::AnonymousLines;
 use crate::metrics::AnonymousLine;
 
-/// Stands for the address of a request that did not come over a connection.
+/// The address of a request that did not come over a connection.
 pub const NO_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// What a request may spend its time on.
+/// A part of the time of a request.
 #[derive(Debug, Clone, Copy)]
 pub enum Spent {
     /// Waiting for a permit.
@@ -28,7 +27,7 @@ pub enum Spent {
     Building,
 }
 
-/// What a request spent its time on, as far as it is known. Each wait is in one of them only; the rest is reading, and answering.
+/// The timings of a request, as far as they are known. Each wait counts in one of them only; the rest is reading and answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timings {
     /// [`Spent::Waiting`], milliseconds.
@@ -50,7 +49,7 @@ struct Shared {
     id: String,
     /// Microseconds, in the order of [`Spent`].
     times: [AtomicU64; 4],
-    /// Since the work has begun.
+    /// Set when the work begins.
     deadline: OnceLock<Instant>,
     address: IpAddr,
     /// Whether the caller has shown credentials that are right.
@@ -75,7 +74,7 @@ impl CurrentRequest {
         }))
     }
 
-    /// Works on it: what `work` leads to finds it here.
+    /// Runs `work` with this as the current request.
     pub async fn scope<T>(self, work: impl Future<Output = T>) -> T {
         CURRENT.scope(self, work).await
     }
@@ -85,20 +84,20 @@ impl CurrentRequest {
         &self.0.id
     }
 
-    /// The work begins: when it has to have ended, as it was decided the first time.
+    /// Starts the work, and returns its deadline, which the first call decides.
     pub fn begins(&self, now: Instant, longest: Duration) -> Instant {
         *self.0.deadline.get_or_init(|| now + longest)
     }
 
-    /// What it has spent its time on so far.
+    /// Its timings so far.
     pub fn timings(&self) -> Timings {
         let [waiting_ms, body_ms, log_ms, building_ms] =
             self.0.times.each_ref().map(|micros| micros.load(Ordering::Relaxed) / 1000);
         Timings { waiting_ms, body_ms, log_ms, building_ms }
     }
 
-    /// How many lines of this kind may be logged for it. Those of a caller who is known are not limited: their number is that of the requests
-    /// of somebody who can be asked to stop.
+    /// How many lines of this kind may be logged for it. Lines of an authenticated caller are not limited: there are as many as requests of
+    /// a caller who can be asked to stop.
     pub fn may_log(&self, line: AnonymousLine, lines: usize) -> usize {
         if self.0.is_known.load(Ordering::Relaxed) {
             lines
@@ -108,15 +107,15 @@ impl CurrentRequest {
     }
 }
 
-/// Looks at the id of the current request. Work that is no request's has none.
+/// Passes the id of the current request to `look`. Work outside a request has none.
 pub fn with_id<T>(look: impl FnOnce(Option<&str>) -> T) -> T {
     let current = CURRENT.try_with(CurrentRequest::clone).ok();
     look(current.as_ref().map(CurrentRequest::id))
 }
 
-/// The caller of the current request has shown credentials that are right.
+/// Records that the caller of the current request has shown correct credentials.
 pub fn caller_is_known() {
-    // Work that is no request's has no caller.
+    // Work outside a request has no caller.
     let _ = CURRENT.try_with(|current| current.0.is_known.store(true, Ordering::Relaxed));
 }
 
@@ -125,19 +124,19 @@ pub fn may_log(line: AnonymousLine, lines: usize) -> usize {
     CURRENT.try_with(|current| current.may_log(line, lines)).unwrap_or(lines)
 }
 
-/// When the current request has to have been answered. Work that is no request's has no such time.
+/// The deadline of the current request. Work outside a request has none.
 pub fn deadline() -> Option<Instant> {
     CURRENT.try_with(|current| current.0.deadline.get().copied()).ok().flatten()
 }
 
-/// Notes what the current request has spent time on. Elsewhere it is noted nowhere.
+/// Adds to the timings of the current request. Outside a request it does nothing.
 pub fn note(spent: Spent, duration: Duration) {
     let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    // Work that is no request's has nowhere to note it.
+    // Work outside a request has no timings.
     let _ = CURRENT.try_with(|current| current.0.times[spent as usize].fetch_add(micros, Ordering::Relaxed));
 }
 
-/// Notes how long something takes that the current request waits for.
+/// Adds the duration of a wait to the timings of the current request.
 pub async fn timed<T>(spent: Spent, wait: impl Future<Output = T>) -> T {
     let started = Instant::now();
     let outcome = wait.await;

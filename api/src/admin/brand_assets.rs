@@ -1,4 +1,4 @@
-//! The images that every pass falls back to in the end. A change reaches every pass that shows them, by a job.
+//! The images that every pass falls back to last. A job applies a change to every pass that shows them.
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::response::Response;
@@ -90,7 +90,7 @@ async fn change(
     accepted(app, &committed, (job, JobWork::BrandAssets), jobs).await
 }
 
-/// Jobs are found under the prefix that the caller used.
+/// The address of jobs, under the prefix that the caller used.
 fn jobs_below(route: &str) -> &'static str {
     if route.starts_with("/api/") { "/api/admin/jobs" } else { "/admin/jobs" }
 }

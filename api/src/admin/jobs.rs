@@ -1,4 +1,4 @@
-//! How far a job is, whosever it is.
+//! The progress of any job.
 
 use axum::Json;
 use axum::extract::State;

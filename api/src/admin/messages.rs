@@ -1,4 +1,4 @@
-//! Messages that can never succeed: see them, try them again, drop them.
+//! Messages that can never succeed: list them, retry them, drop them.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ use crate::openapi::problems::{Conflict, NotFound};
 use crate::openapi::tags::ADMIN;
 use crate::state::AppState;
 
-/// Messages in one answer at the most.
+/// The most messages in one answer.
 const LIMIT: u32 = 200;
 
 const NO_MESSAGE: ApiError = ApiError::NotFound { what: "parked message" };
@@ -97,7 +97,7 @@ pub async fn delete(State(app): State<AppState>, segments: Segments) -> Result<S
     if app.ledger.drop_message(&id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(NO_MESSAGE) }
 }
 
-/// The message that a path names. None has control characters in its name, and Postgres takes no U+0000.
+/// The message that a path names. No message id has control characters, and Postgres rejects U+0000.
 fn named(segments: &Segments) -> Result<Cow<'_, str>, ApiError> {
     segments.get("message").filter(|id| !id.contains(char::is_control)).ok_or(NO_MESSAGE)
 }

@@ -1,4 +1,4 @@
-//! What operators ask.
+//! The routes of operators.
 
 pub mod brand_assets;
 pub mod jobs;

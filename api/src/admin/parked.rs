@@ -1,4 +1,4 @@
-//! Events that a projection could not apply: see them, try them again, do without them.
+//! Events that a projection could not apply: list them, retry them, skip them.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -20,7 +20,7 @@ use crate::openapi::problems::{Conflict, NotFound, Unacceptable, UnsupportedMedi
 use crate::openapi::tags::ADMIN;
 use crate::state::AppState;
 
-/// Events in one answer at the most.
+/// The most events in one answer.
 const LIMIT: u32 = 200;
 
 /// Events that a projection could not apply.

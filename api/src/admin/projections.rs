@@ -1,4 +1,4 @@
-//! How far the projections are.
+//! The progress of the projections.
 
 use axum::Json;
 use axum::extract::State;

@@ -1,4 +1,4 @@
-//! Wakes phones although nothing has changed, for trying things out.
+//! Pushes to phones although nothing has changed, for trying things out.
 
 use axum::Json;
 use axum::extract::State;

@@ -1,4 +1,4 @@
-//! How waking phones goes, and what an operator can do about it.
+//! The state of pushing, and what an operator can do about it.
 
 use axum::Json;
 use axum::extract::State;

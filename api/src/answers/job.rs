@@ -105,7 +105,7 @@ impl From<JobFailure> for FailureAnswer {
     }
 }
 
-/// The answer to a change that a job brings to the passes: 202 with the job, which is asked for below `root`; 200 when nothing changed.
+/// The answer to a change that a job applies to the passes: 202 with the job, which can be read below `root`; 200 when nothing changed.
 ///
 /// # Errors
 /// 503.

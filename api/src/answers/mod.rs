@@ -1,4 +1,4 @@
-//! Parts of answers that several handlers give.
+//! Parts that the answers of several handlers share.
 //!
 //! - [`headers`]: entity tags as headers; [`update_tag`]: the tags and dates that phones send back
 //! - [`job`]: a job as callers see it

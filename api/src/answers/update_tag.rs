@@ -13,10 +13,11 @@ pub fn render(epoch: Epoch, position: Position) -> String {
     format!("{epoch}-{position}")
 }
 
-/// What a phone says that it has seen.
+/// The position that a phone's tag stands for.
 ///
-/// A tag of another log, one beyond the head, and anything unreadable mean that we know nothing: the phone is told everything, which costs a
-/// few requests, while an error would make it give up. Ten digits, HTTP dates and RFC 3339 dates are tags of services that were here before.
+/// A tag of another event log, one beyond the head, and an unreadable one all mean that the phone's state is unknown: the phone is told of
+/// every pass, which costs a few requests, while an error would make it give up. Ten digits, HTTP dates and RFC 3339 dates are the tags of
+/// earlier services.
 pub fn read(tag: &str, epoch: Epoch, head: Position) -> Since {
     if let Some((before, after)) = tag.split_once('-')
         && before == epoch.to_string()

@@ -13,7 +13,7 @@ pub struct AdminCredentials {
 }
 
 impl AdminCredentials {
-    /// Those of an operator who chose none.
+    /// Generated credentials, for an operator who set none.
     pub fn generated(password: SecretString) -> Self {
         Self { username: "admin".to_owned(), password }
     }

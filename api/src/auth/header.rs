@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, header};
 
-/// What follows one of the schemes, which are compared without regard to case (RFC 9110 section 11.1).
+/// The credentials after one of these schemes, which are compared without regard to case (RFC 9110 section 11.1).
 pub(super) fn credentials<'a>(headers: &'a HeaderMap, schemes: &[&str]) -> Option<&'a str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, credentials) = value.split_once(' ')?;

@@ -1,4 +1,4 @@
-//! An integrator, for its organisation.
+//! Authenticates an integrator, for its organisation.
 
 use axum::extract::FromRequestParts;
 use honoken_domain::ids::{Digest, OrganizationId};
@@ -12,9 +12,9 @@ use crate::state::{App, AppState};
 /// The organisation whose API key was sent.
 #[derive(Debug, Clone)]
 pub struct Integrator {
-    /// Which organisation.
+    /// The organisation.
     pub organization_id: OrganizationId,
-    /// Who it is in the metadata of events: the beginning of the key's digest.
+    /// The actor in the metadata of events: the beginning of the key's digest.
     pub actor: String,
 }
 
@@ -33,12 +33,12 @@ impl FromRequestParts<AppState> for Integrator {
 }
 
 impl Integrator {
-    /// Whose API key this is; nobody's when it is none.
+    /// The integrator with this API key; `None` when the key is not valid.
     ///
     /// # Errors
-    /// 503 when the read model cannot be asked.
+    /// 503 when the read model is unavailable.
     pub async fn with_key(app: &App, key: &str) -> Result<Option<Self>, ApiError> {
-        // The digest is looked up, not the key: nothing that a caller can vary tells how much of a key was right.
+        // The digest is looked up, not the key, so the time taken does not reveal how much of a key was right.
         let digest = Digest::of(key.as_bytes());
         let organization_id = app.read_model.organization_of_key(&digest).await?;
         let actor = format!("api-key:{}", &digest.as_str()[..12]);

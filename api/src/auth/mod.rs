@@ -1,4 +1,4 @@
-//! Who may ask: a phone for one pass, an integrator for its organisation, an operator for everything.
+//! Authentication: a phone for one pass, an integrator for its organisation, an operator for everything.
 //!
 //! - [`phone`], [`integrator`], [`operator`]: one file for each
 //! - [`admin_credentials`]: the operator's name and password

@@ -1,4 +1,4 @@
-//! An operator, for everything.
+//! Authenticates an operator, for everything.
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -14,7 +14,7 @@ use crate::state::AppState;
 /// Lets only the operator through.
 ///
 /// # Errors
-/// 401 for everybody else, 429 for a client that was wrong too often.
+/// 401 for other callers, 429 for a client that failed too often.
 pub async fn require_operator(
     State(app): State<AppState>,
     request: Request,

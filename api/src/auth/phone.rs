@@ -1,4 +1,4 @@
-//! A phone, for one pass.
+//! Authenticates a phone, for one pass.
 
 use axum::extract::FromRequestParts;
 use honoken_domain::ids::PassId;
@@ -14,17 +14,18 @@ use crate::state::AppState;
 
 /// The pass that a phone has shown its token for.
 ///
-/// Unknown type, unknown serial, wrong, missing and malformed token are one answer after the same work: a caller learns nothing, neither from
-/// the answer nor from its time, not even that a serial exists. (What cannot be the name of a pass is refused sooner: the caller can see that itself.)
+/// An unknown type, an unknown serial number, and a wrong, missing or malformed token get one answer after the same work: a caller learns
+/// nothing from the answer or from its time, not even that a serial number exists. (A name that cannot be that of a pass is refused sooner:
+/// the caller can see that itself.)
 #[derive(Debug, Clone)]
 pub struct AuthorizedPass {
-    /// Which pass.
+    /// The pass.
     pub id: PassId,
     /// Its row as it was when the token was compared.
     pub row: PassRow,
 }
 
-/// Stands in for the token of a pass that does not exist, so that the comparison takes place all the same.
+/// Replaces the token of a pass that does not exist, so that the comparison takes place all the same.
 const NO_TOKEN: &[u8; 43] = b"-------------------------------------------";
 
 impl FromRequestParts<AppState> for AuthorizedPass {
@@ -33,7 +34,7 @@ impl FromRequestParts<AppState> for AuthorizedPass {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
         let Ok(segments) = Segments::from_request_parts(parts, app).await;
         let shown = credentials(&parts.headers, &["ApplePass", "AndroidPass"]).unwrap_or_default();
-        // A name that cannot exist is told from the request alone, so nothing is looked up for it.
+        // Whether a name can exist is clear from the request alone, so nothing is looked up for one that cannot.
         let Some(id) = segments.pass() else { return Err(ApiError::UnauthorizedDevice) };
         let row = app.read_model.pass_row_that_opens(&id, |row| is_token_of(row, shown)).await?;
         let row = row.ok_or(ApiError::UnauthorizedDevice)?;

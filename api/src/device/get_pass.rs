@@ -48,18 +48,18 @@ pub async fn handler(
     if let Some(file) = app.built_passes.cached(&pass.id, &pass.row.etag).await {
         return Ok(file_response(&pass.row, file));
     }
-    // On the heap, since the future of a build is large, and would be moved about for every request that needs none.
+    // Boxed, since the future of a build is large, and would be moved for every request that needs no build.
     Box::pin(built(&app, &pass, &admission)).await
 }
 
 async fn built(app: &App, pass: &AuthorizedPass, admission: &Admission) -> Result<Response, ApiError> {
     admission.release();
     let _permit = app.built_passes.permits().acquire().await?;
-    // Somebody who asked for the same pass may have had a turn meanwhile.
+    // Another request for the same pass may have built it meanwhile.
     if let Some(file) = app.built_passes.cached(&pass.id, &pass.row.etag).await {
         return Ok(file_response(&pass.row, file));
     }
-    // The token was right, so the pass exists: what it is made of is missing only while an event of its type or organisation is parked.
+    // The token was right, so the pass exists: a part of it is missing only while an event of its type or organisation is parked.
     let document = app.read_model.pass_document(&pass.id).await?;
     let document =
         document.ok_or_else(|| ApiError::Unavailable("the type of the pass is not projected".into()))?;
@@ -68,7 +68,7 @@ async fn built(app: &App, pass: &AuthorizedPass, admission: &Admission) -> Resul
     Ok(file_response(&row, file))
 }
 
-/// The file with everything that the phone keeps of an answer.
+/// The answer with the file and the headers that the phone keeps.
 pub fn file_response(row: &PassRow, file: Bytes) -> Response {
     let mut headers = validators(row);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/vnd.apple.pkpass"));
@@ -80,7 +80,7 @@ pub fn file_response(row: &PassRow, file: Bytes) -> Response {
     answer(StatusCode::OK, headers, file.into())
 }
 
-/// These headers as they are: `IntoResponse` would put one after the other into a map of its own.
+/// Sets these headers directly: `IntoResponse` would copy them one by one into a map of its own.
 fn answer(status: StatusCode, headers: HeaderMap, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -88,7 +88,7 @@ fn answer(status: StatusCode, headers: HeaderMap, body: Body) -> Response {
     response
 }
 
-/// As many headers as an answer gets here and around it.
+/// The number of headers that an answer gets here and in the layers.
 const MOST_HEADERS: usize = 8;
 
 fn validators(row: &PassRow) -> HeaderMap {
@@ -108,7 +108,7 @@ fn last_modified(updated_at: UnixSeconds) -> HeaderValue {
 /// The end of the year 9999, beyond which an HTTP date cannot be written.
 const LAST_HTTP_SECOND: u64 = 253_402_300_799;
 
-/// RFC 9110 section 13.2.2: `If-None-Match` decides alone when it is there, else `If-Modified-Since`.
+/// RFC 9110 section 13.2.2: `If-None-Match` alone decides when it is present, else `If-Modified-Since`.
 fn is_not_modified(headers: &HeaderMap, row: &PassRow) -> bool {
     if headers.contains_key(header::IF_NONE_MATCH) {
         return headers.get_all(header::IF_NONE_MATCH).iter().any(|value| names(value, &row.etag));

@@ -1,4 +1,4 @@
-//! List the passes that changed: 200 with serial numbers, or 204. Nothing else is ever answered, since the phone accepts nothing else.
+//! List the passes that changed: 200 with serial numbers, or 204. The phone accepts no other answer.
 //! <https://developer.apple.com/documentation/walletpasses/get-the-list-of-updatable-passes>
 
 use axum::Json;
@@ -74,8 +74,8 @@ pub async fn handler(
     Ok(Json(body).into_response())
 }
 
-/// What a phone says that it has seen. Another process may have given it a tag beyond the head that this one has heard of; what phones are
-/// told of is in the read model by then.
+/// The position that a phone's tag stands for. Another process may have given the phone a tag beyond the head that this process knows; the
+/// read model then already holds the events up to it.
 async fn seen(app: &App, tag: &str) -> Result<Since, ApiError> {
     let epoch = app.log.epoch();
     let head = *app.log.head().borrow();
@@ -89,7 +89,7 @@ async fn seen(app: &App, tag: &str) -> Result<Since, ApiError> {
 }
 
 fn passes_updated_since(uri: &Uri) -> Option<String> {
-    // A plus sign is a plus sign in a path-like tag (`+01:00`), not a space: nobody fills this in by a form.
+    // A plus sign is a plus sign in a tag such as `+01:00`, not a space: no form fills this in.
     let query = uri.query()?.replace('+', "%2B");
     url::form_urlencoded::parse(query.as_bytes())
         .find(|(name, _)| name == "passesUpdatedSince")

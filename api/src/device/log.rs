@@ -1,4 +1,4 @@
-//! What phones complain about: into our log, bounded, with the known messages named by their cause.
+//! The messages of phones: written to our log output, bounded, with the known ones classified by their cause.
 //! <https://developer.apple.com/documentation/walletpasses/log-a-message>
 
 use axum::extract::{Request, State};
@@ -37,13 +37,13 @@ pub async fn handler(State(app): State<AppState>, request: Request) -> Result<St
         let class = class(line);
         app.metrics.count(Metric::DeviceMessages, &[class.into()]);
         if number < shown {
-            tell(class, &readable(line));
+            log_line(class, &readable(line));
         }
     }
     Ok(StatusCode::OK)
 }
 
-/// Read leniently: nothing of it is kept, and a phone that is refused only tries again.
+/// Reads leniently: nothing of it is stored, and a phone that is refused only tries again.
 fn lines(body: &[u8]) -> Result<Vec<String>, ApiError> {
     let body: Body = serde_json::from_slice(body).map_err(|fault| {
         let detail = format!("expected {{\"logs\": [\"…\"]}}, an array of strings: {fault}");
@@ -60,11 +60,11 @@ struct Body {
     logs: Vec<String>,
 }
 
-/// A line for our log: bounded, without control characters, and with everything shortened that is or may be a secret.
+/// A line for our log output: bounded, without control characters, and with every possible secret shortened.
 fn readable(line: &str) -> String {
     let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut shown = String::new();
-    // Words end where none of the characters of identifiers, tokens and keys goes on.
+    // A word ends at the first character that identifiers, tokens and keys do not contain.
     for piece in line.split_inclusive(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-'))) {
         let (word, end) = piece.char_indices().last().map_or((piece, ""), |(at, last)| {
             if last.is_alphanumeric() || matches!(last, '_' | '-') { (piece, "") } else { piece.split_at(at) }
@@ -83,7 +83,7 @@ fn readable(line: &str) -> String {
     record::cut(&shown, limits::PHONE_LINE_BYTES)
 }
 
-/// A device library identifier, an authentication token or a key: by the word before it, or by its looks.
+/// Whether a word is a device library identifier, an authentication token or a key, by the word before it or by its form.
 fn is_secret(word: &str, before: &str) -> bool {
     let follows =
         ["device ", "Device = ", "ApplePass ", "AndroidPass ", "Bearer "].iter().any(|w| before.ends_with(w));
@@ -91,8 +91,9 @@ fn is_secret(word: &str, before: &str) -> bool {
     (follows && word.chars().count() > 6) || is_hex || word.len() >= 40
 }
 
-/// A warning when phones do without something. Never an error: anybody may write here, and an operator is not to be woken by anybody.
-fn tell(class: MessageClass, line: &str) {
+/// Logs a line: a warning when phones miss something. It is never an error: anyone may write here, and must not be able to alarm an
+/// operator.
+fn log_line(class: MessageClass, line: &str) {
     if is_loss(class) {
         tracing::warn!(phone.class = class.name(), phone.line = line, "a phone complains");
     } else {
@@ -100,7 +101,7 @@ fn tell(class: MessageClass, line: &str) {
     }
 }
 
-/// Whether the phone was left without a pass, an update or its registration; else it only asked more often than it had to.
+/// Whether the phone missed a pass, an update or its registration; otherwise it only asked more often than necessary.
 fn is_loss(class: MessageClass) -> bool {
     match class {
         MessageClass::AuthenticationFailure
@@ -120,7 +121,7 @@ fn is_loss(class: MessageClass) -> bool {
     }
 }
 
-/// Wallet's words, and what they mean. The first that a line holds counts.
+/// Wallet's words, and their classes. The first entry that a line contains counts.
 const WORDS: &[(&str, MessageClass)] = &[
     ("Authentication failure", MessageClass::AuthenticationFailure),
     ("Unexpected response code", MessageClass::UnexpectedResponseCode),

@@ -67,7 +67,8 @@ pub async fn handler(
     let request = DeviceRequest::new(&app, device, pass.id, client, &request_id);
     let Registered { committed, is_new } = request.register(push_token).await?;
     if !app.projector.shows(&committed, service_limits::VISIBLE).await {
-        // The list that follows would be empty, and the phone content with it. It comes back after a 503, and finds itself registered.
+        // Otherwise the list that follows would be empty, and the phone would be content with it. After a 503 it comes back, and finds
+        // itself registered.
         return Err(ApiError::Unavailable("the registration is on disk, but not visible yet".into()));
     }
     Ok(if is_new { StatusCode::CREATED } else { StatusCode::OK })

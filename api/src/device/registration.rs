@@ -1,4 +1,4 @@
-//! The registration of a device with a pass type, as its two endpoints change it.
+//! The registration of a device for a pass type, as its two endpoints change it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::error::ApiError;
 use crate::extractors::request_id::RequestId;
 use crate::state::App;
 
-/// Which device asks about which pass, and from where.
+/// The device and the pass of a request, and its client address.
 #[derive(Debug)]
 pub struct DeviceRequest<'a> {
     app: &'a App,
@@ -22,7 +22,7 @@ pub struct DeviceRequest<'a> {
     request_id: &'a RequestId,
 }
 
-/// What registering has led to.
+/// The result of registering.
 #[derive(Debug)]
 pub struct Registered {
     /// The registration as it is on disk.
@@ -45,10 +45,10 @@ impl<'a> DeviceRequest<'a> {
         Self { app, pass, id, client, request_id }
     }
 
-    /// Registers the device for the pass: with this push token, or with a newer one that it has told meanwhile.
+    /// Registers the device for the pass: with this push token, or with a newer one that it has sent meanwhile.
     ///
     /// # Errors
-    /// 429 when too much is registered, 503 when a store is away or too many wait.
+    /// 429 when too much is registered, 503 when a store is unavailable or too many requests wait.
     pub async fn register(&self, push_token: PushToken) -> Result<Registered, ApiError> {
         let device = self.device()?;
         let told = device.tells(push_token);
@@ -96,7 +96,7 @@ impl<'a> DeviceRequest<'a> {
     /// Unregisters the device from the pass.
     ///
     /// # Errors
-    /// 429 when it goes to and fro, 503 when a store is away.
+    /// 429 when it registers and unregisters too often, 503 when a store is unavailable.
     pub async fn unregister(&self) -> Result<Committed<Registration>, ApiError> {
         let device = self.device()?;
         let _turn = device.turn().await;

@@ -1,11 +1,12 @@
 //! The requests of one device take turns, and its push token is written once a second at most.
 //!
-//! A request with another token than the one that was written within the last second waits until the second is over. Then the newest token that
-//! the device has told is written, and all requests that wait are answered: an older token is out of date. So a device that tells a new token a
-//! thousand times a second makes one event of them, and the last one counts. No request holds the turn while it waits, so a registration with
-//! the known token is never delayed.
+//! A request with another token than the one that was written within the last second waits until that second is over. Then the newest token
+//! of the device is written, and all waiting requests are answered, since an older token is out of date. So a device that sends a new token
+//! a thousand times a second causes one event a second, with its last token. No request holds the turn while it waits, so a registration
+//! with the known token is never delayed.
 //!
-//! Each process counts for itself. What is remembered is bounded: devices that have written within the last second, and requests that wait.
+//! Each process counts for itself. Memory is bounded: it holds the devices that have written within the last second, and the waiting
+//! requests.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,63 +23,63 @@ use tokio::time::Instant;
 use crate::error::ApiError;
 use crate::layers::at_hand;
 
-/// Between two push tokens of a device.
+/// The least time between two writes of a device's push token.
 const PACE: Duration = Duration::from_secs(1);
 
-/// Requests of one device at a time.
+/// The most requests of one device at a time.
 const MOST_OF_A_DEVICE: usize = 1024;
 
-/// Requests that wait, of all devices together.
+/// The most requests that wait, of all devices together.
 const MOST_WAITING: usize = 4096;
 
-/// Devices that are remembered: more than can write within a second.
+/// The most devices that are remembered: more than can write within a second.
 const MOST: usize = 65_536;
 
-/// Devices among which no order is kept.
+/// Below this number of devices, none is removed.
 const FEW: usize = 1024;
 
 /// The turns of all devices.
 #[derive(Debug)]
 pub struct Turns {
     devices: Mutex<HashMap<RegistrationId, Arc<Device>>>,
-    /// So many devices are gone through for those that need not be remembered any more.
+    /// The number of devices at which those without a recent write are removed.
     tidy_at: AtomicUsize,
     waiting: Semaphore,
 }
 
-/// What a device has told, and what of it was written.
+/// The newest token of a device, and what was written of it.
 #[derive(Debug, Default)]
 pub struct Device {
     newest: Mutex<Option<Told>>,
     written: tokio::sync::Mutex<Written>,
 }
 
-/// A push token as a device has told it.
+/// A push token that a device has sent.
 #[derive(Debug, Clone)]
 pub struct Told {
-    /// In the order in which tokens came.
+    /// Its number, in the order of arrival.
     number: u64,
     /// The token.
     pub push_token: PushToken,
 }
 
-/// What this process has written of a device. The request that holds it has the turn.
+/// What this process has written for a device. The request that holds its lock has the turn.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// The last command that registered, and what it has led to.
+    /// The last command that registered, and its result.
     last: Option<(Told, Arc<Committed<Registration>>)>,
-    /// The last token that went into the log, and when.
+    /// The last token that was written to the event log, and when.
     token: Option<(PushToken, Instant)>,
 }
 
-/// What a request that has the turn is to do.
+/// The next step of a request that has the turn.
 #[derive(Debug)]
 pub enum Next {
     /// Register with this token.
     Register(Told),
-    /// Nothing: what it told, or something newer, is on disk.
+    /// Nothing: its token, or a newer one, is on disk.
     Done(Arc<Committed<Registration>>),
-    /// Let others have the turn until then.
+    /// Release the turn until then.
     Wait(Instant),
 }
 
@@ -93,14 +94,14 @@ impl Default for Turns {
 }
 
 impl Turns {
-    /// Where the requests of a device meet; `None` when there are too many of them.
+    /// The shared state of a device's requests; `None` when there are too many of them.
     ///
     /// # Errors
     /// 503 when there are too many devices.
     pub fn of(&self, id: &RegistrationId) -> Result<Option<Arc<Device>>, ApiError> {
         let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(device) = devices.get(id) {
-            // One of the holders is the map.
+            // The map itself holds one reference.
             return Ok((Arc::strong_count(device) <= MOST_OF_A_DEVICE).then(|| device.clone()));
         }
         if devices.len() >= self.tidy_at.load(Ordering::Relaxed) {
@@ -115,10 +116,10 @@ impl Turns {
         Ok(Some(devices.entry(id.clone()).or_default().clone()))
     }
 
-    /// Waits, while others are worked on.
+    /// Waits until a moment, without holding a permit.
     ///
     /// # Errors
-    /// 503 when too many wait already, or too many ask when the wait is over.
+    /// 503 when too many wait already, or no permit is free afterwards.
     pub async fn wait_until(&self, then: Instant) -> Result<(), ApiError> {
         let place = self.waiting.try_acquire().map_err(|_| ApiError::Overloaded)?;
         let admission = at_hand::admission();
@@ -130,7 +131,7 @@ impl Turns {
 }
 
 impl Device {
-    /// Notes a token that the device tells, as the newest one.
+    /// Records a token that the device sends, as the newest one.
     pub fn tells(&self, push_token: PushToken) -> Told {
         let mut newest = self.newest();
         let number = newest.as_ref().map_or(1, |newest| newest.number + 1);
@@ -139,12 +140,12 @@ impl Device {
         told
     }
 
-    /// Waits for the turn, which no request has for longer than a command takes.
+    /// Waits for the turn, which a request holds no longer than a command takes.
     pub async fn turn(&self) -> tokio::sync::MutexGuard<'_, Written> {
         self.written.lock().await
     }
 
-    /// What the request that has the turn is to do about the token that it told, and the pass that it told it for.
+    /// The next step of the request that has the turn, for its token and the pass that it sent it for.
     pub fn next(&self, written: &Written, told: &Told, serial_number: &SerialNumber) -> Next {
         if let Some((last, committed)) = &written.last
             && told.number <= last.number
@@ -167,27 +168,27 @@ impl Device {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether another token has to wait. Only asked of a device without a request, whose turn is free.
+    /// Whether another token has to wait. Called only for a device without a request, whose turn is free.
     fn has_just_written(&self) -> bool {
         self.written.try_lock().is_ok_and(|written| written.recent_token().is_some())
     }
 }
 
 impl Written {
-    /// Notes what is about to be written: a caller that goes away in the middle of it has written all the same.
+    /// Records what is about to be written: when the caller disconnects in the middle of it, it is written all the same.
     pub fn expect(&mut self, told: &Told, events: &[RegistrationEvent]) {
         if events.iter().any(holds_a_token) {
             self.token = Some((told.push_token.clone(), Instant::now()));
         }
     }
 
-    /// Notes what a command has written.
+    /// Records what a command has written.
     pub fn note(&mut self, told: Told, committed: Arc<Committed<Registration>>) {
         self.expect(&told, &committed.events);
         self.last = Some((told, committed));
     }
 
-    /// The token that was written last, while another one has to wait.
+    /// The token that was written last, while another one still has to wait.
     fn recent_token(&self) -> Option<&(PushToken, Instant)> {
         self.token.as_ref().filter(|(_, at)| *at + PACE > Instant::now())
     }

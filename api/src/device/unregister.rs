@@ -1,4 +1,4 @@
-//! Unregister a device from a pass: always 200 with a valid token, whether there was anything to forget or not.
+//! Unregister a device from a pass: always 200 with a valid token, whether the device was registered or not.
 //! <https://developer.apple.com/documentation/walletpasses/unregister-a-pass-for-update-notifications>
 
 use axum::extract::State;
@@ -37,7 +37,7 @@ pub async fn handler(
     request_id: RequestId,
     Client(client): Client,
 ) -> Result<StatusCode, ApiError> {
-    // A device whose name cannot exist was never registered: there is nothing to forget.
+    // A device whose name cannot exist was never registered.
     let Some(device) = segments.device() else { return Ok(StatusCode::OK) };
     let committed = DeviceRequest::new(&app, device, pass.id, client, &request_id).unregister().await?;
     app.projector.shows(&committed, limits::VISIBLE).await;

@@ -1,4 +1,4 @@
-//! The client that a request is from.
+//! The client address of a request.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use http::request::Parts;
 
 use crate::state::AppState;
 
-/// The address of the client that a request is from, where one is known.
+/// The client address of a request, if it is known.
 #[derive(Debug, Clone, Copy)]
 pub struct Client(pub Option<IpAddr>);
 

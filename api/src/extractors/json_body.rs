@@ -1,4 +1,4 @@
-//! Bodies: bounded, read strictly, and taken apart field by field so that every fault can be named by its pointer.
+//! Request bodies: bounded, read strictly, and parsed field by field so that every fault can be named by its pointer.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use crate::layers::at_hand;
 use crate::limits;
 use crate::server::connections::ConnectionStatus;
 
-/// Reads a body of at most `limit` bytes. What is in memory of it counts until the request is answered.
+/// Reads a body of at most `limit` bytes. Its memory counts against the budget until the request is answered.
 ///
 /// # Errors
-/// 413 when it is larger, 408 when it does not come, 400 when the connection breaks off, 503 when there is no room for it.
+/// 413 when it is larger, 408 when it does not arrive, 400 when the connection breaks, 503 when there is no memory for it.
 pub async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
     let admission = at_hand::admission();
     let connection = request.extensions().get::<Arc<ConnectionStatus>>().cloned();
@@ -34,7 +34,7 @@ pub async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
     if let Some(arrived) = arriving.as_mut().now_or_never() {
         return arrived;
     }
-    // Others need not wait for a caller that takes its time.
+    // Releases the permit, so that other requests need not wait for a slow caller.
     admission.release();
     let in_time = tokio::time::timeout(limits::BODY, arriving);
     let body = timed(Spent::Body, unless_crowded(connection, in_time))
@@ -44,7 +44,7 @@ pub async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
     Ok(body)
 }
 
-/// Waits for the other side, and gives up when others need the connection more.
+/// Waits for the other side, and gives up when other connections need the slot.
 async fn unless_crowded<T>(
     connection: Option<Arc<ConnectionStatus>>,
     wait: impl Future<Output = T>,
@@ -57,10 +57,10 @@ async fn unless_crowded<T>(
     }
 }
 
-/// Puts a body together in memory that is reserved before any of it is asked for, so that a body that waits for its slot takes nothing. Pieces are
-/// copied: each holds on to the buffer that it was read into, however small it is.
+/// Collects a body in memory that is reserved before any of it is read, so that a body that waits for its reservation takes none. Pieces
+/// are copied, since each keeps alive the buffer that it was read into, however small it is.
 async fn arrives(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
-    // What does not say how long it is counts as the longest.
+    // A body without a length counts as the longest.
     let whole = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(limit);
     if whole > limits::SMALL_BODY_BYTES {
         at_hand::reserve_body(whole).await?;
@@ -68,7 +68,7 @@ async fn arrives(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
     let mut arrived = Vec::with_capacity(whole);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| ApiError::unreadable("body", "", "the body broke off"))?;
-        // Fields behind a body say nothing here.
+        // Trailer fields are ignored.
         let Ok(piece) = frame.into_data() else { continue };
         if arrived.len() + piece.len() > limit {
             return Err(ApiError::TooLarge { limit });
@@ -82,7 +82,7 @@ async fn arrives(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
 /// Reads a JSON body.
 ///
 /// # Errors
-/// 415 when the content type says that it is something else, 413, and 400 when it is not JSON as RFC 8785 allows it.
+/// 415 when the content type is another one, 413, and 400 when it is not JSON as RFC 8785 allows it.
 pub async fn read_json(request: Request, limit: usize) -> Result<Value, ApiError> {
     if !may_be_json(request.headers()) {
         return Err(ApiError::UnsupportedMediaType);
@@ -93,14 +93,14 @@ pub async fn read_json(request: Request, limit: usize) -> Result<Value, ApiError
 /// Parses JSON.
 ///
 /// # Errors
-/// 400 with the slot and the reason.
+/// 400 with the place and the reason.
 pub fn parse(bytes: &[u8]) -> Result<Value, ApiError> {
     json::parse(bytes).map_err(|fault| {
         ApiError::unreadable("json", "", format!("the body is not acceptable JSON: {fault}"))
     })
 }
 
-/// No content type at all is taken as JSON: there is nothing else a body could be here.
+/// A body without a content type counts as JSON: no other kind is accepted here.
 fn may_be_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return true };
     let essence =
@@ -108,7 +108,7 @@ fn may_be_json(headers: &HeaderMap) -> bool {
     essence == "application/json"
 }
 
-/// The fields of a JSON object, taken one by one; what is wrong with any of them is collected.
+/// The fields of a JSON object, taken one by one; the faults of all of them are collected.
 #[derive(Debug)]
 pub struct Fields {
     object: Map<String, Value>,
@@ -125,12 +125,12 @@ impl Fields {
         }
     }
 
-    /// Notes a fault.
+    /// Records a fault.
     pub fn fault(&mut self, code: &str, pointer: impl Into<String>, detail: impl Into<String>) {
         self.note(Fault::new(code, pointer, detail));
     }
 
-    /// Notes a fault that was found elsewhere.
+    /// Records a fault that was found elsewhere.
     pub fn note(&mut self, fault: Fault) {
         self.faults.push(fault);
     }
@@ -140,7 +140,7 @@ impl Fields {
         self.object.remove(name).filter(|value| !value.is_null())
     }
 
-    /// Takes a field that must be there.
+    /// Takes a required field.
     pub fn required(&mut self, name: &str) -> Option<Value> {
         let value = self.optional(name);
         if value.is_none() {
@@ -149,7 +149,7 @@ impl Fields {
         value
     }
 
-    /// Turns a field's text into a name, noting what is wrong with it.
+    /// Parses a field's text, and records a fault where it fails.
     pub fn parse<T, E: std::fmt::Display>(
         &mut self,
         name: &str,
@@ -178,10 +178,10 @@ impl Fields {
         Some(value)
     }
 
-    /// Ends the reading: what is left over is unknown.
+    /// Ends the reading: any field that is left is unknown.
     ///
     /// # Errors
-    /// 422 with every fault that was noted.
+    /// 422 with every recorded fault.
     pub fn finish(mut self) -> Result<(), ApiError> {
         let unknown: Vec<String> = self.object.keys().cloned().collect();
         for name in unknown {

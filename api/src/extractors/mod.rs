@@ -1,6 +1,6 @@
-//! What handlers read of a request.
+//! Extractors: the parts of a request that handlers read.
 //!
-//! - [`path`], [`query`], [`json_body`]: taken apart strictly, so that every fault can be named
+//! - [`path`], [`query`], [`json_body`]: parsed strictly, so that every fault can be named
 //! - [`client`]: the address that limits count for; [`request_id`]: the id of a request
 
 pub mod client;

@@ -1,4 +1,4 @@
-//! Names in the path: split first, decoded afterwards, so that a serial number may hold anything, `/` included.
+//! Names in the path: split first, decoded afterwards, so that a serial number may contain any character, `/` included.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -10,8 +10,8 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use percent_encoding::percent_decode_str;
 
-/// The captured segments of a route, percent-decoded each by itself when it is asked for. What does not decode to UTF-8 is missing, like any name
-/// that cannot exist.
+/// The captured segments of a route, each percent-decoded when it is asked for. A segment that does not decode to UTF-8 counts as missing,
+/// like any name that cannot exist.
 #[derive(Debug, Clone)]
 pub struct Segments {
     route: Option<MatchedPath>,
@@ -49,7 +49,7 @@ impl Segments {
     }
 }
 
-/// From the end, since a nested router sees the path without the prefix that the route begins with.
+/// Counted from the end, since a nested router sees the path without the prefix that the route begins with.
 fn captured<'a>(route: &str, path: &'a str, name: &str) -> Option<Cow<'a, str>> {
     let is_wanted =
         |segment: &str| segment.strip_prefix('{').and_then(|segment| segment.strip_suffix('}')) == Some(name);
@@ -57,12 +57,12 @@ fn captured<'a>(route: &str, path: &'a str, name: &str) -> Option<Cow<'a, str>> 
     percent_decode_str(value).decode_utf8().ok()
 }
 
-/// Areas of this service that are not a phone's, however their paths go on.
+/// The areas of this service that are not for phones, whatever follows in the path.
 const OTHER_AREAS: &[&str] = &["/manage/", "/admin/", "/api/admin/", "/console/", "/p/", "/health/"];
 
 /// Finds the device protocol under any prefix: `webServiceURL` may have a path, and a phone joins a trailing slash to `//v1`.
 ///
-/// Routes know `/v1/…` only; this is what makes `/api/v1/…`, `//v1/…` and a proxy's prefix the same.
+/// Routes are declared for `/v1/…` only; this function makes `/api/v1/…`, `//v1/…` and a proxy's prefix equivalent.
 pub fn without_prefix(uri: &Uri) -> Option<Uri> {
     let path = uri.path();
     if OTHER_AREAS.iter().any(|area| path.starts_with(area)) {

@@ -1,4 +1,4 @@
-//! The part of an address behind the `?`: every parameter known, each at most once.
+//! The query of an address: every parameter must be known, and occur at most once.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ impl Parameters {
         self.0.remove(name)
     }
 
-    /// Takes a parameter that is either true or not, which it is not when nobody says.
+    /// Takes a boolean parameter; a missing one is `false`.
     ///
     /// # Errors
     /// 422 when it is neither `true` nor `false`.
@@ -59,7 +59,7 @@ impl Parameters {
         text.parse().map_err(|_| fault(format!("`{name}` must be `true` or `false`")))
     }
 
-    /// Takes `limit`: how many entries a page may have, `usual` when nobody says.
+    /// Takes `limit`, the number of entries of a page; `usual` when it is missing.
     ///
     /// # Errors
     /// 422 when it is not a number from 1 to `most`.
@@ -70,12 +70,12 @@ impl Parameters {
     }
 }
 
-/// A fault of a parameter; nothing of the body can be pointed at.
+/// A fault of a parameter, without a pointer into the body.
 pub fn fault(detail: impl Into<String>) -> ApiError {
     ApiError::fault("invalid", "", detail)
 }
 
-/// As forms encode it, with a plus sign for a space.
+/// Decodes form encoding, in which a plus sign is a space.
 fn decode(text: &str) -> Option<String> {
     let text = text.replace('+', " ");
     let decoded = percent_decode_str(&text).decode_utf8().ok()?;

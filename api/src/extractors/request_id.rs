@@ -6,17 +6,17 @@ use axum::extract::FromRequestParts;
 use honoken_telemetry::request;
 use http::request::Parts;
 
-/// The id of a request: the caller's if it is acceptable, else a fresh one. It goes into the answer, the log and every event.
+/// The id of a request: the caller's if it is acceptable, else a fresh one. It goes into the answer, the log output and every event.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
 
 impl RequestId {
-    /// That of the request at hand; empty where there is none.
+    /// The id of the current request; empty outside a request.
     pub fn at_hand() -> Self {
         Self(request::with_id(|id| id.unwrap_or_default().to_owned()))
     }
 
-    /// An id that somebody sent, if it is acceptable: 1 to 128 visible ASCII characters.
+    /// An id that a caller sent, if it is acceptable: 1 to 128 visible ASCII characters.
     pub fn sent(id: &str) -> Option<Self> {
         let acceptable = (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
         acceptable.then(|| Self(id.to_owned()))

@@ -1,4 +1,4 @@
-//! The images of one pass: give it its own, take that away again, look at what it shows.
+//! The images of one pass: set one of its own, remove it, read the one it shows.
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -74,7 +74,7 @@ pub async fn get(
     image_response(&app, &document.images, &segments).await
 }
 
-/// The image that the path names, if it is among these.
+/// The answer with the image that the path names, if it is among these.
 ///
 /// # Errors
 /// 404, 503.
@@ -89,10 +89,10 @@ pub async fn image_response(app: &App, images: &Images, segments: &Segments) -> 
     Ok((headers, image.bytes().clone()).into_response())
 }
 
-/// The file name is in the path, so there is no pointer to it.
+/// The image name in the path. A fault has no pointer, since the name is not in the body.
 ///
 /// # Errors
-/// 422 when no pass shows an image of that name.
+/// 422 when passes have no image of that name.
 pub fn image_name(segments: &Segments) -> Result<ImageName, ApiError> {
     ImageName::parse(&segments.get("file").unwrap_or_default()).map_err(|fault| ApiError::Unacceptable {
         errors: vec![Fault::new("unknown_image", "", fault.to_string())],

@@ -1,4 +1,4 @@
-//! Upload an image, to be named by its digest afterwards.
+//! Upload an image, which is named by its digest afterwards.
 
 use axum::Json;
 use axum::extract::{Request, State};

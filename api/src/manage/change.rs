@@ -1,4 +1,4 @@
-//! The way of every change: find out whose pass type it is, dispatch the command, wait until readers see it, answer.
+//! The steps of every change: check the owner of the pass type, dispatch the command, wait until readers see it, answer.
 
 use axum::Json;
 use axum::extract::FromRequestParts;
@@ -29,7 +29,7 @@ use crate::openapi::examples;
 use crate::openapi::schemas::Warning;
 use crate::state::AppState;
 
-/// The parameter that has phones woken at once.
+/// The query parameter that asks for pushes at once.
 const URGENT: &str = "urgent";
 
 /// The answer to every change.
@@ -57,21 +57,21 @@ pub struct ChangeAnswer {
     value: Option<Number>,
 }
 
-/// A change to a pass, from the request to its outcome. As an extractor it takes everything but the body: who asks, which pass the path
-/// names, `If-Match`, and `urgent`.
+/// A change to a pass, from the request to its result. As an extractor it reads everything but the body: the integrator, the pass in the
+/// path, `If-Match`, and `urgent`.
 #[derive(Debug)]
 pub struct Change {
     /// The service.
     pub app: AppState,
-    /// Who asks.
+    /// The integrator.
     pub integrator: Integrator,
-    /// In which request.
+    /// The id of the request.
     pub request_id: RequestId,
-    /// Which pass.
+    /// The pass.
     pub id: PassId,
-    /// What the caller believes the state to be.
+    /// The state that the caller expects.
     pub precondition: Precondition,
-    /// Whether phones are woken at once, however lately they were woken.
+    /// Whether pushes are sent at once, however recent the last ones were.
     pub urgent: bool,
 }
 
@@ -105,10 +105,10 @@ impl Change {
         Ok(self.try_dispatch(pass_type, command).await?)
     }
 
-    /// As [`Change::dispatch`], for a caller that has words of its own for some refusal.
+    /// As [`Change::dispatch`], for a caller that answers some refusal differently.
     ///
     /// # Errors
-    /// The refusal of the pass, or why it could not be asked.
+    /// The refusal of the pass, or the reason why it could not be asked.
     pub async fn try_dispatch(
         &self,
         pass_type: PassTypeRow,
@@ -128,11 +128,11 @@ impl Change {
         self.app.dispatcher.dispatch::<Pass>(&self.id.to_string(), command, &circumstances, &metadata).await
     }
 
-    /// The type of the pass, if it belongs to the caller and readers see the pass. They do not while the read model is a moment behind or an
-    /// event of the pass is parked; then the pass itself will say whether it exists.
+    /// The type of the pass, if it belongs to the caller and readers see the pass. Readers do not see it while the read model is a moment
+    /// behind or an event of the pass is parked; then the aggregate decides whether it exists.
     ///
     /// # Errors
-    /// 404 when the type does not exist or is somebody else's, or surely no such pass was issued.
+    /// 404 when the type does not exist or belongs to another organisation, or no such pass was issued.
     pub async fn own_pass_type(&self) -> Result<PassTypeRow, ApiError> {
         let head = *self.app.log.head().borrow();
         let progress = self.app.projector.progress().borrow().clone();
@@ -145,10 +145,10 @@ impl Change {
             .ok_or(ApiError::NO_PASS)
     }
 
-    /// Waits until readers see the outcome, and puts it into words.
+    /// Waits until readers see the change, and returns its answer.
     ///
     /// # Errors
-    /// 500 when the aggregate has no tag, which no event can lead to.
+    /// 500 when the aggregate has no tag, which no event can cause.
     pub async fn answer(
         &self,
         committed: &Committed<Pass>,
@@ -173,7 +173,7 @@ impl Change {
         })
     }
 
-    /// Carries a command out that needs nothing but the pass, and answers it.
+    /// Carries out a command that needs only the pass, and answers it.
     ///
     /// # Errors
     /// 404, the refusal of the pass, or 503.
@@ -191,13 +191,13 @@ impl ChangeAnswer {
         Self { value, ..self }
     }
 
-    /// The answer to an order that comes again and has changed the pass before.
+    /// The answer to a repeated order that has changed the pass before.
     #[must_use]
     pub fn with_change(self) -> Self {
         Self { changed: true, ..self }
     }
 
-    /// The answer to an order that brought the pass into being.
+    /// The answer to an order that issued the pass.
     pub fn created(self) -> Response {
         let location =
             format!("/manage/v1/passes/{}/{}", self.pass_type_identifier, path_segment(&self.serial_number));
@@ -215,14 +215,14 @@ impl IntoResponse for ChangeAnswer {
     }
 }
 
-/// Everything but the unreserved characters of RFC 3986 section 2.3.
+/// All characters except the unreserved ones of RFC 3986 section 2.3.
 const NOT_UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 fn path_segment(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, &NOT_UNRESERVED).to_string()
 }
 
-/// Whether the command brought the pass into being.
+/// Whether the command issued the pass.
 pub fn is_issue(events: &[PassEvent]) -> bool {
     events.iter().any(|event| matches!(event, PassEvent::Issued(_)))
 }
@@ -242,13 +242,13 @@ pub fn if_match(headers: &HeaderMap) -> Precondition {
     Precondition::OneOf(tags.by_ref().filter_map(unquoted).collect())
 }
 
-/// What a phone would ignore of a pass as it is now, or show otherwise than meant; pointers are into the content.
+/// Everything in a pass as it is now that a phone would ignore or show otherwise than intended; pointers are into the content.
 pub fn warnings(committed: &Committed<Pass>) -> Vec<Finding> {
     let shown = committed.aggregate.shown();
     shown.map_or_else(Vec::new, |(content, style, poster)| content_rules::warnings(style, poster, content))
 }
 
-/// Checks the content of an order: the faults that refuse it, and the warnings that go into the answer, with pointers below `root`.
+/// Checks the content of an order. Returns the faults that refuse it and the warnings for the answer, with pointers below `root`.
 pub fn lint(kind: PassKind, content: &Content, root: &str) -> (Vec<Fault>, Vec<Finding>) {
     let PassKind { ticket_style, poster } = kind;
     let below = |pointer: &str| format!("{root}{pointer}");

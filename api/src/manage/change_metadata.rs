@@ -1,4 +1,4 @@
-//! Draw a pass as something else.
+//! Change the style of a pass.
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -60,7 +60,7 @@ fn read(body: Value) -> Result<Metadata, ApiError> {
     Ok(Metadata { ticket_style, poster })
 }
 
-/// What does not fit is in the pass and not in the body: content is named below `/content`, as the state of the pass has it.
+/// Faults are in the pass, not in the body: their pointers are below `/content`, as in the state of the pass.
 fn refusal(fault: DispatchError<PassError>) -> ApiError {
     match fault {
         DispatchError::Refused(PassError::UnacceptableContent { faults }) => {

@@ -1,4 +1,4 @@
-//! What has happened to a pass, from the log.
+//! The history of a pass, from the event log.
 
 use axum::Json;
 use axum::extract::State;
@@ -21,7 +21,7 @@ use crate::openapi::problems::{NotFound, Unacceptable};
 use crate::openapi::tags::MANAGE;
 use crate::state::{App, AppState};
 
-/// Events of a page when the caller does not say.
+/// Events of a page unless the caller asks for another number.
 const USUAL: u32 = 100;
 
 /// The most events of a page.
@@ -30,7 +30,7 @@ const MOST: u32 = 500;
 /// Events read at a time: each may hold a whole content.
 const AT_A_TIME: u32 = 20;
 
-/// A page ends with the event that makes its data longer than this.
+/// A page ends with the event that takes its data beyond this size.
 const PAGE_BYTES: usize = 1024 * 1024;
 
 /// A page of events, oldest first.
@@ -63,7 +63,7 @@ struct Event {
     data: Value,
 }
 
-/// Which page.
+/// The requested page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Page {
     after: u64,
@@ -96,12 +96,12 @@ pub async fn handler(
     Ok(Json(read(&app, &id.to_string(), page).await?).into_response())
 }
 
-/// Reads in small portions, so that what is held is bounded by the page and not by the largest contents there can be.
+/// Reads in small batches, so that memory is bounded by the page and not by the largest contents.
 async fn read(app: &App, aggregate_id: &str, page: Page) -> Result<History, ApiError> {
     let (mut events, mut bytes, mut after) = (Vec::new(), 0, page.after);
     let mut left = page.limit;
     loop {
-        // One more than is wanted tells whether there is a next page.
+        // One event more than needed tells whether there is a next page.
         let wanted = left.min(AT_A_TIME);
         let mut portion = app.log.history::<Pass>(aggregate_id, after, wanted + 1).await?.into_iter();
         for recorded in portion.by_ref().take(wanted as usize) {
@@ -133,7 +133,7 @@ fn event(recorded: RecordedEvent) -> Event {
     }
 }
 
-/// What an event says, without its name around it and without the token that a phone shows.
+/// The data of an event, without its type name around it and without the authentication token.
 fn data(payload: Value, event_type: &str) -> Value {
     let mut data = match payload {
         Value::Object(mut named) => named.remove(event_type).unwrap_or_default(),
@@ -146,7 +146,7 @@ fn data(payload: Value, event_type: &str) -> Value {
 }
 
 impl Page {
-    /// An empty cursor begins with the first event, as none does.
+    /// An empty cursor starts with the first event, like a missing one.
     fn of(uri: &Uri) -> Result<Self, ApiError> {
         let mut parameters = Parameters::of(uri, &["cursor", "limit"])?;
         let after = match parameters.take("cursor").filter(|text| !text.is_empty()) {

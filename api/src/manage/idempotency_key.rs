@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: what a caller sends with a request that must not be carried out twice, and sends again with a retry.
+//! `Idempotency-Key`: sent by a caller with a request that must not be carried out twice, and again with a retry.
 
 use http::HeaderMap;
 
@@ -7,7 +7,7 @@ use crate::error::ApiError;
 /// The key of a request, if it has one.
 ///
 /// # Errors
-/// 400 when it is empty, longer than 256 characters, not visible ASCII, or there more than once.
+/// 400 when it is empty, longer than 256 characters, not visible ASCII, or given more than once.
 pub fn of(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     let mut keys = headers.get_all("idempotency-key").iter();
     let Some(key) = keys.next() else { return Ok(None) };

@@ -73,12 +73,12 @@ fn read(body: Value) -> Result<Order, ApiError> {
     fields.finish()?;
     match (pointer, by) {
         (Some(pointer), Some(by)) => Ok(Order { pointer, by }),
-        // Whatever is missing was noted as a fault, and `finish` has refused it.
+        // Each missing field was recorded as a fault, and `finish` has refused the body.
         _ => Err(ApiError::Internal("a faulty increment was accepted".into())),
     }
 }
 
-/// A sum that the content may not have is the fault of what was added.
+/// When the content may not have the sum, the fault is in the number that was added.
 fn refusal(fault: DispatchError<PassError>) -> ApiError {
     match fault {
         DispatchError::Refused(PassError::UnacceptableContent { faults }) => {

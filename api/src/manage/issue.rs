@@ -104,7 +104,7 @@ pub async fn handler(
         authentication_token: ids::authentication_token(&*app.ids),
     }));
     let committed = change.try_dispatch(pass_type, command).await.map_err(|fault| match fault {
-        // The caller has not chosen the serial number, so it is the key that is taken.
+        // The serial number comes from the key, so the fault is the reused key.
         DispatchError::Refused(PassError::AlreadyIssued) if key.is_some() => ApiError::Conflict {
             code: "idempotency_key_reused",
             detail: "this `Idempotency-Key` was sent with another order; choose a new key for a new order"
@@ -147,7 +147,7 @@ fn read(body: Value) -> Result<Order, ApiError> {
         (Some(pass_type_identifier), Some(ticket_style), Some(content)) => {
             Ok(Order { pass_type_identifier, serial_number, ticket_style, poster, content, assets, warnings })
         }
-        // Whatever is missing was noted as a fault, and `finish` has refused it.
+        // Each missing field was recorded as a fault, and `finish` has refused the body.
         _ => Err(ApiError::Internal("a faulty order was accepted".into())),
     }
 }
@@ -155,7 +155,7 @@ fn read(body: Value) -> Result<Order, ApiError> {
 /// Reads the name of a style.
 ///
 /// # Errors
-/// A sentence that names the styles there are.
+/// A sentence that names the known styles.
 pub fn read_style(name: &str) -> Result<TicketStyle, String> {
     let known = TicketStyle::NAMES.join("`, `");
     TicketStyle::parse(name).ok_or_else(|| format!("`ticketStyle` must be one of `{known}`"))
@@ -191,7 +191,7 @@ fn assets(fields: &mut Fields) -> Images {
     images
 }
 
-/// In a body, a pass type that is unknown or somebody else's is a fault of the body, not a path that does not exist.
+/// In a body, a pass type that is unknown or belongs to another organisation is a fault of the body, not a missing path.
 async fn own_pass_type(
     app: &App,
     integrator: &Integrator,
@@ -207,7 +207,7 @@ async fn own_pass_type(
     })
 }
 
-/// Every image must be there, and fit its name. One that is not to be named is as one that is not there.
+/// Checks that every image exists and fits its name. One that the organisation may not name counts as missing.
 async fn check_images(app: &App, assets: &Images, refused: &BTreeSet<Digest>) -> Result<(), ApiError> {
     let mut faults = Vec::new();
     for (file, digest) in assets {

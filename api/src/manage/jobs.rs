@@ -1,4 +1,4 @@
-//! How far a job of the caller's organisation is.
+//! The progress of a job of the caller's organisation.
 
 use axum::Json;
 use axum::extract::State;

@@ -1,4 +1,4 @@
-//! The passes of an organisation, page by page: all, those of a type, those with some words on them.
+//! The passes of an organisation, page by page: all, those of one type, or those with certain words on them.
 
 use axum::Json;
 use axum::extract::State;
@@ -22,13 +22,13 @@ use crate::openapi::tags::MANAGE;
 use crate::openapi::{examples, schemas};
 use crate::state::AppState;
 
-/// Passes on a page when the caller does not say.
+/// Passes on a page unless the caller asks for another number.
 const USUAL: u32 = 50;
 
 /// The most passes on a page.
 const MOST: u32 = 200;
 
-/// Characters of a question at the most.
+/// The most characters of a search text.
 const QUESTION: usize = 256;
 
 /// A page of passes.
@@ -103,7 +103,7 @@ pub async fn handler(
         of_type: of_type.as_ref(),
         words: &words,
         after: after.as_ref(),
-        // One more says whether there is another page.
+        // One pass more than needed tells whether there is another page.
         limit: limit + 1,
     };
     let mut passes = app.read_model.list_passes(page).await?;
@@ -131,7 +131,7 @@ fn entry(pass: &ListedPass, epoch: Epoch) -> Entry {
     }
 }
 
-/// Nothing but spaces asks for everything.
+/// The words to search for; a text of spaces searches for nothing, so it lists all passes.
 fn question(text: Option<String>) -> Result<Vec<String>, ApiError> {
     let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return Ok(Vec::new()) };
     if text.chars().count() > QUESTION {

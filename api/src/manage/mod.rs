@@ -1,4 +1,4 @@
-//! What integrators ask: commands for passes, and what has become of them. One kind of call a file.
+//! The routes of integrators: commands for passes, and reads of their results. One kind of call in each file.
 
 pub mod assets;
 pub mod blobs;

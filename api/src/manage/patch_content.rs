@@ -53,7 +53,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// Plain JSON is a merge patch: whoever sends an object without a word means that.
+    /// Plain JSON counts as a merge patch: a caller that sends an object without naming a kind means that.
     fn of(headers: &HeaderMap) -> Result<Self, ApiError> {
         let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(Self::Merge) };
         let value = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
@@ -91,7 +91,7 @@ fn operations(body: Value) -> Result<ContentPatch, ApiError> {
     }
 }
 
-/// One operation; what is wrong with it is noted under its number.
+/// Reads one operation; its faults are recorded under its number.
 fn operation(at: usize, item: Value, faults: &mut Vec<Fault>) -> Option<PatchOperation> {
     let before = faults.len();
     let mut fault =
@@ -140,5 +140,5 @@ fn operation(at: usize, item: Value, faults: &mut Vec<Fault>) -> Option<PatchOpe
     }
 }
 
-/// What a JSON pointer looks like.
+/// The syntax of a JSON pointer, for messages.
 pub const POINTER: &str = "must be a JSON pointer (RFC 6901): empty, or a `/` before each key or index, with `~0` for `~` and `~1` for `/`";

@@ -1,4 +1,4 @@
-//! The file of a pass, for handing it out.
+//! The file of a pass, for integrators to hand out.
 
 use axum::extract::State;
 use axum::response::Response;

@@ -34,8 +34,8 @@ pub async fn handler(change: Change, request: Request) -> Result<Response, ApiEr
     Ok(replace(&change, pass_type, body, None).await?.into_response())
 }
 
-/// Puts a content in place of what is there, wherever the order comes from. One with a key is carried out once; when it comes again it is
-/// answered as if this were the first time, but for what has happened to the pass since.
+/// Replaces the content of a pass, over HTTP or over NATS. An order with a key is carried out once; a repeated one gets the same answer as
+/// the first, apart from later changes to the pass.
 ///
 /// # Errors
 /// 409, 412, 422 with pointers into the content, 503.

@@ -98,7 +98,7 @@ impl From<Delivery> for DeliveryState {
     }
 }
 
-/// Deliveries in one answer.
+/// The most deliveries in one answer.
 const DELIVERIES: u32 = 10;
 
 /// `GET /manage/v1/passes/{type}/{serial}`
@@ -139,7 +139,7 @@ pub async fn handler(
 /// A pass of the caller's organisation.
 ///
 /// # Errors
-/// 404 when it does not exist or is somebody else's, 503.
+/// 404 when it does not exist or belongs to another organisation, 503.
 pub async fn own_document(
     app: &App,
     integrator: &Integrator,

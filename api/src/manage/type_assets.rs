@@ -1,4 +1,4 @@
-//! The images that the passes of a type fall back to. A change reaches every pass that shows them, by a job.
+//! The images that the passes of a type fall back to. A job applies a change to every pass that shows them.
 
 use axum::extract::{Request, State};
 use axum::response::Response;

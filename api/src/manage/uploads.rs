@@ -1,4 +1,4 @@
-//! Images that organisations upload, each its own: an organisation may name a digest when it has uploaded the image, and no other may.
+//! Images that organisations upload. An organisation may name the digest of an image only when it has uploaded the image itself.
 
 use std::collections::BTreeSet;
 
@@ -14,11 +14,10 @@ use crate::error::{ApiError, blob_error};
 use crate::extractors::request_id::RequestId;
 use crate::state::App;
 
-/// Stores an image that an organisation has sent, under the name that it is to have, if that is known already. It is the organisation's own from
-/// then on.
+/// Stores an image that an organisation has sent, under its name if that is known already. From then on the organisation may name it.
 ///
-/// The bytes are on disk before the event is, so there is no event without its image. An image without its event is one that was not
-/// acknowledged, and is sent again.
+/// The bytes are on disk before the event is, so there is no event without its image. An image without its event was not acknowledged, and
+/// is sent again.
 ///
 /// # Errors
 /// 422 when it is not an image or does not fit its name, 503.
@@ -43,8 +42,8 @@ pub async fn store(
     Ok(digest)
 }
 
-/// The digests among these that an organisation may not name for a pass with these images to fall back to. Whether there is such an image is not
-/// looked at, so a digest of another organisation's costs the same as one that does not exist.
+/// The digests among these that an organisation may not name for a pass with these fallback images. It does not check whether the image
+/// exists, so a digest of another organisation's image costs the same as an unknown one.
 ///
 /// # Errors
 /// 503.
@@ -64,7 +63,7 @@ pub async fn not_to_be_named(
     for digest in app.read_model.own_images(organization_id, &unknown).await? {
         unknown.remove(&digest);
     }
-    // The read model can be a moment behind, and then says nothing of an image that was uploaded just now. The log knows.
+    // The read model can be a moment behind, and then lacks an image that was uploaded just now; the event log has it.
     let mut refused = BTreeSet::new();
     for digest in unknown {
         let id = UploadedImageId { organization_id: organization_id.clone(), digest };

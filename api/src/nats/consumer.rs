@@ -80,10 +80,7 @@ impl CommandConsumer {
                     && !std::mem::replace(&mut has_failed, true)
                 {
                     let error = error_chain(&*fault);
-                    tracing::warn!(
-                        error,
-                        "commands over NATS cannot be taken; retrying"
-                    );
+                    tracing::warn!(error, "commands over NATS cannot be taken; retrying");
                 }
                 if tokio::time::timeout(RELEASE_LIMIT, turn.release()).await.is_err() {
                     turn = Turn::new(&self.app.ledger, self.app.log.epoch());

@@ -1,4 +1,4 @@
-//! Successes that several routes share, as types for `responses(…)`.
+//! Successful answers that several routes share, as types for `responses(…)`.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::openapi::schemas::bytes;
 #[derive(Debug)]
 pub struct Changed;
 
-/// 201 with a [`ChangeAnswer`] for what did not exist before.
+/// 201 with a [`ChangeAnswer`] for a new pass.
 #[derive(Debug)]
 pub struct Issued;
 
@@ -22,7 +22,7 @@ pub struct Issued;
 #[derive(Debug)]
 pub struct PassFile;
 
-/// 304: what the caller has is current.
+/// 304: the caller's copy is current.
 #[derive(Debug)]
 pub struct NotModified;
 
@@ -38,7 +38,7 @@ pub struct BroughtByJob;
 #[derive(Debug)]
 pub struct Done;
 
-/// Adds the schemas that are named here and nowhere else.
+/// Adds the schemas that are referenced only here.
 pub fn schemas(components: &mut Components) {
     let mut nested = Vec::new();
     <ChangeAnswer as ToSchema>::schemas(&mut nested);

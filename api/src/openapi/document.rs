@@ -1,4 +1,4 @@
-//! The document: what is the same for many routes, and where it is answered.
+//! The document: the parts that many routes share, and the route that serves it.
 
 use std::sync::OnceLock;
 
@@ -26,7 +26,7 @@ const TOKEN: &str = "authenticationToken";
 const API_KEY: &str = "apiKey";
 const OPERATOR: &str = "operator";
 
-/// Where the document comes from: the router, whose routes this file cannot know.
+/// Builds the document. The router passes it in, since this file cannot know the routes.
 #[derive(Debug, Clone, Copy)]
 pub struct Source(pub fn() -> OpenApi);
 
@@ -62,7 +62,7 @@ pub fn empty() -> OpenApi {
                 ))
                 .build(),
         )
-        // Where the document was found, under whatever path a proxy shows it.
+        // Relative to the address of the document, whatever path a proxy shows it under.
         .servers(Some([ServerBuilder::new().url(".").build()]))
         .tags(Some([
             tag(DEVICE, include_str!("device.md")),
@@ -123,7 +123,7 @@ fn request_id_header() -> utoipa::openapi::header::Header {
         .build()
 }
 
-/// Adds to every operation what is around every route of its kind.
+/// Adds to every operation the parts that all routes of its kind share.
 pub fn complete(mut document: OpenApi) -> OpenApi {
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
@@ -183,7 +183,7 @@ pub fn operations(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut
 }
 
 fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation) {
-    // The section is for readers of the source; here every answer stands for itself.
+    // The `# Errors` section is for readers of the source; in the document every answer is listed by itself.
     let without_errors = |text: String| text.split("# Errors").next().map(str::trim_end).map(str::to_owned);
     operation.description =
         operation.description.take().and_then(without_errors).filter(|text| !text.is_empty());
@@ -225,7 +225,7 @@ fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation
     }
 }
 
-/// As `crate::layers::cross_site` has it.
+/// As `crate::layers::cross_site` decides.
 fn changes_something(method: &HttpMethod) -> bool {
     !matches!(method, HttpMethod::Get | HttpMethod::Head | HttpMethod::Options | HttpMethod::Trace)
 }

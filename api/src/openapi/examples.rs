@@ -1,4 +1,4 @@
-//! One example for every body, as it would really be sent. A test holds them against their schemas.
+//! One example for every body, as the service really sends it. A test checks them against their schemas.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The `OpenAPI` document: generated from the handlers, finished in [`document`] with what is the same for many routes.
+//! The `OpenAPI` document: generated from the handlers, completed in [`document`] with the parts that many routes share.
 //!
 //! # How to add a route
 //!
@@ -24,11 +24,13 @@
 //! 3. Derive [`utoipa::ToSchema`] for the types that are really read or written, and give each an example in [`examples`]
 //!    (`#[schema(example = examples::change_answer)]`).
 //!
-//! Not to be repeated in a handler, since [`complete`](document::complete) adds it by rule: the parameters in the path ([`parameters`] knows them by name), the
-//! header `X-Request-Id` both ways, 500 and 503 everywhere, 429 where credentials are asked for but those of phones (whose routes say so themselves where they write), 403 where an operator changes something, 400, 408 and 413 where there is a body, and the credentials of the area with
-//! their 401. A phone's route that asks for the token says `security(("authenticationToken" = []))`; nothing else needs `security`.
+//! Do not repeat in a handler what [`complete`](document::complete) adds by rule: the parameters in the path ([`parameters`] knows them by
+//! name), the header `X-Request-Id` both ways, 500 and 503 everywhere, 429 where credentials are needed except on the routes of phones
+//! (those that write declare it themselves), 403 where an operator changes something, 400, 408 and 413 where there is a body, and the
+//! credentials of the area with their 401. A phone's route that needs the token declares `security(("authenticationToken" = []))`; no other
+//! route needs `security`.
 //!
-//! Answers that are no success are types in [`problems`], made of the very [`ApiError`](crate::error::ApiError) that is sent.
+//! Error answers are types in [`problems`], made of the same [`ApiError`](crate::error::ApiError) that is sent.
 
 pub mod answers;
 pub mod document;

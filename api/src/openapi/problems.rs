@@ -1,4 +1,4 @@
-//! Answers that are no success, as types for `responses(…)`. Their examples are what [`ApiError`] really sends.
+//! Error answers, as types for `responses(…)`. Their examples are the bodies that [`ApiError`] really sends.
 
 use std::collections::BTreeMap;
 
@@ -92,7 +92,7 @@ fn titled(name: &str) -> String {
     if title == "Www-Authenticate" { "WWW-Authenticate".to_owned() } else { title }
 }
 
-/// Adds an answer to an operation, unless it has one of its own for that status.
+/// Adds an answer to an operation, unless it declares that status itself.
 pub fn add<R: IntoResponses>(operation: &mut Operation) {
     for (status, response) in R::responses() {
         operation.responses.responses.entry(status).or_insert(response);

@@ -1,4 +1,4 @@
-//! Schemas of what no type of this crate describes: JSON that is read as it comes, bytes, and values of rooms that know no documents.
+//! Schemas without a type in this crate: raw JSON, bytes, and values of crates that do not depend on `utoipa`.
 
 use honoken_domain::pass::{MAX_OPERATIONS, TicketStyle};
 use honoken_pkpass::image::ImageName;

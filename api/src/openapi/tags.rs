@@ -1,10 +1,10 @@
-//! What the routes of the document are sorted by.
+//! The tags that group the routes of the document.
 
-/// The tag of what phones ask.
+/// The routes of phones.
 pub const DEVICE: &str = "device";
-/// The tag of what integrators ask.
+/// The routes of integrators.
 pub const MANAGE: &str = "manage";
-/// The tag of what operators ask.
+/// The routes of operators.
 pub const ADMIN: &str = "admin";
-/// The tag of what whoever runs the service asks.
+/// The routes for running the service.
 pub const RUNNING: &str = "running";

@@ -1,4 +1,4 @@
-//! Whether the process lives, and whether it can do its work.
+//! Whether the process is alive, and whether it can do its work.
 
 use axum::Json;
 use axum::extract::State;
@@ -48,7 +48,7 @@ impl From<Count> for Certificates {
     }
 }
 
-/// How far the read model may be behind the log while the service counts as ready: a burst is not an outage.
+/// How many events the read model may be behind the event log while the service counts as ready: a burst is not an outage.
 const ACCEPTABLE_LAG: u64 = 1000;
 
 /// `GET /health/live`: the process answers.
@@ -89,7 +89,7 @@ pub async fn ready(State(app): State<AppState>) -> Result<Response, ApiError> {
     let projected = app.read_model.checkpoint(WALLET).await?;
     let far_behind = match app.log.read_after(Position(projected.0 + ACCEPTABLE_LAG), 1).await {
         Ok(events) => !events.is_empty(),
-        // It is there, and will be parked.
+        // The event exists, and will be parked.
         Err(LogError::Unreadable { .. }) => true,
         Err(fault) => return Err(fault.into()),
     };
@@ -98,7 +98,7 @@ pub async fn ready(State(app): State<AppState>) -> Result<Response, ApiError> {
             format!("the read model is more than {ACCEPTABLE_LAG} events behind the log").into(),
         ));
     }
-    // A certificate that cannot be used is told and no reason to be taken out of service: the others sign, and phones ask for more than passes.
+    // An unusable certificate is reported but does not make the process unready: the others sign, and phones ask for more than passes.
     let certificates = app.built_passes.signers().count(app.clock.unix_seconds()).into();
     Ok(Json(Ready { status: "ready", certificates }).into_response())
 }

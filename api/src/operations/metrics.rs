@@ -1,4 +1,4 @@
-//! `/metrics`: what was counted, and what can be looked at now. No store is asked, so it answers while they are away.
+//! `/metrics`: the counters, and the values that can be read at once. It asks no store, so it answers while they are unavailable.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -29,12 +29,12 @@ pub async fn handler(State(app): State<AppState>) -> Result<Response, ApiError> 
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
 }
 
-/// Notes how things stand.
+/// Updates the gauges.
 fn look(app: &App) {
     let head = app.log.head().borrow().0;
     let progress = app.projector.progress().borrow().clone();
     let set = |metric, value: u64| app.metrics.gauge(metric, &[]).set(value.cast_signed());
-    // Another process may have projected what this one has not heard of yet.
+    // Another process may have projected events that this one does not know yet.
     set(Metric::LogHead, head.max(progress.position.0));
     set(Metric::ProjectionPosition, progress.position.0);
     set(Metric::ProjectionLag, head.saturating_sub(progress.position.0));

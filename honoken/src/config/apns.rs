@@ -1,4 +1,4 @@
-//! How APNs is reached, and a key to push with: `APNS_…`, `HONOKEN_APNS_ENDPOINT`, `HONOKEN_APNS_CA_FILE`.
+//! How to reach APNs, and a key for pushes: `APNS_…`, `HONOKEN_APNS_ENDPOINT`, `HONOKEN_APNS_CA_FILE`.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -75,7 +75,7 @@ fn ca_file(text: &str) -> Result<PathBuf, ConfigError> {
         .map_err(|fault| refuse(format!("names a file that cannot be read: {} ({fault})", file.display())))?;
     let holds_one = X509::stack_from_pem(&bytes).is_ok_and(|found| !found.is_empty());
     if !holds_one {
-        // Whatever OpenSSL noted would be taken for the reason of the next failure.
+        // Clears OpenSSL's error queue, which would otherwise be taken for the reason of the next failure.
         drop(ErrorStack::get());
         return Err(refuse(format!(
             "names a file without a certificate in it: {} must be PEM",
@@ -102,7 +102,7 @@ fn apns_key([team, key, text]: [Option<String>; 3]) -> Result<Option<ConfiguredK
     Ok(Some(ConfiguredKey { id, file: Arc::new(auth_key(&text)?) }))
 }
 
-/// The text of a key, or the file it is in. Neither is repeated: a text that lacks its first line would be taken for a path.
+/// Reads the text of a key, or the file it is in. Messages repeat neither: a text without its first line would be taken for a path.
 fn auth_key(text: &str) -> Result<KeyFile, ConfigError> {
     let refuse = |problem: String| ConfigError { variable: AUTH_KEY, problem };
     let bytes = if text.contains("-----BEGIN") {
@@ -117,7 +117,7 @@ fn auth_key(text: &str) -> Result<KeyFile, ConfigError> {
     KeyFile::read(&bytes).map_err(|fault| refuse(format!("is not usable: {fault}")))
 }
 
-/// More than any file has that a variable names.
+/// The limit on the size of a file that a variable names.
 const FILE_BYTES: u64 = 1024 * 1024;
 
 fn file_of(file: &Path) -> io::Result<Zeroizing<Vec<u8>>> {

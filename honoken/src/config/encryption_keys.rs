@@ -1,4 +1,4 @@
-//! What private keys are sealed under: `HONOKEN_ENCRYPTION_KEY_…`.
+//! The keys under which private keys are sealed: `HONOKEN_ENCRYPTION_KEY_…`.
 
 use std::collections::BTreeMap;
 

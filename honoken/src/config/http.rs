@@ -1,4 +1,4 @@
-//! What requests are answered under, and the operator who may ask for everything: `HONOKEN_PUBLIC_URL`, `HONOKEN_METRICS_LISTEN`, `HONOKEN_ADMIN_…`.
+//! The addresses of the service, and the operator's credentials: `HONOKEN_PUBLIC_URL`, `HONOKEN_METRICS_LISTEN`, `HONOKEN_ADMIN_…`.
 
 use std::net::SocketAddr;
 

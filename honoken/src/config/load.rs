@@ -1,4 +1,4 @@
-//! How much is done at a time: `HONOKEN_REQUESTS_…`, `HONOKEN_BUILDS_WAITING`, `HONOKEN_CONNECTIONS_PER_ADDRESS`.
+//! Limits on concurrent work: `HONOKEN_REQUESTS_…`, `HONOKEN_BUILDS_WAITING`, `HONOKEN_CONNECTIONS_PER_ADDRESS`.
 
 use honoken_api::layers::{load_shedding, rate_limits};
 use honoken_api::server::options::Connections;

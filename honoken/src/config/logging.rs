@@ -1,4 +1,4 @@
-//! What is logged, and how; and who this process says that it is.
+//! The log output, and the identity of this process.
 
 use honoken_telemetry::Identity;
 use honoken_telemetry::logging::{LogFormat, Logging};

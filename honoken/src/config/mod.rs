@@ -1,8 +1,8 @@
-//! Configuration: read once, at start, from the environment. Nothing else reads it.
+//! The configuration, read once, at start, from the environment. No other code reads it.
 //!
 //! A value that is missing or malformed stops the start with a sentence that names the variable. Variables that an earlier service used and
-//! this one does not are named in a warning; unknown variables are ignored. Each file is a section: its rows say what a variable means and what is
-//! done without it, and the functions below them read it. The tables of `docs/configuration.md` are made from the rows.
+//! this one does not are named in a warning; unknown variables are ignored. Each file is a section: its rows give the meaning of a variable
+//! and its default, and the functions below them read it. The tables of `docs/configuration.md` are generated from the rows.
 
 mod apns;
 mod encryption_keys;
@@ -38,37 +38,38 @@ use variable::{Effect, Variable, Variables};
 
 pub use variable::ConfigError;
 
-/// What the environment says.
+/// The configuration from the environment.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// `HONOKEN_PUBLIC_URL`: what phones reach this service under; the `webServiceURL` of every pass. Default: the address it listens on.
+    /// `HONOKEN_PUBLIC_URL`: the URL under which phones reach this service; the `webServiceURL` of every pass. Default: the address it
+    /// listens on.
     pub public_url: Option<Url>,
-    /// `HONOKEN_ADMIN_USERNAME` and `HONOKEN_ADMIN_PASSWORD`, both or neither. `dev` makes its own where they are missing.
+    /// `HONOKEN_ADMIN_USERNAME` and `HONOKEN_ADMIN_PASSWORD`, both or neither. `dev` generates them where they are missing.
     pub admin: Option<AdminCredentials>,
     /// `DATABASE_URL`: where event log, read model and deliveries are. Default: in the data folder.
     pub database: Option<Database>,
-    /// `HONOKEN_ENCRYPTION_KEY_V1` and so on, and `HONOKEN_ENCRYPTION_KEY_CURRENT`: what private keys are sealed under. Default: a key in the
-    /// data folder, where one process has it for itself.
+    /// `HONOKEN_ENCRYPTION_KEY_V1` and so on, and `HONOKEN_ENCRYPTION_KEY_CURRENT`: the keys under which private keys are sealed. Default:
+    /// a key in the data folder, if only one process uses it.
     pub encryption_keys: Option<SealingKeys>,
-    /// What is logged, and how.
+    /// The log output.
     pub logging: Logging,
-    /// Who this process is, in every line of log output and in the metrics.
+    /// The identity of this process, in every line of log output and in the metrics.
     pub identity: Identity,
-    /// `HONOKEN_METRICS_LISTEN`: where `/metrics` is answered instead of beside everything else.
+    /// `HONOKEN_METRICS_LISTEN`: a separate address for `/metrics`.
     pub metrics_listen: Option<SocketAddr>,
-    /// How much is done at a time.
+    /// The limits on concurrent requests.
     pub load: load_shedding::Options,
     /// `HONOKEN_BUILDS_WAITING`: requests that may wait for a pass to be built and signed.
     pub builds_waiting: u32,
     /// How many connections one address may have.
     pub connections: Connections,
-    /// How often a caller may ask. `dev` has none.
+    /// The rate limits. `dev` has none.
     pub rates: RateLimits,
-    /// How phones are woken.
+    /// How pushes are sent.
     pub pushing: options::Options,
     /// How APNs is reached.
     pub apns: options::ApnsOptions,
-    /// `NATS_URL` and `NATS_CREDS_FILE`: the broker between relay and pusher. Default: none, messages stay in the process.
+    /// `NATS_URL` and `NATS_CREDS_FILE`: NATS between relay and pusher. Default: none, messages stay in the process.
     pub nats: Option<options::NatsOptions>,
     /// Sentences about variables that are set and have no effect.
     pub warnings: Vec<String>,

@@ -1,4 +1,4 @@
-//! The broker between relay and pusher: `NATS_…`.
+//! NATS between relay and pusher: `NATS_…`.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ pub(super) const VARIABLES: &[Variable] = &[
 ];
 
 pub(super) fn nats(variable: Variables<'_>) -> Result<Option<NatsOptions>, ConfigError> {
-    // A URL may hold a password and is not repeated, nor is what the parser says about it.
+    // A URL may hold a password and is not repeated; neither is the parser's message about it.
     let refuse = || {
         ConfigError {
         variable: "NATS_URL",

@@ -1,4 +1,4 @@
-//! How phones are woken: `HONOKEN_PUSH_…`, `OUTBOX_…`.
+//! How pushes are sent: `HONOKEN_PUSH_…`, `OUTBOX_…`.
 
 use std::num::NonZeroU32;
 

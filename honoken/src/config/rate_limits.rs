@@ -1,4 +1,4 @@
-//! How often a caller may ask, and be wrong: `RATE_LIMIT_…`.
+//! The rate limits: `RATE_LIMIT_…`.
 
 use std::num::NonZeroU32;
 

@@ -1,4 +1,4 @@
-//! Every variable that means something, section by section, as the tables of `docs/configuration.md` have them.
+//! Every known variable, section by section, in the order of the tables of `docs/configuration.md`.
 
 use super::variable::Variable;
 use super::{

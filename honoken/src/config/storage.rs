@@ -1,4 +1,4 @@
-//! Where event log, read model and deliveries are: `DATABASE_URL`; and the stores that this release does not have.
+//! Where the event log, the read model and the deliveries are: `DATABASE_URL`; and stores that this release does not have.
 
 use honoken_database::postgres;
 use honoken_service::storage::Database;
@@ -20,7 +20,7 @@ pub(super) fn database(variable: Variables<'_>) -> Result<Option<Database>, Conf
 }
 
 fn parse(text: &str) -> Result<Database, ConfigError> {
-    // The text may hold a password and is not repeated, nor is what the driver says about it.
+    // The text may hold a password and is not repeated; neither is the driver's message about it.
     let refuse = |problem: &str| ConfigError { variable: "DATABASE_URL", problem: problem.to_owned() };
     if let Some(folder) = text.strip_prefix("sqlite:") {
         let folder = folder.strip_prefix("//").unwrap_or(folder);

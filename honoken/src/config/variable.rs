@@ -1,4 +1,4 @@
-//! What a variable of the environment is, and how one is read.
+//! A variable of the environment, and how to read it.
 
 use std::str::FromStr;
 
@@ -15,7 +15,7 @@ pub struct ConfigError {
     pub problem: String,
 }
 
-/// A variable that means something here, or did elsewhere.
+/// A variable that this release or an earlier service knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Variable {
     /// Its name.
@@ -24,21 +24,22 @@ pub(super) struct Variable {
     pub effect: Effect,
 }
 
-/// What a variable does.
+/// The effect of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
     /// It is read.
     Read {
-        /// What it means, in Markdown.
+        /// Its meaning, in Markdown.
         meaning: &'static str,
-        /// What is done without it, in Markdown.
+        /// The behaviour without it, in Markdown.
         default: &'static str,
         /// Whether it holds a secret.
         secret: bool,
     },
-    /// It does nothing, and the sentence says what to use instead: a warning.
+    /// It does nothing, and the start warns with this sentence, which names the replacement.
     None(&'static str),
-    /// It says where data goes, for engines that this release does not have. To go on would be to keep it elsewhere: the start is refused.
+    /// It names a place for data in an engine that this release does not have. To go on would be to keep the data elsewhere, so the start
+    /// is refused.
     Refused(&'static str),
 }
 
@@ -58,7 +59,7 @@ pub(super) const fn refused(name: &'static str, sentence: &'static str) -> Varia
     Variable { name, effect: Effect::Refused(sentence) }
 }
 
-/// Reads a variable that parses, or says what it must be.
+/// Parses a variable, or fails with what it must be.
 pub(super) fn parsed<T: FromStr>(
     variable: Variables<'_>,
     name: &'static str,
@@ -69,5 +70,5 @@ pub(super) fn parsed<T: FromStr>(
     text.parse().map(Some).map_err(|_| refused())
 }
 
-/// What a variable must be that counts something.
+/// The requirement for a variable that is a count.
 pub(super) const POSITIVE: &str = "a whole number from 1 on";

@@ -1,4 +1,4 @@
-//! Where to go next: on the terminal for people, in the ready file for programs.
+//! The first steps for a developer: on the terminal for people, in the ready file for programs.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,12 +10,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use url::Url;
 
-/// What there is to say once requests are answered.
+/// The content of the greeting, printed once requests are answered.
 #[derive(Debug)]
 pub struct Greeting<'a> {
-    /// Where the service is.
+    /// The URL of the service.
     pub base_url: String,
-    /// Where everything is kept.
+    /// The data folder.
     pub folder: &'a Folder,
     /// The key of the development organisation.
     pub api_key: SecretString,
@@ -23,7 +23,7 @@ pub struct Greeting<'a> {
     pub admin: AdminCredentials,
     /// PEM file of the development root.
     pub ca_file: PathBuf,
-    /// Where phones are woken through, if they are.
+    /// The APNs endpoint for pushes, if there is one.
     pub apns: Option<Url>,
 }
 
@@ -45,10 +45,10 @@ impl Greeting<'_> {
         text
     }
 
-    /// Says it on standard output. The lines to paste read the key from its file, so that it is not shown.
+    /// Prints the greeting on standard output. The lines to paste read the key from its file, so that it is not shown.
     ///
     /// # Errors
-    /// When standard output is gone.
+    /// When standard output is closed.
     pub fn print(&self) -> std::io::Result<()> {
         let Self { base_url, .. } = self;
         let folder = self.folder.path().display();

@@ -1,5 +1,5 @@
-//! `honoken dev`: everything in one process and one folder, with nothing configured. What it puts into the folder is in `service/src/dev/`;
-//! [`greeting`] says where to go next.
+//! `honoken dev`: the whole service in one process and one folder, without configuration. The content of the folder comes from
+//! `service/src/dev/`; [`greeting`] prints the first steps.
 
 pub mod greeting;
 
@@ -20,11 +20,11 @@ use tokio_util::sync::CancellationToken;
 use crate::process::{Process, Started};
 use greeting::Greeting;
 
-/// What deliveries say that nobody sends.
+/// The reason that deliveries carry when no pushes are sent.
 const NOT_SENT: &str =
     "not sent: `honoken dev` pushes only to the stand-in for APNs that HONOKEN_APNS_ENDPOINT names";
 
-/// Runs until `stop`, also when that comes before the service has started: whatever a start has done by then, the next one goes on from.
+/// Runs until `stop`, also when that comes before the service has started: the next start continues from whatever this one has done.
 ///
 /// # Errors
 /// When the folder, the address or a store cannot be used; the sentence says what to do.
@@ -84,7 +84,7 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
     let options = process.api_options(Some(admin), rates);
     let announce = || {
         if let Err(fault) = greeting.print() {
-            tracing::warn!(error = %fault, "nobody reads standard output");
+            tracing::warn!(error = %fault, "standard output is closed");
         }
     };
     let started = Started { service, sockets, roles: Roles::ALL };

@@ -1,4 +1,4 @@
-//! What operators do on the command line: `migrate`, `rebuild`, `log restored`.
+//! The commands `migrate`, `rebuild` and `log restored`.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -18,7 +18,7 @@ Examples:
   honoken log restored --data-dir /srv/honoken
   DATABASE_URL=postgres://honoken@localhost/honoken honoken log restored";
 
-/// What happens to the log outside of the service.
+/// Events in the life of the log that the service cannot notice itself.
 #[derive(Debug, Subcommand)]
 pub enum LogCommand {
     /// Say that the log was restored from a backup, before the service is started again: phones may have seen what it lost, and so all their
@@ -30,7 +30,7 @@ pub enum LogCommand {
 /// `honoken migrate`
 ///
 /// # Errors
-/// When the database is away or a migration fails.
+/// When the database is unavailable or a migration fails.
 pub async fn migrate(options: &StorageOptions, config: &Config, ids: &dyn IdSource) -> anyhow::Result<()> {
     options.storage(config)?.migrate(ids).await?;
     print_line("the database has the schema of this release")
@@ -39,7 +39,7 @@ pub async fn migrate(options: &StorageOptions, config: &Config, ids: &dyn IdSour
 /// `honoken log restored`
 ///
 /// # Errors
-/// When the database is away, or a process uses the files.
+/// When the database is unavailable, or a process uses the files.
 pub async fn log(command: &LogCommand, config: &Config, ids: &dyn IdSource) -> anyhow::Result<()> {
     let LogCommand::Restored(options) = command;
     let storage = options.storage(config)?;
@@ -47,18 +47,19 @@ pub async fn log(command: &LogCommand, config: &Config, ids: &dyn IdSource) -> a
     let ledger = storage.open_ledger().await?;
     let epoch = storage.change_epoch(ids).await?;
     let log = storage.open_log(ids).await?;
-    // Now, since nobody appends to it: what the ledger knows of positions that the log has lost must not hide new events in their places.
+    // This is done while no process appends: positions of lost events that the ledger knows must not hide the new events at those
+    // positions.
     let head = *log.head().borrow();
     ledger.follow_log(epoch, head).await?;
     log.close().await;
     ledger.close().await;
-    print_line(&format!("update tags begin with {epoch} from now on; those of before mean \"everything\""))
+    print_line(&format!("update tags begin with {epoch} from now on; earlier tags mean \"everything\""))
 }
 
 /// `honoken rebuild`
 ///
 /// # Errors
-/// When the database is away, or a process uses the files. The read model is then as it was.
+/// When the database is unavailable, or a process uses the files. The read model is then unchanged.
 pub async fn rebuild(options: &StorageOptions, config: &Config, ids: &dyn IdSource) -> anyhow::Result<()> {
     let storage = options.storage(config)?;
     storage.must_have_a_log()?;
@@ -80,14 +81,14 @@ pub async fn rebuild(options: &StorageOptions, config: &Config, ids: &dyn IdSour
     ))
 }
 
-/// A bar on a terminal, a line now and then elsewhere.
+/// A progress bar on a terminal, a log line now and then elsewhere.
 struct Progress {
     bar: ProgressBar,
     /// When the last line was written, `None` on a terminal.
     last_line: Option<Duration>,
 }
 
-/// Between two lines.
+/// The time between two lines.
 const LINES: Duration = Duration::from_secs(5);
 
 impl Progress {

@@ -1,4 +1,4 @@
-//! `honoken keys`: the API keys of integrators, and the keys that private keys are sealed under.
+//! `honoken keys`: the API keys of integrators, and the encryption keys under which private keys are sealed.
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -45,9 +45,9 @@ Examples:
   export HONOKEN_ENCRYPTION_KEY_V1=… HONOKEN_ENCRYPTION_KEY_V2=… HONOKEN_ENCRYPTION_KEY_CURRENT=2
   honoken keys reseal
 
-Give all processes both keys first; once this is done the older one is needed no more. Safe to repeat.";
+Give all processes both keys first; once this is done, the older one is no longer needed. Safe to repeat.";
 
-/// What can be done with keys.
+/// The subcommands of `keys`.
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
     /// Make an API key for an organisation, and the organisation where it is missing.
@@ -64,7 +64,7 @@ pub enum KeysCommand {
     Reseal(Reseal),
 }
 
-/// For whom, and what for.
+/// The organisation and the purpose of a key.
 #[derive(Debug, Args)]
 pub struct Create {
     /// The organisation that the key acts for; made where it is missing.
@@ -80,7 +80,7 @@ pub struct Create {
     location: StorageOptions,
 }
 
-/// How to show them.
+/// The form of the list.
 #[derive(Debug, Args)]
 pub struct List {
     /// Print JSON instead of a table.
@@ -90,7 +90,7 @@ pub struct List {
     location: StorageOptions,
 }
 
-/// Which one.
+/// The key to revoke.
 #[derive(Debug, Args)]
 pub struct Revoke {
     /// The name of the key: the beginning of its SHA-256, twelve digits or more.
@@ -100,17 +100,17 @@ pub struct Revoke {
     location: StorageOptions,
 }
 
-/// StorageOptions.
+/// The storage with the sealed keys.
 #[derive(Debug, Args)]
 pub struct Reseal {
     #[command(flatten)]
     location: StorageOptions,
 }
 
-/// Digits of a digest that name a key, in lists and in the metadata of events.
+/// The digits of a digest that name a key, in lists and in the metadata of events.
 const NAME_DIGITS: usize = 12;
 
-/// An API key itself is not taken: it would be seen by others, and kept in the history of the shell.
+/// Parses the name of a key. The API key itself is refused: others could see it, and the history of the shell would keep it.
 fn key_name(text: &str) -> Result<String, String> {
     let text = text.trim_start_matches("api-key:");
     let is_one =
@@ -135,10 +135,10 @@ pub async fn run(command: &KeysCommand, environment: &Environment) -> anyhow::Re
     }
 }
 
-/// Makes an organisation where it is missing. Without a name for people it goes by its id.
+/// Creates an organisation where it is missing. Without a name for people its id is the name.
 ///
 /// # Errors
-/// When it is there under another name, or the log is away.
+/// When it exists under another name, or the event log is unavailable.
 pub(crate) async fn ensure_organization(
     session: &Session,
     organization_id: &OrganizationId,
@@ -250,7 +250,7 @@ async fn revoke(options: &Revoke, environment: &Environment) -> anyhow::Result<(
 
 async fn reseal(options: &Reseal, environment: &Environment) -> anyhow::Result<()> {
     let storage = options.location.storage(&environment.config)?;
-    // None is made here: what is sealed was sealed under one that should be there.
+    // No key is generated here: the sealed private keys need the key that sealed them.
     let keys = opening_keys(&storage, &options.location, environment)?.with_context(|| {
         format!(
             "there is no encryption key: put back secrets/encryption-key, or {}",
@@ -322,7 +322,7 @@ impl Resealing<'_> {
         let (pass_type, fingerprint) = (&stored.pass_type_identifier, &stored.fingerprint);
         let owner = Installation::owner(pass_type, fingerprint);
         let opened = self.keys.open(&stored.private_key, &owner)?;
-        let text = std::str::from_utf8(&opened).context("what is sealed is no key")?;
+        let text = std::str::from_utf8(&opened).context("the sealed bytes are not a key")?;
         let private_key = install::seal(text, pass_type, fingerprint, self.keys, &*self.environment.ids);
         let command = CertificateCommand::Reseal { fingerprint: fingerprint.clone(), private_key };
         let (id, metadata) = (pass_type.as_str(), self.session.metadata());

@@ -1,6 +1,6 @@
-//! Commands of operators.
+//! The commands of operators.
 //!
-//! - [`session`]: the stores, opened for one command; [`print`]: what commands print
+//! - [`session`]: the stores, opened for one command; [`print`]: printing
 //! - [`database`]: `migrate`, `rebuild`, `log restored`
 //! - [`certs`], [`apns_keys`], [`keys`]: certificates, APNs keys, API keys and encryption keys
 

@@ -1,24 +1,24 @@
-//! What commands print: standard output belongs to what they have to say.
+//! Printing of results: standard output is only for them.
 
 use std::io::Write;
 
-/// A sentence, on a line of its own.
+/// Prints a sentence on a line of its own.
 ///
 /// # Errors
-/// When standard output is gone.
+/// When standard output is closed.
 pub fn print_line(sentence: &str) -> anyhow::Result<()> {
     Ok(writeln!(std::io::stdout().lock(), "{sentence}")?)
 }
 
-/// JSON for programs.
+/// Prints JSON, for programs.
 ///
 /// # Errors
-/// When standard output is gone.
+/// When standard output is closed.
 pub fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
     print_line(&serde_json::to_string_pretty(value)?)
 }
 
-/// Columns as wide as what is in them, under their titles.
+/// A table with columns as wide as their content, under their titles.
 pub fn table<const COLUMNS: usize>(titles: [&str; COLUMNS], rows: &[[String; COLUMNS]]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());

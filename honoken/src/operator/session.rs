@@ -1,7 +1,7 @@
-//! Where an operator's command works: log and read model, opened for as long as it takes.
+//! The event log and the read model, opened for one command of an operator.
 //!
-//! On Postgres that is beside running processes, which see what it does at once. SQLite files have one process at a time, so there it is in the
-//! service's storage.
+//! On Postgres the command works beside running processes, which see its changes at once. SQLite files have one process at a time, so there
+//! the command runs in place of the service.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,16 +24,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 
-/// Where the log and the read model are.
+/// The options that say where the event log and the read model are.
 #[derive(Debug, Args)]
 pub struct StorageOptions {
-    /// The folder that the service uses: the SQLite files are in it, unless `DATABASE_URL` names another storage.
+    /// The folder that the service uses: the SQLite files are in it, unless `DATABASE_URL` names another place.
     #[arg(long, value_name = "DIR", default_value = "./honoken-data")]
     data_dir: PathBuf,
 }
 
 impl StorageOptions {
-    /// The storage, which is not made where it is missing.
+    /// The storage. It is not created where it is missing.
     ///
     /// # Errors
     /// When it is missing, or another process uses it.
@@ -45,7 +45,7 @@ impl StorageOptions {
     }
 }
 
-/// A folder that is missing is a slip of the pen, and not to be made.
+/// A folder that is missing is a mistake in the command line, and is not created.
 fn must_exist(folder: &Path) -> anyhow::Result<()> {
     anyhow::ensure!(
         folder.is_dir(),
@@ -55,9 +55,9 @@ fn must_exist(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a command needs besides its arguments.
+/// The dependencies of a command, besides its arguments.
 pub struct Environment {
-    /// The environment.
+    /// The configuration from the environment.
     pub config: Config,
     /// The time.
     pub clock: Arc<dyn Clock>,
@@ -65,30 +65,30 @@ pub struct Environment {
     pub ids: Arc<dyn IdSource>,
 }
 
-/// Log and read model at hand.
+/// The opened event log and read model.
 pub struct Session {
     /// Carries commands to aggregates.
     pub dispatcher: Commands,
-    /// Answers questions, and knew the whole log when it was opened.
+    /// The read model, which had caught up with the event log when it was opened.
     pub read_model: ReadModel,
     projector: Projector,
     metadata: Metadata,
 }
 
-/// A new log is made where there is none, or must be there.
+/// Whether an event log may be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogPresence {
-    /// For what may be the first command ever.
+    /// It is created where there is none: for commands that may be the first ever.
     CreateIfMissing,
-    /// For what asks or changes what is there.
+    /// It must exist: for commands that read or change existing data.
     MustExist,
 }
 
-/// How long a command waits until readers see what it did.
+/// How long a command waits until readers see its changes.
 const VISIBLE: Duration = Duration::from_secs(10);
 
 impl Session {
-    /// Opens log and read model, lets `work` work, and closes them whatever comes of it.
+    /// Opens the event log and the read model, runs `work`, and closes them whatever its result.
     ///
     /// # Errors
     /// When they cannot be opened, and those of `work`.
@@ -123,7 +123,7 @@ impl Session {
         };
         let head = *log.head().borrow();
         let worked = async {
-            let about = "the read model does not follow the log: start a process with the role projector, and try again";
+            let about = "the read model does not follow the event log: start a process with the role projector, and try again";
             anyhow::ensure!(session.is_visible(head).await, about);
             work(&session).await
         };
@@ -138,32 +138,32 @@ impl Session {
         worked
     }
 
-    /// Who does what the command does, and when.
+    /// The metadata of the command's events: the actor and the time.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
-    /// Waits until readers see everything up to a position; not for ever.
+    /// Waits until readers see every event up to a position, for a bounded time.
     pub async fn is_visible(&self, position: Position) -> bool {
         let mut progress = self.projector.progress();
         let reached = progress.wait_for(|progress| progress.position >= position);
         matches!(tokio::time::timeout(VISIBLE, reached).await, Ok(Ok(_)))
     }
 
-    /// Like [`is_visible`](Self::is_visible), and says in the log when they do not.
+    /// Like [`is_visible`](Self::is_visible), and logs a warning when they do not.
     pub async fn settle(&self, position: Position) {
         if !self.is_visible(position).await {
             tracing::warn!(
-                "it is in the log, and readers do not see it yet: is there a process with the role projector?"
+                "the change is in the event log, and readers do not see it yet: is a process with the role projector running?"
             );
         }
     }
 }
 
-/// What seals private keys, for a command that seals. A folder without any gets a key of its own.
+/// The keys for a command that seals private keys. A data folder without a key gets one.
 ///
 /// # Errors
-/// When there is none and none may be made, since other processes would not have it.
+/// When there is none and none may be generated, since other processes would not have it.
 pub fn sealing_keys(
     storage: &Storage,
     location: &StorageOptions,
@@ -179,7 +179,7 @@ pub fn sealing_keys(
     }
 }
 
-/// What opens private keys, if there is anything.
+/// The keys that open private keys, if there are any.
 ///
 /// # Errors
 /// When the data folder's key cannot be read.

@@ -27,7 +27,7 @@ Each phone registers, lists, fetches, asks once more and leaves; with several pa
 use: made-up push tokens are refused by Apple, so let no pass change meanwhile. Ends with 0 when every answer was one that a phone expects,
 with 1 when not, with 2 when there is nothing to measure.";
 
-/// What a fleet does.
+/// The options of `honoken phones`.
 #[derive(Debug, Args)]
 pub struct FleetOptions {
     /// How many phones.
@@ -52,7 +52,7 @@ pub struct FleetOptions {
     json: bool,
 }
 
-/// Between two lines where no bar can be drawn.
+/// The time between two lines where no bar can be drawn.
 const LINES: Duration = Duration::from_secs(5);
 
 /// Plays the fleet and prints its figures.
@@ -70,7 +70,8 @@ async fn plays(
     let bar = shown.bar.clone();
     let played = fleet.run(identities(ids), move |progress| shown.at(progress), stop).await;
     bar.finish_and_clear();
-    let report = played.map_err(|fault| anyhow::anyhow!("nobody can be reached: {}", fault.told()))?;
+    let report =
+        played.map_err(|fault| anyhow::anyhow!("the web service cannot be reached: {}", fault.told()))?;
     if options.json {
         print_line(&serde_json::to_string_pretty(&report)?)?;
     } else {
@@ -106,7 +107,7 @@ fn fleet(options: &FleetOptions) -> anyhow::Result<Fleet> {
     })
 }
 
-/// A bar on a terminal, a line now and then elsewhere.
+/// A progress bar on a terminal, a line now and then elsewhere.
 struct Shown {
     bar: ProgressBar,
     /// When the last line was written; `None` on a terminal.
@@ -126,7 +127,7 @@ impl Shown {
         self.bar.set_length(progress.of);
         self.bar.set_position(progress.done);
         let Some(last_line) = &self.last_line else { return };
-        // Who cannot have it at once leaves the line to another.
+        // A thread that finds it locked leaves the line to another.
         let Ok(mut last_line) = last_line.try_lock() else { return };
         let elapsed = self.bar.elapsed();
         if elapsed.saturating_sub(*last_line) >= LINES {

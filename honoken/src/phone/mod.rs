@@ -1,5 +1,5 @@
-//! `honoken phone` and `honoken phones`: made-up phones against any web service. They judge in `honoken_simulator`; here are the command
-//! line and the paper.
+//! `honoken phone` and `honoken phones`: simulated phones against any web service. `honoken_simulator` judges the answers; this module
+//! holds the command line and the printing.
 
 mod fleet;
 mod passes;
@@ -18,10 +18,10 @@ use url::Url;
 pub use self::fleet::{FLEET_EXAMPLES, FleetOptions, measure};
 pub use self::trial::{TRIAL_EXAMPLES, TrialOptions, try_out};
 
-/// The command could not do its work: wrong words, no pass, nobody there.
+/// The exit code of a command that could not do its work: wrong arguments, no pass, or no answer.
 const USELESS: u8 = 2;
 
-/// How a web service is reached.
+/// The options that say how to reach the web service.
 #[derive(Debug, Args)]
 struct Reach {
     /// Where the web service is, as `webServiceURL` says it in a pass: `/v1/…` follows by itself. Without it the pass is asked.
@@ -54,7 +54,7 @@ fn read_certificates(file: &Path) -> anyhow::Result<Vec<u8>> {
     passes::read_limited(file, passes::FILE_BYTES)
 }
 
-/// An address to which `/v1/…` can be added, and which holds no secret.
+/// Parses an address to which `/v1/…` can be added, and which holds no secret.
 fn web_service_url(text: &str) -> Result<String, String> {
     let url = Url::parse(text).map_err(|fault| format!("{fault}; an example: https://passes.example.com"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
@@ -73,7 +73,7 @@ fn identities(ids: &dyn IdSource) -> Identities {
     Identities::new(secret_bytes(ids))
 }
 
-/// Ends with 2 and the reason where there is nothing to judge.
+/// Ends with 2 and prints the reason when there is nothing to judge.
 fn or_useless(done: anyhow::Result<ExitCode>) -> ExitCode {
     done.unwrap_or_else(|fault| {
         complain(&fault);
@@ -86,7 +86,7 @@ fn complain(fault: &anyhow::Error) {
     eprintln!("honoken: {fault:#}");
 }
 
-/// What happens meanwhile. Standard output belongs to the report.
+/// Prints progress on standard error. Standard output is for the report.
 #[expect(clippy::print_stderr, reason = "for whoever waits, and for no program")]
 fn tell(sentence: &str) {
     eprintln!("{sentence}");

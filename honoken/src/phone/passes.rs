@@ -1,4 +1,4 @@
-//! Passes from files.
+//! Reads passes from files.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use honoken_simulator::Package;
 
-/// A larger file is not read: Wallet would not take it either.
+/// The limit on the size of a file: Wallet would refuse a larger one too.
 pub(super) const FILE_BYTES: u64 = 64 * 1024 * 1024;
-/// More files of a folder are not read.
+/// The most files that are read.
 const FILES: usize = 10_000;
 
-/// What to do without one.
+/// The advice when no pass is given.
 pub(super) const NONE: &str = "--pass FILE is needed: a .pkpass as a phone would be given it. The first line with `curl` that `honoken dev` prints fetches one, and \
      `GET /manage/v1/passes/{type}/{serial}/pkpass` any that was issued";
 
-/// One pass.
+/// Reads one pass.
 pub(super) fn read(file: &Path) -> anyhow::Result<Package> {
     let bytes = read_limited(file, FILE_BYTES)?;
     let name = file.display();
@@ -24,7 +24,7 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Package> {
     })
 }
 
-/// The files as they are named; of a folder, all that end in `.pkpass`, by name.
+/// The named files; for a folder, all its files that end in `.pkpass`, sorted by name.
 pub(super) fn files(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in named {
@@ -53,7 +53,7 @@ fn files_of(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// A file of at most so many bytes, whatever its size pretends to be.
+/// Reads a file of at most so many bytes, whatever size the system reports.
 pub(super) fn read_limited(file: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
     let about = || format!("could not read {}", file.display());
     let mut bytes = Vec::new();

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Reach, identities, or_useless, passes, tell, web_service_url};
 use crate::operator::print::print_line;
 
-/// A longer answer is none.
+/// The limit on the size of an answer.
 const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 
 /// For `--help`.
@@ -27,7 +27,7 @@ Examples:
 Any web service will do, whoever wrote it. Each rule is kept, broken or not reached. Ends with 0 when none is broken, with 1 when one is, with 2
 when there is nothing to judge: no pass, or nobody there. Nothing stays registered, also when it is interrupted.";
 
-/// What to try out.
+/// The options of `honoken phone`.
 #[derive(Debug, Args)]
 pub struct TrialOptions {
     /// The pass, as its holder has it: its token is shown to the service, and printed nowhere.

@@ -1,4 +1,4 @@
-//! The key that the environment names, installed if there never was one of its name.
+//! Installs the key that the environment names, unless a key of that name was ever installed.
 
 use std::sync::Arc;
 
@@ -24,10 +24,10 @@ pub struct ConfiguredKey {
     pub file: Arc<KeyFile>,
 }
 
-/// Installs the configured key, sealed under these keys. What an operator has decided about it since is left alone.
+/// Installs the configured key, sealed under these keys. A later decision of an operator about it is left alone.
 ///
 /// # Errors
-/// When the log is away.
+/// When the event log is unavailable.
 pub async fn ensure(
     configured: Option<&ConfiguredKey>,
     keys: Option<&SealingKeys>,
@@ -55,7 +55,7 @@ pub async fn ensure(
     let installed = installed.context("could not install the APNs key of APNS_AUTH_KEY_P8")?;
     let in_use = installed.aggregate.fingerprint();
     if !installed.events.is_empty() {
-        tracing::info!("installed the APNs key {id} of APNS_AUTH_KEY_P8; the variable is needed no more");
+        tracing::info!("installed the APNs key {id} of APNS_AUTH_KEY_P8; the variable is no longer needed");
     } else if in_use.is_some_and(|in_use| *in_use != file.fingerprint) {
         tracing::warn!(
             "APNS_AUTH_KEY_P8 holds another private key than the one that is installed as {id}, and has no effect: `honoken apns-keys install` replaces it"

@@ -7,7 +7,7 @@ use openssl::nid::Nid;
 use openssl::pkey::{Id, PKey, Private};
 use zeroize::Zeroizing;
 
-/// What is not the file of an APNs key. None of these repeats anything of it.
+/// Why a file is not that of an APNs key. No message repeats anything of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyFileError {
     /// No private key in it at all.
@@ -26,12 +26,12 @@ pub enum KeyFileError {
         "it holds {0} key, and APNs takes keys on P-256 alone: this is another key, perhaps that of a certificate (`honoken certs install` takes those)"
     )]
     OtherKind(&'static str),
-    /// The right beginning, and nothing behind it.
+    /// It starts like a key, and cannot be parsed.
     #[error("the private key in it cannot be read: the file is damaged, copy it again")]
     Damaged,
 }
 
-/// A key, and what goes into the event.
+/// A key, and its fingerprint for the event.
 pub struct KeyFile {
     /// PKCS #8, PEM. A secret.
     pub pem: Zeroizing<Vec<u8>>,
@@ -46,10 +46,10 @@ impl std::fmt::Debug for KeyFile {
 }
 
 impl KeyFile {
-    /// Reads what a file holds.
+    /// Reads the content of a file.
     ///
     /// # Errors
-    /// [`KeyFileError`] says what it is instead.
+    /// [`KeyFileError`] names what the file is instead.
     pub fn read(bytes: &[u8]) -> Result<Self, KeyFileError> {
         let damaged = |_: ErrorStack| KeyFileError::Damaged;
         let key = PKey::from_ec_key(parse(bytes)?).map_err(damaged)?;
@@ -63,10 +63,10 @@ impl KeyFile {
 /// The private key in a PEM text.
 ///
 /// # Errors
-/// [`KeyFileError`] says what it is instead.
+/// [`KeyFileError`] names what the file is instead.
 pub fn parse(pem: &[u8]) -> Result<EcKey<Private>, KeyFileError> {
     let parsed = parse_any(pem);
-    // Whatever OpenSSL noted would be taken for the reason of the next failure on this thread.
+    // Clears OpenSSL's error queue, which would otherwise be taken for the reason of the next failure on this thread.
     drop(ErrorStack::get());
     parsed
 }
@@ -85,7 +85,7 @@ fn parse_any(pem: &[u8]) -> Result<EcKey<Private>, KeyFileError> {
         Id::EC => {
             let key = key.ec_key().map_err(|_| KeyFileError::Damaged)?;
             let is_p256 = key.group().curve_name() == Some(Nid::X9_62_PRIME256V1);
-            // A public half that belongs to another key would make signatures that nobody accepts.
+            // With a public half of another key, every signature would be rejected.
             key.check_key().map_err(|_| KeyFileError::Damaged)?;
             if is_p256 { Ok(key) } else { Err(KeyFileError::OtherKind("an elliptic curve")) }
         }

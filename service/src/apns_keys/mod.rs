@@ -1,6 +1,6 @@
 //! APNs keys (`.p8`): read, sealed, and installed from the environment.
 //!
-//! - [`file`]: what Apple gives out for download
+//! - [`file`]: the file that Apple gives out for download
 //! - [`seal`]: the key as an event may hold it
 //! - [`at_start`]: the key that the environment names
 

@@ -1,4 +1,4 @@
-//! From a key file to what an event may hold.
+//! Turns a key file into the form that an event may hold.
 
 use honoken_domain::apns_key::ApnsKeyInstallation;
 use honoken_domain::ids::{ApnsKeyId, Digest};

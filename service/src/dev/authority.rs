@@ -24,10 +24,10 @@ use crate::data_dir::{self, Folder};
 use crate::dev::sample;
 use crate::ids::IdSource;
 
-/// What the signer needs, and where the root is.
+/// The files that the signer needs, and the path of the root.
 #[derive(Debug)]
 pub struct Authority {
-    /// PEM file of the root, for `openssl verify` and for phones that shall trust it.
+    /// PEM file of the root, for `openssl verify` and for phones that are to trust it.
     pub root_file: PathBuf,
     /// PEM of the pass certificate.
     pub certificate_pem: Vec<u8>,
@@ -64,9 +64,9 @@ const PRIVATE_KEY: &str = "pass.key";
 /// Ten years: a development folder should not stop working over a certificate.
 const DAYS: i64 = 3652;
 
-/// The authority of this folder, made where it is missing.
+/// The authority of this folder, generated where it is missing.
 ///
-/// All its files come into being together, by renaming the folder they were written into.
+/// Its files appear together, by renaming the folder they were written into.
 ///
 /// # Errors
 /// When they cannot be made, read or written.
@@ -132,10 +132,10 @@ pub(crate) struct Issued {
     pub(crate) key: PKey<Private>,
 }
 
-/// Makes a key.
+/// Generates a key.
 type NewKey<'a> = &'a dyn Fn() -> Result<PKey<Private>, ErrorStack>;
 
-/// Root, intermediate and pass certificate, with keys of the caller's kind.
+/// Root, intermediate and pass certificate, with keys from `new_key`.
 pub(crate) fn chain(
     new_key: NewKey<'_>,
     ids: &dyn IdSource,
@@ -213,7 +213,7 @@ fn begin(
     builder.set_subject_name(subject)?;
     builder.set_issuer_name(issuer)?;
     builder.set_pubkey(key)?;
-    // A day early, for clocks that are behind this one.
+    // Valid from a day ago, for clocks that are behind this one.
     builder.set_not_before(&*Asn1Time::from_unix(now.0 - 24 * 60 * 60)?)?;
     builder.set_not_after(&*Asn1Time::from_unix(now.0 + DAYS * 24 * 60 * 60)?)?;
     Ok(builder)

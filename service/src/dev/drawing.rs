@@ -1,4 +1,4 @@
-//! Images for those who have none yet: a ticket stub, drawn pixel by pixel.
+//! Images for users who have none yet: a ticket stub, drawn pixel by pixel.
 
 use bytes::Bytes;
 use png::{BitDepth, ColorType, Encoder};
@@ -25,7 +25,7 @@ pub fn brand() -> Vec<Drawing> {
         .collect()
 }
 
-/// The logo of the sample's pass type, in another colour, so that one sees which image comes from where.
+/// The logo of the sample's pass type, in another colour, so that the origin of each image can be seen.
 pub fn pass_type_logo() -> Vec<Drawing> {
     scales("logo", |scale| logo(50 * scale, [0, 121, 107, 255])).collect()
 }

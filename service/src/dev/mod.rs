@@ -1,7 +1,7 @@
-//! What `honoken dev` puts into its folder, so that everything works with nothing configured.
+//! The content that `honoken dev` puts into its folder, so that everything works without configuration.
 //!
 //! - [`authority`]: a development CA that plays Apple's part
-//! - [`drawing`]: images for those who have none yet
+//! - [`drawing`]: images for users who have none yet
 //! - [`sample`]: an organisation, a pass type and an event ticket to look at
 
 pub mod authority;

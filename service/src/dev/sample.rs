@@ -1,5 +1,5 @@
-//! An organisation, its API key, a pass type, the brand's images and an event ticket, made once, through the same commands as everything
-//! else.
+//! An organisation, its API key, a pass type, the brand's images and an event ticket, each created once, through the same commands as any
+//! other data.
 
 use anyhow::Context;
 use honoken_domain::brand_assets::{BRAND_ID, BrandAssets, BrandAssetsCommand};
@@ -43,10 +43,10 @@ fn organization() -> OrganizationId {
     OrganizationId::parse(ORGANIZATION).expect("a constant that is an organisation id")
 }
 
-/// Makes what is missing. What is there is left as it is, also when it has been changed since.
+/// Creates the parts that are missing. Parts that exist are left as they are, also when they have been changed since.
 ///
 /// # Errors
-/// When a store is away.
+/// When a store is unavailable.
 pub async fn ensure(
     stores: &Stores,
     clock: &dyn Clock,
@@ -68,10 +68,10 @@ pub async fn ensure(
     Ok(())
 }
 
-/// Installs the certificate of the folder's authority where another one signs, or none. One that an operator revoked stays revoked.
+/// Installs the certificate of the folder's authority when another one signs, or none. One that an operator revoked stays revoked.
 ///
 /// # Errors
-/// When a store is away.
+/// When a store is unavailable.
 pub async fn certificate(
     stores: &Stores,
     clock: &dyn Clock,
@@ -116,7 +116,7 @@ impl Setup<'_> {
         }
     }
 
-    /// Lets the read model catch up, so that the next step sees this one.
+    /// Waits until the read model has caught up, so that the next step sees this one.
     async fn settle(&self, position: Position) -> anyhow::Result<()> {
         let mut progress = self.stores.projector.progress();
         let reached = progress.wait_for(|progress| progress.position >= position);
@@ -161,7 +161,7 @@ impl Setup<'_> {
         let command =
             PassTypeCommand::PutAssets { assets: self.store(drawing::pass_type_logo()).await?, job: None };
         dispatcher.dispatch::<PassType>(PASS_TYPE, command, &(), &metadata).await?;
-        // Last, and all at once: that the brand has images says that this step was finished.
+        // The last step, in one command: once the brand has images, the step was finished.
         let command =
             BrandAssetsCommand::PutAssets { assets: self.store(drawing::brand()).await?, job: None };
         let brand = dispatcher.dispatch::<BrandAssets>(BRAND_ID, command, &(), &metadata).await?;

@@ -1,4 +1,4 @@
-//! A step of a job that brings changed images to passes, and the passes that came too late for one.
+//! One step of a job that applies changed images to passes, and the passes that were issued too late for their job.
 
 use std::collections::BTreeMap;
 
@@ -19,20 +19,20 @@ const STEP: u32 = 250;
 /// Commands at a time: enough to share the syncs of the disk, few enough to leave the stores to callers.
 const AT_ONCE: usize = 8;
 
-/// What the passes of a type fall back to, and whose they are.
+/// The default images of each pass type, and its organisation.
 type Defaults = BTreeMap<PassTypeIdentifier, (OrganizationId, DefaultImages)>;
 
-/// What became of a pass.
+/// The result for one pass.
 enum Outcome {
-    /// It shows what it should, as of this position.
+    /// Its images are current, as of this position.
     Current(Position),
     Failed(JobFailure),
-    /// It does not take part any more.
+    /// It no longer takes part.
     Left,
 }
 
 impl Worker {
-    /// Looks at the next passes of a job, changes those that would show something else today, and notes it.
+    /// Examines the next passes of a job, changes those whose images are outdated, and records the step.
     pub(super) async fn bring_images(&self, job: JobRow) -> Result<Next, StepError> {
         let of_type = match &job.work {
             JobWork::PassTypeAssets { pass_type_identifier, .. } => Some(pass_type_identifier),
@@ -64,7 +64,7 @@ impl Worker {
         self.note(&job, JobCommand::Advance { from, to, done, failures }).await
     }
 
-    /// Brings up to date what came too late for a job.
+    /// Updates the passes that were issued too late for their job.
     pub(super) async fn refresh_outdated(&self) -> Result<(), StepError> {
         let mut after = None;
         loop {
@@ -89,7 +89,7 @@ impl Worker {
         Ok(defaults)
     }
 
-    /// Lets passes resolve their images again, and waits until readers see it. Those that could not are answered.
+    /// Makes passes resolve their images again, and waits until readers see it. Returns the failures.
     async fn refresh(
         &self,
         passes: Vec<PassId>,
@@ -141,7 +141,7 @@ impl Worker {
                 Ok(Outcome::Failed(lacking(pass, slot)))
             }
             Err(DispatchError::Refused(_)) => Ok(Outcome::Left),
-            // It would fail the same way for ever; an operator sees the event among those that are parked.
+            // The command would fail the same way for ever; an operator sees the event among the parked ones.
             Err(DispatchError::Undecodable { .. } | DispatchError::Log(LogError::Unreadable { .. })) => {
                 Ok(Outcome::Failed(JobFailure {
                     pass,

@@ -1,8 +1,8 @@
-//! Finds what there is to do, and goes on where it was left.
+//! Finds the next job, and continues where it was left.
 //!
-//! How far a job is stands in the log: a step that was not noted is taken again, and passes that it had changed already are found to be current.
-//! Nothing is lost when the process is killed, and no pass changes twice. Two workers, which there are for a moment when one was frozen, meet at the
-//! job: it lets only one of them note a step.
+//! The progress of a job is in the event log. A step that was not recorded is repeated, and finds that the passes it had already changed
+//! are current. Nothing is lost when the process is killed, and no pass changes twice. When there are two workers for a moment, because one
+//! was frozen, the job lets only one of them record a step.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,40 +18,40 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::commands::Commands;
 
-/// Between two looks at a read model in which nothing has happened meanwhile, and after a step that another worker took.
+/// The wait while the read model has not changed, and after a step that another worker took.
 const IDLE: Duration = Duration::from_millis(250);
 
-/// Between two tries while a store is away.
+/// The wait between two tries while a store is unavailable.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// Who the events of a job are from, but for that of the change itself.
+/// The actor of a job's events, except for the change itself.
 const ACTOR: &str = "system:jobs";
 
-/// Why a step was not taken. It is taken again.
+/// Why a step failed. It is repeated.
 pub type StepError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What carries jobs out.
+/// Carries jobs out.
 pub struct Worker {
     /// Carries commands to aggregates.
     pub dispatcher: Arc<Commands>,
-    /// What there is to do.
+    /// Lists the jobs.
     pub read_model: ReadModel,
-    /// Says whether this process is the one that works, and how far the read model is.
+    /// Knows whether this process is the one that works, and how far the read model is.
     pub projector: Projector,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Ends the work, after the commands that are on their way.
+    /// Ends the work, after the commands in flight.
     pub stop: CancellationToken,
 }
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// There may be more.
+    /// Continue at once, there may be more.
     GoOn,
-    /// Nothing, until something happens.
+    /// Wait until the read model changes.
     Wait,
-    /// The same again, a little later.
+    /// Repeat the step a little later.
     TryAgain,
 }
 
@@ -92,7 +92,7 @@ impl Worker {
         }
     }
 
-    /// First the passes that came too late for a job, then a step of the first job that is not finished.
+    /// Updates the passes that were issued too late for their job, then takes a step of the first unfinished job.
     async fn turn(&self) -> Result<Next, StepError> {
         self.refresh_outdated().await?;
         let Some(job) = self.read_model.next_job().await? else { return Ok(Next::Wait) };
@@ -116,7 +116,7 @@ impl Worker {
         self.note(&job, start).await
     }
 
-    /// Carries a command to a job, and waits until the read model shows it, which the next step is read from.
+    /// Carries a command to a job, and waits until the read model shows the result, because the next step reads it.
     pub(super) async fn note(&self, job: &JobRow, command: JobCommand) -> Result<Next, StepError> {
         let organization = match &job.work {
             JobWork::PassTypeAssets { organization_id, .. } => Some(organization_id),
@@ -133,7 +133,7 @@ impl Worker {
         }
     }
 
-    /// Waits for the read model: a job is never further ahead of it than a step, so that the changes of others are shown as soon as ever.
+    /// Waits for the read model: a job is never more than one step ahead of it, so that other changes become visible without delay.
     pub(super) async fn projected(&self, position: Position) {
         let mut progress = self.projector.progress();
         tokio::select! {

@@ -1,4 +1,4 @@
-//! Counts what becomes of pushes and deliveries.
+//! Counts the results of pushes and deliveries.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use honoken_pushers::ports::Observer;
 use honoken_telemetry::metrics::{DeliveryState, Metric, Metrics, PushOutcome};
 use prometheus::{Histogram, IntCounter};
 
-/// The series, looked up once: pushes come by the ten thousand.
+/// The series, looked up once, since there are tens of thousands of pushes.
 pub struct Counts {
     /// In the order of [`PushOutcome::ALL`].
     pushes: Vec<IntCounter>,
@@ -22,7 +22,7 @@ impl std::fmt::Debug for Counts {
 }
 
 impl Counts {
-    /// Counts there.
+    /// Counts in these metrics.
     pub fn new(metrics: &Metrics) -> Self {
         let pushes =
             PushOutcome::ALL.iter().map(|outcome| metrics.counter(Metric::Pushes, &[(*outcome).into()]));
@@ -48,7 +48,7 @@ impl Observer for Counts {
     }
 }
 
-/// A word that is none of the names would be a new one of the port, which the test below finds; it is not worth a panic.
+/// A word without a series would be a new one of the port, which the test below finds; it is not worth a panic.
 fn count(counters: &[IntCounter], names: &[&str], word: &str) {
     let known = names.iter().position(|name| *name == word);
     debug_assert!(known.is_some(), "{word} is none of {names:?}");

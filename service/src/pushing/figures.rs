@@ -1,4 +1,4 @@
-//! Looks every other second at what waits, for the metrics: they are answered without asking a store.
+//! Reads the sizes of the queues every two seconds for the metrics, so that answering `/metrics` asks no store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,29 +12,29 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 
-/// Between two looks.
+/// The time between two reads.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
 
-/// What looks, and where it notes what it has seen.
+/// Reads the figures and records them.
 pub(super) struct Figures {
     pub(super) log: Arc<Log>,
     pub(super) ledger: Ledger,
     pub(super) metrics: Metrics,
     pub(super) clock: Arc<dyn Clock>,
-    /// Which feed is at work.
+    /// The feed in use.
     pub(super) feed: &'static str,
-    /// What this process has published, if it publishes anything.
+    /// The counts of published messages, if this process publishes.
     pub(super) published: Option<watch::Receiver<FeedFigures>>,
 }
 
 impl Figures {
-    /// Looks until `stop`. While the ledger is away the last figures stand.
+    /// Reads until `stop`. While the ledger is unavailable the last figures stay.
     pub(super) async fn run(self, stop: CancellationToken) {
         let mut counted = FeedFigures::default();
         loop {
             self.count(&mut counted);
             if let Some(Err(fault)) = stop.run_until_cancelled(self.look()).await {
-                tracing::debug!(error = %fault, "the ledger could not be looked at");
+                tracing::debug!(error = %fault, "the ledger could not be read");
             }
             if stop.run_until_cancelled(tokio::time::sleep(BETWEEN_LOOKS)).await.is_none() {
                 return;

@@ -1,9 +1,9 @@
-//! Waking phones, put together: which parts of it run in a process, what they are given, and how they end.
+//! Sets up pushing: which parts of it run in a process, what they are given, and how they end.
 //!
-//! - [`options`]: what is configured of it
-//! - [`counts`] and `figures.rs`: what is counted of it
+//! - [`options`]: its configuration
+//! - [`counts`] and `figures.rs`: its metrics
 //!
-//! The parts themselves are in the room `pushers`. Where there is no broker, messages go from the log to the ledger within the process.
+//! The parts themselves are in the crate `pushers`. Without NATS, messages go from the event log to the ledger within the process.
 
 pub mod counts;
 mod figures;
@@ -45,25 +45,25 @@ use options::{ApnsOptions, NatsOptions, Options};
 pub struct Parts {
     /// Publishes changes.
     pub relay: bool,
-    /// Wakes phones.
+    /// Sends pushes.
     pub pusher: bool,
-    /// Takes commands over NATS, by a part that [`Pushing::run`] is given.
+    /// Takes commands over NATS, by a part that is passed to [`Pushing::run`].
     pub commands: bool,
 }
 
-/// What the parts are given.
+/// The dependencies of the parts.
 pub(crate) struct Given<'a> {
     /// The stores.
     pub(crate) stores: &'a Stores,
-    /// What is configured of pushing.
+    /// The configuration of pushing.
     pub(crate) options: Options,
     /// How APNs is reached.
     pub(crate) apns: &'a ApnsOptions,
-    /// The broker, where there is one.
+    /// NATS, where it is configured.
     pub(crate) nats: Option<&'a NatsOptions>,
-    /// The name under which the broker knows this process.
+    /// The name under which NATS knows this process.
     pub(crate) service_name: &'a str,
-    /// What to push with.
+    /// The credentials of pushes.
     pub(crate) credentials: PushCredentials,
     /// The time.
     pub(crate) clock: Arc<dyn Clock>,
@@ -80,10 +80,10 @@ pub struct Pushing {
 }
 
 impl Pushing {
-    /// Starts the parts. A broker or an APNs that is unreachable keeps nothing from starting.
+    /// Starts the parts. An unreachable NATS or APNs does not keep them from starting.
     ///
     /// # Errors
-    /// When what is configured cannot be used; the sentence names the variable.
+    /// When the configuration cannot be used; the sentence names the variable.
     pub(crate) async fn start(parts: Parts, given: Given<'_>) -> anyhow::Result<Self> {
         let nats = connection(parts, &given).await?;
         let mut pushing = Self { running: JoinSet::new(), stop: CancellationToken::new(), nats, apns: None };
@@ -98,7 +98,7 @@ impl Pushing {
                     pushing.run(|stop| relay.run(stop));
                 }
                 if parts.pusher {
-                    // What was not done is handed out again by the broker.
+                    // Messages that were not acknowledged are handed out again by NATS.
                     pushing.wake_phones(&given, JetStreamFeed::new(nats), async |feed| drop(feed))?;
                 }
             }
@@ -122,7 +122,7 @@ impl Pushing {
         Ok(pushing)
     }
 
-    /// The connection to the broker, where there is one and a part of this process speaks with it.
+    /// The connection to NATS, where it is configured and a part of this process uses it.
     pub fn nats(&self) -> Option<&Nats> {
         self.nats.as_ref()
     }
@@ -135,7 +135,7 @@ impl Pushing {
         self.running.spawn(part(self.stop.clone()));
     }
 
-    /// Writes down who is to be woken, and wakes them.
+    /// Starts the fan-out, which writes pending deliveries, and the sender, which sends them.
     fn wake_phones<F: Feed<Receipt: Sync> + Sync, E: Future<Output = ()> + Send>(
         &mut self,
         given: &Given<'_>,
@@ -155,14 +155,14 @@ impl Pushing {
         Ok(())
     }
 
-    /// Ends when a part does, which none ever should before [`Pushing::close`].
+    /// Completes when a part ends, which none should before [`Pushing::close`].
     pub async fn failed(&mut self) {
         if self.running.join_next().await.is_none() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// Takes nothing new, lets pushes that are on their way be answered and noted, and ends the connection to the broker.
+    /// Takes no new messages, waits until the pushes in flight are answered and recorded, and closes the connection to NATS.
     pub async fn close(mut self, shutdown: Shutdown) {
         self.stop.cancel();
         let ended = async {
@@ -173,9 +173,7 @@ impl Pushing {
             }
         };
         if tokio::time::timeout_at(shutdown.work_deadline(), ended).await.is_err() {
-            tracing::warn!(
-                "pushes were on their way for too long; they are sent once more after the next start"
-            );
+            tracing::warn!("pushes were in flight for too long; they are sent again after the next start");
             self.running.abort_all();
         }
         if let Some(apns) = self.apns {
@@ -187,12 +185,12 @@ impl Pushing {
     }
 }
 
-/// The feed that a configuration leads to, by the name of its checkpoint.
+/// The feed for a configuration, by the name of its checkpoint.
 pub fn feed_of(nats: Option<&NatsOptions>) -> &'static str {
     if nats.is_some() { RELAY } else { IN_PROCESS }
 }
 
-/// The broker, if there is one and a part of this process speaks with it.
+/// Connects to NATS, if it is configured and a part of this process uses it.
 async fn connection(parts: Parts, given: &Given<'_>) -> anyhow::Result<Option<Nats>> {
     let Some(NatsOptions { url, creds_file }) = given.nats else { return Ok(None) };
     if !(parts.relay || parts.pusher || parts.commands) {

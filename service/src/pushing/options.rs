@@ -1,4 +1,4 @@
-//! What is configured of pushing.
+//! The configuration of pushing.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::apns_keys::at_start::ConfiguredKey;
 
-/// How phones are woken.
+/// How pushes are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// `OUTBOX_BATCH_SIZE`: phones taken from the ledger, and messages from the feed, at a time.
@@ -43,7 +43,7 @@ impl Default for Options {
     }
 }
 
-/// How long a phone is left alone after a wake-up, where nothing else is said. `dev` wakes it for every change.
+/// The time between two pushes to a phone for a pass type, unless configured otherwise. `dev` pushes every change.
 pub const PUSH_WINDOW_SECONDS: u32 = 30;
 
 /// How APNs is reached.
@@ -57,7 +57,7 @@ pub struct ApnsOptions {
     pub key: Option<ConfiguredKey>,
 }
 
-/// The broker.
+/// The connection to NATS.
 #[derive(Debug, Clone)]
 pub struct NatsOptions {
     /// Where it is. The URL may hold a password or a token.

@@ -1,7 +1,7 @@
-//! How many lines callers without credentials may cause: so many in a period for an address, and so many for all of them together. What is
-//! left out is counted, and told once a period.
+//! Limits the lines that callers without credentials may cause: a number in each period for an address, and a number for all addresses
+//! together. The lines left out are counted, and reported once a period.
 //!
-//! The addresses that are remembered are those that got a line in this period, so there are never more of them than lines.
+//! Only addresses that got a line in this period are remembered, so there are never more of them than lines.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::limits::{self, Lines};
 use crate::metrics::{AnonymousLine, Metric, Metrics};
 
-/// What callers without credentials have caused.
+/// The lines that callers without credentials have caused.
 #[derive(Debug)]
 pub struct AnonymousLines([Kind; AnonymousLine::ALL.len()]);
 
@@ -32,12 +32,12 @@ struct Window {
     began: Instant,
     shown: usize,
     shown_for: HashMap<IpAddr, usize>,
-    /// Since it was told last.
+    /// The lines left out since the last report.
     left_out: usize,
 }
 
 impl AnonymousLines {
-    /// None yet.
+    /// No lines yet.
     pub fn new(metrics: &Metrics) -> Self {
         let kind = |line: AnonymousLine| Kind {
             most: match line {
@@ -61,7 +61,7 @@ impl AnonymousLines {
         self.0[line as usize].admit(address, lines, Instant::now())
     }
 
-    /// Tells once a period what was left out, until `stop`.
+    /// Reports once a period how many lines were left out, until `stop`.
     pub async fn tell_until(&self, stop: &CancellationToken) {
         let mut periods = interval(limits::LOG_PERIOD);
         periods.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -70,7 +70,7 @@ impl AnonymousLines {
         }
     }
 
-    /// Tells what was left out and has not been told.
+    /// Reports the lines that were left out since the last report.
     pub fn tell(&self) {
         for (line, kind) in AnonymousLine::ALL.iter().zip(&self.0) {
             let left_out = std::mem::take(&mut kind.window().left_out);
@@ -117,7 +117,7 @@ impl Kind {
         shown
     }
 
-    /// Nothing panics while it holds the lock.
+    /// No code panics while it holds the lock.
     fn window(&self) -> MutexGuard<'_, Window> {
         self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,8 +1,8 @@
-//! How much may be logged. One place, so that the numbers can be read together.
+//! The limits on log output, in one place, so that the numbers can be read together.
 
 use std::time::Duration;
 
-/// Bytes of lines that wait until standard error takes them; what finds no room is dropped.
+/// Bytes of lines that wait for standard error; lines beyond that are dropped.
 pub const LOG_OUTPUT_BYTES: usize = 4 * 1024 * 1024;
 
 /// The longest that the end of the process waits for its last lines.
@@ -14,7 +14,7 @@ pub const LOG_OUTPUT_AT_A_PANIC: Duration = Duration::from_millis(250);
 /// Bytes of one line of log output, all its members included.
 pub const LOG_RECORD_BYTES: usize = 8 * 1024;
 
-/// How long lines are counted that callers without credentials cause, before the count begins anew and what was left out is told.
+/// The period in which lines of callers without credentials are counted; then the count begins anew and the lines left out are reported.
 pub const LOG_PERIOD: Duration = Duration::from_secs(10);
 
 /// Lines in a [`LOG_PERIOD`].

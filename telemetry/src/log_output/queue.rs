@@ -1,4 +1,4 @@
-//! Lines that wait to be written, bounded in bytes. A line is never waited for: what finds no room is dropped and counted.
+//! Lines that wait to be written, bounded in bytes. Adding a line never blocks: one that finds no room is dropped and counted.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -8,18 +8,18 @@ use prometheus::IntCounter;
 
 use crate::metrics::{LinePriority, Metric, Metrics};
 
-/// What a waiting line costs beside its bytes.
+/// The cost of a waiting line besides its bytes.
 const OVERHEAD: usize = 64;
 
 /// The lines that wait.
 #[derive(Debug)]
 pub struct Queue {
-    /// The most that waiting lines may cost.
+    /// The most that waiting lines may cost together.
     room: usize,
     state: Mutex<State>,
-    /// A line has come, or no more will.
+    /// Signals that a line was added, or that the queue was closed.
     came: Condvar,
-    /// Nothing is left to be written.
+    /// Signals that nothing is left to be written.
     empty: Condvar,
     counters: OnceLock<[IntCounter; 2]>,
 }
@@ -28,26 +28,26 @@ pub struct Queue {
 struct State {
     errors: VecDeque<Line>,
     others: VecDeque<Line>,
-    /// What they cost, the line that is being written included.
+    /// The cost of all lines, including the one being written.
     cost: usize,
-    /// Lines that have come.
+    /// The number of lines added.
     came: u64,
-    /// Since the last line that told of it.
+    /// Dropped since the last report.
     untold: Dropped,
-    /// Since the start.
+    /// Dropped since the start.
     dropped: Dropped,
     /// Whether the writer waits for a line.
     waits: bool,
     is_closed: bool,
 }
 
-/// A line on its way.
+/// A waiting line.
 #[derive(Debug)]
 pub struct Line {
     /// Its place among all lines.
     number: u64,
     priority: LinePriority,
-    /// With its end.
+    /// The bytes, including the line end.
     pub bytes: Vec<u8>,
 }
 
@@ -57,12 +57,12 @@ impl Line {
     }
 }
 
-/// What there is to do for the writer.
+/// The work that is left for the writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Left {
     /// Whether lines wait.
     pub lines: bool,
-    /// Whether lines were dropped of which nothing has been told.
+    /// Whether dropped lines have not been reported yet.
     pub untold: bool,
 }
 
@@ -101,7 +101,7 @@ impl Queue {
         }
     }
 
-    /// Adds a line, or drops it. One at `ERROR` is dropped only when nothing else waits that could make room.
+    /// Adds a line, or drops it. A line at `ERROR` is dropped only when no other line waits that could make room.
     pub fn push(&self, priority: LinePriority, bytes: &[u8]) {
         let mut state = self.lock();
         let line = Line { number: state.came, priority, bytes: bytes.to_vec() };
@@ -123,13 +123,13 @@ impl Queue {
             LinePriority::Error => state.errors.push_back(line),
             LinePriority::Other => state.others.push_back(line),
         }
-        // Waking costs a call of the system, and the writer looks by itself after each line.
+        // Notifying costs a system call, and the writer looks by itself after each line.
         if std::mem::take(&mut state.waits) {
             self.came.notify_one();
         }
     }
 
-    /// The line that came first; waits for one. `None` when no more will come.
+    /// Waits for the oldest line. `None` when the queue is closed and empty.
     pub fn next(&self) -> Option<Line> {
         let mut state = self.lock();
         loop {
@@ -149,7 +149,7 @@ impl Queue {
         }
     }
 
-    /// The line that was taken last has been written, or could not be.
+    /// Records that the line that was taken last has been written, or could not be.
     pub fn is_done_with(&self, line: &Line, is_written: bool) -> Left {
         let mut state = self.lock();
         state.cost -= line.cost();
@@ -162,24 +162,24 @@ impl Queue {
         Left { lines: state.cost > 0, untold: state.untold.all() > 0 }
     }
 
-    /// What was dropped since this was asked last.
+    /// The lines that were dropped since the last call.
     pub fn take_dropped(&self) -> Dropped {
         std::mem::take(&mut self.lock().untold)
     }
 
-    /// Waits until nothing is left to be written, not longer than this.
+    /// Waits until nothing is left to be written, at most this long.
     pub fn empties(&self, limit: Duration) {
         let state = self.lock();
         drop(self.empty.wait_timeout_while(state, limit, |state| state.cost > 0));
     }
 
-    /// No more lines will come.
+    /// Closes the queue: no more lines are added.
     pub fn close(&self) {
         self.lock().is_closed = true;
         self.came.notify_one();
     }
 
-    /// Counts dropped lines there from now on, and those of before.
+    /// Counts dropped lines in these metrics, including those of before.
     pub fn count_in(&self, metrics: &Metrics) {
         let state = self.lock();
         let counter = |priority: LinePriority| metrics.counter(Metric::LogOutputDropped, &[priority.into()]);
@@ -197,7 +197,7 @@ impl Queue {
         }
     }
 
-    /// Nothing panics while it holds the lock, and lines are worth more than the doubt.
+    /// No code panics while it holds the lock; and if one did, the lines would still be worth writing.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

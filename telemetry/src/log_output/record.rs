@@ -1,4 +1,4 @@
-//! How long a line may be. A line that is longer is cut; one in JSON stays an object.
+//! Limits the length of a line. A longer line is cut; one in JSON stays an object.
 
 use serde_json::{Map, Value};
 
@@ -27,7 +27,7 @@ pub fn cut_object(object: &str, most: usize) -> String {
             return shorter;
         }
     }
-    // So many members that they are too long without their texts: what a reader needs to find the place.
+    // There are so many members that they are too long without their texts: keep those that a reader needs to find the place.
     let names = ["timestamp", "level", "target"];
     let known =
         names.iter().filter_map(|name| Some(((*name).to_owned(), shortened(members.get(*name)?, most / 8))));

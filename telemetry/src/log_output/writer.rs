@@ -1,4 +1,4 @@
-//! The thread that writes lines, and how lines get to it.
+//! The thread that writes lines, and the ways to hand it lines.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -14,7 +14,7 @@ use super::limits;
 use super::queue::{Dropped, Line, Queue};
 use crate::metrics::{LinePriority, Metrics};
 
-/// Where the subscriber writes. Clones write to the same place.
+/// The output that the subscriber writes to. Clones write to the same output.
 #[derive(Debug, Clone)]
 pub struct LogOutput(Arc<Queue>);
 
@@ -24,7 +24,8 @@ impl LogOutput {
     /// # Errors
     /// When the thread cannot be started.
     pub fn to_standard_error() -> io::Result<Self> {
-        // Not through the handle of the standard library: whoever holds its lock while the reader stands still would hold up everybody else.
+        // Does not use the handle of the standard library: a thread that holds its lock while the reader has stopped would block all
+        // others.
         let out = File::from(io::stderr().as_fd().try_clone_to_owned()?);
         Self::to(out)
     }
@@ -32,23 +33,23 @@ impl LogOutput {
     fn to(out: impl Write + Send + 'static) -> io::Result<Self> {
         let queue = Arc::new(Queue::with_room_for(limits::LOG_OUTPUT_BYTES));
         let lines = queue.clone();
-        // It ends when the queue is closed and empty. A reader that stands still may hold it up for ever, so that the end of the process waits
-        // for the queue instead, and not long.
+        // The thread ends when the queue is closed and empty. A stopped reader may block it for ever, so the end of the process waits for
+        // the queue instead, and not for long.
         std::thread::Builder::new().name("log output".to_owned()).spawn(move || write_all(&lines, out))?;
         Ok(Self(queue))
     }
 
-    /// Counts dropped lines there from now on, and those of before.
+    /// Counts dropped lines in these metrics, including those of before.
     pub fn count_in(&self, metrics: &Metrics) {
         self.0.count_in(metrics);
     }
 
-    /// Waits until every line is written, not longer than this.
+    /// Waits until every line is written, at most this long.
     pub fn flush(&self, limit: Duration) {
         self.0.empties(limit);
     }
 
-    /// Waits for the last lines when it is dropped, not longer than [`limits::LOG_OUTPUT_AT_THE_END`].
+    /// Returns a guard that waits for the last lines when it is dropped, at most [`limits::LOG_OUTPUT_AT_THE_END`].
     pub fn flushed_at_the_end(&self) -> impl Drop + use<> {
         Flushed(self.0.clone())
     }
@@ -63,17 +64,17 @@ impl Drop for Flushed {
     }
 }
 
-/// The last word of a command that failed. It has the same time as the last lines: a process that is told to end does, also when no process reads
-/// what it says.
+/// Prints the last message of a command that failed. It has the same time as the last lines: a process that is told to end does, also when
+/// its output is not read.
 pub fn last_word(text: String) {
     let (written, is_written) = mpsc::channel();
     let writes = move || {
-        // A reader that has gone is no reason to complain, and there is no other place where to.
+        // A closed standard error is not worth an error, and there is no other place to report it.
         let _ = io::stderr().lock().write_all(text.as_bytes());
         let _ = written.send(());
     };
     if std::thread::Builder::new().spawn(writes).is_ok() {
-        // Neither is one that stands still.
+        // Neither is a reader that has stopped.
         let _ = is_written.recv_timeout(limits::LOG_OUTPUT_AT_THE_END);
     }
 }
@@ -86,14 +87,14 @@ impl<'a> MakeWriter<'a> for LogOutput {
     }
 
     fn make_writer_for(&'a self, about: &Metadata<'_>) -> Ticket<'a> {
-        // What is said about dropped lines must not be dropped in its turn.
+        // The report of dropped lines must not be dropped itself.
         let matters = *about.level() == Level::ERROR || about.target() == module_path!();
         let priority = if matters { LinePriority::Error } else { LinePriority::Other };
         Ticket { queue: &self.0, priority }
     }
 }
 
-/// Takes one line, which the subscriber writes at once.
+/// Takes one line, which the subscriber writes in one call.
 #[derive(Debug)]
 pub struct Ticket<'a> {
     queue: &'a Queue,
@@ -111,14 +112,14 @@ impl Write for Ticket<'_> {
     }
 }
 
-/// Writes what comes until no more will.
+/// Writes lines until the queue is closed and empty.
 fn write_all(queue: &Queue, mut out: impl Write) {
     let (mut is_torn, mut goes_on_since) = (false, None);
     while let Some(line) = queue.next() {
         let is_written = write(&mut out, &line, &mut is_torn);
         let left = queue.is_done_with(&line, is_written);
         if is_written && left.untold {
-            // Once what had waited is written; when that takes long, now and then meanwhile.
+            // Reports once the waiting lines are written; if that takes long, now and then meanwhile.
             let since = *goes_on_since.get_or_insert_with(Instant::now);
             if !left.lines || since.elapsed() >= limits::LOG_PERIOD {
                 goes_on_since = None;
@@ -128,7 +129,7 @@ fn write_all(queue: &Queue, mut out: impl Write) {
     }
 }
 
-/// Writes one line; gives whether it is all written. A line that was torn off (the disk was full) is ended first.
+/// Writes one line, and returns whether all of it was written. A line that was torn off before (the disk was full) is ended first.
 fn write(out: &mut impl Write, line: &Line, is_torn: &mut bool) -> bool {
     if *is_torn && out.write_all(b"\n").is_err() {
         return false;

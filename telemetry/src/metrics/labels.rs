@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-/// What tells the series of a metric apart.
+/// A label, which distinguishes the series of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Label {
     Service,
@@ -33,7 +33,7 @@ pub(super) enum Label {
 pub(super) enum Values {
     /// These.
     Closed(&'static [&'static str]),
-    /// Those of another closed set, in words.
+    /// Those of another closed set, described in words.
     Described(&'static str),
 }
 
@@ -114,7 +114,7 @@ macro_rules! values {
 }
 
 values! {
-    /// Who a route is for.
+    /// The callers that a route is for.
     Area:
     /// Phones.
     Device = "device",
@@ -122,7 +122,7 @@ values! {
     Manage = "manage",
     /// Operators.
     Admin = "admin",
-    /// Whoever looks after the process, and paths that lead nowhere.
+    /// Monitoring of the process, and paths without a route.
     Service = "service",
 }
 
@@ -142,27 +142,27 @@ impl Area {
 values! {
     /// What requests wait for.
     Queue:
-    /// A turn among those of phones.
+    /// A permit for phones.
     Device = "device",
-    /// A turn among those of integrators.
+    /// A permit for integrators.
     Manage = "manage",
-    /// A turn among those of operators.
+    /// A permit for operators.
     Admin = "admin",
     /// The building of a pass.
     Build = "build",
 }
 
 values! {
-    /// Why a connection was closed before its time.
+    /// Why a connection was closed early.
     ClosedBecause:
-    /// There were no more, and it had waited longest for the other side.
+    /// All connections were in use, and it had waited longest for the other side.
     Crowded = "crowded",
     /// Its address had too many.
     Address = "address",
 }
 
 values! {
-    /// What a caller had too much of.
+    /// The limit that a caller exceeded.
     RateLimit:
     /// Requests of an organisation.
     Manage = "manage",
@@ -175,35 +175,35 @@ values! {
 }
 
 values! {
-    /// What became of a command.
+    /// The result of a command.
     CommandResult:
-    /// Events.
+    /// It gave events.
     Changed = "changed",
     /// Nothing had to change.
     Unchanged = "unchanged",
-    /// The aggregate said no.
+    /// The aggregate refused it.
     Refused = "refused",
-    /// Others kept changing the aggregate.
+    /// Other commands kept changing the aggregate.
     Conflict = "conflict",
-    /// The log was away.
+    /// The event log was unavailable.
     Unavailable = "unavailable",
     /// An event of the aggregate does not decode.
     Undecodable = "undecodable",
 }
 
 values! {
-    /// What became of a build.
+    /// The result of a build.
     BuildResult:
     /// A pass.
     Built = "built",
-    /// No pass; the log says why.
+    /// No pass; the log output gives the reason.
     Failed = "failed",
 }
 
 values! {
     /// Which store.
     Store:
-    /// The log.
+    /// The event log.
     Log = "log",
     /// The read model.
     ReadModel = "read_model",
@@ -212,15 +212,15 @@ values! {
 }
 
 values! {
-    /// What became of a push. The words are those of `honoken_pushers::ports::Observer`.
+    /// The result of a push. The words are those of `honoken_pushers::ports::Observer`.
     PushOutcome:
-    /// APNs has it.
+    /// APNs accepted it.
     Accepted = "accepted",
-    /// APNs does not know the phone any more.
+    /// APNs no longer knows the push token.
     TokenDead = "token_dead",
     /// It is tried again.
     Retry = "retry",
-    /// Nothing succeeds with this key or certificate.
+    /// No push succeeds with this key or certificate.
     Misconfigured = "misconfigured",
     /// This push never succeeds.
     Refused = "refused",
@@ -233,56 +233,56 @@ values! {
     Sent = "sent",
     /// It was given up.
     Failed = "failed",
-    /// Another one stands for it, or nobody waits for it.
+    /// Another delivery replaces it, or no registered phone needs it.
     Superseded = "superseded",
-    /// The phone is gone.
+    /// The push token is dead.
     Dead = "dead",
 }
 
 values! {
-    /// What an operator can pause.
+    /// A part that an operator can pause.
     Pausable:
-    /// The way from the log to the messages.
+    /// The relay, from the event log to the messages.
     Relay = "relay",
-    /// The way from the messages to the phones.
+    /// The pusher, from the messages to the phones.
     Pusher = "pusher",
 }
 
 values! {
-    /// What callers without credentials can make this process log.
+    /// The lines that callers without credentials can cause.
     AnonymousLine:
     /// A line that a phone sent.
     Phone = "phone",
-    /// How a request was answered.
+    /// The line about an answered request.
     Request = "request",
-    /// Why a request could not be answered.
+    /// The reason why a request could not be answered.
     Error = "error",
 }
 
 values! {
-    /// How much a line of log output matters when there is no room for all.
+    /// The priority of a line of log output when there is no room for all.
     LinePriority:
-    /// It is at `ERROR`, or tells of dropped lines.
+    /// It is at `ERROR`, or reports dropped lines.
     Error = "error",
     /// Any other.
     Other = "other",
 }
 
 values! {
-    /// What a connection does.
+    /// The state of a database connection.
     ConnectionState:
-    /// A question is asked on it.
+    /// A statement runs on it.
     Used = "used",
-    /// It waits for one.
+    /// It is idle.
     Idle = "idle",
 }
 
 values! {
-    /// What a phone means by a line of its log. The words are Wallet's own; see `device/log.rs`.
+    /// The meaning of a line of a phone's log. The words are Wallet's own; see `device/log.rs`.
     MessageClass:
-    /// We answered 401.
+    /// The service answered 401.
     AuthenticationFailure = "authentication_failure",
-    /// We answered something that the call does not have.
+    /// The service gave a status that the call does not have.
     UnexpectedResponseCode = "unexpected_response_code",
     /// An answer could not be read.
     MalformedResponse = "malformed_response",
@@ -290,11 +290,11 @@ values! {
     InvalidPass = "invalid_pass",
     /// Another pass than the one asked for.
     WrongPass = "wrong_pass",
-    /// A push, and then nothing had changed.
+    /// After a push, nothing had changed.
     SpuriousPush = "spurious_push",
     /// A pass was listed as changed and had not.
     UnchangedUpdate = "unchanged_update",
-    /// 200 with what the phone had already, where 304 was possible.
+    /// The service answered 200 with the pass that the phone had, where 304 was possible.
     IgnoredIfModifiedSince = "ignored_if_modified_since",
     /// No `Last-Modified`.
     MissingLastModified = "missing_last_modified",
@@ -302,15 +302,15 @@ values! {
     SameTag = "same_tag",
     /// Changes without a tag.
     OmittedTag = "omitted_tag",
-    /// A change of a pass that the phone does not have any more.
+    /// A pass was listed that the phone no longer has.
     UnregisteredSerialNumber = "unregistered_serial_number",
-    /// A personalization that led to nothing.
+    /// A personalization changed nothing.
     UnchangedPersonalization = "unchanged_personalization",
-    /// Words that we do not know.
+    /// The words are unknown.
     Unknown = "unknown",
 }
 
-/// The value of a label. Each way to make one takes it from a closed set.
+/// The value of a label. Every constructor takes it from a closed set.
 #[derive(Debug, Clone, Copy)]
 pub struct Value<'a>(pub(super) Label, pub(super) &'a str);
 

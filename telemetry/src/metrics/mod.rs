@@ -1,8 +1,8 @@
-//! What is counted and measured. The table in `catalogue.rs` is all of it; nothing else can be recorded, and every value of a label comes from a closed set, so
-//! that no caller can make the number of series grow. `docs/metrics.md` is made from the table.
+//! Counters and measurements. The table in `catalogue.rs` lists all of them; nothing else can be recorded, and every value of a label comes
+//! from a closed set, so that no caller can make the number of series grow. `docs/metrics.md` is generated from the table.
 //!
-//! In code and logs a metric has its dotted name, `honoken.device.polls`. Prometheus sees `honoken_device_polls_total`: underscores, then the unit,
-//! then `_total` for what only grows.
+//! In code and log output a metric has its dotted name, `honoken.device.polls`. Prometheus sees `honoken_device_polls_total`: underscores,
+//! then the unit, then `_total` for counters.
 
 mod catalogue;
 mod labels;
@@ -28,11 +28,11 @@ pub use labels::{
     LinePriority, MessageClass, Pausable, PushOutcome, Queue, RateLimit, Store, Value,
 };
 
-/// Seconds. From an answer from memory to the longest that a request may take.
+/// Seconds, from an answer out of memory to the longest that a request may take.
 const BUCKETS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// Where everything is recorded. Clones record to the same place.
+/// The registry of all metrics. Clones record to the same one.
 #[derive(Clone)]
 pub struct Metrics(Arc<Recorded>);
 
@@ -77,10 +77,10 @@ impl Metrics {
         metrics
     }
 
-    /// One series of a counter. Whoever counts often keeps it.
+    /// One series of a counter. A caller that counts often keeps it.
     ///
     /// # Panics
-    /// When the metric is none, or has other labels: a slip of the pen, which every test of the place would show.
+    /// When the metric is not a counter, or has other labels: a mistake in the code, which every test of that code would show.
     pub fn counter(&self, metric: Metric, values: &[Value<'_>]) -> IntCounter {
         match self.family(metric, values) {
             Family::Counter(family) => family.with_label_values(Texts::of(values).as_slice()),
@@ -115,7 +115,7 @@ impl Metrics {
         }
     }
 
-    /// Notes how long something took.
+    /// Records a duration.
     pub fn observe(&self, metric: Metric, values: &[Value<'_>], duration: Duration) {
         self.histogram(metric, values).observe(duration.as_secs_f64());
     }
@@ -132,7 +132,7 @@ impl Metrics {
     /// Everything, in Prometheus's text format.
     ///
     /// # Errors
-    /// When a figure of the process cannot be written, which no figure is known to lead to.
+    /// When a value of the process collector cannot be written, which no value is known to cause.
     pub fn render(&self) -> Result<String, prometheus::Error> {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.0.registry.gather(), &mut text)?;
@@ -140,13 +140,13 @@ impl Metrics {
     }
 }
 
-/// What [`Metrics::render`] is (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
+/// The content type of [`Metrics::render`] (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
-/// As many labels as any metric has.
+/// The most labels that a metric has.
 const MOST_LABELS: usize = 4;
 
-/// The texts of values, which are recorded too often to allocate for each.
+/// The texts of values, kept on the stack since they are recorded too often to allocate each time.
 struct Texts<'a>([&'a str; MOST_LABELS], usize);
 
 impl<'a> Texts<'a> {
@@ -181,7 +181,7 @@ fn registered(registry: &Registry, row: &Row) -> Family {
             Family::Histogram(HistogramVec::new(opts, &labels).expect(valid))
         }
     };
-    // What has happened never is 0, and not missing: an alert on its growth needs a place to begin.
+    // Every series exists from the start with the value 0: an alert on its growth needs a first value.
     for values in combinations(row.labels) {
         match &family {
             Family::Counter(family) => drop(family.with_label_values(&values)),
@@ -200,7 +200,7 @@ fn registered(registry: &Registry, row: &Row) -> Family {
     family
 }
 
-/// Every combination of values, where all of them can be named here; else none.
+/// Every combination of values, if all labels have closed sets; otherwise none.
 fn combinations(labels: &[Label]) -> Vec<Vec<&'static str>> {
     let mut found = vec![Vec::new()];
     for label in labels {

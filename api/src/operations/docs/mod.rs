@@ -1,5 +1,5 @@
-//! `/docs`: the `OpenAPI` document as a page to read and to try. Swagger UI (Apache-2.0) is part of the program, so nothing is loaded from
-//! elsewhere; its archive stays packed until somebody looks.
+//! `/docs`: the `OpenAPI` document as a page to read and to try. Swagger UI (Apache-2.0) is part of the program, so the page loads nothing
+//! from elsewhere; its archive stays packed until the page is first requested.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -22,7 +22,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const PNG: &str = "image/png";
 
-/// What the page is made of, by name, and of which type.
+/// The files of the page, by name, with their content types.
 const FILES: &[(&str, &str)] = &[
     ("start.js", SCRIPT),
     ("swagger-ui-bundle.js", SCRIPT),
@@ -30,7 +30,7 @@ const FILES: &[(&str, &str)] = &[
     ("favicon-32x32.png", PNG),
 ];
 
-/// Only what we send ourselves, and nothing written into the page. Swagger UI's style sheet has its drawings inside, as `data:`.
+/// Allows only files from this service, and no inline scripts or styles. Swagger UI's style sheet contains its images as `data:`.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                                        base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -83,7 +83,7 @@ static SWAGGER_UI: LazyLock<BTreeMap<&'static str, Bytes>> = LazyLock::new(|| {
     files
 });
 
-/// The archive is that of a release: one folder around everything, the built files in `dist`.
+/// The archive is that of a release: one top folder, with the built files in `dist`.
 fn is_at<R: Read>(entry: &ZipFile<'_, R>, name: &str) -> bool {
     entry.name().is_ok_and(|path| path.ends_with(&format!("/dist/{name}")))
 }

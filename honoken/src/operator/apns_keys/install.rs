@@ -1,4 +1,4 @@
-//! `honoken apns-keys install`: from Apple's file to a key that is pushed with.
+//! `honoken apns-keys install`: installs a key from Apple's file.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -25,7 +25,7 @@ All pass types of the team are pushed with it, in place of their certificates. M
 `Apple Push Notifications service` ticked, for the production environment. Apple lets you download it once.
 On Postgres running processes use it at once; with SQLite files stop the service first, and start it again.";
 
-/// The file, and what Apple calls the key.
+/// The file, and the ids of the key at Apple.
 #[derive(Debug, Args)]
 pub struct Options {
     /// The developer team that it is of, ten characters: the team of its pass types.
@@ -41,7 +41,7 @@ pub struct Options {
     location: StorageOptions,
 }
 
-/// More than any key has.
+/// The limit on the size of the file: more than any key has.
 const FILE_BYTES: u64 = 64 * 1024;
 
 pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow::Result<()> {
@@ -90,7 +90,7 @@ async fn install(
         Some(row) if push_credentials::open(Some(keys), &row.installation).is_ok() => {
             return print_line(&format!("the APNs key {id} is installed already; nothing was changed"));
         }
-        // The old seal does not open any more.
+        // The old seal no longer opens.
         Some(_) => ApnsKeyCommand::Reseal {
             fingerprint: installation.fingerprint,
             private_key: installation.private_key,

@@ -1,4 +1,4 @@
-//! `honoken apns-keys list`: the keys that are there.
+//! `honoken apns-keys list`: lists the APNs keys.
 
 use clap::Args;
 use honoken_domain::apns_key::ApnsKeyInstallation;
@@ -22,7 +22,7 @@ Examples:
 STATE is `in use` (the pass types of the team are pushed with it), `spare` (a newer one of the team is in use), `unusable` (it does not open with the
 encryption keys of this command) or `revoked`. SEALED is the number of the encryption key that it is sealed under, 0 for the data folder's own.";
 
-/// How to show them.
+/// The form of the list.
 #[derive(Debug, Args)]
 pub struct Options {
     /// Print JSON instead of a table.

@@ -1,8 +1,8 @@
-//! `honoken apns-keys`: the keys that pushes are authenticated with.
+//! `honoken apns-keys`: the keys that authenticate pushes.
 //!
-//! - `install.rs`: from Apple's file to a key that is pushed with
-//! - `list.rs`: those that are there
-//! - `revoke.rs`: one is pushed with no more
+//! - `install.rs`: installs a key from Apple's file
+//! - `list.rs`: lists the keys
+//! - `revoke.rs`: stops pushing with a key
 
 mod install;
 mod list;
@@ -12,7 +12,7 @@ use clap::Subcommand;
 
 use crate::operator::session::Environment;
 
-/// What can be done with APNs keys.
+/// The subcommands of `apns-keys`.
 #[derive(Debug, Subcommand)]
 pub enum ApnsKeysCommand {
     /// Check a key and push with it from here on, for all pass types of its team.

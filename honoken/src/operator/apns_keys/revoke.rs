@@ -1,4 +1,4 @@
-//! `honoken apns-keys revoke`: a key is pushed with no more.
+//! `honoken apns-keys revoke`: stops pushing with a key.
 
 use clap::Args;
 use honoken_domain::apns_key::{ApnsKey, ApnsKeyCommand, ApnsKeyError};
@@ -15,7 +15,7 @@ Examples:
 The team's pass types are pushed with another key of the team from then on, or with their own certificates. If the key fell into other hands, revoke it at Apple
 as well: https://developer.apple.com/account/resources/authkeys/list";
 
-/// Which one.
+/// The key to revoke.
 #[derive(Debug, Args)]
 pub struct Options {
     /// The developer team that it is of.
@@ -39,7 +39,7 @@ pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow:
             }
             revoked => session.settle(revoked?.position).await,
         }
-        print_line(&format!("nothing is pushed with the APNs key {id} any more"))
+        print_line(&format!("the APNs key {id} is no longer used for pushes"))
     })
     .await
 }

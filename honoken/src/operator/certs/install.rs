@@ -1,4 +1,4 @@
-//! `honoken certs install`: from files to a certificate that signs.
+//! `honoken certs install`: installs a certificate from files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ Examples:
   A renewal is the same command with the new certificate. On Postgres running processes use it at once; with SQLite files stop the
   service first, and start it again.";
 
-/// The files, and whose pass type it is.
+/// The files, and the organisation of the pass type.
 #[derive(Debug, Args)]
 pub struct Options {
     /// The certificate: the .cer that Apple gave you (DER or PEM), or a .p12 with its key.
@@ -56,7 +56,7 @@ pub struct Options {
     location: StorageOptions,
 }
 
-/// More than any certificate or key has.
+/// The limit on the size of a file: more than any certificate or key has.
 const FILE_BYTES: u64 = 1024 * 1024;
 
 pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow::Result<()> {
@@ -103,7 +103,7 @@ fn read(file: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     fs::read(file).map(Zeroizing::new).with_context(about)
 }
 
-/// Editors end a file with a line break, which belongs to no password.
+/// Editors end a file with a line break, which is not part of the password.
 fn first_line(bytes: &[u8]) -> anyhow::Result<Zeroizing<String>> {
     let text = std::str::from_utf8(bytes).context("the password file is not text")?;
     Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))

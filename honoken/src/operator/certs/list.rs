@@ -1,4 +1,4 @@
-//! `honoken certs list`: the certificates that are there.
+//! `honoken certs list`: lists the certificates.
 
 use clap::Args;
 use honoken_domain::certificate::Installation;
@@ -22,7 +22,7 @@ Examples:
 STATE is `good`, `expiring` (within 30 days), `expired`, `not yet valid`, `unusable` (it does not open with the encryption keys of this
 command) or `revoked`. KEY is the number of the encryption key that it is sealed under, 0 for the data folder's own.";
 
-/// How to show them.
+/// The form of the list.
 #[derive(Debug, Args)]
 pub struct Options {
     /// Print JSON instead of a table.

@@ -1,9 +1,9 @@
 //! `honoken certs`: the certificates that sign passes.
 //!
-//! - `request.rs`: a key, and what Apple wants for it
-//! - `install.rs`: from files to a certificate that signs
-//! - `list.rs`: those that are there
-//! - `revoke.rs`: one signs no more
+//! - `request.rs`: a key, and the request that Apple needs for it
+//! - `install.rs`: installs a certificate from files
+//! - `list.rs`: lists the certificates
+//! - `revoke.rs`: stops signing with a certificate
 
 mod install;
 mod list;
@@ -14,7 +14,7 @@ use clap::Subcommand;
 
 use crate::operator::session::Environment;
 
-/// What can be done with certificates.
+/// The subcommands of `certs`.
 #[derive(Debug, Subcommand)]
 pub enum CertsCommand {
     /// Make a private key and the request that Apple turns into a certificate. Needs no Mac, no Keychain and no database.

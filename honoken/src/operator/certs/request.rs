@@ -1,4 +1,4 @@
-//! `honoken certs request`: a key, and what Apple wants for it (a certificate signing request, RFC 2986).
+//! `honoken certs request`: a key and its certificate signing request for Apple (RFC 2986).
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ and hand both to `honoken certs install`. docs/certificates.md has every step.";
 /// Apple takes RSA keys of this size.
 const KEY_BITS: u32 = 2048;
 
-/// For which pass type, and where to.
+/// The pass type, and the folder for the files.
 #[derive(Debug, Args)]
 pub struct Options {
     /// The pass type identifier, as registered with Apple.

@@ -1,4 +1,4 @@
-//! `honoken certs revoke`: a certificate signs no more.
+//! `honoken certs revoke`: stops signing with a certificate.
 
 use clap::Args;
 use honoken_domain::certificate::{Certificate, CertificateCommand, CertificateError};
@@ -14,7 +14,7 @@ Examples:
 
 Its passes are kept and can be changed; phones are asked to come back until another certificate is installed.";
 
-/// Which one.
+/// The certificate to revoke.
 #[derive(Debug, Args)]
 pub struct Options {
     /// The pass type whose certificate it is.
@@ -37,7 +37,7 @@ pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow:
             }
             revoked => session.settle(revoked?.position).await,
         }
-        print_line(&format!("the certificate of {pass_type} signs no more"))
+        print_line(&format!("the certificate of {pass_type} no longer signs"))
     })
     .await
 }
