@@ -44,7 +44,7 @@ pub const LINGER: Duration = Duration::from_secs(20);
 pub const LINGER_PAUSE: Duration = Duration::from_secs(5);
 
 /// The time for a last answer on a connection that has to make room for others, and for the other side to take it when the service stops.
-pub const LAST_WORD: Duration = Duration::from_secs(1);
+pub const LAST_ANSWER: Duration = Duration::from_secs(1);
 
 /// Time to send the head of a request, and the longest that a connection may be idle.
 pub const HEADERS: Duration = Duration::from_secs(30);

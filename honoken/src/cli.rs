@@ -45,7 +45,7 @@ enum Command {
     /// Bring the database to the schema of this release. Safe beside running processes, also those of the release before.
     #[command(after_help = MIGRATE_EXAMPLES)]
     Migrate(StorageOptions),
-    /// Fill the read model again from the log. Readers see the old one until it is complete.
+    /// Fill the read model again from the event log. Readers see the old one until it is complete.
     #[command(after_help = REBUILD_EXAMPLES)]
     Rebuild(StorageOptions),
     /// Request, install, list and revoke the certificates that sign passes.
@@ -57,10 +57,10 @@ enum Command {
     /// Make, list and revoke the API keys of integrators; seal private keys under another encryption key.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
-    /// Look after the log.
+    /// Maintain the event log.
     #[command(subcommand)]
     Log(database::LogCommand),
-    /// Take a .pkpass file apart as suspiciously as a phone does, and say what is wrong with it.
+    /// Check a .pkpass file as strictly as a phone does, and print what is wrong with it.
     #[command(after_help = inspect::EXAMPLES)]
     Inspect(inspect::Options),
     /// Play the life of a pass on a phone against any web service, and say which rules of the protocol it keeps.
@@ -69,7 +69,7 @@ enum Command {
     /// Play a fleet of phones against any web service, and say how long it took to answer.
     #[command(after_help = phone::FLEET_EXAMPLES)]
     Phones(phone::FleetOptions),
-    /// Print what makes a shell complete the commands and options of this program.
+    /// Print a script with which a shell completes the commands and options of this program.
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
         /// Which shell.
@@ -143,14 +143,14 @@ pub fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(code) => code,
         Err(fault) => {
-            complain(&fault);
+            print_error(&fault);
             ExitCode::FAILURE
         }
     }
 }
 
-fn complain(fault: &anyhow::Error) {
-    writer::last_word(format!("honoken: {fault:#}\n"));
+fn print_error(fault: &anyhow::Error) {
+    writer::print_last_message(format!("honoken: {fault:#}\n"));
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {

@@ -22,11 +22,12 @@ use crate::process::{Process, Started};
 pub enum Role {
     /// Answers phones, integrators and operators.
     Api,
-    /// Fills the read model and carries background jobs out; of several processes one does so at a time.
+    /// Fills the read model and carries background jobs out; only one of several processes does so at a time.
     Projector,
-    /// Tells of changes: over NATS, or without `NATS_URL` the role `pusher` of the same process; of several processes one does so at a time.
+    /// Publishes changes: over NATS, or without `NATS_URL` to the role `pusher` of the same process; only one of several processes does so
+    /// at a time.
     Relay,
-    /// Wakes phones; several processes share the work.
+    /// Sends pushes to phones; several processes share the work.
     Pusher,
 }
 
@@ -102,7 +103,7 @@ fn warn_about_defaults(process: &Process, base_url: &str) {
     }
     if process.config.admin.is_none() {
         tracing::warn!(
-            "HONOKEN_ADMIN_USERNAME and HONOKEN_ADMIN_PASSWORD are not set: nobody can use the admin routes"
+            "HONOKEN_ADMIN_USERNAME and HONOKEN_ADMIN_PASSWORD are not set: the admin routes cannot be used"
         );
     }
 }

@@ -41,7 +41,7 @@ pub fn find(configured: Option<&SealingKeys>, data_dir: &Path) -> anyhow::Result
     })
 }
 
-/// The keys of this process. Where it has none, one is generated in the data folder, and logged.
+/// The keys of this process. Where it has none, one is generated in the data folder, and that is logged.
 ///
 /// # Errors
 /// When the data folder's key cannot be read or written.
@@ -56,7 +56,7 @@ pub fn ensure(
     let bytes = ids::encryption_key(ids);
     let file = data_dir::write_encryption_key(data_dir, &Zeroizing::new(STANDARD.encode(*bytes)))?;
     tracing::info!(
-        "made an encryption key in {}: private keys are sealed under it, so back it up apart from the log, or set HONOKEN_ENCRYPTION_KEY_V1",
+        "made an encryption key in {}: private keys are sealed under it, so back it up apart from the event log, or set HONOKEN_ENCRYPTION_KEY_V1",
         file.display()
     );
     let own = SealingKey::new(*bytes);

@@ -135,7 +135,7 @@ impl Storage {
     /// Gives the event log another epoch. No process may be using it.
     ///
     /// # Errors
-    /// When the log cannot be opened or written.
+    /// When the event log cannot be opened or written.
     pub async fn change_epoch(&self, ids: &dyn IdSource) -> anyhow::Result<Epoch> {
         let epoch = ids::epoch(ids);
         Ok(match self {

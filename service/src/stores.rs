@@ -41,10 +41,10 @@ pub struct Stores {
 }
 
 /// The time between two log lines about a read model that takes long to catch up.
-const PROGRESS_LINES: Duration = Duration::from_secs(5);
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The time between two checks of a read model that does not fit the event log.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Stores {
     /// Opens the event log, the read model and the ledger in their storage, and the images in the data folder.
@@ -80,12 +80,12 @@ impl Stores {
         let mut progress = self.projector.progress();
         loop {
             let reached = progress.wait_for(|progress| progress.position >= head);
-            if let Ok(reached) = tokio::time::timeout(PROGRESS_LINES, reached).await {
-                reached.context("the projector ended before it had caught up with the log")?;
+            if let Ok(reached) = tokio::time::timeout(PROGRESS_INTERVAL, reached).await {
+                reached.context("the projector ended before it had caught up with the event log")?;
                 return Ok(());
             }
             let position = self.projector.progress().borrow().position;
-            tracing::info!("the read model catches up with the log: {position} of {head} events");
+            tracing::info!("the read model catches up with the event log: {position} of {head} events");
         }
     }
 
@@ -102,7 +102,7 @@ impl Stores {
                     "the read model is that of another log: waiting for a process with the role projector to fill it again"
                 );
             }
-            tokio::time::sleep(BETWEEN_LOOKS).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
         }
         Ok(())
     }

@@ -85,7 +85,7 @@ impl CurrentRequest {
     }
 
     /// Starts the work, and returns its deadline, which the first call decides.
-    pub fn begins(&self, now: Instant, longest: Duration) -> Instant {
+    pub fn start(&self, now: Instant, longest: Duration) -> Instant {
         *self.0.deadline.get_or_init(|| now + longest)
     }
 

@@ -7,7 +7,7 @@ use honoken_domain::ids::{DeviceLibraryIdentifier, PassId, PushToken, Registrati
 use honoken_domain::registration::{Registration, RegistrationCommand, RegistrationEvent};
 use honoken_event_store::Committed;
 
-use crate::device::turns::{Device, Next, Told, Written};
+use crate::device::turns::{Device, Next, SentToken, Written};
 use crate::error::ApiError;
 use crate::extractors::request_id::RequestId;
 use crate::state::App;
@@ -51,10 +51,10 @@ impl<'a> DeviceRequest<'a> {
     /// 429 when too much is registered, 503 when a store is unavailable or too many requests wait.
     pub async fn register(&self, push_token: PushToken) -> Result<Registered, ApiError> {
         let device = self.device()?;
-        let told = device.tells(push_token);
+        let sent = device.record_token(push_token);
         loop {
             let mut written = device.turn().await;
-            match device.next(&written, &told, &self.pass.serial_number) {
+            match device.next(&written, &sent, &self.pass.serial_number) {
                 Next::Done(committed) => return Ok(Registered { committed, is_new: false }),
                 Next::Register(newest) => {
                     let committed = Arc::new(self.register_with(&newest, &mut written).await?);
@@ -72,22 +72,22 @@ impl<'a> DeviceRequest<'a> {
 
     async fn register_with(
         &self,
-        told: &Told,
+        sent: &SentToken,
         written: &mut Written,
     ) -> Result<Committed<Registration>, ApiError> {
         let command = RegistrationCommand::Register {
             serial_number: self.pass.serial_number.clone(),
-            push_token: told.push_token.clone(),
+            push_token: sent.push_token.clone(),
             at: self.app.clock.unix_seconds(),
         };
         self.dispatch_if(command, |events| {
             if events.iter().any(is_registration) {
-                self.comes_or_goes()?;
+                self.check_registration_change()?;
                 self.app.rates.check_new_device(&self.pass, self.client)?;
             } else {
                 self.app.rates.check_known_device(&self.pass, self.client)?;
             }
-            written.expect(told, events);
+            written.expect(sent, events);
             Ok(())
         })
         .await
@@ -101,14 +101,17 @@ impl<'a> DeviceRequest<'a> {
         let device = self.device()?;
         let _turn = device.turn().await;
         let serial_number = self.pass.serial_number.clone();
-        self.dispatch_if(RegistrationCommand::Unregister { serial_number }, |_| self.comes_or_goes()).await
+        self.dispatch_if(RegistrationCommand::Unregister { serial_number }, |_| {
+            self.check_registration_change()
+        })
+        .await
     }
 
     fn device(&self) -> Result<Arc<Device>, ApiError> {
         self.app.turns.of(&self.id)?.ok_or_else(|| self.app.rates.too_many_requests_of_device())
     }
 
-    fn comes_or_goes(&self) -> Result<(), ApiError> {
+    fn check_registration_change(&self) -> Result<(), ApiError> {
         self.app.rates.check_registration_change(&self.pass, &self.id.device_library_identifier)
     }
 

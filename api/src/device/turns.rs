@@ -50,13 +50,13 @@ pub struct Turns {
 /// The newest token of a device, and what was written of it.
 #[derive(Debug, Default)]
 pub struct Device {
-    newest: Mutex<Option<Told>>,
+    newest: Mutex<Option<SentToken>>,
     written: tokio::sync::Mutex<Written>,
 }
 
 /// A push token that a device has sent.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub struct SentToken {
     /// Its number, in the order of arrival.
     number: u64,
     /// The token.
@@ -67,7 +67,7 @@ pub struct Told {
 #[derive(Debug, Default)]
 pub struct Written {
     /// The last command that registered, and its result.
-    last: Option<(Told, Arc<Committed<Registration>>)>,
+    last: Option<(SentToken, Arc<Committed<Registration>>)>,
     /// The last token that was written to the event log, and when.
     token: Option<(PushToken, Instant)>,
 }
@@ -76,7 +76,7 @@ pub struct Written {
 #[derive(Debug)]
 pub enum Next {
     /// Register with this token.
-    Register(Told),
+    Register(SentToken),
     /// Nothing: its token, or a newer one, is on disk.
     Done(Arc<Committed<Registration>>),
     /// Release the turn until then.
@@ -132,11 +132,11 @@ impl Turns {
 
 impl Device {
     /// Records a token that the device sends, as the newest one.
-    pub fn tells(&self, push_token: PushToken) -> Told {
+    pub fn record_token(&self, push_token: PushToken) -> SentToken {
         let mut newest = self.newest();
         let number = newest.as_ref().map_or(1, |newest| newest.number + 1);
-        let told = Told { number, push_token };
-        *newest = Some(told.clone());
+        let sent = SentToken { number, push_token };
+        *newest = Some(sent.clone());
         told
     }
 
@@ -146,9 +146,9 @@ impl Device {
     }
 
     /// The next step of the request that has the turn, for its token and the pass that it sent it for.
-    pub fn next(&self, written: &Written, told: &Told, serial_number: &SerialNumber) -> Next {
+    pub fn next(&self, written: &Written, sent: &SentToken, serial_number: &SerialNumber) -> Next {
         if let Some((last, committed)) = &written.last
-            && told.number <= last.number
+            && sent.number <= last.number
         {
             return if committed.aggregate.holds(serial_number) {
                 Next::Done(committed.clone())
@@ -156,15 +156,15 @@ impl Device {
                 Next::Register(last.clone())
             };
         }
-        let newest = self.newest().clone().unwrap_or_else(|| told.clone());
+        let newest = self.newest().clone().unwrap_or_else(|| sent.clone());
         match written.recent_token() {
-            Some((token, _)) if told.push_token == *token => Next::Register(told.clone()),
+            Some((token, _)) if sent.push_token == *token => Next::Register(sent.clone()),
             Some((token, at)) if newest.push_token != *token => Next::Wait(*at + PACE),
             _ => Next::Register(newest),
         }
     }
 
-    fn newest(&self) -> MutexGuard<'_, Option<Told>> {
+    fn newest(&self) -> MutexGuard<'_, Option<SentToken>> {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -176,16 +176,16 @@ impl Device {
 
 impl Written {
     /// Records what is about to be written: when the caller disconnects in the middle of it, it is written all the same.
-    pub fn expect(&mut self, told: &Told, events: &[RegistrationEvent]) {
+    pub fn expect(&mut self, sent: &SentToken, events: &[RegistrationEvent]) {
         if events.iter().any(holds_a_token) {
-            self.token = Some((told.push_token.clone(), Instant::now()));
+            self.token = Some((sent.push_token.clone(), Instant::now()));
         }
     }
 
     /// Records what a command has written.
-    pub fn note(&mut self, told: Told, committed: Arc<Committed<Registration>>) {
-        self.expect(&told, &committed.events);
-        self.last = Some((told, committed));
+    pub fn note(&mut self, sent: SentToken, committed: Arc<Committed<Registration>>) {
+        self.expect(&sent, &committed.events);
+        self.last = Some((sent, committed));
     }
 
     /// The token that was written last, while another one still has to wait.
@@ -227,9 +227,9 @@ mod tests {
     }
 
     /// Has the turn, and writes what it is to write; what that was.
-    async fn goes_on(device: &Device, told: &Told, pass: &str) -> Result<String, Instant> {
+    async fn goes_on(device: &Device, sent: &SentToken, pass: &str) -> Result<String, Instant> {
         let mut written = device.turn().await;
-        match device.next(&written, told, &serial(pass)) {
+        match device.next(&written, sent, &serial(pass)) {
             Next::Wait(then) => Err(then),
             Next::Done(_) => Ok("done".to_owned()),
             Next::Register(newest) => {
@@ -261,46 +261,46 @@ mod tests {
     async fn another_token_waits_for_the_end_of_the_second_and_the_newest_is_written() {
         let device = Device::default();
         let started = Instant::now();
-        assert_eq!(goes_on(&device, &device.tells(token("a")), "A").await, Ok("a".to_owned()));
-        let (b, c) = (device.tells(token("b")), device.tells(token("c")));
-        for told in [&b, &c] {
-            assert_eq!(goes_on(&device, told, "A").await, Err(started + PACE));
+        assert_eq!(goes_on(&device, &device.record_token(token("a")), "A").await, Ok("a".to_owned()));
+        let (b, c) = (device.record_token(token("b")), device.record_token(token("c")));
+        for sent in [&b, &c] {
+            assert_eq!(goes_on(&device, sent, "A").await, Err(started + PACE));
         }
         tokio::time::advance(PACE).await;
         assert_eq!(goes_on(&device, &b, "A").await, Ok("c".to_owned()), "b is out of date");
         assert_eq!(goes_on(&device, &c, "A").await, Ok("done".to_owned()));
-        assert_eq!(goes_on(&device, &device.tells(token("d")), "A").await, Err(started + 2 * PACE));
+        assert_eq!(goes_on(&device, &device.record_token(token("d")), "A").await, Err(started + 2 * PACE));
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_known_token_waits_for_nobody_and_takes_the_place_of_those_that_wait() {
         let device = Device::default();
-        goes_on(&device, &device.tells(token("a")), "A").await.unwrap();
-        let b = device.tells(token("b"));
+        goes_on(&device, &device.record_token(token("a")), "A").await.unwrap();
+        let b = device.record_token(token("b"));
         assert!(goes_on(&device, &b, "A").await.is_err());
-        assert_eq!(goes_on(&device, &device.tells(token("a")), "B").await, Ok("a".to_owned()));
+        assert_eq!(goes_on(&device, &device.record_token(token("a")), "B").await, Ok("a".to_owned()));
         assert_eq!(goes_on(&device, &b, "A").await, Ok("done".to_owned()), "a was told later");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_request_that_waited_registers_its_own_pass_with_the_token_that_was_written() {
         let device = Device::default();
-        goes_on(&device, &device.tells(token("a")), "A").await.unwrap();
-        let (b, c) = (device.tells(token("b")), device.tells(token("c")));
+        goes_on(&device, &device.record_token(token("a")), "A").await.unwrap();
+        let (b, c) = (device.record_token(token("b")), device.record_token(token("c")));
         tokio::time::advance(PACE).await;
         assert_eq!(goes_on(&device, &c, "A").await, Ok("c".to_owned()));
-        device.tells(token("d"));
+        device.record_token(token("d"));
         assert_eq!(goes_on(&device, &b, "B").await, Ok("c".to_owned()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_caller_that_goes_away_in_the_middle_of_its_command_has_written() {
         let device = Device::default();
-        let told = device.tells(token("a"));
+        let sent = device.record_token(token("a"));
         let event =
             RegistrationEvent::PushTokenChanged { push_token: token("a"), changed_at: UnixSeconds(1) };
-        device.turn().await.expect(&told, &[event]);
-        assert!(goes_on(&device, &device.tells(token("b")), "A").await.is_err());
+        device.turn().await.expect(&sent, &[event]);
+        assert!(goes_on(&device, &device.record_token(token("b")), "A").await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
@@ -308,7 +308,7 @@ mod tests {
         let turns = Turns::default();
         for number in 0..4 * FEW {
             let device = turns.of(&id(number)).unwrap().unwrap();
-            goes_on(&device, &device.tells(token("a")), "A").await.unwrap();
+            goes_on(&device, &device.record_token(token("a")), "A").await.unwrap();
         }
         assert_eq!(turns.devices.lock().unwrap().len(), 4 * FEW);
         tokio::time::advance(PACE).await;

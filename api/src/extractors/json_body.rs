@@ -30,14 +30,14 @@ pub async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
     if body.size_hint().lower() > limit as u64 {
         return Err(ApiError::TooLarge { limit });
     }
-    let mut arriving = pin!(arrives(body, limit));
+    let mut arriving = pin!(collect(body, limit));
     if let Some(arrived) = arriving.as_mut().now_or_never() {
         return arrived;
     }
     // Releases the permit, so that other requests need not wait for a slow caller.
     admission.release();
     let in_time = tokio::time::timeout(limits::BODY, arriving);
-    let body = timed(Spent::Body, unless_crowded(connection, in_time))
+    let body = timed(Spent::Body, unless_closing(connection, in_time))
         .await?
         .map_err(|_| ApiError::BodyTimeout)??;
     admission.acquire().await?;
@@ -45,7 +45,7 @@ pub async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
 }
 
 /// Waits for the other side, and gives up when other connections need the slot.
-async fn unless_crowded<T>(
+async fn unless_closing<T>(
     connection: Option<Arc<ConnectionStatus>>,
     wait: impl Future<Output = T>,
 ) -> Result<T, ApiError> {
@@ -59,7 +59,7 @@ async fn unless_crowded<T>(
 
 /// Collects a body in memory that is reserved before any of it is read, so that a body that waits for its reservation takes none. Pieces
 /// are copied, since each keeps alive the buffer that it was read into, however small it is.
-async fn arrives(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
+async fn collect(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
     // A body without a length counts as the longest.
     let whole = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(limit);
     if whole > limits::SMALL_BODY_BYTES {

@@ -113,7 +113,7 @@ async fn answered(
     if let Err(overloaded) = admission.acquire().await {
         return ApiError::from(overloaded).into_response();
     }
-    let deadline = current.begins(Instant::now(), service_limits::REQUEST);
+    let deadline = current.start(Instant::now(), service_limits::REQUEST);
     match tokio::time::timeout_at(deadline, AssertUnwindSafe(answer).catch_unwind()).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Err(panic)) => after_panic(&app.panicked, &*panic).into_response(),

@@ -78,9 +78,13 @@ pub async fn handler(
     let body = json_body::read_json(request, limits::JSON_BYTES).await?;
     let order = read(body)?;
     let pass_type = own_pass_type(&app, &integrator, &order.pass_type_identifier).await?;
-    let refused =
-        uploads::not_to_be_named(&app, &integrator.organization_id, &pass_type.default_images, &order.assets)
-            .await?;
+    let refused = uploads::forbidden_digests(
+        &app,
+        &integrator.organization_id,
+        &pass_type.default_images,
+        &order.assets,
+    )
+    .await?;
     check_images(&app, &order.assets, &refused).await?;
 
     let key = if order.serial_number.is_some() { None } else { idempotency_key::of(&headers)? };

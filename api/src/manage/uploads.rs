@@ -47,7 +47,7 @@ pub async fn store(
 ///
 /// # Errors
 /// 503.
-pub async fn not_to_be_named(
+pub async fn forbidden_digests(
     app: &App,
     organization_id: &OrganizationId,
     fallback: &DefaultImages,

@@ -28,7 +28,7 @@ pub(super) async fn run<T>(
     let current = CurrentRequest::new(id.0.clone(), NO_ADDRESS, app.anonymous_lines.clone());
     let worked = async {
         let started = Instant::now();
-        let deadline = current.begins(started, limits::REQUEST);
+        let deadline = current.start(started, limits::REQUEST);
         let worked = tokio::time::timeout_at(deadline, AssertUnwindSafe(work).catch_unwind()).await;
         let outcome = match worked {
             Ok(Ok(outcome)) => outcome,

@@ -95,7 +95,7 @@ pub async fn ready(State(app): State<AppState>) -> Result<Response, ApiError> {
     };
     if far_behind {
         return Err(ApiError::Unavailable(
-            format!("the read model is more than {ACCEPTABLE_LAG} events behind the log").into(),
+            format!("the read model is more than {ACCEPTABLE_LAG} events behind the event log").into(),
         ));
     }
     // An unusable certificate is reported but does not make the process unready: the others sign, and phones ask for more than passes.

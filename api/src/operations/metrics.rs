@@ -24,13 +24,13 @@ use crate::state::{App, AppState};
     responses((status = 200, description = "Prometheus's text format.", content_type = "text/plain; version=0.0.4", body = String, example = json!("honoken_requests_panicked_total 0\n"))),
 )]
 pub async fn handler(State(app): State<AppState>) -> Result<Response, ApiError> {
-    look(&app);
+    update_gauges(&app);
     let text = app.metrics.render().map_err(|fault| ApiError::Internal(fault.into()))?;
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
 }
 
 /// Updates the gauges.
-fn look(app: &App) {
+fn update_gauges(app: &App) {
     let head = app.log.head().borrow().0;
     let progress = app.projector.progress().borrow().clone();
     let set = |metric, value: u64| app.metrics.gauge(metric, &[]).set(value.cast_signed());

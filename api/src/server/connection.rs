@@ -52,7 +52,7 @@ pub(super) async fn run(socket: TcpStream, peer: IpAddr, slot: &Slot, shared: &S
     };
     let stops = async {
         shared.stop.cancelled().await;
-        tokio::time::sleep(limits::LAST_WORD).await;
+        tokio::time::sleep(limits::LAST_ANSWER).await;
     };
     tokio::select! {
         biased;
@@ -119,7 +119,7 @@ async fn serve_http(
         () = status.close_requested() => {
             // A request whose body was awaited is answered with the reason; without a request there is nothing to answer.
             if matches!(status.phase(), ConnectionPhase::Handling | ConnectionPhase::WritingAnswer) {
-                drop(timeout(limits::LAST_WORD, &mut http).await);
+                drop(timeout(limits::LAST_ANSWER, &mut http).await);
             }
             return HttpEnd::CutOff;
         }

@@ -18,11 +18,11 @@ Examples:
   honoken log restored --data-dir /srv/honoken
   DATABASE_URL=postgres://honoken@localhost/honoken honoken log restored";
 
-/// Events in the life of the log that the service cannot notice itself.
+/// Events in the life of the event log that the service cannot notice itself.
 #[derive(Debug, Subcommand)]
 pub enum LogCommand {
-    /// Say that the log was restored from a backup, before the service is started again: phones may have seen what it lost, and so all their
-    /// tags become foreign. The read model is filled again at the next start.
+    /// Record that the event log was restored from a backup, before the service is started again. Phones may have seen events that it lost,
+    /// so all their tags become foreign. The read model is filled again at the next start.
     #[command(after_help = RESTORED_EXAMPLES)]
     Restored(StorageOptions),
 }
@@ -75,7 +75,7 @@ pub async fn rebuild(options: &StorageOptions, config: &Config, ids: &dyn IdSour
     log.close().await;
     let rebuilt = rebuilt?;
     print_line(&format!(
-        "the read model is as the log says, up to position {}; {} aggregates have parked events",
+        "the read model was rebuilt from the event log, up to position {}; {} aggregates have parked events",
         rebuilt.position,
         rebuilt.parked.len()
     ))
@@ -89,7 +89,7 @@ struct Progress {
 }
 
 /// The time between two lines.
-const LINES: Duration = Duration::from_secs(5);
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Progress {
     fn new(target: Position) -> Self {
@@ -104,7 +104,7 @@ impl Progress {
         self.bar.set_position(position.0);
         let elapsed = self.bar.elapsed();
         if let Some(last_line) = &mut self.last_line
-            && elapsed.saturating_sub(*last_line) >= LINES
+            && elapsed.saturating_sub(*last_line) >= LINE_INTERVAL
         {
             *last_line = elapsed;
             tracing::info!(

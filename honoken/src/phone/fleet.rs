@@ -13,7 +13,7 @@ use honoken_simulator::fleet::{Fleet, FleetPass, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
-use super::{Reach, identities, or_useless, passes, tell, web_service_url};
+use super::{Reach, exit_code_of, identities, passes, print_progress, web_service_url};
 use crate::operator::print::print_line;
 
 /// For `--help`.
@@ -53,14 +53,14 @@ pub struct FleetOptions {
 }
 
 /// The time between two lines where no bar can be drawn.
-const LINES: Duration = Duration::from_secs(5);
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Plays the fleet and prints its figures.
 pub async fn measure(options: &FleetOptions, ids: &dyn IdSource, stop: &CancellationToken) -> ExitCode {
-    or_useless(plays(options, ids, stop).await)
+    exit_code_of(play(options, ids, stop).await)
 }
 
-async fn plays(
+async fn play(
     options: &FleetOptions,
     ids: &dyn IdSource,
     stop: &CancellationToken,
@@ -130,9 +130,14 @@ impl Shown {
         // A thread that finds it locked leaves the line to another.
         let Ok(mut last_line) = last_line.try_lock() else { return };
         let elapsed = self.bar.elapsed();
-        if elapsed.saturating_sub(*last_line) >= LINES {
+        if elapsed.saturating_sub(*last_line) >= LINE_INTERVAL {
             *last_line = elapsed;
-            tell(&format!("{} of {} steps after {:.0} s", progress.done, progress.of, elapsed.as_secs_f64()));
+            print_progress(&format!(
+                "{} of {} steps after {:.0} s",
+                progress.done,
+                progress.of,
+                elapsed.as_secs_f64()
+            ));
         }
     }
 }

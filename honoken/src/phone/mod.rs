@@ -19,7 +19,7 @@ pub use self::fleet::{FLEET_EXAMPLES, FleetOptions, measure};
 pub use self::trial::{TRIAL_EXAMPLES, TrialOptions, try_out};
 
 /// The exit code of a command that could not do its work: wrong arguments, no pass, or no answer.
-const USELESS: u8 = 2;
+const NOT_CARRIED_OUT: u8 = 2;
 
 /// The options that say how to reach the web service.
 #[derive(Debug, Args)]
@@ -74,21 +74,21 @@ fn identities(ids: &dyn IdSource) -> Identities {
 }
 
 /// Ends with 2 and prints the reason when there is nothing to judge.
-fn or_useless(done: anyhow::Result<ExitCode>) -> ExitCode {
+fn exit_code_of(done: anyhow::Result<ExitCode>) -> ExitCode {
     done.unwrap_or_else(|fault| {
-        complain(&fault);
-        ExitCode::from(USELESS)
+        print_error(&fault);
+        ExitCode::from(NOT_CARRIED_OUT)
     })
 }
 
 #[expect(clippy::print_stderr, reason = "the last word of a command that failed belongs on the terminal")]
-fn complain(fault: &anyhow::Error) {
+fn print_error(fault: &anyhow::Error) {
     eprintln!("honoken: {fault:#}");
 }
 
 /// Prints progress on standard error. Standard output is for the report.
-#[expect(clippy::print_stderr, reason = "for whoever waits, and for no program")]
-fn tell(sentence: &str) {
+#[expect(clippy::print_stderr, reason = "progress for people, not for programs")]
+fn print_progress(sentence: &str) {
     eprintln!("{sentence}");
 }
 

@@ -11,7 +11,7 @@ use honoken_simulator::HttpClient;
 use honoken_simulator::conformance::{Report, Scheme, Trial, TrialError};
 use tokio_util::sync::CancellationToken;
 
-use super::{Reach, identities, or_useless, passes, tell, web_service_url};
+use super::{Reach, exit_code_of, identities, passes, print_progress, web_service_url};
 use crate::operator::print::print_line;
 
 /// The limit on the size of an answer.
@@ -24,8 +24,8 @@ Examples:
   honoken phone --pass ticket.pkpass --wait 60        # and change the pass when it says so
   honoken phone --server https://passes.example.com --pass ticket.pkpass --json | jq '.rules[] | select(.verdict == \"broken\")'
 
-Any web service will do, whoever wrote it. Each rule is kept, broken or not reached. Ends with 0 when none is broken, with 1 when one is, with 2
-when there is nothing to judge: no pass, or nobody there. Nothing stays registered, also when it is interrupted.";
+Any web service will do. Each rule is kept, broken or not reached. Ends with 0 when none is broken, with 1 when one is, with 2
+when there is nothing to judge: no pass, or no answer. Nothing stays registered, also when it is interrupted.";
 
 /// The options of `honoken phone`.
 #[derive(Debug, Args)]
@@ -35,7 +35,7 @@ pub struct TrialOptions {
     pass: Option<PathBuf>,
     #[command(flatten)]
     reach: Reach,
-    /// Wait so long for somebody to change the pass, and judge what phones see of the change.
+    /// Wait this long for a change of the pass, and judge the answers that phones get about it.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     wait: Option<u64>,
     /// Show the token as wallets on Android do (`AndroidPass`), which a service may refuse.
@@ -48,10 +48,10 @@ pub struct TrialOptions {
 
 /// Plays the life of a pass and prints the verdicts.
 pub async fn try_out(options: &TrialOptions, ids: &dyn IdSource, stop: &CancellationToken) -> ExitCode {
-    or_useless(plays(options, ids, stop).await)
+    exit_code_of(play(options, ids, stop).await)
 }
 
-async fn plays(
+async fn play(
     options: &TrialOptions,
     ids: &dyn IdSource,
     stop: &CancellationToken,
@@ -59,8 +59,9 @@ async fn plays(
     let trial = trial(options)?;
     let client = HttpClient::with_limits(options.reach.timeout(), MAX_BODY_BYTES);
     let client = client.with_trust(options.reach.trust()?);
-    let waiting =
-        || tell(&format!("waiting up to {} s: change the pass now", options.wait.unwrap_or_default()));
+    let waiting = || {
+        print_progress(&format!("waiting up to {} s: change the pass now", options.wait.unwrap_or_default()))
+    };
     let report = trial.run(client, &identities(ids), waiting, stop).await?;
     if options.json {
         print_line(&serde_json::to_string_pretty(&report)?)?;

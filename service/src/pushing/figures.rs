@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 
 /// The time between two reads.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Reads the figures and records them.
 pub(super) struct Figures {
@@ -33,10 +33,10 @@ impl Figures {
         let mut counted = FeedFigures::default();
         loop {
             self.count(&mut counted);
-            if let Some(Err(fault)) = stop.run_until_cancelled(self.look()).await {
+            if let Some(Err(fault)) = stop.run_until_cancelled(self.refresh()).await {
                 tracing::debug!(error = %fault, "the ledger could not be read");
             }
-            if stop.run_until_cancelled(tokio::time::sleep(BETWEEN_LOOKS)).await.is_none() {
+            if stop.run_until_cancelled(tokio::time::sleep(REFRESH_INTERVAL)).await.is_none() {
                 return;
             }
         }
@@ -53,7 +53,7 @@ impl Figures {
         *counted = now;
     }
 
-    async fn look(&self) -> Result<(), LedgerError> {
+    async fn refresh(&self) -> Result<(), LedgerError> {
         let set = |metric, value: u64| self.metrics.gauge(metric, &[]).set(value.cast_signed());
         let figures = self.ledger.figures().await?;
         set(Metric::DeliveriesPending, figures.pending);

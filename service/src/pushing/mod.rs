@@ -198,7 +198,7 @@ async fn connection(parts: Parts, given: &Given<'_>) -> anyhow::Result<Option<Na
     }
     let (url, creds_file, name) = (url.clone(), creds_file.clone(), given.service_name.to_owned());
     let nats = Nats::connect(&nats::NatsOptions { url, creds_file, name }).await;
-    nats.map(Some).context("the broker cannot be used")
+    nats.map(Some).context("NATS cannot be used")
 }
 
 impl Given<'_> {

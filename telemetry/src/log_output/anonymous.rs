@@ -62,16 +62,16 @@ impl AnonymousLines {
     }
 
     /// Reports once a period how many lines were left out, until `stop`.
-    pub async fn tell_until(&self, stop: &CancellationToken) {
+    pub async fn report_until(&self, stop: &CancellationToken) {
         let mut periods = interval(limits::LOG_PERIOD);
         periods.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(periods.tick()).await.is_some() {
-            self.tell();
+            self.report();
         }
     }
 
     /// Reports the lines that were left out since the last report.
-    pub fn tell(&self) {
+    pub fn report(&self) {
         for (line, kind) in AnonymousLine::ALL.iter().zip(&self.0) {
             let left_out = std::mem::take(&mut kind.window().left_out);
             if left_out > 0 {
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(kind.admit(address(1), most + 1, now), most);
         assert_eq!(kind.admit(address(1), 1, now + limits::LOG_PERIOD), 1);
         assert_eq!(kind.window().left_out, 1);
-        lines.tell();
+        lines.report();
         assert_eq!(kind.window().left_out, 0);
     }
 }

@@ -33,7 +33,7 @@ struct State {
     /// The number of lines added.
     came: u64,
     /// Dropped since the last report.
-    untold: Dropped,
+    unreported: Dropped,
     /// Dropped since the start.
     dropped: Dropped,
     /// Whether the writer waits for a line.
@@ -63,7 +63,7 @@ pub struct Left {
     /// Whether lines wait.
     pub lines: bool,
     /// Whether dropped lines have not been reported yet.
-    pub untold: bool,
+    pub unreported: bool,
 }
 
 /// Lines that were not written.
@@ -150,7 +150,7 @@ impl Queue {
     }
 
     /// Records that the line that was taken last has been written, or could not be.
-    pub fn is_done_with(&self, line: &Line, is_written: bool) -> Left {
+    pub fn mark_done(&self, line: &Line, is_written: bool) -> Left {
         let mut state = self.lock();
         state.cost -= line.cost();
         if !is_written {
@@ -159,16 +159,16 @@ impl Queue {
         if state.cost == 0 {
             self.empty.notify_all();
         }
-        Left { lines: state.cost > 0, untold: state.untold.all() > 0 }
+        Left { lines: state.cost > 0, unreported: state.unreported.all() > 0 }
     }
 
     /// The lines that were dropped since the last call.
     pub fn take_dropped(&self) -> Dropped {
-        std::mem::take(&mut self.lock().untold)
+        std::mem::take(&mut self.lock().unreported)
     }
 
     /// Waits until nothing is left to be written, at most this long.
-    pub fn empties(&self, limit: Duration) {
+    pub fn wait_until_empty(&self, limit: Duration) {
         let state = self.lock();
         drop(self.empty.wait_timeout_while(state, limit, |state| state.cost > 0));
     }
@@ -190,7 +190,7 @@ impl Queue {
     }
 
     fn count_dropped(&self, state: &mut State, priority: LinePriority) {
-        state.untold.count(priority);
+        state.unreported.count(priority);
         state.dropped.count(priority);
         if let Some(counters) = self.counters.get() {
             counters[priority as usize].inc();
@@ -224,7 +224,7 @@ mod tests {
         queue.close();
         let lines = std::iter::from_fn(|| {
             let line = queue.next()?;
-            queue.is_done_with(&line, true);
+            queue.mark_done(&line, true);
             Some(String::from_utf8(line.bytes).unwrap().trim_end().to_owned())
         });
         lines.collect()
@@ -280,7 +280,7 @@ mod tests {
         let first = queue.next().unwrap();
         says(&queue, LinePriority::Other, "2");
         assert_eq!(queue.take_dropped().all(), 1);
-        assert_eq!(queue.is_done_with(&first, false), Left { lines: false, untold: true });
+        assert_eq!(queue.mark_done(&first, false), Left { lines: false, unreported: true });
         assert_eq!(queue.take_dropped().all(), 1, "it could not be written");
         says(&queue, LinePriority::Other, "3");
         assert_eq!(taken(&queue), ["3"]);

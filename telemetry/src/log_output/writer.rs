@@ -46,7 +46,7 @@ impl LogOutput {
 
     /// Waits until every line is written, at most this long.
     pub fn flush(&self, limit: Duration) {
-        self.0.empties(limit);
+        self.0.wait_until_empty(limit);
     }
 
     /// Returns a guard that waits for the last lines when it is dropped, at most [`limits::LOG_OUTPUT_AT_THE_END`].
@@ -60,13 +60,13 @@ struct Flushed(Arc<Queue>);
 impl Drop for Flushed {
     fn drop(&mut self) {
         self.0.close();
-        self.0.empties(limits::LOG_OUTPUT_AT_THE_END);
+        self.0.wait_until_empty(limits::LOG_OUTPUT_AT_THE_END);
     }
 }
 
 /// Prints the last message of a command that failed. It has the same time as the last lines: a process that is told to end does, also when
 /// its output is not read.
-pub fn last_word(text: String) {
+pub fn print_last_message(text: String) {
     let (written, is_written) = mpsc::channel();
     let writes = move || {
         // A closed standard error is not worth an error, and there is no other place to report it.
@@ -117,13 +117,13 @@ fn write_all(queue: &Queue, mut out: impl Write) {
     let (mut is_torn, mut goes_on_since) = (false, None);
     while let Some(line) = queue.next() {
         let is_written = write(&mut out, &line, &mut is_torn);
-        let left = queue.is_done_with(&line, is_written);
-        if is_written && left.untold {
+        let left = queue.mark_done(&line, is_written);
+        if is_written && left.unreported {
             // Reports once the waiting lines are written; if that takes long, now and then meanwhile.
             let since = *goes_on_since.get_or_insert_with(Instant::now);
             if !left.lines || since.elapsed() >= limits::LOG_PERIOD {
                 goes_on_since = None;
-                tell(queue.take_dropped());
+                report(queue.take_dropped());
             }
         }
     }
@@ -146,7 +146,7 @@ fn write(out: &mut impl Write, line: &Line, is_torn: &mut bool) -> bool {
     rest.is_empty()
 }
 
-fn tell(dropped: Dropped) {
+fn report(dropped: Dropped) {
     let all = dropped.all();
     tracing::warn!(
         log.dropped = all,

@@ -21,7 +21,7 @@ pub enum ApnsKeysCommand {
     /// Show the keys: whose they are, which are in use, and under which encryption key they are sealed.
     #[command(after_help = list::EXAMPLES)]
     List(list::Options),
-    /// Push with a key no more. (Only Apple can revoke it for everybody: on its developer site.)
+    /// Stop pushing with a key. (Only Apple can revoke it everywhere: on its developer site.)
     #[command(after_help = revoke::EXAMPLES)]
     Revoke(revoke::Options),
 }

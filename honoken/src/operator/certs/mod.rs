@@ -26,7 +26,7 @@ pub enum CertsCommand {
     /// Show the certificates: whose they are, how long they last, and under which encryption key they are sealed.
     #[command(after_help = list::EXAMPLES)]
     List(list::Options),
-    /// Sign with a certificate no more. (Only Apple can revoke it for everybody: on its developer site.)
+    /// Stop signing with a certificate. (Only Apple can revoke it everywhere: on its developer site.)
     #[command(after_help = revoke::EXAMPLES)]
     Revoke(revoke::Options),
 }
