@@ -131,8 +131,8 @@ mod tests {
         }
     }
 
-    /// What a router answers, path by path. It tells nobody but a debugger: first its routes with the methods that they allow, then the paths
-    /// of these routes; behind that the same of what answers where nothing is.
+    /// The routes of a router, read from its debug output: first each route with its allowed methods, then the path of each route; after
+    /// those the same for the fallback.
     fn answered(router: &Router<AppState>) -> BTreeMap<String, BTreeSet<String>> {
         let debugged = format!("{router:?}");
         let (debugged, _) = debugged.split_once("fallback_router").expect("routers have a fallback");

@@ -121,7 +121,7 @@ struct ProcessOptions {
     /// Host and port to listen on; port 0 picks a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     listen: String,
-    /// Where everything is kept. A folder that has been used goes on as it was.
+    /// The folder for all data. A folder that was used before is continued.
     #[arg(long, value_name = "DIR", default_value = "./honoken-data")]
     data_dir: PathBuf,
     /// Written, readable by you alone, once requests are answered: a JSON object with the address, and in `dev` the credentials.
@@ -133,7 +133,7 @@ struct ProcessOptions {
 struct ServeOptions {
     #[command(flatten)]
     process: ProcessOptions,
-    /// What this process does.
+    /// The roles of this process.
     #[arg(long, value_name = "ROLES", value_delimiter = ',', default_value = "api,projector,relay,pusher")]
     roles: Vec<serve::Role>,
 }

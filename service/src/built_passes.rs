@@ -42,7 +42,7 @@ pub enum BuildFailure {
     /// The certificate is expired or belongs to another pass type or team.
     #[error("the certificate of {pass_type_identifier} cannot sign this pass")]
     Certificate {
-        /// Whose certificate.
+        /// The pass type of the certificate.
         pass_type_identifier: PassTypeIdentifier,
         /// Why it cannot.
         #[source]

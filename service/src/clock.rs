@@ -10,7 +10,7 @@ use tokio::time::Instant;
 /// The moment from which durations are measured, before the first of them.
 static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// Where the time comes from.
+/// A source of the time.
 pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since 1970-01-01 UTC.
     fn unix_ms(&self) -> i64;

@@ -287,7 +287,7 @@ mod tests {
 
     const NOW: i64 = 1_700_000_000;
 
-    /// Nothing that works takes this long.
+    /// The limit on each wait: only a failure takes this long.
     const LIMIT: Duration = Duration::from_secs(20);
 
     struct HeldClock(AtomicI64);
@@ -306,7 +306,7 @@ mod tests {
         sample::pass_type()
     }
 
-    /// A service with a pass type, and what it would push with.
+    /// A service with a pass type, and the credentials of its pushes.
     struct World {
         stores: Stores,
         credentials: PushCredentials,
@@ -371,7 +371,7 @@ mod tests {
             install::install(dispatcher, &credential, &keys, &SystemIds, &metadata).await.unwrap();
         }
 
-        /// Installs a key under this id, sealed under the encryption key of this number; gives its public half.
+        /// Installs a key under this id, sealed under the encryption key of this number, and returns its public half.
         async fn installs_key(&self, id: &str, sealed_under: u32) -> Digest {
             let file = KeyFile::read(&a_p8()).unwrap();
             let key = ApnsKeyId::parse(id).unwrap();
@@ -384,7 +384,7 @@ mod tests {
             self.asks::<ApnsKey>(id, ApnsKeyCommand::Revoke).await;
         }
 
-        /// What a push is authenticated with now: `Credential::id`, or the reason why there is nothing.
+        /// The credential of a push now: `Credential::id`, or the reason why there is none.
         async fn pushes_with(&self) -> String {
             match self.credentials.of(&topic()).await {
                 Ok(credential) => credential.id(),
@@ -393,7 +393,7 @@ mod tests {
             }
         }
 
-        /// Waits until what is pushed with is what is wanted.
+        /// Waits until pushes use the wanted credential.
         async fn will_push_with(&self, wanted: impl Fn(&str) -> bool) -> String {
             let mut looks = tokio::time::interval(Duration::from_millis(5));
             let found = async {
@@ -432,7 +432,7 @@ mod tests {
         world.will_push_with(|id| id == format!("key:{}:KEYNUMBER1:{first}", sample::TEAM)).await;
         world.installs_key(&team_key("KEYNUMBER2"), 1).await;
         world.will_push_with(|id| id.contains("KEYNUMBER2")).await;
-        // One that this process cannot open is no reason to push nothing.
+        // A key that this process cannot open does not stop pushes with other keys.
         world.installs_key(&team_key("KEYNUMBER3"), 2).await;
         world.revokes_key(&team_key("KEYNUMBER2")).await;
         world.will_push_with(|id| id.contains("KEYNUMBER1")).await;

@@ -18,7 +18,7 @@ use crate::shutdown::Shutdown;
 use crate::signers::{Count, Signers};
 use crate::stores::{Stores, ended};
 
-/// What a process does.
+/// The roles of a process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Roles {
     /// Answers phones, integrators and operators.
@@ -43,7 +43,7 @@ impl Roles {
 
 /// The options of the service, besides its stores.
 pub struct Options {
-    /// What this process does.
+    /// The roles of this process.
     pub roles: Roles,
     /// The keys that open private keys.
     pub keys: Option<SealingKeys>,

@@ -137,7 +137,7 @@ impl Device {
         let number = newest.as_ref().map_or(1, |newest| newest.number + 1);
         let sent = SentToken { number, push_token };
         *newest = Some(sent.clone());
-        told
+        sent
     }
 
     /// Waits for the turn, which a request holds no longer than a command takes.
@@ -226,7 +226,7 @@ mod tests {
         aggregate.apply(event.clone());
     }
 
-    /// Has the turn, and writes what it is to write; what that was.
+    /// Takes the turn and the next step, and returns the written token.
     async fn goes_on(device: &Device, sent: &SentToken, pass: &str) -> Result<String, Instant> {
         let mut written = device.turn().await;
         match device.next(&written, sent, &serial(pass)) {
@@ -279,7 +279,7 @@ mod tests {
         let b = device.record_token(token("b"));
         assert!(goes_on(&device, &b, "A").await.is_err());
         assert_eq!(goes_on(&device, &device.record_token(token("a")), "B").await, Ok("a".to_owned()));
-        assert_eq!(goes_on(&device, &b, "A").await, Ok("done".to_owned()), "a was told later");
+        assert_eq!(goes_on(&device, &b, "A").await, Ok("done".to_owned()), "a was sent later");
     }
 
     #[tokio::test(start_paused = true)]

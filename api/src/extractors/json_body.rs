@@ -44,7 +44,7 @@ pub async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
     Ok(body)
 }
 
-/// Waits for the other side, and gives up when other connections need the slot.
+/// Waits for the other side, and gives up when the connection is to make room for others.
 async fn unless_closing<T>(
     connection: Option<Arc<ConnectionStatus>>,
     wait: impl Future<Output = T>,

@@ -293,7 +293,7 @@ mod tests {
         }
     }
 
-    /// No request is known to make a handler panic, so this is one that always does.
+    /// No request is known to make a handler panic, so this handler always does.
     #[tokio::test]
     async fn a_panic_is_a_500_that_is_counted_and_says_nothing_about_the_inside() {
         let folder = TempDir::new().unwrap();

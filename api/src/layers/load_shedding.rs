@@ -73,7 +73,7 @@ struct Admitted {
 }
 
 impl Admission {
-    /// Lets another request have the permit.
+    /// Gives the permit back, so that another request can have it.
     pub fn release(&self) {
         if let Some(admitted) = &self.0 {
             drop(admitted.held.lock().unwrap_or_else(PoisonError::into_inner).take());

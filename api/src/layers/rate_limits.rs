@@ -249,7 +249,7 @@ mod tests {
         assert!(matches!(refused, ApiError::TooManyRequests { retry_after: 20 }), "{refused:?}");
         rate_limits.check_new_device(&other, CLIENT).unwrap();
         rate_limits.check_new_device(&pass, Some(IpAddr::V4(std::net::Ipv4Addr::BROADCAST))).unwrap();
-        // Those that are known have the default, however few new ones may come.
+        // Known devices have the default limit, however low the limit for new ones is.
         let known = (0..1000).filter(|_| rate_limits.check_known_device(&pass, CLIENT).is_ok()).count();
         assert!((600..610).contains(&known), "{known}");
     }

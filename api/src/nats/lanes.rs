@@ -195,7 +195,7 @@ mod tests {
         Owner::Organization(OrganizationId::parse(name).unwrap())
     }
 
-    /// A stream that is read as the lanes ask for it.
+    /// A stream that is read in the order that the lanes ask for.
     struct Stream(Vec<(u64, Owner)>);
 
     impl Stream {
@@ -204,7 +204,7 @@ mod tests {
         }
 
         fn is_read_from(&self, lanes: &mut Lanes, from: u64) {
-            // A lane that is behind is looked for no further than anything was seen.
+            // For a lane that is behind, the stream is read up to the frontier only.
             let end = if from < lanes.frontier() { lanes.frontier() } else { u64::MAX };
             match self.0.iter().find(|(number, _)| (from..end).contains(number)).cloned() {
                 Some((number, owner)) => assert!(lanes.record(from, number, Some(owner))),
@@ -212,7 +212,7 @@ mod tests {
             }
         }
 
-        /// All that is new, and all that there is room for.
+        /// Reads all new commands, and all for which lanes have room.
         fn is_read(&self, lanes: &mut Lanes) {
             let last = self.0.last().map_or(0, |(number, _)| *number);
             while lanes.frontier() <= last {
@@ -290,7 +290,7 @@ mod tests {
             stream.is_done(number);
             carried_out.entry(of.clone()).or_default().push(number);
             lanes.finish(of, End::Done);
-            // New ones come all the time, and are read before those that lanes are behind with.
+            // New commands arrive all the time, and are read before those that lanes are behind with.
             if turn % 5 == 0 && turn < 1000 {
                 let next = lanes.frontier();
                 stream.0.push((next, owner("b")));

@@ -1,4 +1,4 @@
-//! The document as a whole: it is generated, so what can go wrong is what a handler forgot to say.
+//! Tests of the whole document. It is generated, so the possible errors are omissions of a handler.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,7 +16,7 @@ fn document() -> Value {
 
 const METHODS: &[&str] = &["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
-/// Every operation, as method and path and what is said of it.
+/// Every operation, by method and path.
 fn operations(document: &Value) -> Vec<(String, &Value)> {
     let paths = document["paths"].as_object().unwrap().iter();
     let found: Vec<_> = paths
@@ -146,7 +146,7 @@ fn sources(folder: &Path, found: &mut Vec<String>) {
 fn every_code_of_a_problem_is_listed() {
     let mut found = Vec::new();
     sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
-    // Conflicts are named where they arise, everything else in one place.
+    // Conflicts are declared where they arise, all other problems in one place.
     let named = found.iter().flat_map(|source| source.split("Conflict").skip(1));
     let mut codes: BTreeSet<String> = named
         .filter(|rest| rest.starts_with(" {") || rest.starts_with("At {"))

@@ -44,7 +44,7 @@ pub(super) struct LargeHead {
 }
 
 impl LargeHead {
-    /// Nothing yet.
+    /// Nothing is reserved yet.
     pub(super) fn new(budget: Arc<Budget>, peer: IpAddr) -> Arc<Self> {
         Arc::new(Self { budget, peer, reserved: Mutex::new(None) })
     }

@@ -12,7 +12,7 @@ use super::*;
 
 const BUFFERED: usize = 4;
 
-/// Nothing here takes as long unless it has failed.
+/// The limit on each wait: only a failure takes this long.
 const LIMIT: Duration = Duration::from_secs(20);
 
 struct Server {
@@ -55,7 +55,7 @@ const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n";
 
 struct Client {
     socket: TcpStream,
-    /// What is not looked at yet.
+    /// Bytes that were read and not examined yet.
     read: Vec<u8>,
 }
 

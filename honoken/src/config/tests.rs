@@ -1,4 +1,4 @@
-//! What the environment may print_line, and what stops the start.
+//! Values that the environment may have, and values that stop the start.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

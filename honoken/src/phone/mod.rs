@@ -24,7 +24,7 @@ const NOT_CARRIED_OUT: u8 = 2;
 /// The options that say how to reach the web service.
 #[derive(Debug, Args)]
 struct Reach {
-    /// Where the web service is, as `webServiceURL` says it in a pass: `/v1/…` follows by itself. Without it the pass is asked.
+    /// The address of the web service, as `webServiceURL` has it in a pass, without `/v1/…`. By default it is read from the pass.
     #[arg(long, value_name = "URL", value_parser = web_service_url)]
     server: Option<String>,
     /// Believe this root certificate (PEM), too, beside those of the system.

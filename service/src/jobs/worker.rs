@@ -44,7 +44,7 @@ pub struct Worker {
     pub stop: CancellationToken,
 }
 
-/// What to do next.
+/// The next action of the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// Continue at once, there may be more.

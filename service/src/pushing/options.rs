@@ -60,7 +60,7 @@ pub struct ApnsOptions {
 /// The connection to NATS.
 #[derive(Debug, Clone)]
 pub struct NatsOptions {
-    /// Where it is. The URL may hold a password or a token.
+    /// Its URL, which may hold a password or a token.
     pub url: SecretString,
     /// A file of NATS' own format with a user's JWT and seed.
     pub creds_file: Option<PathBuf>,

@@ -219,7 +219,7 @@ mod tests {
         queue.push(priority, format!("{words:<LINE$}").as_bytes());
     }
 
-    /// Takes everything that waits.
+    /// Takes all waiting lines.
     fn taken(queue: &Queue) -> Vec<String> {
         queue.close();
         let lines = std::iter::from_fn(|| {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-/// What a cut text ends with.
+/// The end of a cut text.
 const CUT: char = '…';
 
 /// Cuts a text to so many bytes, at the end of a character.

@@ -55,7 +55,7 @@ impl std::fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// Nothing recorded yet.
+    /// An empty registry.
     pub fn new(identity: &Identity) -> Self {
         debug_assert!(TABLE.iter().enumerate().all(|(index, row)| row.metric as usize == index));
         let registry = Registry::new();
