@@ -1,11 +1,11 @@
-//! Notices when the clock was set: it shows another time than has passed since the last look.
+//! Notices when the clock was set: it has moved by another time than has passed since the last look.
 
 use crate::ports::Time;
 
-/// What the clock may be off by from one look to the next: less than anything lasts whose end is stored.
+/// How far the clock may be off from one look to the next: less than anything lasts whose end is stored.
 const TOLERATED_MS: i64 = 1000;
 
-/// What the clock showed at the last look.
+/// The clock at the last look.
 #[derive(Debug)]
 pub(crate) struct ClockJumps {
     /// How far it is ahead of the steady clock.
@@ -26,7 +26,7 @@ impl ClockJumps {
     }
 }
 
-/// Two clocks are not read at once: where something came in between, the next look tells.
+/// Two clocks cannot be read at once: where the thread was held up in between, the next look tells.
 fn ahead_ms(time: &dyn Time) -> Option<i64> {
     let (before, unix, after) = (time.steady_ms(), time.unix_ms(), time.steady_ms());
     (after - before <= TOLERATED_MS).then_some(unix - after)

@@ -1,4 +1,4 @@
-//! Where the push subscriber gets its messages from. There are two: NATS JetStream, and the log itself where there is no NATS.
+//! Where the push subscriber gets its messages from. There are two feeds: NATS JetStream, and the event log itself where there is no NATS.
 
 pub mod figures;
 pub mod in_process;
@@ -18,12 +18,12 @@ pub struct FeedError {
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-/// A message and what its feed needs to know it by.
+/// A message, with the receipt that its feed knows it by.
 #[derive(Debug)]
 pub struct Received<R> {
-    /// What is said; else the beginning of what is no such message. The latter is given to [`Feed::hopeless`].
+    /// The message; else the beginning of a payload that is no such message. The latter is given to [`Feed::term`].
     pub message: Result<PassContentChanged, String>,
-    /// The request that led to the change, for the log.
+    /// The request that led to the change, for log output.
     pub request_id: Option<String>,
     /// How often it was handed out, this time included, where the feed counts.
     pub attempt: u64,
@@ -31,10 +31,10 @@ pub struct Received<R> {
     pub receipt: R,
 }
 
-/// A source of messages that hands one out again until it is told that it is done. Whoever works on them may see one twice, and out of order
-/// after a failure.
+/// A source of messages that hands one out again until it is acknowledged. The subscriber may see a message twice, and out of order after a
+/// failure. The calls have JetStream's names.
 pub trait Feed: Send + 'static {
-    /// What it knows a message by.
+    /// Identifies a message to the feed.
     type Receipt: Send;
 
     /// Waits for messages: at least one, at most `limit`. Safe to drop while it waits.
@@ -44,18 +44,18 @@ pub trait Feed: Send + 'static {
     ) -> impl Future<Output = Result<Vec<Received<Self::Receipt>>, FeedError>> + Send;
 
     /// Everything that a message asks for is in the ledger.
-    fn done(&mut self, receipt: Self::Receipt) -> impl Future<Output = Result<(), FeedError>> + Send;
+    fn ack(&mut self, receipt: Self::Receipt) -> impl Future<Output = Result<(), FeedError>> + Send;
 
     /// The message takes long and is still being worked on.
-    fn still_at_it(&mut self, receipt: &Self::Receipt) -> impl Future<Output = Result<(), FeedError>> + Send;
+    fn in_progress(&mut self, receipt: &Self::Receipt) -> impl Future<Output = Result<(), FeedError>> + Send;
 
     /// Hands the message out again after a while.
-    fn again(
+    fn nak(
         &mut self,
         receipt: Self::Receipt,
         after: Duration,
     ) -> impl Future<Output = Result<(), FeedError>> + Send;
 
     /// The message can never succeed. The ledger has it already, where an operator sees it; it is not handed out again.
-    fn hopeless(&mut self, receipt: Self::Receipt) -> impl Future<Output = Result<(), FeedError>> + Send;
+    fn term(&mut self, receipt: Self::Receipt) -> impl Future<Output = Result<(), FeedError>> + Send;
 }

@@ -1,17 +1,18 @@
 //! From a change to the phone.
 //!
-//! - [`message`]: what is said about a change. [`feed`]: where the push subscriber gets it from, NATS or the log itself.
+//! - [`message`]: the message about a change. [`feed`]: where the push subscriber gets it from, NATS or the event log itself.
 //! - [`nats`]: the broker between processes.
-//! - [`source`]: from the log to messages, never ahead of what readers see. [`sweep`]: what never arrived is said again.
-//! - [`ports`]: what the subscriber needs from outside: APNs, credentials, and somebody to tell that a token is dead.
-//! - [`ledger`]: who is to be woken for what, and what became of it. [`subscriber`]: from messages to the ledger, and from there to phones.
-//! - [`apns`]: the client of APNs. [`apart`]: the thread that it runs on.
-//! - [`outcome`]: what became of one push, decided from APNs' answer.
+//! - [`source`]: from the event log to messages, never ahead of what readers see. [`sweep`]: messages that never arrived are published again.
+//! - [`ports`]: the world outside the subscriber: APNs, credentials, and the domain, which is told that a token is dead.
+//! - [`ledger`]: which phones are to be pushed to for which state, and the results. [`subscriber`]: from messages to the ledger, and from there
+//!   to phones.
+//! - [`apns`]: the client of APNs. [`dedicated_thread`]: the thread that it runs on.
+//! - [`outcome`]: the outcome of one push, decided from APNs' answer.
 //!
-//! This crate does not know HTTP routes, and it writes neither the log nor the read model.
+//! This crate does not know HTTP routes, and it writes neither the event log nor the read model.
 
-pub mod apart;
 pub mod apns;
+pub mod dedicated_thread;
 pub mod feed;
 pub mod ledger;
 pub mod message;
@@ -23,3 +24,8 @@ pub mod subscriber;
 pub mod sweep;
 
 mod clock_jumps;
+
+/// The former name of [`dedicated_thread`], which other crates still use.
+pub mod apart {
+    pub use crate::dedicated_thread::spawn as apart;
+}

@@ -1,4 +1,4 @@
-//! `PassContentChanged`: what is said about a change, on NATS and in process. The JSON is a promise to whoever else subscribes.
+//! `PassContentChanged`: the message about a change, on NATS and in process. The JSON is a promise to other subscribers.
 
 use honoken_domain::ids::{ETag, OrganizationId, PassTypeIdentifier, SerialNumber};
 use serde::{Deserialize, Serialize};
@@ -8,9 +8,9 @@ use uuid::Uuid;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PassContentChanged {
-    /// Of the event in the log: the same whenever it is said again.
+    /// Of the event: the same whenever it is published again.
     pub event_id: Uuid,
-    /// Whose pass it is.
+    /// The organisation that the pass belongs to.
     pub organisation_id: OrganizationId,
     /// Its type, which is APNs' topic too.
     pub pass_type_identifier: PassTypeIdentifier,
@@ -20,10 +20,10 @@ pub struct PassContentChanged {
     pub etag: ETag,
     /// Time of that state, RFC 3339.
     pub updated_at: String,
-    /// What a phone that has seen it holds, `{epoch}-{position}`.
+    /// The update tag of a phone that has seen it, `{epoch}-{position}`.
     pub update_tag: String,
-    /// Place of the event in the log.
+    /// Position of the event in the event log.
     pub position: u64,
-    /// Whether phones are woken at once, however lately they were woken.
+    /// Whether phones are pushed to at once, however lately they were pushed to.
     pub urgent: bool,
 }

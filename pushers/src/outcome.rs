@@ -1,11 +1,11 @@
-//! What became of one push. Every answer of APNs is mapped to one of these in one place.
+//! The outcome of one push. Every answer of APNs is mapped to one of these in one place, `apns/reasons.rs`.
 
 use std::time::Duration;
 
 /// `Retry-After` is honoured up to this.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
 
-/// What to do about a push that was tried.
+/// The outcome of a push, and so what to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// APNs has accepted it.
@@ -23,32 +23,46 @@ pub enum Outcome {
         /// Whether APNs is sure (410).
         certain: bool,
     },
-    /// Later, perhaps.
+    /// It may succeed later.
     Retry {
         /// APNs' reason, or what happened to the connection.
         reason: String,
         /// Not before this has passed, where APNs says so (`Retry-After`, an hour at most).
         after: Option<Duration>,
-        /// What has to rest.
-        rest: Rest,
+        /// What has to wait.
+        scope: RetryScope,
     },
     /// The credential, the key or the topic is wrong: nothing that is sent with it succeeds until an operator has changed it.
     Misconfigured {
         /// APNs' reason, or what is wrong with the credential.
         reason: String,
     },
-    /// This push never succeeds, and others do: our mistake, or a reason of which nobody has heard yet.
+    /// This push never succeeds, and others do: a mistake of this service, or a reason that it does not know.
     Refused {
         /// APNs' reason.
         reason: String,
     },
 }
 
-/// What has to rest before a push is tried again.
+impl Outcome {
+    /// Its name, as it is counted.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "accepted",
+            Self::TokenDead { .. } => "token_dead",
+            Self::Retry { .. } => "retry",
+            Self::Misconfigured { .. } => "misconfigured",
+            Self::Refused { .. } => "refused",
+        }
+    }
+}
+
+/// What has to wait before a push is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rest {
+pub enum RetryScope {
     /// This push token alone (429 `TooManyRequests`).
     Token,
-    /// Everything that goes the same way: APNs is away or asks for a pause (5xx, no connection, 429 `TooManyProviderTokenUpdates`).
+    /// Everything that is sent with the credential: APNs is unavailable or asks for a pause (5xx, no connection, 429
+    /// `TooManyProviderTokenUpdates`).
     Credential,
 }

@@ -1,4 +1,4 @@
-//! What the push subscriber needs from outside. Each has one implementation in the program, and fakes exist only for Apple's ends.
+//! The ports of the push subscriber to the world outside. Each port has one implementation in the program, and fakes exist only for Apple's ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use openssl::x509::X509;
 
 use crate::outcome::Outcome;
 
-/// One wake-up.
+/// One push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Push {
     /// APNs' topic.
@@ -21,7 +21,7 @@ pub struct Push {
     pub apns_id: String,
 }
 
-/// How this service proves to APNs who it is. Clones are cheap.
+/// The credential that this service authenticates itself to APNs with. Clones are cheap.
 #[derive(Clone)]
 pub enum Credential {
     /// An APNs key of a team, for all its pass types.
@@ -46,7 +46,7 @@ pub struct ApnsKey {
 pub struct PassCertificate {
     /// The leaf.
     pub certificate: X509,
-    /// What is sent along with it.
+    /// The intermediate certificates, which are sent along with it.
     pub chain: Vec<X509>,
     /// Its key.
     pub key: PKey<Private>,
@@ -55,7 +55,7 @@ pub struct PassCertificate {
 }
 
 impl Credential {
-    /// What connections are kept apart by, and what a credential that APNs refused is known by until it is replaced: no secret.
+    /// Connections are kept apart by it, and a credential that APNs refused is known by it until it is replaced: no secret.
     pub fn id(&self) -> String {
         match self {
             Self::Key(key) => format!("key:{}:{}:{}", key.team_id, key.key_id, key.revision),
@@ -79,22 +79,22 @@ pub enum NoCredential {
     /// This process never pushes, and says why: `dev` without an endpoint.
     #[error("{0}")]
     NotSent(String),
-    /// The store could not be asked; later perhaps.
+    /// The data store is unavailable.
     #[error("the credentials could not be read")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Finds what to push with.
+/// Finds the credential to push with.
 pub trait Credentials: Send + Sync + 'static {
     /// The credential for a topic, as it is now. Cheap: nothing is opened or parsed that was before.
     fn of(&self, topic: &PassTypeIdentifier)
     -> impl Future<Output = Result<Credential, NoCredential>> + Send;
 }
 
-/// The way to APNs.
+/// The client of APNs.
 pub trait Apns: Send + Sync + 'static {
-    /// Sends one push and waits for its answer, or for what stands for one. Never longer than a bounded time. What can be put right at once
-    /// (a closed connection, a provider token that is over) has been tried again before this returns.
+    /// Sends one push and waits for its answer, never longer than a bounded time. A fault that can be put right at once (a closed connection, a
+    /// provider token that has expired) has been put right, and the push tried again, before this returns.
     fn push(&self, credential: &Credential, push: &Push) -> impl Future<Output = Outcome> + Send;
 }
 
@@ -104,7 +104,7 @@ pub trait DeadTokens: Send + Sync + 'static {
     /// a newer one, so that nothing was changed.
     ///
     /// # Errors
-    /// When the log could not take it; it is tried again.
+    /// When the event log could not take it; it is tried again.
     fn report(
         &self,
         pass_type_identifier: &PassTypeIdentifier,
@@ -116,10 +116,10 @@ pub trait DeadTokens: Send + Sync + 'static {
 
 /// The time, as the rest of the service reads it.
 pub trait Time: Send + Sync + 'static {
-    /// Unix milliseconds: what is stored, shown, and said to others. It may be set, forward and back.
+    /// Unix milliseconds: the time that is stored, shown and sent to others. It may be set, forward and back.
     fn unix_ms(&self) -> i64;
 
-    /// Milliseconds of a clock that nobody sets. They tell how long something lasts within this process, and mean nothing outside of it.
+    /// Milliseconds of a clock that is never set. They tell how long something lasts within this process, and mean nothing outside of it.
     fn steady_ms(&self) -> i64;
 }
 
@@ -129,10 +129,10 @@ pub trait Ids: Send + Sync + 'static {
     fn uuid(&self) -> String;
 }
 
-/// Is told what happens, to count it.
+/// Counts pushes and deliveries.
 pub trait Observer: Send + Sync + 'static {
-    /// A push was answered, or not, after so long. `outcome` is one of `accepted`, `token_dead`, `retry`, `misconfigured`, `refused`.
+    /// A push was answered, or not, after so long. `outcome` is the name of an [`Outcome`]: [`Outcome::as_str`].
     fn pushed(&self, outcome: &'static str, took: Duration);
-    /// A delivery has come to its end. `state` is one of `sent`, `failed`, `superseded`, `dead`.
+    /// A delivery has come to its end. `state` is the name of its state: [`DeliveryState::as_str`](crate::ledger::DeliveryState::as_str).
     fn ended(&self, state: &'static str);
 }

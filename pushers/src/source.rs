@@ -1,7 +1,7 @@
-//! From the log to messages: what the read model shows of it, and nothing that it does not.
+//! From the event log to messages, about events that the read model shows, and no others.
 //!
-//! Whoever hears of a change asks for the pass at once, so a message never comes before its state can be read. An event of a pass that stands
-//! still, because one of its events is parked, is not said but reported: the reader remembers the pass until it moves again.
+//! A phone that is pushed to asks for the pass at once, so a message never comes before its state can be read. An event of a pass that stands still,
+//! because one of its events is parked, is not published but reported: the feed remembers the pass until it moves again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,10 +23,10 @@ use crate::message::PassContentChanged;
 /// The name of the event that is no change.
 const ISSUED: &str = "PassIssued";
 
-/// Why there is nothing to say for now. It is tried again.
+/// Why there is nothing to publish for now. It is tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The log could not be read.
+    /// The event log could not be read.
     #[error(transparent)]
     Log(#[from] LogError),
     /// The read model could not be asked.
@@ -34,10 +34,10 @@ pub enum SourceError {
     ReadModel(#[from] QueryError),
 }
 
-/// A message, and what is known beside it.
+/// A message to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
-    /// What is said.
+pub struct OutgoingMessage {
+    /// The message itself.
     pub message: PassContentChanged,
     /// The request that led to the change.
     pub request_id: Option<String>,
@@ -45,7 +45,7 @@ pub struct Said {
     pub current: bool,
 }
 
-impl Said {
+impl OutgoingMessage {
     /// The pass that it is about.
     pub fn pass(&self) -> PassId {
         PassId {
@@ -54,24 +54,24 @@ impl Said {
         }
     }
 
-    /// Place of its event in the log.
+    /// Position of its event in the event log.
     pub fn position(&self) -> Position {
         Position(self.message.position)
     }
 }
 
-/// What there is to say about a part of the log.
+/// The messages about a part of the event log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
-    /// In log order.
-    pub messages: Vec<Said>,
+    /// In the order of the event log.
+    pub messages: Vec<OutgoingMessage>,
     /// Passes with events that readers do not see yet, and the last of these.
     pub standing_still: BTreeMap<PassId, Position>,
     /// Everything up to here has been looked at.
     pub up_to: Position,
 }
 
-/// Reads the log as far as the projection is. Clones read the same log.
+/// Reads the event log as far as the projection is. Clones read the same one.
 #[derive(Debug)]
 pub struct Source<L> {
     log: Arc<L>,
@@ -102,10 +102,10 @@ impl<L: EventLog> Source<L> {
         Self { log, upcasters: Arc::new(upcasters), read_model, progress }
     }
 
-    /// What the log has behind `position`, as far as readers see it; no more than `limit` events are looked at.
+    /// The messages about events behind `position`, as far as readers see them; at most `limit` events are looked at.
     ///
     /// # Errors
-    /// When log or read model are away.
+    /// When the event log or the read model is unavailable.
     pub async fn read_after(&self, position: Position, limit: u32) -> Result<Page, SourceError> {
         let shown = self.progress.borrow().position;
         self.read_between(position, shown, limit).await
@@ -114,7 +114,7 @@ impl<L: EventLog> Source<L> {
     /// The same, no further than `horizon`.
     ///
     /// # Errors
-    /// When log or read model are away.
+    /// When the event log or the read model is unavailable.
     pub async fn read_between(
         &self,
         position: Position,
@@ -132,10 +132,10 @@ impl<L: EventLog> Source<L> {
         let mut page = Page { up_to, ..Page::default() };
         let heads = self.heads_of(&events).await?;
         for recorded in events {
-            // Not the name of a pass, so nobody ever sees it.
+            // Not the name of a pass, so it is never seen.
             let Ok(id) = PassId::parse(&recorded.event.aggregate_id) else { continue };
             match heads.get(&id).filter(|head| head.update_tag >= recorded.position) {
-                Some(head) => page.messages.extend(self.said(&id, head, recorded)),
+                Some(head) => page.messages.extend(self.message(&id, head, recorded)),
                 None => {
                     page.standing_still.insert(id, recorded.position);
                 }
@@ -144,29 +144,29 @@ impl<L: EventLog> Source<L> {
         Ok(page)
     }
 
-    /// What the passes show now, as it was said or should have been; those that nobody sees are left out.
+    /// The messages about the present states of passes; passes that readers do not see are left out.
     ///
     /// # Errors
-    /// When log or read model are away.
-    pub async fn state_of(
+    /// When the event log or the read model is unavailable.
+    pub async fn current_states(
         &self,
         passes: impl IntoIterator<Item = &PassId>,
-    ) -> Result<Vec<Said>, SourceError> {
-        let mut said = Vec::new();
+    ) -> Result<Vec<OutgoingMessage>, SourceError> {
+        let mut messages = Vec::new();
         for (id, head) in self.read_model.pass_heads(passes).await? {
             let before = Position(head.update_tag.0.saturating_sub(1));
             let event = self.events_after(before, 1).await?.into_iter().next();
             let event =
                 event.filter(|event| event.position == head.update_tag && event.event.event_type != ISSUED);
-            said.extend(event.and_then(|event| self.said(&id, &head, event)));
+            messages.extend(event.and_then(|event| self.message(&id, &head, event)));
         }
-        said.sort_by_key(Said::position);
-        Ok(said)
+        messages.sort_by_key(OutgoingMessage::position);
+        Ok(messages)
     }
 
-    /// Ends when readers see more than `position`, or when what stands still has changed; never when the projection has ended, since whoever
-    /// reads is stopped by itself then.
-    pub async fn moves(&mut self, position: Position) {
+    /// Ends when readers see more than `position`, or when other passes stand still than before; never when the projection has ended, since the feed
+    /// is stopped by itself then.
+    pub async fn has_moved(&mut self, position: Position) {
         let parked = self.progress.borrow().parked.clone();
         let moved =
             self.progress.wait_for(|progress| progress.position > position || progress.parked != parked);
@@ -192,15 +192,15 @@ impl<L: EventLog> Source<L> {
         *self.log.head().borrow()
     }
 
-    /// The log that it reads.
+    /// The epoch of the event log that it reads.
     pub fn epoch(&self) -> Epoch {
         self.log.epoch()
     }
 
-    /// Whether the log is as long as `position`.
+    /// Whether the event log is as long as `position`.
     ///
     /// # Errors
-    /// When it is away.
+    /// When it is unavailable.
     pub async fn reaches(&self, position: Position) -> Result<bool, SourceError> {
         if position == Position(0) {
             return Ok(true);
@@ -208,7 +208,7 @@ impl<L: EventLog> Source<L> {
         Ok(!self.events_after(Position(position.0 - 1), 1).await?.is_empty())
     }
 
-    /// An event whose row is not even JSON, or not even text, is parked by the projection; it comes with what is known of it.
+    /// An event whose row is not even JSON, or not even text, is parked by the projection. It comes as far as it can be read.
     async fn events_after(&self, position: Position, limit: u32) -> Result<Vec<RecordedEvent>, LogError> {
         match self.log.read_after(position, limit).await {
             Err(LogError::Unreadable { event, .. }) => Ok(vec![*event]),
@@ -221,9 +221,9 @@ impl<L: EventLog> Source<L> {
         self.read_model.pass_heads(&passes.collect::<BTreeSet<_>>()).await
     }
 
-    /// The message of an event that readers see. One that this release does not decode was skipped by an operator, or applied by a newer
-    /// release: then it is said as the row has it, if the row is its own.
-    fn said(&self, id: &PassId, head: &PassHead, recorded: RecordedEvent) -> Option<Said> {
+    /// The message of an event that readers see. An event that this release does not decode was skipped by an operator, or applied by a newer
+    /// release: then the message has what the row shows, if that is the state of this event.
+    fn message(&self, id: &PassId, head: &PassHead, recorded: RecordedEvent) -> Option<OutgoingMessage> {
         let current = head.update_tag == recorded.position;
         let metadata = &recorded.event.metadata;
         let request_id = metadata["requestId"].as_str().map(str::to_owned);
@@ -248,11 +248,11 @@ impl<L: EventLog> Source<L> {
             position: position.0,
             urgent,
         };
-        Some(Said { message, request_id, current })
+        Some(OutgoingMessage { message, request_id, current })
     }
 }
 
-/// The id of an event: the same whenever it is said again, and another in a log that was restored from a backup.
+/// The id of an event: the same whenever it is published again, and another in an event log that was restored from a backup.
 fn event_id(epoch: Epoch, aggregate_type: &str, aggregate_id: &str, sequence: usize) -> Uuid {
     let name = format!("{epoch}:{aggregate_type}:{aggregate_id}:{sequence}");
     Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes())

@@ -1,8 +1,8 @@
-//! Finds what was said and never arrived, and what could not be said when it was due.
+//! Finds messages that were published and never arrived, and changes that could not be published when they were due.
 //!
-//! The broker may lose messages, as a whole stream when somebody deletes it. So the log is read a second time, behind the feed: a pass that shows
-//! a state for which its phones were never woken, as the ledger knows, is said again. What was said lately is left alone: it is still on its
-//! way. A pass that stood still was left out when its event was due; it is said as soon as it moves.
+//! The broker may lose messages, as a whole stream when an operator deletes it. So the event log is read a second time, behind the feed: a pass that
+//! shows a state behind its push watermark is published again. A message that was published lately is left alone: it is still on its way. A pass that stood
+//! still was left out when its event was due; it is published as soon as it moves.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use honoken_event_store::{EventLog, Position};
 use crate::ledger::feeds::{Checkpoint, CheckpointError};
 use crate::ledger::held_back::HeldBack;
 use crate::ledger::{Ledger, LedgerError};
-use crate::source::{Said, Source, SourceError};
+use crate::source::{OutgoingMessage, Source, SourceError};
 
 /// Events looked at in one step.
 const PAGE: u32 = 250;
@@ -20,13 +20,13 @@ const PAGE: u32 = 250;
 /// Why a sweep did not go on. It is tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
-    /// Log or read model are away.
+    /// The event log or the read model is unavailable.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// The ledger is away.
+    /// The ledger is unavailable.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// It could not be noted how far it is.
+    /// The checkpoint could not be moved.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
 }
@@ -41,7 +41,7 @@ pub(crate) struct Round {
 }
 
 impl Round {
-    /// Begins behind what is known to have arrived, and ends at `horizon`.
+    /// Begins behind the messages that are known to have arrived, and ends at `horizon`.
     pub(crate) fn new(checkpoint: &Checkpoint, horizon: Position) -> Self {
         Self { cursor: checkpoint.swept(), horizon, complete: true }
     }
@@ -51,42 +51,46 @@ impl Round {
         self.cursor >= self.horizon
     }
 
-    /// Looks on. Gives what never arrived, to be said again.
+    /// Looks at the next page. Gives the messages that never arrived, to be published again.
     pub(crate) async fn step<L: EventLog>(
         &mut self,
         source: &Source<L>,
         ledger: &Ledger,
         checkpoint: &mut Checkpoint,
-    ) -> Result<Vec<Said>, SweepError> {
-        // Tables that are filled again show less than they did.
+    ) -> Result<Vec<OutgoingMessage>, SweepError> {
+        // Tables that are being filled again show less than they did.
         let horizon = self.horizon.min(source.shown());
         let page = source.read_between(self.cursor, horizon, PAGE).await?;
-        // Of an older state nobody need hear: the newer one has a place of its own in the log.
-        let current = page.messages.into_iter().filter(|said| said.current).collect();
+        // A message about an older state is of no use: the newer one has a position of its own in the event log.
+        let current = page.messages.into_iter().filter(|message| message.current).collect();
         let lost = never_arrived(ledger, current).await?;
         self.complete &= lost.is_empty();
         if self.complete {
             checkpoint.sweep(page.up_to, &page.standing_still).await?;
         }
-        // Nothing is left to be found by this one if it sees no further.
+        // Nothing is left to be found by this round if it sees no further.
         self.cursor = if page.up_to > self.cursor { page.up_to } else { self.horizon };
         Ok(lost)
     }
 }
 
-/// What the ledger does not know.
-async fn never_arrived(ledger: &Ledger, said: Vec<Said>) -> Result<Vec<Said>, LedgerError> {
-    if said.is_empty() {
-        return Ok(said);
+/// The messages that are ahead of the push watermark of their pass.
+async fn never_arrived(
+    ledger: &Ledger,
+    messages: Vec<OutgoingMessage>,
+) -> Result<Vec<OutgoingMessage>, LedgerError> {
+    if messages.is_empty() {
+        return Ok(messages);
     }
-    let passes: Vec<PassId> = said.iter().map(Said::pass).collect();
+    let passes: Vec<PassId> = messages.iter().map(OutgoingMessage::pass).collect();
     let watermarks = ledger.push_watermarks(&passes).await?;
-    let arrived =
-        |said: &Said| watermarks.get(&said.pass()).is_some_and(|position| *position >= said.position());
-    Ok(said.into_iter().filter(|said| !arrived(said)).collect())
+    let arrived = |message: &OutgoingMessage| {
+        watermarks.get(&message.pass()).is_some_and(|position| *position >= message.position())
+    };
+    Ok(messages.into_iter().filter(|message| !arrived(message)).collect())
 }
 
-/// What was held back and can be said now, page by page.
+/// Passes that were held back and can be published now, page by page.
 #[derive(Debug, Default)]
 pub(crate) struct HeldBackPasses {
     after: Option<PassId>,
@@ -99,14 +103,14 @@ impl HeldBackPasses {
         self.over
     }
 
-    /// Looks at some more. What was said already is only given when it must have arrived, and has not: `settled`.
+    /// Looks at the next page. A message that was published already is only given when it must have arrived, and has not: `settled`.
     pub(crate) async fn step<L: EventLog>(
         &mut self,
         source: &Source<L>,
         ledger: &Ledger,
         checkpoint: &mut Checkpoint,
         settled: bool,
-    ) -> Result<Vec<Said>, SweepError> {
+    ) -> Result<Vec<OutgoingMessage>, SweepError> {
         let held = ledger.held_back(self.after.as_ref(), PAGE).await?;
         self.over = held.len() < PAGE as usize;
         self.after = held.last().map(|held| held.pass.clone());
@@ -115,11 +119,11 @@ impl HeldBackPasses {
         }
         // Asked before the states: a pass that is let go in between is looked at again.
         let (parked, shown) = (source.parked(), source.shown());
-        // Also of one that stands still: it may have moved on by some events.
-        let states = source.state_of(held.iter().map(|held| &held.pass)).await?;
+        // Also of a pass that stands still: it may have moved on by some events.
+        let states = source.current_states(held.iter().map(|held| &held.pass)).await?;
         let lost = never_arrived(ledger, states).await?;
-        let missing: BTreeSet<PassId> = lost.iter().map(Said::pass).collect();
-        // Skipped, or arrived: nothing is left to be said.
+        let missing: BTreeSet<PassId> = lost.iter().map(OutgoingMessage::pass).collect();
+        // Skipped, or arrived: nothing is left to be published.
         let free: Vec<HeldBack> = held
             .iter()
             .filter(|held| {
@@ -130,9 +134,9 @@ impl HeldBackPasses {
         if !free.is_empty() {
             checkpoint.let_go(&[], &free).await?;
         }
-        let said_before = |said: &Said| {
-            held.iter().any(|held| held.pass == said.pass() && held.published >= said.position())
+        let published_before = |message: &OutgoingMessage| {
+            held.iter().any(|held| held.pass == message.pass() && held.published >= message.position())
         };
-        Ok(lost.into_iter().filter(|said| settled || !said_before(said)).collect())
+        Ok(lost.into_iter().filter(|message| settled || !published_before(message)).collect())
     }
 }

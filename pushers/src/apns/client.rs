@@ -21,16 +21,16 @@ use super::provider_token::{Bearer, LEAST_DISTANCE_SECONDS, NoToken, ProviderTok
 use super::reasons::{Decision, decide};
 use super::request::Requests;
 use super::tls::{Trust, Unusable};
-use crate::outcome::{LONGEST_RETRY_AFTER, Outcome, Rest};
+use crate::outcome::{LONGEST_RETRY_AFTER, Outcome, RetryScope};
 use crate::ports::{Apns, Credential, Push, Time};
 
-/// A push that the server has not worked on is sent again at once so often.
+/// How often a push that the server has not worked on is sent again at once.
 const RESENDS: u32 = 3;
 
-/// Credentials with connections of their own at most; beyond these, the one that was not used for longest gives way.
+/// Credentials with connections of their own at most; beyond these, the connections of the one that was not used for longest are closed.
 const MAX_POOLS: usize = 1024;
 
-/// Connections of a credential that nobody has used for that long are closed when another credential comes.
+/// Connections of a credential that was not used for that long are closed when another credential comes.
 const IDLE_POOL: Duration = Duration::from_hours(24);
 
 /// A reason is remembered up to this length. Apple's are half as long.
@@ -74,7 +74,7 @@ impl ApnsClient {
         })
     }
 
-    /// Ends all connections, and waits for that. Pushes in flight come to an end too, as if their connection had been lost.
+    /// Ends all connections, and waits for that. Pushes in flight end too, as if their connection had been lost.
     pub async fn close(&self) {
         self.tasks.stop.cancel();
         self.tasks.tracker.close();
@@ -136,10 +136,15 @@ impl ApnsClient {
             let outcome = match answer {
                 Err(broken) => tried.broken(&lease.connection, &broken),
                 Ok(answer) => {
-                    // What a server says that fails, or refuses us, shows nothing about our token.
+                    // The answer of a server that fails, or refuses this service, shows nothing about the token.
                     pool.answered(&lease, !matches!(answer.status, 403 | 429 | 500..));
-                    let said = Said::read(&answer, now);
-                    tried.answered(said, &lease.connection, pool.provider_token.as_ref().zip(bearer), seconds)
+                    let answer = ParsedAnswer::read(&answer, now);
+                    tried.answered(
+                        answer,
+                        &lease.connection,
+                        pool.provider_token.as_ref().zip(bearer),
+                        seconds,
+                    )
                 }
             };
             if let Some(outcome) = outcome {
@@ -171,7 +176,7 @@ impl Apns for ApnsClient {
             }
             None => format!("no place on a connection within {limit:?}"),
         };
-        Outcome::Retry { reason, after: None, rest: Rest::Credential }
+        Outcome::Retry { reason, after: None, scope: RetryScope::Credential }
     }
 }
 
@@ -188,7 +193,7 @@ impl std::fmt::Debug for ApnsClient {
 }
 
 impl Pools {
-    /// Closes what the credential replaces, and what nobody uses. Pushes in flight there come to their end first.
+    /// Closes the pools of credentials that this one replaces, or that are not used. Pushes in flight there end first.
     fn make_room(&mut self, credential: &Credential) {
         let now = Instant::now();
         let replaces = |old: &Credential| match (old, credential) {
@@ -210,7 +215,7 @@ impl Pools {
     }
 }
 
-/// What was tried for one push already, so that nothing is tried for ever.
+/// The remedies that were tried for one push already, so that none is tried for ever.
 #[derive(Default)]
 struct Tried {
     resent: u32,
@@ -232,35 +237,41 @@ impl Tried {
             self.resent += 1;
             self.resent <= RESENDS
         } else {
-            // The phone may be woken twice, which costs less than not being woken.
+            // The phone may be pushed to twice, which costs less than not at all.
             !std::mem::replace(&mut self.lost, true)
         };
-        (!again).then(|| Outcome::Retry { reason: tidy(&broken.why), after: None, rest: Rest::Credential })
+        (!again).then(|| Outcome::Retry {
+            reason: tidy(&broken.why),
+            after: None,
+            scope: RetryScope::Credential,
+        })
     }
 
     /// An answer: the outcome, or `None` to send the push again.
     fn answered(
         &mut self,
-        said: Said,
+        answer: ParsedAnswer,
         connection: &Connection,
         token: Option<(&ProviderToken, Bearer)>,
         now: i64,
     ) -> Option<Outcome> {
-        let Said { status, reason, since_ms, after, apns_id } = said;
+        let ParsedAnswer { status, reason, since_ms, after, apns_id } = answer;
         let outcome = match decide(status, &reason) {
             Decision::Accepted => return Some(Outcome::Accepted { apns_id }),
-            Decision::Forget { certain } => {
-                Outcome::TokenDead { reason: told(status, &reason), since_ms, certain }
+            Decision::TokenDead { certain } => {
+                Outcome::TokenDead { reason: reason_or_status(status, &reason), since_ms, certain }
             }
-            Decision::Later(rest) => Outcome::Retry { reason: told(status, &reason), after, rest },
-            Decision::Misconfigured => Outcome::Misconfigured { reason: told(status, &reason) },
-            Decision::Refused => Outcome::Refused { reason: told(status, &reason) },
+            Decision::Retry(scope) => {
+                Outcome::Retry { reason: reason_or_status(status, &reason), after, scope }
+            }
+            Decision::Misconfigured => Outcome::Misconfigured { reason: reason_or_status(status, &reason) },
+            Decision::Refused => Outcome::Refused { reason: reason_or_status(status, &reason) },
             Decision::AnotherConnection => {
                 connection.retire();
                 if !std::mem::replace(&mut self.other_connection, true) {
                     return None;
                 }
-                Outcome::Retry { reason, after, rest: Rest::Credential }
+                Outcome::Retry { reason, after, scope: RetryScope::Credential }
             }
             decision @ (Decision::NewProviderToken | Decision::SignAgain) => {
                 let made = token.map(|(token, sent)| match decision {
@@ -275,20 +286,20 @@ impl Tried {
             Decision::FewerProviderTokens => {
                 // Apple refuses everything on this connection for a while.
                 connection.retire();
-                let older = token.is_some_and(|(token, sent)| token.rest(sent.number, now));
+                let older = token.is_some_and(|(token, sent)| token.pause(sent.number, now));
                 if older && !std::mem::replace(&mut self.other_token, true) {
                     return None;
                 }
                 let pause = Duration::from_secs(LEAST_DISTANCE_SECONDS.unsigned_abs());
-                Outcome::Retry { reason, after: after.or(Some(pause)), rest: Rest::Credential }
+                Outcome::Retry { reason, after: after.or(Some(pause)), scope: RetryScope::Credential }
             }
         };
         Some(outcome)
     }
 }
 
-/// What an answer says.
-struct Said {
+/// An answer, as far as it matters.
+struct ParsedAnswer {
     status: u16,
     /// Empty where there is none.
     reason: String,
@@ -297,7 +308,7 @@ struct Said {
     apns_id: Option<String>,
 }
 
-/// The body of a refusal. Unknown reasons must survive, so they are text.
+/// The body of a refusal. Reasons are text, since unknown ones are kept too.
 #[derive(Deserialize)]
 struct Body {
     #[serde(default)]
@@ -306,7 +317,7 @@ struct Body {
     timestamp: Option<serde_json::Value>,
 }
 
-impl Said {
+impl ParsedAnswer {
     /// `now` in Unix milliseconds.
     fn read(answer: &Answer, now: i64) -> Self {
         // Most answers are 200 and have none.
@@ -337,11 +348,11 @@ fn retry_after(headers: &HeaderMap, now: i64) -> Option<Duration> {
 }
 
 /// The reason, or the status where there is none.
-fn told(status: u16, reason: &str) -> String {
+fn reason_or_status(status: u16, reason: &str) -> String {
     if reason.is_empty() { format!("status {status} without a reason") } else { reason.to_owned() }
 }
 
-/// Text from outside as it may stand in a log and a table: short, visible, on one line.
+/// Text from outside as it may stand in log output and in a table: short, visible, on one line.
 fn tidy(text: &str) -> String {
     if text.len() <= MAX_REASON_CHARACTERS && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return text.to_owned();
@@ -353,16 +364,18 @@ fn tidy(text: &str) -> String {
 fn without_connection(none: NoLease) -> Outcome {
     match none.why {
         NoConnection::Misconfigured(reason) => Outcome::Misconfigured { reason },
-        NoConnection::Failed(reason) => Outcome::Retry { reason, after: none.after, rest: Rest::Credential },
+        NoConnection::Failed(reason) => {
+            Outcome::Retry { reason, after: none.after, scope: RetryScope::Credential }
+        }
     }
 }
 
 fn without_token(error: &NoToken) -> Outcome {
     let reason = error.to_string();
     match error {
-        NoToken::Rests { seconds } => {
+        NoToken::Paused { seconds } => {
             let after = Some(Duration::from_secs(seconds.unsigned_abs()));
-            Outcome::Retry { reason, after, rest: Rest::Credential }
+            Outcome::Retry { reason, after, scope: RetryScope::Credential }
         }
         NoToken::NotAgain | NoToken::Key(_) | NoToken::Text(_) => Outcome::Misconfigured { reason },
     }

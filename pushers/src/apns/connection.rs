@@ -52,9 +52,9 @@ pub(super) enum NoConnection {
 pub(super) struct Broken {
     /// What happened.
     pub(super) why: String,
-    /// Whether the server has not begun to work on it, so that it may be sent again without waking a phone twice.
+    /// Whether the server has not begun to work on it, so that it may be sent again and no phone is pushed to twice.
     pub(super) unprocessed: bool,
-    /// Whether the connection takes no more requests.
+    /// Whether the connection takes no further requests.
     pub(super) connection: bool,
 }
 
@@ -66,13 +66,13 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
 }
 
-/// A connection on which requests can be made. It ends by itself when nobody holds it and the last request on it has ended.
+/// A connection on which requests can be made. It ends by itself when it is no longer held and the last request on it has ended.
 pub(super) struct Connection {
     sender: SendRequest<Bytes>,
     life: Arc<Life>,
 }
 
-/// What the task that keeps a connection going and its users tell each other.
+/// State that a connection's driver and its users share.
 struct Life {
     /// When it was last of use, in milliseconds since `began`.
     used: AtomicU64,
@@ -81,9 +81,9 @@ struct Life {
     doubted: Notify,
     /// No new request is made on it for now.
     in_doubt: AtomicBool,
-    /// No new request is made on it any more.
+    /// New requests are no longer made on it.
     retired: AtomicBool,
-    /// What the server had against us, in the words of TLS.
+    /// Why the server refused this service, in the words of TLS.
     alert: OnceLock<AlertDescription>,
 }
 
@@ -135,7 +135,7 @@ impl Connection {
     pub(super) async fn ask(&self, request: Request<()>) -> Result<Answer, Broken> {
         let unsent =
             |error: h2::Error| Broken { why: error.to_string(), unprocessed: true, connection: true };
-        // A handle of its own has no stream before it that could be in the way, so it need not be asked whether it is ready.
+        // A new handle has no stream before it that could be in the way, so it need not be asked whether it is ready.
         let (response, mut stream) = self.sender.clone().send_request(request, false).map_err(unsent)?;
         stream.send_data(BODY, true).map_err(|error| broken(&error))?;
         drop(stream);
@@ -158,12 +158,12 @@ impl Connection {
         Ok(answer)
     }
 
-    /// Notes that it is of use now.
+    /// The connection is used now.
     pub(super) fn use_at(&self, now: Instant) {
         self.life.used.store(self.life.age_ms(now), Ordering::Relaxed);
     }
 
-    /// So many requests are allowed at once, as SETTINGS have it now.
+    /// How many requests are allowed at once, as SETTINGS have it now.
     pub(super) fn max_streams(&self) -> usize {
         self.sender.current_max_send_streams()
     }
@@ -173,12 +173,12 @@ impl Connection {
         !self.is_retired() && !self.life.in_doubt.load(Ordering::Relaxed)
     }
 
-    /// Whether no new request is made on it any more.
+    /// Whether new requests are no longer made on it.
     pub(super) fn is_retired(&self) -> bool {
         self.life.retired.load(Ordering::Relaxed)
     }
 
-    /// No new request is made on it any more; those in flight may end.
+    /// New requests are no longer made on it; those in flight may end.
     pub(super) fn retire(&self) {
         self.life.retired.store(true, Ordering::Relaxed);
     }
@@ -189,7 +189,7 @@ impl Connection {
         self.life.doubted.notify_one();
     }
 
-    /// What the server had against our certificate, if that is why the connection has ended.
+    /// Why the server refused the certificate, if that is why the connection has ended.
     pub(super) fn refusal(&self) -> Option<String> {
         let alert = self.life.alert.get().copied().filter(|alert| is_about_the_certificate(*alert))?;
         Some(refused_certificate(alert).to_string())
@@ -259,7 +259,7 @@ async fn watch(
         }
         match tokio::time::timeout(ping_limit, pings.ping(Ping::opaque())).await {
             Ok(Ok(_)) => {}
-            // Ending by itself, as the connection will say.
+            // The connection ends by itself, and its driver with it.
             Ok(Err(_)) => std::future::pending().await,
             Err(_) => return,
         }
@@ -270,7 +270,7 @@ async fn watch(
     }
 }
 
-/// What an error says about whether the request may have been worked on.
+/// Decides by an error whether the request may have been worked on.
 fn broken(error: &h2::Error) -> Broken {
     let refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
     // Streams up to the last one that `GOAWAY` names go on, so this one lies behind it.
@@ -293,7 +293,7 @@ fn is_about_the_certificate(alert: AlertDescription) -> bool {
             | AlertDescription::UnknownCA
             | AlertDescription::AccessDenied
             | AlertDescription::CertificateRequired
-            // A signature under the certificate is wrong, its issuer's or ours.
+            // A signature is wrong: of the issuer on the certificate, or of this service in the handshake.
             | AlertDescription::DecryptError
     )
 }
@@ -307,8 +307,8 @@ fn alert_in(error: &io::Error) -> Option<AlertDescription> {
 
 /// A TLS stream that is read to its end.
 ///
-/// A server that goes away, or refuses our certificate, says so and closes, and we may be writing at that moment. HTTP/2 takes a write that
-/// fails for the end of everything; but the answers, and the alert that says why, are still to be read. So nothing is written any more, and
+/// A server that shuts down, or refuses the certificate, sends the reason and closes, perhaps while this side writes. HTTP/2 takes a write that
+/// fails for the end of everything; but the answers, and the alert with the reason, are still to be read. So nothing is written any longer, and
 /// reading comes to the end by itself.
 struct Watched {
     stream: tokio_rustls::client::TlsStream<TcpStream>,
@@ -339,7 +339,7 @@ impl AsyncRead for Watched {
         if let Poll::Ready(Err(error)) = &polled
             && let Some(alert) = alert_in(error)
         {
-            // The first one says why; a later one only that it is over.
+            // The first alert has the reason; a later one only says that the connection is closed.
             let _ = self.life.alert.set(alert);
         }
         polled

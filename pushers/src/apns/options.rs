@@ -1,14 +1,14 @@
-//! What can be set about pushing, and what is refused.
+//! The options of pushing, and those that are refused.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use url::Url;
 
-/// Where pushes of passes go, whatever else is for tests: they work in Apple's production environment only.
+/// Where pushes of passes go: they work in Apple's production environment only. Other endpoints are for tests.
 const PRODUCTION: &str = "https://api.push.apple.com";
 
-/// Everything about the way to APNs.
+/// Everything about pushing to APNs.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Where pushes go; `https` only.
@@ -29,12 +29,12 @@ pub struct Options {
     pub connect_limit: Duration,
     /// A connection that has had nothing to do for that long is asked whether it is alive.
     pub ping_after: Duration,
-    /// How long it may take to say so.
+    /// How long it may take to answer that.
     pub ping_limit: Duration,
     /// The wait after a first connection in a row that led to nothing; it doubles.
     pub first_back_off: Duration,
-    /// The longest such wait. It is shorter than the longest rests of the sender, so that a push that finds out whether APNs is back is never
-    /// told to wait instead.
+    /// The longest such wait. It is shorter than the longest time that a circuit breaker of the sender is open, so that a probe never has to wait
+    /// for a connection instead.
     pub longest_back_off: Duration,
     /// So many connections of a credential may be made in a row, even if all were of use: Apple takes more for an attack.
     pub connects_in_a_row: u32,
@@ -63,7 +63,7 @@ impl Default for Options {
     }
 }
 
-/// `apns-push-type`. Apple's page on passes names none.
+/// `apns-push-type`. Apple's page on passes does not name one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PushType {
     /// `background`.
@@ -104,10 +104,10 @@ pub enum InvalidOptions {
     /// Not a push type of passes.
     #[error("the push type must be `background` or `none`")]
     PushType,
-    /// The PEM holds no certificate, or something that is none.
+    /// The PEM holds no certificate, or one that cannot be read.
     #[error("the file of certificate authorities for APNs holds no readable certificate")]
     CertificateAuthorities,
-    /// The operating system trusts nobody.
+    /// The operating system trusts no authority.
     #[error(
         "the operating system has no trusted certificates: install its package (`ca-certificates` on Debian)"
     )]

@@ -16,10 +16,10 @@ use super::options::Options;
 use super::provider_token::ProviderToken;
 use super::request::Requests;
 
-/// Who has given up waiting is forgotten each time that the queue has grown by so many.
+/// Pushes that have given up waiting are taken out of the queue each time that it has grown by so many.
 const TIDY_EVERY: usize = 1024;
 
-/// The connections of one credential, and what is made once for all pushes with it.
+/// The connections of one credential, and the parts that all pushes with it share.
 pub(super) struct Pool {
     /// The token that every request carries; none with a certificate.
     pub(super) provider_token: Option<ProviderToken>,
@@ -33,7 +33,7 @@ pub(super) struct Pool {
     state: Mutex<State>,
 }
 
-/// Whom the tasks of connections belong to.
+/// The owner of the tasks of connections.
 #[derive(Clone)]
 pub(super) struct Tasks {
     pub(super) tracker: TaskTracker,
@@ -48,7 +48,7 @@ struct State {
     failures: u32,
     not_before: Instant,
     last_failure: Option<NoConnection>,
-    /// When the connections made so far are paid off, one for each interval.
+    /// When the connections made so far are paid off, one in each interval.
     paid_off: Instant,
 }
 
@@ -57,7 +57,7 @@ struct Slot {
     in_flight: usize,
     /// Whether APNs has taken a provider token on it; one request at a time until then.
     proven: bool,
-    /// Whether anything was ever answered on it.
+    /// Whether a request was ever answered on it.
     useful: bool,
 }
 
@@ -113,7 +113,7 @@ impl Pool {
         self.began + Duration::from_millis(self.used_ms.load(Ordering::Relaxed))
     }
 
-    /// A place on the connection with the fewest requests in flight, or on the next that has one.
+    /// A place on the connection with the fewest requests in flight, or on the next connection that has one.
     pub(super) async fn lease(self: &Arc<Self>) -> Result<Lease, NoLease> {
         let now = Instant::now();
         let used = now.saturating_duration_since(self.began).as_millis();
@@ -136,8 +136,8 @@ impl Pool {
         placed.inspect(|lease| lease.connection.use_at(Instant::now()))
     }
 
-    /// Notes what an answer of APNs shows: that the connection is of use, and whether APNs has taken our token, so that it may have more than
-    /// one request at a time.
+    /// APNs has answered: the connection is of use. If APNs has also taken the provider token, the connection may have more than one request at a
+    /// time.
     pub(super) fn answered(self: &Arc<Self>, lease: &Lease, takes_the_token: bool) {
         if lease.settled {
             return;
@@ -164,7 +164,7 @@ impl Pool {
 
     fn place_waiting(self: &Arc<Self>, state: &mut State) {
         while let Some(place) = state.waiting.pop_front() {
-            // Who waited may have given up.
+            // The push that waited may have given up.
             if place.is_closed() {
                 continue;
             }
@@ -197,7 +197,7 @@ impl Pool {
         let debt = self.options.connect_interval * self.options.connects_in_a_row.saturating_sub(1);
         let allowed = state.not_before.max(state.paid_off.checked_sub(debt).unwrap_or(now));
         if allowed > now {
-            // Those that are open have room at some time.
+            // An open connection has room at some time.
             if !state.open.is_empty() {
                 return Ok(());
             }
@@ -272,7 +272,7 @@ impl Pool {
         self.look_after_waiting(&mut state);
     }
 
-    /// A request has ended. Connections that take no more requests end with their last one.
+    /// A request has ended. Connections that take no further requests end with their last one.
     fn free(&self, state: &mut State, connection: &Arc<Connection>) {
         let slot = state.slot(connection);
         let Some(slot) = slot else { return };
@@ -286,7 +286,7 @@ impl Pool {
         }
     }
 
-    /// A connection is gone that was of use, or not.
+    /// A connection is gone. If it was never of use, the next one has to wait.
     fn left(&self, state: &mut State, slot: &Slot) {
         if !slot.useful {
             let closed = || NoConnection::Failed("APNs closed the connection".to_owned());
@@ -295,7 +295,7 @@ impl Pool {
         }
     }
 
-    /// The next connection waits twice as long as this one has, give or take, and who waits for one without another is told.
+    /// The next connection waits about twice as long as this one has. Pushes that wait for it, and have no other connection, are told.
     fn back_off(&self, state: &mut State, why: &NoConnection) {
         let doubled = 1_u32.checked_shl(state.failures).unwrap_or(u32::MAX);
         let wait = self.options.first_back_off.saturating_mul(doubled).min(self.options.longest_back_off);
@@ -305,20 +305,20 @@ impl Pool {
         state.last_failure = Some(why.clone());
         if state.open.is_empty() {
             for place in state.waiting.drain(..) {
-                // Who waited may have given up.
+                // The push that waited may have given up.
                 let _ = place.send(Err(NoLease { why: why.clone(), after: Some(wait) }));
             }
         }
     }
 
-    /// Those who wait for a place on a connection that is gone need another.
+    /// Pushes that wait for a place on a connection that is gone need another.
     fn look_after_waiting(self: &Arc<Self>, state: &mut State) {
         self.place_waiting(state);
         if !state.waiting.is_empty()
             && let Err(none) = self.connect_if_allowed(state, Instant::now())
         {
             for place in state.waiting.drain(..) {
-                // Who waited may have given up.
+                // The push that waited may have given up.
                 let _ = place.send(Err(none.clone()));
             }
         }
@@ -341,7 +341,7 @@ impl State {
         self.open.iter_mut().find(|slot| Arc::ptr_eq(&slot.connection, connection))
     }
 
-    /// Connections that are more than the rest of their requests.
+    /// Connections that take new requests.
     fn in_use(&self) -> usize {
         self.open.iter().filter(|slot| !slot.connection.is_retired()).count()
     }
@@ -350,7 +350,7 @@ impl State {
 impl Slot {
     fn room(&self, most: usize) -> usize {
         if self.proven {
-            // With a limit of 0 one request waits until there is another limit; without one nobody would look again.
+            // With a limit of 0 one request waits until there is another limit; without a request the limit would not be looked at again.
             self.connection.max_streams().min(most).max(1)
         } else {
             1

@@ -1,7 +1,7 @@
 //! The provider token of an APNs key: *Establishing a token-based connection to APNs*.
 //!
-//! Apple wants a new one at most every 20 minutes and at least every 60, counts all that are made with a key, and takes one that several
-//! processes make of the same moment for one. So the moment, `iat`, is a full half hour, and a token is replaced when it is 50 minutes old:
+//! Apple wants a new token at most every 20 minutes and at least every 60, counts all tokens that are made with a key, and counts tokens of the same
+//! moment once, even if several processes made them. So the moment, `iat`, is a full half hour, and a token is replaced when it is 50 minutes old:
 //! processes that know nothing of each other end up with the same two moments.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,8 +18,8 @@ use crate::ports::ApnsKey;
 /// The moments of tokens lie this far apart, in seconds.
 const MOMENTS_SECONDS: i64 = 30 * 60;
 
-/// No moment is nearer than this, in seconds: clocks differ, and a token of the future is refused. One that was made when the clock was ahead is
-/// made anew.
+/// No moment is nearer than this, in seconds: clocks differ, and a token of the future is refused. A token that was made when the clock was ahead
+/// is made anew.
 const DISTANCE_FROM_NOW_SECONDS: i64 = 5 * 60;
 
 /// A token of this age is replaced, in seconds.
@@ -39,7 +39,7 @@ pub(super) const LEAST_DISTANCE_SECONDS: i64 = 20 * 60;
 pub(super) struct Bearer {
     /// `bearer …`, never shown in logs.
     pub(super) header: HeaderValue,
-    /// Grows with every token; tells those apart that a push was sent with.
+    /// Grows with every token, so that a refused token is known by it.
     pub(super) number: u64,
     iat: i64,
 }
@@ -55,10 +55,10 @@ struct State {
     current: Option<Bearer>,
     previous: Option<Bearer>,
     made: u64,
-    /// When one was last made out of turn, Unix seconds.
+    /// When a token was last made out of turn, Unix seconds.
     made_early: Option<i64>,
-    /// Until when none is made, Unix seconds.
-    rests_until: i64,
+    /// Until when no token is made, Unix seconds.
+    paused_until: i64,
 }
 
 impl Bearer {
@@ -69,22 +69,22 @@ impl Bearer {
 }
 
 impl State {
-    /// For how long none is made yet: never longer than after [`ProviderToken::rest`], whatever the clock was set to.
-    fn rest(&mut self, now: i64) -> i64 {
-        self.rests_until = self.rests_until.min(now + LEAST_DISTANCE_SECONDS);
-        self.rests_until - now
+    /// For how long no token is made yet: never longer than after [`ProviderToken::pause`], whatever the clock was set to.
+    fn remaining_pause(&mut self, now: i64) -> i64 {
+        self.paused_until = self.paused_until.min(now + LEAST_DISTANCE_SECONDS);
+        self.paused_until - now
     }
 }
 
 /// A token cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoToken {
-    /// One was made out of turn a short time ago, and another would not help.
+    /// A token was made out of turn a short time ago, and another would not help.
     #[error("a new provider token was refused as well")]
     NotAgain,
-    /// APNs has seen too many, and the last one is over.
+    /// APNs has seen too many, and the last one has expired.
     #[error("no new provider token is made for a while: APNs has seen too many")]
-    Rests {
+    Paused {
         /// For how long, in seconds.
         seconds: i64,
     },
@@ -100,19 +100,19 @@ impl ProviderToken {
         Self { key, state: Mutex::default() }
     }
 
-    /// The token to send at `now`, Unix seconds. Who finds it too old makes the next one while the others wait.
+    /// The token to send at `now`, Unix seconds. The first push that finds it too old makes the next one, while the others wait.
     pub(super) fn at(&self, now: i64) -> Result<Bearer, NoToken> {
         let mut state = self.state();
-        let rest = state.rest(now);
+        let pause = state.remaining_pause(now);
         if let Some(current) = &state.current {
             let age = current.age(now);
-            let rests = rest > 0 && age.is_some_and(|age| age < LIFETIME_SECONDS);
-            if rests || age.is_some_and(|age| age < REFRESH_SECONDS) {
+            let is_paused = pause > 0 && age.is_some_and(|age| age < LIFETIME_SECONDS);
+            if is_paused || age.is_some_and(|age| age < REFRESH_SECONDS) {
                 return Ok(current.clone());
             }
         }
-        if rest > 0 {
-            return Err(NoToken::Rests { seconds: rest });
+        if pause > 0 {
+            return Err(NoToken::Paused { seconds: pause });
         }
         let moment = (now - DISTANCE_FROM_NOW_SECONDS).div_euclid(MOMENTS_SECONDS) * MOMENTS_SECONDS;
         let iat = match &state.current {
@@ -122,7 +122,7 @@ impl ProviderToken {
         self.make(&mut state, iat)
     }
 
-    /// The token numbered `refused` was refused as over: makes one of this very moment, unless another push has done so already.
+    /// The token numbered `refused` was refused as expired: makes one of this very moment, unless another push has done so already.
     pub(super) fn renew(&self, refused: u64, now: i64) -> Result<(), NoToken> {
         self.early(refused, now, |_| now)
     }
@@ -147,9 +147,9 @@ impl ProviderToken {
     }
 
     /// APNs has seen too many tokens of the key: none is made for 20 minutes. `true` when there is an older one that may do.
-    pub(super) fn rest(&self, refused: u64, now: i64) -> bool {
+    pub(super) fn pause(&self, refused: u64, now: i64) -> bool {
         let mut state = self.state();
-        state.rests_until = now + LEAST_DISTANCE_SECONDS;
+        state.paused_until = now + LEAST_DISTANCE_SECONDS;
         if state.current.as_ref().is_some_and(|current| current.number != refused) {
             return true;
         }
@@ -253,13 +253,13 @@ mod tests {
     fn when_apns_has_seen_too_many_the_one_before_is_used_and_none_is_made() {
         let token = token();
         let first = token.at(HALF + 300).unwrap();
-        assert!(!token.rest(first.number, HALF + 400), "there is no other");
+        assert!(!token.pause(first.number, HALF + 400), "there is no other");
         let late = HALF + REFRESH_SECONDS + 100;
         assert_eq!(token.at(late).unwrap().number, 2);
-        assert!(token.rest(2, late));
+        assert!(token.pause(2, late));
         assert_eq!(token.at(late + 60).unwrap().number, 1, "it is 52 minutes old and still good");
         let over = token.at(late + 600);
-        assert!(matches!(over, Err(NoToken::Rests { seconds: 600 })), "{over:?}");
+        assert!(matches!(over, Err(NoToken::Paused { seconds: 600 })), "{over:?}");
         assert_eq!(token.at(late + 1200).unwrap().number, 3);
     }
 
@@ -285,11 +285,11 @@ mod tests {
     fn a_rest_does_not_outlast_the_clock_that_it_was_counted_with() {
         let token = token();
         let first = token.at(HALF + 400).unwrap();
-        token.rest(first.number, HALF + 400);
+        token.pause(first.number, HALF + 400);
         let set_back = HALF - 3 * 3600;
         let rests = token.at(set_back);
         let least = LEAST_DISTANCE_SECONDS;
-        assert!(matches!(rests, Err(NoToken::Rests { seconds }) if seconds == least), "{rests:?}");
+        assert!(matches!(rests, Err(NoToken::Paused { seconds }) if seconds == least), "{rests:?}");
         assert_eq!(token.at(set_back + least).unwrap().number, 2);
     }
 }

@@ -1,28 +1,28 @@
-//! Every answer of APNs and what follows from it: *Handling notification responses from APNs*. Nothing else in this program reads a reason.
+//! Every answer of APNs and what follows from it: *Handling notification responses from APNs*. No other file reads a reason.
 
 use a2::ErrorReason;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
 
-use crate::outcome::Rest;
+use crate::outcome::RetryScope;
 
-/// What an answer asks for.
+/// The consequence of an answer: an [`Outcome`](crate::outcome::Outcome), or something to be tried first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
     /// Nothing more.
     Accepted,
-    /// Forget the push token; `certain` unless the topic may be what is wrong.
-    Forget { certain: bool },
+    /// Forget the push token; `certain` unless the topic may be wrong instead.
+    TokenDead { certain: bool },
     /// Try again later.
-    Later(Rest),
+    Retry(RetryScope),
     /// Try again at once on another connection, then later.
     AnotherConnection,
     /// Make a provider token of this moment and try again, once.
     NewProviderToken,
     /// Sign again and try again, once.
     SignAgain,
-    /// Make no more provider tokens for a while.
+    /// Make no provider tokens for a while.
     FewerProviderTokens,
     /// Wait for an operator.
     Misconfigured,
@@ -44,9 +44,9 @@ pub(super) fn decide(status: u16, reason: &str) -> Decision {
         }
     };
     match decision {
-        // A server that fails has no say on what is dead or wrong.
+        // A server that fails cannot know that a token is dead or a credential wrong.
         Some(decision)
-            if status < 500 || matches!(decision, Decision::Later(_) | Decision::AnotherConnection) =>
+            if status < 500 || matches!(decision, Decision::Retry(_) | Decision::AnotherConnection) =>
         {
             decision
         }
@@ -56,15 +56,15 @@ pub(super) fn decide(status: u16, reason: &str) -> Decision {
 
 fn of_reason(reason: &ErrorReason) -> Decision {
     match reason {
-        ErrorReason::BadDeviceToken | ErrorReason::DeviceTokenNotForTopic => Decision::Forget { certain: false },
-        ErrorReason::Unregistered | ErrorReason::ExpiredToken => Decision::Forget { certain: true },
+        ErrorReason::BadDeviceToken | ErrorReason::DeviceTokenNotForTopic => Decision::TokenDead { certain: false },
+        ErrorReason::Unregistered | ErrorReason::ExpiredToken => Decision::TokenDead { certain: true },
         ErrorReason::BadTopic
         | ErrorReason::TopicDisallowed
         | ErrorReason::BadCertificate
         | ErrorReason::BadCertificateEnvironment
         | ErrorReason::BadEnvironmentKeyIdInToken
         | ErrorReason::Forbidden
-        // We always send what we have, so the certificate was not taken.
+        // A provider token is sent where there is one, so it was the certificate that was not taken.
         | ErrorReason::MissingProviderToken => Decision::Misconfigured,
         ErrorReason::ExpiredProviderToken => Decision::NewProviderToken,
         ErrorReason::InvalidProviderToken => Decision::SignAgain,
@@ -72,8 +72,8 @@ fn of_reason(reason: &ErrorReason) -> Decision {
             Decision::AnotherConnection
         }
         ErrorReason::TooManyProviderTokenUpdates => Decision::FewerProviderTokens,
-        ErrorReason::TooManyRequests => Decision::Later(Rest::Token),
-        ErrorReason::InternalServerError | ErrorReason::ServiceUnavailable => Decision::Later(Rest::Credential),
+        ErrorReason::TooManyRequests => Decision::Retry(RetryScope::Token),
+        ErrorReason::InternalServerError | ErrorReason::ServiceUnavailable => Decision::Retry(RetryScope::Credential),
         ErrorReason::BadCollapseId
         | ErrorReason::BadExpirationDate
         | ErrorReason::BadMessageId
@@ -89,32 +89,32 @@ fn of_reason(reason: &ErrorReason) -> Decision {
     }
 }
 
-/// What a status means whose reason nobody has heard of.
+/// The meaning of a status whose reason is unknown.
 fn of_status(status: u16) -> Decision {
     match status {
         403 => Decision::Misconfigured,
-        410 => Decision::Forget { certain: true },
-        429 => Decision::Later(Rest::Token),
+        410 => Decision::TokenDead { certain: true },
+        429 => Decision::Retry(RetryScope::Token),
         400..=499 => Decision::Refused,
-        // A 5xx, and what only something between us and APNs would say.
-        _ => Decision::Later(Rest::Credential),
+        // A 5xx, and statuses that only a proxy on the way to APNs would send.
+        _ => Decision::Retry(RetryScope::Credential),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Decision, Rest, decide};
+    use super::{Decision, RetryScope, decide};
 
     #[test]
-    fn a_reason_that_nobody_has_heard_of_is_decided_by_its_status() {
+    fn an_unknown_reason_is_decided_by_its_status() {
         for (status, decision) in [
             (400, Decision::Refused),
             (403, Decision::Misconfigured),
-            (410, Decision::Forget { certain: true }),
+            (410, Decision::TokenDead { certain: true }),
             (418, Decision::Refused),
-            (429, Decision::Later(Rest::Token)),
-            (302, Decision::Later(Rest::Credential)),
-            (502, Decision::Later(Rest::Credential)),
+            (429, Decision::Retry(RetryScope::Token)),
+            (302, Decision::Retry(RetryScope::Credential)),
+            (502, Decision::Retry(RetryScope::Credential)),
         ] {
             assert_eq!(decide(status, "NeverHeardOf"), decision, "{status}");
             assert_eq!(decide(status, ""), decision, "{status} without a reason");
@@ -123,8 +123,8 @@ mod tests {
 
     #[test]
     fn a_server_that_fails_cannot_declare_a_token_dead() {
-        assert_eq!(decide(500, "Unregistered"), Decision::Later(Rest::Credential));
-        assert_eq!(decide(503, "BadCertificate"), Decision::Later(Rest::Credential));
+        assert_eq!(decide(500, "Unregistered"), Decision::Retry(RetryScope::Credential));
+        assert_eq!(decide(503, "BadCertificate"), Decision::Retry(RetryScope::Credential));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The requests: *Sending notification requests to APNs*. What all pushes of a topic have in common is made once.
+//! The requests: *Sending notification requests to APNs*. The headers that all pushes of a topic have in common are made once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,7 +39,7 @@ pub(super) struct Requests {
     by_topic: Mutex<HashMap<PassTypeIdentifier, Arc<Common>>>,
 }
 
-/// What pushes of a topic have in common, until the provider token or the hour changes.
+/// The headers of all pushes of a topic, until the provider token or the hour changes.
 struct Common {
     headers: HeaderMap,
     expires: i64,
@@ -69,7 +69,7 @@ impl Requests {
     ) -> Result<Request<()>, Unwritable> {
         let mut headers = self.common(&push.topic, bearer, now)?.headers.clone();
         let mut apns_id = HeaderValue::try_from(push.apns_id.as_str()).map_err(|_| Unwritable)?;
-        // Not because it is secret: what never comes again has no place in the table of headers that both sides keep.
+        // Not because it is secret: a value that never comes again has no place in the table of headers that both sides keep.
         apns_id.set_sensitive(true);
         headers.insert(APNS_ID, apns_id);
         let mut parts = http::uri::Parts::default();
@@ -117,7 +117,7 @@ impl Requests {
     }
 }
 
-/// The path, with the token as it was registered. Apple's are hexadecimal; what others register is for APNs to refuse, so it is escaped.
+/// The path, with the token as it was registered. Apple's tokens are hexadecimal; other ones are for APNs to refuse, so they are escaped.
 fn path(token: &PushToken) -> Result<PathAndQuery, Unwritable> {
     const PREFIX: &str = "/3/device/";
     let token = token.as_str();

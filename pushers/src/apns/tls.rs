@@ -1,4 +1,4 @@
-//! Whom we trust, and the certificate that we show.
+//! The servers that are trusted, and the certificate that is shown to them.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use super::options::{InvalidOptions, Options};
 use crate::ports::{Credential, PassCertificate};
 
-/// What all connections share.
+/// The settings that all connections share.
 #[derive(Clone)]
 pub(super) struct Trust {
     provider: Arc<CryptoProvider>,
@@ -35,7 +35,7 @@ impl Trust {
                 return Err(InvalidOptions::CertificateAuthorities);
             }
         } else {
-            // Single unreadable files among the system's are no reason to trust nobody.
+            // Single unreadable files among the system's are no reason to trust none of them.
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             if roots.is_empty() {
                 return Err(InvalidOptions::NoCertificateAuthorities);

@@ -7,10 +7,10 @@ use honoken_event_store::Position;
 pub struct FeedFigures {
     /// Whether this process is the one that does it.
     pub leads: bool,
-    /// Everything up to here has been said. The lag is the head of the log less this, and of interest where `leads`.
+    /// Everything up to here has been published. The lag is the head of the event log less this, and of interest where `leads`.
     pub position: Position,
-    /// Messages that were said, since the process started.
+    /// Messages that were published, since the process started.
     pub said: u64,
-    /// Those among them that were said again by the sweep.
+    /// Those among them that the sweep has published again.
     pub swept: u64,
 }

@@ -1,5 +1,5 @@
-//! From the log to the push subscriber without a broker. Its checkpoint moves when what was handed out is done, in order, so that whatever kills
-//! the process, the next one hands out the rest.
+//! From the event log to the push subscriber without a broker. The checkpoint moves when the messages that were handed out are done, in order, so
+//! that the next process hands out the rest, whatever kills this one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -13,19 +13,19 @@ use super::figures::FeedFigures;
 use super::{Feed, FeedError, Received};
 use crate::ledger::feeds::{Checkpoint, CheckpointError, IN_PROCESS};
 use crate::ledger::{Ledger, LedgerError, Part};
-use crate::source::{Said, Source, SourceError};
+use crate::source::{OutgoingMessage, Source, SourceError};
 use crate::sweep::{HeldBackPasses, Round, SweepError};
 
-/// Looks around without having been woken: at pauses and the lease.
+/// How often it looks at pauses and the lease, without having been woken.
 const POLL: Duration = Duration::from_secs(1);
 
 /// Events read at a time.
 const PAGE: u32 = 250;
 
-/// How much may be handed out and not be done. Whoever works on it holds it in memory.
-const AT_WORK: usize = 10_000;
+/// Messages that may be handed out and not be done. The subscriber holds them in memory.
+const MAX_OPEN: usize = 10_000;
 
-/// A message that was handed out. One that is dropped, because whoever worked on it failed, is handed out again.
+/// A message that was handed out. One that is dropped, because the subscriber failed, is handed out again.
 #[derive(Debug)]
 pub struct Receipt {
     /// `None` when the feed has been told what became of it.
@@ -36,7 +36,7 @@ pub struct Receipt {
 impl Drop for Receipt {
     fn drop(&mut self) {
         if let Some(message) = self.message.take() {
-            // Without a feed there is nobody to hand it out, until another one reads it from the log.
+            // Without the feed it is not handed out, until another feed reads it from the event log.
             let _ = self.dropped.send(message);
         }
     }
@@ -45,13 +45,13 @@ impl Drop for Receipt {
 /// A message, and how it came to be one.
 #[derive(Debug)]
 struct Message {
-    said: Said,
+    outgoing: OutgoingMessage,
     attempt: u64,
-    /// Whether it is said again by the sweep, so that no checkpoint waits for it.
-    again: bool,
+    /// Whether the sweep has published it again, so that no checkpoint waits for it.
+    republished: bool,
 }
 
-/// Messages straight from the log.
+/// Messages straight from the event log.
 #[derive(Debug)]
 pub struct InProcessFeed<L> {
     source: Source<L>,
@@ -61,21 +61,21 @@ pub struct InProcessFeed<L> {
     figures: watch::Sender<FeedFigures>,
     /// Everything up to here has been read.
     read: Position,
-    /// Passes that stood still on the way there, and are not noted yet.
+    /// Passes that stood still on the way there, and are not stored yet.
     standing_still: BTreeMap<PassId, Position>,
-    /// What was read and is not done.
+    /// Messages that were read and are not done.
     open: BTreeSet<Position>,
-    /// The same of what the sweep says again.
-    open_again: BTreeSet<Position>,
-    /// What is handed out next.
+    /// The same of messages that the sweep has published again.
+    open_republished: BTreeSet<Position>,
+    /// Messages that are handed out next.
     ready: VecDeque<Message>,
-    /// What is handed out again, and when.
-    later: Vec<(Instant, Message)>,
-    /// What was handed out and dropped: no more than was handed out.
+    /// Messages that are handed out again, and when.
+    delayed: Vec<(Instant, Message)>,
+    /// Messages that were handed out and dropped: never more than were handed out.
     dropped: (mpsc::UnboundedSender<Message>, mpsc::UnboundedReceiver<Message>),
     sweep: Option<Sweep>,
-    swept: Option<Instant>,
-    /// What stood still when passes that were held back were last looked at.
+    last_sweep: Option<Instant>,
+    /// Passes that stood still when those that were held back were last looked at.
     parked: Option<BTreeSet<PassId>>,
 }
 
@@ -85,7 +85,7 @@ struct Sweep {
     round: Round,
 }
 
-/// Why the log cannot be followed for now.
+/// Why the event log cannot be followed for now.
 #[derive(Debug, thiserror::Error)]
 enum InProcessError {
     #[error(transparent)]
@@ -99,7 +99,7 @@ enum InProcessError {
 }
 
 impl<L: EventLog> InProcessFeed<L> {
-    /// What `source` has to say; `ledger` knows how far it is. A sweep follows another after `sweep_every`.
+    /// The messages of `source`; `ledger` knows how far it is. A sweep follows another after `sweep_every`.
     pub fn new(source: Source<L>, ledger: Ledger, sweep_every: Duration) -> Self {
         let checkpoint = ledger.checkpoint(IN_PROCESS);
         Self {
@@ -111,12 +111,12 @@ impl<L: EventLog> InProcessFeed<L> {
             read: Position(0),
             standing_still: BTreeMap::new(),
             open: BTreeSet::new(),
-            open_again: BTreeSet::new(),
+            open_republished: BTreeSet::new(),
             ready: VecDeque::new(),
-            later: Vec::new(),
+            delayed: Vec::new(),
             dropped: mpsc::unbounded_channel(),
             sweep: None,
-            swept: None,
+            last_sweep: None,
             parked: None,
         }
     }
@@ -126,12 +126,12 @@ impl<L: EventLog> InProcessFeed<L> {
         self.figures.subscribe()
     }
 
-    /// Notes how far it came, and lets another process follow the log.
+    /// Stores how far it came, and lets another process follow the event log.
     pub async fn close(mut self) {
         if self.checkpoint.is_held()
-            && let Err(fault) = self.note().await
+            && let Err(fault) = self.move_checkpoint().await
         {
-            tracing::warn!(error = %fault, "it was not noted how far messages have come; some will be looked at again");
+            tracing::warn!(error = %fault, "the checkpoint of messages was not moved; some will be looked at again");
         }
         self.checkpoint.release().await;
     }
@@ -140,13 +140,13 @@ impl<L: EventLog> InProcessFeed<L> {
     async fn fill(&mut self) -> Result<(), InProcessError> {
         let mut changes = self.ledger.changes();
         loop {
-            let waits = match self.turn().await {
+            let waits = match self.step().await {
                 Ok(follows) => !follows || self.is_full(),
                 Err(
                     InProcessError::Checkpoint(CheckpointError::Superseded)
                     | InProcessError::Sweep(SweepError::Checkpoint(CheckpointError::Superseded)),
                 ) => {
-                    self.superseded();
+                    self.on_superseded();
                     true
                 }
                 Err(fault) => return Err(fault),
@@ -154,19 +154,19 @@ impl<L: EventLog> InProcessFeed<L> {
             if !self.ready.is_empty() {
                 return Ok(());
             }
-            let next_again = self.later.iter().map(|(at, _)| *at).min();
+            let next_delayed = self.delayed.iter().map(|(at, _)| *at).min();
             let poll = Instant::now() + POLL.min(self.sweep_every);
             let (read, follows) = (self.read, !waits);
             tokio::select! {
-                () = self.source.moves(read), if follows => {}
+                () = self.source.has_moved(read), if follows => {}
                 Ok(()) = changes.changed() => {}
-                () = tokio::time::sleep_until(next_again.map_or(poll, |at| at.min(poll))) => {}
+                () = tokio::time::sleep_until(next_delayed.map_or(poll, |at| at.min(poll))) => {}
             }
         }
     }
 
-    /// Finds out what there is to hand out; `false` when this process has nothing to say for now.
-    async fn turn(&mut self) -> Result<bool, InProcessError> {
+    /// Finds out what there is to hand out; `false` when this process publishes nothing for now.
+    async fn step(&mut self) -> Result<bool, InProcessError> {
         for part in [Part::Relay, Part::Pusher] {
             if self.ledger.paused(part).await?.is_some() {
                 return Ok(false);
@@ -175,8 +175,8 @@ impl<L: EventLog> InProcessFeed<L> {
         if !self.hold().await? {
             return Ok(false);
         }
-        self.note().await?;
-        self.take_up();
+        self.move_checkpoint().await?;
+        self.take_returned();
         while self.ready.is_empty() && !self.is_full() {
             if !(self.read_page().await? || self.sweep_step().await?) {
                 break;
@@ -186,15 +186,15 @@ impl<L: EventLog> InProcessFeed<L> {
     }
 
     fn is_full(&self) -> bool {
-        self.open.len() + self.open_again.len() >= AT_WORK
+        self.open.len() + self.open_republished.len() >= MAX_OPEN
     }
 
-    /// Sees to it that this process is the one. What another has taken over is forgotten here.
+    /// Sees to it that this process holds the lease. Once another process has taken over, all messages are forgotten here.
     async fn hold(&mut self) -> Result<bool, InProcessError> {
         if self.checkpoint.is_held() {
             match self.checkpoint.hold().await {
                 Ok(()) => return Ok(true),
-                Err(CheckpointError::Superseded) => self.superseded(),
+                Err(CheckpointError::Superseded) => self.on_superseded(),
                 Err(fault) => return Err(fault.into()),
             }
         }
@@ -202,28 +202,30 @@ impl<L: EventLog> InProcessFeed<L> {
             return Ok(false);
         }
         if !self.source.reaches(self.checkpoint.position()).await? {
-            tracing::warn!("the log does not reach what was said of it: it was restored from a backup");
+            tracing::warn!(
+                "the event log does not reach what was published of it: it was restored from a backup"
+            );
             self.checkpoint.set_back(self.source.head()).await?;
         }
         self.read = self.checkpoint.position();
-        self.show();
+        self.show_figures();
         Ok(true)
     }
 
-    fn superseded(&mut self) {
-        tracing::warn!("another process follows the log from here on");
+    fn on_superseded(&mut self) {
+        tracing::warn!("another process follows the event log from here on");
         self.standing_still.clear();
         self.open.clear();
-        self.open_again.clear();
+        self.open_republished.clear();
         self.ready.clear();
-        self.later.clear();
+        self.delayed.clear();
         self.dropped = mpsc::unbounded_channel();
-        (self.sweep, self.swept, self.parked) = (None, None, None);
-        self.show();
+        (self.sweep, self.last_sweep, self.parked) = (None, None, None);
+        self.show_figures();
     }
 
     /// Moves the checkpoint to where everything is done.
-    async fn note(&mut self) -> Result<(), CheckpointError> {
+    async fn move_checkpoint(&mut self) -> Result<(), CheckpointError> {
         let done = self.open.first().map_or(self.read, |first| Position(first.0 - 1));
         if done <= self.checkpoint.position() {
             return Ok(());
@@ -236,21 +238,21 @@ impl<L: EventLog> InProcessFeed<L> {
             self.standing_still.extend(noted);
         }
         advanced?;
-        self.show();
+        self.show_figures();
         Ok(())
     }
 
-    /// What was handed back and is due now, and what was dropped.
-    fn take_up(&mut self) {
+    /// Takes the messages that were handed back and are due now, and those that were dropped.
+    fn take_returned(&mut self) {
         let now = Instant::now();
-        let due = self.later.extract_if(.., |(at, _)| *at <= now);
+        let due = self.delayed.extract_if(.., |(at, _)| *at <= now);
         self.ready.extend(due.map(|(_, message)| message));
         while let Ok(message) = self.dropped.1.try_recv() {
             self.ready.push_back(message);
         }
     }
 
-    /// Reads on in the log; `false` when there is nothing.
+    /// Reads the next page of the event log; `false` when there is none.
     async fn read_page(&mut self) -> Result<bool, InProcessError> {
         let page = self.source.read_after(self.read, PAGE).await?;
         if page.up_to == self.read {
@@ -259,33 +261,38 @@ impl<L: EventLog> InProcessFeed<L> {
         for (pass, position) in page.standing_still {
             self.standing_still.insert(pass, position);
         }
-        self.open.extend(page.messages.iter().map(Said::position));
+        self.open.extend(page.messages.iter().map(OutgoingMessage::position));
         self.figures.send_modify(|figures| figures.said += page.messages.len() as u64);
-        self.ready.extend(page.messages.into_iter().map(|said| Message { said, attempt: 0, again: false }));
+        self.ready.extend(page.messages.into_iter().map(|outgoing| Message {
+            outgoing,
+            attempt: 0,
+            republished: false,
+        }));
         self.read = page.up_to;
         if self.open.is_empty() {
-            self.note().await?;
+            self.move_checkpoint().await?;
         }
         Ok(true)
     }
 
-    /// Says again what never arrived, and what was held back; `false` when there is nothing to be done.
+    /// Publishes again what never arrived, and what was held back; `false` when there is nothing to be done.
     async fn sweep_step(&mut self) -> Result<bool, InProcessError> {
         let parked = self.source.parked();
-        let is_due = self.swept.is_none_or(|last| last.elapsed() >= self.sweep_every);
+        let is_due = self.last_sweep.is_none_or(|last| last.elapsed() >= self.sweep_every);
         if self.sweep.is_none() {
-            // What is said again and not done is not said a third time.
-            if !self.open_again.is_empty() || !(is_due || self.parked.as_ref() != Some(&parked)) {
+            // A message that was published again and is not done is not published a third time.
+            if !self.open_republished.is_empty() || !(is_due || self.parked.as_ref() != Some(&parked)) {
                 return Ok(false);
             }
-            self.swept = Some(Instant::now());
+            self.last_sweep = Some(Instant::now());
             self.parked = Some(parked);
-            // Up to its checkpoint everything is done, so what has not arrived is lost: another feed said it, or another log had it.
+            // Up to the checkpoint everything is done, so a message that has not arrived is lost: another feed published it, or another event log had
+            // it.
             let round = Round::new(&self.checkpoint, self.checkpoint.position());
             self.sweep = Some(Sweep { held_back: HeldBackPasses::default(), round });
         }
         let Some(sweep) = &mut self.sweep else { return Ok(false) };
-        let said = if !sweep.held_back.are_over() {
+        let missing = if !sweep.held_back.are_over() {
             sweep.held_back.step(&self.source, &self.ledger, &mut self.checkpoint, true).await?
         } else if !sweep.round.is_over() {
             sweep.round.step(&self.source, &self.ledger, &mut self.checkpoint).await?
@@ -293,27 +300,28 @@ impl<L: EventLog> InProcessFeed<L> {
             self.sweep = None;
             return Ok(false);
         };
-        // What is read and not done is on its way.
-        let said: Vec<Said> = said.into_iter().filter(|said| !self.open.contains(&said.position())).collect();
-        if !said.is_empty() {
+        // A message that is read and not done is on its way.
+        let missing: Vec<OutgoingMessage> =
+            missing.into_iter().filter(|message| !self.open.contains(&message.position())).collect();
+        if !missing.is_empty() {
             tracing::info!(
-                "{} changes of passes never arrived, or stood still, and are said now",
-                said.len()
+                "{} changes of passes never arrived, or stood still, and are published now",
+                missing.len()
             );
         }
         self.figures.send_modify(|figures| {
-            figures.said += said.len() as u64;
-            figures.swept += said.len() as u64;
+            figures.said += missing.len() as u64;
+            figures.swept += missing.len() as u64;
         });
-        for said in said {
-            if self.open_again.insert(said.position()) {
-                self.ready.push_back(Message { said, attempt: 0, again: true });
+        for outgoing in missing {
+            if self.open_republished.insert(outgoing.position()) {
+                self.ready.push_back(Message { outgoing, attempt: 0, republished: true });
             }
         }
         Ok(true)
     }
 
-    fn show(&self) {
+    fn show_figures(&self) {
         self.figures.send_modify(|figures| {
             figures.leads = self.checkpoint.is_held();
             figures.position = self.checkpoint.position();
@@ -321,16 +329,16 @@ impl<L: EventLog> InProcessFeed<L> {
     }
 
     /// Ends a message, whatever became of it.
-    fn ends(&mut self, message: &Message) {
-        let open = if message.again { &mut self.open_again } else { &mut self.open };
-        open.remove(&message.said.position());
+    fn end(&mut self, message: &Message) {
+        let open = if message.republished { &mut self.open_republished } else { &mut self.open };
+        open.remove(&message.outgoing.position());
     }
 
     fn hand_out(&self, message: Message) -> Received<Receipt> {
         let message = Message { attempt: message.attempt + 1, ..message };
         Received {
-            message: Ok(message.said.message.clone()),
-            request_id: message.said.request_id.clone(),
+            message: Ok(message.outgoing.message.clone()),
+            request_id: message.outgoing.request_id.clone(),
             attempt: message.attempt,
             receipt: Receipt { message: Some(message), dropped: self.dropped.0.clone() },
         }
@@ -342,20 +350,20 @@ impl<L: EventLog> Feed for InProcessFeed<L> {
 
     async fn next(&mut self, limit: usize) -> Result<Vec<Received<Receipt>>, FeedError> {
         let filled = self.fill().await;
-        filled.map_err(|fault| FeedError { doing: "following the log", source: Box::new(fault) })?;
+        filled.map_err(|fault| FeedError { doing: "following the event log", source: Box::new(fault) })?;
         let count = self.ready.len().min(limit.max(1));
         let next: Vec<_> = self.ready.drain(..count).collect();
         Ok(next.into_iter().map(|message| self.hand_out(message)).collect())
     }
 
-    async fn done(&mut self, mut receipt: Receipt) -> Result<(), FeedError> {
+    async fn ack(&mut self, mut receipt: Receipt) -> Result<(), FeedError> {
         if let Some(message) = receipt.message.take() {
-            self.ends(&message);
+            self.end(&message);
         }
         Ok(())
     }
 
-    async fn still_at_it(&mut self, _: &Receipt) -> Result<(), FeedError> {
+    async fn in_progress(&mut self, _: &Receipt) -> Result<(), FeedError> {
         match self.checkpoint.hold().await {
             // Found out again when the next message is asked for.
             Ok(()) | Err(CheckpointError::Superseded) => Ok(()),
@@ -363,21 +371,22 @@ impl<L: EventLog> Feed for InProcessFeed<L> {
         }
     }
 
-    async fn again(&mut self, mut receipt: Receipt, after: Duration) -> Result<(), FeedError> {
-        self.later.extend(receipt.message.take().map(|message| (Instant::now() + after, message)));
+    async fn nak(&mut self, mut receipt: Receipt, after: Duration) -> Result<(), FeedError> {
+        self.delayed.extend(receipt.message.take().map(|message| (Instant::now() + after, message)));
         Ok(())
     }
 
-    async fn hopeless(&mut self, mut receipt: Receipt) -> Result<(), FeedError> {
+    async fn term(&mut self, mut receipt: Receipt) -> Result<(), FeedError> {
         let Some(message) = &receipt.message else { return Ok(()) };
         // Else the sweep would find that it never arrived.
-        let arrived = self.ledger.enqueue(&[], &[(message.said.pass(), message.said.position())], 0).await;
+        let arrived =
+            self.ledger.enqueue(&[], &[(message.outgoing.pass(), message.outgoing.position())], 0).await;
         arrived.map_err(|fault| FeedError {
             doing: "noting that a message is given up",
             source: Box::new(fault),
         })?;
         if let Some(message) = receipt.message.take() {
-            self.ends(&message);
+            self.end(&message);
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ pub struct Claim {
     pub key: PhoneTopic,
     /// Failures in a row so far.
     pub attempts: u32,
-    /// What is pending for it, the oldest first. May be empty.
+    /// The deliveries that are pending for it, the oldest first. May be empty.
     pub pending: Vec<PendingDelivery>,
     /// Whether there may be more than that.
     pub more: bool,
@@ -36,7 +36,7 @@ pub struct NextPush {
 }
 
 impl Claim {
-    /// A push has been accepted that stands for all that was pending. Until `quiet_until_ms` nothing is sent but what is urgent.
+    /// A push has been accepted that stands for all that was pending. Until `quiet_until_ms` only urgent changes are sent.
     pub fn sent(&self, now_ms: i64, quiet_until_ms: i64) -> NextPush {
         let due_at_ms = if self.more { now_ms.max(quiet_until_ms) } else { 0 };
         self.next(0, quiet_until_ms, due_at_ms)
@@ -75,12 +75,12 @@ impl NextPush {
 }
 
 impl Ledger {
-    /// Claims phones that are due, those first that have waited longest, with what is pending for them.
+    /// Claims phones that are due, those first that have waited longest, with their pending deliveries.
     ///
     /// # Errors
     /// When the data store is unavailable: then some may have been claimed, and are free when this sender is no longer alive.
     pub async fn claim(&self, sender: &str, limit: u32, now_ms: i64) -> Result<Vec<Claim>, LedgerError> {
-        let doing = "taking what is due";
+        let doing = "claiming what is due";
         let mut writer = self.writer(doing).await?;
         let claimed = async {
             writer.begin().await?;
@@ -92,7 +92,7 @@ impl Ledger {
         writer.keep(claimed).map_err(LedgerError::of(doing))
     }
 
-    /// Writes what became of deliveries, and when their phones are pushed to next, in one transaction.
+    /// Writes the results of deliveries, and when their phones are pushed to next, in one transaction.
     ///
     /// # Errors
     /// When the data store is unavailable. It may be written again, which changes nothing where it was written already.
@@ -102,16 +102,16 @@ impl Ledger {
         deliveries: &[DeliveryResult],
         phones: &[NextPush],
     ) -> Result<(), LedgerError> {
-        let doing = "noting what became of pushes";
+        let doing = "writing what became of pushes";
         let mut writer = self.writer(doing).await?;
-        let noted = async {
+        let written = async {
             writer.begin().await?;
             deliveries::write_results(&mut writer, deliveries).await?;
             end_claims(&mut writer, sender, phones).await?;
             writer.commit().await
         };
-        let noted = noted.await;
-        writer.keep(noted).map_err(LedgerError::of(doing))
+        let written = written.await;
+        writer.keep(written).map_err(LedgerError::of(doing))
     }
 
     /// Frees the phones that a sender has claimed and does not know of: the answer to its claim was lost.
@@ -146,7 +146,7 @@ const CLAIM_IN_FILE: &str = "update wake set claimed_by = $1, urgent = false
             limit $3)
      returning pass_type_identifier, device_library_identifier, attempts, enqueued";
 
-/// What other senders are about to claim is left to them. By `ctid`, since the planner takes a limit that it does not know for a tenth of the table.
+/// Phones that other senders are about to claim are left to them. By `ctid`, since the planner takes a limit that it does not know for a tenth of the table.
 const CLAIM_ON_SERVER: &str = "update wake set claimed_by = $1, urgent = false
      where ctid = any (array(select ctid from wake
                              where due_at <= $2 and claimed_by is null

@@ -1,4 +1,4 @@
-//! Deletes what is old: deliveries that have come to their end, and phones that nothing is pending for. The watermarks in `woken` are kept.
+//! Deletes old rows: deliveries that have come to their end, and phones that nothing is pending for. The watermarks in `woken` are kept.
 
 use honoken_database::statements::{Connection, sql};
 

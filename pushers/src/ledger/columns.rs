@@ -24,7 +24,7 @@ pub(super) fn position(row: &Row) -> sqlx::Result<Position> {
     Ok(Position(row.get::<i64>("position")?.cast_unsigned()))
 }
 
-/// A stored value that is not what this service writes.
+/// A stored value that this service does not write.
 pub(super) fn decode(fault: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::Decode(Box::new(fault))
 }

@@ -21,7 +21,7 @@ pub struct Delivery {
     pub cause: Option<String>,
     /// Whether it waited for no window.
     pub urgent: bool,
-    /// What became of it.
+    /// Its state.
     pub state: DeliveryState,
     /// Requests made to APNs.
     pub attempts: u64,
@@ -54,12 +54,12 @@ pub struct PendingDelivery {
     pub changed_at_ms: i64,
 }
 
-/// What became of a pending delivery, to be written. It may be pending still.
+/// The result of an attempt at a pending delivery, to be written. The delivery may be pending still.
 #[derive(Debug, Clone)]
 pub struct DeliveryResult {
     /// [`PendingDelivery::id`].
     pub id: i64,
-    /// What became of it.
+    /// The new state.
     pub state: DeliveryState,
     /// Requests made for it since it was claimed.
     pub attempts: u64,
@@ -92,7 +92,7 @@ impl Ledger {
     }
 }
 
-/// Writes what became of deliveries. One that has come to its end already keeps it.
+/// Writes results of deliveries. A delivery whose state is final already keeps it.
 pub(super) async fn write_results(
     connection: &mut Connection,
     results: &[DeliveryResult],
@@ -123,7 +123,7 @@ pub(super) async fn write_results(
     .await
 }
 
-/// What is pending for phones, the oldest first, at most [`MANY_PENDING`] of it for each 256 of them.
+/// The deliveries that are pending for phones, the oldest first, at most [`MANY_PENDING`] of it for each 256 of them.
 pub(super) async fn pending(
     connection: &mut Connection,
     phones: impl Iterator<Item = &PhoneTopic>,

@@ -8,7 +8,7 @@ macro_rules! pending {
 }
 pub(super) use pending;
 
-/// What became of a delivery.
+/// The state of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeliveryState {
     /// A push is to be sent.

@@ -28,7 +28,7 @@ pub struct DeliveryRequest {
 }
 
 impl Ledger {
-    /// Asks for pushes, and moves the watermarks of the passes that are `done`, in one transaction. What was asked for before is not asked for
+    /// Asks for pushes, and moves the watermarks of the passes that are `done`, in one transaction. A push that was asked for before is not asked for
     /// again. Gives the number of new deliveries.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ impl Ledger {
         done: &[(PassId, Position)],
         now_ms: i64,
     ) -> Result<usize, LedgerError> {
-        let doing = "noting who is to be woken";
+        let doing = "enqueuing pushes";
         let mut writer = self.writer(doing).await?;
         let enqueued = async {
             writer.begin().await?;
@@ -85,7 +85,7 @@ async fn enqueue(
     Ok(new.len())
 }
 
-/// A row, and what rows are sorted by.
+/// A row, behind the key that rows are sorted by.
 type Sorted<'a> = ((&'a PassId, &'a ETag, &'a str, &'a DeviceLibraryIdentifier), [Value; 9]);
 
 fn row<'a>(request: &'a DeliveryRequest, device: &'a DeviceLibraryIdentifier, now_ms: i64) -> Sorted<'a> {

@@ -55,8 +55,8 @@ impl FeedLease {
         self.held.is_some()
     }
 
-    /// Takes the lease of a row that `prepare` sees to, if no other process has it, and goes on with `work` in the same transaction. Gives what
-    /// comes of that; `None` when another process has the lease.
+    /// Takes the lease of a row that `prepare` sees to, if no other process has it, and goes on with `work` in the same transaction. Gives the
+    /// result; `None` when another process has the lease.
     ///
     /// # Errors
     /// When the data store is unavailable.
@@ -193,7 +193,7 @@ async fn take(connection: &mut Connection, feed: &str) -> sqlx::Result<Option<He
     taken.map(|row| row.get("fence").map(Held::Fence)).transpose()
 }
 
-/// A lease that ends later than one can, or ended long ago, although its holder is there, was noted before the server's clock was set: the
+/// A lease that ends later than one can, or ended long ago, although its holder is there, was stored before the server's clock was set: the
 /// holder has ten seconds to renew it.
 async fn limit_doubtful(connection: &mut Connection, feed: &str) -> sqlx::Result<()> {
     sql("update feed_checkpoint set leased_until = clock_timestamp() + interval '10 seconds'

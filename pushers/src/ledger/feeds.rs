@@ -1,4 +1,4 @@
-//! `feed_checkpoint`: how far the event log has been published, and what else one of several processes does at a time.
+//! `feed_checkpoint`: how far the event log has been published, and other work that one of several processes does at a time.
 
 use std::collections::BTreeMap;
 
@@ -39,13 +39,13 @@ impl Ledger {
         Checkpoint { feed, lease: FeedLease::new(self, feed), position: Position(0), swept: Position(0) }
     }
 
-    /// Follows an event log that was restored from a backup: what is stored of positions behind its `head` is about events that it has lost. For a
+    /// Follows an event log that was restored from a backup: positions behind its `head` are those of events that it has lost. For a
     /// moment when nothing is appended to it. `false` when the ledger is about this event log already.
     ///
     /// # Errors
     /// When the data store is unavailable.
     pub async fn follow_log(&self, epoch: Epoch, head: Position) -> Result<bool, LedgerError> {
-        let doing = "following a restored log";
+        let doing = "following a restored event log";
         let mut writer = self.writer(doing).await?;
         let followed = async {
             writer.begin().await?;
@@ -79,13 +79,14 @@ impl Ledger {
             .bind(epoch.to_string())
             .fetch_one(&self.readers)
             .await;
-        row.and_then(|row| columns::position(&row)).map_err(LedgerError::of("how far the log was said"))
+        row.and_then(|row| columns::position(&row))
+            .map_err(LedgerError::of("how far the event log was published"))
     }
 }
 
 impl Checkpoint {
     /// Takes the right to move it if no other process has it, and learns how far it is. A feed that was not used for a while begins where others
-    /// came to meanwhile; what of it never arrived is the sweep's. `head` is the end of the event log: see [`Ledger::follow_log`].
+    /// came to meanwhile; the sweep finds the messages that never arrived. `head` is the end of the event log: see [`Ledger::follow_log`].
     ///
     /// # Errors
     /// When the data store is unavailable.
@@ -98,7 +99,7 @@ impl Checkpoint {
         let learn = async move |connection: &mut Connection| {
             if follow_log(connection, epoch, head).await? {
                 tracing::warn!(
-                    "the log was restored: what was said of positions behind {head} does not count any more"
+                    "the event log was restored: what was published of positions behind {head} no longer counts"
                 );
             }
             sql("update feed_checkpoint set position = (select max(position) from feed_checkpoint where feed <> $2) where feed = $1")
@@ -115,7 +116,7 @@ impl Checkpoint {
         Ok(taken.is_some())
     }
 
-    /// Takes the right if no other process has it, for what one process does at a time and has no place in the event log.
+    /// Takes the right if no other process has it, for work that one process does at a time and that has no place in the event log.
     ///
     /// # Errors
     /// When the data store is unavailable.
@@ -249,7 +250,7 @@ async fn move_to(connection: &mut Connection, feed: &str, position: Position) ->
     Ok(())
 }
 
-/// What is stored of another event log than this one becomes this one's, no further than its end.
+/// Checkpoints of another event log than this one become this one's, no further than its end.
 async fn follow_log(connection: &mut Connection, epoch: Epoch, head: Position) -> sqlx::Result<bool> {
     let foreign = sql("update feed_checkpoint set epoch = $1 where epoch <> $1")
         .bind(epoch.to_string())

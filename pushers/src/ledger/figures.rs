@@ -1,11 +1,11 @@
-//! What waits, for metrics and for operators.
+//! Counts of what waits, for metrics and for operators.
 
 use honoken_database::statements::{Row, sql};
 
 use super::delivery_state::pending;
 use super::{Ledger, LedgerError};
 
-/// What waits.
+/// Counts of what waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Figures {
     /// Deliveries that are pending.
@@ -19,7 +19,7 @@ pub struct Figures {
 }
 
 impl Ledger {
-    /// What waits.
+    /// Counts what waits.
     ///
     /// # Errors
     /// When the data store is unavailable.

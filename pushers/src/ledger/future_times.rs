@@ -59,7 +59,7 @@ macro_rules! latest_quiet {
     };
 }
 
-/// The index on what is due leads to the few that are too late.
+/// The index on `due_at` leads to the few that are too late.
 macro_rules! due_too_late {
     () => {
         concat!("due_at > $4 and due_at > ", latest_due!())

@@ -1,14 +1,14 @@
 //! The ledger: which phones are to be pushed to for which state of a pass, and what became of it.
 //!
-//! It drives the sending: once deliveries are `pending` here, the message that asked for them is done, and whatever stops, what is due is found
-//! here again. It is a SQLite file of its own, or tables in the Postgres database, and cannot be rebuilt from the event log.
+//! It drives the sending: once deliveries are `pending` here, the message that asked for them is done, and deliveries that are due are
+//! found here again, whatever stops in between. It is a SQLite file of its own, or tables in the Postgres database, and cannot be rebuilt from the event log.
 //!
 //! - [`enqueue`]: from a change to pending deliveries. [`deliveries`]: one push to one phone for one state. [`push_schedule`]: when a phone is
 //!   pushed to next, and [`claims`]: the phones that a sender is pushing to. [`push_watermarks`]: up to where a pass is done.
-//! - [`feeds`]: how far the event log has been published. `feed_lease.rs`: which process does so. [`held_back`]: what could not be published yet.
-//! - [`parked`]: messages that never succeed, and credentials that APNs refuses. [`pause`]: what an operator has stopped.
+//! - [`feeds`]: how far the event log has been published. `feed_lease.rs`: which process does so. [`held_back`]: changes that could not be published yet.
+//! - [`parked`]: messages that never succeed, and credentials that APNs refuses. [`pause`]: the parts that an operator has stopped.
 //! - [`operator`]: a push without a change. `writers.rs`: the connections that write. `senders.rs`: which of several processes is alive.
-//! - [`future_times`]: times that were stored before the clock was set back. `clean_up.rs`: what is old. `figures.rs`: what waits.
+//! - [`future_times`]: times that were stored before the clock was set back. `clean_up.rs`: the end of old rows. `figures.rs`: counts of what waits.
 
 pub mod claims;
 pub mod deliveries;
@@ -61,8 +61,8 @@ const POSTGRES: &[EmbeddedMigration] = &[
     (2002, "feeds", include_str!("../../../migrations/postgres/deliveries/0002_feeds.sql")),
 ];
 
-/// What to do about a file that is damaged.
-const REMEDY: &str = "stop the service, and put the file from the backup in its place or delete it, with -wal and -shm beside it: what it knew of wake-ups \
+/// The remedy for a file that is damaged.
+const REMEDY: &str = "stop the service, and put the file from the backup in its place or delete it, with -wal and -shm beside it: its record of pushes \
                       is lost then, and phones are woken once more";
 
 /// Connections for answering questions.
@@ -72,7 +72,7 @@ const READERS: u32 = 4;
 #[derive(Debug, thiserror::Error)]
 #[error("the ledger of deliveries could not be used: {doing}")]
 pub struct LedgerError {
-    /// What was being done.
+    /// The work that failed.
     pub doing: &'static str,
     /// The driver's reason.
     #[source]
@@ -167,7 +167,7 @@ impl Ledger {
         self.readers.are_of_a_damaged_file()
     }
 
-    /// Sees whenever this process has made something due, or stopped or resumed a part. What other processes do is not seen.
+    /// Sees whenever this process has made something due, or stopped or resumed a part. Changes of other processes are not seen.
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
@@ -177,7 +177,7 @@ impl Ledger {
         self.changed.send_replace(());
     }
 
-    /// Sees whenever this process has stopped or resumed a part. What other processes do is not seen.
+    /// Sees whenever this process has stopped or resumed a part. Changes of other processes are not seen.
     pub fn pauses(&self) -> watch::Receiver<()> {
         self.pauses.subscribe()
     }

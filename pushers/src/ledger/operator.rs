@@ -1,4 +1,4 @@
-//! What an operator asks for: a push to every phone that holds a pass although nothing has changed, and a parked message that is tried again or
+//! Requests of an operator: a push to every phone that holds a pass although nothing has changed, and a parked message that is tried again or
 //! dropped.
 
 use honoken_database::statements::sql;
@@ -66,7 +66,7 @@ impl Ledger {
         self.enqueue_holders(read_model, pass, &state, reason, now_ms).await.map(Some)
     }
 
-    /// Does what a parked message asks for, if it can be read by now and the pass still is as it says; and deletes it.
+    /// Carries out a parked message, if it can be read by now and the pass still is as it says; and deletes it.
     ///
     /// # Errors
     /// [`RetryError`]; the message stays parked.

@@ -26,11 +26,11 @@ pub struct ParkedMessage {
 /// A credential that APNs refuses for a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParkedCredential {
-    /// [`Credential::id`](crate::ports::Credential::id), or what stands for one that is not installed.
+    /// [`Credential::id`](crate::ports::Credential::id), or the name that stands for one that is not installed.
     pub credential: String,
     /// The topic, whose pushes wait.
     pub topic: PassTypeIdentifier,
-    /// APNs' reason, or what is to be done.
+    /// APNs' reason, or the action that an operator has to take.
     pub reason: String,
     /// Since when, Unix milliseconds.
     pub parked_at_ms: i64,

@@ -1,10 +1,10 @@
-//! `pause`: what an operator has stopped. Every process looks here once a second.
+//! `pause`: the parts that an operator has stopped. Every process looks here once a second.
 
 use honoken_database::statements::sql;
 
 use super::{Ledger, LedgerError, storable};
 
-/// What can be stopped.
+/// A part that can be stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// From the event log to messages.

@@ -1,4 +1,4 @@
-//! What one push is for: a phone and a topic.
+//! A phone and a topic, which one push is for.
 
 use honoken_database::statements::{Row, Value};
 use honoken_domain::ids::{DeviceLibraryIdentifier, PassTypeIdentifier};

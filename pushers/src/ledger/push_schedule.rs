@@ -1,7 +1,7 @@
 //! `wake`: when a phone is pushed to next for a topic. This is the unit of sending: one push stands for everything that is pending for it.
 //!
 //! A new delivery makes it due, inside a coalescing window at its end. A sender [claims](super::claims) what is due, sends, and writes the result:
-//! nothing left, or due again later. What is enqueued in between is seen by the column `enqueued`, which has grown: a statement would not see rows
+//! nothing left, or due again later. A delivery that is enqueued in between is seen by the column `enqueued`, which has grown: a statement would not see rows
 //! that were committed after it began, but it does see the newest version of the row that it changes.
 
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ impl Ledger {
 }
 
 /// Makes phones due, `true`: urgently. At once; in a window at its end, unless it is urgent; after a failure when the phone has been left alone for
-/// long enough, even so. What is due before stays so.
+/// long enough, even so. A phone that is due before stays so.
 ///
 /// One statement for both, in the order of the phones: two that lock rows in another order would wait for each other.
 pub(super) async fn enqueue(

@@ -1,5 +1,5 @@
-//! `woken`: the push watermark of a pass, which is the event log position up to which its phones were pushed to, also when there was none. It is
-//! kept for ever: the sweep finds by it what was never published.
+//! `woken`: the push watermark of a pass, which is the event log position up to which its phones were pushed to, also when it has no phone. It is
+//! kept for ever: the sweep finds changes by it that were never published.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -26,8 +26,7 @@ impl Ledger {
         )
         .await;
         let read = |row: &Row| Ok((columns::pass_id(row)?, columns::position(row)?));
-        rows.and_then(|rows| rows.iter().map(read).collect())
-            .map_err(LedgerError::of("up to where passes were woken"))
+        rows.and_then(|rows| rows.iter().map(read).collect()).map_err(LedgerError::of("push watermarks"))
     }
 }
 

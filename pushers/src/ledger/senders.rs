@@ -1,6 +1,6 @@
-//! `sender`: which of several processes is alive. What one that died had claimed is free for the others.
+//! `sender`: which of several processes is alive. Phones that a dead one had claimed are free for the others.
 //!
-//! A sender that is frozen for longer than its lease loses what it claimed, and may push it once more when it comes back; what it writes then
+//! A sender that is frozen for longer than its lease loses its claims, and may push to these phones once more when it comes back; what it writes then
 //! changes nothing that another has written. A server that was restarted, or whose clock was set, gives all senders the time to come back. A file
 //! has one sender.
 
@@ -16,11 +16,11 @@ impl Ledger {
     pub async fn keep_alive(&self, sender: &str) -> Result<(), LedgerError> {
         let doing = "saying that this sender is alive";
         let mut writer = self.writer(doing).await?;
-        let said = match *writer {
+        let freed = match *writer {
             Connection::Sqlite(..) => Ok(false),
             Connection::Postgres(_) => keep_alive(&mut writer, sender).await,
         };
-        if writer.keep(said).map_err(LedgerError::of(doing))? {
+        if writer.keep(freed).map_err(LedgerError::of(doing))? {
             self.has_changed();
         }
         Ok(())
@@ -43,14 +43,14 @@ impl Ledger {
 /// A sender that is late by the server's clock is dead only as long as that clock goes on as it should: this sender itself has said a moment ago
 /// that it is alive. Else the clock was set, or the server or this process stood still, and every sender has five seconds to come back.
 async fn keep_alive(connection: &mut Connection, sender: &str) -> sqlx::Result<bool> {
-    let said = sql("insert into sender (sender, alive_until) values ($1, clock_timestamp() + interval '5 seconds')
+    let own = sql("insert into sender (sender, alive_until) values ($1, clock_timestamp() + interval '5 seconds')
          on conflict (sender) do update set alive_until = excluded.alive_until
          returning (select said.alive_until between clock_timestamp() + interval '2 seconds' and clock_timestamp() + interval '5 seconds'
                     from sender as said where said.sender = $1) as in_time")
     .bind(sender)
     .fetch_one(&mut *connection)
     .await?;
-    let in_time = said.get::<Option<bool>>("in_time")?.unwrap_or(false);
+    let in_time = own.get::<Option<bool>>("in_time")?.unwrap_or(false);
     connection.begin().await?;
     sql("update sender set alive_until = clock_timestamp() + interval '5 seconds'
          where sender in (select sender from sender

@@ -87,7 +87,7 @@ fn lock(idle: &Mutex<Vec<Connection>>) -> std::sync::MutexGuard<'_, Vec<Connecti
 }
 
 impl Writer {
-    /// Hands the connection on, if what it did succeeded.
+    /// Hands the connection on, if its work succeeded.
     pub(crate) fn keep<T>(self, outcome: sqlx::Result<T>) -> sqlx::Result<T> {
         let Self { connection, idle, permit } = self;
         if outcome.is_ok() {

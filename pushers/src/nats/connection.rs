@@ -1,4 +1,4 @@
-//! The connection to NATS. It is made in the background, tried again for ever, and says once when it is lost and once when it is back.
+//! The connection to NATS. It is made in the background and tried again for ever; it is logged once when it is lost and once when it is back.
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -13,10 +13,10 @@ use tokio::sync::watch;
 /// Waits between attempts to connect, from the first to the longest.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
 
-/// The longest wait for what is under way when the connection is closed.
+/// The longest wait for messages that are being sent when the connection is closed.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// How it is told that the connection was there before.
+/// The text that is logged when a connection was lost.
 const LOST: &str = "the connection was lost";
 
 /// How to reach NATS.
@@ -26,7 +26,7 @@ pub struct NatsOptions {
     pub url: SecretString,
     /// A `.creds` file with the JWT and the seed of a user.
     pub creds_file: Option<PathBuf>,
-    /// What the server shows operators as the name of the connection.
+    /// The name of the connection, which the server shows operators.
     pub name: String,
 }
 
@@ -42,7 +42,7 @@ pub enum NatsError {
     /// The connection was lost before there was an answer.
     #[error("the connection to NATS was lost")]
     Interrupted,
-    /// The server is away, or does not do what it is asked for; perhaps later.
+    /// The server is unreachable, or does not do what it is asked for. Later it may.
     #[error("{doing}")]
     Away {
         /// What could not be done.
@@ -51,13 +51,13 @@ pub enum NatsError {
         #[source]
         source: async_nats::Error,
     },
-    /// What is on the server cannot be used, and an operator has to change it.
+    /// The stream or the consumer on the server cannot be used, and an operator has to change it.
     #[error("{0}")]
     Unusable(String),
 }
 
 impl NatsError {
-    /// For `map_err`.
+    /// For `map_err`: a failure while something was being done.
     pub fn doing<E: Into<async_nats::Error>>(doing: &'static str) -> impl Fn(E) -> Self {
         move |source| Self::Away { doing, source: source.into() }
     }
@@ -69,11 +69,11 @@ pub struct Nats {
     client: Client,
     context: Context,
     link: watch::Receiver<Link>,
-    /// Whether the stream has been there.
+    /// Whether the stream has existed.
     pub(super) stream_seen: Arc<AtomicBool>,
 }
 
-/// Whether the connection is there.
+/// Whether the connection is up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Link {
     up: bool,
@@ -82,25 +82,25 @@ struct Link {
 }
 
 impl Nats {
-    /// Begins to connect and returns at once: a server that is away does not keep anybody from starting.
+    /// Begins to connect and returns at once: a server that is unreachable keeps no process from starting.
     ///
     /// # Errors
     /// When the options cannot be used.
     pub async fn connect(options: &NatsOptions) -> Result<Self, NatsError> {
         let (servers, login) = parse(options.url.expose_secret())?;
         let (state, link) = watch::channel(Link::default());
-        let news = Arc::new(Mutex::new(News { state, told: None }));
+        let link_log = Arc::new(Mutex::new(LinkLog { state, logged: None }));
         let mut connect = ConnectOptions::new()
             .name(&options.name)
             .retry_on_initial_connect()
             .max_reconnects(None)
             .reconnect_delay_callback(delay)
             .event_callback(move |event| {
-                news.lock().unwrap_or_else(std::sync::PoisonError::into_inner).hear(&event);
+                link_log.lock().unwrap_or_else(std::sync::PoisonError::into_inner).on_event(&event);
                 std::future::ready(())
             });
         connect = match login {
-            Login::Nobody => connect,
+            Login::Anonymous => connect,
             Login::Token(token) => connect.token(token),
             Login::User(user, password) => connect.user_and_password(user, password),
         };
@@ -122,23 +122,23 @@ impl Nats {
         &self.context
     }
 
-    /// Whether it is there. What is sent while it is not waits in memory and may be lost.
+    /// Whether it is up. Messages that are sent while it is not wait in memory and may be lost.
     pub fn is_connected(&self) -> bool {
         self.link.borrow().up
     }
 
-    /// Waits until it is there.
+    /// Waits until it is up.
     pub async fn connected(&self) {
         wait_for(&self.link, |link| link.up).await;
     }
 
-    /// Ends when the connection of now is no longer there. What was asked over it is not answered.
+    /// Ends when the present connection is lost. Requests over it are not answered.
     pub async fn interrupted(&self) {
         let now = *self.link.borrow();
         wait_for(&self.link, |link| !link.up || link.made != now.made).await;
     }
 
-    /// Waits for an answer, for as long as the connection is there over which it was asked for.
+    /// Waits for an answer, for as long as the connection lasts over which it was asked for.
     ///
     /// # Errors
     /// [`NatsError::Interrupted`].
@@ -150,41 +150,41 @@ impl Nats {
         }
     }
 
-    /// Sends what waits to be sent, for as long as is reasonable, and ends the connection.
+    /// Sends the messages that wait, for as long as is reasonable, and ends the connection.
     pub async fn close(&self) {
         let drained = async {
             if self.is_connected() {
-                self.client.flush().await.map_err(NatsError::doing("cannot send what is left"))?;
+                self.client.flush().await.map_err(NatsError::doing("cannot send the last messages"))?;
             }
             self.client.drain().await.map_err(NatsError::doing("cannot end the connection"))
         };
         match tokio::time::timeout(FLUSH, drained).await {
             Ok(Ok(())) => {}
             Ok(Err(fault)) => tracing::debug!(error = %fault, "the connection to NATS did not end cleanly"),
-            Err(_) => tracing::warn!("NATS did not take what was left to send"),
+            Err(_) => tracing::warn!("NATS did not take the last messages"),
         }
     }
 }
 
-/// Never ends when the connection has been closed for good: whoever waits is stopped by itself.
+/// Never ends when the connection has been closed for good: the part that waits is stopped by itself.
 async fn wait_for(link: &watch::Receiver<Link>, condition: impl FnMut(&Link) -> bool) {
     if link.clone().wait_for(condition).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-/// Who connects.
+/// How the client proves who it is.
 #[derive(Debug, PartialEq, Eq)]
 enum Login {
-    Nobody,
+    Anonymous,
     Token(String),
     User(String, String),
 }
 
-/// The servers without what is secret in their addresses, since the library logs these.
+/// The servers without the secrets in their addresses, since the library logs these.
 fn parse(urls: &str) -> Result<(Vec<ServerAddr>, Login), NatsError> {
     let unusable = |why: &str| NatsError::Options(format!("NATS_URL {why}"));
-    let mut login = Login::Nobody;
+    let mut login = Login::Anonymous;
     let mut servers = Vec::new();
     for text in urls.split(',').map(str::trim) {
         let mut url =
@@ -193,8 +193,8 @@ fn parse(urls: &str) -> Result<(Vec<ServerAddr>, Login), NatsError> {
             return Err(unusable("must begin with nats:// or tls://"));
         }
         let own = login_in(&url).ok_or_else(|| unusable("holds a user or a password that is not UTF-8"))?;
-        if own != Login::Nobody {
-            if login != Login::Nobody && login != own {
+        if own != Login::Anonymous {
+            if login != Login::Anonymous && login != own {
                 return Err(unusable(
                     "names several servers, and not the same user and password for all of them",
                 ));
@@ -217,58 +217,58 @@ fn login_in(url: &url::Url) -> Option<Login> {
         Some(text.into_owned())
     };
     Some(match (url.username(), url.password()) {
-        ("", None) => Login::Nobody,
+        ("", None) => Login::Anonymous,
         (token, None) => Login::Token(decoded(token)?),
         (user, Some(password)) => Login::User(decoded(user)?, decoded(password)?),
     })
 }
 
-/// Never nothing: a server that takes a connection and ends it must not be asked without a pause.
+/// Never zero: a server that takes a connection and ends it must not be asked without a pause.
 fn delay(attempts: usize) -> Duration {
     let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
     BACK_OFF.1.min(BACK_OFF.0 * 2_u32.pow(doublings))
 }
 
-/// What is known of the connection, told once per change.
-struct News {
+/// Follows the connection, and logs each change once.
+struct LinkLog {
     state: watch::Sender<Link>,
-    /// `None` while it is there; else why it is not, as it was told.
-    told: Option<String>,
+    /// `None` while it is up; else why it is not, as it was logged.
+    logged: Option<String>,
 }
 
-impl News {
-    fn hear(&mut self, event: &Event) {
+impl LinkLog {
+    fn on_event(&mut self, event: &Event) {
         match event {
             Event::Connected => {
-                self.told = None;
+                self.logged = None;
                 tracing::info!("connected to NATS");
                 self.state.send_modify(|link| *link = Link { up: true, made: link.made + 1 });
             }
             Event::Disconnected => {
                 self.state.send_modify(|link| link.up = false);
-                self.is_away(LOST);
+                self.on_unreachable(LOST);
             }
-            Event::ClientError(fault) => self.is_away(&fault.to_string()),
-            Event::ServerError(fault) => self.is_away(&fault.to_string()),
+            Event::ClientError(fault) => self.on_unreachable(&fault.to_string()),
+            Event::ServerError(fault) => self.on_unreachable(&fault.to_string()),
             Event::LameDuckMode => tracing::warn!("the NATS server is about to shut down"),
             Event::SlowConsumer(_) => {
                 tracing::warn!("messages of NATS were dropped in memory; JetStream sends them again");
             }
             Event::Draining | Event::Closed => {
-                // That it is lost then is no news.
-                self.told = Some(LOST.to_owned());
+                // That it is lost then is not logged.
+                self.logged = Some(LOST.to_owned());
                 tracing::debug!("the connection to NATS ends");
             }
         }
     }
 
-    /// Attempts follow each other for as long as the server is away; only another reason is news.
-    fn is_away(&mut self, why: &str) {
-        if self.told.as_deref() == Some(why) {
+    /// Attempts follow each other for as long as the server is unreachable; only another reason is logged.
+    fn on_unreachable(&mut self, why: &str) {
+        if self.logged.as_deref() == Some(why) {
             return;
         }
         tracing::warn!(error = why, "NATS cannot be reached; it is tried again until it can");
-        self.told = Some(why.to_owned());
+        self.logged = Some(why.to_owned());
     }
 }
 
@@ -277,14 +277,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_secret_is_no_part_of_an_address() {
+    fn secrets_are_no_part_of_an_address() {
         let (servers, login) = parse("nats://who:p%40ss@one:4222, tls://two").unwrap();
         assert_eq!(login, Login::User("who".into(), "p@ss".into()));
         assert_eq!(servers.len(), 2);
         assert!(!format!("{servers:?}").contains("p%40ss") && !format!("{servers:?}").contains("who"));
         assert!(servers[1].tls_required() && !servers[0].tls_required());
         assert_eq!(parse("nats://s3cret@one").unwrap().1, Login::Token("s3cret".into()));
-        assert_eq!(parse("nats://one").unwrap().1, Login::Nobody);
+        assert_eq!(parse("nats://one").unwrap().1, Login::Anonymous);
     }
 
     #[test]

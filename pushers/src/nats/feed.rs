@@ -1,5 +1,5 @@
 //! From the stream to the push subscriber: a durable pull consumer, which several processes may share. Every message is acknowledged by itself;
-//! one that is not is handed out again after a while, for ever: what can never succeed is parked in the ledger and ended here.
+//! one that is not is handed out again after a while, for ever: a message that can never succeed is parked in the ledger and terminated here.
 
 use std::time::Duration;
 
@@ -16,19 +16,19 @@ use super::stream::{ACK_WAIT, CONTENT_CHANGED, PUSHER_CONSUMER};
 use crate::feed::{Feed, FeedError, Received};
 use crate::message::PassContentChanged;
 
-/// Messages handed out and not acknowledged, in all processes: what a crash can delay by [`ACK_WAIT`].
+/// Messages handed out and not acknowledged, in all processes: a crash can delay as many by [`ACK_WAIT`].
 const MAX_ACK_PENDING: i64 = 5_000;
 
-/// Asks again after so long without a message, in case the question was lost.
+/// A request for messages expires after so long without one, and is made again in case it was lost.
 const EXPIRES: Duration = Duration::from_secs(5);
 
-/// A question that does not wait is answered in less.
+/// A request that does not wait is answered in less.
 const PROMPT: Duration = Duration::from_secs(1);
 
-/// How much of a message that cannot be read is shown.
+/// Bytes of a message that are shown when it cannot be read.
 const SHOWN: usize = 4096;
 
-/// What an acknowledgement goes to.
+/// The message to acknowledge.
 pub struct Receipt(Acker);
 
 impl std::fmt::Debug for Receipt {
@@ -42,56 +42,56 @@ impl std::fmt::Debug for Receipt {
 pub struct JetStreamFeed {
     nats: Nats,
     consumer: Option<Consumer<Config>>,
-    /// The question that has not been answered to its end. It outlives a call that is given up, and so does what came.
-    asked: Option<Asked>,
+    /// The pull request that has not been answered to its end. It outlives a call that is given up, and so do the messages that came.
+    pull: Option<Pull>,
     came: Vec<Message>,
-    /// Whether there was nothing when it was last asked, so that the next question waits.
+    /// Whether there was nothing at the last pull, so that the next one waits.
     idle: bool,
 }
 
-struct Asked {
+struct Pull {
     batch: Batch,
-    /// Whether it waits for one message, rather than taking what there is.
+    /// Whether it waits for one message, rather than taking those that there are.
     waits: bool,
-    /// There is no answer any more.
+    /// An answer is no longer to be expected.
     until: Instant,
 }
 
-impl std::fmt::Debug for Asked {
+impl std::fmt::Debug for Pull {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Asked").field("waits", &self.waits).finish_non_exhaustive()
+        f.debug_struct("Pull").field("waits", &self.waits).finish_non_exhaustive()
     }
 }
 
 impl JetStreamFeed {
     /// The messages of the stream on `nats`. Stream and consumer are created when they are needed.
     pub fn new(nats: Nats) -> Self {
-        Self { nats, consumer: None, asked: None, came: Vec::new(), idle: false }
+        Self { nats, consumer: None, pull: None, came: Vec::new(), idle: false }
     }
 
-    /// Waits until something came, and takes along what else there is. Nothing is asked for beyond that: what is handed out and lies about
+    /// Waits until a message came, and takes along those that there are beside it. No message is asked for beyond that: one that is handed out and not worked on
     /// would be handed out again.
     async fn fill(&mut self, limit: usize) -> Result<(), NatsError> {
         loop {
-            let Some(asked) = &mut self.asked else {
+            let Some(pull) = &mut self.pull else {
                 if self.came.len() >= limit {
                     return Ok(());
                 }
-                match self.ask(limit - self.came.len()).await {
+                match self.pull(limit - self.came.len()).await {
                     Ok(()) | Err(NatsError::Interrupted) => continue,
                     Err(fault) => return Err(fault),
                 }
             };
             let answer = tokio::select! {
                 biased;
-                answer = asked.batch.next() => answer,
+                answer = pull.batch.next() => answer,
                 // A consumer that was deleted does not answer.
-                () = tokio::time::sleep_until(asked.until) => {
+                () = tokio::time::sleep_until(pull.until) => {
                     self.consumer = None;
                     None
                 }
                 () = self.nats.interrupted() => {
-                    self.asked = None;
+                    self.pull = None;
                     if self.came.is_empty() {
                         continue;
                     }
@@ -101,15 +101,15 @@ impl JetStreamFeed {
             match answer {
                 Some(Ok(message)) => self.came.push(message),
                 Some(Err(fault)) => {
-                    // The consumer or the stream was deleted, or somebody else leads them now.
-                    (self.asked, self.consumer) = (None, None);
+                    // The consumer or the stream was deleted, or another server leads them now.
+                    (self.pull, self.consumer) = (None, None);
                     return Err(NatsError::doing("messages cannot be taken from the stream HONOKEN")(fault));
                 }
                 None => {
-                    let waited = asked.waits;
-                    self.asked = None;
+                    let waited = pull.waits;
+                    self.pull = None;
                     if waited && self.came.is_empty() {
-                        // Perhaps there is no such consumer any more: then nobody answers at all.
+                        // A consumer that no longer exists does not answer at all.
                         self.consumer = None;
                     }
                     self.idle = self.came.is_empty();
@@ -122,21 +122,21 @@ impl JetStreamFeed {
     }
 
     /// Asks for messages: for one, and waits for it, when there were none; else for those that there are.
-    async fn ask(&mut self, limit: usize) -> Result<(), NatsError> {
+    async fn pull(&mut self, limit: usize) -> Result<(), NatsError> {
         self.nats.connected().await;
         let consumer = match &self.consumer {
             Some(consumer) => consumer,
             None => self.consumer.insert(Box::pin(self.nats.consumer(consumer())).await?),
         };
         let waits = self.idle && self.came.is_empty();
-        let patience = if waits { EXPIRES + PROMPT } else { PROMPT };
+        let answer_limit = if waits { EXPIRES + PROMPT } else { PROMPT };
         let batch = if waits {
             consumer.batch().max_messages(1).expires(EXPIRES).messages().await
         } else {
             consumer.fetch().max_messages(limit).messages().await
         };
         let batch = batch.map_err(NatsError::doing("messages cannot be asked for"))?;
-        self.asked = Some(Asked { batch, waits, until: Instant::now() + patience });
+        self.pull = Some(Pull { batch, waits, until: Instant::now() + answer_limit });
         Ok(())
     }
 }
@@ -149,26 +149,26 @@ impl Feed for JetStreamFeed {
         Ok(std::mem::take(&mut self.came).into_iter().map(received).collect())
     }
 
-    async fn done(&mut self, receipt: Receipt) -> Result<(), FeedError> {
-        answer(&receipt, AckKind::Ack).await
+    async fn ack(&mut self, receipt: Receipt) -> Result<(), FeedError> {
+        acknowledge(&receipt, AckKind::Ack).await
     }
 
-    async fn still_at_it(&mut self, receipt: &Receipt) -> Result<(), FeedError> {
-        answer(receipt, AckKind::Progress).await
+    async fn in_progress(&mut self, receipt: &Receipt) -> Result<(), FeedError> {
+        acknowledge(receipt, AckKind::Progress).await
     }
 
-    async fn again(&mut self, receipt: Receipt, after: Duration) -> Result<(), FeedError> {
-        answer(&receipt, AckKind::Nak(Some(after))).await
+    async fn nak(&mut self, receipt: Receipt, after: Duration) -> Result<(), FeedError> {
+        acknowledge(&receipt, AckKind::Nak(Some(after))).await
     }
 
-    async fn hopeless(&mut self, receipt: Receipt) -> Result<(), FeedError> {
-        answer(&receipt, AckKind::Term).await
+    async fn term(&mut self, receipt: Receipt) -> Result<(), FeedError> {
+        acknowledge(&receipt, AckKind::Term).await
     }
 }
 
-/// Not waited for: an answer that is lost costs that the message comes again.
-async fn answer(receipt: &Receipt, kind: AckKind) -> Result<(), FeedError> {
-    let doing = "answering a message of NATS";
+/// The broker's word on it is not waited for: if the acknowledgement is lost, the message comes again.
+async fn acknowledge(receipt: &Receipt, kind: AckKind) -> Result<(), FeedError> {
+    let doing = "acknowledging a message of NATS";
     match tokio::time::timeout(EXPIRES, receipt.0.ack_with(kind)).await {
         Ok(answered) => answered.map_err(|fault| FeedError { doing, source: fault }),
         Err(late) => Err(failed(doing, late)),
@@ -183,13 +183,13 @@ fn received(message: Message) -> Received<Receipt> {
     let attempt = message.info().map_or(1, |info| u64::try_from(info.delivered).unwrap_or(1));
     let request_id = message.headers.as_ref().and_then(|headers| headers.get(REQUEST_ID));
     let request_id = request_id.map(|id| id.as_str().to_owned());
-    let said = serde_json::from_slice::<PassContentChanged>(&message.payload)
+    let parsed = serde_json::from_slice::<PassContentChanged>(&message.payload)
         .map_err(|_| unreadable(&message.payload));
     let (_, acker) = message.split();
-    Received { message: said, request_id, attempt, receipt: Receipt(acker) }
+    Received { message: parsed, request_id, attempt, receipt: Receipt(acker) }
 }
 
-/// What an operator is shown of a message that is none.
+/// The beginning of a payload that is no message, for an operator.
 fn unreadable(payload: &[u8]) -> String {
     String::from_utf8_lossy(&payload[..payload.len().min(SHOWN)]).into_owned()
 }

@@ -1,10 +1,10 @@
-//! NATS with JetStream between the log and those who wake phones.
+//! NATS with JetStream between the event log and the processes that push.
 //!
 //! - [`connection`]: one connection per process, which comes back by itself. [`stream`]: the stream `HONOKEN` and its consumers, created or
-//!   checked, also after somebody has deleted them.
-//! - [`relay`]: from the log to the stream. [`feed`]: from the stream to the push subscriber. [`message_headers`]: what both know a message by.
+//!   checked, also after an operator has deleted them.
+//! - [`relay`]: from the event log to the stream. [`feed`]: from the stream to the push subscriber. [`message_headers`]: the headers of a message.
 //!
-//! The broker is a courier, not a record: whatever it loses, the relay's sweep says again from the log.
+//! The broker is a courier, not a record: messages that it loses are published again from the event log, by the relay's sweep.
 
 pub mod connection;
 pub mod feed;

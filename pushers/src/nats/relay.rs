@@ -1,8 +1,7 @@
-//! From the log to the stream. Of several processes one does so; its checkpoint moves after the broker's acknowledgement.
+//! From the event log to the stream. Of several processes one does so; its checkpoint moves after the broker's acknowledgement.
 //!
-//! While NATS is away nothing is lost and nobody waits but the phones: the checkpoint stays, and the relay catches up. A crash between
-//! publishing and noting it publishes the same messages under the same ids again, which the broker drops within two minutes and the ledger
-//! always.
+//! While NATS is unreachable nothing is lost and only the phones wait: the checkpoint stays, and the relay catches up. A crash between publishing
+//! and moving the checkpoint publishes the same messages under the same ids again, which the broker drops within two minutes and the ledger always.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,22 +26,22 @@ use crate::feed::figures::FeedFigures;
 use crate::ledger::feeds::{Checkpoint, CheckpointError, RELAY};
 use crate::ledger::{Ledger, LedgerError, Part};
 use crate::ports::Time;
-use crate::source::{Said, Source, SourceError};
+use crate::source::{OutgoingMessage, Source, SourceError};
 use crate::sweep::{HeldBackPasses, Round, SweepError};
 
 /// Events looked at, and published, at a time.
 const PAGE: u32 = 250;
 
-/// Looks around without having been woken: at pauses, the lease, and what the broker has done.
+/// How often it looks at pauses, the lease and the broker, without having been woken.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Looks whether the stream is still the same one, while something is on its way.
-const LOOK: Duration = Duration::from_secs(5);
+/// How often it looks whether the stream is still the same one, while messages are on their way.
+const STREAM_CHECK: Duration = Duration::from_secs(5);
 
 /// Waits after a failure, from the first to the longest.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
-/// How often the whole is looked at.
+/// How often everything is looked at.
 #[derive(Debug, Clone, Copy)]
 pub struct RelaySettings {
     /// Between two sweeps.
@@ -70,7 +69,7 @@ enum RelayError {
     Nats(#[from] NatsError),
 }
 
-/// Says on NATS what the log has to say.
+/// Publishes the changes of the event log on NATS.
 pub struct Relay<L> {
     source: Source<L>,
     ledger: Ledger,
@@ -79,23 +78,22 @@ pub struct Relay<L> {
     settings: RelaySettings,
     checkpoint: Checkpoint,
     figures: watch::Sender<FeedFigures>,
-    /// What was on its way when it was last looked.
+    /// The messages that were on their way at the last look.
     mark: Option<Mark>,
-    /// When it was last looked.
-    looked: Option<Instant>,
+    last_look: Option<Instant>,
     /// The sweep that is under way.
     sweep: Option<Sweep>,
     /// When the last sweep of everything began.
-    swept: Option<Instant>,
-    /// What stood still when passes that were held back were last looked at.
+    last_sweep: Option<Instant>,
+    /// Passes that stood still when those that were held back were last looked at.
     parked: Option<BTreeSet<PassId>>,
     paused: bool,
-    /// Failures in a row, and what was told of the last one.
+    /// Failures in a row, and the last one that was logged.
     failures: u32,
-    told: Option<String>,
+    logged: Option<String>,
 }
 
-/// How far was said at some moment, and what the broker had then.
+/// The position that was published up to at some moment, and the state of the broker then.
 #[derive(Debug, Clone, Copy)]
 struct Mark {
     position: Position,
@@ -131,13 +129,13 @@ impl<L: EventLog> Relay<L> {
             checkpoint,
             figures: watch::Sender::default(),
             mark: None,
-            looked: None,
+            last_look: None,
             sweep: None,
-            swept: None,
+            last_sweep: None,
             parked: None,
             paused: false,
             failures: 0,
-            told: None,
+            logged: None,
         }
     }
 
@@ -150,18 +148,18 @@ impl<L: EventLog> Relay<L> {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut changes = self.ledger.changes();
         loop {
-            let wait = match stop.run_until_cancelled(self.turn()).await {
+            let wait = match stop.run_until_cancelled(self.step()).await {
                 None => break,
                 Some(Ok(())) => {
                     self.failures = 0;
-                    if self.told.take().is_some() {
+                    if self.logged.take().is_some() {
                         tracing::info!("the relay goes on");
                     }
                     POLL.min(self.settings.sweep_every)
                 }
-                // The connection tells of it itself.
+                // The connection logs that itself.
                 Some(Err(RelayError::Nats(NatsError::Interrupted))) => {
-                    self.stand_back().await;
+                    self.step_down().await;
                     let connected = async {
                         tokio::select! { () = self.nats.connected() => {} () = tokio::time::sleep(POLL) => {} }
                     };
@@ -178,23 +176,23 @@ impl<L: EventLog> Relay<L> {
                     self.forget();
                     POLL
                 }
-                Some(Err(fault)) => self.failed(&fault),
+                Some(Err(fault)) => self.on_failure(&fault),
             };
             let position = self.checkpoint.position();
-            // What there is to say wakes whoever may say it; after a failure the wait is the point.
+            // New events wake the process that may publish them; after a failure the wait is the point.
             let ready = self.failures == 0 && self.checkpoint.is_held() && !self.paused;
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = self.source.moves(position), if ready => {}
+                () = self.source.has_moved(position), if ready => {}
                 Ok(()) = changes.changed() => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }
-        self.stand_back().await;
+        self.step_down().await;
     }
 
-    /// Does what there is to do now.
-    async fn turn(&mut self) -> Result<(), RelayError> {
+    /// Publishes all messages that there are now.
+    async fn step(&mut self) -> Result<(), RelayError> {
         self.paused = self.ledger.paused(Part::Relay).await?.is_some();
         if self.paused {
             return Ok(());
@@ -202,16 +200,16 @@ impl<L: EventLog> Relay<L> {
         if !self.nats.is_connected() {
             return Err(NatsError::Interrupted.into());
         }
-        if !self.take().await? {
+        if !self.take_lease().await? {
             return Ok(());
         }
         self.checkpoint.hold().await?;
-        while self.say_page().await? {}
+        while self.publish_page().await? {}
         self.sweep().await
     }
 
-    /// Takes the lease if nobody has it.
-    async fn take(&mut self) -> Result<bool, RelayError> {
+    /// Takes the lease if no other process has it.
+    async fn take_lease(&mut self) -> Result<bool, RelayError> {
         if self.checkpoint.is_held() {
             return Ok(true);
         }
@@ -221,18 +219,18 @@ impl<L: EventLog> Relay<L> {
         let position = self.checkpoint.position();
         if !self.source.reaches(position).await? {
             tracing::warn!(
-                "the relay was at position {position}, which the log does not reach: it was restored from a backup"
+                "the relay was at position {position}, which the event log does not reach: it was restored from a backup"
             );
             self.checkpoint.set_back(self.source.head()).await?;
         }
         self.nats.stream().await?;
         tracing::info!("relays to NATS from position {}", self.checkpoint.position());
-        self.show();
+        self.show_figures();
         Ok(true)
     }
 
-    /// Publishes what comes next; `false` when there is nothing.
-    async fn say_page(&mut self) -> Result<bool, RelayError> {
+    /// Publishes the next page of the event log; `false` when there is none.
+    async fn publish_page(&mut self) -> Result<bool, RelayError> {
         let position = self.checkpoint.position();
         let page = self.source.read_after(position, PAGE).await?;
         if page.up_to == position {
@@ -241,29 +239,38 @@ impl<L: EventLog> Relay<L> {
         self.publish(&page.messages, None).await?;
         self.checkpoint.advance(page.up_to, &page.standing_still).await?;
         self.figures.send_modify(|figures| figures.said += page.messages.len() as u64);
-        self.show();
+        self.show_figures();
         // A page that was looked at while an operator paused is the last one.
         Ok(self.ledger.paused(Part::Relay).await?.is_none())
     }
 
-    /// Publishes messages and waits until the broker has all of them. What is said again must not be taken for what the broker had before.
-    async fn publish(&self, messages: &[Said], again_at: Option<i64>) -> Result<(), NatsError> {
-        self.nats.unless_interrupted(Box::pin(self.publish_all(messages, again_at))).await?
+    /// Publishes messages and waits until the broker has all of them. A message that is republished must not be taken for one that the broker had
+    /// before.
+    async fn publish(
+        &self,
+        messages: &[OutgoingMessage],
+        republished_at: Option<i64>,
+    ) -> Result<(), NatsError> {
+        self.nats.unless_interrupted(Box::pin(self.publish_all(messages, republished_at))).await?
     }
 
-    async fn publish_all(&self, messages: &[Said], again_at: Option<i64>) -> Result<(), NatsError> {
+    async fn publish_all(
+        &self,
+        messages: &[OutgoingMessage],
+        republished_at: Option<i64>,
+    ) -> Result<(), NatsError> {
         let mut acknowledgements = Vec::with_capacity(messages.len());
-        for said in messages {
-            let payload = serde_json::to_vec(&said.message);
+        for outgoing in messages {
+            let payload = serde_json::to_vec(&outgoing.message);
             let payload = payload.map_err(NatsError::doing("a message cannot be written"))?;
-            let headers = headers(said, again_at);
+            let headers = headers(outgoing, republished_at);
             let sent = self.nats.jetstream().publish_with_headers(CONTENT_CHANGED, headers, payload.into());
             acknowledgements.push(sent.await.map_err(publish_failed)?);
         }
         for acknowledgement in acknowledgements {
             if let Err(fault) = acknowledgement.await {
                 if fault.kind() == PublishErrorKind::StreamNotFound {
-                    // Somebody has deleted it. The next attempt finds it.
+                    // An operator has deleted it. The next attempt finds it.
                     self.nats.stream().await?;
                 }
                 return Err(publish_failed(fault));
@@ -272,12 +279,12 @@ impl<L: EventLog> Relay<L> {
         Ok(())
     }
 
-    /// Says what is not said from the end of the log: what never arrived, and what was held back.
+    /// Publishes messages that do not come from the end of the event log: those that never arrived, and those about passes that were held back.
     async fn sweep(&mut self) -> Result<(), RelayError> {
         self.begin_sweep().await?;
         while self.sweep_step().await? {
-            // What is new comes first, however long the sweep is.
-            while self.say_page().await? {}
+            // New events come first, however long the sweep is.
+            while self.publish_page().await? {}
             if self.ledger.paused(Part::Relay).await?.is_some() {
                 break;
             }
@@ -291,38 +298,39 @@ impl<L: EventLog> Relay<L> {
         let settled = sweep.round.is_some();
         if !sweep.held_back.are_over() {
             let held_back = &mut sweep.held_back;
-            let said = held_back.step(&self.source, &self.ledger, &mut self.checkpoint, settled).await?;
-            self.say_again(&said, "stood still").await?;
-            let said: Vec<_> = said.iter().map(|said| (said.pass(), said.position())).collect();
-            if !said.is_empty() {
-                self.checkpoint.let_go(&said, &[]).await?;
+            let missing = held_back.step(&self.source, &self.ledger, &mut self.checkpoint, settled).await?;
+            self.republish(&missing, "stood still").await?;
+            let published: Vec<_> =
+                missing.iter().map(|message| (message.pass(), message.position())).collect();
+            if !published.is_empty() {
+                self.checkpoint.let_go(&published, &[]).await?;
             }
             return Ok(true);
         }
         if let Some(round) = sweep.round.as_mut().filter(|round| !round.is_over()) {
-            let said = round.step(&self.source, &self.ledger, &mut self.checkpoint).await?;
-            self.say_again(&said, "never arrived").await?;
+            let missing = round.step(&self.source, &self.ledger, &mut self.checkpoint).await?;
+            self.republish(&missing, "never arrived").await?;
             return Ok(true);
         }
         self.sweep = None;
         Ok(false)
     }
 
-    async fn say_again(&mut self, said: &[Said], why: &'static str) -> Result<(), RelayError> {
-        if said.is_empty() {
+    async fn republish(&mut self, messages: &[OutgoingMessage], why: &'static str) -> Result<(), RelayError> {
+        if messages.is_empty() {
             return Ok(());
         }
-        tracing::info!("{} changes of passes {why} and are said now", said.len());
-        self.publish(said, Some(self.time.unix_ms())).await?;
+        tracing::info!("{} changes of passes {why} and are published now", messages.len());
+        self.publish(messages, Some(self.time.unix_ms())).await?;
         self.figures.send_modify(|figures| {
-            figures.said += said.len() as u64;
-            figures.swept += said.len() as u64;
+            figures.said += messages.len() as u64;
+            figures.swept += messages.len() as u64;
         });
         Ok(())
     }
 
-    /// Begins a sweep when it is time for one: of what was held back, as soon as something else stands still; of everything, now and then, when
-    /// what was said by the last look has been taken, and at once when the stream is another one.
+    /// Begins a sweep when it is time for one: of passes that were held back, as soon as other ones stand still; of everything, now and then, when
+    /// the messages that were published by the last look have been consumed, and at once when the stream is another one.
     async fn begin_sweep(&mut self) -> Result<(), RelayError> {
         if self.sweep.is_some() {
             return Ok(());
@@ -333,12 +341,12 @@ impl<L: EventLog> Relay<L> {
             self.sweep = Some(Sweep { held_back: HeldBackPasses::default(), round: None });
             return Ok(());
         }
-        let is_due = self.swept.is_none_or(|last| last.elapsed() >= self.settings.sweep_every);
-        let look_every = if is_due { POLL.min(self.settings.sweep_every) } else { LOOK };
-        if self.looked.is_some_and(|last| last.elapsed() < look_every) {
+        let is_due = self.last_sweep.is_none_or(|last| last.elapsed() >= self.settings.sweep_every);
+        let look_every = if is_due { POLL.min(self.settings.sweep_every) } else { STREAM_CHECK };
+        if self.last_look.is_some_and(|last| last.elapsed() < look_every) {
             return Ok(());
         }
-        self.looked = Some(Instant::now());
+        self.last_look = Some(Instant::now());
         let all_arrived = self.checkpoint.swept() == self.checkpoint.position();
         if all_arrived && self.ledger.held_back(None, 1).await?.is_empty() {
             self.mark = None;
@@ -346,15 +354,15 @@ impl<L: EventLog> Relay<L> {
         }
         let mark = match self.mark {
             Some(mark) => mark,
-            None => self.marks().await?,
+            None => self.take_mark().await?,
         };
         self.mark = Some(mark);
-        match self.fate(mark).await? {
-            Fate::OnItsWay => {}
-            Fate::Taken if !is_due => {}
-            Fate::Taken | Fate::Lost => {
+        match self.arrival(mark).await? {
+            Arrival::InTransit => {}
+            Arrival::Consumed if !is_due => {}
+            Arrival::Consumed | Arrival::Lost => {
                 self.mark = None;
-                self.swept = Some(Instant::now());
+                self.last_sweep = Some(Instant::now());
                 let round = Some(Round::new(&self.checkpoint, mark.position));
                 self.sweep = Some(Sweep { held_back: HeldBackPasses::default(), round });
             }
@@ -362,8 +370,8 @@ impl<L: EventLog> Relay<L> {
         Ok(())
     }
 
-    /// How far was said by now, and what the broker has.
-    async fn marks(&self) -> Result<Mark, RelayError> {
+    /// The position that was published up to by now, and the state of the broker.
+    async fn take_mark(&self) -> Result<Mark, RelayError> {
         let position = self.checkpoint.position();
         let stream = self.nats.stream().await?;
         let last = match self
@@ -378,78 +386,79 @@ impl<L: EventLog> Relay<L> {
         Ok(Mark { position, created: stream.cached_info().created, last })
     }
 
-    /// What has become of that.
-    async fn fate(&self, mark: Mark) -> Result<Fate, RelayError> {
+    /// Whether the messages up to a mark have arrived.
+    async fn arrival(&self, mark: Mark) -> Result<Arrival, RelayError> {
         let stream = self.nats.stream().await?;
         let info = stream.cached_info();
-        // A broker whose machine died may have lost the end of what it had acknowledged.
+        // A broker whose machine died may have lost the end of the messages that it had acknowledged.
         if info.created != mark.created || info.state.last_sequence < mark.last {
-            return Ok(Fate::Lost);
+            return Ok(Arrival::Lost);
         }
         match self.nats.unless_interrupted(stream.get_consumer::<pull::Config>(PUSHER_CONSUMER)).await? {
             Ok(consumer) => {
                 let info = consumer.cached_info();
                 let idle = info.num_pending == 0 && info.num_ack_pending == 0;
-                let taken = idle || info.ack_floor.stream_sequence >= mark.last;
-                Ok(if taken { Fate::Taken } else { Fate::OnItsWay })
+                let is_done = idle || info.ack_floor.stream_sequence >= mark.last;
+                Ok(if is_done { Arrival::Consumed } else { Arrival::InTransit })
             }
-            // Nobody has ever listened: whoever does gets what the stream has.
-            Err(_) => Ok(Fate::OnItsWay),
+            // Without a consumer nothing has been handed out: a new one gets all messages of the stream.
+            Err(_) => Ok(Arrival::InTransit),
         }
     }
 
-    /// Lets another process do it, while this one cannot or must not.
-    async fn stand_back(&mut self) {
+    /// Lets another process relay, while this one cannot or must not.
+    async fn step_down(&mut self) {
         self.checkpoint.release().await;
         self.forget();
     }
 
-    /// What was known while this process did it.
+    /// Forgets the state of relaying.
     fn forget(&mut self) {
-        (self.mark, self.sweep, self.parked, self.swept, self.looked) = (None, None, None, None, None);
-        self.show();
+        (self.mark, self.sweep, self.parked, self.last_sweep, self.last_look) =
+            (None, None, None, None, None);
+        self.show_figures();
     }
 
-    fn show(&self) {
+    fn show_figures(&self) {
         self.figures.send_modify(|figures| {
             figures.leads = self.checkpoint.is_held();
             figures.position = self.checkpoint.position();
         });
     }
 
-    /// Tells of a failure when it is another than before, and gives how long to wait.
-    fn failed(&mut self, fault: &RelayError) -> Duration {
+    /// Logs a failure when it is another one than before, and gives how long to wait.
+    fn on_failure(&mut self, fault: &RelayError) -> Duration {
         let wait = BACK_OFF.1.min(BACK_OFF.0 * 2_u32.saturating_pow(self.failures));
         self.failures = self.failures.saturating_add(1);
         let why = error_chain(fault);
-        if self.told.as_ref() != Some(&why) {
+        if self.logged.as_ref() != Some(&why) {
             tracing::error!(error = why, "the relay stands still, and tries again until it can go on");
-            self.told = Some(why);
+            self.logged = Some(why);
         }
         wait
     }
 }
 
-/// What has become of what was said.
+/// Whether messages that were published have arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    /// The consumer has not had all of it.
-    OnItsWay,
-    /// The consumer is done with it.
-    Taken,
-    /// The broker does not have it any more.
+enum Arrival {
+    /// The consumer has not had all of them.
+    InTransit,
+    /// The consumer is done with them.
+    Consumed,
+    /// The broker no longer has them.
     Lost,
 }
 
-fn headers(said: &Said, again_at: Option<i64>) -> HeaderMap {
+fn headers(outgoing: &OutgoingMessage, republished_at: Option<i64>) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let id = match again_at {
-        None => said.message.event_id.to_string(),
-        Some(at) => format!("{}:{at}", said.message.event_id),
+    let id = match republished_at {
+        None => outgoing.message.event_id.to_string(),
+        Some(at) => format!("{}:{at}", outgoing.message.event_id),
     };
     headers.insert(MESSAGE_ID, id);
-    // One that could not be a header came from somewhere else than HTTP.
-    if let Some(Ok(request_id)) = said.request_id.as_deref().map(str::parse::<HeaderValue>) {
+    // An id that cannot be a header came from somewhere else than HTTP.
+    if let Some(Ok(request_id)) = outgoing.request_id.as_deref().map(str::parse::<HeaderValue>) {
         headers.insert(REQUEST_ID, request_id);
     }
     headers

@@ -1,5 +1,5 @@
-//! The stream `HONOKEN` and its consumers. Both are created where they are missing, at the start and whenever somebody has deleted them; of
-//! those that are there, an operator's choices (replicas, limits, placement) stay as they are.
+//! The stream `HONOKEN` and its consumers. Both are created where they are missing, at the start and whenever an operator has deleted them; where
+//! they exist, an operator's choices (replicas, limits, placement) stay as they are.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,13 +16,13 @@ use super::connection::{Nats, NatsError};
 /// The one stream.
 pub const STREAM: &str = "HONOKEN";
 
-/// Where changes of passes are said.
+/// The subject of changes of passes.
 pub const CONTENT_CHANGED: &str = "honoken.pass.content_changed";
 
-/// Where other systems ask for changes.
+/// The subject of requests for changes, from other systems.
 pub const UPDATE_REQUESTED: &str = "honoken.command.pass.update_requested";
 
-/// Where it is said which requests were refused.
+/// The subject of refusals of such requests.
 pub const COMMAND_REFUSED: &str = "honoken.command.refused";
 
 /// The durable consumer of all pushers.
@@ -37,7 +37,7 @@ pub const MAX_BYTES: i64 = 512 * 1024 * 1024;
 /// A message with the same id is taken once within so long.
 pub const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
 
-/// A message that nobody has spoken of for so long is handed out again.
+/// A message that is neither acknowledged nor in progress for so long is handed out again.
 pub const ACK_WAIT: Duration = Duration::from_secs(10);
 
 /// Before a stream that was deleted is created anew: nats-server takes its files away after it has said that it is gone, and those of a new
@@ -45,10 +45,10 @@ pub const ACK_WAIT: Duration = Duration::from_secs(10);
 const AFTER_DELETION: Duration = Duration::from_secs(1);
 
 impl Nats {
-    /// The stream: created if it is not there, and corrected where it does not take what is said.
+    /// The stream: created if it is missing, and corrected where it does not take our messages.
     ///
     /// # Errors
-    /// When the server is away, or the stream cannot be used as it is.
+    /// When the server is unreachable, or the stream cannot be used as it is.
     pub async fn stream(&self) -> Result<Stream, NatsError> {
         self.unless_interrupted(Box::pin(self.create_or_correct())).await?
     }
@@ -64,7 +64,7 @@ impl Nats {
             Err(fault) if is_missing(&fault) => {
                 let created = self.jetstream().get_or_create_stream(wanted()).await;
                 let stream = created.map_err(NatsError::doing("the stream HONOKEN cannot be created"))?;
-                tracing::info!("the stream HONOKEN is there");
+                tracing::info!("the stream HONOKEN was created");
                 stream
             }
             Err(fault) => return Err(NatsError::doing("the stream HONOKEN cannot be asked for")(fault)),
@@ -73,11 +73,11 @@ impl Nats {
         self.correct(stream).await
     }
 
-    /// A durable pull consumer of the stream, and the stream: created if they are not there. Another consumer of the same name is changed into
+    /// A durable pull consumer of the stream, and the stream: created if they are missing. Another consumer of the same name is changed into
     /// this one where the server allows that.
     ///
     /// # Errors
-    /// When the server is away, or the consumer cannot be used as it is.
+    /// When the server is unreachable, or the consumer cannot be used as it is.
     pub async fn consumer(&self, wanted: pull::Config) -> Result<Consumer<pull::Config>, NatsError> {
         self.unless_interrupted(Box::pin(self.create_or_change(wanted))).await?
     }
@@ -87,7 +87,7 @@ impl Nats {
         let name = wanted.durable_name.clone().unwrap_or_default();
         match stream.get_consumer::<pull::Config>(&name).await {
             Ok(consumer) if serves(&consumer.cached_info().config, &wanted) => return Ok(consumer),
-            // Missing, or different; what else is wrong is found out by creating it.
+            // Missing, or different; other faults are found out by creating it.
             Ok(_) | Err(_) => {}
         }
         stream.create_consumer(wanted).await.map_err(|fault| match fault.kind() {
@@ -100,7 +100,7 @@ impl Nats {
         })
     }
 
-    /// Adds what is missing for the stream to take what is said. Limits are only set where there are none.
+    /// Adds settings that the stream lacks to take our messages. Limits are only set where there are none.
     async fn correct(&self, stream: Stream) -> Result<Stream, NatsError> {
         let mut config = stream.cached_info().config.clone();
         if config.sealed || config.no_ack || config.mirror.is_some() {
@@ -111,7 +111,7 @@ impl Nats {
         if config.storage != wanted.storage || config.retention != wanted.retention {
             tracing::warn!(
                 "the stream HONOKEN keeps messages in {:?} by {:?} rather than in {:?} by {:?}, which only deleting it can change: requests for \
-                 changes may be lost with the server, and others who listen may miss changes",
+                 changes may be lost with the server, and other subscribers may miss changes",
                 config.storage,
                 config.retention,
                 wanted.storage,
@@ -134,7 +134,7 @@ impl Nats {
             return Ok(stream);
         }
         tracing::info!(
-            "the stream HONOKEN is changed so that it takes what is said and cannot grow without bound"
+            "the stream HONOKEN is changed so that it takes all subjects and cannot grow without bound"
         );
         let changed = self.jetstream().update_stream(config).await;
         changed.map_err(NatsError::doing("the stream HONOKEN cannot be changed"))?;
@@ -165,7 +165,7 @@ fn is_missing(fault: &async_nats::jetstream::context::GetStreamError) -> bool {
     matches!(fault.kind(), GetStreamErrorKind::JetStream(refusal) if refusal.error_code() == ErrorCode::STREAM_NOT_FOUND)
 }
 
-/// Whether a consumer that is there does what is wanted of it.
+/// Whether an existing consumer can be used.
 fn serves(has: &async_nats::jetstream::consumer::Config, wanted: &pull::Config) -> bool {
     has.deliver_subject.is_none()
         && has.ack_policy == AckPolicy::Explicit

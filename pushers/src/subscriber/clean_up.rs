@@ -1,5 +1,5 @@
-//! Forgets, now and then, what is old in the ledger. How old it is, the clock says: where that was set a short time ago, as it is soon after a
-//! machine has started with a wrong one, nothing is forgotten.
+//! Deletes, now and then, old rows of the ledger. Their age is measured by the clock: when that was set a short time ago, as it is soon after a
+//! machine has started with a wrong one, nothing is deleted.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use crate::ports::Time;
 
 /// Works until it is dropped.
 pub(super) async fn run(ledger: Ledger, time: Arc<dyn Time>, settings: Settings) {
-    let often = settings.clean_up;
-    let mut ticks = tokio::time::interval(often);
+    let every = settings.clean_up;
+    let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.reset();
     let mut jumps = ClockJumps::since_now(&*time);
@@ -26,7 +26,7 @@ pub(super) async fn run(ledger: Ledger, time: Arc<dyn Time>, settings: Settings)
         if let Err(fault) = forget(&ledger, time.unix_ms(), settings).await {
             tracing::warn!(
                 error = error_chain(&fault),
-                "old deliveries were not forgotten, tries again in {often:?}"
+                "old deliveries were not deleted, tries again in {every:?}"
             );
         }
     }

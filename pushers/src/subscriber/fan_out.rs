@@ -1,7 +1,7 @@
 //! From messages to the ledger.
 //!
-//! A message is done when everybody whom it concerns is in the ledger, and before anybody has been woken. Until then it is held, and handed out
-//! again if this process dies: what is in the ledger already stays as it is.
+//! A message is done when every phone that it concerns is in the ledger, and before any phone has been pushed to. Until then it is held, and handed
+//! out again if this process dies: deliveries that are in the ledger already stay as they are.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -24,16 +24,17 @@ use crate::ledger::{Ledger, LedgerError, ParkedMessage, Part};
 use crate::message::PassContentChanged;
 use crate::ports::{Ids, Time};
 
-/// How often it looks whether it is paused, and how long it waits for a store that is away.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often it looks whether it is paused, and how long it waits for a data store that is unavailable.
+const POLL: Duration = Duration::from_secs(1);
 
-/// A message that is held is confirmed so often.
-const STILL_AT_IT: Duration = Duration::from_secs(5);
+/// How often the feed is told that a message is being worked on.
+const IN_PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
-/// A message about a state that the read model does not show is handed out again so often at the most; the sweep says it again when it is shown.
-const PATIENCE: u64 = 30;
+/// A message about a state that the read model does not show is handed out again so often at the most; the sweep publishes it again when it is
+/// shown.
+const MAX_ATTEMPTS: u64 = 30;
 
-/// Reads messages from a feed, and writes into the ledger who is to be woken.
+/// Reads messages from a feed, and writes the pushes that they ask for into the ledger.
 pub struct FanOut<F> {
     ledger: Ledger,
     read_model: ReadModel,
@@ -43,7 +44,7 @@ pub struct FanOut<F> {
     settings: Settings,
 }
 
-/// A pass whose phones are to be woken, and the messages that say so.
+/// A pass whose phones are to be pushed to, and the messages about it.
 struct Change<R> {
     state: PassState,
     urgent: bool,
@@ -80,12 +81,12 @@ impl<F: Feed> FanOut<F> {
         stop.run_until_cancelled(async {
             let mut pauses = self.ledger.pauses();
             loop {
-                if let Err(fault) = self.goes_on(&mut pauses).await {
+                if let Err(fault) = self.step(&mut pauses).await {
                     tracing::warn!(
                         error = error_chain(&fault),
-                        "cannot see who is to be woken, tries again in {LOOK:?}"
+                        "cannot see which phones are to be pushed to, tries again in {POLL:?}"
                     );
-                    tokio::time::sleep(LOOK).await;
+                    tokio::time::sleep(POLL).await;
                 }
             }
         })
@@ -94,9 +95,9 @@ impl<F: Feed> FanOut<F> {
     }
 
     /// Waits for messages, and works on them.
-    async fn goes_on(&mut self, pauses: &mut watch::Receiver<()>) -> Result<(), Fault> {
+    async fn step(&mut self, pauses: &mut watch::Receiver<()>) -> Result<(), Fault> {
         if self.ledger.paused(Part::Pusher).await?.is_some() {
-            let _either = tokio::time::timeout(LOOK, pauses.changed()).await;
+            let _either = tokio::time::timeout(POLL, pauses.changed()).await;
             return Ok(());
         }
         let limit = usize::try_from(self.settings.batch_size).unwrap_or(usize::MAX).max(1);
@@ -106,7 +107,7 @@ impl<F: Feed> FanOut<F> {
             loop {
                 tokio::select! {
                     received = &mut received => break received?,
-                    () = tokio::time::sleep(LOOK) => {}
+                    () = tokio::time::sleep(POLL) => {}
                     _ = pauses.changed() => {}
                 }
                 if ledger.paused(Part::Pusher).await?.is_some() {
@@ -114,15 +115,15 @@ impl<F: Feed> FanOut<F> {
                 }
             }
         };
-        self.works_on(received).await
+        self.work_on(received).await
     }
 
-    async fn works_on(&mut self, received: Vec<Received<F::Receipt>>) -> Result<(), Fault> {
+    async fn work_on(&mut self, received: Vec<Received<F::Receipt>>) -> Result<(), Fault> {
         let mut messages = Vec::with_capacity(received.len());
         for Received { message, request_id, attempt, receipt } in received {
             match message {
                 Ok(message) => messages.push((message, attempt, receipt)),
-                Err(payload) => self.parks(payload, request_id, receipt).await?,
+                Err(payload) => self.park(payload, request_id, receipt).await?,
             }
         }
         let passes: Vec<_> = messages.iter().map(|(message, ..)| pass_of(message)).collect();
@@ -133,7 +134,7 @@ impl<F: Feed> FanOut<F> {
         let (states, shown) = match looked.await {
             Ok(looked) => looked,
             Err(fault) => {
-                self.hands_back(messages.into_iter().map(|(.., receipt)| receipt)).await?;
+                self.nak_all(messages.into_iter().map(|(.., receipt)| receipt)).await?;
                 return Err(fault.into());
             }
         };
@@ -150,36 +151,37 @@ impl<F: Feed> FanOut<F> {
                     change.urgent |= message.urgent;
                     change.receipts.push(receipt);
                 }
-                _ if is_behind(state, shown, &message) && attempt <= PATIENCE => {
-                    self.feed.again(receipt, LOOK).await?;
+                _ if is_behind(state, shown, &message) && attempt <= MAX_ATTEMPTS => {
+                    self.feed.nak(receipt, POLL).await?;
                 }
-                // Superseded, or not shown: then it is said again when it is.
-                _ => self.feed.done(receipt).await?,
+                // Superseded, or not shown: then it is published again when it is.
+                _ => self.feed.ack(receipt).await?,
             }
         }
-        self.fans_out(changes).await
+        self.enqueue(changes).await
     }
 
-    async fn fans_out(&mut self, mut changes: HashMap<PassId, Change<F::Receipt>>) -> Result<(), Fault> {
+    /// Writes the pushes of changes into the ledger, and acknowledges the messages of each pass that is done.
+    async fn enqueue(&mut self, mut changes: HashMap<PassId, Change<F::Receipt>>) -> Result<(), Fault> {
         let mut holders = Holders::of(changes.keys().cloned().collect());
         let mut confirmed = Instant::now();
         while !changes.is_empty() {
-            let done = match self.writes_page(&mut holders, &changes).await {
+            let done = match self.enqueue_page(&mut holders, &changes).await {
                 Ok(done) => done,
                 Err(fault) => {
                     let receipts = changes.into_values().flat_map(|change| change.receipts);
-                    self.hands_back(receipts).await?;
+                    self.nak_all(receipts).await?;
                     return Err(fault);
                 }
             };
             for pass in done {
                 for receipt in changes.remove(&pass).into_iter().flat_map(|change| change.receipts) {
-                    self.feed.done(receipt).await?;
+                    self.feed.ack(receipt).await?;
                 }
             }
-            if confirmed.elapsed() >= STILL_AT_IT {
+            if confirmed.elapsed() >= IN_PROGRESS_EVERY {
                 for receipt in changes.values().flat_map(|change| &change.receipts) {
-                    self.feed.still_at_it(receipt).await?;
+                    self.feed.in_progress(receipt).await?;
                 }
                 confirmed = Instant::now();
             }
@@ -188,7 +190,7 @@ impl<F: Feed> FanOut<F> {
     }
 
     /// Writes the next page of phones into the ledger. Gives the passes that are done with it.
-    async fn writes_page(
+    async fn enqueue_page(
         &self,
         holders: &mut Holders,
         changes: &HashMap<PassId, Change<F::Receipt>>,
@@ -214,15 +216,15 @@ impl<F: Feed> FanOut<F> {
         Ok(done.into_iter().map(|(pass, _)| pass).collect())
     }
 
-    async fn hands_back(&mut self, receipts: impl IntoIterator<Item = F::Receipt>) -> Result<(), FeedError> {
+    async fn nak_all(&mut self, receipts: impl IntoIterator<Item = F::Receipt>) -> Result<(), FeedError> {
         for receipt in receipts {
-            self.feed.again(receipt, LOOK).await?;
+            self.feed.nak(receipt, POLL).await?;
         }
         Ok(())
     }
 
-    /// Keeps what is no message where an operator sees it.
-    async fn parks(
+    /// Keeps a payload that is no message where an operator sees it.
+    async fn park(
         &mut self,
         payload: String,
         request_id: Option<String>,
@@ -239,10 +241,10 @@ impl<F: Feed> FanOut<F> {
             parked_at_ms: self.time.unix_ms(),
         };
         if let Err(fault) = self.ledger.park_message(&message).await {
-            self.feed.again(receipt, LOOK).await?;
+            self.feed.nak(receipt, POLL).await?;
             return Err(fault.into());
         }
-        Ok(self.feed.hopeless(receipt).await?)
+        Ok(self.feed.term(receipt).await?)
     }
 }
 
@@ -253,7 +255,7 @@ fn pass_of(message: &PassContentChanged) -> PassId {
     }
 }
 
-/// Whether the read model has not come to the message yet. What it has come to and does not show is parked, or superseded.
+/// Whether the read model has not come to the message yet. A message that it has come to and does not show is parked, or superseded.
 fn is_behind(state: Option<&PassState>, shown: Position, message: &PassContentChanged) -> bool {
     shown.0 < message.position && state.is_none_or(|state| state.update_tag.0 < message.position)
 }

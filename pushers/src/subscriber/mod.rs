@@ -1,8 +1,8 @@
 //! The push subscriber: from messages to phones.
 //!
-//! Two parts that know each other through the ledger alone. The [fan-out](fan_out::FanOut) runs where messages come in: it writes down who is to
-//! be woken, and the message is done. The [sender](sender::Sender) runs in every process that pushes: it takes what is due, pushes, and notes
-//! what became of it.
+//! Two parts that know each other through the ledger alone. The [fan-out](fan_out::FanOut) runs where messages come in: it writes the pushes that
+//! they ask for into the ledger, and the message is done. The [sender](sender::Sender) runs in every process that pushes: it claims phones that are
+//! due, pushes to them, and writes the results.
 
 pub mod fan_out;
 pub mod sender;
@@ -19,15 +19,15 @@ use crate::ports::{Ids, Observer, Time};
 pub struct Settings {
     /// After a push further changes wait for so long and become one push. Zero: every state is pushed.
     pub window: Duration,
-    /// Messages, or phones, that are taken at once.
+    /// Messages that are taken, or phones that are claimed, at once.
     pub batch_size: u32,
-    /// Requests for one delivery, after which it is given up.
+    /// Requests for one delivery at most; then it is given up.
     pub retry_attempts: u64,
-    /// Pushes that wait for their answers at once.
+    /// Pushes that are in flight, or whose results are not written, at once.
     pub at_work: usize,
     /// Deliveries that came to their end are kept for so long.
     pub retention: Duration,
-    /// Between two looks for what is older, the first one after the start included.
+    /// Between two looks for older ones, the first one after the start included.
     pub clean_up: Duration,
 }
 
@@ -44,19 +44,19 @@ impl Default for Settings {
     }
 }
 
-/// What the subscriber needs from outside. Clones share it.
+/// The ports of the subscriber to the world outside. Clones share them.
 pub struct Ports<A, C, D> {
-    /// The way to APNs.
+    /// The client of APNs.
     pub apns: Arc<A>,
-    /// What to push with.
+    /// Finds the credential to push with.
     pub credentials: Arc<C>,
-    /// Who is told that a token is dead.
+    /// The domain, which is told that a token is dead.
     pub dead_tokens: Arc<D>,
     /// The time.
     pub time: Arc<dyn Time>,
     /// Random identifiers.
     pub ids: Arc<dyn Ids>,
-    /// Who counts.
+    /// Counts pushes and deliveries.
     pub observer: Arc<dyn Observer>,
 }
 
@@ -73,7 +73,7 @@ impl<A, C, D> Clone for Ports<A, C, D> {
     }
 }
 
-/// As the ledger counts time.
+/// A duration as the ledger counts time.
 fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use honoken_pushers::outcome::{Outcome, Rest};
+use honoken_pushers::outcome::{Outcome, RetryScope};
 use honoken_simulator::apns::{Answer, REFUSALS, Rule};
 
 use crate::harness::{TOPIC, World, assert_accepted};
 
-fn retry(reason: &str, rest: Rest) -> Outcome {
-    Outcome::Retry { reason: reason.to_owned(), after: None, rest }
+fn retry(reason: &str, scope: RetryScope) -> Outcome {
+    Outcome::Retry { reason: reason.to_owned(), after: None, scope }
 }
 
 fn misconfigured(reason: &str) -> Outcome {
@@ -64,14 +64,14 @@ async fn every_reason_that_apple_documents_leads_to_its_outcome() {
             | "InvalidProviderToken" => misconfigured(reason),
             "TooManyProviderTokenUpdates" => {
                 let after = Some(Duration::from_mins(20));
-                Outcome::Retry { reason: reason.to_owned(), after, rest: Rest::Credential }
+                Outcome::Retry { reason: reason.to_owned(), after, scope: RetryScope::Credential }
             }
-            "TooManyRequests" => retry(reason, Rest::Token),
+            "TooManyRequests" => retry(reason, RetryScope::Token),
             "IdleTimeout"
             | "UnrelatedKeyIdInToken"
             | "InternalServerError"
             | "ServiceUnavailable"
-            | "Shutdown" => retry(reason, Rest::Credential),
+            | "Shutdown" => retry(reason, RetryScope::Credential),
             "BadCollapseId" | "BadExpirationDate" | "BadMessageId" | "BadPriority" | "DuplicateHeaders"
             | "InvalidPushType" | "MissingDeviceToken" | "MissingTopic" | "PayloadEmpty"
             | "PayloadTooLarge" | "BadPath" | "MethodNotAllowed" => refused(reason),
@@ -100,9 +100,9 @@ async fn a_reason_never_heard_of_survives() {
     answers(403, "BadMoonPhase");
     assert_eq!(world.wake("aa").await, misconfigured("BadMoonPhase"));
     answers(429, "BadMoonPhase");
-    assert_eq!(world.wake("aa").await, retry("BadMoonPhase", Rest::Token));
+    assert_eq!(world.wake("aa").await, retry("BadMoonPhase", RetryScope::Token));
     answers(599, "BadMoonPhase");
-    assert_eq!(world.wake("aa").await, retry("BadMoonPhase", Rest::Credential));
+    assert_eq!(world.wake("aa").await, retry("BadMoonPhase", RetryScope::Credential));
     answers(400, &format!("\u{7}{}", "x".repeat(500)));
     assert_eq!(world.wake("aa").await, refused(&format!(" {}", "x".repeat(63))));
 }
@@ -112,7 +112,7 @@ async fn an_answer_that_is_no_json_is_decided_by_its_status() {
     let world = World::new();
     for body in ["", "<html>", "[]", "{\"reason\": 7}", "{\"timestamp\": \"x\"}", "\u{0}"] {
         world.apns.answer(Rule::next(1, Answer::refused(503, "").body(body)));
-        let expected = retry("status 503 without a reason", Rest::Credential);
+        let expected = retry("status 503 without a reason", RetryScope::Credential);
         assert_eq!(world.wake("aa").await, expected, "{body}");
     }
     world.apns.answer(Rule::next(1, Answer::refused(410, "").body("x".repeat(15_000))));
@@ -143,7 +143,7 @@ async fn retry_after_is_passed_on() {
     let expected = |seconds| Outcome::Retry {
         reason: "ServiceUnavailable".to_owned(),
         after: Some(Duration::from_secs(seconds)),
-        rest: Rest::Credential,
+        scope: RetryScope::Credential,
     };
     asked("17");
     assert_eq!(world.wake("aa").await, expected(17));

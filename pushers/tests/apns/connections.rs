@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use honoken_pushers::apns::{ApnsClient, InvalidOptions, Options};
-use honoken_pushers::outcome::{Outcome, Rest};
+use honoken_pushers::outcome::{Outcome, RetryScope};
 use honoken_pushers::ports::{Apns as _, ApnsKey, Credential};
 use honoken_simulator::apns::{self, Answer, FakeApns, REFUSED_STREAM, Rule};
 use url::Url;
@@ -14,7 +14,7 @@ use crate::harness::{Clock, World, apns_key, assert_accepted, options_for, push}
 /// Why a push is put off, and everything else of its credential with it.
 #[track_caller]
 fn reason_to_retry(outcome: &Outcome) -> &str {
-    let Outcome::Retry { reason, rest: Rest::Credential, .. } = outcome else { panic!("{outcome:?}") };
+    let Outcome::Retry { reason, scope: RetryScope::Credential, .. } = outcome else { panic!("{outcome:?}") };
     reason
 }
 
@@ -382,7 +382,7 @@ async fn a_server_that_is_away_is_tried_again_after_five_seconds_at_the_latest()
     let (credential, _) = apns_key("KEY1234567");
     let mut tries = 0;
     for _ in 0..20 {
-        let Outcome::Retry { after: Some(after), rest: Rest::Credential, .. } =
+        let Outcome::Retry { after: Some(after), scope: RetryScope::Credential, .. } =
             client.push(&credential, &push("aa")).await
         else {
             continue;

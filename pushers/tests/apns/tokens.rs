@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use honoken_pushers::apns::ApnsClient;
-use honoken_pushers::outcome::{Outcome, Rest};
+use honoken_pushers::outcome::{Outcome, RetryScope};
 use honoken_pushers::ports::Apns as _;
 use honoken_simulator::apns::{Answer, Received, Rule, SingleStream};
 
@@ -107,7 +107,7 @@ async fn when_apple_has_seen_too_many_tokens_the_one_before_is_used_again() {
     assert_ne!(received[1].connection, received[2].connection, "Apple refuses everything there for a while");
     world.clock.advance(10 * 60);
     let outcome = world.wake("aa").await;
-    let Outcome::Retry { after: Some(after), rest: Rest::Credential, .. } = outcome else {
+    let Outcome::Retry { after: Some(after), scope: RetryScope::Credential, .. } = outcome else {
         panic!("{outcome:?}")
     };
     assert_eq!(after.as_secs(), 10 * 60, "no token is made before 20 minutes have passed");

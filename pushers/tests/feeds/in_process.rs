@@ -74,14 +74,14 @@ async fn a_message_that_is_handed_back_comes_again_and_holds_nobody_up(engine: E
     assert_eq!((heard(&first).0.as_str(), first.attempt), ("A", 1));
     let since = Instant::now();
     let rest = Duration::from_millis(400);
-    feed.again(first.receipt, rest).await.unwrap();
+    feed.nak(first.receipt, rest).await.unwrap();
 
     world.changes("B", "1").await;
     assert_eq!(hears(&mut feed, &ledger, 1).await[0].0, "B");
     let again = next(&mut feed).await;
     assert_eq!((heard(&again).0.as_str(), again.attempt), ("A", 2));
     assert!(since.elapsed() >= rest, "{:?}", since.elapsed());
-    feed.still_at_it(&again.receipt).await.unwrap();
+    feed.in_progress(&again.receipt).await.unwrap();
     lands(&mut feed, &ledger, again).await;
     is_silent(&mut feed).await;
     assert_eq!(ledger.fed(feeds::IN_PROCESS).await.unwrap(), Some(world.head()));
@@ -93,7 +93,7 @@ async fn a_message_that_can_never_succeed_does_not_come_again(engine: Engine) {
     let ledger = world.ledger().await;
     let mut feed = world.feed(&ledger);
     let hopeless = next(&mut feed).await;
-    feed.hopeless(hopeless.receipt).await.unwrap();
+    feed.term(hopeless.receipt).await.unwrap();
     is_silent(&mut feed).await;
     assert_eq!(ledger.fed(feeds::IN_PROCESS).await.unwrap(), Some(world.head()));
 }

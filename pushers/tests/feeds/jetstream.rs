@@ -36,7 +36,7 @@ async fn a_message_that_is_handed_back_comes_again() {
     assert_eq!(first.attempt, 1);
     assert!(first.request_id.as_deref().unwrap().starts_with("r-"));
     let (since, rest) = (Instant::now(), Duration::from_millis(300));
-    feed.again(first.receipt, rest).await.unwrap();
+    feed.nak(first.receipt, rest).await.unwrap();
     let second = next(&mut feed).await;
     assert!(second.attempt >= 2 && since.elapsed() >= rest, "{} {:?}", second.attempt, since.elapsed());
     lands(&mut feed, &ledger, second).await;
@@ -55,7 +55,7 @@ async fn what_is_no_message_is_handed_out_as_that_and_ends() {
     let received = next(&mut feed).await;
     let text = received.message.unwrap_err();
     assert!(text.starts_with("{\"eventId\": xxx") && text.len() < 5000, "{text}");
-    feed.hopeless(received.receipt).await.unwrap();
+    feed.term(received.receipt).await.unwrap();
     is_silent(&mut feed).await;
     let stream = nats.stream().await.unwrap();
     let consumer = stream.get_consumer::<pull::Config>("pusher").await.unwrap();
@@ -70,7 +70,7 @@ async fn what_is_worked_on_for_long_does_not_come_again() {
     let (mut feed, mut other) = (jetstream(&nats), jetstream(&nats));
     assert!(tokio::time::timeout(Duration::from_millis(1), other.next(1)).await.is_err_and(|_| true));
     let received = next(&mut feed).await;
-    feed.again(received.receipt, Duration::ZERO).await.unwrap();
+    feed.nak(received.receipt, Duration::ZERO).await.unwrap();
     // Half a minute is long for a test. The feeds have their consumer already.
     let stream = nats.stream().await.unwrap();
     let consumer = stream.get_consumer::<pull::Config>("pusher").await.unwrap();
@@ -81,7 +81,7 @@ async fn what_is_worked_on_for_long_does_not_come_again() {
     let mut ticks = tokio::time::interval(Duration::from_millis(50));
     for _ in 0..30 {
         ticks.tick().await;
-        feed.still_at_it(&received.receipt).await.unwrap();
+        feed.in_progress(&received.receipt).await.unwrap();
     }
     let info = consumer.get_info().await.unwrap();
     assert_eq!((info.num_ack_pending, info.delivered.consumer_sequence), (1, 2), "handed out twice so far");

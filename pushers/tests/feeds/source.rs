@@ -3,7 +3,7 @@
 use honoken_domain::pass::PassCommand;
 use honoken_event_store::Position;
 use honoken_projections::Progress;
-use honoken_pushers::source::{Said, Source};
+use honoken_pushers::source::{OutgoingMessage, Source};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -68,11 +68,11 @@ async fn what_readers_do_not_see_is_not_said(engine: Engine) {
     assert_eq!((page.messages.len(), page.up_to), (0, Position(0)));
 
     tell.send_modify(|progress| progress.position = first);
-    source.moves(Position(0)).await;
+    source.has_moved(Position(0)).await;
     let page = source.read_after(Position(0), 1000).await.unwrap();
     assert_eq!((page.messages.len(), page.up_to), (1, first));
     tell.send_modify(|progress| progress.position = second);
-    source.moves(first).await;
+    source.has_moved(first).await;
     let page = source.read_after(first, 1000).await.unwrap();
     assert_eq!((page.messages.len(), page.up_to), (1, second));
 }
@@ -85,19 +85,19 @@ async fn a_pass_that_stands_still_says_nothing_and_is_reported(engine: Engine) {
     let other = world.changes("B", "1").await.position;
 
     let page = world.source().read_after(Position(0), 1000).await.unwrap();
-    let said: Vec<_> = page.messages.iter().map(Said::position).collect();
+    let said: Vec<_> = page.messages.iter().map(OutgoingMessage::position).collect();
     assert_eq!(said, [before, other]);
     assert_eq!(page.standing_still.into_iter().collect::<Vec<_>>(), [(ticket("A"), waiting)]);
     assert_eq!(world.source().parked().into_iter().collect::<Vec<_>>(), [ticket("A")]);
 
     world.is_upgraded_and_retries(parked).await;
     let page = world.source_as(newer_release()).read_after(before, 1000).await.unwrap();
-    let said: Vec<_> = page.messages.iter().map(Said::position).collect();
+    let said: Vec<_> = page.messages.iter().map(OutgoingMessage::position).collect();
     assert_eq!(said, [parked, waiting, other]);
     assert!(page.standing_still.is_empty());
     // A process of the older release does not know what the parked event says, and the later one says more.
     let page = world.source().read_after(before, 1000).await.unwrap();
-    let said: Vec<_> = page.messages.iter().map(Said::position).collect();
+    let said: Vec<_> = page.messages.iter().map(OutgoingMessage::position).collect();
     assert_eq!(said, [waiting, other]);
 }
 
@@ -106,7 +106,7 @@ async fn a_pass_is_said_as_it_is_now(engine: Engine) {
     world.changes("A", "1").await;
     let now = world.changes("A", "2").await;
     let passes = [ticket("A"), ticket("B"), ticket("nobody's")];
-    let states = world.source().state_of(&passes).await.unwrap();
+    let states = world.source().current_states(&passes).await.unwrap();
     let [state] = &states[..] else { panic!("{states:?}") };
     let page = world.source().read_after(Position(0), 1000).await.unwrap();
     assert_eq!(Some(state), page.messages.last());

@@ -365,7 +365,7 @@ pub(crate) async fn lands<F: Feed>(feed: &mut F, ledger: &Ledger, received: Rece
     let heard = heard(&received);
     let pass = ticket(&heard.0);
     ledger.enqueue(&[], &[(pass, Position(heard.1))], 1).await.unwrap();
-    feed.done(received.receipt).await.unwrap();
+    feed.ack(received.receipt).await.unwrap();
     heard
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use honoken_pushers::outcome::{Outcome, Rest};
+use honoken_pushers::outcome::{Outcome, RetryScope};
 
 use crate::fake_apns::{Answer, FakeApns, accepted, unavailable};
 use crate::world::{Engine, Setup, World, eventually, fans_out, on_both_engines};
@@ -136,7 +136,8 @@ async fn what_was_put_back_by_a_clock_that_was_ahead_is_due_within_an_hour_after
 
 async fn a_clock_that_is_set_back_does_not_prolong_the_rest_of_a_phone_beyond_an_hour(engine: Engine) {
     let world = World::new(engine).await;
-    let too_often = || Outcome::Retry { reason: "TooManyRequests".into(), after: None, rest: Rest::Token };
+    let too_often =
+        || Outcome::Retry { reason: "TooManyRequests".into(), after: None, scope: RetryScope::Token };
     let apns = FakeApns::that_answers(move |_| Answer::Now(too_often()));
     let pass = world.issues("a").await;
     world.registers_many(&pass, 3).await;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use honoken_domain::ids::{DeviceLibraryIdentifier, PassTypeIdentifier, PushToken};
-use honoken_pushers::outcome::{Outcome, Rest};
+use honoken_pushers::outcome::{Outcome, RetryScope};
 use honoken_pushers::ports::{
     Apns, ApnsKey, Credential, Credentials, DeadTokens, Ids, NoCredential, Observer, Push, Time,
 };
@@ -118,7 +118,7 @@ pub(crate) fn accepted() -> Outcome {
 }
 
 pub(crate) fn unavailable(after: Option<Duration>) -> Outcome {
-    Outcome::Retry { reason: "ServiceUnavailable".into(), after, rest: Rest::Credential }
+    Outcome::Retry { reason: "ServiceUnavailable".into(), after, scope: RetryScope::Credential }
 }
 
 pub(crate) fn bad_token() -> Outcome {

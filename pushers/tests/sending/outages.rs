@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use honoken_pushers::outcome::{Outcome, Rest};
+use honoken_pushers::outcome::{Outcome, RetryScope};
 
 use crate::fake_apns::{Answer, FakeApns, accepted, unavailable};
 use crate::world::{Engine, Setup, World, eventually, on_both_engines};
@@ -110,7 +110,8 @@ async fn a_phone_that_is_pushed_to_too_often_rests_alone(engine: Engine) {
     let world = World::new(engine).await;
     let apns = FakeApns::that_answers(|push| {
         let too_often = push.token.as_str() == "token-1";
-        let rest = || Outcome::Retry { reason: "TooManyRequests".into(), after: None, rest: Rest::Token };
+        let rest =
+            || Outcome::Retry { reason: "TooManyRequests".into(), after: None, scope: RetryScope::Token };
         Answer::Now(if too_often { rest() } else { accepted() })
     });
     let pass = world.issues("a").await;

@@ -350,7 +350,7 @@ impl Feed for TestFeed {
         Ok(received)
     }
 
-    async fn done(&mut self, _receipt: Receipt) -> Result<(), FeedError> {
+    async fn ack(&mut self, _receipt: Receipt) -> Result<(), FeedError> {
         if self.post.deaf {
             std::future::pending::<()>().await;
         }
@@ -358,17 +358,17 @@ impl Feed for TestFeed {
         Ok(())
     }
 
-    async fn still_at_it(&mut self, _receipt: &Receipt) -> Result<(), FeedError> {
+    async fn in_progress(&mut self, _receipt: &Receipt) -> Result<(), FeedError> {
         Ok(())
     }
 
-    async fn again(&mut self, receipt: Receipt, _after: Duration) -> Result<(), FeedError> {
+    async fn nak(&mut self, receipt: Receipt, _after: Duration) -> Result<(), FeedError> {
         self.post.again.fetch_add(1, Ordering::Relaxed);
         self.post.posts(receipt.0, receipt.1 + 1);
         Ok(())
     }
 
-    async fn hopeless(&mut self, _receipt: Receipt) -> Result<(), FeedError> {
+    async fn term(&mut self, _receipt: Receipt) -> Result<(), FeedError> {
         self.post.hopeless.send_modify(|count| *count += 1);
         Ok(())
     }

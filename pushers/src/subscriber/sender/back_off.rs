@@ -18,7 +18,7 @@ pub(super) fn of_a_phone(failures: u32) -> i64 {
     milliseconds(STEPS[step].mul_f64(around_one()))
 }
 
-/// A random part of a duration in milliseconds, so that what was put back together does not come together.
+/// A random part of a duration in milliseconds, so that phones that were put back together do not come together.
 pub(super) fn spread(over: Duration) -> i64 {
     #[expect(clippy::disallowed_methods, reason = "decides nothing but when something is tried again")]
     rand::random_range(0..milliseconds(over).max(1))

@@ -1,8 +1,8 @@
 //! The circuit breaker of one credential, and how many pushes may be in flight with it.
 //!
-//! Closed, pushes are sent. A credential that is not known to work starts with few of them, and what works may carry more: one push more in flight
-//! for every twelve that succeeded. So an outage costs no more than about a tenth of what was sent, whenever it begins. Failures without a
-//! success in between open the breaker: nothing is sent for a while. Then it is half-open: one push probes whether APNs is there again. Its failure
+//! Closed, pushes are sent. A credential that is not known to work starts with few of them, and one that works may have more: one push more in flight
+//! for every twelve that succeeded. So an outage costs no more than about a tenth of the pushes before it, whenever it begins. Failures without a
+//! success in between open the breaker: nothing is sent for a while. Then it is half-open: one push probes whether APNs is available again. Its failure
 //! opens the breaker for twice as long as before, and the first success closes it.
 //!
 //! All times here are those of the [steady clock](crate::ports::Time::steady_ms): a breaker is open for as long as it should be, whatever the
@@ -35,7 +35,7 @@ const ABANDONED: Duration = Duration::from_hours(1);
 
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// The documents say twenty seconds. What is left is for what comes to it: the next refresh, and claiming the phone for the probe.
+/// The documents say twenty seconds. The rest is left for the next refresh, and for claiming the phone for the probe.
 const LONGEST: Duration = Duration::from_secs(18);
 
 #[derive(Debug, Default)]
@@ -136,7 +136,7 @@ impl CircuitBreaker {
         std::mem::take(&mut self.waiting)
     }
 
-    /// APNs has failed, or could not be reached. `after` is what it asked for, and `factor`, one at most, is what makes the breakers of several
+    /// APNs has failed, or could not be reached. `after` is what it asked for, and `factor`, one at most, makes the breakers of several
     /// processes differ. Gives how long the breaker is open from now on, if this opened it.
     pub(super) fn failed(
         &mut self,

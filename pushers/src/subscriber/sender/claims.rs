@@ -16,7 +16,7 @@ use crate::ports::{Credential, Credentials, NoCredential};
 
 pub(super) struct Claims {
     phones: HashMap<PhoneTopic, ClaimedPhone>,
-    /// Phones that were claimed while nothing could say where they are reached. They come before new ones.
+    /// Phones that were claimed while the read model could not say where they are reached. They come before new ones.
     unresolved: Option<Vec<Claim>>,
     /// The ledger is being asked.
     claiming: bool,
@@ -33,7 +33,7 @@ struct ClaimedPhone {
     result: PushResult,
 }
 
-/// What became of a push, for its phone: of several pushes, the last of these counts.
+/// The result of a push for its phone. Of several pushes, the greatest in this order counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum PushResult {
     /// Nothing was sent, and nothing is pending.
@@ -47,18 +47,18 @@ pub(super) enum PushResult {
     BackOff(i64),
 }
 
-/// What to claim.
+/// A claim that is to be made.
 pub(super) struct ClaimRequest {
     pub(super) sender: Arc<str>,
     pub(super) limit: u32,
     pub(super) now_ms: i64,
-    /// What to go on with instead.
+    /// Phones to go on with instead.
     unresolved: Option<Vec<Claim>>,
     /// The phones that this sender knows of, when the ledger may take more for claimed.
     known: Option<HashSet<PhoneTopic>>,
 }
 
-/// The phones that were claimed, where they are reached, and what to push with.
+/// The phones that were claimed, their push tokens, and the credentials to push with.
 #[derive(Default)]
 pub(super) struct ClaimResponse {
     pub(super) claimed: Vec<Claim>,
@@ -116,7 +116,7 @@ impl Claims {
         !self.claiming && (self.may_be_due || self.unresolved.is_some())
     }
 
-    /// What to ask for; one of the three methods below follows.
+    /// Begins a claim; one of the three methods below follows.
     pub(super) fn begin(&mut self, sender: Arc<str>, limit: u32, now_ms: i64) -> ClaimRequest {
         (self.claiming, self.may_be_due) = (true, false);
         let known = std::mem::take(&mut self.in_doubt).then(|| self.phones.keys().cloned().collect());
@@ -159,7 +159,7 @@ impl Claims {
         self.phones.get(key).map_or(0, |phone| phone.claimed.attempts)
     }
 
-    /// What is written about a phone. Nothing is sent to one that was sent a push until `quiet_until_ms`; 0: at once again.
+    /// The end of a phone's claim, to be written. A phone that was sent a push gets the next one after `quiet_until_ms`; 0: at once.
     pub(super) fn next(&self, key: &PhoneTopic, now_ms: i64, quiet_until_ms: i64) -> Option<NextPush> {
         let ClaimedPhone { claimed, result, .. } = self.phones.get(key)?;
         Some(match *result {
@@ -171,7 +171,7 @@ impl Claims {
         })
     }
 
-    /// What became of these phones is written: they may be claimed again.
+    /// The results of these phones are written: they may be claimed again.
     pub(super) fn written(&mut self, phones: &[NextPush]) {
         for next in phones {
             self.phones.remove(next.key());
@@ -181,7 +181,7 @@ impl Claims {
 }
 
 impl ClaimRequest {
-    /// Claims phones, and asks where they are reached and what to push with.
+    /// Claims phones, and asks for their push tokens and for the credentials to push with.
     pub(super) async fn carry_out(
         self,
         ledger: &Ledger,

@@ -12,12 +12,12 @@ use crate::ledger::deliveries::{DeliveryResult, PendingDelivery};
 use crate::ledger::phone_topic::PhoneTopic;
 use crate::ports::Push;
 
-/// One push and what it stands for.
+/// One push, with the deliveries that it stands for.
 #[derive(Debug)]
 pub(super) struct Job {
     /// The phone and the topic.
     pub(super) key: PhoneTopic,
-    /// What is sent.
+    /// The push itself.
     pub(super) push: Push,
     /// Of every pass, the newest state.
     pub(super) deliveries: Vec<PendingDelivery>,

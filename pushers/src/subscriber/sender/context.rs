@@ -1,10 +1,10 @@
-//! What every step of the sender needs: the stores, the ports, the settings, and the time.
+//! Shared by every step of the sender: the data stores, the ports, the settings, and the time.
 
 use std::sync::Arc;
 
 use honoken_projections::ReadModel;
 
-use crate::apart::Home;
+use crate::dedicated_thread::Home;
 use crate::ledger::Ledger;
 use crate::subscriber::{Ports, Settings};
 
@@ -20,12 +20,12 @@ pub(super) struct Context<A, C, D> {
 }
 
 impl<A, C, D> Context<A, C, D> {
-    /// Unix milliseconds, for what is stored.
+    /// Unix milliseconds, for times that are stored.
     pub(super) fn now_ms(&self) -> i64 {
         self.ports.time.unix_ms()
     }
 
-    /// Milliseconds of the [steady clock](crate::ports::Time::steady_ms), for what only this sender remembers.
+    /// Milliseconds of the [steady clock](crate::ports::Time::steady_ms), for times that only this sender remembers.
     pub(super) fn steady_ms(&self) -> i64 {
         self.ports.time.steady_ms()
     }

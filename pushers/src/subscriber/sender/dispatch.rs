@@ -31,7 +31,7 @@ const CREDENTIAL_UNAVAILABLE_MS: i64 = 2000;
 const CREDENTIAL_UNKNOWN_MS: i64 = 1000;
 
 impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
-    /// Claims what is due, unless there is enough to do.
+    /// Claims phones that are due, unless there is enough to do.
     pub(super) fn claim_due(&mut self) {
         let Context { ledger, read_model, ports, settings, home, name } = &self.context;
         let many = usize::try_from(settings.batch_size).unwrap_or(usize::MAX).max(1);
@@ -58,7 +58,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
             Some(ClaimFault::Ledger(fault)) => {
                 tracing::warn!(
                     error = error_chain(&fault),
-                    "cannot see who is to be woken, tries again in {:?}",
+                    "cannot see which phones are due, tries again in {:?}",
                     refresh::EVERY
                 );
                 self.claims.ledger_failed();
@@ -162,7 +162,9 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
             if round.is_empty() {
                 return;
             }
-            round.into_iter().for_each(|departure| self.send(departure));
+            for departure in round {
+                self.send(departure);
+            }
         }
     }
 
@@ -188,13 +190,13 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
                     pass.topic = %topic,
                     credential,
                     reason,
-                    "pushes of {topic} wait until what they are sent with is put right: {reason}"
+                    "pushes of {topic} wait until their credential is put right: {reason}"
                 ),
                 Ok(false) => {}
                 Err(fault) => tracing::warn!(
                     error = error_chain(&fault),
                     reason,
-                    "that pushes of {topic} wait was not noted, it is tried again"
+                    "the ledger does not know yet that pushes of {topic} wait, it is told again"
                 ),
             }
             Event::Ended

@@ -1,4 +1,4 @@
-//! What the loop waits for: the work that is under way, and what comes of it.
+//! The work that is under way, and the events that the loop waits for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::claims::ClaimResponse;
 use super::coalesce::Job;
 use super::pending_writes::Batch;
 use super::refresh::Refreshed;
-use crate::apart::Home;
+use crate::dedicated_thread::Home;
 use crate::ledger::LedgerError;
 use crate::outcome::Outcome;
 
@@ -28,7 +28,7 @@ pub(super) enum Event {
     Flushed(Batch, Result<(), LedgerError>),
     /// The ledger knows that the credential of a topic is no longer parked.
     Released(PassTypeIdentifier),
-    /// The ledger was asked what others have done.
+    /// The ledger was asked for the changes of other processes.
     Refreshed(Result<Refreshed, LedgerError>),
     /// Nothing follows from it.
     Ended,

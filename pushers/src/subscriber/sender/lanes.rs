@@ -51,7 +51,7 @@ impl Lanes {
         self.queued
     }
 
-    /// Queues the pushes to one phone, unless the circuit breaker is open. What is a probe is sent first.
+    /// Queues the pushes to one phone, unless the circuit breaker is open. A probe is sent first.
     pub(super) fn enqueue(
         &mut self,
         id: &Arc<str>,
@@ -110,7 +110,7 @@ impl Lanes {
         }
     }
 
-    /// APNs is there. Gives the topics whose phones need not wait any longer.
+    /// APNs is available. Gives the topics whose phones need not wait any longer.
     pub(super) fn succeeded(&mut self, id: &str, steady_ms: i64) -> BTreeSet<PassTypeIdentifier> {
         self.lanes.get_mut(id).map(|lane| lane.breaker.succeeded(steady_ms)).unwrap_or_default()
     }

@@ -27,7 +27,7 @@ enum Phones {
 }
 
 impl MakeDue {
-    /// APNs is there.
+    /// APNs is available.
     pub(super) fn all(topic: PassTypeIdentifier) -> Self {
         Self { topic, release: None, phones: Phones::All }
     }

@@ -12,10 +12,10 @@ use crate::subscriber::milliseconds;
 /// A credential that APNs refuses is probed so often.
 pub(super) const PROBE_EVERY: Duration = Duration::from_mins(15);
 
-/// What stands for a credential where none is installed.
+/// The name that stands for a credential where none is installed.
 pub(super) const NOT_INSTALLED: &str = "none";
 
-/// What was parked here less long ago may be missing still from the answer of the ledger.
+/// A credential that was parked here less long ago may be missing still from the answer of the ledger.
 const NEWS_MS: i64 = 5000;
 
 #[derive(Default)]
@@ -23,7 +23,7 @@ pub(super) struct ParkedCredentials {
     by_topic: HashMap<PassTypeIdentifier, ParkedCredential>,
     /// Topics whose next push may be the probe.
     may_probe: HashSet<PassTypeIdentifier>,
-    /// Topics whose credential works again. What the ledger says of them may be older, until it has been told and asked again.
+    /// Topics whose credential works again. The answer of the ledger may be older, until it has been told and asked again.
     released: HashMap<PassTypeIdentifier, Release>,
 }
 
@@ -34,11 +34,11 @@ enum Release {
     Written,
 }
 
-/// What parking a credential leads to.
+/// The result of parking a credential.
 pub(super) struct Parking {
     /// When the credential is probed, Unix milliseconds.
     pub(super) probe_at_ms: i64,
-    /// What the ledger is to be told, if it is news.
+    /// For the ledger, if it is news.
     pub(super) news: Option<ParkedCredential>,
 }
 
@@ -91,7 +91,7 @@ impl ParkedCredentials {
         self.released.insert(topic, Release::Written);
     }
 
-    /// What the ledger says is parked, and the topics that this sender may probe.
+    /// The ledger has answered: the credentials that are parked, and the topics that this sender may probe.
     pub(super) fn refresh(
         &mut self,
         parked: Vec<ParkedCredential>,
@@ -107,8 +107,8 @@ impl ParkedCredentials {
     }
 }
 
-/// When a phone is looked at again whose credential is parked. Such phones are made due when the credential is released; what is missed there is
-/// found soon.
+/// When a phone is looked at again whose credential is parked. Such phones are made due when the credential is released; phones that are missed
+/// there are found soon.
 pub(super) fn put_back_until(probe_at_ms: i64, now_ms: i64) -> i64 {
     let until_ms = probe_at_ms.clamp(now_ms + 1000, now_ms + milliseconds(PROBE_EVERY / 5));
     until_ms + back_off::spread(PROBE_EVERY / 30)

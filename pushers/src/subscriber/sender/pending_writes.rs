@@ -1,4 +1,4 @@
-//! What became of deliveries and phones, and is to be written into the ledger: one batch is written while the next one gathers.
+//! Results of deliveries and phones that are to be written into the ledger: one batch is written while the next one gathers.
 
 use crate::ledger::DeliveryState;
 use crate::ledger::claims::NextPush;
@@ -14,7 +14,7 @@ pub(super) struct PendingWrites {
     flushing: bool,
 }
 
-/// What is written in one transaction.
+/// The results that are written in one transaction.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) deliveries: Vec<DeliveryResult>,
@@ -100,7 +100,7 @@ impl PendingWrites {
         !job.deliveries.iter().all(is_over)
     }
 
-    /// Takes what is gathered, unless a batch is being written. One that is not empty is to be written: [`flushed`](Self::flushed) or
+    /// Takes the batch that is gathered, unless one is being written. A batch that is not empty is to be written: [`flushed`](Self::flushed) or
     /// [`flush_failed`](Self::flush_failed) follows.
     pub(super) fn begin_flush(&mut self) -> Option<Batch> {
         if self.flushing {
@@ -115,7 +115,7 @@ impl PendingWrites {
         self.flushing = false;
     }
 
-    /// The batch is to be written again, before what was gathered since.
+    /// The batch is to be written again, before the one that was gathered since.
     pub(super) fn flush_failed(&mut self, batch: Batch) {
         self.flushing = false;
         let later = std::mem::replace(&mut self.gathered, batch);

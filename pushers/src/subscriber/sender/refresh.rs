@@ -1,4 +1,4 @@
-//! Once a second: what other processes have done, what an operator has, and whether the clock was set.
+//! Once a second: the changes of other processes and of an operator, and whether the clock was set.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::outcome::LONGEST_RETRY_AFTER;
 use crate::ports::{Credentials, NoCredential, Time};
 use crate::subscriber::milliseconds;
 
-/// How often it is done, and how often this sender says that it is alive.
+/// How often it is done, which also keeps this sender alive.
 pub(super) const EVERY: Duration = Duration::from_secs(1);
 
 /// How often times in the future are corrected that another process may have stored, or an earlier one.
@@ -24,7 +24,7 @@ pub(super) struct Refresh {
     running: bool,
 }
 
-/// What was found.
+/// The answer of the ledger.
 pub(super) struct Refreshed {
     pub(super) paused: bool,
     pub(super) parked: Vec<ParkedCredential>,
@@ -65,7 +65,7 @@ impl Refresh {
         self.running
     }
 
-    /// What is to be corrected this time, if anything; [`ended`](Self::ended) follows.
+    /// Begins a refresh. Gives the stored times that are to be corrected this time, if any; [`ended`](Self::ended) follows.
     pub(super) fn begin(&mut self, time: &dyn Time, window: Duration) -> Option<FutureTimes> {
         self.running = true;
         self.correction.begin(time, window)
@@ -84,7 +84,7 @@ impl Correction {
         if let Some(jump_ms) = self.jumps.noticed(time) {
             let (seconds, direction) =
                 ((jump_ms.abs() + 500) / 1000, if jump_ms < 0 { "back" } else { "forward" });
-            tracing::warn!("the clock was set {direction} by {seconds} s: what is due is looked at anew");
+            tracing::warn!("the clock was set {direction} by {seconds} s: stored times are looked at anew");
             self.thoroughly = true;
             self.set_back |= jump_ms < 0;
         }
@@ -110,7 +110,7 @@ impl Correction {
     }
 }
 
-/// Corrects stored times, says that this sender is alive, and asks what is paused and what is parked.
+/// Corrects stored times, keeps this sender alive, and asks whether it is paused and which credentials are parked.
 pub(super) async fn refresh(
     ledger: &Ledger,
     credentials: &impl Credentials,
@@ -122,7 +122,7 @@ pub(super) async fn refresh(
         Some(FutureTimes { latest, scope }) => ledger.correct_future_times(latest, scope).await.map(|_| true),
         None => Ok(false),
     };
-    // Also when that has failed: a sender that does not say that it is alive loses its claims.
+    // Also when that has failed: a sender that is not kept alive loses its claims.
     let looked = look(ledger, credentials, sender, now_ms).await;
     Ok(Refreshed { corrected: corrected?, ..looked? })
 }

@@ -1,4 +1,4 @@
-//! What an answer of APNs leads to, for the delivery, for its phone, for the lane, and for the credential.
+//! The consequences of an answer of APNs, for the delivery, for its phone, for the lane, and for the credential.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::send_loop::SendLoop;
 use super::suspect_tokens::Diagnosis;
 use crate::ledger::DeliveryState;
 use crate::ledger::phone_topic::PhoneTopic;
-use crate::outcome::{Outcome, Rest};
+use crate::outcome::{Outcome, RetryScope};
 use crate::ports::{Apns, Credentials, DeadTokens};
 use crate::subscriber::milliseconds;
 
@@ -27,7 +27,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
         self.permits.push_answered();
         self.lanes.answered(lane);
         self.writes.push_answered();
-        self.context.ports.observer.pushed(name_of(&outcome), took);
+        self.context.ports.observer.pushed(outcome.as_str(), took);
         match outcome {
             Outcome::Accepted { apns_id } => self.on_accepted(lane, &job, apns_id),
             Outcome::TokenDead { reason, since_ms, certain: true } => {
@@ -37,11 +37,11 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
             Outcome::TokenDead { reason, since_ms, certain: false } => {
                 self.on_token_called_wrong(lane, job, reason, since_ms);
             }
-            Outcome::Retry { reason, after, rest: Rest::Token } => {
+            Outcome::Retry { reason, after, scope: RetryScope::Token } => {
                 self.credential_works(lane, &job);
                 self.back_off(&job, &reason, after);
             }
-            Outcome::Retry { reason, after, rest: Rest::Credential } => {
+            Outcome::Retry { reason, after, scope: RetryScope::Credential } => {
                 self.lane_failed(lane, &job, &reason, after);
                 self.retry_with_lane(lane, &job, &reason);
             }
@@ -87,13 +87,13 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
         self.end_delivery(job, DeliveryState::Pending, Some(reason), None, result);
     }
 
-    /// APNs is there.
+    /// APNs is available.
     fn lane_works(&mut self, lane: &str) {
         let waiting = self.lanes.succeeded(lane, self.context.steady_ms());
         self.writes.make_due(waiting.into_iter().map(MakeDue::all));
     }
 
-    /// APNs is there, and takes the credential.
+    /// APNs is available, and takes the credential.
     fn credential_works(&mut self, lane: &Arc<str>, job: &Job) {
         self.lane_works(lane);
         let topic = &job.push.topic;
@@ -103,26 +103,25 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
         }
     }
 
-    /// APNs is away, or asks for a pause. What is queued is put back if that opens the circuit breaker.
+    /// APNs is unavailable, or asks for a pause. Queued pushes are put back if that opens the circuit breaker.
     fn lane_failed(&mut self, lane: &Arc<str>, job: &Job, reason: &str, after: Option<Duration>) {
         let now_ms = self.context.now_ms();
         let opened = self.lanes.failed(lane, job, after, self.context.steady_ms());
         let Some(BreakerOpened { open_for, jobs }) = opened else { return };
         let seconds = open_for.as_millis().div_ceil(1000);
-        tracing::warn!(credential = %lane, reason, "APNs is away or asks for a pause: nothing is sent for {seconds} s");
+        tracing::warn!(credential = %lane, reason, "APNs is unavailable or asks for a pause: nothing is sent for {seconds} s");
         let until_ms = now_ms + milliseconds(open_for) + back_off::spread(refresh::EVERY);
         self.all_end(jobs, PushResult::PutBack(until_ms));
     }
 
     /// A push has failed with its lane: it is tried again when the lane is open again.
     fn retry_with_lane(&mut self, lane: &str, job: &Job, reason: &str) {
-        let wait_ms = match self.lanes.open_for(lane, self.context.steady_ms()) {
-            Some(open_for) => milliseconds(open_for) + back_off::spread(refresh::EVERY),
+        let wait_ms = if let Some(open_for) = self.lanes.open_for(lane, self.context.steady_ms()) {
+            milliseconds(open_for) + back_off::spread(refresh::EVERY)
+        } else {
             // A failure or two of a lane that works: it is soon known which it is, this phone's bad luck or the lane.
-            None => {
-                let failures = self.claims.failures_of(&job.key);
-                milliseconds(circuit_breaker::length(failures).mul_f64(back_off::at_most_one()))
-            }
+            let failures = self.claims.failures_of(&job.key);
+            milliseconds(circuit_breaker::length(failures).mul_f64(back_off::at_most_one()))
         };
         let until_ms = self.context.now_ms() + wait_ms;
         self.end_failed_attempt(job, reason, PushResult::Retry(until_ms));
@@ -173,15 +172,5 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
                 self.back_off(job, reason, None);
             }
         }
-    }
-}
-
-fn name_of(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Accepted { .. } => "accepted",
-        Outcome::TokenDead { .. } => "token_dead",
-        Outcome::Retry { .. } => "retry",
-        Outcome::Misconfigured { .. } => "misconfigured",
-        Outcome::Refused { .. } => "refused",
     }
 }

@@ -5,7 +5,7 @@ pub(super) struct RunState {
     stopping: bool,
 }
 
-/// What a change of the pause leads to.
+/// How the pause has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PauseChange {
     Unchanged,

@@ -1,4 +1,4 @@
-//! The loop of the sender: it begins each step when it can, and waits for what comes of it.
+//! The loop of the sender: it begins each step when it can, and waits for the events that follow.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use super::suspect_tokens::SuspectTokens;
 use crate::ledger::LedgerError;
 use crate::ports::{Apns, Credentials, DeadTokens};
 
-/// When the sender is stopped, what was sent may take so long to be answered and written.
+/// When the sender is stopped, pushes in flight may take so long to be answered and written.
 const LAST_ANSWERS: Duration = Duration::from_secs(15);
 
 /// Events that are handled before the next step, so that they are written together.
@@ -81,7 +81,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
         }
     }
 
-    /// Waits for what was sent, and writes what became of it.
+    /// Waits for the pushes in flight, and writes their results.
     pub(super) async fn shut_down(&mut self) {
         self.run_state.stop();
         self.put_back_queued();
@@ -98,13 +98,18 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
             }
         };
         if tokio::time::timeout(LAST_ANSWERS, last).await.is_err() {
-            tracing::warn!("some pushes were not answered or not noted before the end: they are sent again");
+            tracing::warn!(
+                "some pushes were not answered or not written before the end: they are sent again"
+            );
         }
-        // What still runs is not waited for any longer, and may be about to write.
+        // Work that still runs is no longer waited for, and may be about to write.
         self.running.give_up();
         let (ledger, name) = (self.context.ledger.clone(), self.context.name.clone());
         if let Err(fault) = self.context.home.run(async move { ledger.end_sender(&name).await }).await {
-            tracing::warn!(error = error_chain(&fault), "what was being sent is free when its time is over");
+            tracing::warn!(
+                error = error_chain(&fault),
+                "what was claimed is free when the lease of this sender is over"
+            );
         }
     }
 
@@ -160,7 +165,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
             Err(fault) => {
                 tracing::warn!(
                     error = error_chain(&fault),
-                    "cannot see what others do, tries again in {:?}",
+                    "cannot see what other processes do, tries again in {:?}",
                     refresh::EVERY
                 );
                 return;
@@ -187,7 +192,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
         self.writes.make_due(topics.map(MakeDue::a_few));
     }
 
-    /// Puts back what is queued: the sender is paused or stops.
+    /// Puts back the queued pushes: the sender is paused or stops.
     fn put_back_queued(&mut self) {
         let now_ms = self.context.now_ms();
         let jobs = self.lanes.take_all();

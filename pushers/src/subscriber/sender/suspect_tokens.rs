@@ -1,6 +1,6 @@
 //! Push tokens that APNs calls wrong, and whether they are dead.
 //!
-//! 400 `BadDeviceToken` and `DeviceTokenNotForTopic` are what a wrong certificate or host leads to as well, for every phone. So such an answer
+//! 400 `BadDeviceToken` and `DeviceTokenNotForTopic` are the answers to a wrong certificate or host as well, for every phone. So such an answer
 //! counts only when it came twice and others of the topic succeeded meanwhile, and not at all when many of the last answers were such.
 
 use std::collections::{HashMap, VecDeque};
@@ -28,7 +28,7 @@ pub(super) struct SuspectTokens {
     by_topic: HashMap<PassTypeIdentifier, Answers>,
 }
 
-/// What an answer means that calls a token wrong.
+/// The meaning of an answer that calls a token wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Diagnosis {
     /// The token is dead.
@@ -73,7 +73,7 @@ struct Answers {
 }
 
 impl Answers {
-    /// Forgets what was answered to another credential.
+    /// Forgets the answers to another credential.
     fn to(&mut self, credential: &str) -> &mut Self {
         if self.credential != credential {
             *self = Self { credential: credential.to_owned(), ..Self::default() };

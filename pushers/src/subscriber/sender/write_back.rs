@@ -58,7 +58,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
         }
     }
 
-    /// Writes what became of pushes, unless that is being done, or has failed a moment ago.
+    /// Writes the results of pushes, unless that is being done, or has failed a moment ago.
     pub(super) fn flush(&mut self) {
         if self.store_pause.is_active() {
             return;
@@ -80,7 +80,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
         if let Err(fault) = outcome {
             tracing::warn!(
                 error = error_chain(&fault),
-                "what became of pushes was not noted, tries again in {:?}",
+                "what became of pushes was not written, tries again in {:?}",
                 refresh::EVERY
             );
             self.store_pause.begin();
@@ -89,7 +89,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
         }
         self.writes.flushed();
         self.permits.release(batch.answered);
-        for ended in batch.deliveries.iter().filter(|noted| noted.state != DeliveryState::Pending) {
+        for ended in batch.deliveries.iter().filter(|result| result.state.is_final()) {
             self.context.ports.observer.ended(ended.state.as_str());
         }
         self.claims.written(&batch.phones);

@@ -1,4 +1,4 @@
-//! A thread with a runtime of its own, for what speaks with APNs.
+//! A thread with a runtime of its own, for the sender and its connections to APNs.
 //!
 //! A push and the connection that it goes on wake each other all the time. On one thread that costs next to nothing; between threads of a
 //! shared runtime it costs more than the push (`docs/decisions/0038-one-thread-for-apns.md`).
@@ -9,14 +9,14 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Runs a future on a thread of that name until it ends. It is dropped when what is given back is.
+/// Runs a future on a thread of that name until it ends. It is dropped together with the future that is given back, which ends with it.
 ///
 /// # Errors
 /// When the system has no thread for it.
 ///
 /// # Panics
-/// What is given back panics when the future did, or when the system has no runtime for it.
-pub fn apart<F>(
+/// The future that is given back panics when the other did, or when the system has no runtime for it.
+pub fn spawn<F>(
     name: &'static str,
     begin: impl FnOnce() -> F + Send + 'static,
 ) -> io::Result<impl Future<Output = F::Output> + Send>
@@ -29,7 +29,7 @@ where
         let runtime = runtime.unwrap_or_else(|fault| panic!("no runtime for the thread {name}: {fault}"));
         runtime.block_on(async move {
             tokio::select! {
-                // Whoever waited may have gone at the same moment.
+                // The other end may be gone at the same moment.
                 output = begin() => drop(ended.send(output)),
                 () = ended.closed() => {}
             }
@@ -38,7 +38,7 @@ where
     Ok(async move { end.await.unwrap_or_else(|_| panic!("the thread {name} has panicked")) })
 }
 
-/// The runtime that the stores' connections belong to: wherever somebody asks, they are driven there.
+/// The runtime that the connections of the data stores belong to: they are driven there, whichever thread asks.
 #[derive(Debug, Clone)]
 pub(crate) struct Home(Handle);
 
@@ -48,7 +48,7 @@ impl Home {
         Self(Handle::current())
     }
 
-    /// Runs a future there. It is given up when what is given back is dropped.
+    /// Runs a future there. It is given up when the future that is given back is dropped.
     pub(crate) fn run<F>(&self, asking: F) -> impl Future<Output = F::Output> + Send + use<F>
     where
         F: Future<Output: Send> + Send + 'static,
@@ -77,7 +77,7 @@ mod tests {
     async fn it_runs_elsewhere_and_asks_here() {
         let home = Home::here();
         let here = std::thread::current().id();
-        let both = apart("elsewhere", move || async move {
+        let both = spawn("elsewhere", move || async move {
             let asked = home.run(async { std::thread::current().id() }).await;
             (std::thread::current().name().map(str::to_owned), asked)
         });
@@ -85,9 +85,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_ends_when_nobody_waits_any_more() {
+    async fn it_ends_when_no_task_waits_any_longer() {
         let (kept, dropped) = oneshot::channel::<()>();
-        let waiting = apart("waits", move || async move {
+        let waiting = spawn("waits", move || async move {
             let _kept = kept;
             std::future::pending::<()>().await;
         });
@@ -98,6 +98,6 @@ mod tests {
     #[tokio::test]
     #[should_panic(expected = "the thread fails has panicked")]
     async fn a_panic_is_not_lost() {
-        apart("fails", || async { panic!("it fails") }).unwrap().await;
+        spawn("fails", || async { panic!("it fails") }).unwrap().await;
     }
 }
