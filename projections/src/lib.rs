@@ -1,6 +1,6 @@
 //! From the event log to the read model, and the questions asked of it.
 //!
-//! - `projector/` applies the events of the event log, in one of several processes: [`Projector`] is the handle, [`rebuild`] starts anew.
+//! - `projector/` applies the events of the event log, in one of several processes: [`Projector`] is the handle; [`rebuild`] fills the tables again.
 //! - `tables/` holds the writes: one file for each table, with the effects of events on it.
 //! - `questions/` holds the reads, methods of [`ReadModel`]: one file for each subject, with the types of its answers.
 //! - `rows/` holds the rows and columns that more than one of these reads or writes.
