@@ -1,4 +1,4 @@
-//! From a command to committed events: load, decide, append, and again when somebody else was faster.
+//! From a command to committed events: load, decide, append, and once more when another process was faster.
 //!
 //! cqrs-es supplies the traits ([`Aggregate`], [`EventSink`], [`DomainEvent`]). Its own executor returns no events, and callers need them:
 //! Apple's 201 and 200 differ by whether anything happened.
@@ -31,7 +31,8 @@ const SNAPSHOT_EVERY: u64 = 100;
 /// Commands for different aggregates hardly ever share one of these.
 const STRIPES: usize = 1024;
 
-/// Who asked, for whom, in which request: kept beside every event. Which event caused a command will join it when events cause commands.
+/// The actor, the organisation and the request, kept beside every event. The event that caused a command will join them when events cause
+/// commands.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metadata {
@@ -42,11 +43,11 @@ pub struct Metadata {
     pub organization: Option<String>,
     /// The id that the caller sees in `X-Request-Id`.
     pub request_id: String,
-    /// Whether phones are to be woken at once, however lately they were woken. Metadata is made of strings, so it reads `"true"`; when it is
-    /// not urgent nothing is said.
+    /// Whether phones are to be woken at once, however recently they were woken. Metadata is made of strings, so it reads `"true"`; when it is
+    /// not urgent the key is absent.
     #[serde(skip_serializing_if = "std::ops::Not::not", serialize_with = "as_text")]
     pub urgent: bool,
-    /// Unix milliseconds; a column of its own in the log.
+    /// Unix milliseconds; a column of its own in the event log.
     #[serde(skip)]
     pub recorded_at_ms: i64,
 }
@@ -63,9 +64,9 @@ pub struct Committed<A: Aggregate> {
     pub aggregate_id: String,
     /// The aggregate as it is now.
     pub aggregate: Arc<A>,
-    /// What this command added to the log; empty when it changed nothing.
+    /// The events that this command appended; empty when it changed nothing.
     pub events: Vec<A::Event>,
-    /// Position of the aggregate's last event, whoever wrote it; 0 when it has none.
+    /// Position of the aggregate's last event, from this command or an earlier one; 0 when it has none.
     pub position: Position,
 }
 
@@ -78,11 +79,11 @@ pub enum DispatchError<E: std::error::Error> {
     /// Other processes kept changing the aggregate up to the deadline; the caller may try again.
     #[error("the aggregate was changed by other processes each time, and there is no time left to try again")]
     Conflict,
-    /// The log is away; nothing was written.
+    /// The event log is unavailable; nothing was written.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// The log was lost in the middle of a commit and cannot be asked what became of it. To try again is safe: the command is decided on what
-    /// is there then.
+    /// The event log was lost in the middle of a commit and cannot be asked for its fate. A repetition is safe: the command is decided on the
+    /// state of then.
     #[error("the events may have been appended or not")]
     OutcomeUnknown(#[source] BoxDynError),
     /// A stored event does not decode.
@@ -109,14 +110,14 @@ pub struct Dispatcher<L> {
 }
 
 impl<L: EventLog + Snapshots> Dispatcher<L> {
-    /// A dispatcher that writes to this log.
+    /// A dispatcher that writes to this event log.
     pub fn new(log: Arc<L>, upcasters: Upcasters) -> Self {
         let stripes = (0..STRIPES).map(|_| Mutex::new(())).collect();
         Self { log, upcasters, states: States::new(), stripes, hasher: RandomState::new() }
     }
 
-    /// Finds or loads an aggregate, lets it decide, and appends what it decided. When another process was faster it is decided anew, again and
-    /// again until the deadline. Where processes meet at an aggregate they take turns ([`EventLog::turn`]).
+    /// Finds or loads an aggregate, lets it decide, and appends its events. When another process was faster, the command is decided anew, until
+    /// the deadline. Where processes meet at an aggregate they take turns ([`EventLog::turn`]).
     ///
     /// # Errors
     /// [`DispatchError`]. A refusal or a conflict has appended nothing.
@@ -138,8 +139,8 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
         Ok(committed)
     }
 
-    /// Like [`dispatch`](Self::dispatch), for a limit that goes by what would be written: `admits` sees the events before they are appended, and
-    /// again if others were faster. Events that it does not admit are those of the newest state.
+    /// Like [`dispatch`](Self::dispatch), for a limit on the events themselves: `admits` sees the events before they are appended, and once more
+    /// if other processes were faster. Events that it does not admit are those of the newest state.
     ///
     /// # Errors
     /// [`DispatchError`]. The inner error is that of `admits`, and nothing was appended.
@@ -231,13 +232,13 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
                     if turn.is_none() {
                         turn = self.log.turn(A::TYPE, aggregate_id).await;
                     }
-                    // The first conflict of a process makes it take turns: until then it is met although it is nobody's turn but this one's.
+                    // The first conflict of a process makes it take turns: until then other processes meet it although it has the turn alone.
                     if turn.is_none() || conflicts > 1 {
                         tokio::time::sleep(pause).await;
                     }
                     state.contended = true;
                     if !self.catch_up(aggregate_id, &mut state).await? {
-                        // Not behind the log but ahead of it: the log was set back while this process ran.
+                        // Not behind the event log but ahead of it: it was set back while this process ran.
                         state = self.load(aggregate_id).await?;
                     }
                     is_current = true;
@@ -256,7 +257,7 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
         Ok(state)
     }
 
-    /// Applies what others have appended since. Whether there was anything.
+    /// Applies the events that other processes have appended since. Whether there were any.
     async fn catch_up<A: Snapshot>(
         &self,
         aggregate_id: &str,

@@ -1,4 +1,4 @@
-//! The log on whichever engine it is kept.
+//! The event log on either engine.
 
 use cqrs_es::Aggregate;
 use cqrs_es::persist::SerializedEvent;
@@ -13,7 +13,7 @@ use crate::turn::Turn;
 use crate::{Epoch, PostgresLog, SqliteLog};
 use honoken_database::Pool;
 
-/// The log on one of its engines. An enum, since the framework's traits cannot be made into objects.
+/// The event log on one of its engines. An enum, since the framework's traits cannot be made into objects.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "a process has one")]
 pub enum Log {
@@ -24,7 +24,7 @@ pub enum Log {
 }
 
 impl Log {
-    /// Ends when the writer does, which it never should before [`Log::close`]: nothing can be appended any more.
+    /// Ends when the writer does, which it never should before [`Log::close`]: nothing can be appended any longer.
     pub async fn ended(&self) {
         match self {
             Self::Sqlite(log) => log.ended().await,
@@ -32,8 +32,8 @@ impl Log {
         }
     }
 
-    /// Whether the last change was refused by the store, for whatever reason but what was in it, and nothing has shown since that it takes any.
-    /// While that is so, the writer looks every second.
+    /// Whether the store refused the last change for a reason other than its content, and nothing has shown since that it takes changes. While
+    /// that is so, the writer tries every second.
     pub fn refuses_writes(&self) -> bool {
         match self {
             Self::Sqlite(log) => log.refuses_writes(),

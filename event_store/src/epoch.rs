@@ -1,9 +1,9 @@
-//! The epoch of a log: what its update tags begin with.
+//! The epoch of an event log: the beginning of its update tags.
 
 use std::fmt;
 
-/// Eight hex digits fixed when a log is created. They begin every update tag, so that a tag of another log is known as foreign. A log that was
-/// restored from a backup is another one: it may have lost positions that phones have seen, and gives them out again.
+/// Eight hex digits fixed when an event log is created. They begin every update tag, so that a tag of another event log is known as foreign. An
+/// event log that was restored from a backup is another one: it may have lost positions that phones have seen, and gives them out again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Epoch(pub u32);
 
@@ -19,7 +19,7 @@ impl Epoch {
         if drawn == self { Self(drawn.0.wrapping_add(1)) } else { drawn }
     }
 
-    /// Reads what a log has stored.
+    /// Reads a stored epoch.
     pub(crate) fn parse(text: &str) -> sqlx::Result<Self> {
         u32::from_str_radix(text, 16).map(Self).map_err(|fault| sqlx::Error::Decode(Box::new(fault)))
     }
@@ -27,15 +27,15 @@ impl Epoch {
 
 // The same on either engine.
 
-/// Gives a new log its epoch.
+/// Gives a new event log its epoch.
 pub(crate) const CREATE: &str = "insert into log (id, epoch) values (1, $1) on conflict do nothing";
 
-/// Gives a log another epoch.
+/// Gives an event log another epoch.
 pub(crate) const CHANGE: &str =
     "insert into log (id, epoch) values (1, $1) on conflict (id) do update set epoch = excluded.epoch";
 
-/// The epoch of a log.
+/// The epoch of an event log.
 pub(crate) const READ: &str = "select epoch from log";
 
-/// Gives a log another epoch, unless somebody has done so already.
+/// Gives an event log another epoch, unless another process has done so already.
 pub(crate) const CHANGE_FROM: &str = "update log set epoch = $2 where epoch = $1";

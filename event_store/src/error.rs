@@ -16,19 +16,19 @@ pub enum AppendError {
     /// The store did not take it: nothing was written.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// The commit was sent and not answered, and the store cannot be asked what became of it. Repeating the command is safe, since it is
-    /// decided on what is there then.
+    /// The commit was sent and not answered, and the store cannot be asked for its fate. Repeating the command is safe, since it is decided on
+    /// the state of then.
     #[error("the commit was not answered, and what became of it is not known")]
     Unknown(#[source] BoxDynError),
 }
 
-/// Why the log could not be used.
+/// Why the event log could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// The store is away, full or broken.
+    /// The store is unavailable, full or broken.
     #[error("the event log could not be {doing}")]
     Unavailable {
-        /// What was tried.
+        /// The operation that failed.
         doing: &'static str,
         /// The driver's reason.
         #[source]
@@ -37,13 +37,13 @@ pub enum LogError {
     /// The tables are not there, or of an older release.
     #[error("the event log could not be opened")]
     Schema(#[from] MigrationError),
-    /// The log has been closed.
+    /// The event log has been closed.
     #[error("the event log is closed")]
     Closed,
-    /// A stored row is not what this service writes.
+    /// A stored row is not one that this service writes.
     #[error("the event at position {} is not readable", .event.position)]
     Unreadable {
-        /// What is known of it: all but its payload and metadata, which are null. What is not text has replacement characters.
+        /// The known parts of it: all but its payload and metadata, which are null. Text that is not UTF-8 has replacement characters.
         event: Box<RecordedEvent>,
         /// Why.
         #[source]
@@ -52,7 +52,7 @@ pub enum LogError {
 }
 
 impl LogError {
-    /// The store is away, full or broken.
+    /// The store is unavailable, full or broken.
     pub(crate) fn unavailable<E: Into<BoxDynError>>(doing: &'static str) -> impl Fn(E) -> Self {
         move |source| Self::Unavailable { doing, source: source.into() }
     }

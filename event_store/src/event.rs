@@ -4,7 +4,7 @@ use cqrs_es::persist::SerializedEvent;
 
 use crate::position::Position;
 
-/// An event that is not in the log yet.
+/// An event that is not in the event log yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {
     /// Its frozen name.
@@ -24,18 +24,18 @@ pub struct Append {
     pub aggregate_id: String,
     /// Sequence of the last event the writer has seen, 0 for none. The append is refused when there are more.
     pub expected_sequence: u64,
-    /// What is appended, in order, all or nothing.
+    /// The events, in order; all of them are appended or none.
     pub events: Vec<NewEvent>,
-    /// JSON object of strings: who, for whom, in which request.
+    /// JSON object of strings: the actor, the organisation, the request.
     pub metadata: String,
     /// Unix milliseconds.
     pub recorded_at_ms: i64,
 }
 
-/// An event as the log holds it.
+/// An event as the event log holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedEvent {
-    /// Its place in the log.
+    /// Its place in the event log.
     pub position: Position,
     /// When it was appended, Unix milliseconds.
     pub recorded_at_ms: i64,

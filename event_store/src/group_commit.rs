@@ -1,7 +1,7 @@
 //! Group commit: one task takes the appends that wait, has them committed together, and answers each.
 //!
-//! What is the same for every engine is here: the queue, the batches, and deciding which appends are stale. An engine only says how a batch
-//! gets to disk ([`Commit`]).
+//! Everything that is the same for both engines is here: the queue, the batches, and deciding which appends are stale. An engine only says how a
+//! batch gets to disk ([`Commit`]).
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -24,7 +24,7 @@ const BATCH: usize = 256;
 /// Appends that may wait; more make their callers wait.
 const QUEUE: usize = 256;
 
-/// Between two looks whether a store that has refused a change takes any.
+/// Between two probes of a store that has refused a change.
 const BETWEEN_PROBES: Duration = Duration::from_secs(1);
 
 /// Type and id of an aggregate, and its state.
@@ -32,24 +32,24 @@ pub(crate) type NewSnapshot = (&'static str, String, StoredSnapshot);
 
 /// How a batch gets to disk.
 pub(crate) trait Commit: Send + 'static {
-    /// Commits what is not stale, and answers every append in order, once that is on disk.
+    /// Commits the appends that are not stale, and answers every append in order, once that is on disk.
     fn commit(
         &mut self,
         appends: Vec<Append>,
         snapshots: &[NewSnapshot],
     ) -> impl Future<Output = Result<Vec<Outcome>, Failure>> + Send;
 
-    /// Writes about so many bytes where they do no harm, and takes them away again: whether anything can be written.
+    /// Writes about so many bytes where they do no harm, and deletes them: whether anything can be written.
     fn probe(&mut self, bytes: usize) -> impl Future<Output = sqlx::Result<()>> + Send;
 
-    /// There will be no more.
+    /// Ends the engine after its last batch.
     fn close(self) -> impl Future<Output = ()> + Send;
 }
 
-/// What became of an append whose batch was committed.
+/// The outcome of an append whose batch was committed.
 pub(crate) type Outcome = Result<Position, AppendError>;
 
-/// What became of a batch that could not be committed.
+/// The failure of a batch that could not be committed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// Nothing was written.
@@ -60,16 +60,16 @@ pub(crate) enum Failure {
     Unknown(#[source] sqlx::Error),
 }
 
-/// What the task is asked to write.
+/// A request to the task.
 #[derive(Debug)]
 enum Request {
-    /// An append, and where its outcome goes.
+    /// An append, and the receiver of its outcome.
     Append { append: Append, answer: oneshot::Sender<Outcome> },
-    /// A snapshot, of which nobody waits to hear.
+    /// A snapshot, whose caller does not wait.
     Snapshot(NewSnapshot),
 }
 
-/// The way to the task. When it is closed, what waits is finished first.
+/// The way to the task. When it is closed, waiting requests are finished first.
 #[derive(Debug)]
 pub(crate) struct GroupCommit {
     requests: mpsc::Sender<Request>,
@@ -84,7 +84,7 @@ impl GroupCommit {
         Self { requests, task: tokio::spawn(run(engine, queue, refusal)), refuses }
     }
 
-    /// Whether the last change was refused by the store, and nothing has shown since that it takes any.
+    /// Whether the store refused the last change, and nothing has shown since that it takes changes.
     pub(crate) fn refuses_writes(&self) -> bool {
         *self.refuses.borrow()
     }
@@ -108,7 +108,7 @@ impl GroupCommit {
     pub(crate) async fn close(self) {
         drop(self.requests);
         if let Err(fault) = self.task.await {
-            tracing::error!(error = %fault, "the log's writer ended badly");
+            tracing::error!(error = %fault, "the writer of the event log ended badly");
         }
     }
 }
@@ -121,7 +121,7 @@ async fn run<C: Commit>(mut engine: C, mut queue: mpsc::Receiver<Request>, mut r
             None => received.await,
             Some(bytes) => {
                 let Ok(received) = timeout(BETWEEN_PROBES, received).await else {
-                    refusal.is_probed(&engine.probe(bytes).await);
+                    refusal.on_probe(&engine.probe(bytes).await);
                     continue;
                 };
                 received
@@ -150,13 +150,13 @@ async fn serve<C: Commit>(engine: &mut C, batch: &mut Vec<Request>, refusal: &mu
     let outcomes = match engine.commit(appends, &snapshots).await {
         Ok(outcomes) => {
             if outcomes.iter().any(Result::is_ok) {
-                refusal.is_over();
+                refusal.end();
             }
             outcomes
         }
         Err(failure) => {
             let (Failure::Refused(fault) | Failure::Unknown(fault)) = &failure;
-            refusal.begins(fault, bytes);
+            refusal.begin(fault, bytes);
             tracing::error!(
                 error = error_chain(fault),
                 appends = answers.len(),
@@ -166,7 +166,7 @@ async fn serve<C: Commit>(engine: &mut C, batch: &mut Vec<Request>, refusal: &mu
         }
     };
     for (answer, outcome) in answers.into_iter().zip(outcomes) {
-        // A caller that has gone away keeps what it asked for; nobody is left to tell.
+        // A caller that has gone away keeps its append and hears nothing of it.
         let _ = answer.send(outcome);
     }
 }
@@ -177,7 +177,7 @@ fn size(append: &Append) -> usize {
     append.events.iter().map(event).sum()
 }
 
-/// A store that takes no changes: a full disk, a database that became read-only, a server that is away.
+/// A store that takes no changes: a full disk, a database that became read-only, a server that is unavailable.
 struct Refusal {
     /// The size of the smallest append that was refused last; `None` while there is no refusal.
     bytes: Option<usize>,
@@ -190,22 +190,22 @@ impl Refusal {
         (Self { bytes: None, told }, refuses)
     }
 
-    /// A batch has failed. What the store says of the values in it says nothing of others.
-    fn begins(&mut self, fault: &sqlx::Error, bytes: usize) {
+    /// A batch has failed. A complaint of the store about the values in it says nothing of other values.
+    fn begin(&mut self, fault: &sqlx::Error, bytes: usize) {
         if !is_about_values(fault) {
             self.bytes = Some(bytes);
             self.told.send_replace(true);
         }
     }
 
-    fn is_probed(&mut self, probed: &sqlx::Result<()>) {
+    fn on_probe(&mut self, probed: &sqlx::Result<()>) {
         match probed {
-            Ok(()) => self.is_over(),
+            Ok(()) => self.end(),
             Err(fault) => tracing::debug!(error = error_chain(fault), "the event log still takes no changes"),
         }
     }
 
-    fn is_over(&mut self) {
+    fn end(&mut self) {
         if self.bytes.take().is_some() {
             self.told.send_replace(false);
             tracing::info!("the event log takes changes again");
@@ -214,7 +214,7 @@ impl Refusal {
 }
 
 /// Whether a store refuses these values, and not any: Postgres's classes for data and constraints, SQLite's codes for constraints, types and
-/// what is too large.
+/// values that are too large.
 fn is_about_values(fault: &sqlx::Error) -> bool {
     let database = fault.as_database_error();
     let Some(code) = database.and_then(sqlx::error::DatabaseError::code) else { return false };
@@ -226,7 +226,7 @@ fn is_about_values(fault: &sqlx::Error) -> bool {
 }
 
 impl Failure {
-    /// `sqlx::Error` cannot be cloned, and every append of the batch wants to know; the log line has the original.
+    /// `sqlx::Error` cannot be cloned, and every append of the batch needs one; the log output has the original.
     fn shared(&self) -> AppendError {
         match self {
             Self::Refused(fault) => LogError::Unavailable { doing: "written", source: text_of(fault) }.into(),
@@ -261,7 +261,7 @@ pub(crate) struct NewRow {
     pub(crate) recorded_at_ms: i64,
 }
 
-/// What a batch comes to, once it is committed.
+/// The result of a batch, once it is committed.
 #[derive(Debug)]
 pub(crate) struct Decided {
     /// The position of the last event.

@@ -1,10 +1,11 @@
-//! The log: append with optimistic concurrency, load a stream, read all in order.
+//! The event log: append with optimistic concurrency, load a stream, read all in order.
 //!
-//! - [`log`] says in one trait what a log is, and why its positions can be trusted.
+//! - [`log`] says in one trait what an event log promises, and why its positions can be trusted.
 //! - [`sqlite`] keeps it in one file; the engine behind `honoken dev`. [`postgres`] keeps it on a server, for several processes. [`engine`] is
 //!   either of them.
-//! - `group_commit.rs` is how both write, `write_probe.rs` how it is noticed that they can again. `stored.rs` reads rows, whatever has become of them.
-//! - [`dispatch`] turns a command into committed events: load, decide, append, again on a conflict.
+//! - `group_commit.rs` is how both write, `write_probe.rs` how they notice that the store takes changes again. `stored.rs` reads rows, damaged
+//!   ones too.
+//! - [`dispatch`] turns a command into committed events: load, decide, append, and once more after a conflict.
 //! - [`snapshots`] are stored states of aggregates, every hundred events; `states.rs`: those that were used last, in memory.
 //!
 //! This crate does not know what any event means, except that an aggregate can apply it.

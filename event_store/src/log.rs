@@ -1,4 +1,4 @@
-//! What a log is.
+//! The promises of an event log.
 //!
 //! **Position.** Every event has one: strictly increasing in the order of commits, so a reader that has seen position `n` will never be
 //! shown a smaller one later. Checkpoints and update tags rest on this. It is assigned under one lock at append. The other ways lose
@@ -27,7 +27,7 @@ pub trait EventLog: Send + Sync + 'static {
     fn append(&self, append: Append) -> impl Future<Output = Result<Position, AppendError>> + Send;
 
     /// Waits for a turn at an aggregate that several processes change all the time, so that they do it one after the other. `None` where no
-    /// other process writes, and when it does not come soon. Whoever has none may append as well.
+    /// other process writes, and when it does not come soon. A caller without a turn may append as well.
     fn turn(
         &self,
         _aggregate_type: &'static str,
@@ -43,8 +43,8 @@ pub trait EventLog: Send + Sync + 'static {
         after_sequence: u64,
     ) -> impl Future<Output = Result<Vec<SerializedEvent>, LogError>> + Send;
 
-    /// At most `limit` events of one aggregate behind a sequence, in order and as they were recorded. Of one that is not readable there is
-    /// what is known of it: its payload and metadata are null.
+    /// At most `limit` events of one aggregate behind a sequence, in order and as they were recorded. An event that is not readable has null for
+    /// payload and metadata.
     fn history<A: Aggregate>(
         &self,
         aggregate_id: &str,
@@ -52,25 +52,25 @@ pub trait EventLog: Send + Sync + 'static {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<RecordedEvent>, LogError>> + Send;
 
-    /// Where in the log the event of an aggregate with this sequence is.
+    /// The position of the event of an aggregate with this sequence.
     fn position_of<A: Aggregate>(
         &self,
         aggregate_id: &str,
         sequence: u64,
     ) -> impl Future<Output = Result<Option<Position>, LogError>> + Send;
 
-    /// At most `limit` events behind a position, in order. [`LogError::Unreadable`] only when the first of them is: those before an
-    /// unreadable one are answered, so that a reader can come as far as to it, and then take what is known of it and go on behind it.
+    /// At most `limit` events behind a position, in order. [`LogError::Unreadable`] only when the first of them is: those before an unreadable
+    /// one are answered, so that a reader can come as far as to it, then take its known parts and go on behind it.
     fn read_after(
         &self,
         position: Position,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<RecordedEvent>, LogError>> + Send;
 
-    /// The position of the last event that this process knows of; changes wake whoever waits. It may be behind for a moment when others
-    /// write to the same log.
+    /// The position of the last event that this process knows of; every change wakes those that wait for it. It may be behind for a moment when
+    /// other processes write to the same event log.
     fn head(&self) -> watch::Receiver<Position>;
 
-    /// What the update tags of this log begin with.
+    /// The beginning of the update tags of this event log.
     fn epoch(&self) -> Epoch;
 }

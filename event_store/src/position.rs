@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Place of an event in the log; 0 stands before the first.
+/// Place of an event in the event log; 0 stands before the first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(pub u64);
 

@@ -16,13 +16,13 @@ pub struct StoredSnapshot {
     pub sequence: u64,
     /// Position of that event.
     pub position: Position,
-    /// What the state looks like; see [`honoken_domain::snapshot::Snapshot`].
+    /// The shape of the state; see [`honoken_domain::snapshot::Snapshot`].
     pub shape: u32,
     /// The state, as JSON.
     pub state: String,
 }
 
-/// Where stored states are kept: beside the log, by the same engine.
+/// The store of snapshots: beside the event log, on the same engine.
 pub trait Snapshots: Send + Sync + 'static {
     /// The stored state of an aggregate, if there is one.
     fn load_snapshot(
@@ -41,10 +41,10 @@ pub(crate) const LOAD_SNAPSHOT: &str = "\
     select sequence, position, shape, state from snapshots
     where aggregate_type = $1 and aggregate_id = $2";
 
-/// What [`LOAD_SNAPSHOT`] reads.
+/// A row of [`LOAD_SNAPSHOT`].
 pub(crate) type SnapshotRow = (i64, i64, i64, String);
 
-/// One that is not even text is as good as none.
+/// A snapshot that is not even text is as good as none.
 pub(crate) fn loaded(asked: sqlx::Result<Option<SnapshotRow>>) -> Result<Option<StoredSnapshot>, LogError> {
     match asked {
         Ok(row) => Ok(row.map(StoredSnapshot::from)),

@@ -1,7 +1,8 @@
 //! The aggregates that were used last, in memory, so that most commands read nothing.
 //!
-//! A state in here is what some first events of a stream lead to, and others may have appended more. That is safe where events are appended,
-//! since an append behind events that are not in the state is a conflict. Where none are, `dispatch` reads what is behind it before it answers.
+//! A state in here is the result of some first events of a stream, and other processes may have appended more. That is safe where events are
+//! appended, since an append behind events that are not in the state is a conflict. Where none are, `dispatch` reads the later events before it
+//! answers.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::position::Position;
 /// JSON that all states together were made from, in bytes. In memory they take several times as much.
 const CAPACITY: u64 = 16 * 1024 * 1024;
 
-/// What a state weighs beyond its JSON.
+/// The weight of a state beyond its JSON.
 const OVERHEAD: u64 = 512;
 
 /// An aggregate after one of its events.

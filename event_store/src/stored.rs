@@ -1,7 +1,7 @@
-//! A row of `events`, whatever a disk or a hand has done to it.
+//! A row of `events`, damaged or not.
 //!
-//! Its columns are taken as bytes: what cannot be read is an event that is known not to be readable, and not an answer that failed, so that it
-//! stops its own aggregate and nothing else.
+//! Its columns are taken as bytes: a row that cannot be read is an event that is known not to be readable, and not an answer that failed, so
+//! that it stops its own aggregate and nothing else.
 
 use cqrs_es::persist::SerializedEvent;
 use serde_json::Value;
@@ -20,7 +20,7 @@ pub(crate) const LOAD: &str = "\
     where aggregate_type = $1 and aggregate_id = $2 and sequence > $3
     order by sequence";
 
-/// The log in order, on either engine.
+/// The event log in order, on either engine.
 pub(crate) const READ_AFTER: &str = "\
     select position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at
     from events
@@ -43,10 +43,10 @@ pub(crate) const POSITION_OF: &str = "\
 
 /// A row of either engine.
 pub(crate) trait StoredRow {
-    /// What is stored as text, or nothing where nothing is.
+    /// A column of text; empty where nothing is stored.
     fn bytes(&self, column: &'static str) -> sqlx::Result<&[u8]>;
 
-    /// What is stored as a number.
+    /// A column of numbers.
     fn integer(&self, column: &'static str) -> sqlx::Result<i64>;
 }
 
@@ -124,8 +124,8 @@ pub(crate) fn readable(rows: &[impl StoredRow], doing: &'static str) -> Result<V
     Ok(events)
 }
 
-/// All of them, with what is known of those that cannot be read.
-pub(crate) fn whatever_is_known(
+/// All of them; those that cannot be read have null for payload and metadata.
+pub(crate) fn known_parts(
     rows: &[impl StoredRow],
     doing: &'static str,
 ) -> Result<Vec<RecordedEvent>, LogError> {

@@ -1,25 +1,25 @@
-//! Whether a log that has refused a change takes changes again: tried with a row of about the size of what was refused, beside the snapshots,
-//! which may hold anything. Only the writer tries, at most once a second, and only after a refusal.
+//! Whether an event log that has refused a change takes changes again: tried with a row of about the size of the refused change, beside the
+//! snapshots, which may hold anything. Only the writer tries, at most once a second, and only after a refusal.
 
 use std::fmt::Write;
 
-/// Puts a row in the place of one that was left there.
+/// Writes the row, over one that was left there.
 pub(crate) const PUT: &str = "\
     insert into snapshots (aggregate_type, aggregate_id, sequence, position, shape, state)
     values ('', 'write probe', 0, 0, 0, $1)
     on conflict (aggregate_type, aggregate_id) do update set state = excluded.state";
 
-/// Takes it away.
+/// Deletes the row.
 pub(crate) const CLEAR: &str =
     "delete from snapshots where aggregate_type = '' and aggregate_id = 'write probe'";
 
-/// What is tried beyond what was refused, which also had to go into an index.
+/// The bytes that are tried beyond the refused change, which also had to go into an index.
 const MORE: usize = 64 * 1024;
 
 /// The most that is tried.
 const MOST: usize = 512 * 1024;
 
-/// A text of about the size of what was refused, that hardly gets smaller when a database compresses it.
+/// A text of about the size of the refused change, that hardly gets smaller when a database compresses it.
 pub(crate) fn filler(refused: usize) -> String {
     let bytes = (refused + MORE).min(MOST);
     let mut text = String::with_capacity(bytes + 16);

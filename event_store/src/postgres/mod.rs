@@ -1,8 +1,8 @@
-//! The log on a Postgres server, for several processes.
+//! The event log on a Postgres server, for several processes.
 //!
-//! The table is postgres-es's, and so is reading a stream. Appending is ours (`writer.rs`), and so is reading in order: postgres-es commits every
-//! command by itself, in an order that no position tells. `wakeups.rs` hears of what other processes append; `turns.rs` puts those that change the
-//! same aggregate in a row; `set_back.rs` notices that the log is not what it was.
+//! The table is postgres-es's, and so is reading a stream. Appending is ours (`writer.rs`), and so is reading in order: postgres-es commits
+//! every command by itself, in an order that no position tells. `wakeups.rs` hears of the appends of other processes; `turns.rs` puts processes
+//! that change the same aggregate in a row; `set_back.rs` notices that the event log has lost events.
 
 mod set_back;
 mod turns;
@@ -38,17 +38,17 @@ use turns::Turns;
 use wakeups::{Topic, Wakeups};
 use writer::Writer;
 
-/// Versions below 1000 are the log's; the read model, in the same database, has its own from there.
+/// Versions below 1000 are the event log's; the read model, in the same database, has its own from there.
 const MIGRATIONS: &[EmbeddedMigration] =
     &[(1, "events", include_str!("../../../migrations/postgres/event_store/0001_events.sql"))];
 
-/// Connections for loading streams and following the log.
+/// Connections for loading streams and following the event log.
 const READERS: u32 = 8;
 
-/// What is told of the log: the position of the last event.
+/// The topic of the event log: the position of its last event.
 const HEAD: Topic = Topic { channel: "honoken_log", newest: "select coalesce(max(position), 0) from events" };
 
-/// The log on a Postgres server: in each process one writer that commits concurrent appends together, and one lock for all of them.
+/// The event log on a Postgres server: in each process one writer that commits concurrent appends together, and one lock for all of them.
 #[derive(Debug)]
 pub struct PostgresLog {
     writer: GroupCommit,
@@ -57,7 +57,7 @@ pub struct PostgresLog {
     streams: Streams,
     head: watch::Receiver<Position>,
     epoch: Epoch,
-    /// Called when the log was set back under this process.
+    /// Cancelled when the event log was set back under this process.
     set_back: CancellationToken,
     watching: AbortOnDropHandle<()>,
 }
@@ -71,19 +71,19 @@ impl std::fmt::Debug for Streams {
     }
 }
 
-/// Brings the tables of the log to the newest schema.
+/// Brings the tables of the event log to the newest schema.
 ///
 /// # Errors
-/// [`LogError`] when the server is away or a migration fails.
+/// [`LogError`] when the server is unavailable or a migration fails.
 pub async fn migrate(options: &PgConnectOptions) -> Result<(), LogError> {
     let mut connection = connect(options).await?;
     Ok(honoken_database::migrate(&mut connection, MIGRATIONS).await?)
 }
 
-/// Gives a log that no process uses another epoch, so that tags which phones got before are foreign.
+/// Gives an event log that no process uses another epoch, so that earlier tags of phones are foreign.
 ///
 /// # Errors
-/// [`LogError`] when the server is away, or the tables are not there.
+/// [`LogError`] when the server is unavailable, or the tables are not there.
 pub async fn change_epoch(options: &PgConnectOptions, epoch: Epoch) -> Result<Epoch, LogError> {
     let mut connection = connect(options).await?;
     honoken_database::ensure_migrated(&mut connection, MIGRATIONS).await?;
@@ -91,10 +91,11 @@ pub async fn change_epoch(options: &PgConnectOptions, epoch: Epoch) -> Result<Ep
 }
 
 impl PostgresLog {
-    /// Opens the log, whose tables must have been made by [`migrate`]. `new_epoch` is used when it is new, or is set back while it is open.
+    /// Opens the event log, whose tables must have been made by [`migrate`]. It gets `new_epoch` when it is new, or when it is set back while it
+    /// is open.
     ///
     /// # Errors
-    /// [`LogError`] when the server is away, or its schema is older than this release needs.
+    /// [`LogError`] when the server is unavailable, or its schema is older than this release needs.
     pub async fn open(options: &PgConnectOptions, new_epoch: Epoch) -> Result<Self, LogError> {
         let mut connection = connect(options).await?;
         honoken_database::ensure_migrated(&mut connection, MIGRATIONS).await?;
@@ -121,8 +122,8 @@ impl PostgresLog {
         Ok(Self { writer, readers, turns, streams, head, epoch, set_back, watching })
     }
 
-    /// Ends when the writer does, which it never should before [`PostgresLog::close`]: nothing can be appended any more. Or when the log was set
-    /// back, and has to be opened anew.
+    /// Ends when the writer does, which it never should before [`PostgresLog::close`]: nothing can be appended any longer. It also ends when the
+    /// event log was set back, and has to be opened anew.
     pub async fn ended(&self) {
         tokio::select! {
             () = self.writer.ended() => {}
@@ -130,7 +131,7 @@ impl PostgresLog {
         }
     }
 
-    /// Whether the last change was refused by the store, and nothing has shown since that it takes any.
+    /// Whether the store refused the last change, and nothing has shown since that it takes changes.
     pub fn refuses_writes(&self) -> bool {
         self.writer.refuses_writes()
     }
@@ -170,7 +171,7 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, LogError> {
     open_writer(options).await.map_err(LogError::unavailable("opened"))
 }
 
-/// Sees to it that there is an epoch, and reads it.
+/// Ensures that there is an epoch, and reads it.
 async fn put_epoch(connection: &mut PgConnection, how: &str, epoch: Epoch) -> sqlx::Result<Epoch> {
     sqlx::query(how).bind(epoch.to_string()).execute(&mut *connection).await?;
     let stored: String = sqlx::query_scalar(epoch::READ).fetch_one(connection).await?;
@@ -221,7 +222,7 @@ impl EventLog for PostgresLog {
             .bind(i64::from(limit))
             .fetch_all(&self.readers);
         let rows = within(asked).await.map_err(LogError::unavailable("read"))?;
-        stored::whatever_is_known(&rows, "read")
+        stored::known_parts(&rows, "read")
     }
 
     async fn position_of<A: Aggregate>(

@@ -1,12 +1,12 @@
-//! Notices that the log was set back under this process: a fail-over to a copy that lacked its end, a backup that was restored, a server that
-//! lost what it had acknowledged.
+//! Notices that the event log was set back under this process: a fail-over to a copy that lacked its end, a backup that was restored, a server
+//! that lost acknowledged events.
 //!
-//! Positions that phones have seen are given out again then, for other events, and a phone that holds a tag from before would never hear of
-//! them. So the epoch is changed in the database, with which all tags of before mean "tell me everything"; and the process ends, since much of what
-//! it has in memory is of a future that is gone. The next start finds another epoch, and fills the read model again.
+//! Positions that phones have seen are given out again then, for other events, and a phone that holds an earlier tag would never hear of them.
+//! So the epoch is changed in the database, which gives all earlier tags the meaning "tell me everything"; and the process ends, since much of
+//! its memory is of a future that is gone. The next start finds another epoch, and fills the read model again.
 //!
-//! Each process knows its log by the furthest event that it has seen, which no later answer may lack: a log that has grown again, beyond where it
-//! was, is recognised too. A server that still follows another one may merely be behind, and is not judged.
+//! Each process knows its event log by the furthest event that it has seen, which no later answer may lack: so it also recognises an event log
+//! that has grown again, beyond its earlier end. A server that still follows another one may merely be behind, and is not judged.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,7 +25,7 @@ use honoken_telemetry::error_chain;
 /// Between two looks.
 const POLL: Duration = Duration::from_secs(1);
 
-/// What makes an event this one and no other in its place.
+/// The values that make an event this one and no other in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) position: i64,
@@ -57,23 +57,23 @@ impl Identity {
     }
 }
 
-/// What this process knows to be in the log, so that whatever is asked afterwards must show it.
+/// The part of the event log that this process has seen: every later answer must show it.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
-    /// The last position that it has heard of.
+    /// The last position that the process has heard of.
     pub(super) head: Position,
     /// The furthest event that it knows by more than its position.
     pub(super) furthest: Option<Identity>,
 }
 
 impl Seen {
-    /// Whether a log lacks it, whose last position is `newest` and which has the furthest event or not.
+    /// Whether an event log lacks it, whose last position is `newest` and which has the furthest event or not.
     pub(super) fn is_lacking(&self, newest: Position, has_furthest: bool) -> bool {
         newest < self.head || (self.furthest.is_some() && !has_furthest)
     }
 }
 
-/// What this process knows of the log.
+/// The knowledge of this process about the event log.
 #[derive(Debug)]
 pub(super) struct Knowledge {
     head: watch::Sender<Position>,
@@ -89,12 +89,12 @@ impl Knowledge {
         self.head.subscribe()
     }
 
-    /// To be taken before the log is asked.
+    /// To be taken before the event log is asked.
     pub(super) fn seen(&self) -> Seen {
         Seen { head: *self.head.borrow(), furthest: self.furthest().clone() }
     }
 
-    /// Something was heard. The head never goes back: what is heard of others may be older than what was just written.
+    /// Takes note of a position. The head never goes back: news of other processes may be older than the last write of this one.
     pub(super) fn advances_to(&self, position: Position) {
         self.head.send_if_modified(|known| {
             let grown = position > *known;
@@ -103,7 +103,7 @@ impl Knowledge {
         });
     }
 
-    /// An event is in the log, and so is what was the furthest one until now.
+    /// Takes note of an event that is in the event log, and with it the furthest one until now.
     pub(super) fn has(&self, event: Identity) {
         let mut furthest = self.furthest();
         if furthest.as_ref().is_none_or(|known| known.position < event.position) {
@@ -156,8 +156,8 @@ struct Watching {
 }
 
 impl Watching {
-    /// Whether the process has to end. It is not before the epoch has been changed: a process that forgets what it has seen leaves nothing by
-    /// which the next one could notice.
+    /// Whether the process has to end. It is not before the epoch has been changed: a process that forgets its knowledge leaves nothing by which
+    /// the next one could notice.
     async fn look(&self) -> sqlx::Result<bool> {
         let seen = self.knowledge.seen();
         let row = within(asked(seen.furthest.as_ref()).fetch_one(&self.pool)).await?;
@@ -177,7 +177,7 @@ impl Watching {
             tracing::error!(
                 log.seen = seen.head.0,
                 log.found = newest.0,
-                "the event log was set back: position {} was seen and is not there any more, or is another event; the log ends at {newest} now. It \
+                "the event log was set back: position {} was seen and is no longer there, or is another event; the event log ends at {newest} now. It \
                  got another epoch instead of {current}, so that phones ask for everything and miss no change. This process ends, and has to be \
                  started again; the read model is filled again then",
                 seen.head,

@@ -1,9 +1,9 @@
 //! Turns of processes at one aggregate, in the order in which they ask.
 //!
-//! An append that was decided on an old state is a conflict, so turns are not what keeps the log right. They are for aggregates that several
-//! processes change all the time: the one that appended last has a current state and is faster than the others, who have to read first, and
-//! without an order these lose most races. A turn is a lock of the server's, held by a transaction that does nothing else, so it ends with its
-//! process, and with the connection of one that is frozen or cut off.
+//! An append that was decided on an old state is a conflict, so the event log is right without turns. They are for aggregates that several
+//! processes change all the time: the process that appended last has a current state and is faster than the others, which have to read first,
+//! and without an order these lose most races. A turn is a lock of the server's, held by a transaction that does nothing else, so it ends with
+//! its process, and with the connection of one that is frozen or cut off.
 
 use std::sync::Arc;
 
@@ -18,10 +18,10 @@ use honoken_database::postgres::SILENCE;
 const AT_A_TIME: u32 = 4;
 
 /// A lock of its own for each aggregate, or almost: two that share one wait for each other. Locks with two numbers are apart from those with
-/// one, which the log and the projection have. The first of these is "turn" in ASCII.
+/// one, which the event log and the projection have. The first of these is "turn" in ASCII.
 const TAKE: &str = "select pg_advisory_xact_lock(1953853038, hashtext($1))";
 
-/// Where turns are had.
+/// The turns of a process.
 #[derive(Debug)]
 pub(super) struct Turns {
     connections: PgPool,
@@ -47,7 +47,7 @@ impl Turns {
         Self { connections, free: Arc::new(Semaphore::new(AT_A_TIME as usize)) }
     }
 
-    /// Waits for a turn at an aggregate. `None` when it does not come soon, for whatever reason: the command can do without.
+    /// Waits for a turn at an aggregate. `None` when it does not come soon, for any reason: the command can do without.
     pub(super) async fn take(&self, aggregate_type: &str, aggregate_id: &str) -> Option<Turn> {
         let place = self.free.clone().try_acquire_owned().ok()?;
         let asked = async {

@@ -1,7 +1,7 @@
-//! Hears of what other processes have done, and tells them what this one did: appended to the log, or projected.
+//! Hears of the work of other processes, and tells them of the work of this one: events that were appended, or projected.
 //!
 //! A notification is sent after the commit, in a transaction of its own: one that notifies takes a lock of the whole server when it commits, and
-//! appends would line up behind it. It carries the position, so that nobody has to ask. Lost ones are made up for by asking now and then.
+//! appends would line up behind it. It carries the position, so that no process has to ask. Asking now and then makes up for lost ones.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use honoken_telemetry::error_chain;
 /// Asks without having been woken, in case a notification was lost.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Between two notifications at least. Each is a transaction, and whoever hears of one sees all that was done by then.
+/// Between two notifications at least. Each is a transaction, and a process that hears of one sees everything that was done by then.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// What positions are about.
+/// The subject of positions.
 #[derive(Debug, Clone, Copy)]
 pub struct Topic {
     /// The name under which the server passes them on.
@@ -84,7 +84,7 @@ async fn follow(pool: &PgPool, topic: Topic, heard: impl Fn(Position)) -> sqlx::
     let mut listener = within(PgListener::connect_with(pool)).await?;
     within(listener.listen(topic.channel)).await?;
     loop {
-        // Also the first time: what was told before the listening began was not heard.
+        // Also the first time: notifications from before the listening were not heard.
         let newest: i64 = within(sqlx::query_scalar(topic.newest).fetch_one(pool)).await?;
         heard(Position(newest.cast_unsigned()));
         let deadline = tokio::time::Instant::now() + POLL;

@@ -1,8 +1,8 @@
-//! How a batch gets to the server: one transaction under the lock of the log.
+//! How a batch gets to the server: one transaction under the lock of the event log.
 //!
-//! The lock is what makes positions strictly increasing in the order of commits: who has it reads the head, writes behind it, and lets go of
-//! the lock with the commit. It is an advisory lock and not a row, so that nothing is written for it. A process that is frozen while it
-//! holds the lock loses it after [`SILENCE`], together with its session and its transaction.
+//! The lock makes positions strictly increasing in the order of commits: its holder reads the head, writes behind it, and lets go of the lock
+//! with the commit. It is an advisory lock and not a row, so that nothing is written for it. A process that is frozen while it holds the lock
+//! loses it after [`SILENCE`], together with its session and its transaction.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,14 +21,14 @@ use crate::snapshots::PUT_SNAPSHOT;
 use crate::write_probe;
 use honoken_database::postgres::{SILENCE, open_writer, within};
 
-/// Begins and takes the lock, in one message. Whatever is asked afterwards sees what was committed before, at this level of isolation, whatever a
-/// server's default is. The number of the lock is "honoken" in ASCII.
+/// Begins and takes the lock, in one message. At this level of isolation, every later question sees all earlier commits, and the level does not
+/// depend on the server's default. The number of the lock is "honoken" in ASCII.
 const BEGIN: &str = "\
     begin isolation level read committed;
     select pg_advisory_xact_lock(29395917684303214)";
 
-/// For how long the server is asked what became of a commit that it did not answer, and how long in between. Longer than a session that was
-/// cut off keeps its transaction.
+/// For how long the server is asked for the fate of a commit that it did not answer, and how long in between. Longer than a session that was cut
+/// off keeps its transaction.
 const ASKING: Duration = Duration::from_secs(2 * SILENCE.as_secs());
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(250);
 
@@ -77,7 +77,8 @@ impl Writer {
         Ok(connection)
     }
 
-    /// Looks on other connections whether the log has the last event of a batch whose commit was not answered. `None` when nobody answers.
+    /// Looks on other connections whether the event log has the last event of a batch whose commit was not answered. `None` when the server does
+    /// not answer.
     ///
     /// The lock comes first: the session that was lost has it until its transaction has ended, one way or the other. The event itself is looked
     /// for, and not the number of the transaction: a server that crashes before it has written a number down gives it to the next.
@@ -100,7 +101,7 @@ impl Writer {
 }
 
 impl Commit for Writer {
-    /// A connection that failed in any way is given up: what it had open is rolled back with it. Only a commit may have come further than
+    /// A connection that failed in any way is given up: its open transaction is rolled back with it. Only a commit may have come further than
     /// its answer.
     async fn commit(
         &mut self,
@@ -116,7 +117,7 @@ impl Commit for Writer {
         let end = if writes { "commit" } else { "rollback" };
         match (within(say(&mut connection, end)).await, last) {
             (Ok(()), _) => self.connection = Some(connection),
-            // Without events there is nothing whose fate anybody wants to know.
+            // Without events there is nothing whose fate a caller wants to know.
             (Err(fault), None) => return Err(Failure::Refused(fault)),
             (Err(fault), Some(last)) => {
                 tracing::warn!(error = %fault, "a commit was not answered; asking what became of it");
@@ -163,13 +164,13 @@ fn was_lost(fault: &sqlx::Error) -> bool {
     }
 }
 
-/// Says something that has no parameters and no answer.
+/// Executes a statement that has no parameters and no answer.
 async fn say(connection: &mut PgConnection, what: &'static str) -> sqlx::Result<()> {
     connection.execute(what).await?;
     Ok(())
 }
 
-/// Whether an event is in the log. JSON comes back as the text that it was sent as.
+/// Whether an event is in the event log. JSON comes back as the text that was sent.
 async fn is_there(connection: &mut PgConnection, row: &NewRow) -> sqlx::Result<bool> {
     sqlx::query_scalar(
         "select exists (
@@ -209,8 +210,8 @@ async fn prepare(
     Ok(Prepared { head, outcomes, writes: true, last })
 }
 
-/// The head of the log and those of the streams, in one statement, if it is the log that was seen. Where nothing is appended, nobody needs a
-/// head.
+/// The head of the event log and those of the streams, in one statement, if it is the event log that was seen. Where nothing is appended, no
+/// head is needed.
 async fn heads(
     connection: &mut PgConnection,
     appends: &[Append],
@@ -240,7 +241,7 @@ async fn heads(
     let Some((head, .., has_furthest)) = rows.first() else { return Ok(Default::default()) };
     let head = Position(head.cast_unsigned());
     if seen.is_lacking(head, *has_furthest) {
-        // Whoever watches the log says the rest.
+        // The task that watches the event log says the rest.
         return Err(sqlx::Error::Protocol("the log was set back".into()));
     }
     let head_of = |(_, number, sequence, _): (i64, i64, Option<i64>, bool)| {

@@ -1,4 +1,4 @@
-//! The log in one SQLite file.
+//! The event log in one SQLite file.
 
 mod writer;
 
@@ -27,14 +27,14 @@ const MIGRATIONS: &[EmbeddedMigration] = &[
     (2, "snapshots", include_str!("../../../migrations/sqlite/event_store/0002_snapshots.sql")),
 ];
 
-/// What to do about a file that is damaged.
+/// The remedy for a damaged file.
 const REMEDY: &str = "stop the service, put the file from the backup in its place, without -wal and -shm beside it, and run `honoken log restored` before \
                       the service starts";
 
-/// Connections for loading streams and following the log.
+/// Connections for loading streams and following the event log.
 const READERS: u32 = 4;
 
-/// The log in one SQLite file: `synchronous=FULL`, one writer that commits concurrent appends together.
+/// The event log in one SQLite file: `synchronous=FULL`, one writer that commits concurrent appends together.
 #[derive(Debug)]
 pub struct SqliteLog {
     writer: GroupCommit,
@@ -45,7 +45,7 @@ pub struct SqliteLog {
 }
 
 impl SqliteLog {
-    /// Opens the log, creating it where it is missing. `new_epoch` is used only then.
+    /// Opens the event log, creating it where it is missing. `new_epoch` is used only then.
     ///
     /// # Errors
     /// [`LogError`] when the file cannot be opened or brought to the newest schema.
@@ -61,7 +61,7 @@ impl SqliteLog {
         Ok(Self { writer, readers: file.open_readers(READERS), file, head, epoch })
     }
 
-    /// Whether the last change was refused by the store, and nothing has shown since that it takes any.
+    /// Whether the store refused the last change, and nothing has shown since that it takes changes.
     pub fn refuses_writes(&self) -> bool {
         self.writer.refuses_writes()
     }
@@ -71,7 +71,7 @@ impl SqliteLog {
         self.file.is_damaged()
     }
 
-    /// Ends when the writer does, which it never should before [`SqliteLog::close`]: nothing can be appended any more.
+    /// Ends when the writer does, which it never should before [`SqliteLog::close`]: nothing can be appended any longer.
     pub async fn ended(&self) {
         self.writer.ended().await;
     }
@@ -89,7 +89,7 @@ impl SqliteLog {
     }
 }
 
-/// Gives the log of a closed file another epoch, so that tags which phones got before are foreign.
+/// Gives the event log of a closed file another epoch, so that earlier tags of phones are foreign.
 ///
 /// # Errors
 /// [`LogError`] when the file cannot be opened or written.
@@ -108,7 +108,7 @@ async fn migrated(file: &SqliteFile) -> Result<SqliteConnection, LogError> {
     Ok(connection)
 }
 
-/// Sees to it that there is an epoch, and reads it.
+/// Ensures that there is an epoch, and reads it.
 async fn put_epoch(connection: &mut SqliteConnection, how: &str, epoch: Epoch) -> sqlx::Result<Epoch> {
     sqlx::query(how).bind(epoch.to_string()).execute(&mut *connection).await?;
     let stored: String = sqlx::query_scalar(epoch::READ).fetch_one(connection).await?;
@@ -147,7 +147,7 @@ impl EventLog for SqliteLog {
             .bind(limit)
             .fetch_all(&self.readers);
         let rows = self.file.heeds(asked.await).map_err(LogError::unavailable("read"))?;
-        stored::whatever_is_known(&rows, "read")
+        stored::known_parts(&rows, "read")
     }
 
     async fn position_of<A: Aggregate>(

@@ -22,8 +22,8 @@ pub(super) struct Writer {
 }
 
 impl Commit for Writer {
-    /// After any failure the connection is given up and the file is asked again what it holds, since the driver cannot say how far a failed
-    /// commit came.
+    /// After any failure the connection is given up and the file is asked anew for its head, since the driver cannot say how far a failed commit
+    /// came.
     async fn commit(
         &mut self,
         appends: Vec<Append>,

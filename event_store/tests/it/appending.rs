@@ -132,7 +132,7 @@ async fn closing_the_log_finishes_what_waits(store: Store) {
     let log = store.open().await;
     let mut waiting: Vec<_> =
         (0..50).map(|n| Box::pin(log.append(append(&n.to_string(), 0, &["x"])))).collect();
-    // Each is asked once, which puts it into the queue; nobody waits for the answers.
+    // Each is asked once, which puts it into the queue; no caller waits for the answers.
     std::future::poll_fn(|context| {
         for append in &mut waiting {
             assert!(append.as_mut().poll(context).is_pending());

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::note::{Note, NoteCommand, NoteEvent, deadline, metadata};
 
-/// A log that another process appends to between each reading and the append that follows, so many times.
+/// An event log that another process appends to between each reading and the append that follows, so many times.
 struct Contended {
     faster: u64,
     appended: AtomicU64,

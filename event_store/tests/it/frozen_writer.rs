@@ -1,4 +1,4 @@
-//! A process that is frozen while it holds the lock of the log: a stopped machine, a network that is cut.
+//! A process that is frozen while it holds the lock of the event log: a stopped machine, a network that is cut.
 
 use honoken_database::postgres::open_writer;
 use honoken_event_store::{EventLog, Position};
@@ -33,7 +33,7 @@ async fn a_process_that_freezes_with_the_lock_loses_it_and_those_who_waited_go_o
     let witness = PgPool::connect(url).await.unwrap();
     let (one, other) = (open(url, EPOCH).await, open(url, EPOCH).await);
 
-    // Whoever is frozen got the lock after the others had begun to wait, so that they wait longer than it may be silent.
+    // The frozen process got the lock after the others had begun to wait, so that they wait longer than it may be silent.
     let mut before = writer(url).await;
     before.execute(LOCK).await.unwrap();
     let mut frozen = writer(url).await;

@@ -13,7 +13,7 @@ use crate::note::{Note, NoteCommand, append, deadline, metadata};
 use crate::proxy::{Network, Proxy};
 use crate::store::{EPOCH, Store, open};
 
-/// A log with one event, reached over a network of the test's own.
+/// An event log with one event, reached over a network of the test's own.
 struct Remote {
     log: Arc<PostgresLog>,
     proxy: Proxy,
@@ -54,7 +54,7 @@ async fn together(log: &PostgresLog, appends: Vec<Append>) -> Vec<Result<Positio
 }
 
 impl Remote {
-    /// The streams in the order of the log, after the first event.
+    /// The streams in the order of the event log, after the first event.
     async fn streams(&self) -> Vec<String> {
         let events = self.witness.read_after(Position(1), 100).await.unwrap();
         let positions: Vec<_> = events.iter().map(|event| event.position.0).collect();

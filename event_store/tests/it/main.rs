@@ -1,6 +1,6 @@
-//! What is expected of the log: of every engine the same, and of Postgres what only a server can be put through.
+//! The expectations of the event log: the same of every engine, and of Postgres those that only a server can be put through.
 //!
-//! - `contended.rs`: a log on which other processes are always faster.
+//! - `contended.rs`: an event log on which other processes are always faster.
 //! - `appending.rs`, `unreadable.rs`, `dispatching.rs`, `states.rs`, `snapshots.rs`: what every engine must keep.
 //! - `turns.rs`, `order.rs`, `frozen_writer.rs`, `lost_connection.rs`, `restarts.rs`: several processes, and servers that go away.
 //! - `copies.rs`, `migrations.rs`: the tables, and moving them. `sqlite_version.rs`: the SQLite that is linked.

@@ -1,4 +1,4 @@
-//! A network between the log and its server that loses a connection at the worst moment: while a commit is on its way.
+//! A network between the event log and its server that loses a connection at the worst moment: while a commit is on its way.
 
 use std::io;
 use std::net::Ipv4Addr;

@@ -26,7 +26,7 @@ async fn a_log_that_refuses_changes_says_so_until_it_would_take_one() {
     log.append(append("a", 1, &["two"])).await.unwrap_err();
     assert!(log.refuses_writes());
     store.spoil(ROOM_AGAIN).await;
-    // Nobody appends anything.
+    // No process appends anything.
     eventually(async || (!log.refuses_writes()).then_some(())).await;
     log.append(append("a", 1, &["two"])).await.unwrap();
     assert_eq!(log.load::<Note>("a", 0).await.unwrap().len(), 2);

@@ -1,4 +1,4 @@
-//! A server that is stopped and killed while processes write: nothing that was acknowledged is lost, and nobody opens the log again.
+//! A server that is stopped and killed while processes write: no acknowledged event is lost, and no process opens the event log again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

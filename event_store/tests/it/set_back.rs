@@ -1,4 +1,4 @@
-//! A log on a server that is set back under the processes that have it open: a fail-over to an older copy, a backup that was restored.
+//! An event log on a server that is set back under the processes that have it open: a fail-over to an older copy, a backup that was restored.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use crate::note::append;
 use crate::store::{EPOCH, PATIENCE, Store, open};
 
-/// What processes get for a log that is new or was set back.
+/// The epoch that processes get for an event log that is new or was set back.
 const FRESH: [Epoch; 2] = [Epoch(1), Epoch(2)];
 
 async fn a_log_of_three(store: &Store) -> [PostgresLog; 2] {
@@ -23,7 +23,7 @@ async fn a_log_of_three(store: &Store) -> [PostgresLog; 2] {
     logs
 }
 
-/// Every process that had seen what is lost ends, and the log has one new epoch.
+/// Every process that had seen a lost event ends, and the event log has one new epoch.
 async fn assert_noticed(store: &Store, logs: [PostgresLog; 2], head: Position) {
     for log in &logs {
         timeout(PATIENCE, log.ended()).await.expect("it notices");
@@ -57,7 +57,7 @@ async fn a_log_that_lost_everything_is_noticed_too() {
 async fn a_log_that_has_grown_beyond_where_it_was_is_known_by_what_it_lacks() {
     let store = Store::postgres().await;
     let logs = a_log_of_three(&store).await;
-    // In one transaction: nobody ever sees it shorter.
+    // In one transaction: no process ever sees it shorter.
     let other = |position: u64| {
         format!("({position}, 'Note', 'other-{position}', 1, 'Noted', '1', '{{}}', '{{}}', 0)")
     };

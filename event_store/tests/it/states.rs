@@ -1,4 +1,5 @@
-//! States that a dispatcher holds in memory, while other processes append to the same streams: two dispatchers that share nothing but the log.
+//! States that a dispatcher holds in memory, while other processes append to the same streams: two dispatchers that share nothing but the event
+//! log.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Where a test keeps its log: a file or a database of its own, on either engine.
+//! The event log of a test: in a file or a database of its own, on either engine.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use honoken_test_postgres::Database;
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
-/// What a log gets when it is new.
+/// The epoch of a new event log.
 pub(crate) const EPOCH: Epoch = Epoch(0x00c0_ffee);
 
-/// A log can be opened here, closed, and opened again; also several times at once, as by several processes.
+/// An event log can be opened here, closed, and opened again; also several times at once, as by several processes.
 pub(crate) enum Store {
     /// A file.
     Sqlite(TempDir),
@@ -26,7 +26,7 @@ impl Store {
         Self::Sqlite(TempDir::new().unwrap())
     }
 
-    /// With the tables of the log.
+    /// With the tables of the event log.
     pub(crate) async fn postgres() -> Self {
         let database = honoken_test_postgres::database().await;
         postgres::migrate(&options(database.url())).await.unwrap();
@@ -45,7 +45,7 @@ impl Store {
         }
     }
 
-    /// Makes a column of an event something else than text, as a disk does, and gives what it was.
+    /// Makes a column of an event something else than text, as a disk does, and returns the old text.
     pub(crate) async fn spoils_text(&self, column: &str, position: u64) -> String {
         // `{"?":1}` with a byte that is nowhere in UTF-8.
         let bytes = "7b22ff223a317d";
@@ -73,7 +73,7 @@ impl Store {
         }
     }
 
-    /// Puts back what [`spoils_text`](Self::spoils_text) gave.
+    /// Puts the text back that [`spoils_text`](Self::spoils_text) returned.
     pub(crate) async fn puts_text(&self, column: &str, position: u64, text: &str) {
         let text = text.replace('\'', "''");
         let r#type = if matches!(self, Self::Sqlite(_)) { "text" } else { json_or_text(column) };
@@ -83,7 +83,7 @@ impl Store {
         .await;
     }
 
-    /// Does what the service never does.
+    /// Executes a change that the service never makes.
     pub(crate) async fn spoil(&self, sql: &str) {
         match self {
             Self::Sqlite(folder) => {
@@ -100,12 +100,12 @@ impl Store {
     }
 }
 
-/// What a column is on Postgres.
+/// The type of a column on Postgres.
 fn json_or_text(column: &str) -> &'static str {
     if ["payload", "metadata"].contains(&column) { "json" } else { "text" }
 }
 
-/// The file of a log on SQLite.
+/// The file of an event log on SQLite.
 pub(crate) fn file(folder: &TempDir) -> PathBuf {
     folder.path().join("events.sqlite")
 }
@@ -115,7 +115,7 @@ pub(crate) fn options(url: &str) -> Options {
     honoken_database::postgres::options(url).unwrap()
 }
 
-/// The log in a database that has the tables.
+/// The event log in a database that has the tables.
 pub(crate) async fn open(url: &str, new_epoch: Epoch) -> PostgresLog {
     PostgresLog::open(&options(url), new_epoch).await.unwrap()
 }

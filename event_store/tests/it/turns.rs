@@ -56,7 +56,7 @@ async fn a_process_that_met_another_waits_for_its_turn_at_this_aggregate_alone()
     assert_eq!(writes(&there, "elsewhere", "one").await, 4, "other aggregates are changed meanwhile");
     turn.close().await.unwrap();
     assert_eq!(waiting.await.unwrap(), 5);
-    // Nobody was met, so nobody is waited for.
+    // No other process was met, so none is waited for.
     let turn = takes_the_turn(database.url()).await;
     assert_eq!(writes(&here, "n", "five").await, 6);
     turn.close().await.unwrap();

@@ -23,8 +23,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Ports to try before the first start is given up: a free one may be taken before the server has it.
 const PORTS: usize = 5;
 
-/// A Postgres server that can be stopped, killed and started again, at the same address. It answers on 127.0.0.1 only,
-/// trusts everybody there, and syncs what it commits. Dropping this kills the server and removes everything.
+/// A Postgres server that can be stopped, killed and started again, at the same address. It answers on 127.0.0.1 only, trusts every client
+/// there, and syncs its commits. Dropping this kills the server and removes everything.
 #[derive(Debug)]
 pub struct Cluster {
     folder: TempDir,
@@ -35,8 +35,7 @@ pub struct Cluster {
 #[derive(Debug)]
 struct Server {
     postmaster: Child,
-    /// A pipe that nobody writes to. All processes of the server inherit its other end, so it ends when the last of
-    /// them does.
+    /// A pipe that no process writes to. All processes of the server inherit its other end, so it ends when the last of them does.
     lifeline: ChildStdout,
 }
 
@@ -117,8 +116,8 @@ impl Cluster {
         }
     }
 
-    /// Stops all processes of the server where they are (SIGSTOP), as a machine does that hangs. The system goes on taking what is sent to
-    /// it, and nobody answers. [`thaws`](Self::thaws) lets them go on; nothing else can be done to the server before.
+    /// Stops all processes of the server where they are (SIGSTOP), like a machine that hangs. The system goes on taking data for it, and no
+    /// process answers. [`thaws`](Self::thaws) lets them go on; nothing else can be done to the server before.
     ///
     /// # Panics
     ///
@@ -145,7 +144,7 @@ impl Cluster {
         self.server.as_ref().expect("the server is running").postmaster.id()
     }
 
-    /// What the server has logged.
+    /// The log output of the server.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.log_file()).unwrap_or_default()).into_owned()
     }
@@ -184,7 +183,7 @@ impl Cluster {
 
     fn appends_to_log(&self) -> File {
         let opened = OpenOptions::new().create(true).append(true).open(self.log_file());
-        opened.expect("a file for the log")
+        opened.expect("a file for the log output")
     }
 }
 
@@ -209,7 +208,7 @@ impl Drop for Cluster {
             self.thaws();
         }
         let Some(mut server) = self.server.take() else { return };
-        // What fails here has ended already. The folder goes next, so nobody may write to it any more.
+        // A process that cannot be killed has ended already. The folder goes next, so no process may write to it any longer.
         drop(server.postmaster.kill());
         drop(server.postmaster.wait());
         drop(server.lifeline.read_to_end(&mut Vec::new()));

@@ -11,7 +11,7 @@ const VARIABLE: &str = "HONOKEN_TEST_POSTGRES";
 /// A server that takes longer to drop a database has been stopped.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// A database of the test's own. Dropping this drops the database, whoever is still connected.
+/// A database of the test's own. Dropping this drops the database, even with open connections.
 #[derive(Debug)]
 pub struct Database {
     server: Url,
@@ -44,14 +44,14 @@ impl Database {
     }
 }
 
-/// Creates a database with a name that nobody else draws; gives the name and the URL.
+/// Creates a database with a name that no other test draws; gives the name and the URL.
 pub(crate) async fn create(server: &Url) -> (String, String) {
     let mut connection = connect(server).await.unwrap_or_else(|error| panic!("{server}: {error}"));
     let name: String = sqlx::query_scalar("select 'test_' || replace(gen_random_uuid()::text, '-', '')")
         .fetch_one(&mut connection)
         .await
         .expect("the server draws a name");
-    // `template0`, because nobody is ever connected to it, which would stop the copy.
+    // `template0`, because no client is ever connected to it, which would stop the copy.
     sqlx::raw_sql(&format!("create database {name} template template0"))
         .execute(&mut connection)
         .await
@@ -62,8 +62,8 @@ pub(crate) async fn create(server: &Url) -> (String, String) {
     (name, url.into())
 }
 
-/// Executes a statement where text is taken as it comes: what a disk has done to it is no UTF-8 either. Whoever is connected goes on as before; whoever
-/// connects meanwhile does not.
+/// Executes a statement where bytes are taken as they come: text that a disk has damaged is no UTF-8 either. Open connections go on as before;
+/// connections that are made meanwhile do not.
 ///
 /// # Panics
 ///

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::programs;
 
-/// What `pg_dump` says of a database: SQL.
+/// The output of `pg_dump` for a database: SQL.
 ///
 /// # Panics
 ///

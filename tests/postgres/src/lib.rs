@@ -2,10 +2,10 @@
 //!
 //! - [`database()`]: a fresh empty [`Database`] in the server that all tests share, named by the variable
 //!   `HONOKEN_TEST_POSTGRES`. `scripts/with-postgres COMMAND` starts such a server, and `scripts/test` uses that.
-//! - [`Cluster`]: a server of the test's own, for tests that stop, freeze and kill it. [`execute_unchecked()`]: what a disk does to a database.
+//! - [`Cluster`]: a server of the test's own, for tests that stop, freeze and kill it. [`execute_unchecked()`]: damage as a disk does it.
 //! - [`dump()`], [`restore()`], [`copy()`]: a database, moved as an operator would.
 //!
-//! What is in the databases is up to the tests; nothing here knows another crate of the workspace.
+//! The content of the databases is up to the tests; nothing here knows another crate of the workspace.
 
 mod cluster;
 mod database;

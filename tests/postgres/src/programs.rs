@@ -1,4 +1,4 @@
-//! The programs of Postgres: where they are, and as whom they run.
+//! The programs of Postgres: where they are, and the user that they run as.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -10,10 +10,10 @@ use tempfile::TempDir;
 /// Where Debian keeps them, one folder per major version.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
-/// What the tests run; all of them come with the server.
+/// The programs that the tests run; all of them come with the server.
 const PROGRAMS: [&str; 6] = ["initdb", "postgres", "pg_ctl", "pg_dump", "psql", "pgbench"];
 
-/// Who runs the server when we are root, which its programs refuse to be.
+/// The user that runs the server when we are root, which its programs refuse to be.
 const USER: &str = "postgres";
 
 /// An empty folder that the server's user owns.
@@ -40,13 +40,13 @@ pub(crate) fn command(program: &str, folder: &Path) -> Command {
     command
 }
 
-/// A file belongs to who makes it.
+/// A file belongs to the user that makes it.
 fn are_root() -> bool {
     let file = tempfile::tempfile().expect("a temporary file");
     file.metadata().expect("its owner").uid() == 0
 }
 
-/// Runs a command that must succeed; what it prints.
+/// Runs a command that must succeed; returns its output.
 #[track_caller]
 pub(crate) fn runs(command: &mut Command) -> Vec<u8> {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
