@@ -29,7 +29,7 @@ fn is_plain(value: &Value) -> bool {
     }
 }
 
-/// Whole numbers that a double holds exactly are written without a point or an exponent by everybody.
+/// Every writer gives whole numbers that a double holds exactly without a point or an exponent.
 fn is_small_integer(number: &Number) -> bool {
     const EXACT: u64 = 1 << 53;
     number.as_i64().is_some_and(|integer| integer.unsigned_abs() <= EXACT)

@@ -1,4 +1,4 @@
-//! What we read from an X.509 certificate, for the signer and for the reader alike.
+//! The values that we read from an X.509 certificate, for the signer and for the reader alike.
 
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::error::ErrorStack;

@@ -17,20 +17,20 @@ use crate::{IdentityError, SigningIdentity};
 /// Where Apple keeps the intermediates.
 const APPLE_AUTHORITIES: &str = "https://www.apple.com/certificateauthority/";
 
-/// What an operator has: the bytes of files, each of them DER or PEM.
+/// The files of an operator: bytes, each of them DER or PEM.
 #[derive(Clone, Copy)]
 pub struct CredentialFiles<'a> {
     /// The certificate as Apple gives it (`.cer`), or it and its key as Keychain exports them (`.p12`).
     pub certificate: &'a [u8],
     /// The private key; a `.p12` has it.
     pub private_key: Option<&'a [u8]>,
-    /// What opens the `.p12` or the key, if something does.
+    /// The password of the `.p12` or of the key, if there is one.
     pub password: Option<&'a str>,
     /// Apple's intermediate (WWDR), or several of them; a `.p12` may have it.
     pub intermediate: Option<&'a [u8]>,
 }
 
-/// Why such files are no identity. Each says what to do.
+/// Why such files are no identity. Each error names the remedy.
 #[derive(Debug, Error)]
 pub enum CredentialError {
     /// It is in no form that is known.
@@ -59,15 +59,15 @@ pub enum CredentialError {
     /// The `.p12` lacks something, or is encrypted in a way that this OpenSSL cannot undo.
     #[error("the .p12 file cannot be used: {reason}")]
     Pkcs12 {
-        /// What is the matter, and what to do.
+        /// The fault, and its remedy.
         reason: &'static str,
     },
-    /// It is in no form that is known, or nobody named one.
+    /// It is in no form that is known, or none was named.
     #[error(
         "there is no intermediate certificate: download the one that issued yours ({issuer}) from {APPLE_AUTHORITIES}"
     )]
     IntermediateMissing {
-        /// Who issued the certificate.
+        /// The issuer of the certificate.
         issuer: String,
     },
     /// It is of another generation, or of another authority.
@@ -75,9 +75,9 @@ pub enum CredentialError {
         "the certificate was issued by {issuer}, and the intermediate is {found}: download that one from {APPLE_AUTHORITIES}"
     )]
     WrongIntermediate {
-        /// Who issued the certificate.
+        /// The issuer of the certificate.
         issuer: String,
-        /// Who was named.
+        /// The subject of the intermediate that was given.
         found: String,
     },
     /// It has the right name, and did not sign the certificate.
@@ -95,7 +95,7 @@ pub enum CredentialError {
 
 /// An identity, and the parts that it can be made from again with [`SigningIdentity::from_pem`].
 pub struct Credential {
-    /// Who signs, checked but for the dates.
+    /// The signer, checked but for the dates.
     pub identity: SigningIdentity,
     /// The certificate, PEM.
     pub certificate: String,
@@ -115,8 +115,7 @@ impl Credential {
     /// Reads files and checks that they belong together: the key is the certificate's, the intermediate issued and signed it, the subject has
     /// pass type and team. Dates are left to [`SigningIdentity::check`].
     ///
-    /// # Errors
-    /// [`CredentialError`], with what to do about it.
+    /// [`CredentialError`], with the remedy.
     pub fn read(files: CredentialFiles<'_>) -> Result<Self, CredentialError> {
         let read = read_certificate(files);
         forget_errors();
@@ -259,5 +258,5 @@ fn described(name: &X509NameRef) -> String {
     let parts = [Nid::COMMONNAME, Nid::ORGANIZATIONALUNITNAME]
         .map(|nid| name.entries_by_nid(nid).next().and_then(|entry| entry.data().to_string().ok()));
     let parts: Vec<String> = parts.into_iter().flatten().collect();
-    if parts.is_empty() { "somebody without a name".to_owned() } else { parts.join(", ") }
+    if parts.is_empty() { "an authority without a name".to_owned() } else { parts.join(", ") }
 }

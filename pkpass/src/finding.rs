@@ -1,4 +1,4 @@
-//! What a check has to say about a pass.
+//! The findings of a check about a pass.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,7 +21,7 @@ pub enum Severity {
     Warning,
 }
 
-/// One thing that is wrong, where it is, and what to do about it.
+/// One fault, its place, and its remedy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Whether the pass can be issued all the same.

@@ -1,4 +1,4 @@
-//! Who signs: a certificate, its private key, and the intermediate that issued it.
+//! The signer of passes: a certificate, its private key, and the intermediate that issued it.
 
 use std::fmt;
 
@@ -29,12 +29,12 @@ pub struct SigningIdentity {
 /// Why a certificate cannot sign, or cannot sign this pass now.
 #[derive(Debug, Error)]
 pub enum IdentityError {
-    /// A part is not PEM, or not what it should be.
+    /// A part is not PEM, or another kind of PEM.
     #[error("the {part} cannot be read as PEM")]
     Unreadable {
         /// `certificate`, `private key` or `intermediate certificate`.
         part: &'static str,
-        /// What OpenSSL says.
+        /// OpenSSL's reason.
         #[source]
         source: ErrorStack,
     },

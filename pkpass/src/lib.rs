@@ -7,8 +7,8 @@
 //!
 //! - [`TicketStyle`] says which kind of pass it is, [`PassSource`] is everything that ends up in pass.json, and
 //!   [`pass_json()`] turns the one into the other: it writes the identity, maps the loose fields of a simple event
-//!   ticket, and copies whatever it does not know.
-//! - [`lint()`] reads the content an integrator sent and says, with a JSON pointer each, what a phone would refuse
+//!   ticket, and copies keys that it does not know.
+//! - [`lint()`] reads the content an integrator sent and reports, with a JSON pointer each, the parts that a phone would refuse
 //!   ([`Severity::Error`]) or quietly ignore ([`Severity::Warning`]).
 //! - [`image`] knows the names and sizes of the images and reads PNG files far enough to trust them.
 //! - [`SigningIdentity`] is a certificate, its private key and the intermediate that issued it, parsed once; [`Credential`] reads the files
@@ -16,7 +16,7 @@
 //! - [`build()`] is three small functions in a row: manifest, signature, archive.
 //! - [`reader`] takes a `.pkpass` apart again, as suspicious of it as a phone is.
 //!
-//! What it does not do: remember anything, decide who may have a pass, or speak HTTP.
+//! It does not remember anything, decide who may have a pass, or speak HTTP.
 //!
 //! ```
 //! use honoken_pkpass::{PassSource, TicketStyle, lint, pass_json};

@@ -1,7 +1,7 @@
-//! Reads the content of a pass the way a phone will, and says what it would not like.
+//! Reads the content of a pass the way a phone will, and reports the parts that it would not like.
 //!
-//! Each file knows one part of pass.json; `shape.rs` is the vocabulary they share (types, dates, colours). Keys that
-//! nobody here knows are left in peace: Wallet ignores them, and a newer Wallet may not.
+//! Each file knows one part of pass.json; `shape.rs` is the vocabulary they share (types, dates, colours). Unknown keys are left in peace:
+//! Wallet ignores them, and a newer Wallet may not.
 
 mod actions;
 mod barcodes;

@@ -17,7 +17,7 @@ pub(crate) struct PassFile<'a> {
     pub(crate) sha1: [u8; 20],
 }
 
-/// The bytes of manifest.json: path to lowercase hex SHA-1, sorted by path. SHA-1 because that is what Wallet reads.
+/// The bytes of manifest.json: path to lowercase hex SHA-1, sorted by path. SHA-1, because Wallet reads that alone.
 ///
 /// <https://developer.apple.com/documentation/walletpasses/building-a-pass>
 pub(crate) fn manifest(files: &[PassFile<'_>]) -> Vec<u8> {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::PassSource;
 use crate::canonical::canonical;
 
-/// The keys that the server writes and nobody else, with what to do instead of sending them.
+/// The keys that only the server writes, with the remedy for a content that has them.
 pub(crate) const SERVER_KEYS: [(&str, &str); 7] = [
     ("formatVersion", "it is always 1"),
     ("passTypeIdentifier", "it is given when the pass is issued, outside the content"),

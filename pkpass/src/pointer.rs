@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-/// The pointer to a member or an element of what `parent` points to.
+/// The pointer to a member or an element of the value that `parent` points to.
 pub(crate) fn at(parent: &str, step: impl Display) -> String {
     let step = step.to_string();
     if step.contains(['~', '/']) {

@@ -3,8 +3,7 @@
 //! The archive is taken for hostile: sizes are bounded while unpacking, paths that leave the archive are refused, and
 //! nothing panics. The authentication token is never repeated, only its presence and length.
 //!
-//! What it cannot know: whether the certificate was revoked, and what Wallet thinks of a pass beyond the documented
-//! rules.
+//! It cannot know whether the certificate was revoked, and how Wallet judges a pass beyond the documented rules.
 
 mod der;
 mod display;
@@ -24,7 +23,7 @@ pub use report::{
 };
 pub use unpack::{MAX_FILES, MAX_UNPACKED_BYTES};
 
-/// Inspects a pass without saying whom to trust: the signature is verified with the certificates inside.
+/// Inspects a pass without a root to trust: the signature is verified with the certificates inside.
 pub fn inspect(bytes: &[u8]) -> Inspection {
     inspect_with_root(bytes, None)
 }

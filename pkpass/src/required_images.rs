@@ -31,8 +31,8 @@ pub fn image_slots_for(style: TicketStyle, poster: bool) -> &'static [ImageSlot]
     }
 }
 
-/// What is missing among the images of a pass: an error for each slot it cannot do without, a warning for each scale
-/// of the icon that a phone would have to draw from another one. Pointers are like `/assets/icon.png`.
+/// The missing images of a pass: an error for each slot it cannot do without, a warning for each scale of the icon that a phone would have to
+/// draw from another one. Pointers are like `/assets/icon.png`.
 pub fn missing_images<'a>(
     style: TicketStyle,
     poster: bool,

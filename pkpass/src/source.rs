@@ -1,4 +1,4 @@
-//! What a pass is made of, before it is a file.
+//! The parts of a pass, before it is a file.
 
 use std::fmt;
 
@@ -37,7 +37,7 @@ pub struct PassSource<'a> {
 }
 
 impl fmt::Debug for PassSource<'_> {
-    /// Identifiers only: the token is a secret and the content is somebody's personal data.
+    /// Identifiers only: the token is a secret and the content is personal data.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("PassSource")

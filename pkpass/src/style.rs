@@ -16,7 +16,7 @@ pub enum TicketStyle {
     Coupon,
     /// A ticket for a concert, a match, a film or an exhibition.
     Event,
-    /// Whatever is none of the others, such as a membership card.
+    /// Every pass that is none of the others, such as a membership card.
     Generic,
     /// Points, a balance, a gift card.
     StoreCard,
@@ -28,8 +28,7 @@ impl TicketStyle {
 
     /// Reads the name used in requests, such as `event`, or the key of the style in pass.json, such as `eventTicket`.
     ///
-    /// # Errors
-    /// [`UnknownTicketStyle`] names what was sent and what is accepted.
+    /// [`UnknownTicketStyle`] names the text that was sent and the styles that are accepted.
     pub fn parse(name: &str) -> Result<Self, UnknownTicketStyle> {
         Self::ALL
             .into_iter()
@@ -72,7 +71,7 @@ impl fmt::Display for TicketStyle {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("unknown ticket style {name:?}; accepted: {}", accepted())]
 pub struct UnknownTicketStyle {
-    /// What was sent.
+    /// The text that was sent.
     pub name: String,
 }
 

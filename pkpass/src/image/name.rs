@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::image::ImageError;
 
-/// What an image is for; the first part of its file name.
+/// The purpose of an image; the first part of its file name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ImageSlot {
     /// Behind the poster look of a generic pass (iOS 27).
@@ -114,7 +114,7 @@ impl ImageName {
             .ok_or_else(|| ImageError::UnknownName { file_name: file_name.to_owned() })
     }
 
-    /// What the image is for.
+    /// The purpose of the image.
     pub const fn slot(&self) -> ImageSlot {
         self.slot
     }

@@ -11,7 +11,7 @@ pub enum ImageError {
     /// No pass has a file of this name.
     #[error("unknown image {}; accepted: {}", quoted(file_name), accepted_names())]
     UnknownName {
-        /// What was sent.
+        /// The file that was sent.
         file_name: String,
     },
     /// The image has the wrong number of pixels.
@@ -19,7 +19,7 @@ pub enum ImageError {
     WrongSize {
         /// The file.
         name: ImageName,
-        /// What it measures.
+        /// Its size.
         found: PngHeader,
     },
 }
@@ -40,7 +40,7 @@ const fn sizes(slot: ImageSlot) -> &'static [Points] {
             &[Points::Exactly { width: 38, height: 38 }, Points::Exactly { width: 29, height: 29 }]
         }
         ImageSlot::Logo => &[Points::AtMost { width: 160, height: 50 }],
-        // Sharp on a poster, blurred on the plain ticket, cropped to the card by both: only what is larger than any card is refused.
+        // Sharp on a poster, blurred on the plain ticket, cropped to the card by both: only an image that is larger than any card is refused.
         ImageSlot::Background => &[Points::AtMost { width: 345, height: 505 }],
         ImageSlot::PrimaryLogo => &[Points::AtMost { width: 126, height: 30 }],
         // Coupons and store cards have the tallest strip; those of older systems are smaller.
@@ -51,8 +51,7 @@ const fn sizes(slot: ImageSlot) -> &'static [Points] {
 
 /// Compares the pixels of an image with the points of its slot, times its scale.
 ///
-/// # Errors
-/// [`ImageError::WrongSize`] names the file, what was found and what is accepted.
+/// [`ImageError::WrongSize`] names the file, its size and the sizes that are accepted.
 ///
 /// <https://developer.apple.com/documentation/walletpasses/creating-the-source-for-a-pass>
 pub fn check_size(name: &ImageName, found: PngHeader) -> Result<(), ImageError> {

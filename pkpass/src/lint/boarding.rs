@@ -1,4 +1,4 @@
-//! What the boarding pass of iOS 26 needs. Wallet does not complain when it is missing: it shows the older look.
+//! The needs of the boarding pass of iOS 26. Wallet does not complain when one is not met: it shows the older look.
 //!
 //! <https://developer.apple.com/documentation/walletpasses/creating-an-airline-boarding-pass>
 

@@ -20,10 +20,10 @@ const STYLES: [&str; 5] = ["boardingPass", "coupon", "eventTicket", "generic", "
 /// The newer look that may accompany the one style.
 const POSTER_GENERIC: &str = "posterGeneric";
 
-/// The key that says what a boarding pass is for.
+/// The key with the kind of transit of a boarding pass.
 const TRANSIT_TYPE: &str = "transitType";
 
-/// What a boarding pass can be for.
+/// The kinds of transit that a boarding pass can be for.
 const TRANSIT_TYPES: [&str; 5] = [
     "PKTransitTypeAir",
     "PKTransitTypeBoat",

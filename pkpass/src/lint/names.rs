@@ -1,4 +1,4 @@
-//! `description`, which a pass cannot do without, and what stands in for it.
+//! `description`, which a pass cannot do without, and its stand-in.
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,4 @@
-//! `nfc`: what the pass says to a reader.
+//! `nfc`: the message of the pass to a reader.
 //!
 //! <https://developer.apple.com/documentation/walletpasses/pass/nfc-data.dictionary>
 

@@ -1,4 +1,4 @@
-//! What the poster look needs. Wallet does not complain when it is missing: it shows the plain look.
+//! The needs of the poster look. Wallet does not complain when one is not met: it shows the plain look.
 //!
 //! <https://developer.apple.com/documentation/walletpasses/creating-a-poster-event-pass>
 

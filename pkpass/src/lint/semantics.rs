@@ -69,7 +69,7 @@ const TAGS: Shape = &[
     ("awayTeamAbbreviation", Kind::Text),
 ];
 
-/// Tags of boarding passes, those of trains and flights included, and both spellings of what Apple renamed.
+/// Tags of boarding passes, those of trains and flights included, and both spellings of tags that Apple renamed.
 const BOARDING_TAGS: Shape = &[
     ("confirmationNumber", Kind::Text),
     ("boardingGroup", Kind::Text),

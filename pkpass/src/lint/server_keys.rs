@@ -1,4 +1,4 @@
-//! Keys that belong to the server: content that carries them is confused about who decides.
+//! Keys that belong to the server: content that carries them decides on matters that are not its own.
 
 use serde_json::{Map, Value, json};
 

@@ -7,7 +7,7 @@ use crate::color::is_color;
 use crate::finding::{Findings, quoted};
 use crate::pointer::at;
 
-/// What a value has to be.
+/// The type that a value must have.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     Text,
@@ -28,7 +28,7 @@ pub(super) enum Kind {
     OneOf(&'static [&'static str]),
 }
 
-/// Keys of an object with what their values have to be. Keys that are absent or not listed are fine.
+/// Keys of an object with the types of their values. Keys that are absent or not listed are fine.
 pub(super) type Shape = &'static [(&'static str, Kind)];
 
 /// Checks the members of an object against a shape.
@@ -83,7 +83,7 @@ pub(super) fn check_value(findings: &mut Findings, pointer: &str, value: &Value,
     }
 }
 
-/// The elements of an array of objects; whatever is not one is reported and left out.
+/// The elements of an array of objects; an element that is none is reported and left out.
 pub(super) fn objects<'a>(
     findings: &mut Findings,
     pointer: &str,

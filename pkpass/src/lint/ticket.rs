@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::TicketStyle;
 
-/// A pass as the rules see it: its content, and what decides how Wallet shows it.
+/// A pass as the rules see it: its content, and the choices that decide how Wallet shows it.
 #[derive(Clone, Copy)]
 pub(super) struct Ticket<'a> {
     pub(super) style: TicketStyle,

@@ -25,7 +25,7 @@ pub(crate) const SECONDARY: [LooseField; 2] = [
     LooseField { key: "section", label: "SECTION", is_date: false },
 ];
 
-/// Whether a content says itself what is on the front of the pass.
+/// Whether a content has its own dictionary for the front of the pass.
 pub(crate) fn has_dictionary(content: &Map<String, Value>, style: TicketStyle) -> bool {
     content.contains_key(style.pass_json_key())
 }

@@ -31,8 +31,7 @@ pub(crate) fn asks_for_poster(content: &Map<String, Value>) -> bool {
     schemes.into_iter().flatten().any(|scheme| scheme == POSTER_SCHEME)
 }
 
-/// Asks for the poster look and fills the semantic tags it needs from the loose fields. What the content says itself
-/// always wins.
+/// Asks for the poster look and fills the semantic tags it needs from the loose fields. Tags of the content itself always win.
 pub(super) fn ask_for_poster(pass: &mut Map<String, Value>, style: TicketStyle) {
     match style {
         TicketStyle::Event => {

@@ -44,7 +44,7 @@ fn row(formatter: &mut Formatter<'_>, name: &str, value: &dyn Display) -> fmt::R
     writeln!(formatter, "  {name:<16} {}", plain(value))
 }
 
-/// A pass may hold text made to move the cursor or to colour the terminal of whoever looks at it.
+/// A pass may hold text made to move the cursor or to colour the terminal of its reader.
 fn plain(value: &dyn Display) -> String {
     value.to_string().replace(char::is_control, "\u{fffd}")
 }

@@ -1,4 +1,4 @@
-//! Reads pass.json: is it complete, is it the signer's, and what would the linter say.
+//! Reads pass.json: whether it is complete, whether it is the signer's, and the findings of the linter.
 
 use serde_json::{Map, Value, json};
 
@@ -20,7 +20,7 @@ pub(super) fn parse(bytes: &[u8], problems: &mut Vec<Problem>) -> Option<Map<Str
             None
         }
         Err(error) => {
-            // The position only: the message of a parser may quote what it read.
+            // The position only: the message of a parser may quote the content.
             let detail = format!("pass.json is not JSON: line {}, column {}", error.line(), error.column());
             problems.push(Problem::new("pass_unreadable", detail));
             None
@@ -83,7 +83,7 @@ fn check_service(pass: &Map<String, Value>, problems: &mut Vec<Problem>) {
     problems.push(Problem::new("web_service", detail));
 }
 
-/// What the linter says about the part of the pass that is content. The looks of the web service are its business.
+/// The findings of the linter about the part of the pass that is content. The looks of the web service are its business.
 pub(super) fn lint(pass: &Map<String, Value>) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(url) = text(pass, "webServiceURL").filter(|url| !url.starts_with("https://")) {

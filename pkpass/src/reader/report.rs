@@ -1,4 +1,4 @@
-//! What the reader found, for programs (`Serialize`) and for people (`Display`).
+//! The report of the reader, for programs (`Serialize`) and for people (`Display`).
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use crate::Finding;
 pub struct Inspection {
     /// The verdict: no problem, and no finding that is an error.
     pub valid: bool,
-    /// What is wrong with the package, its signature or its identity.
+    /// The faults of the package, its signature or its identity.
     pub problems: Vec<Problem>,
     /// Every file of the archive, by path.
     pub files: Vec<FileReport>,
@@ -20,7 +20,7 @@ pub struct Inspection {
     pub signature: Option<SignatureReport>,
     /// The pass, if pass.json can be read.
     pub pass: Option<PassSummary>,
-    /// What the linter and the image checks say.
+    /// The findings of the linter and of the image checks.
     pub findings: Vec<Finding>,
 }
 
@@ -47,7 +47,7 @@ pub struct FileReport {
     pub path: String,
     /// Unpacked size in bytes.
     pub size: usize,
-    /// What the manifest says about it.
+    /// Its state in the manifest.
     pub manifest: ManifestState,
 }
 
@@ -65,7 +65,7 @@ pub enum ManifestState {
     NotListed,
 }
 
-/// What the signature says and whether it is true.
+/// The statements of the signature, and whether they are true.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SignatureReport {

@@ -73,7 +73,7 @@ fn check_statements(stated: &SignedData, problems: &mut Vec<Problem>) {
     }
 }
 
-/// The signature alone, not the chain: that is looked at step by step, to say what is wrong with it.
+/// The signature alone, not the chain: that is examined step by step, so that each fault has a name.
 fn is_made_over(pkcs7: &Pkcs7Ref, manifest: &[u8]) -> Result<bool, ErrorStack> {
     let (no_more_certificates, no_store) = (Stack::new()?, X509StoreBuilder::new()?.build());
     let flags = Pkcs7Flags::BINARY | Pkcs7Flags::NOVERIFY;
@@ -156,7 +156,7 @@ fn chain_verdict(
     })
 }
 
-/// Any purpose, because Apple's pass certificates are not made for e-mail, which is what PKCS#7 would ask for.
+/// Any purpose, because Apple's pass certificates are not made for e-mail, the purpose that PKCS#7 would demand.
 fn store(roots: Vec<X509>, signing_time: Option<i64>) -> Result<X509Store, ErrorStack> {
     let mut parameters = X509VerifyParam::new()?;
     parameters.set_purpose(X509PurposeId::ANY)?;

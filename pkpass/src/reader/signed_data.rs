@@ -1,4 +1,4 @@
-//! The outside of a CMS signature (RFC 5652, section 5): who signed with what, and when.
+//! The outside of a CMS signature (RFC 5652, section 5): the signer, the algorithms, and the time.
 
 use crate::ZonedDate;
 use crate::reader::der::{
@@ -17,7 +17,7 @@ const DIGESTS: [(&[u8], &str); 4] = [
     (&[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03], "SHA-512"),
 ];
 
-/// What a signature states about itself.
+/// The statements of a signature about itself.
 #[derive(Debug, Default)]
 pub(super) struct SignedData {
     /// The signed bytes are not inside.

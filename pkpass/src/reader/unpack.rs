@@ -13,7 +13,7 @@ pub const MAX_FILES: usize = 200;
 /// The most bytes an archive may have, packed and unpacked: 32 MiB.
 pub const MAX_UNPACKED_BYTES: usize = 32 * 1024 * 1024;
 
-/// The files by path. What cannot be unpacked is a problem and left out.
+/// The files by path. A file that cannot be unpacked is a problem and left out.
 pub(super) fn unpack(bytes: &[u8], problems: &mut Vec<Problem>) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let Some(mut archive) = open(bytes, problems) else { return files };
@@ -88,7 +88,7 @@ fn unpack_entry(
         return Ok(None);
     }
     let entry = archive.by_index(index).map_err(|error| unreadable(&error))?;
-    // The declared size is only a claim: count while reading, one byte beyond what is allowed.
+    // The declared size is only a claim: count while reading, one byte beyond the limit.
     let limit = u64::try_from(room).unwrap_or(u64::MAX).saturating_add(1);
     let mut content = Vec::new();
     entry.take(limit).read_to_end(&mut content).map_err(|error| unreadable(&error))?;
