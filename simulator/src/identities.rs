@@ -1,4 +1,4 @@
-//! Who the made-up phones are: names that no real phone has and that no two runs share.
+//! The identities of made-up phones: names that no real phone has and that no two runs share.
 
 use sha1::{Digest, Sha1};
 
@@ -9,7 +9,7 @@ pub struct Identities {
 }
 
 impl Identities {
-    /// From bytes that nobody else has. The same bytes give the same identities.
+    /// From bytes that no other run has. The same bytes give the same identities.
     pub fn new(secret: [u8; 32]) -> Self {
         Self { secret }
     }
@@ -25,7 +25,7 @@ impl Identities {
         half("first") + &half("second")
     }
 
-    /// A text of hex digits that is nobody's.
+    /// A text of hex digits that stands for nothing.
     pub(crate) fn made_up(&self, label: &str) -> String {
         self.digits(label, 0, 32)
     }

@@ -8,10 +8,10 @@
 //!   every answer a phone would log as an error. Start reading at [`Phone`].
 //! - [`conformance`]: the life of a pass against any web service, and a verdict on every rule of the protocol.
 //! - [`fleet`]: many phones at once, for load.
-//! - [`apns`]: Apple's push servers, for whoever wakes phones.
+//! - [`apns`]: Apple's push servers, for programs that wake phones.
 //!
-//! What the phone deliberately does not do: verify the signature of a pass (a reader that knows Apple's certificates does
-//! that elsewhere), slow down after too many pushes, or repeat a request that failed. A failed request is the finding.
+//! The phone deliberately does not verify the signature of a pass (a reader that knows Apple's certificates does that elsewhere), slow down
+//! after too many pushes, or repeat a request that failed. A failed request is the finding.
 
 pub mod apns;
 pub mod conformance;

@@ -59,7 +59,7 @@ fn tables() -> Vec<[Step; 256]> {
     tables
 }
 
-/// Appends what `coded` stands for; `None` when it is no such code.
+/// Appends the text that `coded` stands for; `None` when it is no such code.
 #[expect(clippy::cast_possible_truncation, reason = "eight bits are taken out on purpose")]
 pub(super) fn decode(coded: &[u8], into: &mut Vec<u8>) -> Option<()> {
     let tables = &*TABLES;

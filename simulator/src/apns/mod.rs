@@ -1,4 +1,4 @@
-//! A fake of Apple's push servers: HTTP/2 over TLS on this machine, as strict as Apple, answering whatever a test wants.
+//! A fake of Apple's push servers: HTTP/2 over TLS on this machine, as strict as Apple, with any answer that a test wants.
 //!
 //! Start at [`FakeApns::start`]. It lives in a thread with a runtime of its own, so that it neither stops with the test's runtime nor slows
 //! it. Provider tokens are verified with the public keys in [`Options::keys`], client certificates with [`Options::client_authorities`];
@@ -8,7 +8,7 @@
 //! Every push is remembered in the order of its arrival ([`Received`]), and a test waits for pushes without polling
 //! ([`FakeApns::wait_for`]). [`FakeApns::violations`] lists every breach of HTTP/2 and of Apple's rules.
 //!
-//! The server's door is `listener.rs`, one connection is in `connection/`, and `server_state.rs` is what they and the test share.
+//! Connections come in through `listener.rs`, one connection is in `connection/`, and `server_state.rs` is shared by them and the test.
 
 mod answer;
 mod authority;
@@ -44,7 +44,7 @@ pub use self::record::{Received, Seen};
 use self::control::Control;
 use self::server_state::{ServerState, lock};
 
-/// How long a test waits for what should happen, before it is told what happened instead.
+/// How long a test waits for an event that should happen, before it is told what happened instead.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running server. It ends when this is dropped.

@@ -184,7 +184,7 @@ impl ServerState {
     }
 }
 
-/// A test that has panicked elsewhere still wants to know what happened here.
+/// A test that has panicked elsewhere still wants the record of this server.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

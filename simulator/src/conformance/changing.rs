@@ -1,4 +1,4 @@
-//! What a change looks like from a phone. Somebody else makes it; here it is waited for.
+//! A change as a phone sees it. An integrator makes it; here it is waited for.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Session {
             return self.leaves_out_changes("there is no tag or no pass to compare with");
         };
         let Some(wait) = wait else {
-            return self.leaves_out_changes("nobody changed the pass: --wait SECONDS gives time to do it");
+            return self.leaves_out_changes("there was no time to change the pass: --wait SECONDS gives it");
         };
         if !self.is_over() {
             waiting();
@@ -53,7 +53,7 @@ impl Session {
             return self.leaves_out_changes(&why);
         };
         self.follows(&tag, &copy, named).await;
-        self.leaves_out_changes("what comes before it did not work");
+        self.leaves_out_changes("an earlier step did not work");
     }
 
     fn leaves_out_changes(&mut self, why: &str) {
@@ -71,7 +71,7 @@ impl Session {
                 return Some(named);
             }
             if self.can_be_fetched(copy).await {
-                return self.is_listed_soon(tag).await;
+                return self.waits_for_listing(tag).await;
             }
             if Instant::now() >= deadline {
                 break;
@@ -104,7 +104,7 @@ impl Session {
         package.is_some_and(|package| package.manifest_hash() != copy.manifest_hash)
     }
 
-    async fn is_listed_soon(&mut self, tag: &str) -> Option<Named> {
+    async fn waits_for_listing(&mut self, tag: &str) -> Option<Named> {
         let deadline = Instant::now() + LIST_LAG;
         while !self.is_over() {
             if let Some(named) = self.looks(tag).await {
@@ -125,12 +125,12 @@ impl Session {
         None
     }
 
-    /// Fetches what was listed, as a phone does, until there is nothing more to fetch.
+    /// Fetches the listed pass, as a phone does, until there is nothing more to fetch.
     async fn follows(&mut self, old_tag: &str, old_copy: &Copy, named: Named) {
         let (mut tag, mut copy, mut named) = (old_tag.to_owned(), old_copy.clone(), named);
         for round in 0..ROUNDS {
             let Some(new_tag) = self.checks_tag(&tag, &named) else { return };
-            // What is listed a second time must have changed a second time.
+            // A pass that is listed a second time must have changed a second time.
             let rule = if round == 0 { Rule::ChangeFetched } else { Rule::ChangeSettles };
             let Some(new_copy) = self.fetches_change(rule, &copy).await else { return };
             (tag, copy) = (new_tag, new_copy);

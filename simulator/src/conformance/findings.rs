@@ -1,4 +1,4 @@
-//! The verdicts while they come in, and the words for what was seen.
+//! The verdicts while they come in, and the words for the evidence.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use super::rules::Rule;
 use crate::http::Answer;
 use crate::phone::web_service::encoded;
 
-/// What a report shows of an answer.
+/// The longest excerpt of an answer in a report.
 const SEEN_CHARACTERS: usize = 200;
 
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     verdicts: BTreeMap<Rule, Verdict>,
-    /// What must not be shown, in every spelling that a server might echo.
+    /// The texts that must not be shown, in every spelling that a server might echo.
     secrets: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ impl Findings {
         }
     }
 
-    /// Only for what nothing else decides.
+    /// Only for rules that nothing else decides.
     pub(super) fn leaves_out(&mut self, rule: Rule, why: impl AsRef<str>) {
         if !self.verdicts.contains_key(&rule) {
             let why = self.shown(why.as_ref());
@@ -79,7 +79,7 @@ impl Findings {
         each.collect()
     }
 
-    /// What a server says is shown without secrets, without characters that steer a terminal, and not at length.
+    /// A server's text is shown without secrets, without characters that steer a terminal, and not at length.
     pub(super) fn shown(&self, text: &str) -> String {
         let without = |text: String, secret: &String| text.replace(secret.as_str(), "[redacted]");
         let text = self.secrets.iter().filter(|secret| !secret.is_empty()).fold(text.to_owned(), without);

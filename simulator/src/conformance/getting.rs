@@ -1,4 +1,4 @@
-//! Asking for the pass: as a phone does, as a cache would, and as somebody without the token.
+//! Asking for the pass: as a phone does, as a cache would, and as a stranger without the token.
 
 use ::http::{HeaderValue, Method, header};
 
@@ -14,7 +14,7 @@ const LONG_AGO: HeaderValue = HeaderValue::from_static("Sat, 01 Jan 2000 00:00:0
 const NO_DATE: HeaderValue = HeaderValue::from_static("the day before yesterday");
 const OTHER_ETAG: HeaderValue = HeaderValue::from_static("\"nobody gave this one\"");
 
-/// A version of the pass as it was sent, and what is asked with the next time.
+/// A version of the pass as it was sent, and the validators for the next question.
 #[derive(Debug, Clone)]
 pub(super) struct Copy {
     pub(super) manifest_hash: String,
@@ -31,7 +31,7 @@ impl Session {
             self.asks_with_old_copies(copy).await;
             self.asks_for_the_head(copy).await;
         }
-        self.is_refused_the_pass(copy.as_ref()).await;
+        self.gets_in_vain(copy.as_ref()).await;
         copy
     }
 
@@ -44,7 +44,7 @@ impl Session {
             self.findings.keeps(Rule::GetSameManifest);
             return Some(second);
         }
-        // Somebody may have changed it between the two; nobody does so each time.
+        // It may have been changed between the two, but hardly each time.
         let answer = self.get("fetching the pass a third time", &[]).await?;
         let third = self.takes(Rule::GetIs200, Rule::GetKeepsToken, &answer)?;
         let settled = second.manifest_hash == third.manifest_hash;
@@ -160,8 +160,8 @@ impl Session {
         self.findings.judges(Rule::GetHead, verdict);
     }
 
-    /// Questions that must be refused. Conditions come along: who has no right learns nothing, not even that nothing changed.
-    async fn is_refused_the_pass(&mut self, copy: Option<&Copy>) {
+    /// Questions that must be refused. Conditions come along: a caller without a right learns nothing, not even that nothing changed.
+    async fn gets_in_vain(&mut self, copy: Option<&Copy>) {
         let (pass_type, serial) = (self.pass_type.clone(), self.serial_number.clone());
         let (no_type, no_serial) = (self.no_type.clone(), self.no_serial.clone());
         let attempts = [

@@ -1,4 +1,4 @@
-//! The log, and the end.
+//! The complaints to the server, and the end.
 
 use super::rules::Rule;
 use super::session::{Session, Shown};
@@ -13,7 +13,7 @@ impl Session {
 
     /// Unregisters: in vain, in earnest, once more, and again after coming back.
     pub(super) async fn leaves(&mut self) {
-        self.is_not_let_go().await;
+        self.unregisters_in_vain().await;
         let (device, pass_type) = (self.device.clone(), self.pass_type.clone());
         if self.unregisters("unregistering", Rule::UnregisterIs200).await {
             self.unregisters("unregistering again", Rule::UnregisterAgain).await;
@@ -30,7 +30,7 @@ impl Session {
         }
     }
 
-    async fn is_not_let_go(&mut self) {
+    async fn unregisters_in_vain(&mut self) {
         let (device, serial, none) =
             (self.device.clone(), self.serial_number.clone(), self.no_serial.clone());
         let attempts = [
@@ -50,7 +50,7 @@ impl Session {
         }
     }
 
-    /// Whether the service said a yes that ends the registration; a phone takes 200 and 201 for one only.
+    /// Whether the service gave an answer that ends the registration; a phone takes only 200 and 201 for one.
     async fn unregisters(&mut self, what: &str, rule: Rule) -> bool {
         let (device, serial) = (self.device.clone(), self.serial_number.clone());
         let Some(answer) = self.unregister(what, &device, &serial, Shown::Token).await else { return false };

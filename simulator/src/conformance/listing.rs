@@ -1,4 +1,4 @@
-//! Asking what has changed.
+//! Asking for changes.
 
 use std::collections::HashSet;
 
@@ -22,7 +22,7 @@ impl Session {
         }
     }
 
-    /// The first list and what follows from it. Returns the tag, if there is one.
+    /// The first list and its consequences. Returns the tag, if there is one.
     pub(super) async fn lists(&mut self) -> Option<String> {
         let (device, pass_type) = (self.device.clone(), self.pass_type.clone());
         let first = self.list("listing without a tag", &device, &pass_type, None).await?;

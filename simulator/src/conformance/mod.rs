@@ -1,8 +1,8 @@
 //! The whole life of a pass on a phone, played against any web service, and a verdict on every rule of the protocol.
 //!
-//! A phone asks what it must and no more; here it also shows wrong tokens, asks for what does not exist and says things twice. It
-//! asks in the order of a phone's life: [`registering`](self), listing, getting, perhaps a change, leaving. Each has a file. At the end
-//! the service is as it was: what was registered is unregistered.
+//! A phone asks only the necessary questions; here it also shows wrong tokens, asks for passes that do not exist and repeats itself. It asks in
+//! the order of a phone's life: [`registering`](self), listing, getting, perhaps a change, leaving. Each has a file. At the end the service is
+//! as it was: everything that was registered is unregistered.
 
 mod changing;
 mod findings;
@@ -26,11 +26,10 @@ use crate::http::HttpClient;
 use crate::identities::Identities;
 
 impl Trial {
-    /// Plays it. `waiting` is called when somebody may change the pass, and `stop` ends it early: what was registered is unregistered
-    /// even then.
+    /// Plays it. `waiting` is called when it is time to change the pass, and `stop` ends it early: everything that was registered is
+    /// unregistered even then.
     ///
-    /// # Errors
-    /// When nobody can be reached. What is reached and then fails is a verdict.
+    /// When no server can be reached. A later failure is a verdict.
     pub async fn run(
         &self,
         client: HttpClient,
@@ -39,10 +38,10 @@ impl Trial {
         stop: &CancellationToken,
     ) -> Result<Report, TrialError> {
         let mut session = Session::new(self, client, identities, stop.clone())?;
-        if let Err(fault) = session.says_hello().await {
+        if let Err(fault) = session.makes_contact().await {
             return Err(TrialError::Unreachable { web_service_url: self.web_service_url.clone(), fault });
         }
-        session.is_refused().await;
+        session.registers_in_vain().await;
         if session.registers().await {
             let tag = session.lists().await;
             let copy = session.gets().await;

@@ -7,7 +7,7 @@ use crate::http::Answer;
 
 impl Session {
     /// Registrations that must not come about, by a device of their own.
-    pub(super) async fn is_refused(&mut self) {
+    pub(super) async fn registers_in_vain(&mut self) {
         let (device, serial, none) =
             (self.refused.clone(), self.serial_number.clone(), self.no_serial.clone());
         let push_token = self.push_tokens[0].clone();
@@ -65,7 +65,7 @@ impl Session {
     }
 }
 
-/// What phones take for a yes.
+/// Whether phones take this answer for a yes.
 fn is_registered(answer: &Answer) -> bool {
     matches!(answer.status.as_u16(), 200 | 201)
 }

@@ -1,4 +1,4 @@
-//! What was found, for people and for programs.
+//! The findings, for people and for programs.
 
 use std::fmt;
 
@@ -6,24 +6,24 @@ use serde::Serialize;
 
 use super::rules::Rule;
 
-/// What became of a rule.
+/// The verdict on a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Whatever touched the rule kept it.
+    /// Every request that touched the rule kept it.
     Kept,
-    /// Something broke it.
+    /// At least one request broke it.
     Broken {
-        /// What was seen. Holds no secret.
+        /// The evidence. Holds no secret.
         seen: String,
     },
-    /// Nothing touched it.
+    /// No request touched it.
     NotReached {
         /// Why not.
         why: String,
     },
 }
 
-/// The verdict on every rule, and what else is worth knowing.
+/// The verdict on every rule, and the circumstances of the trial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// The web service as it was asked.
@@ -65,7 +65,7 @@ impl Report {
     }
 }
 
-/// With the same keys each time; what is not there is null or empty.
+/// With the same keys each time; absent values are null or empty.
 impl Serialize for Report {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let [kept, broken, not_reached] = self.counts();
@@ -158,7 +158,7 @@ impl fmt::Display for Report {
             "\n{kept} kept, {broken} broken, {not_reached} not reached, after {requests} requests."
         )?;
         if self.left_behind.is_empty() {
-            write!(formatter, " The made-up phone is not registered any more.")
+            write!(formatter, " The made-up phone is no longer registered.")
         } else {
             write!(formatter, " The service has not confirmed the end of {}.", self.left_behind.join(", "))
         }

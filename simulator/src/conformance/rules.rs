@@ -1,4 +1,4 @@
-//! The rules: what each says, and who says so. Their ids are stable; programs may rely on them.
+//! The rules, their sentences and their sources. Their ids are stable; programs may rely on them.
 
 use std::fmt;
 
@@ -19,12 +19,12 @@ macro_rules! rules {
                 match self { $(Self::$rule => $id),* }
             }
 
-            /// What must be.
+            /// The rule in a sentence.
             pub fn sentence(self) -> &'static str {
                 match self { $(Self::$rule => $sentence),* }
             }
 
-            /// Who demands it, in our words.
+            /// The source that demands it, in our words.
             pub fn source(self) -> &'static str {
                 match self { $(Self::$rule => $source),* }
             }
@@ -32,7 +32,7 @@ macro_rules! rules {
     };
 }
 
-// "Observed" is what phones of iOS 16 and 17 were seen to do; "Apple" is the documentation of Wallet Passes, by the name of the page.
+// "Observed" is the behaviour of phones with iOS 16 and 17; "Apple" is the documentation of Wallet Passes, by the name of the page.
 rules! {
     RegisterNew "register.new-is-201"
         "A registration that did not exist is answered with 201."

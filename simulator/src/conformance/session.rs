@@ -1,4 +1,4 @@
-//! The made-up phone: what it knows, and how it asks.
+//! The made-up phone: its knowledge, and its requests.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const SILENCES: u32 = 2;
 /// One run against one service.
 pub(super) struct Session {
     pub(super) findings: Findings,
-    /// The phone, another one that is always refused, and one that never says who it is.
+    /// The phone, another one that is always refused, and one that is unknown to the service.
     pub(super) device: String,
     pub(super) refused: String,
     pub(super) unknown: String,
@@ -37,7 +37,7 @@ pub(super) struct Session {
     client: HttpClient,
     authorization: HeaderValue,
     wrong_authorization: HeaderValue,
-    /// What must be unregistered in the end: device and serial number.
+    /// The registrations that must be undone in the end: device and serial number.
     registered: Vec<(String, String)>,
     left_behind: Vec<String>,
     stop: CancellationToken,
@@ -45,7 +45,7 @@ pub(super) struct Session {
     silences: u32,
 }
 
-/// What stands in the `Authorization` header.
+/// The token in the `Authorization` header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shown {
     Token,
@@ -91,8 +91,8 @@ impl Session {
         })
     }
 
-    /// The first request decides whether there is anybody.
-    pub(super) async fn says_hello(&mut self) -> Result<(), HttpError> {
+    /// The first request decides whether there is a server to judge.
+    pub(super) async fn makes_contact(&mut self) -> Result<(), HttpError> {
         let address = self.list_address(&self.unknown, &self.pass_type, None);
         self.requests += 1;
         let answered = self.client.request(Method::GET, &address, agent(), Bytes::new()).await;
@@ -201,7 +201,7 @@ impl Session {
         self.registered.iter().any(|(registered, _)| registered == device)
     }
 
-    /// Nothing more is to be asked: somebody wants an end, or nobody answers.
+    /// Nothing more is to be asked: the trial was stopped, or the server does not answer.
     pub(super) fn is_over(&self) -> bool {
         self.stop.is_cancelled() || self.silences >= SILENCES
     }
@@ -214,7 +214,7 @@ impl Session {
         }
     }
 
-    /// Unregisters what is left, whatever happened, and draws the line.
+    /// Undoes the registrations that are left, in any case, and makes the report.
     pub(super) async fn ends(mut self) -> Report {
         for (device, serial_number) in std::mem::take(&mut self.registered) {
             let address = self.registration_address(&device, &serial_number);
@@ -236,7 +236,7 @@ impl Session {
         let why = match (self.stop.is_cancelled(), self.silences >= SILENCES) {
             (true, _) => "it was interrupted before",
             (_, true) => "the service stopped answering before",
-            _ => "what comes before it did not work",
+            _ => "an earlier step did not work",
         };
         let shown = |text: &str| self.findings.shown(text);
         Report {
@@ -272,7 +272,7 @@ impl Session {
         self.notes(what, answered)
     }
 
-    /// Judges what holds for every request.
+    /// Judges the rules that hold for every request.
     fn notes(&mut self, what: &str, answered: Result<Answer, HttpError>) -> Option<Answer> {
         let answer = match answered {
             Ok(answer) => answer,

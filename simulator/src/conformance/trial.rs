@@ -1,20 +1,20 @@
-//! What is to be tried, and why it may not be possible.
+//! The trial of a web service, and why it may not be possible.
 
 use std::time::Duration;
 
 use crate::http::HttpError;
 use crate::phone::Package;
 
-/// What is played, against whom, and how patiently.
+/// A trial: the pass, the service, and its patience.
 #[derive(Debug, Clone)]
 pub struct Trial {
     /// The pass as its holder has it.
     pub package: Package,
-    /// Where the service is: what `webServiceURL` is in a pass, so without `v1`.
+    /// The address of the service, as `webServiceURL` is in a pass, so without `v1`.
     pub web_service_url: String,
     /// How its holder shows the token.
     pub scheme: Scheme,
-    /// How long to wait for somebody to change the pass; `None` to do without.
+    /// How long to wait for a change of the pass; `None` to do without.
     pub wait: Option<Duration>,
 }
 
@@ -28,20 +28,20 @@ pub enum Scheme {
     AndroidPass,
 }
 
-/// There is nobody to judge.
+/// There is no service to judge.
 #[derive(Debug, thiserror::Error)]
 pub enum TrialError {
     /// No connection came about.
-    #[error("nobody can be reached at {web_service_url}: {}", .fault.told())]
+    #[error("no server can be reached at {web_service_url}: {}", .fault.told())]
     Unreachable {
-        /// Where.
+        /// The address.
         web_service_url: String,
-        /// What went wrong.
+        /// The fault.
         fault: HttpError,
     },
     /// The pass is never updated, so there is nothing to ask for.
     #[error(
-        "the pass has no webServiceURL and no authenticationToken, so no phone would ask anybody about it"
+        "the pass has no webServiceURL and no authenticationToken, so no phone would ask a server about it"
     )]
     NoWebService,
 }

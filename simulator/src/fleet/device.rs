@@ -12,10 +12,10 @@ use crate::phone::list::{Listing, read};
 use crate::phone::task::USER_AGENT;
 use crate::phone::web_service::{self, Joining};
 
-/// A longer tag is not kept: memory for many phones is made of what each remembers.
+/// A longer tag is not kept: the memory of many phones is the sum of all tags.
 const MAX_TAG_BYTES: usize = 1_024;
 
-/// What a phone remembers.
+/// The memory of a phone.
 pub(super) struct Device {
     number: u64,
     tag: Option<Box<str>>,

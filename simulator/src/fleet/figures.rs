@@ -1,4 +1,4 @@
-//! What is counted, and what is told of it in the end.
+//! The counts of a fleet, and the report of them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,10 +12,10 @@ use crate::http::{Answer, HttpError};
 
 /// A longer time is counted as this one.
 const LONGEST: Duration = Duration::from_hours(1);
-/// What a report shows of a failure.
+/// The longest text of a failure in a report.
 const SEEN_CHARACTERS: usize = 200;
 
-/// What a phone asks.
+/// A kind of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Route {
@@ -160,7 +160,7 @@ fn milliseconds(microseconds: u64) -> f64 {
     f64::from(u32::try_from(microseconds).unwrap_or(u32::MAX)) / 1_000.0
 }
 
-/// What a fleet has seen.
+/// The report of a fleet.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FleetReport {
@@ -174,11 +174,11 @@ pub struct FleetReport {
     pub still_registered: u64,
     /// Whether it was ended early.
     pub interrupted: bool,
-    /// What was asked, in the order of a phone's life.
+    /// The kinds of requests that were made, in the order of a phone's life.
     pub routes: Vec<RouteReport>,
 }
 
-/// What was seen on one route.
+/// The report of one kind of request.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteReport {
@@ -190,7 +190,7 @@ pub struct RouteReport {
     pub statuses: BTreeMap<u16, u64>,
     /// How many requests without a complete answer.
     pub unanswered: u64,
-    /// How many of all were not what a phone expects.
+    /// How many requests had no answer, or another one than a phone expects.
     pub unexpected: u64,
     /// The first of these.
     pub first_failure: Option<String>,

@@ -1,4 +1,4 @@
-//! What a fleet is to do: the passes, the phones, and their pace.
+//! The plan of a fleet: the passes, the phones, and their pace.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a server answered, with assertions that show it when they fail.
+//! The answer of a server, with assertions that show it when they fail.
 
 use ::http::{HeaderMap, StatusCode};
 use bytes::Bytes;

@@ -38,7 +38,7 @@ impl HttpClient {
         Self::connecting(timeout, max_body_bytes, None)
     }
 
-    /// The same for `https` as well, where the server's certificate comes from somebody in `trust`.
+    /// The same for `https` as well, where an authority in `trust` vouches for the server's certificate.
     #[must_use]
     pub fn with_trust(self, trust: Trust) -> Self {
         Self::connecting(self.timeout, self.max_body_bytes, Some(trust))

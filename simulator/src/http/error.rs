@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-/// A request that did not lead to a complete answer. What the server did answer, however rude, is an
-/// [`Answer`](crate::Answer) and never this.
+/// A request that did not lead to a complete answer. A complete one, however rude, is an [`Answer`](crate::Answer) and never this.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// The URL cannot be put on the wire.
@@ -11,7 +10,7 @@ pub enum HttpError {
     Url {
         /// The URL as given.
         url: String,
-        /// What is wrong with it.
+        /// The fault of it.
         #[source]
         source: ::http::uri::InvalidUri,
     },
@@ -22,7 +21,7 @@ pub enum HttpError {
         url: String,
     },
     /// The URL asks for TLS, and the client was given no root certificates.
-    #[error("{url:?} asks for https, but this client was told to trust nobody")]
+    #[error("{url:?} asks for https, but this client was given no certificate authority to trust")]
     NobodyTrusted {
         /// The URL as given.
         url: String,
@@ -32,7 +31,7 @@ pub enum HttpError {
     Unanswered {
         /// Host and port.
         authority: String,
-        /// What went wrong.
+        /// The fault.
         #[source]
         source: hyper_util::client::legacy::Error,
     },
@@ -41,7 +40,7 @@ pub enum HttpError {
     NoConnection {
         /// Scheme, host and port.
         authority: String,
-        /// What went wrong.
+        /// The fault.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -50,14 +49,14 @@ pub enum HttpError {
     Broken {
         /// Host and port.
         authority: String,
-        /// What went wrong.
+        /// The fault.
         #[source]
         source: hyper::Error,
     },
     /// The body broke off, or was larger than the client takes.
     #[error("the body of the answer could not be read: {reason}")]
     Body {
-        /// What went wrong.
+        /// The fault.
         reason: String,
     },
     /// A raw exchange failed on the socket.
@@ -69,7 +68,7 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// No connection came about, so nothing was sent: the address is wrong, nobody listens, or the certificate is not trusted.
+    /// No connection came about, so nothing was sent: the address is wrong, no server listens there, or the certificate is not trusted.
     pub fn is_unreachable(&self) -> bool {
         match self {
             Self::Unanswered { source, .. } => source.is_connect(),

@@ -1,4 +1,4 @@
-//! One connection that is kept: what a phone of a fleet has, and never more than one.
+//! One connection that is kept: each phone of a fleet has one, and never more.
 
 use std::future::poll_fn;
 use std::time::Duration;
@@ -38,7 +38,7 @@ impl Line {
         Self { connector: Connector::new(trust, timeout / 2), timeout, max_body_bytes, open: None }
     }
 
-    /// Sends one request and reads the answer. What went wrong costs the connection; the next request makes a new one.
+    /// Sends one request and reads the answer. A failure costs the connection; the next request makes a new one.
     pub(crate) async fn request(
         &mut self,
         method: Method,
@@ -114,7 +114,7 @@ impl Line {
             .map_err(|source| HttpError::Broken { authority: to.to_owned(), source })?;
         let mut driver = JoinSet::new();
         driver.spawn(async move {
-            // What goes wrong on the socket is told to whoever waits for an answer.
+            // A failure of the socket reaches the request that waits for an answer.
             drop(connection.await);
         });
         Ok(Open { to: to.to_owned(), sender, _driver: driver })

@@ -1,4 +1,4 @@
-//! Whose certificates a client believes.
+//! The certificate authorities that a client trusts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,8 +25,8 @@ pub enum TrustError {
 }
 
 impl Trust {
-    /// The roots that the operating system trusts, and those of a PEM file beside them. A system without any is no error: then every
-    /// `https` address is one that is not trusted.
+    /// The roots that the operating system trusts, and those of a PEM file beside them. A system without any is no error: then no `https`
+    /// address is trusted.
     pub fn system_and(pem: Option<&[u8]>) -> Result<Self, TrustError> {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

@@ -1,4 +1,4 @@
-//! From bytes to files, within limits: a phone must survive whatever a server sends.
+//! From bytes to files, within limits: a phone must survive any bytes that a server sends.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -35,7 +35,7 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<Files, InvalidPass> {
     Ok(files)
 }
 
-/// Counts what really comes out, because the sizes in the archive's own headers may lie.
+/// Counts the bytes that really come out, because the sizes in the archive's own headers may lie.
 fn read_within(entry: &mut impl Read, budget: &mut u64) -> Result<Vec<u8>, InvalidPass> {
     let mut content = Vec::new();
     let read = entry.take(*budget + 1).read_to_end(&mut content);

@@ -1,4 +1,4 @@
-//! What the phone has to say about a server.
+//! The complaints of a phone about a server.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -63,11 +63,11 @@ impl Rule {
 /// One broken rule, in the words that Wallet would send to `/v1/log`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
-    /// What was broken.
+    /// The rule that was broken.
     pub rule: Rule,
     /// The line for the log, without its time.
     pub message: String,
-    /// Whose fault it is.
+    /// The web service that broke it.
     pub web_service: WebService,
     /// When the phone noticed, by its own clock.
     pub at: SystemTime,

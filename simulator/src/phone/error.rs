@@ -1,4 +1,4 @@
-//! What cannot be asked of the phone. What a server does wrong is a complaint and never an error.
+//! Requests to the phone that make no sense. A fault of a server is a complaint and never an error.
 
 /// The phone was asked for something about a pass that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

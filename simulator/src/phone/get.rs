@@ -10,7 +10,7 @@ use crate::http::Answer;
 
 const PKPASS: &str = "application/vnd.apple.pkpass";
 
-/// What one request for a pass led to.
+/// The outcome of one request for a pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Update {
     /// The pass asked for.

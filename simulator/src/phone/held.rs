@@ -11,7 +11,7 @@ use super::package::UpdateSource;
 use super::{Package, WebService};
 use crate::http::Answer;
 
-/// A pass as the phone holds it: its content, and what the last answers said about it.
+/// A pass as the phone holds it: its content, and the headers of the last answers.
 #[derive(Clone)]
 pub struct HeldPass {
     pub(super) package: Package,
@@ -88,7 +88,7 @@ impl HeldPass {
         self.package.pass_json()
     }
 
-    /// SHA-1 of `manifest.json` in hex: what tells one version of the pass from the next.
+    /// SHA-1 of `manifest.json` in hex, which tells one version of the pass from the next.
     pub fn manifest_hash(&self) -> &str {
         self.package.manifest_hash()
     }

@@ -1,4 +1,4 @@
-//! Adding a pass, and what follows by itself.
+//! Adding a pass, and the requests that follow by themselves.
 
 use ::http::StatusCode;
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use super::list::Occasion;
 use super::package::UpdateSource;
 use super::{HeldPass, InvalidPass, Package, Phone, PhoneError, Update};
 
-/// What became of a pass that was added.
+/// The outcome of adding a pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installation {
     /// The pass.

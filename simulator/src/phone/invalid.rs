@@ -26,7 +26,7 @@ pub enum InvalidPass {
     NotJson {
         /// Which file.
         file: &'static str,
-        /// What the parser says.
+        /// The parser's complaint.
         reason: String,
     },
     /// A file is in the archive and not in the manifest.
@@ -40,7 +40,7 @@ pub enum InvalidPass {
     Field {
         /// The key.
         key: &'static str,
-        /// What belongs there.
+        /// The value that belongs there.
         expected: &'static str,
     },
 }

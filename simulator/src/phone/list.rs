@@ -22,7 +22,7 @@ pub(super) enum Occasion {
     Installation(usize),
     /// A push woke the phone, so there should be something to get.
     Push,
-    /// Nobody promised anything.
+    /// No push promised news.
     Poll,
 }
 
@@ -39,7 +39,7 @@ impl Phone {
     /// several pass types, of which one was pushed, rather [wakes for](Self::wakes_for) that one.
     pub async fn wakes(&mut self) -> Vec<Update> {
         let asked = self.web_services();
-        self.is_pushed(&asked);
+        self.count_pushes(&asked);
         self.lists_of(asked, Occasion::Push).await
     }
 
@@ -47,7 +47,7 @@ impl Phone {
     pub async fn wakes_for(&mut self, pass_type_identifier: &str) -> Vec<Update> {
         let mut asked = self.web_services();
         asked.retain(|web_service| web_service.pass_type_identifier == pass_type_identifier);
-        self.is_pushed(&asked);
+        self.count_pushes(&asked);
         self.lists_of(asked, Occasion::Push).await
     }
 
@@ -57,11 +57,11 @@ impl Phone {
     }
 
     /// Counts one push for each pass type, however many web services it has.
-    fn is_pushed(&mut self, asked: &[WebService]) {
+    fn count_pushes(&mut self, asked: &[WebService]) {
         let types: HashSet<&str> = asked.iter().map(|asked| asked.pass_type_identifier.as_str()).collect();
         for pass_type in types {
             let passes = self.passes.iter().filter(|pass| pass.pass_type_identifier() == pass_type).count();
-            self.push_rates.entry(pass_type.to_owned()).or_default().is_pushed(self.now, passes);
+            self.push_rates.entry(pass_type.to_owned()).or_default().count_push(self.now, passes);
         }
     }
 
@@ -118,7 +118,7 @@ impl Phone {
                 self.checks_farewell(web_service, &serial_number, list);
                 continue;
             };
-            // A server may list the pass that was just issued. Its copy is moments old, so nobody minds.
+            // A server may list the pass that was just issued. Its copy is moments old, so the phone does not mind.
             let reason = if occasion == Occasion::Installation(at) { Reason::Installation } else { reason };
             if let Some(source) = self.passes[at].updates.clone() {
                 updates.push(self.gets(at, &source, reason).await);
@@ -187,7 +187,7 @@ impl Phone {
     }
 }
 
-/// What a list says.
+/// Reads a list.
 pub(crate) fn read(answer: &Answer) -> Result<Listing, Fault> {
     match answer.status {
         StatusCode::OK => read_changes(answer),

@@ -9,8 +9,8 @@ use super::invalid::InvalidPass;
 const MANIFEST: &str = "manifest.json";
 const SIGNATURE: &str = "signature";
 
-/// Checks every file against the manifest and returns the hash of the manifest itself: what Wallet compares to tell
-/// a new version of a pass from the one it has.
+/// Checks every file against the manifest and returns the hash of the manifest itself, which Wallet compares to tell a new version of a pass
+/// from the one it has.
 pub(super) fn check(files: &Files) -> Result<String, InvalidPass> {
     let bytes = files.get(MANIFEST).ok_or(InvalidPass::MissingFile(MANIFEST.to_owned()))?;
     if files.get(SIGNATURE).is_none_or(Vec::is_empty) {

@@ -1,4 +1,4 @@
-//! The device: what it holds, what it asks, what it thinks of the answers.
+//! The device: the passes that it holds, its requests, and its judgement of the answers.
 //!
 //! Every task of Wallet has a file: register (and unregister), list, get, log. A task file builds the request, reads
 //! the answer with a pure function, and only then lets the phone act on it. The words of the complaints follow what
@@ -79,8 +79,8 @@ struct Tag {
 }
 
 impl Phone {
-    /// A phone without passes. Real identifiers are 32 and real push tokens 64 lowercase hex digits, but the phone
-    /// sends whatever it is given.
+    /// A phone without passes. Real identifiers are 32 and real push tokens 64 lowercase hex digits, but the phone sends any text that it is
+    /// given.
     pub fn new(device_library_identifier: impl Into<String>, push_token: impl Into<String>) -> Self {
         Self {
             device_library_identifier: device_library_identifier.into(),
@@ -164,8 +164,8 @@ impl Phone {
         }
     }
 
-    /// What the pushes for a pass type have cost so far: 0 when they were rare enough. With a high score a phone asks later, and in the
-    /// end turns updates off.
+    /// The cost of the pushes for a pass type so far: 0 when they were rare enough. With a high score a phone asks later, and in the end turns
+    /// updates off.
     pub fn push_score(&self, pass_type_identifier: &str) -> f64 {
         self.push_rates.get(pass_type_identifier).map_or(0.0, |rate| rate.score())
     }

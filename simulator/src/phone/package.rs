@@ -16,8 +16,8 @@ const PASS_JSON: &str = "pass.json";
 const ICONS: [&str; 3] = ["icon.png", "icon@2x.png", "icon@3x.png"];
 const MIN_TOKEN_CHARACTERS: usize = 16;
 
-/// A `.pkpass` that passed the checks Wallet makes before it accepts one, with one exception: the signature must be
-/// present, but what it says is not looked at.
+/// A `.pkpass` that passed the checks Wallet makes before it accepts one, with one exception: the signature must be present, but its content is
+/// not looked at.
 #[derive(Clone)]
 pub struct Package {
     pub(super) serial_number: String,
@@ -28,7 +28,7 @@ pub struct Package {
     bytes: Bytes,
 }
 
-/// Where a pass asks for updates, and what it shows there.
+/// Where a pass asks for updates, and the credential it shows there.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct UpdateSource {
     pub(crate) web_service: WebService,
@@ -81,7 +81,7 @@ impl Package {
         self.updates.as_ref().map(|updates| &updates.web_service)
     }
 
-    /// What its holder shows there. Whoever has it may fetch the pass.
+    /// The token that its holder shows there. Every holder of it may fetch the pass.
     pub fn authentication_token(&self) -> Option<&str> {
         self.updates.as_ref().and_then(|_| self.pass_json["authenticationToken"].as_str())
     }

@@ -18,7 +18,7 @@ pub(super) struct PushRate {
 impl PushRate {
     /// Counts a push. One that comes sooner than the patience of the phone raises the score, by the cube of how much sooner, so by
     /// less than 1; one that comes later lowers it, in proportion.
-    pub(super) fn is_pushed(&mut self, now: SystemTime, passes_of_the_type: usize) {
+    pub(super) fn count_push(&mut self, now: SystemTime, passes_of_the_type: usize) {
         if let Some(last_push) = self.last_push {
             let patience = patience(passes_of_the_type).as_secs_f64();
             let waited = now.duration_since(last_push).unwrap_or_default().as_secs_f64();
@@ -49,7 +49,7 @@ mod tests {
     fn score<const N: usize>(passes: usize, minutes: [u64; N]) -> f64 {
         let mut rate = PushRate::default();
         for minute in minutes {
-            rate.is_pushed(UNIX_EPOCH + Duration::from_mins(minute), passes);
+            rate.count_push(UNIX_EPOCH + Duration::from_mins(minute), passes);
         }
         rate.score()
     }

@@ -9,7 +9,7 @@ use super::task::{Fault, Task};
 use super::{HeldPass, Phone, PhoneError, Rule, Update};
 use crate::http::Answer;
 
-/// What became of one request to register or to unregister.
+/// The outcome of one request to register or to unregister.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
     /// The pass it was about.
@@ -18,17 +18,17 @@ pub struct Registration {
     pub status: Option<StatusCode>,
 }
 
-/// What became of a new push token.
+/// The outcome of a new push token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenChange {
     /// One entry per registered pass.
     pub registrations: Vec<Registration>,
-    /// What the lists after the registrations led to.
+    /// The passes that the lists after the registrations led to.
     pub updates: Vec<Update>,
 }
 
 impl Phone {
-    /// Deletes a pass: unregisters it if it is registered and forgets it, whatever the server says.
+    /// Deletes a pass: unregisters it if it is registered and forgets it, however the server answers.
     pub async fn removes(&mut self, serial_number: &str) -> Result<Registration, PhoneError> {
         let at = self.position(serial_number)?;
         let registration = self.unregisters(at).await;

@@ -56,7 +56,7 @@ impl Fault {
         Self { rule, text: text.into() }
     }
 
-    /// What Wallet makes of a status it has no use for. 401 has a name of its own where a token was shown.
+    /// Wallet's complaint about a status that it has no use for. 401 has a name of its own where a token was shown.
     pub(super) fn of_status(answer: &Answer) -> Self {
         let code = answer.status.as_u16();
         Self::new(Rule::UnexpectedResponseCode, format!("Unexpected response code {code}"))

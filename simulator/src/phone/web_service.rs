@@ -1,4 +1,4 @@
-//! What a phone calls a web service, and how it writes the addresses there.
+//! Web services as a phone knows them, and the addresses it writes there.
 
 use std::fmt::Write as _;
 
@@ -24,8 +24,7 @@ impl WebService {
     }
 }
 
-/// What happens to a trailing slash of `webServiceURL`. Devices have been seen to join path
-/// components; a careful server takes either.
+/// The treatment of a trailing slash of `webServiceURL`. Devices have been seen to join path components; a careful server takes either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Joining {
     /// `https://host/base/` leads to `/base/v1/...`.

@@ -17,7 +17,7 @@ use crate::apns::push;
 use crate::apns::record::Received;
 
 impl Protocol {
-    /// A request has been read: decides what is answered, and when.
+    /// A request has been read: decides on the answer, and when it is given.
     pub(super) fn complete(&mut self, id: u32) -> Result<(), Over> {
         let Some(mut stream) = self.streams.take_read(id) else { return Ok(()) };
         self.arrived += 1;
@@ -145,7 +145,7 @@ impl Protocol {
         }
     }
 
-    /// Does what a test wants of every connection.
+    /// Carries out an instruction of the test.
     pub(super) fn apply(&mut self, control: Control) {
         match control {
             Control::Release => {

@@ -19,7 +19,7 @@ pub(super) struct FlowControl {
     received: u32,
 }
 
-/// What becomes of the body that has waited longest.
+/// The fate of the body that has waited longest.
 pub(super) enum Body {
     Fits(u32, Bytes),
     /// The client would never take a body of this size on this stream.

@@ -1,9 +1,9 @@
 //! One connection: HTTP/2 (RFC 9113) as far as APNs speaks it, written out so that every frame can be sent at a wrong moment.
 //!
 //! Here is the socket: bytes are read, handed to the protocol, and written. `protocol.rs` acts on the frames that were read, `answering.rs`
-//! answers the requests that were made of them; neither touches the socket. `frame.rs` and `output.rs` are the frames as bytes, `streams.rs`,
-//! `stream_limit.rs` and `flow_control.rs` what HTTP/2 counts, `schedule.rs` the answers that come later, and `judge.rs` says what Apple would
-//! answer.
+//! answers the requests that were made of them; neither touches the socket. `frame.rs` and `output.rs` are the frames as bytes; `streams.rs`,
+//! `stream_limit.rs` and `flow_control.rs` keep the counts of HTTP/2; `schedule.rs` has the answers that come later; and `judge.rs` says how
+//! Apple would answer.
 
 mod answering;
 mod flow_control;

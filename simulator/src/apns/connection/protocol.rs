@@ -1,4 +1,4 @@
-//! The protocol of one connection without its socket: what has been agreed and promised, and what each frame that is read changes of it.
+//! The protocol of one connection without its socket: the agreements and promises of both sides, and how each frame that is read changes them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -85,7 +85,7 @@ impl Protocol {
         self.server.options.settings_delay
     }
 
-    /// Says what a server says first.
+    /// Sends the first frames of a server.
     pub(super) fn begin(&mut self) {
         let single = self.one_stream_only && self.announces_single_stream();
         let max_streams = if single { 1 } else { self.server.max_streams.load(Ordering::Relaxed) };
@@ -245,7 +245,7 @@ impl Protocol {
         if end_stream { self.complete(id) } else { Ok(()) }
     }
 
-    /// Whether one more stream is within what was announced; beyond what the client has acknowledged is its fault.
+    /// Whether one more stream is within the announced limits; beyond a limit that the client has acknowledged it is its fault.
     fn has_room(&self) -> bool {
         let open = self.streams.open();
         if self.one_stream_only && open > 0 {
