@@ -1,6 +1,6 @@
 //! Where stores are, and how they are opened there.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use honoken_event_store::{Epoch, Log, PostgresLog, SqliteLog};
 use honoken_projections::{ReadModel, read_model};
@@ -69,13 +69,8 @@ impl Location {
 
     /// The file of the read model, where it is one.
     pub fn read_model_file(&self) -> Option<PathBuf> {
-        self.folder().map(|folder| folder.join(READ_MODEL))
-    }
-
-    /// The folder, where stores are files.
-    pub fn folder(&self) -> Option<&Path> {
         match self {
-            Self::Folder(folder) => Some(folder),
+            Self::Folder(folder) => Some(folder.join(READ_MODEL)),
             Self::Server(_) => None,
         }
     }
