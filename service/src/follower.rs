@@ -9,7 +9,7 @@ use honoken_telemetry::error_chain;
 use tokio::sync::watch;
 
 /// The time between two reports of problems.
-const DAY: Duration = Duration::from_hours(24);
+const REPORT_INTERVAL: Duration = Duration::from_hours(24);
 
 /// The time between two reads of the read model, however fast it changes.
 const REFRESH_INTERVAL: Duration = Duration::from_millis(100);
@@ -71,7 +71,7 @@ impl<T: Table> Follower<T> {
     }
 
     async fn run(mut self) {
-        let mut daily = tokio::time::interval(DAY);
+        let mut daily = tokio::time::interval(REPORT_INTERVAL);
         daily.tick().await;
         loop {
             tokio::select! {

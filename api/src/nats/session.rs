@@ -62,9 +62,11 @@ pub(super) struct Session<'a> {
     prefetched: Option<StreamMessage>,
     /// Whether the stream may have a new command.
     may_have_new: bool,
+    /// When the stream is read again, since a received message may not have been stored at once.
     look_again_at: Option<Instant>,
     /// Whether new commands are read before those that lanes are behind with.
     new_first: bool,
+    /// When reading is tried again after a failure, or when there was no lane.
     retry_read_at: Option<Instant>,
     /// The command that the consumer has handed out, not acknowledged yet.
     notification: Option<Message>,
