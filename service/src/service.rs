@@ -20,6 +20,7 @@ use crate::stores::{Stores, ended};
 
 /// The roles of a process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "a set of four roles, each of which a process has or not")]
 pub struct Roles {
     /// Answers phones, integrators and operators.
     pub api: bool,

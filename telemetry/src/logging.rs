@@ -73,7 +73,7 @@ pub fn start(logging: Logging, identity: &Identity) -> io::Result<LogOutput> {
             lines.with_ansi(is_terminal).event_format(format).init();
         }
         LogFormat::Json => {
-            lines.with_ansi(false).fmt_fields(JsonFields::new()).event_format(JsonLines::of(identity)).init()
+            lines.with_ansi(false).fmt_fields(JsonFields::new()).event_format(JsonLines::of(identity)).init();
         }
     }
     let written = output.clone();

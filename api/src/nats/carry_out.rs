@@ -78,7 +78,8 @@ impl CommandHandler<'_> {
     ) -> Result<Option<Duration>, async_nats::Error> {
         let received = Received::of(message, self.app);
         let answer =
-            request::run(&received.request_id, self.app, NAME, self.change(message, &received)).await;
+            request::run(&received.request_id, self.app, NAME, Box::pin(self.change(message, &received)))
+                .await;
         match answer {
             Err(fault) if fault.is_temporary() => return Ok(Some(wait_after(&fault, tries))),
             Err(refusal) => {

@@ -60,7 +60,7 @@ async fn play(
     let client = HttpClient::with_limits(options.reach.timeout(), MAX_BODY_BYTES);
     let client = client.with_trust(options.reach.trust()?);
     let waiting = || {
-        print_progress(&format!("waiting up to {} s: change the pass now", options.wait.unwrap_or_default()))
+        print_progress(&format!("waiting up to {} s: change the pass now", options.wait.unwrap_or_default()));
     };
     let report = trial.run(client, &identities(ids), waiting, stop).await?;
     if options.json {

@@ -16,13 +16,14 @@ const WANTED: bool = option_env!("WRITE_DOCS").is_some();
 #[track_caller]
 pub fn check(page: &str, name: &str, expected: &str) {
     let file = file(page);
-    let text = std::fs::read_to_string(&file).unwrap();
+    let text = std::fs::read_to_string(&file).expect("the page can be read");
     let start = format!("<!-- generated: {name} -->\n");
     let (before, rest) = text.split_once(&start).unwrap_or_else(|| panic!("{page} has no line {start}"));
     let (found, after) =
         rest.split_once("<!-- end -->").unwrap_or_else(|| panic!("{page} has no end of {name}"));
     if WANTED {
-        std::fs::write(&file, format!("{before}{start}{expected}<!-- end -->{after}")).unwrap();
+        std::fs::write(&file, format!("{before}{start}{expected}<!-- end -->{after}"))
+            .expect("the page can be written");
         return;
     }
     assert!(
@@ -39,11 +40,13 @@ pub fn check(page: &str, name: &str, expected: &str) {
 pub fn check_json(page: &str, expected: &str) {
     let file = file(page);
     if WANTED {
-        std::fs::write(&file, expected).unwrap();
+        std::fs::write(&file, expected).expect("the file can be written");
         return;
     }
-    let [found, expected] = [std::fs::read_to_string(&file).unwrap().as_str(), expected]
-        .map(|text| serde_json::from_str(text).unwrap_or_else(|fault| panic!("{page} is no JSON: {fault}")));
+    let [found, expected] =
+        [std::fs::read_to_string(&file).expect("the file can be read").as_str(), expected].map(|text| {
+            serde_json::from_str(text).unwrap_or_else(|fault| panic!("{page} is no JSON: {fault}"))
+        });
     let found = differences("", &found, &expected);
     assert!(
         found.is_empty(),
