@@ -19,7 +19,7 @@ impl ClockJumps {
     }
 
     /// By how many milliseconds the clock was set since the last look, if it was: back when they are negative.
-    pub(crate) fn noticed(&mut self, time: &dyn Time) -> Option<i64> {
+    pub(crate) fn take_jump(&mut self, time: &dyn Time) -> Option<i64> {
         let now = ahead_ms(time)?;
         let before = self.ahead_ms.replace(now)?;
         Some(now - before).filter(|jump| jump.abs() > TOLERATED_MS)
@@ -59,7 +59,7 @@ mod tests {
             let mut shown = clocks.0.lock().unwrap();
             *shown = (shown.0 + unix, shown.1 + steady);
             drop(shown);
-            jumps.noticed(&clocks)
+            jumps.take_jump(&clocks)
         };
         assert_eq!(seen(86_400_000, 86_400_000), None);
         assert_eq!(seen(-10_800_000, 0), Some(-10_800_000));

@@ -166,7 +166,7 @@ impl<L: EventLog> Source<L> {
 
     /// Ends when readers see more than `position`, or when other passes stand still than before; never when the projection has ended, since the feed
     /// is stopped by itself then.
-    pub async fn has_moved(&mut self, position: Position) {
+    pub async fn wait_beyond(&mut self, position: Position) {
         let parked = self.progress.borrow().parked.clone();
         let moved =
             self.progress.wait_for(|progress| progress.position > position || progress.parked != parked);

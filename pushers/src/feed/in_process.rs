@@ -158,7 +158,7 @@ impl<L: EventLog> InProcessFeed<L> {
             let poll = Instant::now() + POLL.min(self.sweep_every);
             let (read, follows) = (self.read, !waits);
             tokio::select! {
-                () = self.source.has_moved(read), if follows => {}
+                () = self.source.wait_beyond(read), if follows => {}
                 Ok(()) = changes.changed() => {}
                 () = tokio::time::sleep_until(next_delayed.map_or(poll, |at| at.min(poll))) => {}
             }

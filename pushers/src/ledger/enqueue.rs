@@ -51,7 +51,7 @@ impl Ledger {
         let enqueued = enqueued.await;
         let enqueued = writer.keep(enqueued).map_err(LedgerError::of(doing))?;
         if enqueued > 0 {
-            self.has_changed();
+            self.notify_changed();
         }
         Ok(enqueued)
     }

@@ -38,7 +38,7 @@ impl Ledger {
         let corrected = correct(&mut writer, latest, scope).await;
         let corrected = writer.keep(corrected).map_err(LedgerError::of(doing))?;
         if corrected > 0 {
-            self.has_changed();
+            self.notify_changed();
         }
         Ok(corrected)
     }

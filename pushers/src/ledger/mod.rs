@@ -173,7 +173,7 @@ impl Ledger {
     }
 
     /// Wakes those that wait for [`changes`](Self::changes).
-    pub(crate) fn has_changed(&self) {
+    pub(crate) fn notify_changed(&self) {
         self.changed.send_replace(());
     }
 

@@ -49,7 +49,7 @@ impl Ledger {
                 .await;
         let paused = writer.keep(paused).map_err(LedgerError::of(doing))?;
         self.pauses.send_replace(());
-        self.has_changed();
+        self.notify_changed();
         Ok(paused == 1)
     }
 
@@ -73,7 +73,7 @@ impl Ledger {
         let resumed = resumed.await;
         let resumed = writer.keep(resumed).map_err(LedgerError::of(doing))?;
         self.pauses.send_replace(());
-        self.has_changed();
+        self.notify_changed();
         Ok(resumed)
     }
 

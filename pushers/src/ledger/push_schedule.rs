@@ -42,7 +42,7 @@ impl Ledger {
         let mut writer = self.writer(doing).await?;
         let made_due = make_due(&mut writer, topic, limit, now_ms).await;
         let made_due = writer.keep(made_due).map_err(LedgerError::of(doing))?;
-        self.has_changed();
+        self.notify_changed();
         Ok(made_due)
     }
 }

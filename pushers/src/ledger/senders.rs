@@ -21,7 +21,7 @@ impl Ledger {
             Connection::Postgres(_) => keep_alive(&mut writer, sender).await,
         };
         if writer.keep(freed).map_err(LedgerError::of(doing))? {
-            self.has_changed();
+            self.notify_changed();
         }
         Ok(())
     }

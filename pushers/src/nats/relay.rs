@@ -183,7 +183,7 @@ impl<L: EventLog> Relay<L> {
             let ready = self.failures == 0 && self.checkpoint.is_held() && !self.paused;
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = self.source.has_moved(position), if ready => {}
+                () = self.source.wait_beyond(position), if ready => {}
                 Ok(()) = changes.changed() => {}
                 () = tokio::time::sleep(wait) => {}
             }

@@ -20,7 +20,7 @@ pub(super) async fn run(ledger: Ledger, time: Arc<dyn Time>, settings: Settings)
     let mut jumps = ClockJumps::since_now(&*time);
     loop {
         ticks.tick().await;
-        if jumps.noticed(&*time).is_some() {
+        if jumps.take_jump(&*time).is_some() {
             continue;
         }
         if let Err(fault) = forget(&ledger, time.unix_ms(), settings).await {

@@ -68,11 +68,11 @@ async fn what_readers_do_not_see_is_not_said(engine: Engine) {
     assert_eq!((page.messages.len(), page.up_to), (0, Position(0)));
 
     tell.send_modify(|progress| progress.position = first);
-    source.has_moved(Position(0)).await;
+    source.wait_beyond(Position(0)).await;
     let page = source.read_after(Position(0), 1000).await.unwrap();
     assert_eq!((page.messages.len(), page.up_to), (1, first));
     tell.send_modify(|progress| progress.position = second);
-    source.has_moved(first).await;
+    source.wait_beyond(first).await;
     let page = source.read_after(first, 1000).await.unwrap();
     assert_eq!((page.messages.len(), page.up_to), (1, second));
 }

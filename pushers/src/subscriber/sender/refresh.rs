@@ -81,7 +81,7 @@ impl Refresh {
 
 impl Correction {
     fn begin(&mut self, time: &dyn Time, window: Duration) -> Option<FutureTimes> {
-        if let Some(jump_ms) = self.jumps.noticed(time) {
+        if let Some(jump_ms) = self.jumps.take_jump(time) {
             let (seconds, direction) =
                 ((jump_ms.abs() + 500) / 1000, if jump_ms < 0 { "back" } else { "forward" });
             tracing::warn!("the clock was set {direction} by {seconds} s: stored times are looked at anew");
