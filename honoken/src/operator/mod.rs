@@ -1,6 +1,6 @@
 //! The commands of operators.
 //!
-//! - [`session`]: the stores, opened for one command; [`print`]: printing
+//! - [`session`]: the stores, opened for one command; [`mod@print`]: printing
 //! - [`database`]: `migrate`, `rebuild`, `log restored`
 //! - [`certs`], [`apns_keys`], [`keys`]: certificates, APNs keys, API keys and encryption keys
 

@@ -1,6 +1,6 @@
 //! APNs keys (`.p8`): read, sealed, and installed from the environment.
 //!
-//! - [`file`]: the file that Apple gives out for download
+//! - [`mod@file`]: the file that Apple gives out for download
 //! - [`seal`]: the key as an event may hold it
 //! - [`at_start`]: the key that the environment names
 
