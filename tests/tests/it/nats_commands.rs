@@ -434,6 +434,8 @@ async fn a_stream_and_a_consumer_that_somebody_deletes_are_made_anew() {
         jetstream.get_stream("HONOKEN").await.ok().map(|_| ())
     })
     .await;
+    // The broker shows a stream a moment before it stores what is sent there.
+    sender.waits_until_it_is_answered().await;
     assert_eq!(sender.asks(&sender.order("A-1", &a_ticket("4D"))).await["changed"], true);
     assert_eq!(integrator.state("A-1").await["content"]["seat"], "4D");
 }
