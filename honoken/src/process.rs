@@ -115,7 +115,7 @@ impl Process {
     /// answered, the ready file is written with the content `ready`, and then `announce` is called.
     ///
     /// # Errors
-    /// When a part of the service ends before it was reporting to, or the ready file cannot be written.
+    /// When a part of the service ends before it was told to, or the ready file cannot be written.
     pub async fn answer(
         &self,
         started: Started,

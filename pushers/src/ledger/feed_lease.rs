@@ -1,6 +1,6 @@
 //! The lease of a feed: of several processes, one moves its checkpoint.
 //!
-//! On Postgres it is a lease with a fence, as the projection has one (`projections/src/lease.rs`): a process that died is known by its session,
+//! On Postgres it is a lease with a fence, as the projection has one (`projections/src/projector/lease.rs`): a process that died is known by its session,
 //! which the server has closed, one that is frozen by its lease. On SQLite there is one process.
 
 use std::time::Duration;
