@@ -298,7 +298,7 @@ async fn commands_wait_for_a_service_that_is_not_there() {
 async fn a_service_that_is_killed_again_and_again_carries_every_command_out_once_and_in_order() {
     let nats = Server::start().await;
     let (mut honoken, _, sender) = a_service_at(&nats).await;
-    let total = 400;
+    let total = 200;
     for number in 0..total {
         sender.sends(&sender.order("A-1", &a_ticket(&number.to_string()))).await;
     }
