@@ -1,11 +1,13 @@
 //! Opens databases as this service needs them, and migrates them to the newest schema: SQLite files and Postgres servers, for the event
 //! log, the read model and the delivery ledger. This crate does not know what an event is.
 //!
-//! [`sqlite`] opens files, [`postgres`] opens servers; [`statements`] run on either. [`sqlite_file`] detects that a file is damaged.
+//! [`sqlite`] opens files, [`postgres`] opens servers; [`statements`] run on either. [`sqlite_file`] detects that a file is damaged. [`lease`]: which
+//! of several processes does a task.
 //!
 //! Migrations are append-only, and every one leaves a schema that the release before it can still use: an older process may go on, and be
 //! started again, beside a newer schema.
 
+pub mod lease;
 pub mod postgres;
 pub mod sqlite;
 pub mod sqlite_file;

@@ -174,6 +174,11 @@ pub fn sql(sql: &'static str) -> Statement {
     Statement { sql: Cow::Borrowed(sql), values: Vec::new() }
 }
 
+/// Begins a statement whose text is composed of parts that this crate knows.
+pub(crate) fn composed(sql: String) -> Statement {
+    Statement { sql: Cow::Owned(sql), values: Vec::new() }
+}
+
 impl Statement {
     /// Adds a parameter.
     #[must_use]

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use honoken_database::lease::Held;
 use honoken_database::statements::Connection;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{Position, RecordedEvent};
 
-use crate::projection::WALLET;
+use crate::projection::{LEASE, WALLET};
 use crate::projector::apply::{apply, upcast};
 use crate::projector::checkpoint::{load_progress, set_checkpoint};
-use crate::projector::lease::{self, Lease};
 use crate::projector::parked;
 use crate::projector::progress::{AggregateKey, Progress};
 use crate::tables::apply_error::ApplyError;
@@ -30,13 +30,13 @@ pub(crate) enum BatchError {
 /// Applies events, all or none, in a transaction of its own.
 pub(crate) async fn apply_all(
     connection: &mut Connection,
-    lease: Lease,
+    lease: Held,
     upcasters: &Upcasters,
     events: Vec<RecordedEvent>,
 ) -> Result<Progress, BatchError> {
     connection.begin().await?;
     let applied = async {
-        if !lease::renew(connection, lease).await? {
+        if !LEASE.renew(connection, lease).await? {
             return Err(BatchError::Superseded);
         }
         apply_in_order(connection, upcasters, events).await
@@ -87,12 +87,12 @@ pub(crate) async fn apply_in_order(
 /// `apply_in_order` leaves them out.
 pub(crate) async fn park_one(
     connection: &mut Connection,
-    lease: Lease,
+    lease: Held,
     upcasters: &Upcasters,
     recorded: RecordedEvent,
 ) -> Result<Progress, BatchError> {
     connection.begin().await?;
-    if !lease::renew(connection, lease).await? {
+    if !LEASE.renew(connection, lease).await? {
         connection.rollback().await?;
         return Err(BatchError::Superseded);
     }

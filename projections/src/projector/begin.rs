@@ -1,13 +1,13 @@
 //! Where the projection goes on when a process begins to run it: behind the checkpoint, or from the beginning if the tables do not fit.
 
+use honoken_database::lease::Held;
 use honoken_database::statements::{Connection, sql};
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Position};
 
-use crate::projection::{VERSION, WALLET};
+use crate::projection::{LEASE, VERSION, WALLET};
 use crate::projector::checkpoint::load_progress;
 use crate::projector::event_reader::read_after;
-use crate::projector::lease::{self, Lease};
 use crate::projector::operation::OperationError;
 use crate::projector::progress::Progress;
 use crate::projector::rebuild::fill_from_beginning;
@@ -18,13 +18,13 @@ use crate::projector::reset::empty_tables;
 /// an emptied table would be refused its own pass.
 pub(crate) async fn begin<L: EventLog>(
     connection: &mut Connection,
-    lease: Lease,
+    lease: Held,
     log: &L,
     upcasters: &Upcasters,
 ) -> Result<Progress, OperationError> {
     let store = OperationError::Store;
     connection.begin().await.map_err(store)?;
-    if !lease::renew(connection, lease).await.map_err(store)? {
+    if !LEASE.renew(connection, lease).await.map_err(store)? {
         connection.rollback().await.map_err(store)?;
         return load_progress(connection).await.map_err(store);
     }

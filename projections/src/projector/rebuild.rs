@@ -5,10 +5,10 @@ use honoken_database::statements::Connection;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Position, RecordedEvent};
 
+use crate::projection::LEASE;
 use crate::projector::batch::{BatchError, apply_in_order, park_if_unappliable};
 use crate::projector::checkpoint::load_progress;
 use crate::projector::event_reader::read_after;
-use crate::projector::lease;
 use crate::projector::operation::OperationError;
 use crate::projector::progress::Progress;
 use crate::projector::reset::empty_tables;
@@ -46,7 +46,7 @@ async fn rebuild_in_transaction<L: EventLog>(
 ) -> Result<Progress, OperationError> {
     let store = OperationError::Store;
     connection.begin().await.map_err(store)?;
-    lease::seize(connection).await.map_err(store)?;
+    LEASE.seize(connection).await.map_err(store)?;
     fill_from_beginning(connection, log, upcasters, report).await?;
     connection.commit().await.map_err(store)?;
     load_progress(connection).await.map_err(store)

@@ -4,13 +4,13 @@ use honoken_database::statements::Connection;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Position};
 
-use crate::projection::WALLET;
+use crate::projection::{LEASE, WALLET};
 use crate::projector::apply::{apply, upcast};
 use crate::projector::checkpoint::load_progress;
 use crate::projector::event_reader::read_after;
 use crate::projector::operation::OperationError;
+use crate::projector::parked;
 use crate::projector::progress::Progress;
-use crate::projector::{lease, parked};
 use crate::tables::apply_error::ApplyError;
 
 /// Lets an aggregate go on: without the parked event if there is a reason to skip it, else with it. The inner result is the answer for the
@@ -24,7 +24,7 @@ pub(crate) async fn resume<L: EventLog>(
 ) -> Result<(Progress, Result<(), OperationError>), OperationError> {
     let store = OperationError::Store;
     connection.begin().await.map_err(store)?;
-    lease::pause_others(connection).await.map_err(store)?;
+    LEASE.pause(connection).await.map_err(store)?;
     let Some(parked) = parked::find_blocking(connection, WALLET, position).await.map_err(store)? else {
         connection.rollback().await.map_err(store)?;
         let progress = load_progress(connection).await.map_err(store)?;

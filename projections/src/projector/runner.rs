@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use honoken_database::lease::Held;
 use honoken_database::statements::Connection;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::postgres::wakeups::Wakeups;
@@ -15,11 +16,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::projection::LEASE;
 use crate::projector::batch::{BatchError, apply_all, park_one};
 use crate::projector::begin::begin;
 use crate::projector::checkpoint::load_progress;
 use crate::projector::event_reader::read_after;
-use crate::projector::lease::{self, Lease, Part};
+use crate::projector::lease::{self, Part};
 use crate::projector::operation::{Operation, OperationError};
 use crate::projector::progress::Progress;
 use crate::projector::resume::resume;
@@ -46,7 +48,7 @@ pub(crate) struct Runner<L> {
     /// `None` after a failure, until it has been opened again.
     connection: Option<Connection>,
     /// `None` while another process runs the projection.
-    lease: Option<Lease>,
+    lease: Option<Held>,
     /// The last renewal of the lease.
     lease_renewed_at: Instant,
     progress: watch::Sender<Progress>,
@@ -152,7 +154,7 @@ impl<L: EventLog> Runner<L> {
             self.catch_up(operations, stop).await?;
             self.renew().await?;
         }
-        if self.lease == Some(Lease::Alone) {
+        if self.lease == Some(Held::Alone) {
             self.read_model.pass_rows.turn_on();
         }
         Ok(())
@@ -162,7 +164,7 @@ impl<L: EventLog> Runner<L> {
     async fn acquire_or_watch(&mut self) -> Result<(), OperationError> {
         let mut connection = self.take_connection().await.map_err(OperationError::Store)?;
         let lease = match self.part {
-            Part::Run => lease::acquire(&mut connection).await.map_err(OperationError::Store)?,
+            Part::Run => lease::take(&mut connection).await.map_err(OperationError::Store)?,
             Part::Watch => None,
         };
         self.read_model.pass_rows.turn_off();
@@ -172,7 +174,7 @@ impl<L: EventLog> Runner<L> {
         };
         self.keep_connection(connection, &progress).await;
         let progress = progress?;
-        if lease.is_some_and(|lease| lease != Lease::Alone) {
+        if lease.is_some_and(|lease| lease != Held::Alone) {
             tracing::info!("runs the projection from position {}", progress.position);
         }
         self.lease_renewed_at = Instant::now();
@@ -259,7 +261,7 @@ impl<L: EventLog> Runner<L> {
     }
 
     /// Sets the lease, and tells the tasks that work only where the projection runs.
-    fn set_lease(&mut self, lease: Option<Lease>) {
+    fn set_lease(&mut self, lease: Option<Held>) {
         self.lease = lease;
         self.leads.send_if_modified(|leads| std::mem::replace(leads, lease.is_some()) != lease.is_some());
     }
@@ -271,7 +273,7 @@ impl<L: EventLog> Runner<L> {
         };
         let mut connection = self.take_connection().await?;
         let renewed = async {
-            if !lease::renew(&mut connection, lease).await? {
+            if !LEASE.renew(&mut connection, lease).await? {
                 return Err(BatchError::Superseded);
             }
             Ok(load_progress(&mut connection).await?)

@@ -1,9 +1,9 @@
 //! How far the projection is, of which event log, and whether a process runs it.
 
-use honoken_database::statements::{ReaderPool, sql};
+use honoken_database::statements::sql;
 use honoken_event_store::{Epoch, Position};
 
-use crate::projection::WALLET;
+use crate::projection::{LEASE, WALLET};
 use crate::query_error::QueryError;
 use crate::read_model::ReadModel;
 
@@ -33,14 +33,6 @@ impl ReadModel {
 
     /// Whether a process runs the projection.
     pub async fn is_projected(&self) -> Result<bool, QueryError> {
-        if let ReaderPool::Sqlite(..) = self.readers.pool() {
-            return Ok(true);
-        }
-        let row = sql("select exists (select 1 from projection_checkpoint
-                              where projection = $1 and leased_until > clock_timestamp()) as held")
-        .bind(WALLET)
-        .fetch_one(&self.readers)
-        .await;
-        row.and_then(|row| row.get("held")).map_err(QueryError::of("the lease of the projection"))
+        LEASE.is_held(&self.readers).await.map_err(QueryError::of("the lease of the projection"))
     }
 }

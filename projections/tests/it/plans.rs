@@ -10,8 +10,7 @@ use serde_json::Value;
 use crate::world::{Engine, Sql, World, on_both_engines};
 
 /// What one engine alone understands, or has a reason to say.
-const POSTGRES_ALONE: &[&str] =
-    &["clock_timestamp()", "for update", "pg_notify", "unnest(", "fence", "coalesce(max(position), 0)"];
+const POSTGRES_ALONE: &[&str] = &["pg_notify", "unnest(", "coalesce(max(position), 0)"];
 const SQLITE_ALONE: &[&str] = &["json_each("];
 
 /// A row of the values that stand for `{rows}` in a statement that begins so.

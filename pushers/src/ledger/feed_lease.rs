@@ -1,17 +1,20 @@
 //! The lease of a feed: of several processes, one moves its checkpoint.
 //!
-//! On Postgres it is a lease with a fence, as the projection has one (`projections/src/projector/lease.rs`): a process that died is known by its session,
-//! which the server has closed, one that is frozen by its lease. On SQLite there is one process.
+//! On a server it is kept in the row of the checkpoint, and belongs to a session that is used for nothing else.
 
 use std::time::Duration;
 
-use honoken_database::statements::{Connection, sql};
+use honoken_database::lease::{Held, Lease};
+use honoken_database::statements::Connection;
 use tokio::time::Instant;
 
 use super::{Ledger, LedgerError};
 
-/// A lease is renewed when it is as old as this. It lasts ten seconds.
+/// A lease is renewed when it is as old as this.
 const RENEW: Duration = Duration::from_secs(1);
+
+/// How long it lasts, in seconds.
+const SECONDS: u32 = 10;
 
 /// Why a checkpoint was not moved.
 #[derive(Debug, thiserror::Error)]
@@ -28,26 +31,18 @@ pub enum CheckpointError {
 #[derive(Debug)]
 pub(super) struct FeedLease {
     ledger: Ledger,
-    feed: &'static str,
+    lease: Lease,
     /// To a server: the lease is this session's.
     session: Option<Connection>,
     held: Option<Held>,
     renewed: Instant,
 }
 
-/// The right to move a checkpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Held {
-    /// There is no other process.
-    Alone,
-    /// The fence that was raised.
-    Fence(i64),
-}
-
 impl FeedLease {
     /// Not held.
     pub(super) fn new(ledger: &Ledger, feed: &'static str) -> Self {
-        Self { ledger: ledger.clone(), feed, session: None, held: None, renewed: Instant::now() }
+        let lease = Lease::new("feed_checkpoint", "feed", feed, SECONDS);
+        Self { ledger: ledger.clone(), lease, session: None, held: None, renewed: Instant::now() }
     }
 
     /// Whether this process holds it, as far as it knows.
@@ -66,10 +61,10 @@ impl FeedLease {
         prepare: impl AsyncFnOnce(&mut Connection) -> sqlx::Result<()>,
         work: impl AsyncFnOnce(&mut Connection) -> sqlx::Result<T>,
     ) -> Result<Option<T>, LedgerError> {
-        let feed = self.feed;
+        let lease = self.lease;
         let taken = self.transaction(doing, async move |connection: &mut Connection| {
             prepare(connection).await?;
-            let Some(held) = take(connection, feed).await? else { return Ok(None) };
+            let Some(held) = lease.take(connection).await? else { return Ok(None) };
             Ok(Some((held, work(connection).await?)))
         });
         let Some((held, done)) = taken.await? else {
@@ -94,14 +89,10 @@ impl FeedLease {
 
     /// Gives the lease back, so that another process need not wait.
     pub(super) async fn release(&mut self, doing: &'static str) {
-        let Some(Held::Fence(fence)) = self.held.take() else { return };
-        let feed = self.feed;
+        let Some(held) = self.held.take().filter(|held| *held != Held::Alone) else { return };
+        let lease = self.lease;
         let released = self.transaction(doing, async move |connection: &mut Connection| {
-            sql("update feed_checkpoint set leased_until = '-infinity' where feed = $1 and fence = $2")
-                .bind(feed)
-                .bind(fence)
-                .execute(connection)
-                .await
+            lease.release(connection, held).await
         });
         if let Err(fault) = released.await {
             tracing::warn!(error = %fault, "the lease of a feed was not given back and will run out");
@@ -118,9 +109,9 @@ impl FeedLease {
         work: impl AsyncFnOnce(&mut Connection) -> sqlx::Result<()>,
     ) -> Result<(), CheckpointError> {
         let Some(held) = self.held else { return Err(CheckpointError::Superseded) };
-        let feed = self.feed;
+        let lease = self.lease;
         let written = self.transaction(doing, async move |connection: &mut Connection| {
-            let is_held = renew(connection, feed, held).await?;
+            let is_held = lease.renew(connection, held).await?;
             if is_held {
                 work(connection).await?;
             }
@@ -167,56 +158,4 @@ async fn in_transaction<T>(
     let outcome = work(connection).await?;
     connection.commit().await?;
     Ok(outcome)
-}
-
-/// Takes the lease, if no other session has it.
-async fn take(connection: &mut Connection, feed: &str) -> sqlx::Result<Option<Held>> {
-    if matches!(connection, Connection::Sqlite(..)) {
-        return Ok(Some(Held::Alone));
-    }
-    limit_doubtful(connection, feed).await?;
-    let taken = sql("update feed_checkpoint
-         set fence = fence + 1, leased_until = clock_timestamp() + interval '10 seconds', holder_pid = pg_backend_pid(),
-             holder_started = (select backend_start from pg_stat_activity where pid = pg_backend_pid())
-         where feed = (select feed from feed_checkpoint
-                       where feed = $1
-                         and (leased_until = '-infinity'
-                              or leased_until between statement_timestamp() - interval '1 minute' and statement_timestamp()
-                              or not exists (select from pg_stat_activity
-                                             where pid = holder_pid and backend_start = holder_started
-                                               and datname = current_database() and pid <> pg_backend_pid()))
-                       for update skip locked)
-         returning fence")
-    .bind(feed)
-    .fetch_optional(connection)
-    .await?;
-    taken.map(|row| row.get("fence").map(Held::Fence)).transpose()
-}
-
-/// A lease that ends later than one can, or ended long ago, although its holder is there, was stored before the server's clock was set: the
-/// holder has ten seconds to renew it.
-async fn limit_doubtful(connection: &mut Connection, feed: &str) -> sqlx::Result<()> {
-    sql("update feed_checkpoint set leased_until = clock_timestamp() + interval '10 seconds'
-         where feed = (select feed from feed_checkpoint
-                       where feed = $1 and leased_until > '-infinity'
-                         and leased_until not between clock_timestamp() - interval '1 minute' and clock_timestamp() + interval '10 seconds'
-                         and exists (select from pg_stat_activity where pid = holder_pid and backend_start = holder_started
-                                                                  and datname = current_database())
-                       for update skip locked)")
-    .bind(feed)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Renews it; `false` when another process has it. No process can take it before the transaction ends.
-async fn renew(connection: &mut Connection, feed: &str, held: Held) -> sqlx::Result<bool> {
-    let Held::Fence(fence) = held else { return Ok(true) };
-    let renewed = sql("update feed_checkpoint set leased_until = clock_timestamp() + interval '10 seconds'
-         where feed = (select feed from feed_checkpoint where feed = $1 and fence = $2 for update skip locked)")
-    .bind(feed)
-    .bind(fence)
-    .execute(connection)
-    .await?;
-    Ok(renewed == 1)
 }
