@@ -30,17 +30,8 @@ pub use projector::operation::OperationError;
 pub use projector::progress::{AggregateKey, Progress};
 pub use projector::rebuild::rebuild;
 pub use query_error::QueryError;
-pub use questions::{pass_heads, pass_list};
+pub use questions::{
+    apns_keys, certificates, jobs, organizations, parked_events, pass_heads, pass_holders, pass_images,
+    pass_list, pass_types, passes, updated_serials,
+};
 pub use read_model::{OpenError, ReadModel};
-
-// The names by which other crates know these modules.
-pub use questions::apns_keys as wallet_apns_key;
-pub use questions::certificates as wallet_cert;
-pub use questions::jobs as wallet_job;
-pub use questions::organizations as wallet_organization;
-pub use questions::parked_events as parked;
-pub use questions::pass_holders as wallet_push;
-pub use questions::pass_images as wallet_outdated_pass;
-pub use questions::pass_types as wallet_pass_type;
-pub use questions::passes as wallet_pass;
-pub use questions::updated_serials as wallet_registration;

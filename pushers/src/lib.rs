@@ -24,8 +24,3 @@ pub mod subscriber;
 pub mod sweep;
 
 mod clock_jumps;
-
-/// The former name of [`dedicated_thread`], which other crates still use.
-pub mod apart {
-    pub use crate::dedicated_thread::spawn as apart;
-}

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use honoken_domain::ids::{ETag, PassId, PassTypeIdentifier, UnixSeconds};
 use honoken_pkpass::image::{Image, ImageName};
 use honoken_pkpass::{BUILDER_VERSION, BuildError, PassSource, TicketStyle};
-use honoken_projections::wallet_pass::PassDocument;
+use honoken_projections::passes::PassDocument;
 use honoken_telemetry::metrics::{BuildResult, Metric, Metrics, Queue};
 use honoken_telemetry::request::{Spent, timed};
 use moka::future::Cache;
@@ -241,7 +241,7 @@ mod tests {
     use honoken_domain::sealed::{SealingKey, SealingKeys};
     use honoken_event_store::Position;
     use honoken_pkpass::{Credential, CredentialFiles};
-    use honoken_projections::wallet_pass::PassRow;
+    use honoken_projections::passes::PassRow;
     use honoken_telemetry::Identity;
     use openssl::ec::{EcGroup, EcKey};
     use openssl::nid::Nid;

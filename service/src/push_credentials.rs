@@ -9,7 +9,7 @@ use honoken_domain::apns_key::{ApnsKey, ApnsKeyInstallation};
 use honoken_domain::ids::{ApnsKeyId, PassTypeIdentifier, TeamIdentifier};
 use honoken_domain::sealed::{SealingKeys, UnsealError};
 use honoken_event_store::Position;
-use honoken_projections::wallet_apns_key::ApnsKeyRow;
+use honoken_projections::apns_keys::ApnsKeyRow;
 use honoken_projections::{Progress, QueryError, ReadModel};
 use honoken_pushers::ports::{self, Credential, Credentials, NoCredential};
 use honoken_telemetry::error_chain;

@@ -11,7 +11,7 @@ use honoken_domain::ids::{Digest, PassTypeIdentifier, TeamIdentifier, UnixSecond
 use honoken_domain::sealed::{SealingKeys, UnsealError};
 use honoken_event_store::Position;
 use honoken_pkpass::{IdentityError, SigningIdentity};
-use honoken_projections::wallet_cert::CertificateRow;
+use honoken_projections::certificates::CertificateRow;
 use honoken_projections::{Progress, QueryError, ReadModel};
 use honoken_pushers::ports::PassCertificate;
 use honoken_telemetry::error_chain;

@@ -5,7 +5,7 @@ use axum::extract::{Request, State};
 use honoken_domain::ids::RegistrationId;
 use honoken_event_store::Position;
 use honoken_projections::WALLET;
-use honoken_projections::parked::ParkedEvent;
+use honoken_projections::parked_events::ParkedEvent;
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -7,7 +7,7 @@ use honoken_domain::job::{JobFailure, JobWork};
 use honoken_domain::rfc3339;
 use honoken_domain::snapshot::Snapshot;
 use honoken_event_store::Committed;
-use honoken_projections::wallet_job::{JobRow, JobState};
+use honoken_projections::jobs::{JobRow, JobState};
 use honoken_service::limits;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;

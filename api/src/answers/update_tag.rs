@@ -4,7 +4,7 @@ use std::time::UNIX_EPOCH;
 
 use honoken_domain::ids::UnixSeconds;
 use honoken_event_store::{Epoch, Position};
-use honoken_projections::wallet_registration::Since;
+use honoken_projections::updated_serials::Since;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 

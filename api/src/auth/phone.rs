@@ -2,7 +2,7 @@
 
 use axum::extract::FromRequestParts;
 use honoken_domain::ids::PassId;
-use honoken_projections::wallet_pass::PassRow;
+use honoken_projections::passes::PassRow;
 use honoken_telemetry::request::caller_is_known;
 use http::request::Parts;
 use subtle::ConstantTimeEq;

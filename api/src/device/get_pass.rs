@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use honoken_domain::ids::{ETag, UnixSeconds};
-use honoken_projections::wallet_pass::PassRow;
+use honoken_projections::passes::PassRow;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::answers::headers::etag;

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use honoken_event_store::EventLog;
 use honoken_projections::WALLET;
-use honoken_projections::wallet_registration::Since;
+use honoken_projections::updated_serials::Since;
 use honoken_telemetry::request::caller_is_known;
 use http::{StatusCode, Uri};
 use serde::Serialize;

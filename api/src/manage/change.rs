@@ -9,7 +9,7 @@ use honoken_domain::pass::{Circumstances, Pass, PassCommand, PassError, PassEven
 use honoken_domain::rfc3339;
 use honoken_event_store::{Committed, DispatchError, EventLog, Metadata};
 use honoken_pkpass::Finding;
-use honoken_projections::wallet_pass_type::{PassKind, PassTypeRow};
+use honoken_projections::pass_types::{PassKind, PassTypeRow};
 use honoken_service::{content_rules, limits};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};

@@ -11,7 +11,7 @@ use honoken_domain::pass::{IssuePass, PassCommand, PassError, TicketStyle};
 use honoken_event_store::DispatchError;
 use honoken_pkpass::Finding;
 use honoken_pkpass::image::ImageName;
-use honoken_projections::wallet_pass_type::{PassKind, PassTypeRow};
+use honoken_projections::pass_types::{PassKind, PassTypeRow};
 use honoken_service::blobs::BlobError;
 use honoken_service::ids;
 use serde_json::Value;

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use honoken_domain::content::Content;
 use honoken_domain::ids::Digest;
 use honoken_domain::pass::{KeyedContent, PassCommand};
-use honoken_projections::wallet_pass_type::PassTypeRow;
+use honoken_projections::pass_types::PassTypeRow;
 use serde_json::Value;
 
 use crate::error::ApiError;

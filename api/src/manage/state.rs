@@ -8,7 +8,7 @@ use honoken_domain::ids::PassId;
 use honoken_domain::images::Images;
 use honoken_domain::rfc3339;
 use honoken_event_store::EventLog;
-use honoken_projections::wallet_pass::PassDocument;
+use honoken_projections::passes::PassDocument;
 use honoken_pushers::ledger::Delivery;
 use http::header;
 use serde::Serialize;

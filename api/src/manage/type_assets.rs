@@ -7,7 +7,7 @@ use honoken_domain::images::Images;
 use honoken_domain::job::JobWork;
 use honoken_domain::pass_type::{PassType, PassTypeCommand};
 use honoken_pkpass::image::MAX_IMAGE_BYTES;
-use honoken_projections::wallet_pass_type::PassTypeRow;
+use honoken_projections::pass_types::PassTypeRow;
 use honoken_service::ids;
 
 use crate::answers::job::accepted;

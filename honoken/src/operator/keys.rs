@@ -9,9 +9,9 @@ use honoken_domain::organization::{Organization, OrganizationCommand, Organizati
 use honoken_domain::rfc3339;
 use honoken_domain::sealed::{Sealed, SealingKeys};
 use honoken_event_store::{DispatchError, Position};
-use honoken_projections::wallet_apns_key::ApnsKeyRow;
-use honoken_projections::wallet_cert::CertificateRow;
-use honoken_projections::wallet_organization::ApiKeyRow;
+use honoken_projections::apns_keys::ApnsKeyRow;
+use honoken_projections::certificates::CertificateRow;
+use honoken_projections::organizations::ApiKeyRow;
 use honoken_service::apns_keys::seal;
 use honoken_service::signers::date;
 use honoken_service::{encryption_keys, ids, install};

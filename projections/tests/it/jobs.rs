@@ -7,7 +7,7 @@ use honoken_domain::job::{Job, JobCommand, JobFailure, JobWork, KEPT_FAILURES};
 use honoken_domain::pass::{Circumstances, Pass, PassCommand, Precondition};
 use honoken_domain::pass_type::{PassType, PassTypeCommand};
 use honoken_event_store::{Committed, Position};
-use honoken_projections::wallet_job::{JobRow, JobState};
+use honoken_projections::jobs::{JobRow, JobState};
 
 use crate::world::{
     Engine, OTHER, TICKET, World, assert_same, club, on_both_engines, order, pass_id, pass_type, ticket,

@@ -2,7 +2,7 @@
 
 use honoken_domain::pass::PassCommand;
 use honoken_event_store::Position;
-use honoken_projections::wallet_registration::Since;
+use honoken_projections::updated_serials::Since;
 
 use crate::world::{
     Engine, OTHER, Running, TICKET, World, device, on_both_engines, pass_id, pass_type, ticket,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use honoken_domain::ids::UnixSeconds;
 use honoken_event_store::Position;
-use honoken_projections::wallet_registration::Since;
+use honoken_projections::updated_serials::Since;
 
 use crate::world::{Engine, Running, TICKET, World, newer_release, on_both_engines, ticket};
 

@@ -7,7 +7,7 @@ use honoken_domain::ids::{Digest, ETag, PassId, UnixSeconds};
 use honoken_domain::images::{self, Images};
 use honoken_domain::pass::{PassCommand, TicketStyle};
 use honoken_event_store::Position;
-use honoken_projections::wallet_registration::Since;
+use honoken_projections::updated_serials::Since;
 use proptest::prelude::*;
 
 use crate::history::{DEVICES, Step, passes, patch, restyle, steps};

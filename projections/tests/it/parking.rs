@@ -7,7 +7,7 @@ use honoken_domain::ids::Digest;
 use honoken_domain::pass::Pass;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Position};
-use honoken_projections::wallet_pass::PassDocument;
+use honoken_projections::passes::PassDocument;
 use honoken_projections::{OperationError, WALLET, rebuild};
 use serde_json::json;
 

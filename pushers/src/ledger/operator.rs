@@ -4,7 +4,7 @@
 use honoken_database::statements::sql;
 use honoken_domain::ids::PassId;
 use honoken_projections::ReadModel;
-use honoken_projections::wallet_push::{Holders, PassState};
+use honoken_projections::pass_holders::{Holders, PassState};
 
 use super::enqueue::DeliveryRequest;
 use super::{Ledger, LedgerError};

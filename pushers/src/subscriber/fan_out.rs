@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use honoken_domain::ids::PassId;
 use honoken_event_store::Position;
-use honoken_projections::wallet_push::{Holder, Holders, PassState};
+use honoken_projections::pass_holders::{Holder, Holders, PassState};
 use honoken_projections::{QueryError, ReadModel, WALLET};
 use honoken_telemetry::error_chain;
 use tokio::sync::watch;

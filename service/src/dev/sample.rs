@@ -12,8 +12,8 @@ use honoken_domain::pass_type::{PassType, PassTypeCommand};
 use honoken_domain::sealed::SealingKeys;
 use honoken_event_store::{DispatchError, Metadata, Position};
 use honoken_pkpass::Credential;
-use honoken_projections::wallet_cert::CertificateRow;
-use honoken_projections::wallet_pass_type::PassTypeRow;
+use honoken_projections::certificates::CertificateRow;
+use honoken_projections::pass_types::PassTypeRow;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 

@@ -8,8 +8,8 @@ use honoken_domain::images::DefaultImages;
 use honoken_domain::job::{JobCommand, JobFailure, JobWork};
 use honoken_domain::pass::{Circumstances, Pass, PassCommand, PassError, Precondition};
 use honoken_event_store::{DispatchError, LogError, Position};
-use honoken_projections::wallet_job::JobRow;
-use honoken_projections::wallet_outdated_pass::{Freshness, ShownImages, freshness};
+use honoken_projections::jobs::JobRow;
+use honoken_projections::pass_images::{Freshness, ShownImages, freshness};
 
 use crate::jobs::worker::{Next, StepError, Worker};
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use honoken_domain::ids::OrganizationId;
 use honoken_domain::job::{Job, JobCommand, JobWork};
 use honoken_event_store::{DispatchError, Metadata, Position};
-use honoken_projections::wallet_job::{JobRow, JobState};
+use honoken_projections::jobs::{JobRow, JobState};
 use honoken_projections::{Projector, ReadModel};
 use honoken_telemetry::error_chain;
 use tokio_util::sync::CancellationToken;

@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::Context;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::Log;
-use honoken_pushers::apart::apart;
+use honoken_pushers::dedicated_thread;
 use honoken_pushers::apns::{self, ApnsClient};
 use honoken_pushers::feed::Feed;
 use honoken_pushers::feed::in_process::InProcessFeed;
@@ -151,7 +151,7 @@ impl Pushing {
         self.run(|stop| async move { end(fan_out.run(stop).await).await });
         let sender = Sender::new(ledger, read_model, ports, settings);
         let stop = self.stop.clone();
-        self.running.spawn(apart("sender", || sender.run(stop)).context("no thread for the sender")?);
+        self.running.spawn(dedicated_thread::spawn("sender", || sender.run(stop)).context("no thread for the sender")?);
         Ok(())
     }
 

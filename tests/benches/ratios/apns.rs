@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use honoken_domain::ids::{PassTypeIdentifier, PushToken};
-use honoken_pushers::apart::apart;
+use honoken_pushers::dedicated_thread;
 use honoken_pushers::apns::{ApnsClient, Options};
 use honoken_pushers::outcome::Outcome;
 use honoken_pushers::ports::{Apns as _, ApnsKey, Credential, Push, Time};
@@ -246,7 +246,7 @@ where
     R: AsyncFn(usize) + 'static,
 {
     let (asked, mut asks) = mpsc::unbounded_channel::<(usize, oneshot::Sender<f64>)>();
-    let thread = apart("sender", move || async move {
+    let thread = dedicated_thread::spawn("sender", move || async move {
         let round = begin().await;
         while let Some((count, answer)) = asks.recv().await {
             let watch = Stopwatch::start();

@@ -5,7 +5,7 @@ use honoken_domain::apns_key::ApnsKeyInstallation;
 use honoken_domain::rfc3339;
 use honoken_domain::sealed::SealingKeys;
 use honoken_event_store::Position;
-use honoken_projections::wallet_apns_key::ApnsKeyRow;
+use honoken_projections::apns_keys::ApnsKeyRow;
 use honoken_service::push_credentials;
 use honoken_service::signers::date;
 use honoken_telemetry::error_chain;

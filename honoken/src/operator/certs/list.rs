@@ -6,7 +6,7 @@ use honoken_domain::ids::UnixSeconds;
 use honoken_domain::rfc3339;
 use honoken_domain::sealed::SealingKeys;
 use honoken_event_store::Position;
-use honoken_projections::wallet_cert::CertificateRow;
+use honoken_projections::certificates::CertificateRow;
 use honoken_service::signers::{self, Standing, date, standing};
 use honoken_telemetry::error_chain;
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use honoken_domain::ids::{PassTypeIdentifier, PushToken};
-use honoken_projections::wallet_push::Holder;
+use honoken_projections::pass_holders::Holder;
 use honoken_projections::{QueryError, ReadModel};
 
 use super::coalesce::holder;

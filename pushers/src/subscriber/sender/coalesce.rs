@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use honoken_domain::ids::{PassId, PushToken};
-use honoken_projections::wallet_push::Holder;
+use honoken_projections::pass_holders::Holder;
 use uuid::Uuid;
 
 use crate::ledger::DeliveryState;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use honoken_domain::ids::{PassTypeIdentifier, PushToken};
-use honoken_projections::wallet_push::Holder;
+use honoken_projections::pass_holders::Holder;
 use honoken_telemetry::error_chain;
 use tokio::time::Instant;
 
