@@ -10,3 +10,5 @@ pub(crate) mod wallet_outdated_pass;
 pub(crate) mod wallet_pass;
 pub(crate) mod wallet_pass_type;
 pub(crate) mod wallet_registration;
+
+mod change;

@@ -6,29 +6,18 @@ use honoken_domain::ids::ApnsKeyId;
 use honoken_domain::sealed::Sealed;
 use honoken_event_store::RecordedEvent;
 
-use crate::rows::columns::sequence_of;
 use crate::tables::apply_error::ApplyError;
+use crate::tables::change::Change;
 
 /// Applies an event of an APNs key.
 pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
     let id = ApnsKeyId::parse(&recorded.event.aggregate_id)?;
-    let change = Change {
-        sequence: sequence_of(&recorded),
-        position: recorded.position.0.cast_signed(),
-        recorded_at: recorded.recorded_at_ms.div_euclid(1000),
-    };
+    let change = Change::of(&recorded);
     match serde_json::from_value(recorded.event.payload)? {
         ApnsKeyEvent::Installed(installation) => put(connection, &id, &installation, &change).await,
         ApnsKeyEvent::Resealed { private_key, .. } => reseal(connection, &id, &private_key, &change).await,
         ApnsKeyEvent::Revoked { .. } => revoke(connection, &id, &change).await,
     }
-}
-
-/// The event that changes a row.
-struct Change {
-    sequence: i64,
-    position: i64,
-    recorded_at: i64,
 }
 
 async fn put(

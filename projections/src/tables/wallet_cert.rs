@@ -6,17 +6,13 @@ use honoken_domain::ids::PassTypeIdentifier;
 use honoken_domain::sealed::Sealed;
 use honoken_event_store::RecordedEvent;
 
-use crate::rows::columns::sequence_of;
 use crate::tables::apply_error::ApplyError;
+use crate::tables::change::Change;
 
 /// Applies an event of a certificate.
 pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
     let identifier = PassTypeIdentifier::parse(recorded.event.aggregate_id.clone())?;
-    let change = Change {
-        sequence: sequence_of(&recorded),
-        position: recorded.position.0.cast_signed(),
-        recorded_at: recorded.recorded_at_ms.div_euclid(1000),
-    };
+    let change = Change::of(&recorded);
     match serde_json::from_value(recorded.event.payload)? {
         CertificateEvent::Installed(installation) | CertificateEvent::Renewed(installation) => {
             put(connection, &identifier, &installation, &change).await
@@ -26,13 +22,6 @@ pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) 
         }
         CertificateEvent::Revoked { .. } => revoke(connection, &identifier, &change).await,
     }
-}
-
-/// The event that changes a row.
-struct Change {
-    sequence: i64,
-    position: i64,
-    recorded_at: i64,
 }
 
 async fn put(

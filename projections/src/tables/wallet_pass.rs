@@ -77,6 +77,18 @@ struct State {
     sequence: i64,
 }
 
+impl State {
+    /// In the order of its fields.
+    fn values(&self) -> [Value; 4] {
+        [
+            self.etag.as_str().into(),
+            self.updated_at.0.into(),
+            self.update_tag.0.cast_signed().into(),
+            self.sequence.into(),
+        ]
+    }
+}
+
 impl Change {
     fn of_first_event(event: PassEvent, update_tag: Position, sequence: i64) -> Result<Self, ApplyError> {
         let mut change = Self {
@@ -125,22 +137,32 @@ impl Change {
     }
 }
 
+/// A row for either statement about `wallet_pass_content`, with the words by which the pass is found; nulls for columns that stay as they are.
+fn content_row(
+    id: &PassId,
+    content: Option<Content>,
+    assets: Value,
+    images: Value,
+    sequence: i64,
+) -> serde_json::Result<[Value; 7]> {
+    let (content, words) = match content {
+        Some(content) => {
+            let words = words::of_pass(&id.serial_number, &content);
+            (Value::json(&content)?, words.into_iter().collect::<Vec<_>>().join(" ").into())
+        }
+        None => (Value::Json(None), Value::Text(None)),
+    };
+    Ok([pass_type_value(id), serial_number_value(id), content, words, assets, images, sequence.into()])
+}
+
 /// Writes passes whose first event is among those applied. If a pass has a row already, the event was applied before.
 async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> Result<(), ApplyError> {
     let (mut contents, mut passes) = (Vec::new(), Vec::new());
     for (id, Change { issued, content, assets, images, kind, voided, retired, state }) in changes {
         // The first event has both.
         let (Some(issued), Some(kind)) = (issued, kind) else { continue };
-        let (content, words) = with_words(&id, content)?;
-        contents.push([
-            pass_type_value(&id),
-            serial_number_value(&id),
-            content,
-            words,
-            assets,
-            images,
-            state.sequence.into(),
-        ]);
+        contents.push(content_row(&id, content, assets, images, state.sequence)?);
+        let [etag, updated_at, update_tag, sequence] = state.values();
         passes.push([
             pass_type_value(&id),
             serial_number_value(&id),
@@ -150,10 +172,10 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
             kind.poster.into(),
             voided.into(),
             retired.into(),
-            state.etag.as_str().into(),
-            state.updated_at.0.into(),
-            state.update_tag.0.cast_signed().into(),
-            state.sequence.into(),
+            etag,
+            updated_at,
+            update_tag,
+            sequence,
         ]);
     }
     execute_for_each(
@@ -191,17 +213,9 @@ async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
     let (mut contents, mut passes) = (Vec::new(), Vec::new());
     for (id, Change { content, assets, images, kind, voided, retired, state, .. }) in changes {
         if !(content.is_none() && images.is_null()) {
-            let (content, words) = with_words(&id, content)?;
-            contents.push([
-                pass_type_value(&id),
-                serial_number_value(&id),
-                content,
-                words,
-                assets,
-                images,
-                state.sequence.into(),
-            ]);
+            contents.push(content_row(&id, content, assets, images, state.sequence)?);
         }
+        let [etag, updated_at, update_tag, sequence] = state.values();
         passes.push([
             pass_type_value(&id),
             serial_number_value(&id),
@@ -209,10 +223,10 @@ async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
             kind.map(|kind| kind.poster).into(),
             voided.into(),
             retired.into(),
-            state.etag.as_str().into(),
-            state.updated_at.0.into(),
-            state.update_tag.0.cast_signed().into(),
-            state.sequence.into(),
+            etag,
+            updated_at,
+            update_tag,
+            sequence,
         ]);
     }
     execute_for_each(
@@ -244,11 +258,4 @@ async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
     )
     .await?;
     Ok(())
-}
-
-/// The content, and the words by which the pass is found; nulls if they stay as they are.
-fn with_words(id: &PassId, content: Option<Content>) -> serde_json::Result<(Value, Value)> {
-    let Some(content) = content else { return Ok((Value::Json(None), Value::Text(None))) };
-    let words = words::of_pass(&id.serial_number, &content).into_iter().collect::<Vec<_>>().join(" ");
-    Ok((Value::json(&content)?, words.into()))
 }
