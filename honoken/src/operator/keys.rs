@@ -15,10 +15,11 @@ use honoken_projections::organizations::ApiKeyRow;
 use honoken_service::apns_keys::seal;
 use honoken_service::signers::date;
 use honoken_service::{encryption_keys, ids, install};
-use serde_json::json;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::operator::print::{print_json, print_line, table};
+use crate::operator::list::{Entry, ListOptions};
+use crate::operator::print::print_line;
 use crate::operator::session::{Environment, LogPresence, Session, StorageOptions, opening_keys};
 
 const CREATE_EXAMPLES: &str = "\
@@ -55,7 +56,7 @@ pub enum KeysCommand {
     Create(Create),
     /// Show the API keys: by the beginning of their digests, for the keys themselves are stored nowhere.
     #[command(after_help = LIST_EXAMPLES)]
-    List(List),
+    List(ListOptions),
     /// Refuse an API key from here on, for ever.
     #[command(after_help = REVOKE_EXAMPLES)]
     Revoke(Revoke),
@@ -76,16 +77,6 @@ pub struct Create {
     /// What the key is for, in your words.
     #[arg(long, value_name = "LABEL")]
     label: String,
-    #[command(flatten)]
-    location: StorageOptions,
-}
-
-/// The form of the list.
-#[derive(Debug, Args)]
-pub struct List {
-    /// Print JSON instead of a table.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     location: StorageOptions,
 }
@@ -186,36 +177,37 @@ async fn create(options: &Create, environment: &Environment) -> anyhow::Result<(
     .await
 }
 
-async fn list(options: &List, environment: &Environment) -> anyhow::Result<()> {
+async fn list(options: &ListOptions, environment: &Environment) -> anyhow::Result<()> {
     let storage = options.location.storage(&environment.config)?;
     Session::with(&storage, LogPresence::MustExist, environment, async |session| {
-        let keys = session.read_model.api_keys().await?;
-        if options.json {
-            let json = |key: &ApiKeyRow| {
-                json!({
-                    "key": name_of(key),
-                    "organizationId": key.organization_id,
-                    "organizationName": key.organization_name,
-                    "label": key.label,
-                    "addedAt": rfc3339::checked(key.added_at),
-                    "revoked": key.revoked,
-                })
-            };
-            return print_json(&keys.iter().map(json).collect());
-        }
-        let line = |key: &ApiKeyRow| {
-            [
-                name_of(key).to_owned(),
-                key.organization_id.to_string(),
-                key.label.clone(),
-                date(key.added_at),
-                if key.revoked { "revoked" } else { "valid" }.to_owned(),
-            ]
-        };
-        let lines: Vec<_> = keys.iter().map(line).collect();
-        print_line(&table(["KEY", "ORGANISATION", "LABEL", "ADDED", "STATE"], &lines))
+        options.print(&session.read_model.api_keys().await?)
     })
     .await
+}
+
+impl Entry<5> for ApiKeyRow {
+    const TITLES: [&'static str; 5] = ["KEY", "ORGANISATION", "LABEL", "ADDED", "STATE"];
+
+    fn line(&self) -> [String; 5] {
+        [
+            name_of(self).to_owned(),
+            self.organization_id.to_string(),
+            self.label.clone(),
+            date(self.added_at),
+            if self.revoked { "revoked" } else { "valid" }.to_owned(),
+        ]
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "key": name_of(self),
+            "organizationId": self.organization_id,
+            "organizationName": self.organization_name,
+            "label": self.label,
+            "addedAt": rfc3339::checked(self.added_at),
+            "revoked": self.revoked,
+        })
+    }
 }
 
 fn name_of(key: &ApiKeyRow) -> &str {

@@ -1,6 +1,6 @@
 //! The commands of operators.
 //!
-//! - [`session`]: the stores, opened for one command; [`mod@print`]: printing
+//! - [`session`]: the stores, opened for one command; [`mod@print`]: printing; [`list`]: lists
 //! - [`database`]: `migrate`, `rebuild`, `log restored`
 //! - [`certs`], [`apns_keys`], [`keys`]: certificates, APNs keys, API keys and encryption keys
 
@@ -8,5 +8,6 @@ pub mod apns_keys;
 pub mod certs;
 pub mod database;
 pub mod keys;
+pub mod list;
 pub mod print;
 pub mod session;

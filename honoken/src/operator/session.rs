@@ -188,12 +188,9 @@ pub fn opening_keys(
     location: &StorageOptions,
     environment: &Environment,
 ) -> anyhow::Result<Option<SealingKeys>> {
-    match storage {
-        Storage::Files(folder) => {
-            encryption_keys::find(environment.config.encryption_keys.as_ref(), folder.path())
-        }
-        Storage::Server(_) => {
-            encryption_keys::find(environment.config.encryption_keys.as_ref(), &location.data_dir)
-        }
-    }
+    let folder = match storage {
+        Storage::Files(folder) => folder.path(),
+        Storage::Server(_) => &location.data_dir,
+    };
+    encryption_keys::find(environment.config.encryption_keys.as_ref(), folder)
 }

@@ -1,6 +1,5 @@
 //! `honoken apns-keys list`: lists the APNs keys.
 
-use clap::Args;
 use honoken_domain::apns_key::ApnsKeyInstallation;
 use honoken_domain::rfc3339;
 use honoken_domain::sealed::SealingKeys;
@@ -11,8 +10,8 @@ use honoken_service::signers::date;
 use honoken_telemetry::error_chain;
 use serde_json::{Value, json};
 
-use crate::operator::print::{print_json, print_line, table};
-use crate::operator::session::{Environment, LogPresence, Session, StorageOptions, opening_keys};
+use crate::operator::list::{Entry, ListOptions};
+use crate::operator::session::{Environment, LogPresence, Session, opening_keys};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -22,32 +21,12 @@ Examples:
 STATE is `in use` (the pass types of the team are pushed with it), `spare` (a newer one of the team is in use), `unusable` (it does not open with the
 encryption keys of this command) or `revoked`. SEALED is the number of the encryption key that it is sealed under, 0 for the data folder's own.";
 
-/// The form of the list.
-#[derive(Debug, Args)]
-pub struct Options {
-    /// Print JSON instead of a table.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    location: StorageOptions,
-}
-
-pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow::Result<()> {
+pub(super) async fn run(options: &ListOptions, environment: &Environment) -> anyhow::Result<()> {
     let storage = options.location.storage(&environment.config)?;
     let keys = opening_keys(&storage, &options.location, environment)?;
     Session::with(&storage, LogPresence::MustExist, environment, async |session| {
         let shown = shown(session.read_model.apns_keys_changed_after(Position(0)).await?, keys.as_ref());
-        if options.json {
-            return print_json(&shown.iter().map(Shown::json).collect());
-        }
-        let titles = ["TEAM", "KEY", "INSTALLED", "SEALED", "STATE"];
-        print_line(&table(titles, &shown.iter().map(Shown::line).collect::<Vec<_>>()))?;
-        for Shown { row, problem, .. } in &shown {
-            if let Some(problem) = problem {
-                tracing::warn!("{}: {problem}", row.installation.id());
-            }
-        }
-        Ok(())
+        options.print(&shown)
     })
     .await
 }
@@ -84,7 +63,9 @@ fn shown(mut rows: Vec<ApnsKeyRow>, keys: Option<&SealingKeys>) -> Vec<Shown> {
     shown
 }
 
-impl Shown {
+impl Entry<5> for Shown {
+    const TITLES: [&'static str; 5] = ["TEAM", "KEY", "INSTALLED", "SEALED", "STATE"];
+
     fn line(&self) -> [String; 5] {
         let ApnsKeyInstallation { team_identifier, key_identifier, private_key, .. } = &self.row.installation;
         [
@@ -108,5 +89,10 @@ impl Shown {
             "state": self.state,
             "problem": self.problem,
         })
+    }
+
+    fn problem(&self) -> Option<String> {
+        let problem = self.problem.as_ref()?;
+        Some(format!("{}: {problem}", self.row.installation.id()))
     }
 }

@@ -10,6 +10,7 @@ mod revoke;
 
 use clap::Subcommand;
 
+use crate::operator::list::ListOptions;
 use crate::operator::session::Environment;
 
 /// The subcommands of `apns-keys`.
@@ -20,7 +21,7 @@ pub enum ApnsKeysCommand {
     Install(install::Options),
     /// Show the keys: whose they are, which are in use, and under which encryption key they are sealed.
     #[command(after_help = list::EXAMPLES)]
-    List(list::Options),
+    List(ListOptions),
     /// Stop pushing with a key. (Only Apple can revoke it everywhere: on its developer site.)
     #[command(after_help = revoke::EXAMPLES)]
     Revoke(revoke::Options),

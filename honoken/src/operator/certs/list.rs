@@ -1,6 +1,5 @@
 //! `honoken certs list`: lists the certificates.
 
-use clap::Args;
 use honoken_domain::certificate::Installation;
 use honoken_domain::ids::UnixSeconds;
 use honoken_domain::rfc3339;
@@ -11,8 +10,8 @@ use honoken_service::signers::{self, Standing, date, standing};
 use honoken_telemetry::error_chain;
 use serde_json::{Value, json};
 
-use crate::operator::print::{print_json, print_line, table};
-use crate::operator::session::{Environment, LogPresence, Session, StorageOptions, opening_keys};
+use crate::operator::list::{Entry, ListOptions};
+use crate::operator::session::{Environment, LogPresence, Session, opening_keys};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -22,17 +21,7 @@ Examples:
 STATE is `good`, `expiring` (within 30 days), `expired`, `not yet valid`, `unusable` (it does not open with the encryption keys of this
 command) or `revoked`. KEY is the number of the encryption key that it is sealed under, 0 for the data folder's own.";
 
-/// The form of the list.
-#[derive(Debug, Args)]
-pub struct Options {
-    /// Print JSON instead of a table.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    location: StorageOptions,
-}
-
-pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow::Result<()> {
+pub(super) async fn run(options: &ListOptions, environment: &Environment) -> anyhow::Result<()> {
     let storage = options.location.storage(&environment.config)?;
     let keys = opening_keys(&storage, &options.location, environment)?;
     let now = environment.clock.unix_seconds();
@@ -40,17 +29,7 @@ pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow:
         let mut rows = session.read_model.certificates_changed_after(Position(0)).await?;
         rows.sort_by(|a, b| a.installation.pass_type_identifier.cmp(&b.installation.pass_type_identifier));
         let shown: Vec<Shown> = rows.into_iter().map(|row| Shown::new(row, keys.as_ref(), now)).collect();
-        if options.json {
-            return print_json(&shown.iter().map(Shown::json).collect());
-        }
-        let titles = ["PASS TYPE", "TEAM", "SERIAL", "NOT AFTER", "DAYS", "KEY", "STATE"];
-        print_line(&table(titles, &shown.iter().map(Shown::line).collect::<Vec<_>>()))?;
-        for Shown { row, problem, .. } in &shown {
-            if let Some(problem) = problem {
-                tracing::warn!("{}: {problem}", row.installation.pass_type_identifier);
-            }
-        }
-        Ok(())
+        options.print(&shown)
     })
     .await
 }
@@ -80,6 +59,10 @@ impl Shown {
         let days_left = (not_after.0 - now.0).div_euclid(24 * 60 * 60);
         Self { row, state, days_left, problem }
     }
+}
+
+impl Entry<7> for Shown {
+    const TITLES: [&'static str; 7] = ["PASS TYPE", "TEAM", "SERIAL", "NOT AFTER", "DAYS", "KEY", "STATE"];
 
     fn line(&self) -> [String; 7] {
         let Installation {
@@ -125,5 +108,10 @@ impl Shown {
             "state": self.state,
             "problem": self.problem,
         })
+    }
+
+    fn problem(&self) -> Option<String> {
+        let problem = self.problem.as_ref()?;
+        Some(format!("{}: {problem}", self.row.installation.pass_type_identifier))
     }
 }

@@ -12,6 +12,7 @@ mod revoke;
 
 use clap::Subcommand;
 
+use crate::operator::list::ListOptions;
 use crate::operator::session::Environment;
 
 /// The subcommands of `certs`.
@@ -25,7 +26,7 @@ pub enum CertsCommand {
     Install(install::Options),
     /// Show the certificates: whose they are, how long they last, and under which encryption key they are sealed.
     #[command(after_help = list::EXAMPLES)]
-    List(list::Options),
+    List(ListOptions),
     /// Stop signing with a certificate. (Only Apple can revoke it everywhere: on its developer site.)
     #[command(after_help = revoke::EXAMPLES)]
     Revoke(revoke::Options),
