@@ -17,9 +17,9 @@ use crate::source::{OutgoingMessage, Source, SourceError};
 /// Events looked at in one step.
 const PAGE: u32 = 250;
 
-/// Why a sweep did not go on. It is tried again.
+/// Why the event log cannot be followed, or swept, for now. It is tried again.
 #[derive(Debug, thiserror::Error)]
-pub enum SweepError {
+pub enum FollowError {
     /// The event log or the read model is unavailable.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -57,7 +57,7 @@ impl Round {
         source: &Source<L>,
         ledger: &Ledger,
         checkpoint: &mut Checkpoint,
-    ) -> Result<Vec<OutgoingMessage>, SweepError> {
+    ) -> Result<Vec<OutgoingMessage>, FollowError> {
         // Tables that are being filled again show less than they did.
         let horizon = self.horizon.min(source.shown());
         let page = source.read_between(self.cursor, horizon, PAGE).await?;
@@ -110,7 +110,7 @@ impl HeldBackPasses {
         ledger: &Ledger,
         checkpoint: &mut Checkpoint,
         settled: bool,
-    ) -> Result<Vec<OutgoingMessage>, SweepError> {
+    ) -> Result<Vec<OutgoingMessage>, FollowError> {
         let held = ledger.held_back(self.after.as_ref(), PAGE).await?;
         self.over = held.len() < PAGE as usize;
         self.after = held.last().map(|held| held.pass.clone());

@@ -12,9 +12,9 @@ use tokio::time::Instant;
 use super::figures::FeedFigures;
 use super::{Feed, FeedError, Received};
 use crate::ledger::feeds::{Checkpoint, CheckpointError, IN_PROCESS};
-use crate::ledger::{Ledger, LedgerError, Part};
-use crate::source::{OutgoingMessage, Source, SourceError};
-use crate::sweep::{HeldBackPasses, Round, SweepError};
+use crate::ledger::{Ledger, Part};
+use crate::source::{OutgoingMessage, Source};
+use crate::sweep::{FollowError, HeldBackPasses, Round};
 
 /// How often it looks at pauses and the lease, without having been woken.
 const POLL: Duration = Duration::from_secs(1);
@@ -85,19 +85,6 @@ struct Sweep {
     round: Round,
 }
 
-/// Why the event log cannot be followed for now.
-#[derive(Debug, thiserror::Error)]
-enum InProcessError {
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    #[error(transparent)]
-    Sweep(#[from] SweepError),
-}
-
 impl<L: EventLog> InProcessFeed<L> {
     /// The messages of `source`; `ledger` knows how far it is. A sweep follows another after `sweep_every`.
     pub fn new(source: Source<L>, ledger: Ledger, sweep_every: Duration) -> Self {
@@ -137,15 +124,12 @@ impl<L: EventLog> InProcessFeed<L> {
     }
 
     /// Waits until something can be handed out.
-    async fn fill(&mut self) -> Result<(), InProcessError> {
+    async fn fill(&mut self) -> Result<(), FollowError> {
         let mut changes = self.ledger.changes();
         loop {
             let waits = match self.step().await {
                 Ok(follows) => !follows || self.is_full(),
-                Err(
-                    InProcessError::Checkpoint(CheckpointError::Superseded)
-                    | InProcessError::Sweep(SweepError::Checkpoint(CheckpointError::Superseded)),
-                ) => {
+                Err(FollowError::Checkpoint(CheckpointError::Superseded)) => {
                     self.on_superseded();
                     true
                 }
@@ -166,7 +150,7 @@ impl<L: EventLog> InProcessFeed<L> {
     }
 
     /// Finds out what there is to hand out; `false` when this process publishes nothing for now.
-    async fn step(&mut self) -> Result<bool, InProcessError> {
+    async fn step(&mut self) -> Result<bool, FollowError> {
         for part in [Part::Relay, Part::Pusher] {
             if self.ledger.paused(part).await?.is_some() {
                 return Ok(false);
@@ -190,7 +174,7 @@ impl<L: EventLog> InProcessFeed<L> {
     }
 
     /// Sees to it that this process holds the lease. Once another process has taken over, all messages are forgotten here.
-    async fn hold(&mut self) -> Result<bool, InProcessError> {
+    async fn hold(&mut self) -> Result<bool, FollowError> {
         if self.checkpoint.is_held() {
             match self.checkpoint.hold().await {
                 Ok(()) => return Ok(true),
@@ -253,7 +237,7 @@ impl<L: EventLog> InProcessFeed<L> {
     }
 
     /// Reads the next page of the event log; `false` when there is none.
-    async fn read_page(&mut self) -> Result<bool, InProcessError> {
+    async fn read_page(&mut self) -> Result<bool, FollowError> {
         let page = self.source.read_after(self.read, PAGE).await?;
         if page.up_to == self.read {
             return Ok(false);
@@ -276,7 +260,7 @@ impl<L: EventLog> InProcessFeed<L> {
     }
 
     /// Publishes again what never arrived, and what was held back; `false` when there is nothing to be done.
-    async fn sweep_step(&mut self) -> Result<bool, InProcessError> {
+    async fn sweep_step(&mut self) -> Result<bool, FollowError> {
         let parked = self.source.parked();
         let is_due = self.last_sweep.is_none_or(|last| last.elapsed() >= self.sweep_every);
         if self.sweep.is_none() {

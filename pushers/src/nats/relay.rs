@@ -27,7 +27,7 @@ use crate::ledger::feeds::{Checkpoint, CheckpointError, RELAY};
 use crate::ledger::{Ledger, LedgerError, Part};
 use crate::ports::Time;
 use crate::source::{OutgoingMessage, Source, SourceError};
-use crate::sweep::{HeldBackPasses, Round, SweepError};
+use crate::sweep::{HeldBackPasses, Round, FollowError};
 
 /// Events looked at, and published, at a time.
 const PAGE: u32 = 250;
@@ -64,7 +64,7 @@ enum RelayError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     #[error(transparent)]
-    Sweep(#[from] SweepError),
+    Sweep(#[from] FollowError),
     #[error(transparent)]
     Nats(#[from] NatsError),
 }
@@ -170,7 +170,7 @@ impl<L: EventLog> Relay<L> {
                 }
                 Some(Err(
                     RelayError::Checkpoint(CheckpointError::Superseded)
-                    | RelayError::Sweep(SweepError::Checkpoint(CheckpointError::Superseded)),
+                    | RelayError::Sweep(FollowError::Checkpoint(CheckpointError::Superseded)),
                 )) => {
                     tracing::warn!("another process has taken over the relay");
                     self.forget();
