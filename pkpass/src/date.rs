@@ -141,6 +141,7 @@ fn small(number: u16) -> u8 {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use time::format_description::well_known::Rfc3339;
 
     use super::*;
 
@@ -216,10 +217,7 @@ mod tests {
         #[test]
         fn every_moment_is_read_back(unix_seconds in -62_000_000_000_i64..200_000_000_000) {
             let moment = time::OffsetDateTime::from_unix_timestamp(unix_seconds).unwrap();
-            let text = format!(
-                "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-                moment.year(), u8::from(moment.month()), moment.day(), moment.hour(), moment.minute(), moment.second(),
-            );
+            let text = moment.format(&Rfc3339).unwrap();
             prop_assert_eq!(unix(&text), Ok(unix_seconds));
         }
     }

@@ -7,14 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cqrs_es::Aggregate;
-use honoken_domain::ids::{PassId, UnixSeconds};
+use honoken_domain::ids::PassId;
 use honoken_domain::pass::{Pass, PassEvent};
+use honoken_domain::rfc3339;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{Epoch, EventLog, LogError, Position, RecordedEvent};
 use honoken_projections::pass_heads::PassHead;
 use honoken_projections::{Progress, QueryError, ReadModel};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -243,7 +242,7 @@ impl<L: EventLog> Source<L> {
             pass_type_identifier: id.pass_type_identifier.clone(),
             serial_number: id.serial_number.clone(),
             etag,
-            updated_at: rfc3339(updated_at),
+            updated_at: rfc3339::seconds(updated_at),
             update_tag: format!("{epoch}-{position}"),
             position: position.0,
             urgent,
@@ -256,9 +255,4 @@ impl<L: EventLog> Source<L> {
 fn event_id(epoch: Epoch, aggregate_type: &str, aggregate_id: &str, sequence: usize) -> Uuid {
     let name = format!("{epoch}:{aggregate_type}:{aggregate_id}:{sequence}");
     Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes())
-}
-
-fn rfc3339(moment: UnixSeconds) -> String {
-    let moment = OffsetDateTime::from_unix_timestamp(moment.0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    moment.format(&Rfc3339).unwrap_or_default()
 }
