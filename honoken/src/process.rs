@@ -12,6 +12,7 @@ use honoken_api::server::{self, Counts, HttpListener};
 use honoken_api::state::{self, App};
 use honoken_api::{limits, router};
 use honoken_domain::sealed::SealingKeys;
+use honoken_pushers::labels::label_sets;
 use honoken_service::clock::Clock;
 use honoken_service::data_dir;
 use honoken_service::ids::IdSource;
@@ -68,7 +69,7 @@ impl Process {
 
     /// The metrics of this process, with the dropped lines of log output.
     pub fn metrics(&self) -> Metrics {
-        let metrics = Metrics::new(&self.config.identity);
+        let metrics = Metrics::new(&self.config.identity, &label_sets());
         self.log_output.count_in(&metrics);
         metrics
     }

@@ -1,6 +1,6 @@
 //! Notices when the clock was set: it has moved by another time than has passed since the last look.
 
-use crate::ports::Time;
+use crate::ports::Clock;
 
 /// How far the clock may be off from one look to the next: less than anything lasts whose end is stored.
 const TOLERATED_MS: i64 = 1000;
@@ -14,12 +14,12 @@ pub(crate) struct ClockJumps {
 
 impl ClockJumps {
     /// From here on.
-    pub(crate) fn since_now(time: &dyn Time) -> Self {
+    pub(crate) fn since_now(time: &dyn Clock) -> Self {
         Self { ahead_ms: ahead_ms(time) }
     }
 
     /// By how many milliseconds the clock was set since the last look, if it was: back when they are negative.
-    pub(crate) fn take_jump(&mut self, time: &dyn Time) -> Option<i64> {
+    pub(crate) fn take_jump(&mut self, time: &dyn Clock) -> Option<i64> {
         let now = ahead_ms(time)?;
         let before = self.ahead_ms.replace(now)?;
         Some(now - before).filter(|jump| jump.abs() > TOLERATED_MS)
@@ -27,7 +27,7 @@ impl ClockJumps {
 }
 
 /// Two clocks cannot be read at once: where the thread was held up in between, the next look tells.
-fn ahead_ms(time: &dyn Time) -> Option<i64> {
+fn ahead_ms(time: &dyn Clock) -> Option<i64> {
     let (before, unix, after) = (time.steady_ms(), time.unix_ms(), time.steady_ms());
     (after - before <= TOLERATED_MS).then_some(unix - after)
 }
@@ -41,7 +41,7 @@ mod tests {
     /// What both clocks show.
     struct Clocks(Mutex<(i64, i64)>);
 
-    impl Time for Clocks {
+    impl Clock for Clocks {
         fn unix_ms(&self) -> i64 {
             self.0.lock().unwrap().0
         }

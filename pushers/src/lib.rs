@@ -7,13 +7,14 @@
 //! - [`ledger`]: which phones are to be pushed to for which state, and the results. [`subscriber`]: from messages to the ledger, and from there
 //!   to phones.
 //! - [`apns`]: the client of APNs. [`dedicated_thread`]: the thread that it runs on.
-//! - [`outcome`]: the outcome of one push, decided from APNs' answer.
+//! - [`outcome`]: the outcome of one push, decided from APNs' answer. [`labels`]: the words of this crate in metrics.
 //!
 //! This crate does not know HTTP routes, and it writes neither the event log nor the read model.
 
 pub mod apns;
 pub mod dedicated_thread;
 pub mod feed;
+pub mod labels;
 pub mod ledger;
 pub mod message;
 pub mod nats;

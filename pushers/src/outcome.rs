@@ -45,14 +45,46 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Its name, as it is counted.
-    pub fn as_str(&self) -> &'static str {
+    /// Its kind, by which it is counted.
+    pub fn kind(&self) -> OutcomeKind {
         match self {
-            Self::Accepted { .. } => "accepted",
-            Self::TokenDead { .. } => "token_dead",
-            Self::Retry { .. } => "retry",
-            Self::Misconfigured { .. } => "misconfigured",
-            Self::Refused { .. } => "refused",
+            Self::Accepted { .. } => OutcomeKind::Accepted,
+            Self::TokenDead { .. } => OutcomeKind::TokenDead,
+            Self::Retry { .. } => OutcomeKind::Retry,
+            Self::Misconfigured { .. } => OutcomeKind::Misconfigured,
+            Self::Refused { .. } => OutcomeKind::Refused,
+        }
+    }
+}
+
+/// The kind of an [`Outcome`], without its particulars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OutcomeKind {
+    /// [`Outcome::Accepted`]
+    Accepted,
+    /// [`Outcome::TokenDead`]
+    TokenDead,
+    /// [`Outcome::Retry`]
+    Retry,
+    /// [`Outcome::Misconfigured`]
+    Misconfigured,
+    /// [`Outcome::Refused`]
+    Refused,
+}
+
+impl OutcomeKind {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Accepted, Self::TokenDead, Self::Retry, Self::Misconfigured, Self::Refused];
+
+    /// Its name, as it is counted.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::TokenDead => "token_dead",
+            Self::Retry => "retry",
+            Self::Misconfigured => "misconfigured",
+            Self::Refused => "refused",
         }
     }
 }

@@ -1,14 +1,17 @@
 //! The ports of the push subscriber to the world outside. Each port has one implementation in the program, and fakes exist only for Apple's ends.
+//! [`Clock`] and [`IdSource`] are those of the rooms above as well: this is the lowest room that needs them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use honoken_domain::ids::{DeviceLibraryIdentifier, PassTypeIdentifier, PushToken};
+use honoken_domain::ids::{DeviceLibraryIdentifier, PassTypeIdentifier, PushToken, UnixSeconds};
 use openssl::ec::EcKey;
 use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
+use uuid::Builder;
 
-use crate::outcome::Outcome;
+use crate::ledger::DeliveryState;
+use crate::outcome::{Outcome, OutcomeKind};
 
 /// One push.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,25 +117,37 @@ pub trait DeadTokens: Send + Sync + 'static {
     ) -> impl Future<Output = Result<bool, Box<dyn std::error::Error + Send + Sync>>> + Send;
 }
 
-/// The time, as the rest of the service reads it.
-pub trait Time: Send + Sync + 'static {
+/// A source of the time, for every room that needs one.
+pub trait Clock: Send + Sync + 'static {
     /// Unix milliseconds: the time that is stored, shown and sent to others. It may be set, forward and back.
     fn unix_ms(&self) -> i64;
+
+    /// The same in whole seconds.
+    fn unix_seconds(&self) -> UnixSeconds {
+        UnixSeconds(self.unix_ms().div_euclid(1000))
+    }
 
     /// Milliseconds of a clock that is never set. They tell how long something lasts within this process, and mean nothing outside of it.
     fn steady_ms(&self) -> i64;
 }
 
-/// Random identifiers.
-pub trait Ids: Send + Sync + 'static {
-    /// A lower-case UUID.
-    fn uuid(&self) -> String;
+/// A source of random bytes, for every room that needs one.
+pub trait IdSource: Send + Sync + 'static {
+    /// Fills the slice with bytes that cannot be guessed.
+    fn fill(&self, bytes: &mut [u8]);
+
+    /// A fresh UUID (version 4), in lower case.
+    fn uuid(&self) -> String {
+        let mut bytes = [0; 16];
+        self.fill(&mut bytes);
+        Builder::from_random_bytes(bytes).into_uuid().to_string()
+    }
 }
 
 /// Counts pushes and deliveries.
 pub trait Observer: Send + Sync + 'static {
-    /// A push was answered, or not, after so long. `outcome` is the name of an [`Outcome`]: [`Outcome::as_str`].
-    fn pushed(&self, outcome: &'static str, took: Duration);
-    /// A delivery has come to its end. `state` is the name of its state: [`DeliveryState::as_str`](crate::ledger::DeliveryState::as_str).
-    fn ended(&self, state: &'static str);
+    /// A push was answered, or not, after so long.
+    fn pushed(&self, outcome: OutcomeKind, took: Duration);
+    /// A delivery has come to its end, in a state that is final.
+    fn ended(&self, state: DeliveryState);
 }

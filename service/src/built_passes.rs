@@ -243,6 +243,7 @@ mod tests {
     use honoken_pkpass::{Credential, CredentialFiles};
     use honoken_projections::passes::PassRow;
     use honoken_telemetry::Identity;
+    use honoken_telemetry::metrics::LabelSets;
     use openssl::ec::{EcGroup, EcKey};
     use openssl::nid::Nid;
     use openssl::pkey::PKey;
@@ -274,7 +275,7 @@ mod tests {
     }
 
     fn built_passes(signers: Signers, blobs: Blobs) -> BuiltPasses {
-        let metrics = Metrics::new(&Identity::default());
+        let metrics = Metrics::new(&Identity::default(), &LabelSets::default());
         BuiltPasses::new(signers, blobs, "https://example.com", limits::BUILDS_WAITING, &metrics)
     }
 

@@ -58,7 +58,7 @@ mod tests {
     use honoken_domain::ids::{SerialNumber, UnixSeconds};
     use honoken_event_store::{Epoch, EventLog, Log, Position, SqliteLog};
     use honoken_telemetry::Identity;
-    use honoken_telemetry::metrics::Metrics;
+    use honoken_telemetry::metrics::{LabelSets, Metrics};
     use tempfile::TempDir;
 
     use super::*;
@@ -70,7 +70,8 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let log = SqliteLog::open(&folder.path().join("events.sqlite"), Epoch(1)).await.unwrap();
         let log = Arc::new(Log::Sqlite(log));
-        let dispatcher = Arc::new(Commands::new(log.clone(), Metrics::new(&Identity::default())));
+        let dispatcher =
+            Arc::new(Commands::new(log.clone(), Metrics::new(&Identity::default(), &LabelSets::default())));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let reports = DeadTokenCommands {
             dispatcher: dispatcher.clone(),

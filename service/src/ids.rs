@@ -1,22 +1,14 @@
 //! Random values, and ids made of them.
 
-use std::sync::Arc;
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use honoken_domain::ids::{AuthenticationToken, JobId, OrganizationId, PassTypeIdentifier, SerialNumber};
 use honoken_domain::sealed::{KEY_BYTES, NONCE_BYTES};
 use honoken_event_store::Epoch;
-use honoken_pushers::ports::Ids;
+pub use honoken_pushers::ports::IdSource;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid, Variant, Version};
 use zeroize::Zeroizing;
-
-/// A source of random bytes.
-pub trait IdSource: Send + Sync + 'static {
-    /// Fills the slice with bytes that cannot be guessed.
-    fn fill(&self, bytes: &mut [u8]);
-}
 
 /// Random numbers from a generator that the operating system seeds.
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,16 +19,6 @@ impl IdSource for SystemIds {
     fn fill(&self, bytes: &mut [u8]) {
         use rand::Rng as _;
         rand::rng().fill_bytes(bytes);
-    }
-}
-
-/// The source in the form that the pushers take.
-#[derive(Clone)]
-pub struct SharedIds(pub Arc<dyn IdSource>);
-
-impl Ids for SharedIds {
-    fn uuid(&self) -> String {
-        request_id(&*self.0)
     }
 }
 
@@ -73,7 +55,7 @@ pub fn authentication_token(ids: &dyn IdSource) -> AuthenticationToken {
 
 /// A fresh request id (UUID version 4).
 pub fn request_id(ids: &dyn IdSource) -> String {
-    Builder::from_random_bytes(random(ids)).into_uuid().to_string()
+    ids.uuid()
 }
 
 /// A fresh epoch, with which the update tags of a new event log begin.

@@ -74,11 +74,12 @@ impl Permits {
 mod tests {
     use futures::FutureExt;
     use honoken_telemetry::Identity;
+    use honoken_telemetry::metrics::LabelSets;
 
     use super::*;
 
     fn permits(at_work: usize, waiting: u32, longest: Duration) -> Arc<Permits> {
-        let metrics = Metrics::new(&Identity::default());
+        let metrics = Metrics::new(&Identity::default(), &LabelSets::default());
         Arc::new(Permits::new(Queue::Device, at_work, waiting, longest, &metrics))
     }
 

@@ -268,7 +268,7 @@ mod tests {
     use honoken_pkpass::CredentialFiles;
     use honoken_projections::Part;
     use honoken_telemetry::Identity;
-    use honoken_telemetry::metrics::Metrics;
+    use honoken_telemetry::metrics::{LabelSets, Metrics};
     use openssl::ec::{EcGroup, EcKey};
     use openssl::nid::Nid;
     use openssl::pkey::PKey;
@@ -296,6 +296,10 @@ mod tests {
         fn unix_ms(&self) -> i64 {
             self.0.load(Ordering::Relaxed)
         }
+
+        fn steady_ms(&self) -> i64 {
+            self.unix_ms()
+        }
     }
 
     fn sealing_keys(version: u32) -> SealingKeys {
@@ -319,7 +323,7 @@ mod tests {
             let folder = TempDir::new().unwrap();
             let open = || Ok(Arc::new(Folder::open(folder.path())?));
             let storage = Storage::of(None, folder.path(), open).unwrap();
-            let metrics = Metrics::new(&Identity::default());
+            let metrics = Metrics::new(&Identity::default(), &LabelSets::default());
             let stores = Stores::open(&storage, folder.path(), Part::Run, &SystemIds, metrics).await.unwrap();
             let clock = Arc::new(HeldClock(AtomicI64::new(NOW * 1000)));
             let keys = Some(sealing_keys(1));

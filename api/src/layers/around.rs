@@ -227,6 +227,7 @@ mod tests {
     use honoken_service::stores::Stores;
     use honoken_telemetry::Identity;
     use honoken_telemetry::log_output::limits::LINES_ABOUT_ERRORS;
+    use honoken_telemetry::metrics::LabelSets;
     use honoken_telemetry::request::caller_is_known;
     use http_body_util::BodyExt;
     use serde_json::Value as Json;
@@ -241,7 +242,7 @@ mod tests {
     async fn app(folder: &TempDir) -> AppState {
         let open = || Ok(Arc::new(Folder::open(folder.path())?));
         let storage = Storage::of(None, folder.path(), open).unwrap();
-        let metrics = Metrics::new(&Identity::default());
+        let metrics = Metrics::new(&Identity::default(), &LabelSets::default());
         let stores = Stores::open(&storage, folder.path(), Part::Run, &SystemIds, metrics).await.unwrap();
         let options = service::Options {
             roles: Roles { projector: true, ..Roles::default() },

@@ -99,12 +99,13 @@ mod tests {
 
     use futures::FutureExt;
     use honoken_telemetry::Identity;
+    use honoken_telemetry::metrics::LabelSets;
 
     use super::*;
 
     #[tokio::test]
     async fn a_request_that_releases_its_permit_lets_the_next_one_in_and_comes_back_behind_it() {
-        let metrics = Metrics::new(&Identity::default());
+        let metrics = Metrics::new(&Identity::default(), &LabelSets::default());
         let permits = Arc::new(Permits::new(Queue::Device, 1, 2, Duration::from_mins(1), &metrics));
         let held = Mutex::new(Some(permits.acquire().await.unwrap()));
         let first = Admission(Some(Arc::new(Admitted { permits: permits.clone(), held })));

@@ -183,11 +183,12 @@ impl RateLimits {
 #[cfg(test)]
 mod tests {
     use honoken_telemetry::Identity;
+    use honoken_telemetry::metrics::LabelSets;
 
     use super::*;
 
     fn rate_limits(options: Options) -> RateLimits {
-        RateLimits::new(options, &Metrics::new(&Identity::default()))
+        RateLimits::new(options, &Metrics::new(&Identity::default(), &LabelSets::default()))
     }
 
     const CLIENT: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));

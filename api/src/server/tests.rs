@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::routing::get;
 use honoken_telemetry::Identity;
+use honoken_telemetry::metrics::LabelSets;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_util::sync::DropGuard;
@@ -24,7 +25,7 @@ struct Server {
 
 impl Server {
     async fn starts() -> Self {
-        let metrics = Metrics::new(&Identity::default());
+        let metrics = Metrics::new(&Identity::default(), &LabelSets::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().route("/", get(async || "hello"));

@@ -13,6 +13,7 @@ use honoken_domain::sealed::SealingKeys;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Metadata, Position};
 use honoken_projections::{Part, Projector, ReadModel};
+use honoken_pushers::labels::label_sets;
 use honoken_service::clock::Clock;
 use honoken_service::commands::Commands;
 use honoken_service::data_dir::Folder;
@@ -110,7 +111,7 @@ impl Session {
                 .await?;
         let running = tokio::spawn(run);
         let session = Self {
-            dispatcher: Commands::new(log.clone(), Metrics::new(&config.identity)),
+            dispatcher: Commands::new(log.clone(), Metrics::new(&config.identity, &label_sets())),
             read_model: read_model.clone(),
             projector,
             metadata: Metadata {

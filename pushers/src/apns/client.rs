@@ -22,7 +22,7 @@ use super::reasons::{Decision, decide};
 use super::request::Requests;
 use super::tls::{Trust, Unusable};
 use crate::outcome::{LONGEST_RETRY_AFTER, Outcome, RetryScope};
-use crate::ports::{Apns, Credential, Push, Time};
+use crate::ports::{Apns, Clock, Credential, Push};
 
 /// How often a push that the server has not worked on is sent again at once.
 const RESENDS: u32 = 3;
@@ -39,7 +39,7 @@ const MAX_REASON_CHARACTERS: usize = 64;
 /// The client of APNs. One is enough for a process: connections are shared by all pushes of a credential, and kept.
 pub struct ApnsClient {
     options: Arc<Options>,
-    time: Arc<dyn Time>,
+    time: Arc<dyn Clock>,
     trust: Trust,
     authority: Authority,
     destination: Destination,
@@ -59,7 +59,7 @@ impl ApnsClient {
     ///
     /// # Errors
     /// When nothing could ever be pushed like this.
-    pub fn new(options: Options, time: Arc<dyn Time>) -> Result<Self, InvalidOptions> {
+    pub fn new(options: Options, time: Arc<dyn Clock>) -> Result<Self, InvalidOptions> {
         let destination = destination(&options.endpoint)?;
         let authority = authority(&options.endpoint, &destination)?;
         let trust = Trust::of(&options)?;

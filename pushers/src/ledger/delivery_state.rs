@@ -26,6 +26,11 @@ pub enum DeliveryState {
 impl DeliveryState {
     const ALL: [Self; 5] = [Self::Pending, Self::Sent, Self::Failed, Self::Superseded, Self::Dead];
 
+    /// Those after which nothing more becomes of the delivery.
+    pub fn all_final() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|state| state.is_final())
+    }
+
     /// Its name, as it is stored and shown.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -14,6 +14,9 @@ pub enum Part {
 }
 
 impl Part {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Relay, Self::Pusher];
+
     /// Its name, as it is stored and shown.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -25,9 +25,9 @@ use super::stream::{CONTENT_CHANGED, PUSHER_CONSUMER};
 use crate::feed::figures::FeedFigures;
 use crate::ledger::feeds::{Checkpoint, CheckpointError, RELAY};
 use crate::ledger::{Ledger, LedgerError, Part};
-use crate::ports::Time;
+use crate::ports::Clock;
 use crate::source::{OutgoingMessage, Source, SourceError};
-use crate::sweep::{HeldBackPasses, Round, FollowError};
+use crate::sweep::{FollowError, HeldBackPasses, Round};
 
 /// Events looked at, and published, at a time.
 const PAGE: u32 = 250;
@@ -74,7 +74,7 @@ pub struct Relay<L> {
     source: Source<L>,
     ledger: Ledger,
     nats: Nats,
-    time: Arc<dyn Time>,
+    time: Arc<dyn Clock>,
     settings: RelaySettings,
     checkpoint: Checkpoint,
     figures: watch::Sender<FeedFigures>,
@@ -116,7 +116,7 @@ impl<L: EventLog> Relay<L> {
         source: Source<L>,
         ledger: Ledger,
         nats: Nats,
-        time: Arc<dyn Time>,
+        time: Arc<dyn Clock>,
         settings: RelaySettings,
     ) -> Self {
         let checkpoint = ledger.checkpoint(RELAY);

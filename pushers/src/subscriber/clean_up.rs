@@ -9,10 +9,10 @@ use tokio::time::MissedTickBehavior;
 use super::{Settings, milliseconds};
 use crate::clock_jumps::ClockJumps;
 use crate::ledger::{Ledger, LedgerError};
-use crate::ports::Time;
+use crate::ports::Clock;
 
 /// Works until it is dropped.
-pub(super) async fn run(ledger: Ledger, time: Arc<dyn Time>, settings: Settings) {
+pub(super) async fn run(ledger: Ledger, time: Arc<dyn Clock>, settings: Settings) {
     let every = settings.clean_up;
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

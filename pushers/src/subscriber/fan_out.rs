@@ -22,7 +22,7 @@ use crate::feed::{Feed, FeedError, Received};
 use crate::ledger::enqueue::DeliveryRequest;
 use crate::ledger::{Ledger, LedgerError, ParkedMessage, Part};
 use crate::message::PassContentChanged;
-use crate::ports::{Ids, Time};
+use crate::ports::{Clock, IdSource};
 
 /// How often it looks whether it is paused, and how long it waits for a data store that is unavailable.
 const POLL: Duration = Duration::from_secs(1);
@@ -39,8 +39,8 @@ pub struct FanOut<F> {
     ledger: Ledger,
     read_model: ReadModel,
     feed: F,
-    time: Arc<dyn Time>,
-    ids: Arc<dyn Ids>,
+    time: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
     settings: Settings,
 }
 
@@ -68,8 +68,8 @@ impl<F: Feed> FanOut<F> {
         ledger: Ledger,
         read_model: ReadModel,
         feed: F,
-        time: Arc<dyn Time>,
-        ids: Arc<dyn Ids>,
+        time: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
         settings: Settings,
     ) -> Self {
         Self { ledger, read_model, feed, time, ids, settings }

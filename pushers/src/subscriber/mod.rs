@@ -12,7 +12,7 @@ mod clean_up;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ports::{Ids, Observer, Time};
+use crate::ports::{Clock, IdSource, Observer};
 
 /// How the subscriber works.
 #[derive(Debug, Clone, Copy)]
@@ -53,9 +53,9 @@ pub struct Ports<A, C, D> {
     /// The domain, which is told that a token is dead.
     pub dead_tokens: Arc<D>,
     /// The time.
-    pub time: Arc<dyn Time>,
+    pub time: Arc<dyn Clock>,
     /// Random identifiers.
-    pub ids: Arc<dyn Ids>,
+    pub ids: Arc<dyn IdSource>,
     /// Counts pushes and deliveries.
     pub observer: Arc<dyn Observer>,
 }

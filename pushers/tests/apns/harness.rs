@@ -8,7 +8,7 @@ use futures::future::join_all;
 use honoken_domain::ids::{PassTypeIdentifier, PushToken};
 use honoken_pushers::apns::{ApnsClient, Options};
 use honoken_pushers::outcome::Outcome;
-use honoken_pushers::ports::{Apns as _, ApnsKey, Credential, Push, Time};
+use honoken_pushers::ports::{self, Apns as _, ApnsKey, Credential, Push};
 use honoken_simulator::apns::{self, FakeApns, TokenKey};
 use openssl::ec::{EcGroup, EcKey};
 use openssl::nid::Nid;
@@ -39,7 +39,7 @@ impl Clock {
     }
 }
 
-impl Time for Clock {
+impl ports::Clock for Clock {
     fn unix_ms(&self) -> i64 {
         self.now() * 1000
     }

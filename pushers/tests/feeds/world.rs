@@ -24,7 +24,7 @@ use honoken_pushers::feed::in_process::InProcessFeed;
 use honoken_pushers::feed::{Feed, Received};
 use honoken_pushers::ledger::{self, Ledger};
 use honoken_pushers::nats::{JetStreamFeed, Nats, NatsOptions, Relay, RelaySettings};
-use honoken_pushers::ports::Time;
+use honoken_pushers::ports;
 use honoken_pushers::source::Source;
 pub(crate) use honoken_test_stores::{Engine, eventually, on_both_engines, soon};
 use honoken_test_stores::{LIMIT, Location, Sql, Stores};
@@ -77,7 +77,7 @@ pub(crate) fn newer_release() -> Upcasters {
 #[derive(Debug, Default)]
 pub(crate) struct Clock(AtomicI64);
 
-impl Time for Clock {
+impl ports::Clock for Clock {
     fn unix_ms(&self) -> i64 {
         self.0.fetch_add(1, Ordering::Relaxed)
     }

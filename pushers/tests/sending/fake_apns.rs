@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use honoken_domain::ids::{DeviceLibraryIdentifier, PassTypeIdentifier, PushToken};
-use honoken_pushers::outcome::{Outcome, RetryScope};
+use honoken_pushers::ledger::DeliveryState;
+use honoken_pushers::outcome::{Outcome, OutcomeKind, RetryScope};
 use honoken_pushers::ports::{
-    Apns, ApnsKey, Credential, Credentials, DeadTokens, Ids, NoCredential, Observer, Push, Time,
+    Apns, ApnsKey, Clock, Credential, Credentials, DeadTokens, IdSource, NoCredential, Observer, Push,
 };
 use openssl::ec::{EcGroup, EcKey};
 use openssl::nid::Nid;
@@ -229,7 +230,7 @@ impl FakeTime {
     }
 }
 
-impl Time for FakeTime {
+impl Clock for FakeTime {
     fn unix_ms(&self) -> i64 {
         lock(&self.0).unix_ms
     }
@@ -245,10 +246,13 @@ pub(crate) struct FakeIds;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
-impl Ids for FakeIds {
-    fn uuid(&self) -> String {
+impl IdSource for FakeIds {
+    fn fill(&self, bytes: &mut [u8]) {
         let number = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        format!("{:08x}-0000-4000-8000-{number:012x}", std::process::id())
+        let id = (u128::from(std::process::id()) << 96) | u128::from(number);
+        for (byte, value) in bytes.iter_mut().zip(id.to_be_bytes()) {
+            *byte = value;
+        }
     }
 }
 
@@ -270,11 +274,11 @@ impl Counts {
 }
 
 impl Observer for Counts {
-    fn pushed(&self, outcome: &'static str, _took: Duration) {
-        *lock(&self.pushed).entry(outcome).or_default() += 1;
+    fn pushed(&self, outcome: OutcomeKind, _took: Duration) {
+        *lock(&self.pushed).entry(outcome.as_str()).or_default() += 1;
     }
 
-    fn ended(&self, state: &'static str) {
-        *lock(&self.ended).entry(state).or_default() += 1;
+    fn ended(&self, state: DeliveryState) {
+        *lock(&self.ended).entry(state.as_str()).or_default() += 1;
     }
 }

@@ -22,7 +22,7 @@ use honoken_projections::{Part, Projector, ReadModel};
 use honoken_pushers::feed::{Feed, FeedError, Received};
 use honoken_pushers::ledger::{self, Delivery, Ledger};
 use honoken_pushers::message::PassContentChanged;
-use honoken_pushers::ports::{Credentials, Time};
+use honoken_pushers::ports::{Clock, Credentials};
 use honoken_pushers::subscriber::fan_out::FanOut;
 use honoken_pushers::subscriber::sender::Sender;
 use honoken_pushers::subscriber::{Ports, Settings};

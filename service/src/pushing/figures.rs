@@ -6,7 +6,7 @@ use std::time::Duration;
 use honoken_event_store::{EventLog, Log};
 use honoken_pushers::feed::figures::FeedFigures;
 use honoken_pushers::ledger::{Ledger, LedgerError, Part};
-use honoken_telemetry::metrics::{Metric, Metrics, Pausable};
+use honoken_telemetry::metrics::{Metric, Metrics};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -64,9 +64,9 @@ impl Figures {
         let position = self.ledger.fed(self.feed).await?.unwrap_or_default().0;
         set(Metric::RelayPosition, position);
         set(Metric::RelayLag, self.log.head().borrow().0.saturating_sub(position));
-        for (pausable, part) in [(Pausable::Relay, Part::Relay), (Pausable::Pusher, Part::Pusher)] {
+        for part in Part::ALL {
             let paused = self.ledger.paused(part).await?.is_some();
-            self.metrics.gauge(Metric::PushingPaused, &[pausable.into()]).set(paused.into());
+            self.metrics.gauge(Metric::PushingPaused, &[part.into()]).set(paused.into());
         }
         Ok(())
     }

@@ -15,8 +15,8 @@ use std::time::Duration;
 use anyhow::Context;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::Log;
-use honoken_pushers::dedicated_thread;
 use honoken_pushers::apns::{self, ApnsClient};
+use honoken_pushers::dedicated_thread;
 use honoken_pushers::feed::Feed;
 use honoken_pushers::feed::in_process::InProcessFeed;
 use honoken_pushers::ledger::feeds::{IN_PROCESS, RELAY};
@@ -30,9 +30,9 @@ use honoken_pushers::subscriber::{Ports, Settings};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{Clock, SharedClock};
+use crate::clock::Clock;
 use crate::dead_tokens::DeadTokenCommands;
-use crate::ids::{IdSource, SharedIds};
+use crate::ids::IdSource;
 use crate::push_credentials::PushCredentials;
 use crate::shutdown::Shutdown;
 use crate::stores::Stores;
@@ -91,9 +91,14 @@ impl Pushing {
         match pushing.nats.clone() {
             Some(nats) => {
                 if parts.relay {
-                    let time = Arc::new(SharedClock(given.clock.clone()));
                     let (source, ledger) = (given.source(), given.stores.ledger.clone());
-                    let relay = Relay::new(source, ledger, nats.clone(), time, RelaySettings::default());
+                    let relay = Relay::new(
+                        source,
+                        ledger,
+                        nats.clone(),
+                        given.clock.clone(),
+                        RelaySettings::default(),
+                    );
                     published = Some(relay.figures());
                     pushing.run(|stop| relay.run(stop));
                 }
@@ -151,7 +156,9 @@ impl Pushing {
         self.run(|stop| async move { end(fan_out.run(stop).await).await });
         let sender = Sender::new(ledger, read_model, ports, settings);
         let stop = self.stop.clone();
-        self.running.spawn(dedicated_thread::spawn("sender", || sender.run(stop)).context("no thread for the sender")?);
+        self.running.spawn(
+            dedicated_thread::spawn("sender", || sender.run(stop)).context("no thread for the sender")?,
+        );
         Ok(())
     }
 
@@ -219,8 +226,7 @@ impl Given<'_> {
             max_connections: connections.get() as usize,
             ..default
         };
-        let time = Arc::new(SharedClock(self.clock.clone()));
-        let apns = ApnsClient::new(options, time.clone())?;
+        let apns = ApnsClient::new(options, self.clock.clone())?;
         Ok(Ports {
             apns: Arc::new(apns),
             credentials: Arc::new(self.credentials.clone()),
@@ -229,8 +235,8 @@ impl Given<'_> {
                 clock: self.clock.clone(),
                 ids: self.ids.clone(),
             }),
-            time,
-            ids: Arc::new(SharedIds(self.ids.clone())),
+            time: self.clock.clone(),
+            ids: self.ids.clone(),
             observer: Arc::new(Counts::new(&self.stores.metrics)),
         })
     }

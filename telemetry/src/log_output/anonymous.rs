@@ -129,9 +129,10 @@ mod tests {
 
     use super::*;
     use crate::identity::Identity;
+    use crate::metrics::LabelSets;
 
     fn lines() -> (AnonymousLines, Metrics) {
-        let metrics = Metrics::new(&Identity::default());
+        let metrics = Metrics::new(&Identity::default(), &LabelSets::default());
         (AnonymousLines::new(&metrics), metrics)
     }
 

@@ -207,6 +207,7 @@ impl Queue {
 mod tests {
     use super::*;
     use crate::identity::Identity;
+    use crate::metrics::LabelSets;
 
     const LINE: usize = 36;
 
@@ -246,7 +247,7 @@ mod tests {
 
     #[test]
     fn what_finds_no_room_is_dropped_and_counted() {
-        let (queue, metrics) = (queue(2), Metrics::new(&Identity::default()));
+        let (queue, metrics) = (queue(2), Metrics::new(&Identity::default(), &LabelSets::default()));
         says(&queue, LinePriority::Other, "1");
         says(&queue, LinePriority::Other, "2");
         says(&queue, LinePriority::Other, "3");

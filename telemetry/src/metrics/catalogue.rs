@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::labels::{Label, Values};
+use super::labels::{Label, LabelSets, Values};
 
 /// Everything that is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,8 +185,8 @@ impl Row {
     }
 }
 
-/// The table, as `docs/metrics.md` has it.
-pub fn table() -> String {
+/// The table, as `docs/metrics.md` has it. `sets`: the values of labels that belong to other rooms.
+pub fn table(sets: &LabelSets) -> String {
     let mut text = String::from(
         "| Metric | In Prometheus | Kind | Labels | Meaning |\n| --- | --- | --- | --- | --- |\n",
     );
@@ -220,7 +220,7 @@ pub fn table() -> String {
             Label::DeliveryState => " of a delivery",
             _ => "",
         };
-        let values = match label.values() {
+        let values = match label.values(sets) {
             Values::Closed(names) => {
                 names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
             }

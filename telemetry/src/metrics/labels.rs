@@ -4,37 +4,86 @@ use http::StatusCode;
 
 /// A label, which distinguishes the series of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Label {
+pub enum Label {
+    /// The service, as it is called here.
     Service,
+    /// Its release.
     Version,
+    /// The commit that it was built from.
     GitSha,
+    /// The environment that it runs in.
     Environment,
+    /// The callers that a route is for.
     Area,
+    /// The route of a request.
     Route,
+    /// The status of an answer.
     Status,
+    /// What requests wait for.
     Queue,
+    /// Why a connection was closed early.
     ClosedBecause,
+    /// The limit that a caller exceeded.
     Limit,
+    /// The type of an aggregate.
     Aggregate,
+    /// The command that it was given.
     Command,
+    /// The result of a command.
     CommandResult,
+    /// The result of a build.
     BuildResult,
+    /// The meaning of a line of a phone's log.
     Class,
+    /// A store.
     Store,
+    /// The state of a database connection.
     ConnectionState,
+    /// The outcome of a push. Its values belong to the room that pushes.
     PushOutcome,
+    /// How a delivery ended. Its values belong to the room that pushes.
     DeliveryState,
+    /// A part that an operator can pause. Its values belong to the room that pushes.
     Pausable,
+    /// The lines that callers without credentials can cause.
     AnonymousLine,
+    /// The priority of a line of log output.
     LinePriority,
 }
 
 /// The values that a label can have.
-pub(super) enum Values {
+pub(super) enum Values<'a> {
     /// These.
-    Closed(&'static [&'static str]),
+    Closed(&'a [&'static str]),
     /// Those of another closed set, described in words.
     Described(&'static str),
+}
+
+/// One of the values of a label. Its type is a closed set.
+pub trait LabelValue: Copy {
+    /// The label.
+    const LABEL: Label;
+
+    /// Its stable name.
+    fn label(self) -> &'static str;
+}
+
+/// The closed sets that belong to rooms above this one, which cannot know them.
+#[derive(Debug, Clone, Default)]
+pub struct LabelSets(Vec<(Label, Vec<&'static str>)>);
+
+impl LabelSets {
+    /// With all values of one more label.
+    #[must_use]
+    pub fn with<V: LabelValue>(mut self, all: impl IntoIterator<Item = V>) -> Self {
+        self.0.push((V::LABEL, all.into_iter().map(V::label).collect()));
+        self
+    }
+
+    /// None for a label whose set was not given.
+    fn of(&self, label: Label) -> &[&'static str] {
+        self.0.iter().find(|(known, _)| *known == label).map_or(&[], |(_, names)| names.as_slice())
+    }
 }
 
 impl Label {
@@ -63,7 +112,7 @@ impl Label {
         }
     }
 
-    pub(super) fn values(self) -> Values {
+    pub(super) fn values(self, sets: &LabelSets) -> Values<'_> {
         match self {
             Self::Service => Values::Described("`SERVICE_NAME`"),
             Self::Version => Values::Described("`HONOKEN_RELEASE_VERSION`"),
@@ -82,9 +131,7 @@ impl Label {
             Self::Class => Values::Closed(MessageClass::NAMES),
             Self::Store => Values::Closed(Store::NAMES),
             Self::ConnectionState => Values::Closed(ConnectionState::NAMES),
-            Self::PushOutcome => Values::Closed(PushOutcome::NAMES),
-            Self::DeliveryState => Values::Closed(DeliveryState::NAMES),
-            Self::Pausable => Values::Closed(Pausable::NAMES),
+            Self::PushOutcome | Self::DeliveryState | Self::Pausable => Values::Closed(sets.of(self)),
             Self::AnonymousLine => Values::Closed(AnonymousLine::NAMES),
             Self::LinePriority => Values::Closed(LinePriority::NAMES),
         }
@@ -212,43 +259,6 @@ values! {
 }
 
 values! {
-    /// The result of a push. The words are those of `honoken_pushers::ports::Observer`.
-    PushOutcome:
-    /// APNs accepted it.
-    Accepted = "accepted",
-    /// APNs no longer knows the push token.
-    TokenDead = "token_dead",
-    /// It is tried again.
-    Retry = "retry",
-    /// No push succeeds with this key or certificate.
-    Misconfigured = "misconfigured",
-    /// This push never succeeds.
-    Refused = "refused",
-}
-
-values! {
-    /// How a delivery ended. The words are those of `honoken_pushers::ports::Observer`.
-    DeliveryState:
-    /// APNs has it.
-    Sent = "sent",
-    /// It was given up.
-    Failed = "failed",
-    /// Another delivery replaces it, or no registered phone needs it.
-    Superseded = "superseded",
-    /// The push token is dead.
-    Dead = "dead",
-}
-
-values! {
-    /// A part that an operator can pause.
-    Pausable:
-    /// The relay, from the event log to the messages.
-    Relay = "relay",
-    /// The pusher, from the messages to the phones.
-    Pusher = "pusher",
-}
-
-values! {
     /// The lines that callers without credentials can cause.
     AnonymousLine:
     /// A line that a phone sent.
@@ -331,17 +341,25 @@ impl<'a> Value<'a> {
     }
 }
 
-macro_rules! value_of {
+macro_rules! label_values {
     ($($set:ident as $label:ident),+) => {
-        $(impl From<$set> for Value<'static> {
-            fn from(value: $set) -> Self {
-                Self(Label::$label, value.name())
+        $(impl LabelValue for $set {
+            const LABEL: Label = Label::$label;
+
+            fn label(self) -> &'static str {
+                self.name()
             }
         })+
     };
 }
 
-value_of!(
+impl<V: LabelValue> From<V> for Value<'static> {
+    fn from(value: V) -> Self {
+        Self(V::LABEL, value.label())
+    }
+}
+
+label_values!(
     Area as Area,
     Queue as Queue,
     ClosedBecause as ClosedBecause,
@@ -351,9 +369,6 @@ value_of!(
     MessageClass as Class,
     Store as Store,
     ConnectionState as ConnectionState,
-    PushOutcome as PushOutcome,
-    DeliveryState as DeliveryState,
-    Pausable as Pausable,
     AnonymousLine as AnonymousLine,
     LinePriority as LinePriority
 );

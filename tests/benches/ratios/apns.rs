@@ -9,10 +9,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use honoken_domain::ids::{PassTypeIdentifier, PushToken};
-use honoken_pushers::dedicated_thread;
 use honoken_pushers::apns::{ApnsClient, Options};
+use honoken_pushers::dedicated_thread;
 use honoken_pushers::outcome::Outcome;
-use honoken_pushers::ports::{Apns as _, ApnsKey, Credential, Push, Time};
+use honoken_pushers::ports::{Apns as _, ApnsKey, Clock, Credential, Push};
 use honoken_simulator::apns::{self, FakeApns};
 use http::{HeaderMap, HeaderValue, Request, Uri};
 use openssl::ec::{EcGroup, EcKey};
@@ -63,7 +63,7 @@ const CASES: [Case; 4] = [
 /// A time that stands still, so that no round makes a provider token.
 struct Noon;
 
-impl Time for Noon {
+impl Clock for Noon {
     fn unix_ms(&self) -> i64 {
         1_700_000_000_000
     }

@@ -5,7 +5,7 @@
 //! success in between open the breaker: nothing is sent for a while. Then it is half-open: one push probes whether APNs is available again. Its failure
 //! opens the breaker for twice as long as before, and the first success closes it.
 //!
-//! All times here are those of the [steady clock](crate::ports::Time::steady_ms): a breaker is open for as long as it should be, whatever the
+//! All times here are those of the [steady clock](crate::ports::Clock::steady_ms): a breaker is open for as long as it should be, whatever the
 //! clock is set to.
 
 use std::collections::BTreeSet;

@@ -25,7 +25,7 @@ impl<A, C, D> Context<A, C, D> {
         self.ports.time.unix_ms()
     }
 
-    /// Milliseconds of the [steady clock](crate::ports::Time::steady_ms), for times that only this sender remembers.
+    /// Milliseconds of the [steady clock](crate::ports::Clock::steady_ms), for times that only this sender remembers.
     pub(super) fn steady_ms(&self) -> i64 {
         self.ports.time.steady_ms()
     }

@@ -10,7 +10,7 @@ use crate::clock_jumps::ClockJumps;
 use crate::ledger::future_times::{Latest, Scope};
 use crate::ledger::{Ledger, LedgerError, ParkedCredential, Part};
 use crate::outcome::LONGEST_RETRY_AFTER;
-use crate::ports::{Credentials, NoCredential, Time};
+use crate::ports::{Clock, Credentials, NoCredential};
 use crate::subscriber::milliseconds;
 
 /// How often it is done, which also keeps this sender alive.
@@ -51,7 +51,7 @@ struct Correction {
 }
 
 impl Refresh {
-    pub(super) fn new(time: &dyn Time) -> Self {
+    pub(super) fn new(time: &dyn Clock) -> Self {
         let correction = Correction {
             jumps: ClockJumps::since_now(time),
             next_ms: time.steady_ms(),
@@ -66,12 +66,12 @@ impl Refresh {
     }
 
     /// Begins a refresh. Gives the stored times that are to be corrected this time, if any; [`ended`](Self::ended) follows.
-    pub(super) fn begin(&mut self, time: &dyn Time, window: Duration) -> Option<FutureTimes> {
+    pub(super) fn begin(&mut self, time: &dyn Clock, window: Duration) -> Option<FutureTimes> {
         self.running = true;
         self.correction.begin(time, window)
     }
 
-    pub(super) fn ended(&mut self, corrected: bool, time: &dyn Time) {
+    pub(super) fn ended(&mut self, corrected: bool, time: &dyn Clock) {
         self.running = false;
         if corrected {
             self.correction.ended(time);
@@ -80,7 +80,7 @@ impl Refresh {
 }
 
 impl Correction {
-    fn begin(&mut self, time: &dyn Time, window: Duration) -> Option<FutureTimes> {
+    fn begin(&mut self, time: &dyn Clock, window: Duration) -> Option<FutureTimes> {
         if let Some(jump_ms) = self.jumps.take_jump(time) {
             let (seconds, direction) =
                 ((jump_ms.abs() + 500) / 1000, if jump_ms < 0 { "back" } else { "forward" });
@@ -104,7 +104,7 @@ impl Correction {
         Some(FutureTimes { latest, scope })
     }
 
-    fn ended(&mut self, time: &dyn Time) {
+    fn ended(&mut self, time: &dyn Clock) {
         (self.thoroughly, self.set_back) = (false, false);
         self.next_ms = time.steady_ms() + milliseconds(CORRECT_EVERY);
     }

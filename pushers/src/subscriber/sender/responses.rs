@@ -27,7 +27,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
         self.permits.push_answered();
         self.lanes.answered(lane);
         self.writes.push_answered();
-        self.context.ports.observer.pushed(outcome.as_str(), took);
+        self.context.ports.observer.pushed(outcome.kind(), took);
         match outcome {
             Outcome::Accepted { apns_id } => self.on_accepted(lane, &job, apns_id),
             Outcome::TokenDead { reason, since_ms, certain: true } => {

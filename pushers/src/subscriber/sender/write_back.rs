@@ -90,7 +90,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
         self.writes.flushed();
         self.permits.release(batch.answered);
         for ended in batch.deliveries.iter().filter(|result| result.state.is_final()) {
-            self.context.ports.observer.ended(ended.state.as_str());
+            self.context.ports.observer.ended(ended.state);
         }
         self.claims.written(&batch.phones);
         self.make_due(batch.make_due);
