@@ -12,13 +12,13 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Turn {
     lock: Transaction<'static, Postgres>,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Turn {
-    /// A turn that is held by a lock of the server, and takes one of the places of this process.
-    pub(crate) fn new(lock: Transaction<'static, Postgres>, place: OwnedSemaphorePermit) -> Self {
-        Self { lock, _place: place }
+    /// A turn that is held by a lock of the server, and takes one of the permits of this process.
+    pub(crate) fn new(lock: Transaction<'static, Postgres>, permit: OwnedSemaphorePermit) -> Self {
+        Self { lock, _permit: permit }
     }
 
     /// Lets the next process have its turn.

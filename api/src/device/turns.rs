@@ -121,11 +121,11 @@ impl Turns {
     /// # Errors
     /// 503 when too many wait already, or no permit is free afterwards.
     pub async fn wait_until(&self, then: Instant) -> Result<(), ApiError> {
-        let place = self.waiting.try_acquire().map_err(|_| ApiError::Overloaded)?;
+        let permit = self.waiting.try_acquire().map_err(|_| ApiError::Overloaded)?;
         let admission = at_hand::admission();
         admission.release();
         timed(Spent::Waiting, tokio::time::sleep_until(then)).await;
-        drop(place);
+        drop(permit);
         Ok(admission.acquire().await?)
     }
 }

@@ -223,7 +223,7 @@ mod tests {
             }
         }
 
-        fn is_done(&mut self, number: u64) {
+        fn finish(&mut self, number: u64) {
             self.0.retain(|(known, _)| *known != number);
         }
     }
@@ -262,7 +262,7 @@ mod tests {
         assert!(lanes.are_done_up_to(0) && !lanes.are_done_up_to(1));
         let mut carried_out: HashMap<Owner, Vec<u64>> = HashMap::new();
         while let Some((number, of)) = lanes.next_command(now) {
-            stream.is_done(number);
+            stream.finish(number);
             carried_out.entry(of.clone()).or_default().push(number);
             lanes.finish(of, End::Done);
             stream.is_read(&mut lanes);
@@ -287,7 +287,7 @@ mod tests {
                 lanes.finish(of, End::RetryAt(now));
                 continue;
             }
-            stream.is_done(number);
+            stream.finish(number);
             carried_out.entry(of.clone()).or_default().push(number);
             lanes.finish(of, End::Done);
             // New commands arrive all the time, and are read before those that lanes are behind with.

@@ -66,7 +66,7 @@ impl Client {
     }
 
     /// Reads one answer, which leaves the connection open.
-    async fn is_answered(&mut self) {
+    async fn reads_answer(&mut self) {
         let end = b"\r\n\r\nhello";
         let read = async {
             loop {
@@ -96,7 +96,7 @@ async fn connections_that_wait_for_a_request_rest_and_stay_open() {
             client.says(GET).await;
         }
         for client in &mut clients {
-            client.is_answered().await;
+            client.reads_answer().await;
         }
     }
     assert_eq!(server.closed(), 0);
@@ -113,7 +113,7 @@ async fn requests_behind_each_other_are_all_answered() {
     }
     for client in &mut clients {
         for _ in 0..5 {
-            client.is_answered().await;
+            client.reads_answer().await;
         }
     }
     assert_eq!(server.closed(), 0);
@@ -131,7 +131,7 @@ async fn half_requests_give_their_buffers_up_to_whole_ones() {
     for _ in 0..3 * BUFFERED {
         let mut client = server.connects().await;
         client.says(GET).await;
-        client.is_answered().await;
+        client.reads_answer().await;
     }
     assert!(server.closed() > 0);
 }

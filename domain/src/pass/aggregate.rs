@@ -84,7 +84,7 @@ impl State {
         self.replacements.iter().rev().find(|replacement| replacement.key == *key)
     }
 
-    fn is_now(&mut self, etag: ETag, updated_at: UnixSeconds) {
+    fn become_state(&mut self, etag: ETag, updated_at: UnixSeconds) {
         self.etag = etag;
         self.updated_at = updated_at;
     }
@@ -396,29 +396,29 @@ impl Aggregate for Pass {
                 if let Some(replacement) = replacement {
                     remember(&mut state.replacements, replacement);
                 }
-                state.is_now(etag, updated_at);
+                state.become_state(etag, updated_at);
             }
             (PassEvent::MetadataChanged { ticket_style, poster, images, etag, updated_at }, Some(state)) => {
                 (state.ticket_style, state.poster) = (ticket_style, poster);
                 state.images = Arc::new(images);
-                state.is_now(etag, updated_at);
+                state.become_state(etag, updated_at);
             }
             (PassEvent::AssetsChanged { assets, images, etag, updated_at }, Some(state)) => {
                 state.assets = Arc::new(assets);
                 state.images = Arc::new(images);
-                state.is_now(etag, updated_at);
+                state.become_state(etag, updated_at);
             }
             (PassEvent::Voided { etag, updated_at }, Some(state)) => {
                 state.voided = true;
-                state.is_now(etag, updated_at);
+                state.become_state(etag, updated_at);
             }
             (PassEvent::Reinstated { etag, updated_at }, Some(state)) => {
                 state.voided = false;
-                state.is_now(etag, updated_at);
+                state.become_state(etag, updated_at);
             }
             (PassEvent::Retired { etag, updated_at }, Some(state)) => {
                 (state.voided, state.retired) = (true, true);
-                state.is_now(etag, updated_at);
+                state.become_state(etag, updated_at);
             }
             // `decide` lets nothing but an issue be the first event of a stream, so there is no state to change here.
             (

@@ -42,8 +42,8 @@ impl Increment {
     /// When there is no number at the place, or the sum is not exact.
     pub fn apply(&self, content: &Content) -> Result<(Content, Number), PassError> {
         let mut document = Value::Object(content.as_map().clone());
-        let place = document.pointer_mut(self.pointer.as_str()).ok_or(PassError::NothingToIncrement)?;
-        let Value::Number(number) = place else { return Err(PassError::NotANumber) };
+        let value = document.pointer_mut(self.pointer.as_str()).ok_or(PassError::NothingToIncrement)?;
+        let Value::Number(number) = value else { return Err(PassError::NotANumber) };
         let sum = decimal::sum(number, &self.by).ok_or(PassError::IncrementOutOfRange)?;
         *number = sum.clone();
         Ok((Content::from_value(document).map_err(|_| PassError::ContentNotAnObject)?, sum))

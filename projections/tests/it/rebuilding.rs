@@ -36,7 +36,7 @@ impl Halting {
 
 impl Halt {
     /// The rebuild has begun and changed tables, and is not done.
-    async fn is_reached(&mut self) {
+    async fn reach_middle(&mut self) {
         soon("the middle of it", self.halted.wait_for(|halted| *halted)).await.unwrap();
     }
 
@@ -90,7 +90,7 @@ type Rebuilt = Result<Progress, OperationError>;
 async fn begins(world: &World, model: ReadModel) -> (tokio::task::JoinHandle<Rebuilt>, Halt) {
     let (log, mut halt) = Halting::new(&world.log);
     let task = tokio::spawn(async move { rebuild(&log, &Upcasters::current(), &model, |_| {}).await });
-    halt.is_reached().await;
+    halt.reach_middle().await;
     (task, halt)
 }
 

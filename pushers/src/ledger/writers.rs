@@ -15,13 +15,13 @@ const TO_A_SERVER: usize = 4;
 
 #[derive(Debug, Clone)]
 pub(super) struct Writers {
-    place: Place,
+    location: Location,
     free: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Connection>>>,
 }
 
 #[derive(Debug, Clone)]
-enum Place {
+enum Location {
     File(SqliteFile),
     Server(Box<PgConnectOptions>),
 }
@@ -36,15 +36,15 @@ pub(crate) struct Writer {
 
 impl Writers {
     pub(super) fn of_file(file: SqliteFile) -> Self {
-        Self::new(Place::File(file), 1)
+        Self::new(Location::File(file), 1)
     }
 
     pub(super) fn of_server(options: &PgConnectOptions) -> Self {
-        Self::new(Place::Server(Box::new(options.clone())), TO_A_SERVER)
+        Self::new(Location::Server(Box::new(options.clone())), TO_A_SERVER)
     }
 
-    fn new(place: Place, connections: usize) -> Self {
-        Self { place, free: Arc::new(Semaphore::new(connections)), idle: Arc::default() }
+    fn new(location: Location, connections: usize) -> Self {
+        Self { location, free: Arc::new(Semaphore::new(connections)), idle: Arc::default() }
     }
 
     pub(super) async fn get(&self) -> sqlx::Result<Writer> {
@@ -58,17 +58,17 @@ impl Writers {
     }
 
     pub(super) async fn open(&self) -> sqlx::Result<Connection> {
-        match &self.place {
-            Place::File(file) => Connection::sqlite(file, Durability::Rebuildable).await,
-            Place::Server(options) => Connection::postgres(options).await,
+        match &self.location {
+            Location::File(file) => Connection::sqlite(file, Durability::Rebuildable).await,
+            Location::Server(options) => Connection::postgres(options).await,
         }
     }
 
     /// Waits for work that has begun, and lets none begin.
     pub(super) async fn close(&self) {
-        let all = match self.place {
-            Place::File(_) => 1,
-            Place::Server(_) => TO_A_SERVER,
+        let all = match self.location {
+            Location::File(_) => 1,
+            Location::Server(_) => TO_A_SERVER,
         };
         let all = u32::try_from(all).unwrap_or(u32::MAX);
         let Ok(_permits) = self.free.acquire_many(all).await else { return };

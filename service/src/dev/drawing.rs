@@ -6,7 +6,7 @@ use png::{BitDepth, ColorType, Encoder};
 type Rgba = [u8; 4];
 
 const NOTHING: Rgba = [0, 0, 0, 0];
-const PAPER: Rgba = [255, 255, 255, 255];
+const WHITE: Rgba = [255, 255, 255, 255];
 
 /// A drawn image under the name that it goes by.
 #[derive(Debug, Clone)]
@@ -45,7 +45,7 @@ fn scales(slot: &'static str, draw: impl Fn(u32) -> Bytes) -> impl Iterator<Item
 fn icon(size: u32, ink: Rgba) -> Bytes {
     encode(size, size, |x, y| {
         let (x, y) = (x / f64::from(size), y / f64::from(size));
-        if stub((x - 0.14) / 0.72, (y - 0.28) / 0.44) { PAPER } else { ink }
+        if stub((x - 0.14) / 0.72, (y - 0.28) / 0.44) { WHITE } else { ink }
     })
 }
 

@@ -169,7 +169,7 @@ impl Session {
             self.findings.breaks(rule, format!("listed, and then 304 to If-Modified-Since: {since}"));
             return None;
         }
-        let new = self.takes(rule, Rule::ChangeKeepsIdentity, &answer)?;
+        let new = self.check_pass(rule, Rule::ChangeKeepsIdentity, &answer)?;
         if new.manifest_hash == copy.manifest_hash {
             self.findings.breaks(rule, "listed, and then 200 with the manifest that the phone has already");
             return None;

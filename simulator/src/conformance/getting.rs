@@ -37,16 +37,16 @@ impl Session {
 
     async fn gets_twice(&mut self) -> Option<Copy> {
         let answer = self.get("fetching the pass", &[]).await?;
-        let first = self.takes(Rule::GetIs200, Rule::GetKeepsToken, &answer)?;
+        let first = self.check_pass(Rule::GetIs200, Rule::GetKeepsToken, &answer)?;
         let answer = self.get("fetching the pass again", &[]).await?;
-        let second = self.takes(Rule::GetIs200, Rule::GetKeepsToken, &answer)?;
+        let second = self.check_pass(Rule::GetIs200, Rule::GetKeepsToken, &answer)?;
         if first.manifest_hash == second.manifest_hash {
             self.findings.keeps(Rule::GetSameManifest);
             return Some(second);
         }
         // It may have been changed between the two, but hardly each time.
         let answer = self.get("fetching the pass a third time", &[]).await?;
-        let third = self.takes(Rule::GetIs200, Rule::GetKeepsToken, &answer)?;
+        let third = self.check_pass(Rule::GetIs200, Rule::GetKeepsToken, &answer)?;
         let settled = second.manifest_hash == third.manifest_hash;
         let verdict = if settled { Ok(()) } else { Err("three fetches, three manifests".to_owned()) };
         self.findings.judges(Rule::GetSameManifest, verdict);
@@ -54,7 +54,7 @@ impl Session {
     }
 
     /// Reads a pass that must be there, judged in every respect.
-    pub(super) fn takes(&mut self, rule: Rule, same_token: Rule, answer: &Answer) -> Option<Copy> {
+    pub(super) fn check_pass(&mut self, rule: Rule, same_token: Rule, answer: &Answer) -> Option<Copy> {
         if !self.findings.expects(rule, answer, &[200]) {
             return None;
         }

@@ -55,7 +55,7 @@ impl Phone {
             return Update { serial_number, status: None, changed: false };
         };
         let changed = match read(&answer, &self.passes[at]) {
-            Ok(version) => self.takes(at, version, updates, reason, &answer),
+            Ok(version) => self.accept(at, version, updates, reason, &answer),
             Err(fault) => {
                 self.fails(&task, &fault, Some(&answer));
                 false
@@ -78,7 +78,7 @@ impl Phone {
     }
 
     /// Returns whether the pass on the phone changed.
-    fn takes(
+    fn accept(
         &mut self,
         at: usize,
         version: Version,
