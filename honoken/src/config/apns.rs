@@ -19,24 +19,24 @@ use super::variable::{ConfigError, Variable, Variables, read, secret};
 pub(super) const VARIABLES: &[Variable] = &[
     read(
         "APNS_TEAM_ID",
-        "the developer team of an APNs key that is installed at the first start ([what else can be pushed with](certificates.md#what-is-pushed-with)); with the next two, or not at all",
+        "the developer team of an APNs key that is installed at the first start ([other credentials](certificates.md#what-is-pushed-with)); set it together with the next two, or not at all",
         "none",
     ),
-    read("APNS_KEY_ID", "its name, ten characters, as Apple shows it", "none"),
+    read("APNS_KEY_ID", "the key id of the APNs key, ten characters, as Apple shows it", "none"),
     secret(
         "APNS_AUTH_KEY_P8",
-        "the key itself: the text of the `.p8` (with `\\n` for line breaks, if need be), or the path of the file. Installed unless there is or was one of that team and name: after that it is not needed any more",
+        "the APNs key itself: the text of the `.p8` (with `\\n` for line breaks, if necessary), or the path of the file. It is installed unless a key of that team and id is or was installed; after that the variable is no longer needed",
         "none",
     ),
     read(
         "HONOKEN_APNS_ENDPOINT",
-        "another server than Apple's to push to, `https://HOST:PORT`: for tests",
+        "the server that receives the pushes instead of Apple's, `https://HOST:PORT`: for tests",
         "`https://api.push.apple.com`; in `dev` nothing is sent",
     ),
     read(
         "HONOKEN_APNS_CA_FILE",
-        "a PEM file with the roots that its certificate is checked with",
-        "the roots of the system",
+        "a PEM file with the roots that the certificate of that server is checked with",
+        "the roots of the operating system",
     ),
 ];
 

@@ -10,21 +10,21 @@ use super::variable::{ConfigError, Variable, Variables, read, secret};
 pub(super) const VARIABLES: &[Variable] = &[
     secret(
         "HONOKEN_ENCRYPTION_KEY_V1",
-        "what private keys of certificates and of APNs are sealed under: 32 bytes as base64 or 64 hex digits, the same for every process ([how to change it](certificates.md#where-the-private-keys-are))",
-        "with SQLite files and in `dev`: `secrets/encryption-key`; on Postgres `serve` signs nothing without one",
+        "the key under which private keys of certificates and APNs keys are sealed: 32 bytes as base64 or 64 hex digits, the same for every process ([how to change it](certificates.md#where-the-private-keys-are))",
+        "with SQLite files and in `dev`: `secrets/encryption-key`; on Postgres `serve` signs nothing without a key",
     ),
-    secret("HONOKEN_ENCRYPTION_KEY_V2", "the next one, likewise", "none"),
-    secret("HONOKEN_ENCRYPTION_KEY_V3", "the next one, likewise", "none"),
-    secret("HONOKEN_ENCRYPTION_KEY_V4", "the next one, likewise", "none"),
-    secret("HONOKEN_ENCRYPTION_KEY_V5", "the next one, likewise", "none"),
-    secret("HONOKEN_ENCRYPTION_KEY_V6", "the next one, likewise", "none"),
-    secret("HONOKEN_ENCRYPTION_KEY_V7", "the next one, likewise", "none"),
-    secret("HONOKEN_ENCRYPTION_KEY_V8", "the next one, likewise", "none"),
-    secret("HONOKEN_ENCRYPTION_KEY_V9", "the next one, likewise", "none"),
+    secret("HONOKEN_ENCRYPTION_KEY_V2", "a further encryption key, in the same form", "none"),
+    secret("HONOKEN_ENCRYPTION_KEY_V3", "a further encryption key, in the same form", "none"),
+    secret("HONOKEN_ENCRYPTION_KEY_V4", "a further encryption key, in the same form", "none"),
+    secret("HONOKEN_ENCRYPTION_KEY_V5", "a further encryption key, in the same form", "none"),
+    secret("HONOKEN_ENCRYPTION_KEY_V6", "a further encryption key, in the same form", "none"),
+    secret("HONOKEN_ENCRYPTION_KEY_V7", "a further encryption key, in the same form", "none"),
+    secret("HONOKEN_ENCRYPTION_KEY_V8", "a further encryption key, in the same form", "none"),
+    secret("HONOKEN_ENCRYPTION_KEY_V9", "a further encryption key, in the same form", "none"),
     read(
         "HONOKEN_ENCRYPTION_KEY_CURRENT",
-        "the number of the encryption key that seals, such as `2`; the others open what they sealed",
-        "that of the only one",
+        "the number of the encryption key that seals, such as `2`; the others only open the secrets that they sealed",
+        "the number of the only key",
     ),
 ];
 
@@ -60,7 +60,9 @@ pub(super) fn encryption_keys(variable: Variables<'_>) -> Result<Option<SealingK
             digits.parse().map_err(|_| refuse("must be the number of a key, such as 1"))?
         }
         None if keys.len() > 1 => {
-            return Err(refuse("is missing: of several encryption keys it says which one seals, such as 2"));
+            return Err(refuse(
+                "is missing: with several encryption keys it must name the one that seals, such as 2",
+            ));
         }
         None => match keys.keys().next() {
             Some(only) => *only,

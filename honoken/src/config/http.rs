@@ -11,23 +11,23 @@ use super::variable::{ConfigError, Variable, Variables, parsed, read, secret};
 pub(super) const VARIABLES: &[Variable] = &[
     read(
         "HONOKEN_PUBLIC_URL",
-        "what phones reach the service under: the `webServiceURL` of every pass, and the origin that pages with the operator's routes have in a browser. `https://` in production; may have a path, but not one that begins like another area of the service (`/manage`, `/admin`, …)",
-        "the address listened on",
+        "the address under which phones reach the service: the `webServiceURL` of every pass, and the origin of the operator's pages in a browser. `https://` in production; may have a path, but none that begins like another area of the service (`/manage`, `/admin`, …)",
+        "the address that the service listens on",
     ),
     read(
         "HONOKEN_ADMIN_USERNAME",
-        "the operator's name, without a colon; together with the password or not at all",
-        "in `dev`: `admin`; in `serve`: nobody can use the admin routes",
+        "the operator's name, without a colon; set it together with the password or not at all",
+        "in `dev`: `admin`; in `serve`: none, and the admin routes cannot be used",
     ),
     secret(
         "HONOKEN_ADMIN_PASSWORD",
-        "the operator's password, of at least 12 characters: `serve` refuses a shorter one (`openssl rand -base64 24` makes a good one)",
-        "in `dev`: a generated one in `secrets/admin-password`; in `serve`: none",
+        "the operator's password, at least 12 characters long: `serve` refuses a shorter one (`openssl rand -base64 24` makes a good one)",
+        "in `dev`: generated, in `secrets/admin-password`; in `serve`: none",
     ),
     read(
         "HONOKEN_METRICS_LISTEN",
-        "address and port (`127.0.0.1:9464`) where `/metrics` is answered, and then only there",
-        "with everything else, for anybody",
+        "the address and port (such as `127.0.0.1:9464`) at which `/metrics` is answered, and then only there",
+        "the address of all other routes, without credentials",
     ),
 ];
 

@@ -9,23 +9,23 @@ use super::variable::{ConfigError, POSITIVE, Variable, Variables, parsed, read};
 pub(super) const VARIABLES: &[Variable] = &[
     read(
         "HONOKEN_REQUESTS_AT_WORK",
-        "requests that are worked on at a time, in each of the areas for phones, integrators and operators; the next ones wait their turn",
+        "requests that are handled at a time, in each of the areas for phones, integrators and operators; further ones wait for their turn",
         "`512`",
     ),
     read(
         "HONOKEN_REQUESTS_WAITING",
-        "requests that may wait, in each area, for five seconds at most; more are answered 503 with `Retry-After` at once",
+        "requests that may wait in each area, for five seconds at most; further ones are answered 503 with `Retry-After` at once",
         "`16384`",
     ),
     read(
         "HONOKEN_BUILDS_WAITING",
-        "requests for a pass that has to be built and signed first that may wait for that, twenty seconds at most; more are answered 503 with `Retry-After` at once",
+        "requests that may wait for their pass to be built and signed, for twenty seconds at most; further ones are answered 503 with `Retry-After` at once",
         "`16384`",
     ),
     read(
         "HONOKEN_CONNECTIONS_PER_ADDRESS",
-        "connections that one client address (IPv6: one /64) may have at a time; more are accepted and closed at once. Also in `dev`; with `RATE_LIMIT_PROXIES` there is no such limit, since a proxy's connections are everybody's",
-        "half of all: `8192`, or less where the system allows fewer open files",
+        "connections that one client address (IPv6: one /64) may have at a time; further ones are accepted and closed at once. Applies in `dev` too; with `RATE_LIMIT_PROXIES` there is no such limit, since all clients share a proxy's connections",
+        "half of all connections: `8192`, or less where the system allows fewer open files",
     ),
 ];
 

@@ -9,21 +9,33 @@ use crate::release;
 pub(super) const VARIABLES: &[Variable] = &[
     read(
         "LOG_FORMAT",
-        "`json`: one object a line; `pretty`: for people",
+        "`json`: one JSON object on each line; `pretty`: text for people",
         "`pretty` on a terminal, else `json`",
     ),
     read("VERBOSE_LOGGING", "`true` also logs debug messages", "`false`"),
     read(
         "LOG_SAMPLE_SUCCESS_RATE",
-        "share of successful requests that are logged, `0` to `1`; failures and requests of more than a second always are, but for those of callers without credentials [beyond their share](operating.md#what-callers-without-credentials-can-make-it-log)",
+        "the share of successful requests that are logged, `0` to `1`; failures and requests of more than a second are always logged, except those of callers without credentials [beyond their share](operating.md#what-callers-without-credentials-can-make-it-log)",
         "`1`",
     ),
-    read("SERVICE_NAME", "this service's name, in every JSON line and in `honoken_build_info`", "`honoken`"),
-    read("HONOKEN_RELEASE_VERSION", "its release, likewise", "the version of the program"),
-    read("GIT_SHA", "the commit it was built from, likewise", "the one that was built, else `unknown`"),
+    read(
+        "SERVICE_NAME",
+        "the name of this service in every JSON line and in `honoken_build_info`",
+        "`honoken`",
+    ),
+    read(
+        "HONOKEN_RELEASE_VERSION",
+        "the release of this service, in the same places",
+        "the version of the program",
+    ),
+    read(
+        "GIT_SHA",
+        "the commit that the program was built from, in the same places",
+        "the commit recorded in the build, else `unknown`",
+    ),
     read(
         "ENVIRONMENT",
-        "where it runs, likewise: `production`, `staging`, …",
+        "the environment that the service runs in, in the same places: `production`, `staging`, …",
         "in `dev`: `development`; else `production`",
     ),
 ];

@@ -87,7 +87,7 @@ impl Config {
                 Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
                 Err(VarError::NotPresent) => Ok(None),
                 Err(VarError::NotUnicode(_)) => {
-                    Err(ConfigError { variable: name, problem: "is not UTF-8: set it anew".to_owned() })
+                    Err(ConfigError { variable: name, problem: "is not UTF-8: set it again".to_owned() })
                 }
             }
         })

@@ -10,7 +10,7 @@ use super::variable::{ConfigError, Variable, Variables, read, secret};
 pub(super) const VARIABLES: &[Variable] = &[
     secret(
         "NATS_URL",
-        "a NATS server with JetStream between relay and pusher ([what goes over it](nats.md)): `nats://USER:PASSWORD@HOST:4222`, or `tls://…`; several servers of one cluster are separated by commas",
+        "the address of a NATS server with JetStream between relay and pusher ([its messages](nats.md)): `nats://USER:PASSWORD@HOST:4222`, or `tls://…`; commas separate several servers of one cluster",
         "none: messages stay in the process",
     ),
     read(
@@ -34,7 +34,7 @@ pub(super) fn nats(variable: Variables<'_>) -> Result<Option<NatsOptions>, Confi
         if creds_file.is_some() {
             return Err(ConfigError {
                 variable: "NATS_URL",
-                problem: "is missing: NATS_CREDS_FILE says who connects there".to_owned(),
+                problem: "is missing: NATS_CREDS_FILE is set and has no effect without it".to_owned(),
             });
         }
         return Ok(None);
@@ -50,7 +50,7 @@ pub(super) fn nats(variable: Variables<'_>) -> Result<Option<NatsOptions>, Confi
     {
         return Err(ConfigError {
             variable: "NATS_CREDS_FILE",
-            problem: format!("names no file: there is none at {}", file.display()),
+            problem: format!("names a file that does not exist: {}", file.display()),
         });
     }
     Ok(Some(NatsOptions { url: text.into(), creds_file }))

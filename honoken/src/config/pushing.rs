@@ -10,33 +10,29 @@ use super::variable::{ConfigError, POSITIVE, Variable, Variables, parsed, read};
 pub(super) const VARIABLES: &[Variable] = &[
     read(
         "HONOKEN_PUSH_WINDOW_SECONDS",
-        "a phone is woken once in so many seconds for all passes of a type: the first change wakes it at once, further ones together at the end; `0`: every change does, which phones punish. In `dev`: `0`",
+        "the push window in seconds, in which a phone is woken once for all passes of a type: the first change wakes it at once, further changes together at the end. `0`: every change wakes it, which phones punish. In `dev`: `0`",
         "`30`",
     ),
     read("HONOKEN_PUSHES_AT_WORK", "pushes that one process sends at a time", "`200`"),
     read(
         "HONOKEN_APNS_CONNECTIONS",
-        "connections to APNs that one process opens at most for an APNs key or a certificate, `1` to `32`",
+        "the most connections to APNs that one process opens for an APNs key or a certificate, `1` to `32`",
         "`4`",
     ),
     read(
         "HONOKEN_APNS_PUSH_TYPE",
-        "what `apns-push-type` says: `background`, or `none` to leave the header out",
+        "the value of the header `apns-push-type`: `background`, or `none` to leave the header out",
         "`background`",
     ),
     read(
         "OUTBOX_BATCH_SIZE",
-        "phones that are taken from the ledger of deliveries at a time, `1` to `5000`",
+        "phones that are claimed in the ledger of deliveries at a time, `1` to `5000`",
         "`500`",
     ),
-    read(
-        "OUTBOX_RETRY_ATTEMPTS",
-        "requests to APNs for one delivery, before it is given up as failed",
-        "`100`",
-    ),
+    read("OUTBOX_RETRY_ATTEMPTS", "requests to APNs for one delivery before it counts as failed", "`100`"),
     read(
         "OUTBOX_RETENTION_DAYS",
-        "days that deliveries are kept after their end, for `deliveries` in the state of a pass",
+        "days for which deliveries are kept after their end, for `deliveries` in the state of a pass",
         "`30`",
     ),
 ];

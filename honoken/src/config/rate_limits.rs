@@ -10,24 +10,28 @@ use super::variable::{ConfigError, POSITIVE, Variable, Variables, parsed, read};
 pub(super) const VARIABLES: &[Variable] = &[
     read(
         "RATE_LIMIT_MANAGE_PER_SECOND",
-        "requests to `/manage` that one organisation may make in a second; more are answered 429 with `Retry-After`. Each process counts for itself; in `dev` no `RATE_LIMIT_…` has an effect",
+        "requests to `/manage` that one organisation may make in a second; further ones are answered 429 with `Retry-After`. Each process counts for itself; in `dev` no `RATE_LIMIT_…` has an effect",
         "no limit",
     ),
-    read("RATE_LIMIT_MANAGE_BURST", "so many of them may come at once after a pause", "those of one second"),
+    read(
+        "RATE_LIMIT_MANAGE_BURST",
+        "requests to `/manage` that may arrive at once after a pause",
+        "the requests of one second",
+    ),
     read(
         "RATE_LIMIT_FAILURES_PER_MINUTE",
-        "wrong operator's passwords, and apart from these wrong API keys, that one client address (of IPv6: a /64) may send in a minute. After that a wrong key is answered 429 (a right one always passes), and of the attempts with a password one a second is compared, right or wrong, every other one is answered 429",
+        "wrong passwords of the operator, and separately wrong API keys, that one client address (IPv6: one /64) may send in a minute. After that a wrong key is answered 429 (a right one always passes), and one attempt a second with a password is compared, right or wrong; all other attempts are answered 429",
         "`10` for passwords, `60` for keys",
     ),
     read(
         "RATE_LIMIT_REGISTRATIONS",
-        "devices that one client address may newly register for one pass in a minute; more are answered 429 with `Retry-After`, or with `off` none. For devices that are registered for the pass already this is no limit: what is [limited besides](operating.md#what-phones-may-write)",
+        "new devices that one client address may register for one pass in a minute; further ones are answered 429 with `Retry-After`. `off`: no limit. Devices that are registered for the pass already do not count; [other limits](operating.md#what-phones-may-write) apply to them",
         "`600`",
     ),
     read(
         "RATE_LIMIT_PROXIES",
-        "how many proxies stand before the service: the client's address is then that many entries from the end of `X-Forwarded-For`. Entries before it are the client's own words and never believed",
-        "`0`: the address that connects",
+        "the number of proxies in front of the service: the client's address is that many entries from the end of `X-Forwarded-For`. Earlier entries come from the client and are never believed",
+        "`0`: the client's address is the address that connects",
     ),
 ];
 
@@ -47,7 +51,7 @@ pub(super) fn rates(variable: Variables<'_>) -> Result<Options, ConfigError> {
     if rates.manage_burst.is_some() && rates.manage_per_second.is_none() {
         return Err(ConfigError {
             variable: "RATE_LIMIT_MANAGE_PER_SECOND",
-            problem: "is missing: RATE_LIMIT_MANAGE_BURST says how it may be used".to_owned(),
+            problem: "is missing: RATE_LIMIT_MANAGE_BURST is set and has no effect without it".to_owned(),
         });
     }
     Ok(rates)

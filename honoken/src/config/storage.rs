@@ -8,10 +8,13 @@ use super::variable::{ConfigError, Variable, Variables, refused, secret};
 pub(super) const VARIABLES: &[Variable] = &[
     secret(
         "DATABASE_URL",
-        "where the event log, the read model and the deliveries are: `postgres://USER:PASSWORD@HOST/DATABASE` (PostgreSQL 13 or newer; `?sslmode=require` and the like as libpq has them), or `sqlite:FOLDER` for three SQLite files (event log, read model, deliveries) in another folder than the data folder",
+        "the place of the event log, the read model and the deliveries: `postgres://USER:PASSWORD@HOST/DATABASE` (PostgreSQL 13 or newer; parameters such as `?sslmode=require` as in libpq), or `sqlite:FOLDER` for three SQLite files (event log, read model, deliveries) outside the data folder",
         "three SQLite files in the data folder",
     ),
-    refused("HONOKEN_EVENT_STORE_URL", "is set, but this release keeps its log in the database: unset it"),
+    refused(
+        "HONOKEN_EVENT_STORE_URL",
+        "is set, but this release keeps its event log in the database: unset it",
+    ),
     refused("HONOKEN_ASSETS_URL", "is set, but this release keeps images in --data-dir: unset it"),
 ];
 
@@ -37,7 +40,7 @@ fn parse(text: &str) -> Result<Database, ConfigError> {
     }
     if postgres::options(text).is_err() {
         return Err(refuse(
-            "is no URL of a Postgres database: use one like postgres://honoken@localhost/honoken",
+            "is not the URL of a Postgres database: use one like postgres://honoken@localhost/honoken",
         ));
     }
     Ok(Database::Postgres(text.into()))

@@ -3,8 +3,8 @@
 use super::variable::{Variable, without_effect};
 
 pub(super) const VARIABLES: &[Variable] = &[
-    without_effect("POSTHOG_API_KEY", "has no effect yet: this release reports to nobody"),
-    without_effect("POSTHOG_HOST", "has no effect yet: this release reports to nobody"),
+    without_effect("POSTHOG_API_KEY", "has no effect yet: this release sends no reports"),
+    without_effect("POSTHOG_HOST", "has no effect yet: this release sends no reports"),
     without_effect(
         "HONOKEN_IMAGES_READ_WRITE_TOKEN",
         "has no effect yet: this release keeps images in --data-dir",
@@ -14,5 +14,5 @@ pub(super) const VARIABLES: &[Variable] = &[
     without_effect("UPSTASH_REDIS_REST_TOKEN", "is obsolete, and images stay in --data-dir: unset it"),
     without_effect("APNS_MODE", "is obsolete: passes are pushed through Apple's production host only"),
     without_effect("APNS_ENV", "is obsolete: passes are pushed through Apple's production host only"),
-    without_effect("UPDATE_TAG_STRATEGY", "is obsolete: update tags are positions of the log"),
+    without_effect("UPDATE_TAG_STRATEGY", "is obsolete: update tags are positions in the event log"),
 ];

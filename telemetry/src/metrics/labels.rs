@@ -119,13 +119,15 @@ impl Label {
             Self::GitSha => Values::Described("`GIT_SHA`"),
             Self::Environment => Values::Described("`ENVIRONMENT`"),
             Self::Area => Values::Closed(Area::NAMES),
-            Self::Route => Values::Described("as in the router, `/v1/passes/{type}/{serial}`; `-` for none"),
+            Self::Route => {
+                Values::Described("as in the router, such as `/v1/passes/{type}/{serial}`; `-` for none")
+            }
             Self::Status => Values::Described("HTTP status"),
             Self::Queue => Values::Closed(Queue::NAMES),
             Self::ClosedBecause => Values::Closed(ClosedBecause::NAMES),
             Self::Limit => Values::Closed(RateLimit::NAMES),
             Self::Aggregate => Values::Described("name of the aggregate"),
-            Self::Command => Values::Described("name of the command, `replace_content`"),
+            Self::Command => Values::Described("name of the command, such as `replace_content`"),
             Self::CommandResult => Values::Closed(CommandResult::NAMES),
             Self::BuildResult => Values::Closed(BuildResult::NAMES),
             Self::Class => Values::Closed(MessageClass::NAMES),
