@@ -68,7 +68,7 @@ pub enum UnsealError {
     },
     /// The key of that number is another one, or the text was changed, or it is the secret of something else.
     #[error(
-        "encryption key {version} does not open it: this is another key of that number, or the secret was damaged"
+        "encryption key {version} does not open it: another key has that number, or the secret is damaged"
     )]
     DoesNotOpen {
         /// The number of the key.

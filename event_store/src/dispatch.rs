@@ -77,7 +77,9 @@ pub enum DispatchError<E: std::error::Error> {
     #[error(transparent)]
     Refused(E),
     /// Other processes kept changing the aggregate up to the deadline; the caller may try again.
-    #[error("the aggregate was changed by other processes each time, and there is no time left to try again")]
+    #[error(
+        "other processes changed the aggregate during each attempt, and no time is left for another attempt"
+    )]
     Conflict,
     /// The event log is unavailable; nothing was written.
     #[error(transparent)]

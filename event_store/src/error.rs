@@ -18,7 +18,7 @@ pub enum AppendError {
     Log(#[from] LogError),
     /// The commit was sent and not answered, and the store cannot be asked for its fate. Repeating the command is safe, since it is decided on
     /// the state of then.
-    #[error("the commit was not answered, and what became of it is not known")]
+    #[error("the commit was not answered, and its result is not known")]
     Unknown(#[source] BoxDynError),
 }
 

@@ -53,10 +53,10 @@ pub(crate) type Outcome = Result<Position, AppendError>;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// Nothing was written.
-    #[error("nothing was written")]
+    #[error("no event was written")]
     Refused(#[source] sqlx::Error),
     /// The store did not say whether it was.
-    #[error("it is not known whether anything was written")]
+    #[error("it is not known whether the events were written")]
     Unknown(#[source] sqlx::Error),
 }
 
@@ -108,7 +108,7 @@ impl GroupCommit {
     pub(crate) async fn close(self) {
         drop(self.requests);
         if let Err(fault) = self.task.await {
-            tracing::error!(error = %fault, "the writer of the event log ended badly");
+            tracing::error!(error = %fault, "the writer of the event log ended with an error");
         }
     }
 }
@@ -201,14 +201,14 @@ impl Refusal {
     fn on_probe(&mut self, probed: &sqlx::Result<()>) {
         match probed {
             Ok(()) => self.end(),
-            Err(fault) => tracing::debug!(error = error_chain(fault), "the event log still takes no changes"),
+            Err(fault) => tracing::debug!(error = error_chain(fault), "the event log still refuses changes"),
         }
     }
 
     fn end(&mut self) {
         if self.bytes.take().is_some() {
             self.told.send_replace(false);
-            tracing::info!("the event log takes changes again");
+            tracing::info!("the event log accepts changes again");
         }
     }
 }

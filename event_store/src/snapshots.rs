@@ -49,7 +49,10 @@ pub(crate) fn loaded(asked: sqlx::Result<Option<SnapshotRow>>) -> Result<Option<
     match asked {
         Ok(row) => Ok(row.map(StoredSnapshot::from)),
         Err(fault @ sqlx::Error::ColumnDecode { .. }) => {
-            tracing::warn!(error = error_chain(&fault), "a snapshot cannot be read; the events say the same");
+            tracing::warn!(
+                error = error_chain(&fault),
+                "a snapshot cannot be read; the aggregate is loaded from its events"
+            );
             Ok(None)
         }
         Err(fault) => Err(LogError::unavailable("loaded")(fault)),

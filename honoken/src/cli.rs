@@ -27,7 +27,7 @@ use crate::{dev, inspect, phone, release, serve};
 #[command(
     name = "honoken",
     version = release::VERSION_AND_COMMIT,
-    after_help = "Start with `honoken dev`: it needs nothing and says where to look. docs/configuration.md lists the environment variables."
+    after_help = "Start with `honoken dev`: it needs no configuration and prints the addresses to open. docs/configuration.md lists the environment variables."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -36,16 +36,16 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run everything in one process, in one folder, with nothing configured: for trying out and developing against.
+    /// Run all roles in one process and one folder, without configuration: for trials and development.
     #[command(after_help = DEV_EXAMPLES)]
     Dev(ProcessOptions),
-    /// Run the service, or a part of it, for real use. Several processes may share a Postgres database.
+    /// Run the service, or a part of it, in production. Several processes may share a Postgres database.
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(ServeOptions),
-    /// Bring the database to the schema of this release. Safe beside running processes, also those of the release before.
+    /// Bring the database to the schema of this release. Safe beside running processes, also those of the previous release.
     #[command(after_help = MIGRATE_EXAMPLES)]
     Migrate(StorageOptions),
-    /// Fill the read model again from the event log. Readers see the old one until it is complete.
+    /// Fill the read model again from the event log. Readers see the old tables until the new ones are complete.
     #[command(after_help = REBUILD_EXAMPLES)]
     Rebuild(StorageOptions),
     /// Request, install, list and revoke the certificates that sign passes.
@@ -60,19 +60,19 @@ enum Command {
     /// Maintain the event log.
     #[command(subcommand)]
     Log(database::LogCommand),
-    /// Check a .pkpass file as strictly as a phone does, and print what is wrong with it.
+    /// Check a .pkpass file as strictly as a phone does, and print its faults.
     #[command(after_help = inspect::EXAMPLES)]
     Inspect(inspect::Options),
-    /// Play the life of a pass on a phone against any web service, and say which rules of the protocol it keeps.
+    /// Play the life of a pass on a phone against any web service, and report the rules of the protocol that the service keeps.
     #[command(after_help = phone::TRIAL_EXAMPLES)]
     Phone(phone::TrialOptions),
-    /// Play a fleet of phones against any web service, and say how long it took to answer.
+    /// Play a fleet of phones against any web service, and report how long its answers took.
     #[command(after_help = phone::FLEET_EXAMPLES)]
     Phones(phone::FleetOptions),
     /// Print a script with which a shell completes the commands and options of this program.
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
-        /// Which shell.
+        /// The shell.
         shell: Shell,
     },
 }
@@ -82,11 +82,11 @@ Examples:
   honoken dev
   honoken dev --listen 127.0.0.1:0 --data-dir /tmp/trial --ready-file /tmp/trial.json
 
-It prints where to look and three lines to paste. Run it again and it goes on where it was.";
+It prints the addresses to open and three lines to paste. The next run continues in the same folder.";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
-  One process, everything in files:
+  One process, all data in files:
     honoken keys create --organization club --label till --data-dir /srv/honoken
     honoken certs install --help
     HONOKEN_PUBLIC_URL=https://passes.example.com honoken serve --data-dir /srv/honoken
@@ -97,7 +97,7 @@ Examples:
     honoken migrate
     honoken serve --roles api --listen 0.0.0.0:8080
     honoken serve --roles projector --listen 127.0.0.1:8081
-    honoken serve --roles relay,pusher --listen 127.0.0.1:8082     # with NATS_URL each role may have its own";
+    honoken serve --roles relay,pusher --listen 127.0.0.1:8082     # with NATS_URL each role may have a process of its own";
 
 const MIGRATE_EXAMPLES: &str = "\
 Examples:
@@ -108,7 +108,7 @@ Examples:
   honoken rebuild --data-dir /srv/honoken
   DATABASE_URL=postgres://honoken@localhost/honoken honoken rebuild
 
-With SQLite files stop the service first. On a terminal it shows a bar, elsewhere a line every five seconds.";
+With SQLite files stop the service first. The command shows a bar on a terminal, and elsewhere a line every five seconds.";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
@@ -124,7 +124,7 @@ struct ProcessOptions {
     /// The folder for all data. A folder that was used before is continued.
     #[arg(long, value_name = "DIR", default_value = "./honoken-data")]
     data_dir: PathBuf,
-    /// Written, readable by you alone, once requests are answered: a JSON object with the address, and in `dev` the credentials.
+    /// A file to write once requests are answered, readable by its owner alone: a JSON object with the address, and in `dev` the credentials.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
 }
@@ -267,7 +267,7 @@ fn stopped_by_signals() -> CancellationToken {
     let stop = CancellationToken::new();
     let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
     let [Ok(terminate), Ok(interrupt)] = signals else {
-        tracing::error!("signals will not be noticed: the system does not deliver them");
+        tracing::error!("the service will not react to signals: the system does not deliver them");
         return stop;
     };
     tokio::spawn(stop_on_signal(terminate, interrupt, stop.clone()));
@@ -280,6 +280,6 @@ async fn stop_on_signal(mut terminate: Signal, mut interrupt: Signal, stop: Canc
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    tracing::info!("stopping: requests in flight are finished first");
+    tracing::info!("stopping after the requests in flight have finished");
     stop.cancel();
 }

@@ -83,14 +83,13 @@ async fn start(process: &Process, roles: Roles) -> anyhow::Result<(Started, Path
 fn check(roles: Roles, storage: &Storage, has_broker: bool) -> anyhow::Result<()> {
     if matches!(storage, Storage::Files(_)) && roles != Roles::ALL {
         anyhow::bail!(
-            "SQLite files have one process at a time: let it have all roles (--roles api,projector,relay,pusher, as without the option), or set \
+            "SQLite files have one process at a time: give it all roles (--roles api,projector,relay,pusher, as without the option), or set \
              DATABASE_URL to a Postgres database"
         );
     }
     if !has_broker && roles.relay != roles.pusher {
         anyhow::bail!(
-            "without NATS the roles relay and pusher communicate within a process: let it have both (--roles relay,pusher), or set \
-             NATS_URL"
+            "without NATS the roles relay and pusher communicate within a process: give it both (--roles relay,pusher), or set NATS_URL"
         );
     }
     Ok(())
@@ -99,7 +98,7 @@ fn check(roles: Roles, storage: &Storage, has_broker: bool) -> anyhow::Result<()
 /// Warns about defaults that are fine for trying out and rarely intended elsewhere.
 fn warn_about_defaults(process: &Process, base_url: &str) {
     if process.config.public_url.is_none() {
-        tracing::warn!("HONOKEN_PUBLIC_URL is not set: passes will send phones to {base_url}");
+        tracing::warn!("HONOKEN_PUBLIC_URL is not set: phones will use {base_url}");
     }
     if process.config.admin.is_none() {
         tracing::warn!(
@@ -118,7 +117,7 @@ fn keys(process: &Process, storage: &Storage, data_dir: &Path) -> anyhow::Result
     let keys = encryption_keys::find(configured, data_dir)?;
     if keys.is_none() {
         tracing::warn!(
-            "there is no encryption key, so no certificate can be used: {}",
+            "the encryption key is missing, so no certificate can be used: {}",
             encryption_keys::HOW_TO_SET
         );
     }

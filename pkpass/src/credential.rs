@@ -64,7 +64,7 @@ pub enum CredentialError {
     },
     /// It is in no form that is known, or none was named.
     #[error(
-        "there is no intermediate certificate: download the one that issued yours ({issuer}) from {APPLE_AUTHORITIES}"
+        "there is no intermediate certificate: download the one that issued the certificate ({issuer}) from {APPLE_AUTHORITIES}"
     )]
     IntermediateMissing {
         /// The issuer of the certificate.

@@ -2,7 +2,7 @@
 
 /// A question that the database could not answer. A missing row is no error but `Ok(None)`.
 #[derive(Debug, thiserror::Error)]
-#[error("the read model could not be asked for {asking_for}")]
+#[error("the read model could not be queried for {asking_for}")]
 pub struct QueryError {
     /// The object of the question.
     pub asking_for: &'static str,

@@ -41,7 +41,7 @@ pub enum BlobError {
     #[error("the image store could not be synced")]
     Folder(#[from] std::io::Error),
     /// The thread that decoded the image panicked.
-    #[error("the image could not be looked at")]
+    #[error("the image could not be checked")]
     Died,
 }
 

@@ -22,11 +22,11 @@ pub fn installation(
     let identity = &credential.identity;
     let uid = identity.pass_type_identifier();
     let pass_type_identifier = PassTypeIdentifier::parse(uid).with_context(|| {
-        format!("the certificate is for `{uid}` (UID of its subject), which is no pass type: it is another kind of certificate")
+        format!("the certificate is for `{uid}` (UID of its subject), which is not a pass type identifier: it is another kind of certificate")
     })?;
     let ou = identity.team_identifier();
     let team_identifier = TeamIdentifier::parse(ou).with_context(|| {
-        format!("the certificate is of `{ou}` (OU of its subject), which is no team: it is another kind of certificate")
+        format!("the certificate belongs to `{ou}` (OU of its subject), which is not a team identifier: it is another kind of certificate")
     })?;
     let fingerprint = Digest::parse(identity.fingerprint())?;
     let private_key = seal(&credential.private_key, &pass_type_identifier, &fingerprint, keys, ids);

@@ -24,16 +24,16 @@ use crate::signers::Signers;
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
     /// It does not open.
-    #[error("it does not open")]
+    #[error("its private key does not open")]
     Sealed(#[source] UnsealError),
     /// This process has no encryption keys.
-    #[error("it is sealed under encryption key {version}, and this process has none")]
+    #[error("it is sealed under encryption key {version}, which this process does not have")]
     NoKeys {
         /// The number of the key.
         version: u32,
     },
     /// The stored bytes are not a key.
-    #[error("what is stored of it cannot be used")]
+    #[error("its stored form cannot be used")]
     Key(#[source] KeyFileError),
 }
 
@@ -154,9 +154,9 @@ fn open_row(keys: Option<&SealingKeys>, row: ApnsKeyRow) -> (ApnsKeyId, (Positio
 fn log_state(id: &ApnsKeyId, known: &Known) {
     let ApnsKeyId { team_identifier: team, key_identifier: key } = id;
     match known {
-        Known::Pushes { .. } => tracing::info!("the APNs key {key} of team {team} is there to push with"),
+        Known::Pushes { .. } => tracing::info!("the APNs key {key} of team {team} can be used for pushes"),
         Known::Revoked => {
-            tracing::info!("the APNs key {key} of team {team} was revoked: nothing is pushed with it");
+            tracing::info!("the APNs key {key} of team {team} was revoked: no push is sent with it");
         }
         Known::Unusable(why) => tracing::error!(
             "the APNs key {key} of team {team} cannot be used: {}; set the encryption key that it was sealed under, or revoke it and install it again",
@@ -233,7 +233,7 @@ impl InstalledCredentials {
         certificate.map(Credential::Certificate).map_err(|why| {
             let team = team.map_or_else(|| "its team".to_owned(), |team| format!("team {team}"));
             NoCredential::NotInstalled(format!(
-                "nothing to push with for {topic}: {why}; or install an APNs key of {team} with `honoken apns-keys install`"
+                "pushes of {topic} have no credential: {why}; or install an APNs key of {team} with `honoken apns-keys install`"
             ))
         })
     }

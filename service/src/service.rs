@@ -112,7 +112,7 @@ impl Service {
         }
         if roles.api && signers.count(clock.unix_seconds()) == Count::default() {
             tracing::warn!(
-                "no certificate is installed: passes are kept, and cannot be signed (`honoken certs install --help` says what to do; `honoken dev` \
+                "no certificate is installed: passes are kept, and cannot be signed (see `honoken certs install --help`; `honoken dev` \
                  installs the development certificate of its folder)"
             );
         }
@@ -188,7 +188,7 @@ impl Service {
         }
         self.stores.end_projector(shutdown).await;
         for mut follower in self.followers {
-            let part = "keeping up with certificates and APNs keys";
+            let part = "following certificates and APNs keys";
             shutdown.close(part, ended(&mut follower, part)).await;
         }
         self.stores.close_behind_projector(shutdown).await;

@@ -28,9 +28,7 @@ impl Shutdown {
     /// Waits until a part has closed, or until the deadline: a store that does not answer never closes.
     pub async fn close(self, part: &'static str, closing: impl Future<Output = ()>) {
         if timeout_at(self.0 + limits::CLOSING, closing).await.is_err() {
-            tracing::warn!(
-                "{part} did not close in time and is cut off; nothing that was acknowledged is lost"
-            );
+            tracing::warn!("{part} did not close in time and is cut off; no acknowledged change is lost");
         }
     }
 }
@@ -49,9 +47,9 @@ pub async fn wait_for_end(
         sleep(limits::END).await;
     };
     tokio::select! {
-        ended = service => ended.context("the service ended badly")?,
+        ended = service => ended.context("the service ended with an error")?,
         () = overdue => {
-            tracing::warn!("the service did not end in time and is cut off; nothing that was acknowledged is lost");
+            tracing::warn!("the service did not end in time and is cut off; no acknowledged change is lost");
             Ok(())
         }
     }

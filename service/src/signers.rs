@@ -36,13 +36,13 @@ pub enum Unusable {
     #[error("its private key does not open")]
     Sealed(#[source] UnsealError),
     /// This process has no encryption keys.
-    #[error("its private key is sealed under encryption key {version}, and this process has none")]
+    #[error("its private key is sealed under encryption key {version}, which this process does not have")]
     NoKeys {
         /// The number of the key.
         version: u32,
     },
     /// The stored bytes are not a signing identity.
-    #[error("what is stored of it cannot be used")]
+    #[error("its stored form cannot be used")]
     Identity(#[source] IdentityError),
 }
 
@@ -144,7 +144,7 @@ pub struct Signers(watch::Receiver<Arc<Installed>>);
 pub struct Count {
     /// Those that can sign.
     pub usable: usize,
-    /// Those of them that expire within thirty days.
+    /// The signing certificates that expire within thirty days.
     pub expiring: usize,
     /// Expired, not valid yet, or sealed under a key that this process lacks.
     pub unusable: usize,
@@ -280,7 +280,7 @@ impl Table for Certificates {
         let opened: Vec<(PassTypeIdentifier, (Position, Known))> = opened;
         let now = self.clock.unix_seconds();
         for (pass_type_identifier, (_, known)) in &opened {
-            log_state(pass_type_identifier, known, now, "from here on");
+            log_state(pass_type_identifier, known, now, "from now on");
         }
         let mut installed = Installed::clone(&self.installed.borrow());
         installed.extend(opened);

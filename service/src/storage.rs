@@ -81,7 +81,7 @@ impl Storage {
             let folder = folder.path();
             anyhow::ensure!(
                 folder.join(EVENTS).is_file(),
-                "there is no log in {}; name the folder that the service uses with --data-dir, or set DATABASE_URL",
+                "the folder {} holds no event log; name the folder that the service uses with --data-dir, or set DATABASE_URL",
                 folder.display()
             );
         }

@@ -99,7 +99,7 @@ impl Stores {
         while self.read_model.is_of_another_log(self.log.epoch()).await? {
             if !std::mem::replace(&mut waits, true) {
                 tracing::warn!(
-                    "the read model is that of another log: waiting for a process with the role projector to fill it again"
+                    "the read model belongs to another event log: waiting for a process with the role projector to fill it again"
                 );
             }
             tokio::time::sleep(CHECK_INTERVAL).await;
@@ -131,7 +131,7 @@ impl Stores {
             shutdown.close("the event log", log.close()).await;
         } else {
             // A request took longer than it was given. Its events are on disk; only the file is not tidied up.
-            tracing::warn!("the event log is still in use and is left as it is");
+            tracing::warn!("the event log is still in use and is not closed");
         }
     }
 
@@ -145,6 +145,6 @@ impl Stores {
 /// Waits for the end of a task.
 pub(crate) async fn ended(task: &mut JoinHandle<()>, part: &'static str) {
     if let Err(fault) = task.await {
-        tracing::error!(error = %fault, "{part} ended badly");
+        tracing::error!(error = %fault, "{part} ended with an error");
     }
 }

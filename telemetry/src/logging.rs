@@ -79,8 +79,8 @@ pub fn start(logging: Logging, identity: &Identity) -> io::Result<LogOutput> {
     let written = output.clone();
     std::panic::set_hook(Box::new(move |panic| {
         let message = panic.payload_as_str().unwrap_or("no message");
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(panic.place = place, panic.message = message, "a thread panicked");
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(panic.place = location, panic.message = message, "a thread panicked");
         written.flush(limits::LOG_OUTPUT_AT_A_PANIC);
     }));
     Ok(output)
@@ -164,8 +164,8 @@ pub fn is_sampled(request_id: &str, rate: f64) -> bool {
     let mut hasher = DefaultHasher::new();
     hasher.write(request_id.as_bytes());
     #[expect(clippy::cast_precision_loss, reason = "a share need not be exact")]
-    let place = hasher.finish() as f64 / u64::MAX as f64;
-    place < rate
+    let fraction = hasher.finish() as f64 / u64::MAX as f64;
+    fraction < rate
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ pub struct Change {
     pub position: u64,
     /// Whether anything happened.
     pub changed: bool,
-    /// Whether readers see it already.
+    /// Whether readers see the change already.
     pub projected: bool,
     /// What the linter would like to be better.
     pub warnings: Vec<Value>,

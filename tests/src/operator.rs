@@ -155,7 +155,7 @@ impl Operator {
         self.wallet_projection().await["head"].as_u64().expect("head is a position")
     }
 
-    /// How waking phones goes.
+    /// The state of pushing.
     pub async fn pushing(&self) -> Value {
         let answer = self.request(Method::GET, "/admin/pushing", &Value::Null).await;
         answer.assert_status(StatusCode::OK);

@@ -9,7 +9,7 @@ pub enum ApnsKeyError {
     #[error("no APNs key of this team and id is in use")]
     Unknown,
     /// Another private key goes by this id than the one that the command is about.
-    #[error("another private key goes by this id by now: the one with fingerprint {installed}")]
+    #[error("another private key is installed under this id: the key with the fingerprint {installed}")]
     AnotherInstalled {
         /// The fingerprint of the one in use.
         installed: Digest,

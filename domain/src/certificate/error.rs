@@ -9,13 +9,13 @@ pub enum CertificateError {
     #[error("no certificate is installed for this pass type")]
     Unknown,
     /// The one in use is of another team, and a pass type belongs to one.
-    #[error("the certificate in use is of team {installed}: a pass type belongs to one team")]
+    #[error("the certificate in use belongs to team {installed}: a pass type belongs to one team")]
     AnotherTeam {
         /// The team of the one in use.
         installed: TeamIdentifier,
     },
     /// Another certificate is in use than the one that the command is about.
-    #[error("another certificate is in use by now: the one with fingerprint {installed}")]
+    #[error("another certificate is in use: the one with the fingerprint {installed}")]
     AnotherInstalled {
         /// The fingerprint of the one in use.
         installed: Digest,

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OrganizationError {
     /// Nobody created it.
-    #[error("there is no such organisation")]
+    #[error("this organisation does not exist")]
     Unknown,
     /// The id is taken by an organisation of another name.
     #[error("this organisation id is taken")]

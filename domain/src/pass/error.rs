@@ -19,11 +19,11 @@ pub struct ContentFault {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PassError {
     /// No such pass, or it belongs to somebody else: a caller must not learn which.
-    #[error("there is no such pass")]
+    #[error("this pass does not exist")]
     Unknown,
     /// The serial number is taken by a pass that was issued with something else on it.
     #[error(
-        "this serial number is taken by a pass that was issued with other content; choose another or change that pass"
+        "this serial number belongs to a pass that was issued with other content; choose another serial number or change that pass"
     )]
     AlreadyIssued,
     /// `If-Match` names a state that is no longer the current one.
@@ -41,7 +41,7 @@ pub enum PassError {
         slot: &'static str,
     },
     /// The pass has been retired, which is for ever.
-    #[error("the pass is retired and can not be changed any more; issue another with a new serial number")]
+    #[error("the pass is retired and can no longer be changed; issue another one with a new serial number")]
     Retired,
     /// Wallet has a poster layout for event tickets only.
     #[error(
@@ -58,7 +58,7 @@ pub enum PassError {
         faults: Vec<ContentFault>,
     },
     /// The content that the change would lead to is no JSON object.
-    #[error("the content would not be a JSON object any more")]
+    #[error("the content would no longer be a JSON object")]
     ContentNotAnObject,
     /// The content that the change would lead to is too large.
     #[error("the content would have more than {MAX_CONTENT_BYTES} bytes")]
@@ -68,7 +68,7 @@ pub enum PassError {
     ContentTooDeep,
     /// A `test` of a JSON Patch does not hold.
     #[error(
-        "the test of operation {operation} does not hold: the content is another by now; read it again and repeat the change"
+        "the test of operation {operation} failed: the content has changed; read it again and repeat the change"
     )]
     PatchTestFailed {
         /// Which one, counted from 0.
@@ -85,10 +85,10 @@ pub enum PassError {
         reason: &'static str,
     },
     /// There is nothing at the place whose number is to be incremented.
-    #[error("there is nothing at this place of the content")]
+    #[error("the content has no value at this place")]
     NothingToIncrement,
     /// What is at the place is not a number.
-    #[error("what is at this place of the content is not a number")]
+    #[error("the value at this place of the content is not a number")]
     NotANumber,
     /// The sum is not one that JSON carries exactly.
     #[error(
@@ -111,9 +111,9 @@ fn precondition_failed(current: Option<&ETag>) -> String {
     match current {
         Some(current) => {
             format!(
-                "the pass has changed since: its current etag is \"{current}\"; read it again and repeat the change"
+                "the pass has changed since then: its current etag is \"{current}\"; read it again and repeat the change"
             )
         }
-        None => "there is no such pass yet, so it has no etag; issue it without `If-Match`".to_owned(),
+        None => "this pass does not exist yet and has no etag; issue it without `If-Match`".to_owned(),
     }
 }

@@ -77,12 +77,12 @@ fn apply_one(
 fn refusal(operation: usize, what: &PatchOperation, kind: &PatchErrorKind) -> PassError {
     let (member, reason) = match kind {
         PatchErrorKind::TestFailed => return PassError::PatchTestFailed { operation },
-        PatchErrorKind::InvalidFromPointer => ("from", "there is nothing at this place of the content"),
+        PatchErrorKind::InvalidFromPointer => ("from", "the content has no value at this place"),
         PatchErrorKind::CannotMoveInsideItself => ("path", "a value cannot be moved into itself"),
         _ if matches!(what, PatchOperation::Add(_) | PatchOperation::Copy(_) | PatchOperation::Move(_)) => {
             ("path", "the content has no such place to put a value")
         }
-        _ => ("path", "there is nothing at this place of the content"),
+        _ => ("path", "the content has no value at this place"),
     };
     PassError::PatchFailed { operation, member, reason }
 }

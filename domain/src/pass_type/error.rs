@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PassTypeError {
     /// Nobody created it.
-    #[error("there is no such pass type")]
+    #[error("this pass type does not exist")]
     Unknown,
     /// It was created for another organisation or team.
     #[error("this pass type belongs to another organisation or team")]

@@ -142,7 +142,7 @@ pub(super) async fn watch(
             Ok(false) => {}
             Ok(true) => return set_back.cancel(),
             Err(fault) => {
-                tracing::debug!(error = error_chain(&fault), "the event log could not be looked at");
+                tracing::debug!(error = error_chain(&fault), "the event log could not be checked");
             }
         }
     }

@@ -49,16 +49,16 @@ impl Turns {
 
     /// Waits for a turn at an aggregate. `None` when it does not come soon, for any reason: the command can do without.
     pub(super) async fn take(&self, aggregate_type: &str, aggregate_id: &str) -> Option<Turn> {
-        let place = self.free.clone().try_acquire_owned().ok()?;
+        let permit = self.free.clone().try_acquire_owned().ok()?;
         let asked = async {
             let mut lock = self.connections.begin().await?;
             sqlx::query(TAKE).bind(format!("{aggregate_type}/{aggregate_id}")).execute(&mut *lock).await?;
-            Ok::<_, sqlx::Error>(Turn::new(lock, place))
+            Ok::<_, sqlx::Error>(Turn::new(lock, permit))
         };
         match tokio::time::timeout(2 * LONGEST, asked).await {
             Ok(Ok(turn)) => Some(turn),
             Ok(Err(fault)) => {
-                tracing::debug!(error = %fault, "a command goes on without its turn");
+                tracing::debug!(error = %fault, "a command goes on without waiting for its turn");
                 None
             }
             Err(_) => None,

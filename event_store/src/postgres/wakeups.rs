@@ -60,7 +60,7 @@ async fn tell(pool: PgPool, topic: Topic, mut positions: watch::Receiver<Positio
             tracing::debug!(
                 error = error_chain(&fault),
                 topic.channel,
-                "others were not told of position {position}"
+                "other processes were not notified of position {position}"
             );
         }
         tokio::time::sleep(PAUSE).await;
@@ -73,7 +73,7 @@ async fn listen(pool: PgPool, topic: Topic, heard: impl Fn(Position)) {
             tracing::warn!(
                 error = error_chain(&fault),
                 topic.channel,
-                "does not hear other processes, tries again in {POLL:?}"
+                "cannot listen for notifications of other processes; retrying in {POLL:?}"
             );
             tokio::time::sleep(POLL).await;
         }

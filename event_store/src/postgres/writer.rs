@@ -67,7 +67,7 @@ impl Writer {
             match within(say(&mut kept, how)).await {
                 Ok(()) => return Ok(kept),
                 Err(fault) if was_lost(&fault) => {
-                    tracing::debug!(error = %fault, "a connection of the event log was lost; opening another");
+                    tracing::debug!(error = %fault, "a connection of the event log was lost; opening another one");
                 }
                 Err(fault) => return Err(fault),
             }
@@ -120,7 +120,7 @@ impl Commit for Writer {
             // Without events there is nothing whose fate a caller wants to know.
             (Err(fault), None) => return Err(Failure::Refused(fault)),
             (Err(fault), Some(last)) => {
-                tracing::warn!(error = %fault, "a commit was not answered; asking what became of it");
+                tracing::warn!(error = %fault, "a commit was not answered; looking up its result");
                 drop(connection);
                 match self.was_committed(&last).await {
                     Some(true) => {}
@@ -242,7 +242,7 @@ async fn heads(
     let head = Position(head.cast_unsigned());
     if seen.is_lacking(head, *has_furthest) {
         // The task that watches the event log says the rest.
-        return Err(sqlx::Error::Protocol("the log was set back".into()));
+        return Err(sqlx::Error::Protocol("the event log was set back".into()));
     }
     let head_of = |(_, number, sequence, _): (i64, i64, Option<i64>, bool)| {
         let (aggregate_type, aggregate_id) = *wanted.get(usize::try_from(number - 1).ok()?)?;

@@ -58,7 +58,7 @@ impl Greeting<'_> {
         let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("honoken"));
         let program = quoted(&program);
         let pushes = self.apns.as_ref().map_or_else(
-            || "only written down; HONOKEN_APNS_ENDPOINT names where to send them".to_owned(),
+            || "recorded and not sent; HONOKEN_APNS_ENDPOINT names a server to send them to".to_owned(),
             |endpoint| format!("sent to {endpoint}"),
         );
         let mut out = std::io::stdout().lock();
@@ -67,7 +67,7 @@ impl Greeting<'_> {
             "Honoken is ready at {base_url}
 
   data     {folder}
-  secrets  {folder}/secrets (API key and operator's password, readable by you alone)
+  secrets  {folder}/secrets (API key and operator's password, readable by their owner alone)
   root     {}
   sample   {PASS_TYPE} / {SERIAL_NUMBER}
   pushes   {pushes}
@@ -78,11 +78,11 @@ Download the sample pass, change its seat, issue a pass of your own:
   curl -fsS {key} {json} -X PUT -d '{{\"eventName\": \"Opening Night\", \"seat\": \"14C\"}}' {pass}/content
   curl -fsS {key} {json} -d '{{\"passTypeIdentifier\": \"{PASS_TYPE}\", \"ticketStyle\": \"event\", \"content\": {{\"eventName\": \"My Event\", \"seat\": \"1\"}}}}' {base_url}/manage/v1/passes
 
-Take the pass apart with
+Inspect the pass with
 
   {program} inspect sample.pkpass
 
-Stop with Ctrl-C; the folder goes on where it was.",
+Stop with Ctrl-C; the next run continues in the same folder.",
             self.ca_file.display(),
         )?;
         out.flush()

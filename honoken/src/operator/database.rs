@@ -22,7 +22,7 @@ Examples:
 #[derive(Debug, Subcommand)]
 pub enum LogCommand {
     /// Record that the event log was restored from a backup, before the service is started again. Phones may have seen events that it lost,
-    /// so all their tags become foreign. The read model is filled again at the next start.
+    /// so all their update tags become foreign. The read model is filled again at the next start.
     #[command(after_help = RESTORED_EXAMPLES)]
     Restored(StorageOptions),
 }
@@ -53,7 +53,7 @@ pub async fn log(command: &LogCommand, config: &Config, ids: &dyn IdSource) -> a
     ledger.follow_log(epoch, head).await?;
     log.close().await;
     ledger.close().await;
-    print_line(&format!("update tags begin with {epoch} from now on; earlier tags mean \"everything\""))
+    print_line(&format!("update tags begin with {epoch} from now on; earlier tags ask for all passes"))
 }
 
 /// `honoken rebuild`

@@ -51,13 +51,13 @@ Give all processes both keys first; once this is done, the older one is no longe
 /// The subcommands of `keys`.
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
-    /// Make an API key for an organisation, and the organisation where it is missing.
+    /// Make an API key for an organisation, and the organisation if it is missing.
     #[command(after_help = CREATE_EXAMPLES)]
     Create(Create),
-    /// Show the API keys: by the beginning of their digests, for the keys themselves are stored nowhere.
+    /// List the API keys by the beginning of their digests; the keys themselves are stored nowhere.
     #[command(after_help = LIST_EXAMPLES)]
     List(ListOptions),
-    /// Refuse an API key from here on, for ever.
+    /// Refuse an API key from now on, for ever.
     #[command(after_help = REVOKE_EXAMPLES)]
     Revoke(Revoke),
     /// Seal the private key of every certificate, and every APNs key, under the current encryption key.
@@ -68,13 +68,13 @@ pub enum KeysCommand {
 /// The organisation and the purpose of a key.
 #[derive(Debug, Args)]
 pub struct Create {
-    /// The organisation that the key acts for; made where it is missing.
+    /// The organisation that the key acts for; created if it is missing.
     #[arg(long, value_name = "ID", value_parser = |text: &str| OrganizationId::parse(text))]
     organization: OrganizationId,
-    /// The name for people of an organisation that is made: the `organizationName` of its passes. For ever.
+    /// The name of a new organisation for people: the `organizationName` of its passes. It cannot be changed later.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// What the key is for, in your words.
+    /// The purpose of the key, in your words.
     #[arg(long, value_name = "LABEL")]
     label: String,
     #[command(flatten)]
@@ -148,7 +148,7 @@ pub(crate) async fn ensure_organization(
     let id = organization_id.as_str();
     match session.dispatcher.dispatch::<Organization>(id, create, &(), session.metadata()).await {
         Err(DispatchError::Refused(OrganizationError::AlreadyCreated)) => anyhow::bail!(
-            "the organisation {organization_id} is there already, as \"{}\": its name cannot be changed, so leave out --name",
+            "the organisation {organization_id} exists already, as \"{}\": its name cannot be changed, so leave out --name",
             known.unwrap_or_default()
         ),
         created => {
@@ -220,7 +220,7 @@ async fn revoke(options: &Revoke, environment: &Environment) -> anyhow::Result<(
         let keys = session.read_model.api_keys().await?;
         let mut meant = keys.iter().filter(|key| key.key_digest.as_str().starts_with(&options.key));
         let key = meant.next().with_context(|| {
-            format!("there is no key {}: `honoken keys list` shows those that are there", options.key)
+            format!("no API key has the name {}: `honoken keys list` shows the existing ones", options.key)
         })?;
         anyhow::ensure!(
             meant.next().is_none(),
@@ -232,10 +232,7 @@ async fn revoke(options: &Revoke, environment: &Environment) -> anyhow::Result<(
             session.dispatcher.dispatch::<Organization>(id, revoke, &(), session.metadata()).await?;
         session.settle(revoked.position).await;
         let ApiKeyRow { organization_id, label, .. } = key;
-        print_line(&format!(
-            "the key {} of {organization_id} ({label}) is refused from here on",
-            name_of(key)
-        ))
+        print_line(&format!("the key {} of {organization_id} ({label}) is refused from now on", name_of(key)))
     })
     .await
 }
@@ -245,7 +242,7 @@ async fn reseal(options: &Reseal, environment: &Environment) -> anyhow::Result<(
     // No key is generated here: the sealed private keys need the key that sealed them.
     let keys = opening_keys(&storage, &options.location, environment)?.with_context(|| {
         format!(
-            "there is no encryption key: put back secrets/encryption-key, or {}",
+            "the encryption key is missing: put secrets/encryption-key back, or {}",
             encryption_keys::HOW_TO_SET
         )
     })?;

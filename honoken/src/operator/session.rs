@@ -130,7 +130,7 @@ impl Session {
         };
         let worked = worked.await;
         stop.cancel();
-        running.await.context("the projector ended badly")?;
+        running.await.context("the projector ended with an error")?;
         read_model.close().await;
         drop(session);
         if let Some(log) = Arc::into_inner(log) {
@@ -176,7 +176,7 @@ pub fn sealing_keys(
             encryption_keys::ensure(config.encryption_keys.as_ref(), folder.path(), &**ids)
         }
         Storage::Server(_) => encryption_keys::find(config.encryption_keys.as_ref(), &location.data_dir)?
-            .with_context(|| format!("there is no encryption key: {}", encryption_keys::HOW_TO_SET)),
+            .with_context(|| format!("the encryption key is missing: {}", encryption_keys::HOW_TO_SET)),
     }
 }
 

@@ -24,13 +24,12 @@ Examples:
   honoken phones --count 1000 --pass ticket.pkpass --keep      # they stay, to be woken by the next change
 
 Each phone registers, lists, fetches, asks once more and leaves; with several passes they are given out in turn. Against a service that is in
-use: made-up push tokens are refused by Apple, so let no pass change meanwhile. Ends with 0 when every answer was one that a phone expects,
-with 1 when not, with 2 when there is nothing to measure.";
+use: made-up push tokens are refused by Apple, so let no pass change meanwhile. Ends with 0 if a phone expects every answer, with 1 if not, and with 2 if no answer was measured.";
 
 /// The options of `honoken phones`.
 #[derive(Debug, Args)]
 pub struct FleetOptions {
-    /// How many phones.
+    /// The number of phones.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     count: u64,
     /// A pass, or a folder of them; may be given several times.
@@ -38,10 +37,10 @@ pub struct FleetOptions {
     passes: Vec<PathBuf>,
     #[command(flatten)]
     reach: Reach,
-    /// How many phones ask at the same time, over one connection each.
+    /// The number of phones that ask at the same time, over one connection each.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     concurrency: u16,
-    /// How often each asks for its list again after all have arrived, as phones do that are woken.
+    /// The number of times that each phone asks for its list again after all have arrived, as woken phones do.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
     rounds: u64,
     /// Leave the phones registered.
@@ -86,8 +85,12 @@ fn fleet(options: &FleetOptions) -> anyhow::Result<Fleet> {
         let package = passes::read(&file)?;
         let server = options.reach.server.as_deref();
         if let (None, Some(own)) = (server, package.web_service()) {
-            let about =
-                || format!("the webServiceURL of {} cannot be asked; --server names another", file.display());
+            let about = || {
+                format!(
+                    "the webServiceURL of {} cannot be requested; name another address with --server",
+                    file.display()
+                )
+            };
             web_service_url(&own.url).map_err(anyhow::Error::msg).with_context(about)?;
         }
         let pass = FleetPass::new(&package, server);

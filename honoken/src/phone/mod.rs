@@ -24,13 +24,13 @@ const NOT_CARRIED_OUT: u8 = 2;
 /// The options that say how to reach the web service.
 #[derive(Debug, Args)]
 struct Reach {
-    /// The address of the web service, as `webServiceURL` has it in a pass, without `/v1/…`. By default it is read from the pass.
+    /// The address of the web service, as in the `webServiceURL` of a pass, without `/v1/…`. By default it is read from the pass.
     #[arg(long, value_name = "URL", value_parser = web_service_url)]
     server: Option<String>,
-    /// Believe this root certificate (PEM), too, beside those of the system.
+    /// Trust this root certificate (PEM) besides those of the system.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// How long to wait for an answer.
+    /// The time to wait for an answer.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
 }
@@ -64,7 +64,7 @@ fn web_service_url(text: &str) -> Result<String, String> {
         return Err("phones send no name and no password: take them out of the address".to_owned());
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err("/v1/… is added to the address, so nothing may follow its path".to_owned());
+        return Err("/v1/… is appended to the address, so it must end with its path".to_owned());
     }
     Ok(text.to_owned())
 }

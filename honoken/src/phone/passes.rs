@@ -20,7 +20,7 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Package> {
     let bytes = read_limited(file, FILE_BYTES)?;
     let name = file.display();
     Package::open(bytes).with_context(|| {
-        format!("{name} is not a pass that a phone would take (`honoken inspect {name}` says more)")
+        format!("{name} is not a pass that a phone would take (`honoken inspect {name}` prints its faults)")
     })
 }
 

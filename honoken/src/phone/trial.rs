@@ -35,7 +35,7 @@ pub struct TrialOptions {
     pass: Option<PathBuf>,
     #[command(flatten)]
     reach: Reach,
-    /// Wait this long for a change of the pass, and judge the answers that phones get about it.
+    /// The time to wait for a change of the pass, to judge the answers that phones get about it.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     wait: Option<u64>,
     /// Show the token as wallets on Android do (`AndroidPass`), which a service may refuse.
@@ -76,9 +76,9 @@ fn trial(options: &TrialOptions) -> anyhow::Result<Trial> {
     let own = package.web_service().ok_or(TrialError::NoWebService)?;
     let web_service_url = match &options.reach.server {
         Some(server) => server.clone(),
-        None => web_service_url(&own.url)
-            .map_err(anyhow::Error::msg)
-            .context("the webServiceURL of the pass cannot be asked; --server names another")?,
+        None => web_service_url(&own.url).map_err(anyhow::Error::msg).context(
+            "the webServiceURL of the pass cannot be requested; name another address with --server",
+        )?,
     };
     let scheme = if options.android { Scheme::AndroidPass } else { Scheme::ApplePass };
     Ok(Trial { package, web_service_url, scheme, wait: options.wait.map(Duration::from_secs) })

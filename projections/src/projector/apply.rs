@@ -33,7 +33,9 @@ pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent
             "UploadedImage" => wallet_image::apply(connection, recorded).await?,
             "Organization" => wallet_organization::apply(connection, recorded).await?,
             other => {
-                return Err(ApplyError::Unappliable(format!("this release knows no aggregate `{other}`")));
+                return Err(ApplyError::Unappliable(format!(
+                    "this release does not know the aggregate `{other}`"
+                )));
             }
         }
     }

@@ -110,7 +110,7 @@ impl<L: EventLog> Runner<L> {
                     self.failures += 1;
                     tracing::error!(
                         error = error_chain(&*fault),
-                        "the projection stands still, next try in {wait:?}"
+                        "the projection stands still; retrying in {wait:?}"
                     );
                     wait
                 }
@@ -175,7 +175,7 @@ impl<L: EventLog> Runner<L> {
         self.keep_connection(connection, &progress).await;
         let progress = progress?;
         if lease.is_some_and(|lease| lease != Held::Alone) {
-            tracing::info!("runs the projection from position {}", progress.position);
+            tracing::info!("running the projection from position {}", progress.position);
         }
         self.lease_renewed_at = Instant::now();
         self.note_progress(progress);

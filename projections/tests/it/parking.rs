@@ -168,7 +168,7 @@ async fn what_cannot_be_applied_of_any_aggregate_is_parked(engine: Engine) {
     assert!(running.projector.shows(&fine, LIMIT).await);
     assert_eq!(running.parked().await, expected);
     let errors = world.column("select error from parked_event where aggregate_type = 'Loyalty'").await;
-    assert_eq!(errors, ["this release knows no aggregate `Loyalty`"]);
+    assert_eq!(errors, ["this release does not know the aggregate `Loyalty`"]);
     running.stops().await;
 }
 

@@ -174,7 +174,7 @@ impl Apns for ApnsClient {
                 connection.doubt();
                 format!("no answer within {limit:?}")
             }
-            None => format!("no place on a connection within {limit:?}"),
+            None => format!("no free stream on a connection to APNs within {limit:?}"),
         };
         Outcome::Retry { reason, after: None, scope: RetryScope::Credential }
     }

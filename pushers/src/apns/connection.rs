@@ -231,7 +231,7 @@ impl Driver {
                     tracing::debug!("a connection to APNs has ended: {error}");
                 }
             }
-            () = watch => tracing::warn!("a connection to APNs is dead: it does not answer PING"),
+            () = watch => tracing::warn!("a connection to APNs is dead: PING is not answered"),
             () = stop.cancelled() => {}
         }
         life.retired.store(true, Ordering::Relaxed);

@@ -99,7 +99,7 @@ impl FromStr for PushType {
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidOptions {
     /// APNs speaks HTTPS only.
-    #[error("the endpoint of APNs must be an `https` URL with a host, and nothing behind its port")]
+    #[error("the endpoint of APNs must be an `https` URL with a host, and must end with its port")]
     Endpoint,
     /// Not a push type of passes.
     #[error("the push type must be `background` or `none`")]

@@ -118,22 +118,22 @@ impl Pool {
         let now = Instant::now();
         let used = now.saturating_duration_since(self.began).as_millis();
         self.used_ms.store(u64::try_from(used).unwrap_or(u64::MAX), Ordering::Relaxed);
-        let placed = {
+        let leased = {
             let mut state = self.state();
-            if let Some(lease) = self.place(&mut state) {
+            if let Some(lease) = self.lease_now(&mut state) {
                 lease.connection.use_at(now);
                 return Ok(lease);
             }
             self.connect_if_allowed(&mut state, now)?;
-            let (place, placed) = oneshot::channel();
+            let (waiting, leased) = oneshot::channel();
             if state.waiting.len().is_multiple_of(TIDY_EVERY) {
-                state.waiting.retain(|place| !place.is_closed());
+                state.waiting.retain(|waiting| !waiting.is_closed());
             }
-            state.waiting.push_back(place);
-            placed
+            state.waiting.push_back(waiting);
+            leased
         };
-        let placed = placed.await.unwrap_or_else(|_| Err(NoLease::closed()));
-        placed.inspect(|lease| lease.connection.use_at(Instant::now()))
+        let leased = leased.await.unwrap_or_else(|_| Err(NoLease::closed()));
+        leased.inspect(|lease| lease.connection.use_at(Instant::now()))
     }
 
     /// APNs has answered: the connection is of use. If APNs has also taken the provider token, the connection may have more than one request at a
@@ -147,10 +147,10 @@ impl Pool {
         slot.useful = true;
         slot.proven |= takes_the_token;
         state.failures = 0;
-        self.place_waiting(&mut state);
+        self.serve_waiting(&mut state);
     }
 
-    fn place(self: &Arc<Self>, state: &mut State) -> Option<Lease> {
+    fn lease_now(self: &Arc<Self>, state: &mut State) -> Option<Lease> {
         let most = self.options.max_streams;
         let free = state
             .open
@@ -162,17 +162,17 @@ impl Pool {
         Some(Lease { connection: Arc::clone(&slot.connection), settled, pool: Arc::downgrade(self) })
     }
 
-    fn place_waiting(self: &Arc<Self>, state: &mut State) {
-        while let Some(place) = state.waiting.pop_front() {
+    fn serve_waiting(self: &Arc<Self>, state: &mut State) {
+        while let Some(waiting) = state.waiting.pop_front() {
             // The push that waited may have given up.
-            if place.is_closed() {
+            if waiting.is_closed() {
                 continue;
             }
-            let Some(lease) = self.place(state) else {
-                state.waiting.push_front(place);
+            let Some(lease) = self.lease_now(state) else {
+                state.waiting.push_front(waiting);
                 return;
             };
-            if let Err(Ok(lease)) = place.send(Ok(lease)) {
+            if let Err(Ok(lease)) = waiting.send(Ok(lease)) {
                 self.take_back(state, lease);
             }
         }
@@ -201,7 +201,7 @@ impl Pool {
             if !state.open.is_empty() {
                 return Ok(());
             }
-            let many = || NoConnection::Failed("too many connections in a row".to_owned());
+            let many = || NoConnection::Failed("too many connections failed one after the other".to_owned());
             let why = state.last_failure.clone().unwrap_or_else(many);
             return Err(NoLease { why, after: Some(allowed - now) });
         }
@@ -240,7 +240,7 @@ impl Pool {
                     useful: false,
                 };
                 state.open.push(slot);
-                self.place_waiting(&mut state);
+                self.serve_waiting(&mut state);
                 drop(state);
                 // The task must not keep the pool, nor the connection, or neither would ever end by itself.
                 let (pool, of) = (Arc::downgrade(&self), Arc::downgrade(&connection));
@@ -249,7 +249,7 @@ impl Pool {
                 self.tasks.tracker.spawn(async move {
                     let trusted_again = || {
                         if let Some(pool) = pool.upgrade() {
-                            pool.place_waiting(&mut pool.state());
+                            pool.serve_waiting(&mut pool.state());
                         }
                     };
                     driver.run(ping_after, ping_limit, stop, trusted_again).await;
@@ -304,22 +304,22 @@ impl Pool {
         state.not_before = state.not_before.max(Instant::now() + wait);
         state.last_failure = Some(why.clone());
         if state.open.is_empty() {
-            for place in state.waiting.drain(..) {
+            for waiting in state.waiting.drain(..) {
                 // The push that waited may have given up.
-                let _ = place.send(Err(NoLease { why: why.clone(), after: Some(wait) }));
+                let _ = waiting.send(Err(NoLease { why: why.clone(), after: Some(wait) }));
             }
         }
     }
 
     /// Pushes that wait for a place on a connection that is gone need another.
     fn look_after_waiting(self: &Arc<Self>, state: &mut State) {
-        self.place_waiting(state);
+        self.serve_waiting(state);
         if !state.waiting.is_empty()
             && let Err(none) = self.connect_if_allowed(state, Instant::now())
         {
-            for place in state.waiting.drain(..) {
+            for waiting in state.waiting.drain(..) {
                 // The push that waited may have given up.
-                let _ = place.send(Err(none.clone()));
+                let _ = waiting.send(Err(none.clone()));
             }
         }
     }
@@ -332,7 +332,7 @@ impl Pool {
 
 impl NoLease {
     fn closed() -> Self {
-        Self { why: NoConnection::Failed("pushing has been ended".to_owned()), after: None }
+        Self { why: NoConnection::Failed("pushing has been stopped".to_owned()), after: None }
     }
 }
 

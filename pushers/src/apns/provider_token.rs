@@ -83,7 +83,7 @@ pub(super) enum NoToken {
     #[error("a new provider token was refused as well")]
     NotAgain,
     /// APNs has seen too many, and the last one has expired.
-    #[error("no new provider token is made for a while: APNs has seen too many")]
+    #[error("no new provider token is made for a while: APNs has received too many")]
     Paused {
         /// For how long, in seconds.
         seconds: i64,

@@ -118,7 +118,7 @@ impl<L: EventLog> InProcessFeed<L> {
         if self.checkpoint.is_held()
             && let Err(fault) = self.move_checkpoint().await
         {
-            tracing::warn!(error = %fault, "the checkpoint of messages was not moved; some will be looked at again");
+            tracing::warn!(error = %fault, "the checkpoint of messages was not moved; some messages will be processed again");
         }
         self.checkpoint.release().await;
     }
@@ -186,9 +186,7 @@ impl<L: EventLog> InProcessFeed<L> {
             return Ok(false);
         }
         if !self.source.reaches(self.checkpoint.position()).await? {
-            tracing::warn!(
-                "the event log does not reach what was published of it: it was restored from a backup"
-            );
+            tracing::warn!("the event log ends before the published position: it was restored from a backup");
             self.checkpoint.set_back(self.source.head()).await?;
         }
         self.read = self.checkpoint.position();
@@ -197,7 +195,7 @@ impl<L: EventLog> InProcessFeed<L> {
     }
 
     fn on_superseded(&mut self) {
-        tracing::warn!("another process follows the event log from here on");
+        tracing::warn!("another process follows the event log from now on");
         self.standing_still.clear();
         self.open.clear();
         self.open_republished.clear();
@@ -289,7 +287,7 @@ impl<L: EventLog> InProcessFeed<L> {
             missing.into_iter().filter(|message| !self.open.contains(&message.position())).collect();
         if !missing.is_empty() {
             tracing::info!(
-                "{} changes of passes never arrived, or stood still, and are published now",
+                "{} changes of passes never arrived, or stood still, and are republished now",
                 missing.len()
             );
         }
@@ -366,7 +364,7 @@ impl<L: EventLog> Feed for InProcessFeed<L> {
         let arrived =
             self.ledger.enqueue(&[], &[(message.outgoing.pass(), message.outgoing.position())], 0).await;
         arrived.map_err(|fault| FeedError {
-            doing: "noting that a message is given up",
+            doing: "recording that a message is parked",
             source: Box::new(fault),
         })?;
         if let Some(message) = receipt.message.take() {

@@ -80,7 +80,7 @@ impl Ledger {
     /// # Errors
     /// When the data store is unavailable: then some may have been claimed, and are free when this sender is no longer alive.
     pub async fn claim(&self, sender: &str, limit: u32, now_ms: i64) -> Result<Vec<Claim>, LedgerError> {
-        let doing = "claiming what is due";
+        let doing = "claiming due phones";
         let mut writer = self.writer(doing).await?;
         let claimed = async {
             writer.begin().await?;
@@ -102,7 +102,7 @@ impl Ledger {
         deliveries: &[DeliveryResult],
         phones: &[NextPush],
     ) -> Result<(), LedgerError> {
-        let doing = "writing what became of pushes";
+        let doing = "writing the results of pushes";
         let mut writer = self.writer(doing).await?;
         let written = async {
             writer.begin().await?;
@@ -124,7 +124,7 @@ impl Ledger {
         known: impl Fn(&PhoneTopic) -> bool,
         now_ms: i64,
     ) -> Result<(), LedgerError> {
-        let doing = "looking for what was claimed";
+        let doing = "looking for claimed phones";
         let rows = sql("select pass_type_identifier, device_library_identifier, attempts, enqueued from wake
              where due_at is not null and claimed_by = $1")
         .bind(sender)

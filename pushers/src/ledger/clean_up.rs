@@ -15,7 +15,7 @@ impl Ledger {
     /// # Errors
     /// When the data store is unavailable.
     pub async fn forget_deliveries(&self, before_ms: i64) -> Result<bool, LedgerError> {
-        let doing = "forgetting old deliveries";
+        let doing = "deleting old deliveries";
         let mut writer = self.writer(doing).await?;
         let forgotten = forget_deliveries(&mut writer, before_ms).await;
         Ok(writer.keep(forgotten).map_err(LedgerError::of(doing))? >= AT_ONCE.cast_unsigned())
@@ -31,7 +31,7 @@ impl Ledger {
         after: Option<&PhoneTopic>,
         before_ms: i64,
     ) -> Result<Option<PhoneTopic>, LedgerError> {
-        let doing = "forgetting phones that nothing waits for";
+        let doing = "deleting phones without pending deliveries";
         let (topic, device) = after.map_or(("", ""), |key| {
             (key.pass_type_identifier.as_str(), key.device_library_identifier.as_str())
         });

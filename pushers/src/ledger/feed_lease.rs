@@ -95,7 +95,7 @@ impl FeedLease {
             lease.release(connection, held).await
         });
         if let Err(fault) = released.await {
-            tracing::warn!(error = %fault, "the lease of a feed was not given back and will run out");
+            tracing::warn!(error = %fault, "the lease of a feed was not released and will expire");
         }
     }
 

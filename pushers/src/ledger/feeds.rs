@@ -67,7 +67,7 @@ impl Ledger {
             .fetch_optional(&self.readers)
             .await;
         row.and_then(|row| row.as_ref().map(columns::position).transpose())
-            .map_err(LedgerError::of("how far a feed is"))
+            .map_err(LedgerError::of("the position of a feed"))
     }
 
     /// The furthest position that was published of this event log; 0 when nothing was.
@@ -80,7 +80,7 @@ impl Ledger {
             .fetch_one(&self.readers)
             .await;
         row.and_then(|row| columns::position(&row))
-            .map_err(LedgerError::of("how far the event log was published"))
+            .map_err(LedgerError::of("the published position of the event log"))
     }
 }
 
@@ -99,7 +99,7 @@ impl Checkpoint {
         let learn = async move |connection: &mut Connection| {
             if follow_log(connection, epoch, head).await? {
                 tracing::warn!(
-                    "the event log was restored: what was published of positions behind {head} no longer counts"
+                    "the event log was restored: messages that were published for positions after {head} no longer count"
                 );
             }
             sql("update feed_checkpoint set position = (select max(position) from feed_checkpoint where feed <> $2) where feed = $1")
@@ -123,7 +123,8 @@ impl Checkpoint {
     pub async fn take_turn(&mut self, epoch: Epoch) -> Result<bool, LedgerError> {
         let feed = self.feed;
         let prepare = async move |connection: &mut Connection| create(connection, feed, epoch).await;
-        let taken = self.lease.take("taking a turn", prepare, async |_: &mut Connection| Ok(())).await?;
+        let taken =
+            self.lease.take("taking the lease of a feed", prepare, async |_: &mut Connection| Ok(())).await?;
         Ok(taken.is_some())
     }
 
@@ -185,7 +186,7 @@ impl Checkpoint {
         position: Position,
         standing_still: &BTreeMap<PassId, Position>,
     ) -> Result<(), CheckpointError> {
-        let doing = "noting what has arrived";
+        let doing = "recording the arrived messages";
         let swept = self.lease.write(doing, async move |connection: &mut Connection| {
             held_back::hold_back(connection, standing_still).await?;
             move_to(connection, SWEEP, position).await
@@ -204,7 +205,7 @@ impl Checkpoint {
         published: &[(PassId, Position)],
         free: &[HeldBack],
     ) -> Result<(), CheckpointError> {
-        let doing = "noting what is held back";
+        let doing = "recording the messages that are held back";
         let noted = self.lease.write(doing, async move |connection: &mut Connection| {
             held_back::published(connection, published).await?;
             held_back::release(connection, free).await
@@ -222,7 +223,7 @@ impl Checkpoint {
 
     /// Gives it back, so that another process need not wait.
     pub async fn release(&mut self) {
-        self.lease.release("giving a feed back").await;
+        self.lease.release("releasing the lease of a feed").await;
     }
 }
 

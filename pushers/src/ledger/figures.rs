@@ -42,6 +42,6 @@ impl Ledger {
                 parked_credentials: row.get::<i64>("parked_credentials")?.cast_unsigned(),
             })
         };
-        row.and_then(read).map_err(LedgerError::of("what waits"))
+        row.and_then(read).map_err(LedgerError::of("the pending deliveries"))
     }
 }

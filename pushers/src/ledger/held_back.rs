@@ -37,7 +37,8 @@ impl Ledger {
         .bind(i64::from(limit))
         .fetch_all(&self.readers)
         .await;
-        rows.and_then(|rows| rows.iter().map(read).collect()).map_err(LedgerError::of("what is held back"))
+        rows.and_then(|rows| rows.iter().map(read).collect())
+            .map_err(LedgerError::of("the messages that are held back"))
     }
 }
 

@@ -62,8 +62,8 @@ const POSTGRES: &[EmbeddedMigration] = &[
 ];
 
 /// The remedy for a file that is damaged.
-const REMEDY: &str = "stop the service, and put the file from the backup in its place or delete it, with -wal and -shm beside it: its record of pushes \
-                      is lost then, and phones are woken once more";
+const REMEDY: &str = "stop the service, and replace the file by the one from the backup or delete it, with -wal and -shm beside it: the \
+                      record of pushes is lost then, and phones are woken once more";
 
 /// Connections for answering questions.
 const READERS: u32 = 4;

@@ -25,7 +25,7 @@ pub enum OperatorPushError {
 #[derive(Debug, thiserror::Error)]
 pub enum RetryError {
     /// No such message is parked.
-    #[error("no such message is parked")]
+    #[error("no parked message has this name")]
     NotParked,
     /// It can still not be read.
     #[error("the message can still not be read: {0}")]

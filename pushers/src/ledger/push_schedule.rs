@@ -25,7 +25,7 @@ impl Ledger {
         .fetch_optional(&self.readers)
         .await;
         row.and_then(|row| row.map(|row| row.get("due_at")).transpose())
-            .map_err(LedgerError::of("when the next phone is due"))
+            .map_err(LedgerError::of("the time at which the next phone is due"))
     }
 
     /// Makes phones of a topic due that were put back and need not wait any longer. Gives how many, at most `limit`.

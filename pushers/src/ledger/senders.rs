@@ -14,7 +14,7 @@ impl Ledger {
     /// # Errors
     /// When the data store is unavailable.
     pub async fn keep_alive(&self, sender: &str) -> Result<(), LedgerError> {
-        let doing = "saying that this sender is alive";
+        let doing = "renewing the lease of a sender";
         let mut writer = self.writer(doing).await?;
         let freed = match *writer {
             Connection::Sqlite(..) => Ok(false),
@@ -31,7 +31,7 @@ impl Ledger {
     /// # Errors
     /// When the data store is unavailable. Then it is free when its time is over.
     pub async fn end_sender(&self, sender: &str) -> Result<(), LedgerError> {
-        let doing = "giving back what was claimed";
+        let doing = "releasing claims";
         let mut writer = self.writer(doing).await?;
         let ended = end_sender(&mut writer, sender).await;
         writer.keep(ended).map_err(LedgerError::of(doing))

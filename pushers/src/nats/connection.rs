@@ -160,8 +160,8 @@ impl Nats {
         };
         match tokio::time::timeout(FLUSH, drained).await {
             Ok(Ok(())) => {}
-            Ok(Err(fault)) => tracing::debug!(error = %fault, "the connection to NATS did not end cleanly"),
-            Err(_) => tracing::warn!("NATS did not take the last messages"),
+            Ok(Err(fault)) => tracing::debug!(error = %fault, "the connection to NATS did not close cleanly"),
+            Err(_) => tracing::warn!("NATS did not accept the last messages"),
         }
     }
 }
@@ -257,7 +257,7 @@ impl LinkLog {
             Event::Draining | Event::Closed => {
                 // That it is lost then is not logged.
                 self.logged = Some(LOST.to_owned());
-                tracing::debug!("the connection to NATS ends");
+                tracing::debug!("the connection to NATS is being closed");
             }
         }
     }
@@ -267,7 +267,7 @@ impl LinkLog {
         if self.logged.as_deref() == Some(why) {
             return;
         }
-        tracing::warn!(error = why, "NATS cannot be reached; it is tried again until it can");
+        tracing::warn!(error = why, "NATS is unreachable; retrying");
         self.logged = Some(why.to_owned());
     }
 }

@@ -103,7 +103,9 @@ impl JetStreamFeed {
                 Some(Err(fault)) => {
                     // The consumer or the stream was deleted, or another server leads them now.
                     (self.pull, self.consumer) = (None, None);
-                    return Err(NatsError::doing("messages cannot be taken from the stream HONOKEN")(fault));
+                    return Err(NatsError::doing("messages could not be read from the stream HONOKEN")(
+                        fault,
+                    ));
                 }
                 None => {
                     let waited = pull.waits;
@@ -135,7 +137,7 @@ impl JetStreamFeed {
         } else {
             consumer.fetch().max_messages(limit).messages().await
         };
-        let batch = batch.map_err(NatsError::doing("messages cannot be asked for"))?;
+        let batch = batch.map_err(NatsError::doing("messages could not be requested from NATS"))?;
         self.pull = Some(Pull { batch, waits, until: Instant::now() + answer_limit });
         Ok(())
     }

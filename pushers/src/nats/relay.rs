@@ -219,12 +219,12 @@ impl<L: EventLog> Relay<L> {
         let position = self.checkpoint.position();
         if !self.source.reaches(position).await? {
             tracing::warn!(
-                "the relay was at position {position}, which the event log does not reach: it was restored from a backup"
+                "the relay was at position {position}, and the event log ends before it: it was restored from a backup"
             );
             self.checkpoint.set_back(self.source.head()).await?;
         }
         self.nats.stream().await?;
-        tracing::info!("relays to NATS from position {}", self.checkpoint.position());
+        tracing::info!("relaying to NATS from position {}", self.checkpoint.position());
         self.show_figures();
         Ok(true)
     }
@@ -320,7 +320,7 @@ impl<L: EventLog> Relay<L> {
         if messages.is_empty() {
             return Ok(());
         }
-        tracing::info!("{} changes of passes {why} and are published now", messages.len());
+        tracing::info!("{} changes of passes {why} and are republished now", messages.len());
         self.publish(messages, Some(self.time.unix_ms())).await?;
         self.figures.send_modify(|figures| {
             figures.said += messages.len() as u64;
@@ -381,7 +381,11 @@ impl<L: EventLog> Relay<L> {
         {
             Ok(message) => message.sequence,
             Err(fault) if fault.kind() == LastRawMessageErrorKind::NoMessageFound => 0,
-            Err(fault) => return Err(NatsError::doing("the last message cannot be asked for")(fault).into()),
+            Err(fault) => {
+                return Err(
+                    NatsError::doing("the last message could not be requested from NATS")(fault).into()
+                );
+            }
         };
         Ok(Mark { position, created: stream.cached_info().created, last })
     }
@@ -432,7 +436,7 @@ impl<L: EventLog> Relay<L> {
         self.failures = self.failures.saturating_add(1);
         let why = error_chain(fault);
         if self.logged.as_ref() != Some(&why) {
-            tracing::error!(error = why, "the relay stands still, and tries again until it can go on");
+            tracing::error!(error = why, "the relay stands still; retrying");
             self.logged = Some(why);
         }
         wait
@@ -465,5 +469,5 @@ fn headers(outgoing: &OutgoingMessage, republished_at: Option<i64>) -> HeaderMap
 }
 
 fn publish_failed(fault: PublishError) -> NatsError {
-    NatsError::doing("NATS did not take a message")(fault)
+    NatsError::doing("NATS did not accept a message")(fault)
 }

@@ -63,11 +63,14 @@ impl Nats {
             Ok(stream) => stream,
             Err(fault) if is_missing(&fault) => {
                 let created = self.jetstream().get_or_create_stream(wanted()).await;
-                let stream = created.map_err(NatsError::doing("the stream HONOKEN cannot be created"))?;
-                tracing::info!("the stream HONOKEN was created");
+                let stream =
+                    created.map_err(NatsError::doing("the JetStream stream HONOKEN could not be created"))?;
+                tracing::info!("created the JetStream stream HONOKEN");
                 stream
             }
-            Err(fault) => return Err(NatsError::doing("the stream HONOKEN cannot be asked for")(fault)),
+            Err(fault) => {
+                return Err(NatsError::doing("the JetStream stream HONOKEN could not be read")(fault));
+            }
         };
         self.stream_seen.store(true, Ordering::Relaxed);
         self.correct(stream).await
@@ -93,10 +96,10 @@ impl Nats {
         stream.create_consumer(wanted).await.map_err(|fault| match fault.kind() {
             ConsumerErrorKind::JetStream(refusal) if refusal.error_code() != ErrorCode::STREAM_NOT_FOUND => {
                 NatsError::Unusable(format!(
-                    "the consumer {name} of the stream HONOKEN is not as it has to be and cannot be changed ({refusal}); delete it, and it is created anew"
+                    "the consumer {name} of the JetStream stream HONOKEN has other settings than required and cannot be changed ({refusal}); delete it, and it is created anew"
                 ))
             }
-            _ => NatsError::doing("a consumer of the stream HONOKEN cannot be created")(fault),
+            _ => NatsError::doing("a consumer of the JetStream stream HONOKEN could not be created")(fault),
         })
     }
 
@@ -104,13 +107,13 @@ impl Nats {
     async fn correct(&self, stream: Stream) -> Result<Stream, NatsError> {
         let mut config = stream.cached_info().config.clone();
         if config.sealed || config.no_ack || config.mirror.is_some() {
-            let why = "the stream HONOKEN is sealed, a mirror, or does not acknowledge; delete it, and it is created anew";
+            let why = "the JetStream stream HONOKEN is sealed, is a mirror, or does not acknowledge; delete it, and it is created anew";
             return Err(NatsError::Unusable(why.to_owned()));
         }
         let wanted = wanted();
         if config.storage != wanted.storage || config.retention != wanted.retention {
             tracing::warn!(
-                "the stream HONOKEN keeps messages in {:?} by {:?} rather than in {:?} by {:?}, which only deleting it can change: requests for \
+                "the JetStream stream HONOKEN keeps messages in {:?} by {:?} rather than in {:?} by {:?}, which only deleting it can change: requests for \
                  changes may be lost with the server, and other subscribers may miss changes",
                 config.storage,
                 config.retention,
@@ -134,14 +137,14 @@ impl Nats {
             return Ok(stream);
         }
         tracing::info!(
-            "the stream HONOKEN is changed so that it takes all subjects and cannot grow without bound"
+            "changing the JetStream stream HONOKEN, so that it accepts all subjects and cannot grow without bound"
         );
         let changed = self.jetstream().update_stream(config).await;
-        changed.map_err(NatsError::doing("the stream HONOKEN cannot be changed"))?;
+        changed.map_err(NatsError::doing("the JetStream stream HONOKEN could not be changed"))?;
         self.jetstream()
             .get_stream(STREAM)
             .await
-            .map_err(NatsError::doing("the stream HONOKEN cannot be asked for"))
+            .map_err(NatsError::doing("the JetStream stream HONOKEN could not be read"))
     }
 }
 

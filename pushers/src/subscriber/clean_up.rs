@@ -26,7 +26,7 @@ pub(super) async fn run(ledger: Ledger, time: Arc<dyn Clock>, settings: Settings
         if let Err(fault) = forget(&ledger, time.unix_ms(), settings).await {
             tracing::warn!(
                 error = error_chain(&fault),
-                "old deliveries were not deleted, tries again in {every:?}"
+                "old deliveries were not deleted; retrying in {every:?}"
             );
         }
     }

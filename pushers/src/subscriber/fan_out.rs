@@ -84,7 +84,7 @@ impl<F: Feed> FanOut<F> {
                 if let Err(fault) = self.step(&mut pauses).await {
                     tracing::warn!(
                         error = error_chain(&fault),
-                        "cannot see which phones are to be pushed to, tries again in {POLL:?}"
+                        "cannot read the phones that hold a pass; retrying in {POLL:?}"
                     );
                     tokio::time::sleep(POLL).await;
                 }
@@ -232,11 +232,11 @@ impl<F: Feed> FanOut<F> {
     ) -> Result<(), Fault> {
         let why = serde_json::from_str::<PassContentChanged>(&payload).err();
         let why = why.map_or_else(|| "it is too long".to_owned(), |fault| fault.to_string());
-        tracing::error!(request_id, "a message can never succeed, and is parked");
+        tracing::error!(request_id, "a message can never be processed and is parked");
         let message = ParkedMessage {
             id: self.ids.uuid(),
             payload,
-            reason: format!("it is no message about a change of a pass: {why}"),
+            reason: format!("it is not a message about a change of a pass: {why}"),
             request_id,
             parked_at_ms: self.time.unix_ms(),
         };

@@ -190,7 +190,7 @@ async fn connections_that_end_after_each_push_are_rationed() {
         match world.wake("aa").await {
             Outcome::Accepted { .. } => accepted += 1,
             outcome => {
-                assert_eq!(reason_to_retry(&outcome), "too many connections in a row");
+                assert_eq!(reason_to_retry(&outcome), "too many connections failed one after the other");
                 break;
             }
         }

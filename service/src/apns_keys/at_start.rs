@@ -38,7 +38,7 @@ pub async fn ensure(
     let Some(ConfiguredKey { id, file }) = configured else { return Ok(()) };
     let Some(keys) = keys else {
         tracing::error!(
-            "APNS_AUTH_KEY_P8 was not installed: there is no encryption key to seal it under; {}",
+            "APNS_AUTH_KEY_P8 was not installed: the encryption key to seal it under is missing; {}",
             encryption_keys::HOW_TO_SET
         );
         return Ok(());
@@ -62,7 +62,7 @@ pub async fn ensure(
         );
     } else if in_use.is_none() {
         tracing::warn!(
-            "the APNs key {id} of APNS_AUTH_KEY_P8 was revoked and stays so: `honoken apns-keys install` takes it back"
+            "the APNs key {id} of APNS_AUTH_KEY_P8 was revoked and stays revoked: `honoken apns-keys install` installs it again"
         );
     }
     Ok(())

@@ -43,7 +43,7 @@ impl Authority {
     /// # Errors
     /// When the files do not belong together, or have expired.
     pub fn credential(&self, now: UnixSeconds) -> anyhow::Result<Credential> {
-        let about = "the development certificate cannot be used; remove the folder `certificates` to have it made anew";
+        let about = "the development certificate cannot be used; remove the folder `certificates`, and the next start makes it anew";
         let files = CredentialFiles {
             certificate: &self.certificate_pem,
             private_key: Some(&self.private_key_pem),
@@ -75,7 +75,7 @@ pub fn ensure(folder: &Folder, ids: &dyn IdSource, now: UnixSeconds) -> anyhow::
         return Ok(authority);
     }
     make(folder, ids, now).context("could not make the development certificates")?;
-    find(folder.path())?.context("the development certificates were made and are gone")
+    find(folder.path())?.context("the development certificates were made and have disappeared")
 }
 
 /// The authority of a folder, if it has been made.
@@ -88,7 +88,7 @@ fn find(folder: &Path) -> anyhow::Result<Option<Authority>> {
         let file = directory.join(name);
         fs::read(&file).with_context(|| {
             format!(
-                "could not read {}; remove the folder {} to have it made anew",
+                "could not read {}; remove the folder {}, and the next start makes it anew",
                 file.display(),
                 directory.display()
             )

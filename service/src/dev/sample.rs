@@ -85,7 +85,7 @@ pub async fn certificate(
     if let Some(row) = row.filter(is_this) {
         if row.revoked {
             tracing::warn!(
-                "the development certificate was revoked: remove the folder `certificates` to have another one made"
+                "the development certificate was revoked: remove the folder `certificates`, and the next start makes another one"
             );
             return Ok(());
         }
@@ -142,7 +142,7 @@ impl Setup<'_> {
         };
         match dispatcher.dispatch::<Organization>(ORGANIZATION, add_key, &(), &metadata).await {
             Err(DispatchError::Refused(OrganizationError::KeyRevoked)) => tracing::warn!(
-                "the API key of the data folder was revoked: remove the file secrets/api-key to have another one made"
+                "the API key of the data folder was revoked: remove the file secrets/api-key, and the next start makes another one"
             ),
             added => drop(added?),
         }

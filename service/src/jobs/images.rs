@@ -41,7 +41,7 @@ impl Worker {
         let from = job.cursor.clone();
         let passes = self.read_model.shown_images(of_type, from.as_ref(), STEP).await?;
         let Some(last) = passes.last() else {
-            tracing::info!(job.id = %job.id, "finishes a job: {} passes looked at, {} failed", job.done, job.failed);
+            tracing::info!(job.id = %job.id, "finished a job: {} passes processed, {} failed", job.done, job.failed);
             return self.note(&job, JobCommand::Finish { from, at: self.clock.unix_seconds() }).await;
         };
         let (to, done) = (last.id.clone(), passes.len() as u64);
@@ -159,8 +159,8 @@ fn lacking(pass: PassId, slot: &str) -> JobFailure {
         pass,
         code: "missing_image".to_owned(),
         detail: format!(
-            "the pass would be left without a `{slot}` image, which it needs, and keeps the one it has; give it one of its own, or upload \
-             `{slot}.png` for its pass type"
+            "the pass would be left without a `{slot}` image, which it needs, and keeps the image it has; give it an image of its own, or \
+             upload `{slot}.png` for its pass type"
         ),
     }
 }

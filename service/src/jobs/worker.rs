@@ -78,7 +78,7 @@ impl Worker {
                     Err(fault) => {
                         tracing::error!(
                             error = error_chain(&*fault),
-                            "a job stands still, next try in {AFTER_FAILURE:?}"
+                            "a job stands still; retrying in {AFTER_FAILURE:?}"
                         );
                         AFTER_FAILURE
                     }
@@ -111,7 +111,7 @@ impl Worker {
             JobWork::BrandAssets => None,
         };
         let total = self.read_model.count_passes(of_type).await?;
-        tracing::info!(job.id = %job.id, "begins with a job: {total} passes to look at");
+        tracing::info!(job.id = %job.id, "started a job: {total} passes to process");
         let start = JobCommand::Start { work: job.work.clone(), total, at: self.clock.unix_seconds() };
         self.note(&job, start).await
     }

@@ -175,7 +175,7 @@ impl Pushing {
         let ended = async {
             while let Some(ended) = self.running.join_next().await {
                 if let Err(fault) = ended {
-                    tracing::error!(error = %fault, "a part of pushing ended badly");
+                    tracing::error!(error = %fault, "a part of pushing ended with an error");
                 }
             }
         };

@@ -32,13 +32,13 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            batch_size: NonZeroU32::new(500).expect("it is no zero"),
-            retry_attempts: NonZeroU32::new(100).expect("it is no zero"),
-            retention_days: NonZeroU32::new(30).expect("it is no zero"),
+            batch_size: NonZeroU32::new(500).expect("it is not zero"),
+            retry_attempts: NonZeroU32::new(100).expect("it is not zero"),
+            retention_days: NonZeroU32::new(30).expect("it is not zero"),
             window_seconds: None,
-            at_work: NonZeroU32::new(200).expect("it is no zero"),
+            at_work: NonZeroU32::new(200).expect("it is not zero"),
             push_type: PushType::default(),
-            connections: NonZeroU32::new(4).expect("it is no zero"),
+            connections: NonZeroU32::new(4).expect("it is not zero"),
         }
     }
 }

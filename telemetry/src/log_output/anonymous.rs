@@ -79,7 +79,7 @@ impl AnonymousLines {
                 tracing::warn!(
                     log.left_out = left_out,
                     log.lines = line.name(),
-                    "left {left_out} lines out, {}: in {} s at most {of_an_address} are logged for one address, and {of_all} for all",
+                    "left out {left_out} lines {}: in {} s at most {of_an_address} are logged for one address, and {of_all} for all",
                     about(*line),
                     limits::LOG_PERIOD.as_secs()
                 );
@@ -90,7 +90,7 @@ impl AnonymousLines {
 
 fn about(line: AnonymousLine) -> &'static str {
     match line {
-        AnonymousLine::Phone => "which phones sent",
+        AnonymousLine::Phone => "that phones sent",
         AnonymousLine::Request => "about requests without credentials",
         AnonymousLine::Error => "about errors of requests without credentials",
     }

@@ -97,7 +97,7 @@ async fn a_running_process_takes_the_key_that_a_command_installs_and_leaves_the_
         eventually(PATIENCE, "it is noticed", async || serving.output().contains(words).then_some(())).await;
     };
     office.does(&install(KEY, &p8)).await;
-    says(&format!("the APNs key {KEY} of team {TEAM} is there to push with")).await;
+    says(&format!("the APNs key {KEY} of team {TEAM} can be used for pushes")).await;
     office.does(&revoke(KEY)).await;
     says(&format!("the APNs key {KEY} of team {TEAM} was revoked")).await;
 }
@@ -110,7 +110,7 @@ async fn installing_a_key_twice_changes_nothing_and_the_right_file_replaces_a_wr
     assert!(output.status.success() && said(&output).contains("is --key-id right?"), "{}", said(&output));
     let before = office.home.storage().recorded().await;
     let told = office.does(&install(KEY, &wrong)).await;
-    assert!(told.contains("nothing was changed"), "{told}");
+    assert!(told.contains("no change was made"), "{told}");
     assert_eq!(office.home.storage().recorded().await, before);
     let fingerprint = listed(&office).await[0]["fingerprint"].clone();
     office.does(&install(KEY, &right)).await;
@@ -223,7 +223,7 @@ async fn a_configured_key_is_installed_at_the_first_start_and_never_again() {
 
     office.does(&revoke(KEY)).await;
     let mut serving = office.serves("revoked").await;
-    serving.logs("was revoked and stays so").await;
+    serving.logs("was revoked and stays revoked").await;
     serving.terminate().await;
     assert_eq!((keys().await, states(&office).await), (2, vec![state(KEY, "revoked")]));
 }

@@ -87,7 +87,7 @@ async fn commands_on_a_folder_without_a_log_do_not_make_one() {
     std::fs::create_dir(home.data_dir()).expect("a folder");
     for arguments in [&["rebuild"][..], &["log", "restored"]] {
         let said = refusal(&home.runs(arguments).await);
-        assert!(said.contains("there is no log") && said.contains("--data-dir"), "{said}");
+        assert!(said.contains("holds no event log") && said.contains("--data-dir"), "{said}");
         assert!(!home.data_dir().join("events.sqlite").exists(), "a log was made");
     }
 }

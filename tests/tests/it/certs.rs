@@ -241,7 +241,7 @@ async fn a_request_has_a_key_for_its_owner_alone_and_is_never_replaced() {
     let out = key.parent().unwrap().to_str().unwrap();
     let again = office.home.command(&["certs", "request", "--pass-type", PASS_TYPE, "--out", out]).output();
     let again = again.await.unwrap();
-    assert!(!again.status.success() && said(&again).contains("is there already"), "{}", said(&again));
+    assert!(!again.status.success() && said(&again).contains("exists already"), "{}", said(&again));
     assert_eq!((fs::read(&key).unwrap(), fs::read(&request).unwrap()), before);
     let wrong = office.home.command(&["certs", "request", "--pass-type", "ticket", "--out", out]).output();
     let wrong = wrong.await.unwrap();
@@ -381,7 +381,10 @@ async fn what_is_wrong_with_the_files_is_named_and_nothing_is_installed() {
     // A certificate for pushing to an app looks like this.
     let app = path(&office.apple.certifies(&other.request, "com.example.app", "app", A_YEAR).await);
     let refusal = tries(&["--certificate", &app, "--key", &wrong_key, "--intermediate", &wwdr]).await;
-    assert!(refusal.contains("com.example.app") && refusal.contains("no pass type"), "{refusal}");
+    assert!(
+        refusal.contains("com.example.app") && refusal.contains("not a pass type identifier"),
+        "{refusal}"
+    );
     assert_eq!(office.lists().await, json!([]));
 }
 
@@ -435,7 +438,7 @@ async fn installing_twice_changes_nothing() {
     let certified = office.is_set_up().await;
     let before = office.home.storage().recorded().await;
     let told = office.installs(&certified, &["--organization", "club"]).await;
-    assert!(told.contains("nothing was changed"), "{told}");
+    assert!(told.contains("no change was made"), "{told}");
     assert_eq!(office.home.storage().recorded().await, before);
 }
 
@@ -550,7 +553,7 @@ async fn encryption_keys_are_rotated_step_by_step_and_the_old_one_is_needed_no_m
     // Another key of the same number is not taken for it.
     office.has(&[("HONOKEN_ENCRYPTION_KEY_V1", KEY_TWO)]);
     let listed = office.lists().await;
-    assert!(listed[0]["problem"].as_str().unwrap().contains("another key of that number"), "{listed}");
+    assert!(listed[0]["problem"].as_str().unwrap().contains("another key has that number"), "{listed}");
 
     office.has(&[V1, V2, (CURRENT, "2")]);
     office.does(&["keys", "reseal"]).await;

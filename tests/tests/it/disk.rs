@@ -162,7 +162,7 @@ async fn readiness_says_that_the_log_refuses_changes_until_there_is_room_again()
         assert_refused_cleanly(&integrator.replace("A-1", &content(number)).await);
     }
     let looks =
-        || honoken.home().printed("stderr.txt").matches("the event log still takes no changes").count();
+        || honoken.home().printed("stderr.txt").matches("the event log still refuses changes").count();
     eventually(PATIENCE, "the writer has looked by itself", async || (looks() >= 2).then_some(())).await;
     assert_says_that_the_log_refuses_changes(&readiness(&honoken).await);
     integrator.state("A-1").await;

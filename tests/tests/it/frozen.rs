@@ -21,7 +21,7 @@ use crate::{CACHE, PROGRAM, a_home_in};
 const PROMISED: Duration = Duration::from_secs(20);
 
 /// What the program says of a part that it did not wait for.
-const CUT_OFF: &str = "nothing that was acknowledged is lost";
+const CUT_OFF: &str = "no acknowledged change is lost";
 
 /// Integrators at work when the server hangs.
 const INTEGRATORS: usize = 8;

@@ -119,7 +119,7 @@ async fn what_changes_nothing_begins_no_job() {
         assert_eq!(answer.assert_status(StatusCode::OK).json(), json!({ "changed": false }));
         assert_eq!(answer.header("location"), None);
     }
-    assert_eq!(operator.head().await, head, "nothing was written");
+    assert_eq!(operator.head().await, head, "no event was written");
 }
 
 #[tokio::test]
@@ -223,7 +223,7 @@ async fn an_image_that_is_not_acceptable_is_refused_as_for_a_pass() {
         &operator.request(Method::GET, "/admin/brand-assets/background.png", &Value::Null).await,
         404,
     );
-    assert_eq!(operator.head().await, head, "nothing was written");
+    assert_eq!(operator.head().await, head, "no event was written");
 }
 
 #[tokio::test]
@@ -406,7 +406,7 @@ async fn of_several_processes_one_carries_a_job_out_and_another_takes_it_over() 
     let put = operator.put_brand_asset("icon.png", icon(42)).await;
     let job = job_of(&put);
     comes_to(&operator, &job, 250).await;
-    let at_work = |process: &honoken_tests::Serving| process.output().contains("begins with a job");
+    let at_work = |process: &honoken_tests::Serving| process.output().contains("started a job");
     let working = processes.iter().position(at_work).expect("one of them has begun");
     assert_eq!(processes.iter().filter(|process| at_work(process)).count(), 1);
     processes[working].kill().await;

@@ -279,5 +279,7 @@ async fn the_last_lines_are_written_before_the_end() {
     let mut honoken = a_service().await;
     honoken.integrator().issues("A-1").await;
     assert_eq!(honoken.terminate().await.code(), Some(0));
-    assert!(honoken.home().printed("stderr.txt").contains("stopping: requests in flight are finished first"));
+    assert!(
+        honoken.home().printed("stderr.txt").contains("stopping after the requests in flight have finished")
+    );
 }

@@ -44,7 +44,7 @@ pub(crate) async fn becomes_ready(process: &Serving) {
 
 /// How often a process has begun to run the projection.
 fn takeovers(process: &Serving) -> usize {
-    process.output().matches("runs the projection from position").count()
+    process.output().matches("running the projection from position").count()
 }
 
 async fn takes_over(process: &Serving, before: usize) {

@@ -204,7 +204,7 @@ async fn nobody_is_told_of_a_lost_future_before_the_tables_are_filled_again() {
     let api = home.home().serve("api").with_roles("api");
     let mut process = api.spawns();
     eventually(PATIENCE, "the process says what it waits for", async || {
-        api.output().contains("the read model is that of another log").then_some(())
+        api.output().contains("the read model belongs to another event log").then_some(())
     })
     .await;
     assert_eq!(api.reads_ready_file(), None);

@@ -28,13 +28,13 @@ On Postgres running processes use it at once; with SQLite files stop the service
 /// The file, and the ids of the key at Apple.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The developer team that it is of, ten characters: the team of its pass types.
+    /// The developer team of the key, ten characters: the team of its pass types.
     #[arg(long, value_name = "ID", value_parser = |text: &str| TeamIdentifier::parse(text))]
     team_id: TeamIdentifier,
-    /// Apple's name for the key, ten characters; the name of the file has it.
+    /// The id of the key at Apple, ten characters; it is part of the file's name.
     #[arg(long, value_name = "ID", value_parser = |text: &str| KeyIdentifier::parse(text))]
     key_id: KeyIdentifier,
-    /// The `AuthKey_….p8` that Apple gave you.
+    /// The `AuthKey_….p8` from Apple.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
@@ -52,7 +52,7 @@ pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow:
     let id = ApnsKeyId { team_identifier: team_id.clone(), key_identifier: key_id.clone() };
     if let Some(name) = name_in(path).filter(|name| name != key_id) {
         tracing::warn!(
-            "the file is named like the key {name}, and is installed as {key_id}: is --key-id right?"
+            "the name of the file is that of the key {name}, and the key is installed as {key_id}: is --key-id right?"
         );
     }
     let storage = location.storage(&environment.config)?;
@@ -88,7 +88,7 @@ async fn install(
     let installation = seal::installation(id, file, keys, &*environment.ids);
     let command = match known {
         Some(row) if push_credentials::open(Some(keys), &row.installation).is_ok() => {
-            return print_line(&format!("the APNs key {id} is installed already; nothing was changed"));
+            return print_line(&format!("the APNs key {id} is installed already; no change was made"));
         }
         // The old seal no longer opens.
         Some(_) => ApnsKeyCommand::Reseal {

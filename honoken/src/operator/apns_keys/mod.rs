@@ -16,10 +16,10 @@ use crate::operator::session::Environment;
 /// The subcommands of `apns-keys`.
 #[derive(Debug, Subcommand)]
 pub enum ApnsKeysCommand {
-    /// Check a key and push with it from here on, for all pass types of its team.
+    /// Check a key and push with it from now on, for all pass types of its team.
     #[command(after_help = install::EXAMPLES)]
     Install(install::Options),
-    /// Show the keys: whose they are, which are in use, and under which encryption key they are sealed.
+    /// List the keys: their teams, their states, and the encryption keys that they are sealed under.
     #[command(after_help = list::EXAMPLES)]
     List(ListOptions),
     /// Stop pushing with a key. (Only Apple can revoke it everywhere: on its developer site.)

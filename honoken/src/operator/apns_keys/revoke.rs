@@ -18,10 +18,10 @@ as well: https://developer.apple.com/account/resources/authkeys/list";
 /// The key to revoke.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The developer team that it is of.
+    /// The developer team of the key.
     #[arg(long, value_name = "ID", value_parser = |text: &str| TeamIdentifier::parse(text))]
     team_id: TeamIdentifier,
-    /// Apple's name for the key.
+    /// The id of the key at Apple.
     #[arg(long, value_name = "ID", value_parser = |text: &str| KeyIdentifier::parse(text))]
     key_id: KeyIdentifier,
     #[command(flatten)]

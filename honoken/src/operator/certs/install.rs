@@ -21,11 +21,11 @@ use crate::operator::session::{Environment, LogPresence, Session, StorageOptions
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  What Apple gave you for `honoken certs request`, for a pass type that is new here:
+  The certificate that Apple issued for `honoken certs request`, for a pass type that is new here:
     honoken certs install --certificate pass.cer --key certificates/pass.com.example.ticket.key \\
         --intermediate AppleWWDRCAG4.cer --organization club
 
-  What Keychain exported:
+  An export from Keychain:
     honoken certs install --certificate pass.p12 --password-file password.txt --intermediate AppleWWDRCAG4.cer
 
   A renewal is the same command with the new certificate. On Postgres running processes use it at once; with SQLite files stop the
@@ -34,22 +34,22 @@ Examples:
 /// The files, and the organisation of the pass type.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The certificate: the .cer that Apple gave you (DER or PEM), or a .p12 with its key.
+    /// The certificate: the .cer from Apple (DER or PEM), or a .p12 with its key.
     #[arg(long, value_name = "FILE")]
     certificate: PathBuf,
-    /// Its private key, when the certificate file does not hold it (PEM or DER).
+    /// The private key (PEM or DER), if the certificate file does not hold it.
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// A file with the password of the .p12 or of the key, on one line. (A password on the command line would be seen by others.)
+    /// A file with the password of the .p12 or of the key, on one line. (Other users could see a password on the command line.)
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// Apple's intermediate (WWDR) that issued the certificate; several in one PEM file will do. A .p12 may hold it.
+    /// Apple's intermediate (WWDR) that issued the certificate; one PEM file may hold several. A .p12 may hold it too.
     #[arg(long, value_name = "FILE")]
     intermediate: Option<PathBuf>,
-    /// Give the pass type to this organisation, which is made where it is missing. Not needed for a renewal.
+    /// Give the pass type to this organisation, which is created if it is missing. Not needed for a renewal.
     #[arg(long, value_name = "ID", value_parser = |text: &str| OrganizationId::parse(text))]
     organization: Option<OrganizationId>,
-    /// The name for people of an organisation that is made: the `organizationName` of its passes. For ever.
+    /// The name of a new organisation for people: the `organizationName` of its passes. It cannot be changed later.
     #[arg(long, value_name = "NAME", requires = "organization")]
     name: Option<String>,
     #[command(flatten)]
@@ -71,8 +71,8 @@ pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow:
     let keys = sealing_keys(&storage, &options.location, environment)?;
     let installation = install::installation(&credential, &keys, &*environment.ids)?;
     Session::with(&storage, LogPresence::CreateIfMissing, environment, async |session| {
-        let installing = Installing { options, environment, session, credential: &credential, keys: &keys };
-        installing.run(&installation).await
+        let installer = Installer { options, environment, session, credential: &credential, keys: &keys };
+        installer.run(&installation).await
     })
     .await
 }
@@ -109,7 +109,7 @@ fn first_line(bytes: &[u8]) -> anyhow::Result<Zeroizing<String>> {
     Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
 }
 
-struct Installing<'a> {
+struct Installer<'a> {
     options: &'a Options,
     environment: &'a Environment,
     session: &'a Session,
@@ -117,7 +117,7 @@ struct Installing<'a> {
     keys: &'a SealingKeys,
 }
 
-impl Installing<'_> {
+impl Installer<'_> {
     async fn run(&self, installation: &Installation) -> anyhow::Result<()> {
         let pass_type = &installation.pass_type_identifier;
         self.check_pass_type(installation).await?;
@@ -136,7 +136,7 @@ impl Installing<'_> {
         });
         if is_in_use {
             return print_line(&format!(
-                "the certificate of {pass_type} is installed already; nothing was changed"
+                "the certificate of {pass_type} is installed already; no change was made"
             ));
         }
         let Environment { ids, .. } = self.environment;
@@ -205,11 +205,11 @@ impl Installing<'_> {
             date(*not_after)
         ))?;
         if standing(*not_before, *not_after, self.environment.clock.unix_seconds()) == Standing::Expiring {
-            print_line("that is soon: ask Apple for another one with `honoken certs request`")?;
+            print_line("it expires soon: ask Apple for another one with `honoken certs request`")?;
         }
         if self.session.read_model.pass_type(pass_type_identifier).await?.is_none() {
             print_line(&format!(
-                "no organisation has {pass_type_identifier} yet: run this again with --organization ID, and passes can be issued"
+                "no organisation has {pass_type_identifier} yet: run the command again with --organization ID to issue passes"
             ))?;
         }
         Ok(())

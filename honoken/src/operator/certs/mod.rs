@@ -21,10 +21,10 @@ pub enum CertsCommand {
     /// Make a private key and the request that Apple turns into a certificate. Needs no Mac, no Keychain and no database.
     #[command(after_help = request::EXAMPLES)]
     Request(request::Options),
-    /// Check a certificate with its key and the intermediate, and sign with it from here on, in place of the one before.
+    /// Check a certificate with its key and the intermediate, and sign with it from now on, in place of the previous one.
     #[command(after_help = install::EXAMPLES)]
     Install(install::Options),
-    /// Show the certificates: whose they are, how long they last, and under which encryption key they are sealed.
+    /// List the certificates: their pass types, their expiry, and the encryption keys that they are sealed under.
     #[command(after_help = list::EXAMPLES)]
     List(ListOptions),
     /// Stop signing with a certificate. (Only Apple can revoke it everywhere: on its developer site.)

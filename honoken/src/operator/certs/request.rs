@@ -32,7 +32,7 @@ pub struct Options {
     /// The pass type identifier, as registered with Apple.
     #[arg(long, value_name = "IDENTIFIER", value_parser = |text: &str| PassTypeIdentifier::parse(text))]
     pass_type: PassTypeIdentifier,
-    /// The folder for the two files. The key is readable by you alone.
+    /// The folder for the two files. Only their owner can read the key.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
@@ -44,8 +44,8 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     // A request that was uploaded already is worth nothing without its key.
     for file in [&key_file, &request_file] {
         anyhow::ensure!(
-            !file.try_exists().with_context(|| format!("could not look at {}", file.display()))?,
-            "{} is there already, and is not replaced: choose another folder with --out, or move it away",
+            !file.try_exists().with_context(|| format!("could not check {}", file.display()))?,
+            "{} exists already and is not replaced: choose another folder with --out, or move the file away",
             file.display()
         );
     }

@@ -12,12 +12,12 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   honoken certs revoke --pass-type pass.com.example.ticket
 
-Its passes are kept and can be changed; phones are asked to come back until another certificate is installed.";
+Its passes are kept and can be changed; phones are asked to come back later until another certificate is installed.";
 
 /// The certificate to revoke.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The pass type whose certificate it is.
+    /// The pass type of the certificate.
     #[arg(long, value_name = "IDENTIFIER", value_parser = |text: &str| PassTypeIdentifier::parse(text))]
     pass_type: PassTypeIdentifier,
     #[command(flatten)]

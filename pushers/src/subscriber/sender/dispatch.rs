@@ -58,7 +58,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
             Some(ClaimFault::Ledger(fault)) => {
                 tracing::warn!(
                     error = error_chain(&fault),
-                    "cannot see which phones are due, tries again in {:?}",
+                    "cannot read the due phones; retrying in {:?}",
                     refresh::EVERY
                 );
                 self.claims.ledger_failed();
@@ -68,7 +68,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
             Some(ClaimFault::ReadModel(fault)) => {
                 tracing::warn!(
                     error = error_chain(&fault),
-                    "cannot see where to push, tries again in {:?}",
+                    "cannot read the push tokens of phones; retrying in {:?}",
                     refresh::EVERY
                 );
                 self.claims.read_model_failed(claimed);
@@ -125,7 +125,10 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
                 self.all_end(jobs, PushResult::PutBack(put_back_until(probe_at_ms, now_ms)));
             }
             Some(Err(NoCredential::Unavailable(fault))) => {
-                tracing::warn!(error = error_chain(&**fault), "cannot see what to push with, tries again");
+                tracing::warn!(
+                    error = error_chain(&**fault),
+                    "cannot read the credentials for pushes; retrying"
+                );
                 let until_ms = now_ms + CREDENTIAL_UNAVAILABLE_MS + spread(refresh::EVERY);
                 self.all_end(jobs, PushResult::PutBack(until_ms));
             }
@@ -190,13 +193,13 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
                     pass.topic = %topic,
                     credential,
                     reason,
-                    "pushes of {topic} wait until their credential is put right: {reason}"
+                    "pushes of {topic} wait until their credential is mended: {reason}"
                 ),
                 Ok(false) => {}
                 Err(fault) => tracing::warn!(
                     error = error_chain(&fault),
                     reason,
-                    "the ledger does not know yet that pushes of {topic} wait, it is told again"
+                    "it is not recorded yet in the ledger that pushes of {topic} wait; retrying"
                 ),
             }
             Event::Ended

@@ -84,7 +84,7 @@ impl Correction {
         if let Some(jump_ms) = self.jumps.take_jump(time) {
             let (seconds, direction) =
                 ((jump_ms.abs() + 500) / 1000, if jump_ms < 0 { "back" } else { "forward" });
-            tracing::warn!("the clock was set {direction} by {seconds} s: stored times are looked at anew");
+            tracing::warn!("the clock was set {direction} by {seconds} s: stored times are checked again");
             self.thoroughly = true;
             self.set_back |= jump_ms < 0;
         }

@@ -98,7 +98,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
         self.lane_works(lane);
         let topic = &job.push.topic;
         if self.parked.release(topic, lane) {
-            tracing::info!(pass.topic = %topic, credential = %lane, "pushes of {topic} go on: APNs takes the credential again");
+            tracing::info!(pass.topic = %topic, credential = %lane, "pushes of {topic} go on: APNs accepts the credential again");
             self.writes.make_due([MakeDue::release(topic.clone(), lane.clone())]);
         }
     }
@@ -109,7 +109,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
         let opened = self.lanes.failed(lane, job, after, self.context.steady_ms());
         let Some(BreakerOpened { open_for, jobs }) = opened else { return };
         let seconds = open_for.as_millis().div_ceil(1000);
-        tracing::warn!(credential = %lane, reason, "APNs is unavailable or asks for a pause: nothing is sent for {seconds} s");
+        tracing::warn!(credential = %lane, reason, "APNs is unavailable or asks for a pause: no push is sent for {seconds} s");
         let until_ms = now_ms + milliseconds(open_for) + back_off::spread(refresh::EVERY);
         self.all_end(jobs, PushResult::PutBack(until_ms));
     }
@@ -167,7 +167,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
                 tracing::warn!(
                     error = error_chain(&*fault),
                     device = job.key.device_library_identifier.shortened(),
-                    "a dead push token was not taken from its device, tries again"
+                    "a dead push token was not removed from its device; retrying"
                 );
                 self.back_off(job, reason, None);
             }

@@ -99,7 +99,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
         };
         if tokio::time::timeout(LAST_ANSWERS, last).await.is_err() {
             tracing::warn!(
-                "some pushes were not answered or not written before the end: they are sent again"
+                "some pushes were not answered, or their results were not written, before the end: they are sent again"
             );
         }
         // Work that still runs is no longer waited for, and may be about to write.
@@ -108,7 +108,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
         if let Err(fault) = self.context.home.run(async move { ledger.end_sender(&name).await }).await {
             tracing::warn!(
                 error = error_chain(&fault),
-                "what was claimed is free when the lease of this sender is over"
+                "the claims of this sender become free when its lease expires"
             );
         }
     }
@@ -165,7 +165,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
             Err(fault) => {
                 tracing::warn!(
                     error = error_chain(&fault),
-                    "cannot see what other processes do, tries again in {:?}",
+                    "cannot read the senders of other processes; retrying in {:?}",
                     refresh::EVERY
                 );
                 return;

@@ -80,7 +80,7 @@ impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
         if let Err(fault) = outcome {
             tracing::warn!(
                 error = error_chain(&fault),
-                "what became of pushes was not written, tries again in {:?}",
+                "the results of pushes were not written; retrying in {:?}",
                 refresh::EVERY
             );
             self.store_pause.begin();

@@ -183,7 +183,7 @@ async fn without_a_stand_in_dev_writes_down_that_nothing_was_sent() {
         assert_eq!(delivery["attempts"], 0, "{delivery}");
     }
     assert_eq!(cast.registrations("A-1").await, 2);
-    assert!(honoken.home().output().contains("only written down"), "the greeting says so");
+    assert!(honoken.home().output().contains("recorded and not sent"), "the greeting says so");
 }
 
 #[tokio::test(flavor = "multi_thread")]

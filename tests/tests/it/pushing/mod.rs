@@ -142,7 +142,7 @@ impl Cast {
         (pass, fleet)
     }
 
-    /// How waking phones goes.
+    /// The state of pushing.
     async fn pushing(&self) -> Value {
         self.operator.pushing().await
     }
