@@ -31,7 +31,7 @@ pub struct Fault {
     pub code: String,
     /// RFC 6901 pointer into the body.
     pub pointer: String,
-    /// What is wrong, and what would be right.
+    /// The fault, and the way to mend it.
     pub detail: String,
 }
 
@@ -158,13 +158,13 @@ impl ApiError {
     /// 403 for a push without a change.
     pub const NOT_IN_PRODUCTION: Self = Self::Forbidden {
         code: "not_in_production",
-        detail: "Phones punish a service that wakes them for nothing, so in production only changes do. Set ENVIRONMENT to another name to try this out.",
+        detail: "Phones punish a service that wakes them without a change, so this call is refused in production. Set ENVIRONMENT to another name to try it.",
     };
 
     /// 403 for a request that a page of another site made a browser send.
     pub const CROSS_SITE: Self = Self::Forbidden {
         code: "cross_site",
-        detail: "A browser sends this for a page of another site. Behind a proxy, let it pass `Host` on, or set HONOKEN_PUBLIC_URL to the address that browsers see.",
+        detail: "A browser sent this request for a page of another site. Behind a proxy, let the proxy pass `Host` on, or set HONOKEN_PUBLIC_URL to the address that browsers see.",
     };
 
     /// The same answer for a body that holds the faulty value at this pointer.
@@ -304,7 +304,7 @@ impl ApiError {
             Self::Overloaded => (
                 "overloaded",
                 "Overloaded",
-                "The service is working on as many requests as it can; nothing has changed. Try again after `Retry-After` seconds.".into(),
+                "The service is working on as many requests as it can; this request has changed no data. Try again after `Retry-After` seconds.".into(),
             ),
             Self::TimedOut => (
                 "timed_out",
@@ -366,22 +366,22 @@ impl ApiError {
     }
 }
 
-/// The body of every answer that is no success (RFC 9457).
+/// The body of every answer that reports a failure (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem<'a> {
     /// `urn:honoken:problem:` and the code.
     r#type: String,
-    /// What kind of problem it is, for a person.
+    /// The kind of the problem, for a person.
     title: &'static str,
-    /// The status, once more.
+    /// The status of the answer.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
     /// Stable name of the problem; programs may match on it.
     #[schema(schema_with = schemas::problem_code)]
     code: &'static str,
-    /// What is wrong here, and what would be right.
+    /// The fault of this request, and the way to mend it.
     detail: String,
-    /// The faults of the body, when there are any; the first hundred.
+    /// The faults of the body, if there are any; the first hundred.
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
     #[schema(value_type = Vec<Fault>, required = false)]
     errors: &'a [Fault],

@@ -27,7 +27,7 @@ use crate::state::{App, AppState};
 /// 401, 413, 422 when the file name or the image is not acceptable, 503.
 #[utoipa::path(
     put, path = "/brand-assets/{file}", tag = ADMIN,
-    operation_id = "putBrandAsset", summary = "Give all passes an image to fall back to",
+    operation_id = "putBrandAsset", summary = "Give all passes a default image",
     request_body(content((Png = "image/png"))), responses(BroughtByJob, Unacceptable),
 )]
 pub async fn put(
@@ -51,7 +51,7 @@ pub async fn put(
 /// 401, 422, 503.
 #[utoipa::path(
     delete, path = "/brand-assets/{file}", tag = ADMIN,
-    operation_id = "deleteBrandAsset", summary = "Take an image of the brand away", responses(BroughtByJob, Unacceptable),
+    operation_id = "deleteBrandAsset", summary = "Remove an image of the brand", responses(BroughtByJob, Unacceptable),
 )]
 pub async fn delete(
     State(app): State<AppState>,
@@ -70,7 +70,7 @@ pub async fn delete(
 /// 401, 404, 503.
 #[utoipa::path(
     get, path = "/brand-assets/{file}", tag = ADMIN,
-    operation_id = "getBrandAsset", summary = "Look at an image of the brand", responses(Image, NotFound),
+    operation_id = "getBrandAsset", summary = "Get an image of the brand", responses(Image, NotFound),
 )]
 pub async fn get(State(app): State<AppState>, segments: Segments) -> Result<Response, ApiError> {
     let images = app.read_model.brand_assets().await?.unwrap_or_default();

@@ -17,7 +17,7 @@ use crate::state::AppState;
 /// 401, 404, 503.
 #[utoipa::path(
     get, path = "/jobs/{id}", tag = ADMIN,
-    operation_id = "getAnyJob", summary = "See how far a job is, whosever it is",
+    operation_id = "getAnyJob", summary = "Get the progress of a job of any organisation",
     responses((status = 200, body = JobAnswer, description = "The job."), NotFound),
 )]
 pub async fn handler(State(app): State<AppState>, segments: Segments) -> Result<Json<JobAnswer>, ApiError> {

@@ -36,11 +36,11 @@ pub struct ParkedMessages {
 #[schema(as = ParkedMessage)]
 struct Message {
     id: String,
-    /// Its beginning, as it came.
+    /// The beginning of the message, as it arrived.
     payload: String,
-    /// Why it cannot succeed.
+    /// The reason why it cannot be processed.
     reason: String,
-    /// The request that led to it.
+    /// The id of the request that led to the message.
     #[schema(required = true)]
     request_id: Option<String>,
     #[schema(format = DateTime)]
@@ -60,8 +60,8 @@ impl From<ParkedMessage> for Message {
 /// 401, 503.
 #[utoipa::path(
     get, path = "/pushing/messages", tag = ADMIN,
-    operation_id = "listParkedMessages", summary = "List the messages that can never succeed",
-    responses((status = 200, body = ParkedMessages, description = "The last 200 of them, the newest first.")),
+    operation_id = "listParkedMessages", summary = "List the parked messages",
+    responses((status = 200, body = ParkedMessages, description = "The last 200 parked messages, the newest first.")),
 )]
 pub async fn list(State(app): State<AppState>) -> Result<Json<ParkedMessages>, ApiError> {
     let messages = app.ledger.parked_messages(LIMIT).await?;
@@ -70,7 +70,7 @@ pub async fn list(State(app): State<AppState>) -> Result<Json<ParkedMessages>, A
 
 /// `POST /admin/pushing/messages/{message}/retry`
 ///
-/// For a message that a newer release understands. It wakes phones if the pass still is as it says.
+/// For a message that a newer release understands. It wakes phones if the pass still has the state that the message names.
 ///
 /// # Errors
 /// 401, 404, 409 when it can still not be understood, 503.

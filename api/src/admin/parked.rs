@@ -40,7 +40,7 @@ struct Entry {
     sequence: u64,
     event_type: String,
     error: String,
-    /// Whether it only waits behind an earlier event of the same aggregate.
+    /// Whether the event only waits behind an earlier event of the same aggregate.
     waiting: bool,
 }
 
@@ -70,7 +70,7 @@ impl From<ParkedEvent> for Entry {
 #[utoipa::path(
     get, path = "/projections/{projection}/parked", tag = ADMIN,
     operation_id = "listParkedEvents", summary = "List the events that could not be applied",
-    responses((status = 200, body = Parked, description = "The first 200 of them."), NotFound),
+    responses((status = 200, body = Parked, description = "The first 200 parked events."), NotFound),
 )]
 pub async fn list(State(app): State<AppState>, segments: Segments) -> Result<Json<Parked>, ApiError> {
     check_projection(&segments)?;
@@ -91,12 +91,12 @@ pub async fn retry(State(app): State<AppState>, segments: Segments) -> Result<St
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Why to do without an event.
+/// The reason for skipping an event.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = SkipReason, example = examples::skip)]
 struct SkipOrder {
-    /// Why; it is kept with the event.
+    /// The reason; it is stored with the event.
     #[schema(min_length = 1, max_length = 1000)]
     reason: String,
 }
@@ -107,7 +107,7 @@ struct SkipOrder {
 /// 401, 404, 409 when it is not parked, 422 without a reason, 503.
 #[utoipa::path(
     post, path = "/projections/{projection}/parked/{position}/skip", tag = ADMIN,
-    operation_id = "skipParkedEvent", summary = "Do without a parked event", request_body = SkipOrder,
+    operation_id = "skipParkedEvent", summary = "Skip a parked event", request_body = SkipOrder,
     responses(Done, NotFound, Conflict, UnsupportedMediaType, Unacceptable),
 )]
 pub async fn skip(

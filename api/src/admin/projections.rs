@@ -27,8 +27,8 @@ struct Projection {
     position: u64,
     head: u64,
     parked: u64,
-    /// A rebuild that runs over HTTP. There is no such call yet, so it is always `null`: `honoken rebuild` is a command, which on
-    /// Postgres may run beside the service.
+    /// A rebuild that runs over HTTP. No such call exists yet, so the value is always `null`: `honoken rebuild` is a command, which on Postgres may
+    /// run beside the service.
     #[schema(value_type = Option<Object>, required = true)]
     rebuild: Option<()>,
 }
@@ -39,7 +39,7 @@ struct Projection {
 /// 401, 503.
 #[utoipa::path(
     get, path = "/projections", tag = ADMIN,
-    operation_id = "listProjections", summary = "See how far the projections are",
+    operation_id = "listProjections", summary = "Get the progress of the projections",
     responses((status = 200, body = Projections, description = "All projections.")),
 )]
 pub async fn list(State(app): State<AppState>) -> Result<Json<Projections>, ApiError> {

@@ -16,18 +16,18 @@ use crate::openapi::problems::{NotFound, NotInProduction};
 use crate::openapi::tags::ADMIN;
 use crate::state::AppState;
 
-/// Who is woken.
+/// The phones that are woken.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PushedDevices, example = examples::pushed)]
 struct Pushed {
-    /// How many phones; two that share a push token are one.
+    /// The number of phones; two that share a push token count as one.
     devices: u64,
 }
 
 /// `POST /admin/push/{type}/{serial}`
 ///
-/// Wakes every phone that holds the pass, at once and without a change. They ask, find that nothing has changed, and complain of a spurious push.
-/// Refused where `ENVIRONMENT` is `production`.
+/// Wakes every phone that holds the pass, at once and without a change. The phones ask, find no change, and complain of a spurious push. The call is
+/// refused if `ENVIRONMENT` is `production`.
 ///
 /// # Errors
 /// 401, 403 in production, 404, 503.

@@ -13,7 +13,7 @@ use crate::openapi::examples;
 use crate::openapi::tags::ADMIN;
 use crate::state::{App, AppState};
 
-/// How waking phones goes.
+/// The state of pushing.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = examples::pushing)]
@@ -21,9 +21,9 @@ pub struct Pushing {
     relay: Relay,
     pusher: PartState,
     deliveries: Deliveries,
-    /// APNs keys and certificates that APNs refuses, each for a pass type. Nothing is sent with them.
+    /// APNs keys and certificates that APNs refuses, each for a pass type. No push is sent with them.
     parked_credentials: Vec<RefusedByApns>,
-    /// How many messages can never succeed.
+    /// The number of parked messages.
     parked_messages: u64,
 }
 
@@ -32,34 +32,34 @@ pub struct Pushing {
 #[schema(example = examples::paused)]
 pub struct PartState {
     paused: bool,
-    /// Since when.
+    /// The time of the pause.
     #[schema(format = DateTime, required = true)]
     since: Option<String>,
-    /// By whom.
+    /// The operator who paused it.
     #[schema(required = true)]
     by: Option<String>,
 }
 
-/// The way from the log to messages.
+/// The way from the event log to messages.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RelayState)]
 struct Relay {
     #[serde(flatten)]
     #[schema(inline)]
     part: PartState,
-    /// Up to where in the log changes were handed on.
+    /// The position in the event log up to which changes were published.
     position: u64,
-    /// Events behind that.
+    /// The number of events after that position.
     lag: u64,
 }
 
-/// What waits.
+/// The pending pushes.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = WaitingDeliveries)]
 struct Deliveries {
     pending: u64,
-    /// When the first phone was to be woken, or will be.
+    /// The time at which the first phone is due.
     #[schema(format = DateTime, required = true)]
     oldest_due_at: Option<String>,
 }
@@ -69,14 +69,14 @@ struct Deliveries {
 #[serde(rename_all = "camelCase")]
 #[schema(as = ParkedCredential)]
 struct RefusedByApns {
-    /// Which one; no secret.
+    /// The name of the key or certificate; no secret.
     credential: String,
     pass_type_identifier: String,
-    /// APNs' reason, or what to do.
+    /// The reason that APNs gave, or the remedy.
     reason: String,
     #[schema(format = DateTime)]
     parked_at: String,
-    /// When one push is tried again.
+    /// The time at which one push is tried again.
     #[schema(format = DateTime)]
     probe_at: String,
 }
@@ -112,8 +112,8 @@ impl From<LedgerError> for ApiError {
 /// 401, 503.
 #[utoipa::path(
     get, path = "/pushing", tag = ADMIN,
-    operation_id = "getPushing", summary = "See how waking phones goes",
-    responses((status = 200, body = Pushing, description = "What is paused, what waits, and what is in the way.")),
+    operation_id = "getPushing", summary = "Get the state of pushing",
+    responses((status = 200, body = Pushing, description = "The paused parts, the pending pushes and the obstacles.")),
 )]
 pub async fn state(State(app): State<AppState>) -> Result<Json<Pushing>, ApiError> {
     let ledger = &app.ledger;
@@ -140,14 +140,14 @@ pub async fn state(State(app): State<AppState>) -> Result<Json<Pushing>, ApiErro
 
 /// `POST /admin/relay/pause`
 ///
-/// Nothing more is said about changes, by any process, until it is resumed. Changes and reads go on, and nothing is lost.
+/// No process publishes messages about changes until publishing is resumed. Changes and reads go on, and no message is lost.
 ///
 /// # Errors
 /// 401, 503.
 #[utoipa::path(
     post, path = "/relay/pause", tag = ADMIN,
-    operation_id = "pauseRelay", summary = "Stop telling of changes",
-    responses((status = 200, body = PartState, description = "It is paused.")),
+    operation_id = "pauseRelay", summary = "Pause publishing",
+    responses((status = 200, body = PartState, description = "The part is paused.")),
 )]
 pub async fn pause_relay(State(app): State<AppState>) -> Result<Json<PartState>, ApiError> {
     pause(&app, Part::Relay).await
@@ -159,8 +159,8 @@ pub async fn pause_relay(State(app): State<AppState>) -> Result<Json<PartState>,
 /// 401, 503.
 #[utoipa::path(
     post, path = "/relay/resume", tag = ADMIN,
-    operation_id = "resumeRelay", summary = "Tell of changes again",
-    responses((status = 200, body = PartState, description = "It goes on where it was.")),
+    operation_id = "resumeRelay", summary = "Resume publishing",
+    responses((status = 200, body = PartState, description = "Publishing goes on where it stopped.")),
 )]
 pub async fn resume_relay(State(app): State<AppState>) -> Result<Json<PartState>, ApiError> {
     resume(&app, Part::Relay).await
@@ -168,14 +168,14 @@ pub async fn resume_relay(State(app): State<AppState>) -> Result<Json<PartState>
 
 /// `POST /admin/pusher/pause`
 ///
-/// No process wakes a phone until it is resumed. Pushes that are on their way are finished. Nothing is lost.
+/// No process wakes a phone until pushing is resumed. Pushes in flight are finished. No push is lost.
 ///
 /// # Errors
 /// 401, 503.
 #[utoipa::path(
     post, path = "/pusher/pause", tag = ADMIN,
-    operation_id = "pausePusher", summary = "Stop waking phones",
-    responses((status = 200, body = PartState, description = "It is paused.")),
+    operation_id = "pausePusher", summary = "Pause pushing",
+    responses((status = 200, body = PartState, description = "The part is paused.")),
 )]
 pub async fn pause_pusher(State(app): State<AppState>) -> Result<Json<PartState>, ApiError> {
     pause(&app, Part::Pusher).await
@@ -189,8 +189,8 @@ pub async fn pause_pusher(State(app): State<AppState>) -> Result<Json<PartState>
 /// 401, 503.
 #[utoipa::path(
     post, path = "/pusher/resume", tag = ADMIN,
-    operation_id = "resumePusher", summary = "Wake phones again",
-    responses((status = 200, body = PartState, description = "It goes on.")),
+    operation_id = "resumePusher", summary = "Resume pushing",
+    responses((status = 200, body = PartState, description = "The part goes on.")),
 )]
 pub async fn resume_pusher(State(app): State<AppState>) -> Result<Json<PartState>, ApiError> {
     resume(&app, Part::Pusher).await

@@ -23,7 +23,7 @@ use crate::state::App;
 pub struct AssetChange {
     /// Whether anything changed.
     changed: bool,
-    /// What brings the change to the passes, if there is one.
+    /// The job that brings the change to the passes, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     job: Option<JobAnswer>,
@@ -42,13 +42,13 @@ pub struct JobAnswer {
     pass_type_identifier: Option<String>,
     /// `waiting`, `running` or `finished`.
     state: &'static str,
-    /// Passes looked at, failed ones included.
+    /// The number of processed passes, failed ones included.
     done: u64,
-    /// Passes to look at; unknown while it waits.
+    /// The number of passes to process; unknown while the job waits.
     total: Option<u64>,
     /// Passes that could not be changed.
     failed: u64,
-    /// The first of them.
+    /// The first of these passes.
     failures: Vec<FailureAnswer>,
     /// When it began.
     #[schema(format = DateTime)]

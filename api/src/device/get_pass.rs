@@ -25,8 +25,8 @@ use crate::state::{App, AppState};
 ///
 /// Apple: <https://developer.apple.com/documentation/walletpasses/send-an-updated-pass>
 ///
-/// A 304 is answered from the one row that the token was compared with. Everything that a file depends on is read by one statement, so its
-/// tag belongs to its content even when the pass changes meanwhile.
+/// A 304 is answered from the row that the token was compared with. One statement reads everything that a file depends on, so its tag belongs to its
+/// content even if the pass changes meanwhile.
 ///
 /// # Errors
 /// 401, 503.

@@ -26,7 +26,7 @@ use crate::state::{App, AppState};
 struct Body {
     /// Serial numbers of passes of this type that this device is registered for.
     serial_numbers: Vec<String>,
-    /// To be sent back as `passesUpdatedSince` next time.
+    /// The phone sends it back as `passesUpdatedSince` next time.
     last_updated: String,
 }
 
@@ -34,7 +34,7 @@ struct Body {
 ///
 /// Apple: <https://developer.apple.com/documentation/walletpasses/get-the-list-of-updatable-passes>
 ///
-/// No token is asked for: the device identifier is the secret of this call.
+/// This call needs no token: the device identifier is its secret.
 ///
 /// # Errors
 /// 503 when the read model is away.
@@ -43,11 +43,11 @@ struct Body {
     operation_id = "listUpdatedPasses", summary = "List the passes of a device that changed",
     params((
         "passesUpdatedSince" = Option<String>, Query, example = "a045723f-14",
-        description = "The `lastUpdated` of an earlier answer; a date is understood, too. All passes when it is missing or cannot be read."
+        description = "The `lastUpdated` of an earlier answer; a date is understood, too. Without it, or if it cannot be read, all passes are listed."
     )),
     responses(
         (status = 200, body = Body, description = "Passes that changed since then."),
-        (status = 204, description = "Nothing changed, or the device is not known. No body."),
+        (status = 204, description = "No pass has changed, or the device is unknown. No body."),
     ),
 )]
 pub async fn handler(

@@ -20,14 +20,14 @@ use crate::state::AppState;
 ///
 /// Apple: <https://developer.apple.com/documentation/walletpasses/log-a-message>
 ///
-/// Every line is counted by its class. So many of them are logged, of each address and in all; one line tells how many were left out.
+/// Every line is counted by its class. The number of logged lines is limited, for each address and in all; one line reports how many were left out.
 ///
 /// # Errors
 /// 413 above 64 KiB, 400 when it is not `{"logs": ["…"]}`.
 #[utoipa::path(
     post, path = "/v1/log", tag = DEVICE,
-    operation_id = "logMessages", summary = "Take what a phone complains about", request_body = Body,
-    responses((status = 200, description = "The lines are in the log of the service. No body.")),
+    operation_id = "logMessages", summary = "Log the complaints of a phone", request_body = Body,
+    responses((status = 200, description = "The lines are in the log output of the service. No body.")),
 )]
 pub async fn handler(State(app): State<AppState>, request: Request) -> Result<StatusCode, ApiError> {
     let body = json_body::read(request, limits::LOG_BYTES).await?;
@@ -52,7 +52,7 @@ fn lines(body: &[u8]) -> Result<Vec<String>, ApiError> {
     Ok(body.logs)
 }
 
-/// What a phone complains about.
+/// The complaints of a phone.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = PhoneLog, example = examples::phone_log)]
 struct Body {

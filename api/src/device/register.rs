@@ -20,11 +20,11 @@ use crate::openapi::tags::DEVICE;
 use crate::openapi::{examples, schemas};
 use crate::state::AppState;
 
-/// How to wake the phone. Other fields are ignored, as Apple may add some.
+/// The means to wake the phone. Other fields are ignored, as Apple may add some.
 #[derive(ToSchema)]
 #[schema(as = DeviceRegistration, rename_all = "camelCase", example = examples::registration)]
 struct Body {
-    /// Where to reach the phone: the token that APNs knows it by.
+    /// The push token: the address of the phone at APNs.
     #[schema(schema_with = schemas::push_token)]
     push_token: PushToken,
 }
@@ -33,11 +33,11 @@ struct Body {
 ///
 /// Apple: <https://developer.apple.com/documentation/walletpasses/register-a-pass-for-update-notifications>
 ///
-/// The token is checked before the body is looked at. A known registration takes the push token of the body all the same: that is how a
-/// phone tells that it has a new one. The answer waits until the list call, which follows at once, will see the registration.
+/// The token is checked before the body is read. A known registration takes the push token of the body too: a phone reports a new push token this
+/// way. The answer waits until the list call, which follows at once, will see the registration.
 ///
-/// The push token of a device is written once a second at most. A request with another one within that second is answered at its end, when the
-/// newest is on disk.
+/// The push token of a device is written once a second at most. A request with another push token within that second is answered at its end, when the
+/// newest one is on disk.
 ///
 /// # Errors
 /// 401, 400 for a body without a usable `pushToken` or a device that cannot be named so, 408, 413, 429 when a device comes and goes too often or
@@ -48,7 +48,7 @@ struct Body {
     security(("authenticationToken" = [])), request_body = Body,
     responses(
         (status = 201, description = "The registration is new. No body."),
-        (status = 200, description = "It was there already; the push token was taken. No body."),
+        (status = 200, description = "The registration existed already; the push token was stored. No body."),
         TooManyRegistrations,
     ),
 )]

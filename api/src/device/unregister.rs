@@ -26,7 +26,7 @@ use crate::state::AppState;
     operation_id = "unregisterDevice", summary = "Unregister a device from a pass",
     security(("authenticationToken" = [])),
     responses(
-        (status = 200, description = "The device is not registered any more, or never was. No body."),
+        (status = 200, description = "The device is no longer registered, or never was. No body."),
         TooManyRegistrations,
     ),
 )]

@@ -188,7 +188,7 @@ impl Fields {
             self.fault(
                 "unknown_field",
                 format!("/{}", escape(&name)),
-                "this field is not known here; is it misspelled?",
+                "this field is unknown; is it misspelled?",
             );
         }
         if self.faults.is_empty() { Ok(()) } else { Err(ApiError::Unacceptable { errors: self.faults }) }

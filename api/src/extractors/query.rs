@@ -29,11 +29,12 @@ impl Parameters {
                 }
                 (false, ..) => {
                     let known = known.join("`, `");
-                    let detail = format!("`{name}` is not a parameter here; there are `{known}`");
+                    let detail =
+                        format!("`{name}` is not a parameter of this route; its parameters are `{known}`");
                     Fault::new("unknown_parameter", "", detail)
                 }
                 (true, true, _) => {
-                    Fault::new("repeated_parameter", "", format!("`{name}` may be there once only"))
+                    Fault::new("repeated_parameter", "", format!("`{name}` may occur only once"))
                 }
                 (true, false, None) => {
                     let detail = format!("`{name}` must be percent-encoded UTF-8 without control characters");

@@ -53,9 +53,9 @@ impl ClientAddresses {
         if !self.has_warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 peer.ip = %address,
-                "a request came with `{header}`, as proxies write it, and RATE_LIMIT_PROXIES is not set: all clients behind a proxy count as one address, so one client's failed logins and registrations use up what all may have. If {address} is your proxy, set \
-                 RATE_LIMIT_PROXIES to the number of proxies before this process; if it is none of yours, a client made the header up, and there is \
-                 nothing to do"
+                "a request came with `{header}`, as proxies write it, and RATE_LIMIT_PROXIES is not set: all clients behind a proxy count as one address, so the failed logins and registrations of one client use up the limits of all. If {address} is your proxy, set \
+                 RATE_LIMIT_PROXIES to the number of proxies before this process; otherwise a client made the header up, and no action is \
+                 needed"
             );
         }
     }

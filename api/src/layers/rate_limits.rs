@@ -48,8 +48,8 @@ pub struct Failures {
 impl Default for Failures {
     fn default() -> Self {
         Self {
-            passwords: NonZeroU32::new(10).expect("it is no zero"),
-            keys: NonZeroU32::new(60).expect("it is no zero"),
+            passwords: NonZeroU32::new(10).expect("it is not zero"),
+            keys: NonZeroU32::new(60).expect("it is not zero"),
         }
     }
 }

@@ -13,10 +13,10 @@ use honoken_domain::ids::{DeviceLibraryIdentifier, PassId};
 use crate::layers::keyed_limit::KeyedLimit;
 
 /// New devices of one pass from one client address in a minute, unless configured otherwise.
-pub const REGISTRATIONS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).expect("it is no zero");
+pub const REGISTRATIONS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).expect("it is not zero");
 
 /// How often a device may register for a pass or unregister from it at once, and after that once a second.
-const REGISTRATION_CHANGES: NonZeroU32 = NonZeroU32::new(30).expect("it is no zero");
+const REGISTRATION_CHANGES: NonZeroU32 = NonZeroU32::new(30).expect("it is not zero");
 
 /// The limits on what devices write.
 #[derive(Debug)]

@@ -49,7 +49,7 @@ pub async fn put(change: Change, segments: Segments, request: Request) -> Result
 /// 401, 404, 409 when the pass is retired, 412, 422 when the pass would be left without an image that it needs, 503.
 #[utoipa::path(
     delete, path = "/manage/v1/passes/{type}/{serial}/assets/{file}", tag = MANAGE,
-    operation_id = "deletePassAsset", summary = "Take an image of its own away from a pass",
+    operation_id = "deletePassAsset", summary = "Remove an own image from a pass",
     params(IfMatch, Urgent), responses(Changed, NotFound, Conflict, PreconditionFailed, Unacceptable),
 )]
 pub async fn delete(change: Change, segments: Segments) -> Result<Response, ApiError> {
@@ -63,7 +63,7 @@ pub async fn delete(change: Change, segments: Segments) -> Result<Response, ApiE
 /// 401, 404, 503.
 #[utoipa::path(
     get, path = "/manage/v1/passes/{type}/{serial}/assets/{file}", tag = MANAGE,
-    operation_id = "getPassAsset", summary = "Look at an image of a pass", responses(Image, NotFound),
+    operation_id = "getPassAsset", summary = "Get an image of a pass", responses(Image, NotFound),
 )]
 pub async fn get(
     State(app): State<AppState>,

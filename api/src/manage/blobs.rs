@@ -20,7 +20,7 @@ use crate::openapi::schemas::{self, Png};
 use crate::openapi::tags::MANAGE;
 use crate::state::AppState;
 
-/// What an image is called from now on.
+/// The new image, by its digest.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = examples::uploaded)]
 struct Uploaded {
@@ -36,7 +36,7 @@ struct Uploaded {
 #[utoipa::path(
     post, path = "/manage/v1/blobs", tag = MANAGE,
     operation_id = "uploadBlob", summary = "Upload an image", request_body(content((Png = "image/png"))),
-    responses((status = 201, body = Uploaded, description = "The image is kept, and is the organisation's own: it may name the digest in `assets`, and no other organisation may that has not uploaded the image itself."), Unacceptable),
+    responses((status = 201, body = Uploaded, description = "The image is stored and belongs to the organisation, which may name its digest in `assets`. Another organisation may do so only after it has uploaded the image itself."), Unacceptable),
 )]
 pub async fn handler(
     State(app): State<AppState>,

@@ -46,12 +46,12 @@ pub struct ChangeAnswer {
     position: u64,
     /// Whether the command changed anything.
     changed: bool,
-    /// Whether readers see it already.
+    /// Whether readers see the change already.
     projected: bool,
-    /// What a phone would ignore or show otherwise than meant.
+    /// Parts that a phone would ignore or show otherwise than meant.
     #[schema(value_type = Vec<Warning>)]
     warnings: Vec<Finding>,
-    /// After an increment: what the number was when it had been carried out.
+    /// After an increment: the number as the increment left it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = f64, required = false)]
     value: Option<Number>,

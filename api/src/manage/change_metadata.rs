@@ -18,13 +18,13 @@ use crate::openapi::problems::{Conflict, NotFound, PreconditionFailed, Unaccepta
 use crate::openapi::tags::MANAGE;
 use crate::openapi::{examples, schemas};
 
-/// What the pass is to be drawn as. What is not named stays as it is.
+/// The new style of the pass. A member that is missing stays as it is.
 #[derive(Debug, ToSchema)]
 #[schema(as = PassMetadata, rename_all = "camelCase", example = examples::metadata)]
 struct Metadata {
     #[schema(schema_with = schemas::ticket_styles, required = false)]
     ticket_style: Option<TicketStyle>,
-    /// Whether to use the poster layout of iOS 18, which event tickets alone have, and which needs a `background` image.
+    /// Whether to use the poster layout of iOS 18, which only event tickets have and which needs a `background` image.
     #[schema(value_type = bool, required = false)]
     poster: Option<bool>,
 }
@@ -37,7 +37,7 @@ struct Metadata {
 /// 400, 401, 404, 409 when the pass is retired, 412, 413, 415, 422 when the content or the images do not fit, 503.
 #[utoipa::path(
     patch, path = "/manage/v1/passes/{type}/{serial}", tag = MANAGE,
-    operation_id = "changePassMetadata", summary = "Draw a pass as something else",
+    operation_id = "changePassMetadata", summary = "Change the style of a pass",
     params(IfMatch, Urgent), request_body = Metadata,
     responses(Changed, NotFound, Conflict, PreconditionFailed, UnsupportedMediaType, Unacceptable),
 )]

@@ -38,7 +38,7 @@ const PAGE_BYTES: usize = 1024 * 1024;
 #[schema(as = PassHistory, example = examples::history)]
 struct History {
     events: Vec<Event>,
-    /// Where the next page begins; null on the last.
+    /// The cursor of the next page; null on the last.
     next: Option<String>,
 }
 
@@ -47,18 +47,18 @@ struct History {
 #[serde(rename_all = "camelCase")]
 #[schema(as = PassEvent)]
 struct Event {
-    /// Its number within the pass, from 1.
+    /// The number of the event within the pass, from 1.
     sequence: usize,
     /// Its name.
     r#type: String,
-    /// The version of its data.
+    /// The version of the data.
     version: String,
     /// RFC 3339, in UTC.
     #[schema(format = DateTime)]
     recorded_at: String,
-    /// Who asked for it: `api-key:…` with the beginning of the key's digest, or `system:…`.
+    /// The author of the change: `api-key:…` with the beginning of the key's digest, or `system:…`.
     actor: String,
-    /// What it says; never the authentication token. Null when the stored event was damaged and cannot be read.
+    /// The data of the event, without the authentication token. Null if the stored event is damaged and cannot be read.
     #[schema(value_type = Option<Object>, required = true)]
     data: Value,
 }
@@ -78,10 +78,10 @@ struct Page {
 /// 401, 404, 422 that names the parameter, 503.
 #[utoipa::path(
     get, path = "/manage/v1/passes/{type}/{serial}/history", tag = MANAGE,
-    operation_id = "passHistory", summary = "See what has happened to a pass",
+    operation_id = "passHistory", summary = "List the events of a pass",
     params(
-        ("cursor" = Option<String>, Query, description = "What `next` of the page before said.", example = "100"),
-        ("limit" = Option<u32>, Query, description = "Events of a page; 100 unless said otherwise.", minimum = 1, maximum = 500, example = 100),
+        ("cursor" = Option<String>, Query, description = "The `next` of the previous page.", example = "100"),
+        ("limit" = Option<u32>, Query, description = "The number of events on a page; 100 by default.", minimum = 1, maximum = 500, example = 100),
     ),
     responses((status = 200, body = History, description = "A page of events."), NotFound, Unacceptable),
 )]
@@ -153,7 +153,7 @@ impl Page {
             Some(text) => text.parse().ok().filter(|after| i64::try_from(*after).is_ok()),
             None => Some(0),
         };
-        let after = after.ok_or_else(|| query::fault("`cursor` must be what `next` of a page said"))?;
+        let after = after.ok_or_else(|| query::fault("`cursor` must be the `next` of an earlier page"))?;
         Ok(Self { after, limit: parameters.take_limit(USUAL, MOST)? })
     }
 }

@@ -13,7 +13,7 @@ pub fn of(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     let Some(key) = keys.next() else { return Ok(None) };
     let key = key.to_str().ok().filter(|key| (1..=256).contains(&key.len()) && keys.next().is_none());
     key.map(Some).ok_or_else(|| {
-        let detail = "`Idempotency-Key` must be there once, with 1 to 256 visible ASCII characters";
+        let detail = "`Idempotency-Key` must occur once, with 1 to 256 visible ASCII characters";
         ApiError::unreadable("invalid", "", detail)
     })
 }

@@ -19,21 +19,21 @@ use crate::openapi::parameters::{IdempotencyKey, IfMatch, Urgent};
 use crate::openapi::problems::{Conflict, NotFound, PreconditionFailed, Unacceptable, UnsupportedMediaType};
 use crate::openapi::tags::MANAGE;
 
-/// What to add, and where.
+/// The amount to add, and its place.
 #[derive(Debug, ToSchema)]
 #[schema(as = Increment, example = examples::increment)]
 struct Order {
-    /// Where the number is in the content (RFC 6901).
+    /// The pointer to the number in the content (RFC 6901).
     #[schema(value_type = String)]
     pointer: PointerBuf,
-    /// What is added; negative to take away.
+    /// The amount to add; a negative one is subtracted.
     #[schema(value_type = f64)]
     by: Number,
 }
 
 /// `POST /manage/v1/passes/{type}/{serial}/increment`
 ///
-/// With an `Idempotency-Key` it is carried out once, however often it is sent: the answer to a retry names the same value.
+/// With an `Idempotency-Key` the increment is carried out once, however often it is sent: the answer to a retry names the same value.
 ///
 /// # Errors
 /// 400, 401, 404, 409 when the key belongs to another increment or the pass is retired, 412, 413, 415, 422 with pointers, 503.

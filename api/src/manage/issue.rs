@@ -31,7 +31,7 @@ use crate::openapi::tags::MANAGE;
 use crate::openapi::{examples, schemas};
 use crate::state::{App, AppState};
 
-/// What the body asks for, every name checked.
+/// The order, with every name checked.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = PassOrder, rename_all = "camelCase", example = examples::order)]
@@ -39,7 +39,7 @@ struct Order {
     /// A pass type of the organisation.
     #[schema(schema_with = schemas::pass_type_identifier)]
     pass_type_identifier: PassTypeIdentifier,
-    /// Unique within its pass type. One is made when it is missing.
+    /// Unique within the pass type. If it is missing, the service makes one.
     #[schema(schema_with = schemas::optional_serial_number, required = false)]
     serial_number: Option<SerialNumber>,
     #[schema(schema_with = schemas::ticket_styles)]
@@ -58,7 +58,7 @@ struct Order {
 
 /// `POST /manage/v1/passes`
 ///
-/// 201 when the pass is new; 200 when the very same order was carried out before, however long ago.
+/// The answer is 201 if the pass is new, and 200 if the same order was carried out before, however long ago.
 ///
 /// # Errors
 /// 400, 401, 409 when the serial number is taken, 413, 415, 422 with pointers, 503.

@@ -19,7 +19,7 @@ use crate::state::AppState;
 /// 401, 404, 503.
 #[utoipa::path(
     get, path = "/manage/v1/jobs/{id}", tag = MANAGE,
-    operation_id = "getJob", summary = "See how far a job of the organisation is",
+    operation_id = "getJob", summary = "Get the progress of a job of the organisation",
     responses((status = 200, body = JobAnswer, description = "The job."), NotFound),
 )]
 pub async fn handler(

@@ -36,11 +36,11 @@ const QUESTION: usize = 256;
 #[schema(as = PassList, example = examples::pass_list)]
 pub struct Passes {
     passes: Vec<Entry>,
-    /// What to send as `cursor` for the next page; none behind the last.
+    /// The value of `cursor` for the next page; none after the last.
     next: Option<String>,
 }
 
-/// The state of a pass without what is on it.
+/// The state of a pass without its content.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = ListedPass)]
@@ -51,7 +51,7 @@ pub struct Entry {
     ticket_style: &'static str,
     poster: bool,
     voided: bool,
-    /// There only when it is true.
+    /// Present only if it is true.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool, required = false)]
     retired: Option<bool>,
@@ -65,7 +65,7 @@ pub struct Entry {
 
 /// `GET /manage/v1/passes?passTypeIdentifier=&q=&cursor=&limit=`
 ///
-/// In the order of type and serial number, which never change, so that a pass that is there all the time is met once, whatever happens meanwhile.
+/// The order is that of pass type identifier and serial number, which never change. A pass that exists all the time is therefore listed once, whatever changes meanwhile.
 ///
 /// # Errors
 /// 401, 422 that names the parameter, 503.
@@ -76,15 +76,15 @@ pub struct Entry {
         ("passTypeIdentifier" = Option<String>, Query, example = "pass.dev.honoken.event", description = "Passes of this type only."),
         (
             "q" = Option<String>, Query, max_length = 256, example = "order-7 12a",
-            description = "Passes with words that begin so, all of them (8 at most): the serial number, texts and values on the pass."
+            description = "Passes that have, for each of these words (8 at most), a word that begins with it: in the serial number, or in the texts and values on the pass."
         ),
         (
             "cursor" = Option<String>, Query, example = "cGFzcy5kZXYuaG9ub2tlbi5ldmVudC9PUkRFUi03",
-            description = "The `next` of the page before."
+            description = "The `next` of the previous page."
         ),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, example = 50, description = "Passes on the page, 50 unless said otherwise."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, example = 50, description = "The number of passes on a page; 50 by default."),
     ),
-    responses((status = 200, body = Passes, description = "A page; `next` is null on the last."), Unacceptable),
+    responses((status = 200, body = Passes, description = "A page of passes; `next` is null on the last one."), Unacceptable),
 )]
 pub async fn handler(
     State(app): State<AppState>,
@@ -140,7 +140,7 @@ fn question(text: Option<String>) -> Result<Vec<String>, ApiError> {
     let words = words::of_question(&text)
         .ok_or_else(|| query::fault(format!("`q` must have {} different words at most", words::ASKED)))?;
     if words.is_empty() {
-        return Err(query::fault("`q` must have a letter or a digit: passes are found by words"));
+        return Err(query::fault("`q` must have a letter or a digit: the search is for words"));
     }
     Ok(words)
 }
@@ -151,7 +151,7 @@ fn cursor(text: &str) -> Result<PassId, ApiError> {
         PassId::parse(&id).ok()
     };
     read().ok_or_else(|| {
-        query::fault("`cursor` is not one that `next` was: send it as it is, or leave it out to begin anew")
+        query::fault("`cursor` must be the `next` of an earlier page, unchanged; leave it out to begin with the first page")
     })
 }
 

@@ -101,11 +101,7 @@ fn operation(at: usize, item: Value, faults: &mut Vec<Fault>) -> Option<PatchOpe
         return None;
     };
     let Some(name) = members.get("op").and_then(Value::as_str) else {
-        fault(
-            "/op",
-            "required",
-            "`op` must say what to do: add, remove, replace, move, copy or test".to_owned(),
-        );
+        fault("/op", "required", "`op` must be add, remove, replace, move, copy or test".to_owned());
         return None;
     };
     let (needs_value, pointers): (bool, &[&str]) = match name {

@@ -12,7 +12,7 @@ use crate::openapi::tags::MANAGE;
 
 /// `DELETE /manage/v1/passes/{type}/{serial}`
 ///
-/// Voids it for ever: phones are told once and show it as void, every further change is refused, and its serial number is never free again.
+/// Voids the pass for ever: phones are woken once and show it as void, every further change is refused, and its serial number never becomes free again.
 ///
 /// # Errors
 /// 401, 404, 412, 422 when `urgent` is no flag, 503.

@@ -24,7 +24,7 @@ use crate::openapi::tags::MANAGE;
 use crate::openapi::{examples, schemas};
 use crate::state::{App, AppState};
 
-/// Everything that the tag is made of is here, so that anyone can check it.
+/// It contains everything that the ETag is made of, so that anyone can check the ETag.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = examples::pass_state)]
@@ -35,7 +35,7 @@ struct PassState {
     ticket_style: &'static str,
     poster: bool,
     voided: bool,
-    /// There only when it is true.
+    /// Present only if it is true.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool, required = false)]
     retired: Option<bool>,
@@ -50,26 +50,26 @@ struct PassState {
     update_tag: String,
     position: u64,
     registrations: u64,
-    /// The last ten wake-ups, the newest first: one for each state and phone.
+    /// The last ten pushes, the newest first: one for each state and phone.
     #[schema(max_items = 10)]
     deliveries: Vec<DeliveryState>,
 }
 
-/// The wake-up of one phone for one state.
+/// The push to one phone for one state.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Delivery)]
 struct DeliveryState {
     /// The beginning of the phone's identifier.
     device: String,
-    /// `superseded`: a newer state was sent instead, or the phone does not hold the pass any more. `dead`: APNs says that the phone is gone.
+    /// `superseded`: a newer state was sent instead, or the phone no longer holds the pass. `dead`: APNs says that the phone is gone.
     #[schema(pattern = "^(pending|sent|failed|superseded|dead)$")]
     state: &'static str,
-    /// The state of the pass that the phone was woken for.
+    /// The ETag of the state that the phone was woken for.
     etag: String,
-    /// Requests made to APNs.
+    /// The number of requests to APNs.
     attempts: u64,
-    /// What APNs said last, when it did not take it.
+    /// The last answer of APNs, if it did not accept the push.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     last_error: Option<String>,
@@ -77,7 +77,7 @@ struct DeliveryState {
     created_at: String,
     #[schema(format = DateTime)]
     changed_at: String,
-    /// What Apple knows the push by.
+    /// The identifier of the push at APNs.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     apns_id: Option<String>,
@@ -107,7 +107,7 @@ const DELIVERIES: u32 = 10;
 /// 401, 404, 503.
 #[utoipa::path(
     get, path = "/manage/v1/passes/{type}/{serial}", tag = MANAGE,
-    operation_id = "getPassState", summary = "Look at a pass",
+    operation_id = "getPassState", summary = "Get the state of a pass",
     responses((status = 200, body = PassState, description = "The state.", headers(("ETag", description = "The tag of the state."))), NotFound),
 )]
 pub async fn handler(

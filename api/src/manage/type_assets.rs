@@ -30,7 +30,7 @@ use crate::state::{App, AppState};
 /// 401, 404, 413, 422 when the file name or the image is not acceptable, 503.
 #[utoipa::path(
     put, path = "/manage/v1/pass-types/{type}/assets/{file}", tag = MANAGE,
-    operation_id = "putPassTypeAsset", summary = "Give the passes of a type an image to fall back to",
+    operation_id = "putPassTypeAsset", summary = "Give the passes of a type a default image",
     request_body(content((Png = "image/png"))), responses(BroughtByJob, NotFound, Unacceptable),
 )]
 pub async fn put(
@@ -55,7 +55,7 @@ pub async fn put(
 /// 401, 404, 422, 503.
 #[utoipa::path(
     delete, path = "/manage/v1/pass-types/{type}/assets/{file}", tag = MANAGE,
-    operation_id = "deletePassTypeAsset", summary = "Take an image away from a pass type",
+    operation_id = "deletePassTypeAsset", summary = "Remove a default image from a pass type",
     responses(BroughtByJob, NotFound, Unacceptable),
 )]
 pub async fn delete(
@@ -76,7 +76,7 @@ pub async fn delete(
 /// 401, 404, 503.
 #[utoipa::path(
     get, path = "/manage/v1/pass-types/{type}/assets/{file}", tag = MANAGE,
-    operation_id = "getPassTypeAsset", summary = "Look at an image of a pass type", responses(Image, NotFound),
+    operation_id = "getPassTypeAsset", summary = "Get an image of a pass type", responses(Image, NotFound),
 )]
 pub async fn get(
     State(app): State<AppState>,

@@ -50,7 +50,7 @@ impl CommandConsumer {
         // whenever it reconnects.
         let messages = match self.nats.client().subscribe(UPDATE_REQUESTED).await {
             Ok(messages) => messages,
-            Err(fault) => return tracing::error!(error = %fault, "commands over NATS are not taken"),
+            Err(fault) => return tracing::error!(error = %fault, "commands over NATS are not carried out"),
         };
         let listening = async {
             reply_subjects.listen(messages).await;
@@ -80,7 +80,7 @@ impl CommandConsumer {
                     && !std::mem::replace(&mut has_failed, true)
                 {
                     let error = error_chain(&*fault);
-                    tracing::warn!(error, "commands over NATS cannot be taken; retrying");
+                    tracing::warn!(error, "commands over NATS cannot be carried out; retrying");
                 }
                 if tokio::time::timeout(RELEASE_LIMIT, turn.release()).await.is_err() {
                     turn = Turn::new(&self.app.ledger, self.app.log.epoch());
@@ -107,7 +107,7 @@ impl CommandConsumer {
             consumer.stream().max_messages_per_batch(1).expires(PULL_LIMITS.0).heartbeat(PULL_LIMITS.1);
         let notifications = notifications.messages().await?;
         if std::mem::take(has_failed) {
-            tracing::info!("commands over NATS are taken again");
+            tracing::info!("commands over NATS are carried out again");
         }
         Session::new(&self.app, &self.nats, reply_subjects, done + 1, hidden_before)
             .run(stop, turn, notifications)

@@ -136,7 +136,7 @@ impl<'a> Session<'a> {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 is_ours = turn.asked() => if !is_ours {
-                    tracing::info!("another process now takes commands over NATS");
+                    tracing::info!("another process now carries out commands over NATS");
                     return Ok(());
                 },
                 _ = ticks.tick() => {

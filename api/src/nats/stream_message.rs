@@ -107,7 +107,7 @@ struct MessageAnswer {
 }
 
 async fn request_message(nats: &Nats, which: Value) -> Result<Option<StreamMessage>, NatsError> {
-    let doing = "a command cannot be asked for";
+    let doing = "a command could not be requested from NATS";
     let subject = format!("STREAM.MSG.GET.{STREAM}");
     let asked = nats.jetstream().request::<_, _, Response<MessageAnswer>>(subject, &which);
     match nats.unless_interrupted(asked.map_err(NatsError::doing(doing))).await?? {
@@ -132,7 +132,7 @@ struct StreamState {
 /// The number up to which the stream has to be read message by message from `from` on, because asking by subject finds fewer commands than
 /// the stream counts.
 pub(super) async fn hidden_before(nats: &Nats, from: u64) -> Result<u64, NatsError> {
-    let doing = "the stream HONOKEN cannot be asked how many commands it has";
+    let doing = "the number of commands in the stream HONOKEN could not be read";
     let subject = format!("STREAM.INFO.{STREAM}");
     let which = json!({ "subjects_filter": UPDATE_REQUESTED });
     let asked = nats.jetstream().request::<_, _, Response<StreamInfo>>(subject, &which);
@@ -153,7 +153,7 @@ pub(super) async fn hidden_before(nats: &Nats, from: u64) -> Result<u64, NatsErr
 
 /// Removes a message that is done from the stream: otherwise it would come again, and it holds an API key.
 pub(super) async fn remove(nats: &Nats, sequence: u64) -> Result<(), NatsError> {
-    let doing = "a command that is done with cannot be taken out of the stream, for which the service needs the right";
+    let doing = "a finished command could not be deleted from the stream HONOKEN: the service needs the permission to delete messages";
     let removed = async {
         let stream = nats.jetstream().get_stream_no_info(STREAM).await.map_err(NatsError::doing(doing))?;
         stream.delete_message(sequence).await.map_err(NatsError::doing(doing))

@@ -74,16 +74,13 @@ fn change_answer(description: &str) -> ResponseBuilder {
 
 impl IntoResponses for Changed {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        one(
-            "200",
-            change_answer("The change is on disk; `changed` is false when there was nothing to change."),
-        )
+        one("200", change_answer("The change is on disk; `changed` is false if there was nothing to change."))
     }
 }
 
 impl IntoResponses for Issued {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let location = header("Where the pass is found.", "/manage/v1/passes/pass.dev.honoken.event/ORDER-7");
+        let location = header("The path of the pass.", "/manage/v1/passes/pass.dev.honoken.event/ORDER-7");
         one("201", change_answer("The pass is new.").header("Location", location))
     }
 }
@@ -91,10 +88,13 @@ impl IntoResponses for Issued {
 fn validators(response: ResponseBuilder) -> ResponseBuilder {
     response
         .header("ETag", etag())
-        .header("Last-Modified", header("The second of the last change.", "Tue, 14 Nov 2023 22:13:20 GMT"))
+        .header(
+            "Last-Modified",
+            header("The time of the last change, in whole seconds.", "Tue, 14 Nov 2023 22:13:20 GMT"),
+        )
         .header(
             "Cache-Control",
-            header("Nobody but the phone keeps it.", "no-cache, no-store, must-revalidate"),
+            header("Only the phone may keep a copy.", "no-cache, no-store, must-revalidate"),
         )
 }
 
@@ -114,7 +114,7 @@ impl IntoResponses for PassFile {
 
 impl IntoResponses for NotModified {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        one("304", validators(ResponseBuilder::new().description("What the caller has is current. No body.")))
+        one("304", validators(ResponseBuilder::new().description("The caller's copy is current. No body.")))
     }
 }
 
@@ -142,8 +142,7 @@ impl IntoResponses for BroughtByJob {
             let body = body.example(Some(example)).build();
             ResponseBuilder::new().description(description).content("application/json", body)
         };
-        let location =
-            header("Where the job is found.", "/manage/v1/jobs/019aa62d-8c00-7000-8000-5b1f6a3c9d10");
+        let location = header("The path of the job.", "/manage/v1/jobs/019aa62d-8c00-7000-8000-5b1f6a3c9d10");
         let begun = "The change is on disk, and a job brings it to every pass that shows it.";
         let mut responses =
             one("202", answer(begun, super::examples::asset_change()).header("Location", location));

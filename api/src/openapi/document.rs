@@ -32,7 +32,7 @@ pub struct Source(pub fn() -> OpenApi);
 
 /// `GET /openapi.json`
 ///
-/// Written from the handlers of this very build.
+/// Generated from the handlers of this build.
 #[utoipa::path(
     get, path = "/openapi.json", tag = RUNNING,
     operation_id = "openapi", summary = "This document",
@@ -68,13 +68,13 @@ pub fn empty() -> OpenApi {
             tag(DEVICE, include_str!("device.md")),
             tag(
                 MANAGE,
-                "What integrators ask. `Authorization: Bearer <API key>`; a key acts for one organisation.",
+                "The requests of integrators, with `Authorization: Bearer <API key>`; a key acts for one organisation.",
             ),
             tag(
                 ADMIN,
-                "What operators ask, with Basic credentials. The same routes are found below `/api/admin`.",
+                "The requests of operators, with Basic credentials. The same routes exist below `/api/admin`.",
             ),
-            tag(RUNNING, "What whoever runs the service asks, and this document. No credentials."),
+            tag(RUNNING, "Health, metrics and this document, without credentials."),
         ]))
         .components(Some(components()))
         .build()
@@ -117,9 +117,7 @@ const REQUEST_ID: &str = "X-Request-Id";
 fn request_id_header() -> utoipa::openapi::header::Header {
     HeaderBuilder::new()
         .schema(Some(Object::with_type(Type::String)))
-        .description(Some(
-            "The id of the request: the one that was sent, if it was acceptable, else a new one.",
-        ))
+        .description(Some("The id of the request: that of the header if it was acceptable, else a new one."))
         .build()
 }
 

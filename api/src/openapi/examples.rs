@@ -129,7 +129,7 @@ pub fn job() -> Value {
             "passTypeIdentifier": "pass.dev.honoken.event",
             "serialNumber": "ORDER-7",
             "code": "missing_image",
-            "detail": "the pass would be left without an `icon` image, which it needs, and keeps the one it has"
+            "detail": "the pass would be left without an `icon` image, which it needs, and keeps the image it has"
         }],
         "startedAt": "2026-11-21T10:00:00Z",
         "finishedAt": null
@@ -233,5 +233,5 @@ pub fn parked() -> Value {
 
 /// Of a reason for skipping.
 pub fn skip() -> Value {
-    json!({ "reason": "a pass of a test that nobody holds" })
+    json!({ "reason": "a pass of a test, on no phone" })
 }

@@ -14,16 +14,16 @@ fn text() -> ObjectBuilder {
 }
 
 fn parameter(
-    place: ParameterIn,
+    location: ParameterIn,
     name: &str,
     description: &str,
     schema: ObjectBuilder,
     example: impl Into<Value>,
 ) -> Parameter {
-    let required = if place == ParameterIn::Path { Required::True } else { Required::False };
+    let required = if location == ParameterIn::Path { Required::True } else { Required::False };
     ParameterBuilder::new()
         .name(name)
-        .parameter_in(place)
+        .parameter_in(location)
         .required(required)
         .description(Some(description))
         .schema(Some(schema))
@@ -47,14 +47,14 @@ pub fn in_paths() -> Vec<Parameter> {
         ),
         named(
             "device",
-            "Device library identifier, chosen by the phone. It is the secret of the list call: keep it out of logs.",
+            "Device library identifier, chosen by the phone. It is the secret of the list call: keep it out of log output.",
             text(),
             "0123456789abcdef0123456789abcdef",
         ),
         named("file", "File name of an image.", schemas::image_name(), "logo.png"),
         named(
             "id",
-            "Name of a job, as the answer to the change said it.",
+            "Name of a job, from the answer to the change.",
             text().min_length(Some(1)).max_length(Some(64)),
             "019aa62d-8c00-7000-8000-5b1f6a3c9d10",
         ),
@@ -64,9 +64,9 @@ pub fn in_paths() -> Vec<Parameter> {
             text().min_length(Some(1)).max_length(Some(128)),
             "0b6f1c5e-9a52-4d3e-8a53-2f6d1e0a7c44",
         ),
-        named("part", "File of the page.", text(), "start.js"),
+        named("part", "Name of a file of the page.", text(), "start.js"),
         named("projection", "Name of a projection.", text(), "wallet"),
-        named("position", "Position of the event in the log.", integer, 17),
+        named("position", "Position of the event in the event log.", integer, 17),
     ]
 }
 
@@ -75,7 +75,7 @@ pub fn request_id() -> Parameter {
     parameter(
         ParameterIn::Header,
         "X-Request-Id",
-        "An id of the caller's for this request: 1 to 128 visible ASCII characters. Anything else is ignored.",
+        "The caller's id for this request: 1 to 128 visible ASCII characters. Another value is ignored.",
         text(),
         "order-7-attempt-2",
     )
@@ -87,7 +87,7 @@ pub struct Urgent;
 
 impl IntoParams for Urgent {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let description = "Wake the phones at once. Otherwise a phone that was woken a moment ago is woken again when the coalescing window ends.";
+        let description = "Wake the phones at once. Otherwise a phone that was woken a moment ago is woken again when the push window ends.";
         let flag = ObjectBuilder::new().schema_type(Type::Boolean).default(Some(false.into()));
         vec![parameter(ParameterIn::Query, "urgent", description, flag, true)]
     }
@@ -111,7 +111,7 @@ macro_rules! header {
 header!(
     /// `If-Match` of a change.
     IfMatch, "If-Match", text(), "\"6f1ed002ab5595859014ebf0951522d96f1ed002ab5595859014ebf0951522d9\"",
-    "Change only the state with this ETag (RFC 9110 section 13.1.1); 412 when it is another. `*` is any."
+    "Change only the state with this ETag (RFC 9110 section 13.1.1); the answer is 412 if the current ETag is another. `*` matches any."
 );
 header!(
     /// `Idempotency-Key`.
@@ -124,10 +124,10 @@ header!(
 header!(
     /// `If-None-Match` of a phone or a proxy.
     IfNoneMatch, "If-None-Match", text(), "\"6f1ed002ab5595859014ebf0951522d96f1ed002ab5595859014ebf0951522d9\"",
-    "304 when one of these tags is the current one; decides alone when it is there."
+    "The answer is 304 if one of these tags is the current one. With this header, `If-Modified-Since` is ignored."
 );
 header!(
     /// `If-Modified-Since` of a phone.
     IfModifiedSince, "If-Modified-Since", text(), "Tue, 14 Nov 2023 22:13:20 GMT",
-    "304 when the pass has not changed after this. What cannot be read as a date is ignored."
+    "The answer is 304 if the pass has not changed since this date. A value that is not a date is ignored."
 );

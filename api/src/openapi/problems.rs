@@ -38,29 +38,29 @@ problems! {
     Unreadable: ApiError::unreadable("json", "", "the body is not acceptable JSON: expected value at line 1 column 1"),
         "The request cannot be read: broken JSON, a key twice, U+0000, a number outside of RFC 8785's range, nesting beyond 64 levels.";
     UnauthorizedDevice: ApiError::UnauthorizedDevice,
-        "Wrong, missing or malformed token, unknown pass type or unknown serial number: one answer, so that nobody learns which.";
-    UnauthorizedKey: ApiError::UnauthorizedKey, "No API key, or not one of ours.";
-    UnauthorizedOperator: ApiError::UnauthorizedOperator, "No credentials, or not the operator's.";
-    CrossSite: ApiError::CROSS_SITE, "`cross_site`: a browser sends the request for a page of another site.";
-    NotInProduction: ApiError::NOT_IN_PRODUCTION, "`not_in_production`: `ENVIRONMENT` is `production`, where phones are woken for changes alone. Or `cross_site`: a browser sends the request for a page of another site.";
-    NotFound: ApiError::NO_PASS, "It does not exist, or it belongs to another organisation.";
+        "Wrong, missing or malformed token, unknown pass type or unknown serial number: one answer, which does not tell the cases apart.";
+    UnauthorizedKey: ApiError::UnauthorizedKey, "The API key is missing or unknown.";
+    UnauthorizedOperator: ApiError::UnauthorizedOperator, "The operator's credentials are missing or wrong.";
+    CrossSite: ApiError::CROSS_SITE, "`cross_site`: a browser sent the request for a page of another site.";
+    NotInProduction: ApiError::NOT_IN_PRODUCTION, "`not_in_production`: `ENVIRONMENT` is `production`, where phones are woken for changes alone. Or `cross_site`: a browser sent the request for a page of another site.";
+    NotFound: ApiError::NO_PASS, "The resource does not exist, or it belongs to another organisation.";
     BodyTimeout: ApiError::BodyTimeout, "The body did not arrive in 20 seconds.";
     Conflict: ApiError::Conflict { code: "already_issued", detail: "a pass with this serial number was already issued".into() },
-        "The state does not allow it; `code` says why.";
+        "The state of the resource does not allow it; `code` names the reason.";
     PreconditionFailed: ApiError::PreconditionFailed { detail: "the state has another tag".into() },
         "`If-Match` names another state than the current one.";
-    TooLarge: ApiError::TooLarge { limit: crate::limits::JSON_BYTES }, "The body is larger than accepted here; `detail` says how large it may be.";
+    TooLarge: ApiError::TooLarge { limit: crate::limits::JSON_BYTES }, "The body is too large; `detail` names the limit.";
     UnsupportedMediaType: ApiError::UnsupportedMediaType, "The body is of another content type.";
-    UnsupportedPatch: ApiError::UnsupportedPatch, "The body is no patch of a type that `Accept-Patch` names.";
+    UnsupportedPatch: ApiError::UnsupportedPatch, "The body is not a patch of a type that `Accept-Patch` names.";
     Unacceptable: ApiError::fault("required", "/passTypeIdentifier", "`passTypeIdentifier` is missing"),
-        "Readable, but not acceptable: `errors` names every fault by its pointer.";
+        "The body can be read and is not acceptable: `errors` names every fault by its pointer.";
     TooManyRequests: ApiError::TooManyRequests { retry_after: 1 },
-        "The organisation asks too often, or this client was wrong about who it is too often. Come back after `Retry-After` seconds.";
+        "The organisation sends too many requests, or this client sent too many wrong credentials. Come back after `Retry-After` seconds.";
     TooManyRegistrations: ApiError::TooManyRequests { retry_after: 1 },
         "The device registers and unregisters too often, or too many devices of this pass come from one address. Come back after `Retry-After` seconds.";
-    Internal: ApiError::Internal("".into()), "Our fault. Nothing is said about the inside; the log has it under the request's id.";
+    Internal: ApiError::Internal("".into()), "A fault of the service. The answer does not describe it; the log output does, under the request's id.";
     Unavailable: ApiError::Unavailable("".into()), "The data store is unavailable, the service is overloaded, or the request took too long. Come back after `Retry-After` seconds.";
-    NotReady: ApiError::LogRefusesWrites, "It cannot. `code` is `log_refuses_writes` while the event log refuses every change, because its disk is full, say; else `unavailable`.";
+    NotReady: ApiError::LogRefusesWrites, "The process cannot do its work. `code` is `log_refuses_writes` while the event log refuses every change, for example because its disk is full; else `unavailable`.";
 }
 
 fn response(description: &str, error: &ApiError) -> Response {

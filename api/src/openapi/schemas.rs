@@ -34,7 +34,7 @@ pub struct MergePatch;
 
 impl PartialSchema for MergePatch {
     fn schema() -> RefOr<Schema> {
-        let description = "What becomes of each key of the content; `null` removes it (RFC 7396).";
+        let description = "The new value of each key of the content; `null` removes the key (RFC 7396).";
         let object = ObjectBuilder::new().schema_type(Type::Object).description(Some(description));
         #[expect(deprecated, reason = "one example is enough")]
         let object = object.example(Some(examples::merge_patch()));
@@ -95,7 +95,7 @@ pub fn bytes() -> Object {
 pub fn ticket_styles() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
-        .description(Some("What the pass is drawn as."))
+        .description(Some("The style of the pass."))
         .enum_values(Some(TicketStyle::NAMES.iter().copied()))
         .build()
 }
@@ -115,13 +115,12 @@ pub fn optional_serial_number() -> ObjectBuilder {
     let either = SchemaType::from_iter([Type::String, Type::Null]);
     without_control_characters(256)
         .schema_type(either)
-        .description(Some("Unique within its pass type. One is made when it is missing."))
+        .description(Some("Unique within the pass type. If it is missing, the service makes one."))
 }
 
 /// What APNs knows a phone by.
 pub fn push_token() -> ObjectBuilder {
-    without_control_characters(1024)
-        .description(Some("Where to reach the phone: the token that APNs knows it by."))
+    without_control_characters(1024).description(Some("The push token: the address of the phone at APNs."))
 }
 
 /// The name of an image file.
@@ -147,7 +146,7 @@ fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
 
-/// A [`honoken_pkpass::Finding`] in an answer: something that a phone would ignore, or show otherwise than meant.
+/// A [`honoken_pkpass::Finding`] in an answer: a part that a phone would ignore, or show otherwise than meant.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "the schema of a type of a room that knows no documents; a test compares them")]
 pub struct Warning {

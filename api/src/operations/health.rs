@@ -14,7 +14,7 @@ use crate::openapi::problems::NotReady;
 use crate::openapi::tags::RUNNING;
 use crate::state::AppState;
 
-/// How the process is.
+/// The health of the process.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Health)]
 struct Body {
@@ -22,7 +22,7 @@ struct Body {
     status: &'static str,
 }
 
-/// How the process is, and the certificates that it signs with.
+/// The health of the process, and the certificates that it signs with.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Readiness)]
 struct Ready {
@@ -31,14 +31,14 @@ struct Ready {
     certificates: Certificates,
 }
 
-/// How many certificates there are, by whether they sign.
+/// The number of certificates, by whether they sign.
 #[derive(Debug, Serialize, ToSchema)]
 struct Certificates {
-    /// They sign.
+    /// Certificates that sign.
     usable: usize,
-    /// Those of them that expire within thirty days.
+    /// The signing certificates that expire within thirty days.
     expiring: usize,
-    /// Expired, not valid yet, or sealed under a key that is not here.
+    /// Certificates that are expired, not valid yet, or sealed under an encryption key that this process does not have.
     unusable: usize,
 }
 
@@ -55,7 +55,7 @@ const ACCEPTABLE_LAG: u64 = 1000;
 #[utoipa::path(
     get, path = "/health/live", tag = RUNNING,
     operation_id = "live", summary = "Ask whether the process answers",
-    responses((status = 200, body = Body, description = "It does.", example = json!({"status": "live"}))),
+    responses((status = 200, body = Body, description = "The process answers.", example = json!({"status": "live"}))),
 )]
 pub async fn live() -> Response {
     Json(Body { status: "live" }).into_response()
@@ -71,7 +71,7 @@ pub async fn live() -> Response {
     get, path = "/health/ready", tag = RUNNING,
     operation_id = "ready", summary = "Ask whether the process can do its work",
     responses((
-        status = 200, body = Ready, description = "It can.",
+        status = 200, body = Ready, description = "The process can do its work.",
         example = json!({"status": "ready", "certificates": {"usable": 1, "expiring": 0, "unusable": 0}}),
     ), NotReady),
 )]

@@ -13,14 +13,14 @@ use crate::state::{App, AppState};
 
 /// `GET /metrics`
 ///
-/// Counters, gauges and histograms; none of them names a pass, a device or a caller. They may be answered at an address of their own, and then
-/// only there.
+/// Counters, gauges and histograms; none of them names a pass, a device or a caller. With `HONOKEN_METRICS_LISTEN` they are answered at that address
+/// only.
 ///
 /// # Errors
 /// 500 when a figure cannot be written.
 #[utoipa::path(
     get, path = "/metrics", tag = RUNNING,
-    operation_id = "metrics", summary = "What Prometheus scrapes",
+    operation_id = "metrics", summary = "Get the metrics for Prometheus",
     responses((status = 200, description = "Prometheus's text format.", content_type = "text/plain; version=0.0.4", body = String, example = json!("honoken_requests_panicked_total 0\n"))),
 )]
 pub async fn handler(State(app): State<AppState>) -> Result<Response, ApiError> {

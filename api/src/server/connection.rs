@@ -147,7 +147,7 @@ async fn serve_http(
             if tracing::enabled!(tracing::Level::DEBUG)
                 && shared.anonymous_lines.admit(AnonymousLine::Request, counted_as(peer), 1) > 0
             {
-                tracing::debug!(error = %fault, peer.ip = %peer, "a connection ended badly");
+                tracing::debug!(error = %fault, peer.ip = %peer, "a connection ended with an error");
             }
             HttpEnd::Ended(socket)
         }

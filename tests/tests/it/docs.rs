@@ -70,7 +70,7 @@ async fn browser(url: &str) -> Seen {
 async fn shows_the_document(base_url: &str) {
     let seen = browser(&format!("{base_url}/docs")).await;
     for shown in
-        ["Issue a pass", "Register a device for the updates of a pass", "See how far the projections are"]
+        ["Issue a pass", "Register a device for the updates of a pass", "Get the progress of the projections"]
     {
         assert!(seen.page.contains(shown), "{shown:?} is not shown; {:?}\n{}", seen.console, seen.page);
     }

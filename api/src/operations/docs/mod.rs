@@ -38,7 +38,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 #[utoipa::path(
     get, path = "/docs", tag = RUNNING,
     operation_id = "docs", summary = "Read this document in a browser",
-    responses((status = 200, description = "A page that loads nothing from elsewhere.", content_type = "text/html", body = String)),
+    responses((status = 200, description = "A page that loads all of its files from this service.", content_type = "text/html", body = String)),
 )]
 pub async fn page() -> Response {
     answer(HTML, Bytes::from_static(include_bytes!("page.html")))
