@@ -41,7 +41,7 @@ impl Trust {
                 return Err(InvalidOptions::NoCertificateAuthorities);
             }
         }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
         let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone());
         let chains =
             chains.build().map_err(|fault| InvalidOptions::Tls(rustls::Error::General(fault.to_string())))?;

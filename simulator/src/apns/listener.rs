@@ -21,7 +21,7 @@ use super::options::Options;
 use super::server_state::ServerState;
 
 pub(super) fn tls(options: &Options, authority: &Authority) -> io::Result<rustls::ServerConfig> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider));
     let builder = builder.with_safe_default_protocol_versions().map_err(io::Error::other)?;
     let builder = match &options.client_authorities {

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -125,7 +125,7 @@ async fn https_is_spoken_with_those_that_somebody_vouches_for() {
     let [root, certificate, key] = a_certificate(scene.honoken.home().folder()).await;
     let chain = CertificateDer::pem_file_iter(&certificate).unwrap().map(Result::unwrap).collect();
     let private_key = PrivateKeyDer::from_pem_file(&key).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
     let tls = TlsAcceptor::from(Arc::new(config.with_single_cert(chain, private_key).unwrap()));
     let between = Between::listens(&scene.url(), Meddling::none(), Some(tls)).await;
