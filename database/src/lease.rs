@@ -45,8 +45,8 @@ impl Lease {
         Self { version: Some(version), ..self }
     }
 
-    /// Takes the lease, if no other session has it; one that this session had before is free too. A lease that expired long ago is left to
-    /// [`shorten_impossible`](Self::shorten_impossible), even if the clock is set between the two statements.
+    /// Takes the lease, if no other session has it; one that this session had before is free too. A lease that expired long ago, or expires
+    /// later than any can, was written before the server's clock was set: its holder gets the time of a lease to renew it.
     pub async fn take(&self, connection: &mut Connection) -> sqlx::Result<Option<Held>> {
         if matches!(connection, Connection::Sqlite(..)) {
             return Ok(Some(Held::Alone));
@@ -75,8 +75,8 @@ impl Lease {
         taken.map(|row| row.get("fence").map(Held::Fence)).transpose()
     }
 
-    /// Gives the holder the time of a lease to renew one that expires later than any can, or that expired long ago while its holder is connected:
-    /// it was written before the server's clock was set. (The expiry of a released lease is `-infinity`.)
+    /// Gives a connected holder the time of a lease to renew one that was written before the server's clock was set. Such a lease is left to this even
+    /// if the clock is set between the two statements. (The expiry of a released lease is `-infinity`.)
     async fn shorten_impossible(&self, connection: &mut Connection) -> sqlx::Result<()> {
         let shorten = self.statement(
             "update {table} set leased_until = clock_timestamp() + interval '{seconds} seconds'
