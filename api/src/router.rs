@@ -53,6 +53,7 @@ fn open() -> OpenApiRouter<AppState> {
         .routes(routes!(manage::reinstate::handler))
         .routes(routes!(manage::history::handler))
         .routes(routes!(manage::pkpass::handler))
+        .routes(routes!(manage::pkpasses::handler))
         .routes(routes!(manage::assets::get, manage::assets::put, manage::assets::delete))
         .routes(routes!(manage::type_assets::get, manage::type_assets::put, manage::type_assets::delete))
         .routes(routes!(manage::jobs::handler))

@@ -7,6 +7,7 @@ use honoken_projections::{Projector, ReadModel};
 use honoken_pushers::ledger::Ledger;
 use honoken_service::blobs::Blobs;
 use honoken_service::built_passes::BuiltPasses;
+use honoken_service::bundles::Bundles;
 use honoken_service::clock::Clock;
 use honoken_service::commands::Commands;
 use honoken_service::ids::IdSource;
@@ -58,6 +59,8 @@ pub struct App {
     pub blobs: Blobs,
     /// `.pkpass` files.
     pub built_passes: BuiltPasses,
+    /// Memory for bundles of them.
+    pub bundles: Bundles,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Random values.
@@ -117,6 +120,7 @@ impl App {
             projector: stores.projector.clone(),
             blobs: stores.blobs.clone(),
             built_passes: service.built_passes.clone(),
+            bundles: Bundles::default(),
             clock: service.clock.clone(),
             ids: service.ids.clone(),
             options,

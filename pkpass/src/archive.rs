@@ -12,7 +12,7 @@ const WORTH_DEFLATING: usize = 4096;
 
 /// Packs files in the order given. The same files give the same bytes: names, order, dates and permissions are fixed.
 ///
-/// PNG files are stored, they are compressed already; so are small files. Everything else is deflated.
+/// PNG files and passes are stored, they are compressed already; so are small files. Everything else is deflated.
 pub(crate) fn archive<'a>(
     files: impl Iterator<Item = (&'a str, &'a [u8])> + Clone,
 ) -> Result<Vec<u8>, ZipError> {
@@ -30,7 +30,8 @@ const HEADERS: usize = 128;
 
 /// Everything said outright: the defaults of the library may depend on the system and on features of other crates.
 fn options(path: &str, bytes: &[u8]) -> SimpleFileOptions {
-    let is_worth_it = bytes.len() >= WORTH_DEFLATING && !path.to_ascii_lowercase().ends_with(".png");
+    let is_compressed = path.ends_with(".pkpass") || path.to_ascii_lowercase().ends_with(".png");
+    let is_worth_it = bytes.len() >= WORTH_DEFLATING && !is_compressed;
     let method = if is_worth_it { CompressionMethod::Deflated } else { CompressionMethod::Stored };
     SimpleFileOptions::default()
         .compression_method(method)

@@ -14,6 +14,7 @@
 //! - [`SigningIdentity`] is a certificate, its private key and the intermediate that issued it, parsed once; [`Credential`] reads the files
 //!   that Apple and Keychain hand out into one.
 //! - [`build()`] is three small functions in a row: manifest, signature, archive.
+//! - [`bundle()`] puts several of these files into one `.pkpasses`.
 //! - [`reader`] takes a `.pkpass` apart again, as suspicious of it as a phone is.
 //!
 //! It does not remember anything, decide who may have a pass, or speak HTTP.
@@ -44,6 +45,7 @@
 
 mod archive;
 mod build;
+mod bundle;
 mod canonical;
 mod certificate;
 mod color;
@@ -66,6 +68,7 @@ mod style;
 mod tests;
 
 pub use build::{BUILDER_VERSION, BuildError, build};
+pub use bundle::{MAX_BUNDLE_BYTES, MAX_BUNDLE_PASSES, bundle};
 pub use credential::{Credential, CredentialError, CredentialFiles};
 pub use date::{DateError, ZonedDate};
 pub use finding::{Finding, MAX_FINDINGS, Severity};

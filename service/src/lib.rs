@@ -14,6 +14,7 @@
 pub mod apns_keys;
 pub mod blobs;
 pub mod built_passes;
+pub mod bundles;
 pub mod clock;
 pub mod commands;
 pub mod content_rules;

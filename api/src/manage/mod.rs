@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod list;
 pub mod patch_content;
 pub mod pkpass;
+pub mod pkpasses;
 pub mod reinstate;
 pub mod replace_content;
 pub mod retire;

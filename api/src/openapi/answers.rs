@@ -22,6 +22,10 @@ pub struct Issued;
 #[derive(Debug)]
 pub struct PassFile;
 
+/// 200 with several signed passes.
+#[derive(Debug)]
+pub struct Bundle;
+
 /// 304: the caller's copy is current.
 #[derive(Debug)]
 pub struct NotModified;
@@ -109,6 +113,20 @@ impl IntoResponses for PassFile {
                 header("A name for the file.", "attachment; filename=\"pass.pkpass\""),
             );
         one("200", validators(response))
+    }
+}
+
+impl IntoResponses for Bundle {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let file = ContentBuilder::new().schema(Some(bytes())).build();
+        let response = ResponseBuilder::new()
+            .description("The signed passes.")
+            .content("application/vnd.apple.pkpasses", file)
+            .header(
+                "Content-Disposition",
+                header("A name for the file.", "attachment; filename=\"passes.pkpasses\""),
+            );
+        one("200", response)
     }
 }
 

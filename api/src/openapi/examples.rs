@@ -41,6 +41,14 @@ pub fn order() -> Value {
     })
 }
 
+/// Of the order of a bundle.
+pub fn bundle() -> Value {
+    json!({ "passes": [
+        { "passTypeIdentifier": "pass.dev.honoken.event", "serialNumber": "ORDER-7" },
+        { "passTypeIdentifier": "pass.dev.honoken.event", "serialNumber": "ORDER-8" }
+    ] })
+}
+
 /// Of the state of a pass.
 pub fn pass_state() -> Value {
     json!({

@@ -110,6 +110,11 @@ pub fn without_control_characters(most: usize) -> ObjectBuilder {
     text().min_length(Some(1)).max_length(Some(most)).pattern(Some("^[^\\u0000-\\u001f\\u007f-\\u009f]+$"))
 }
 
+/// A serial number.
+pub fn serial_number() -> ObjectBuilder {
+    without_control_characters(256).description(Some("Unique within its pass type."))
+}
+
 /// A serial number that need not be there.
 pub fn optional_serial_number() -> ObjectBuilder {
     let either = SchemaType::from_iter([Type::String, Type::Null]);

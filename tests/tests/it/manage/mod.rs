@@ -3,6 +3,7 @@
 mod access;
 mod assets;
 mod bodies;
+mod bundles;
 mod changes;
 mod concurrency;
 mod contention;
