@@ -7,10 +7,12 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
-use honoken_domain::ids::{ETag, UnixSeconds};
+use honoken_domain::ids::{ETag, PassId, UnixSeconds};
+use honoken_domain::ids::{ETag, PassId, UnixSeconds};
 use honoken_projections::passes::PassRow;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
+use crate::answers::file_name;
 use crate::answers::headers::etag;
 use crate::answers::update_tag::http_date;
 use crate::auth::phone::AuthorizedPass;
@@ -46,7 +48,7 @@ pub async fn handler(
         return Ok(answer(StatusCode::NOT_MODIFIED, validators(&pass.row), Body::empty()));
     }
     if let Some(file) = app.built_passes.cached(&pass.id, &pass.row.etag).await {
-        return Ok(file_response(&pass.row, file));
+        return Ok(file_response(&pass.id, &pass.row, file));
     }
     // Boxed, since the future of a build is large, and would be moved for every request that needs no build.
     Box::pin(built(&app, &pass, &admission)).await
@@ -57,7 +59,7 @@ async fn built(app: &App, pass: &AuthorizedPass, admission: &Admission) -> Resul
     let _permit = app.built_passes.permits().acquire().await?;
     // Another request for the same pass may have built it meanwhile.
     if let Some(file) = app.built_passes.cached(&pass.id, &pass.row.etag).await {
-        return Ok(file_response(&pass.row, file));
+        return Ok(file_response(&pass.id, &pass.row, file));
     }
     // The token was right, so the pass exists: a part of it is missing only while an event of its type or organisation is parked.
     let document = app.read_model.pass_document(&pass.id).await?;
@@ -65,18 +67,15 @@ async fn built(app: &App, pass: &AuthorizedPass, admission: &Admission) -> Resul
         document.ok_or_else(|| ApiError::Unavailable("the type of the pass is not projected".into()))?;
     let row = document.row.clone();
     let file = app.built_passes.get(&pass.id, document, app.clock.unix_seconds()).await?;
-    Ok(file_response(&row, file))
+    Ok(file_response(&pass.id, &row, file))
 }
 
 /// The answer with the file and the headers that the phone keeps.
-pub fn file_response(row: &PassRow, file: Bytes) -> Response {
+pub fn file_response(id: &PassId, row: &PassRow, file: Bytes) -> Response {
     let mut headers = validators(row);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/vnd.apple.pkpass"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(file.len()));
-    headers.insert(
-        header::CONTENT_DISPOSITION,
-        HeaderValue::from_static("attachment; filename=\"pass.pkpass\""),
-    );
+    headers.insert(header::CONTENT_DISPOSITION, file_name::attachment(&id.serial_number));
     answer(StatusCode::OK, headers, file.into())
 }
 
@@ -100,15 +99,22 @@ fn validators(row: &PassRow) -> HeaderMap {
 }
 
 fn last_modified(updated_at: UnixSeconds) -> HeaderValue {
-    let seconds = u64::try_from(updated_at.0).unwrap_or_default().min(LAST_HTTP_SECOND);
-    let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
+    let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(last_modified_second(updated_at)));
     HeaderValue::try_from(text).expect("an HTTP date is a header value")
+}
+
+/// The Unix second that `Last-Modified` says.
+fn last_modified_second(updated_at: UnixSeconds) -> u64 {
+    u64::try_from(updated_at.0).unwrap_or_default().min(LAST_HTTP_SECOND)
 }
 
 /// The end of the year 9999, beyond which an HTTP date cannot be written.
 const LAST_HTTP_SECOND: u64 = 253_402_300_799;
 
 /// RFC 9110 section 13.2.2: `If-None-Match` alone decides when it is present, else `If-Modified-Since`.
+///
+/// A phone sends back the date that it was given. A later one than that of the current state comes from a history that is gone, such as that
+/// behind a backup, so only the very date of the current state is 304.
 fn is_not_modified(headers: &HeaderMap, row: &PassRow) -> bool {
     if headers.contains_key(header::IF_NONE_MATCH) {
         return headers.get_all(header::IF_NONE_MATCH).iter().any(|value| names(value, &row.etag));
@@ -117,7 +123,7 @@ fn is_not_modified(headers: &HeaderMap, row: &PassRow) -> bool {
         .get(header::IF_MODIFIED_SINCE)
         .and_then(|value| value.to_str().ok())
         .and_then(http_date)
-        .is_some_and(|since| row.updated_at.0 <= since)
+        .is_some_and(|since| since == last_modified_second(row.updated_at).cast_signed())
 }
 
 /// Whether a list of entity tags names this one, by weak comparison.
@@ -165,10 +171,10 @@ mod tests {
     }
 
     #[test]
-    fn a_date_counts_only_without_a_tag() {
+    fn the_date_of_the_state_counts_and_only_without_a_tag() {
         let same = "Tue, 14 Nov 2023 22:13:20 GMT";
         check(&[(header::IF_MODIFIED_SINCE, same)], true);
-        check(&[(header::IF_MODIFIED_SINCE, "Tue, 14 Nov 2023 22:13:21 GMT")], true);
+        check(&[(header::IF_MODIFIED_SINCE, "Tue, 14 Nov 2023 22:13:21 GMT")], false);
         check(&[(header::IF_MODIFIED_SINCE, "Tue, 14 Nov 2023 22:13:19 GMT")], false);
         check(&[(header::IF_MODIFIED_SINCE, "yesterday")], false);
         check(&[(header::IF_MODIFIED_SINCE, same), (header::IF_NONE_MATCH, "\"x\"")], false);

@@ -33,5 +33,5 @@ pub async fn handler(
     let (id, document) = own_document(&app, &integrator, &segments).await?;
     let row = document.row.clone();
     let file = app.built_passes.get(&id, document, app.clock.unix_seconds()).await?;
-    Ok(file_response(&row, file))
+    Ok(file_response(&id, &row, file))
 }

@@ -110,7 +110,10 @@ impl IntoResponses for PassFile {
             .content("application/vnd.apple.pkpass", file)
             .header(
                 "Content-Disposition",
-                header("A name for the file.", "attachment; filename=\"pass.pkpass\""),
+                header(
+                    "A name for the file: the serial number.",
+                    "attachment; filename=\"A-1.pkpass\"; filename*=UTF-8''A-1.pkpass",
+                ),
             );
         one("200", validators(response))
     }

@@ -1,5 +1,7 @@
 //! A log that was restored from a backup has lost what phones may have seen: `honoken log restored` makes all their tags foreign.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use honoken_tests::device::{device, push_token};
 use honoken_tests::server::Home;
 use honoken_tests::storage::Part;
@@ -73,10 +75,18 @@ async fn after_a_restore_phones_with_tags_of_the_lost_future_are_told_of_everyth
     for (number, pass) in passes.iter().enumerate() {
         let state = restored.integrator().state(&pass.serial_number).await;
         assert_eq!(state["content"]["seat"], "1A", "what was changed after the backup is lost");
-        let seen = format!("\"{}\"", lost[lost.len() - PASSES + number].etag);
-        let got = devices.get(pass, &[("if-none-match", &seen)]).await;
+        let seen = &lost[lost.len() - PASSES + number];
+        let last_modified = httpdate::fmt_http_date(
+            UNIX_EPOCH + Duration::from_secs(u64::try_from(seen.updated_at).expect("a date of today")),
+        );
         let etag = format!("\"{}\"", state["etag"].as_str().expect("a tag"));
-        got.assert_status(StatusCode::OK).assert_header("etag", &etag);
+        // The phone's copy is newer than the state that was restored, and says so.
+        for condition in
+            [("if-none-match", format!("\"{}\"", seen.etag)), ("if-modified-since", last_modified)]
+        {
+            let got = devices.get(pass, &[(condition.0, &condition.1)]).await;
+            got.assert_status(StatusCode::OK).assert_header("etag", &etag);
+        }
     }
 
     // The positions of the lost future are given again, and mean something else.
