@@ -430,7 +430,8 @@ impl Refusal for PassError {
                 ApiError::Conflict { code: "idempotency_key_reused", detail }
             }
             Self::PreconditionFailed { .. } => ApiError::PreconditionFailed { detail },
-            Self::MissingImage { slot } => {
+            Self::MissingImage { one_of } => {
+                let slot = one_of.first().map_or("icon", |slot| slot.as_str());
                 ApiError::fault("missing_image", format!("/assets/{slot}.png"), detail)
             }
             Self::NoPoster { .. } => ApiError::fault("no_poster", "/poster", detail),
@@ -439,6 +440,7 @@ impl Refusal for PassError {
             }
             Self::ContentNotAnObject => ApiError::fault("wrong_type", "", detail),
             Self::ContentTooLarge => ApiError::fault("content_too_large", "", detail),
+            Self::StrayNul { pointer } => ApiError::fault("stray_nul", pointer, detail),
             Self::ContentTooDeep => ApiError::fault("content_too_deep", "", detail),
             Self::PatchTestFailed { operation } => ApiError::ConflictAt {
                 code: "patch_test_failed",
@@ -516,7 +518,9 @@ impl From<Arc<BuildFailure>> for ApiError {
     fn from(fault: Arc<BuildFailure>) -> Self {
         match &*fault {
             // The operator has to fix a missing or expired certificate; the phone retries.
-            BuildFailure::Image(BlobError::Store(_) | BlobError::Folder(_))
+            BuildFailure::Image(
+                BlobError::Store(_) | BlobError::Folder(_) | BlobError::Unknown(_) | BlobError::Damaged(_),
+            )
             | BuildFailure::NoCertificate(_)
             | BuildFailure::Certificate { .. } => Self::Unavailable(fault.into()),
             BuildFailure::Image(_) | BuildFailure::Build(_) | BuildFailure::Died => {
@@ -530,7 +534,14 @@ impl From<Arc<BuildFailure>> for ApiError {
 pub fn blob_error(fault: BlobError, pointer: &str) -> ApiError {
     match fault {
         BlobError::NotAPng(_) => ApiError::fault("not_a_png", pointer, fault.to_string()),
-        BlobError::WrongSize(_) => ApiError::fault("wrong_image", pointer, fault.to_string()),
+        BlobError::UnknownName(_) => ApiError::fault("unknown_image", pointer, fault.to_string()),
+        BlobError::Damaged(digest) => ApiError::fault(
+            "unknown_blob",
+            pointer,
+            format!(
+                "the stored bytes of the image {digest} are damaged; send it to `POST /manage/v1/blobs` again"
+            ),
+        ),
         BlobError::Unknown(digest) => ApiError::fault(
             "unknown_blob",
             pointer,
@@ -538,7 +549,7 @@ pub fn blob_error(fault: BlobError, pointer: &str) -> ApiError {
                 "your organisation has uploaded no image with the digest {digest}; send it to `POST /manage/v1/blobs` first"
             ),
         ),
-        BlobError::Damaged(_) | BlobError::Died => ApiError::Internal(fault.into()),
+        BlobError::Died => ApiError::Internal(fault.into()),
         BlobError::Store(_) | BlobError::Folder(_) => ApiError::Unavailable(fault.into()),
     }
 }

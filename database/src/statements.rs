@@ -23,8 +23,8 @@ use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool}
 pub enum Value {
     /// Text, or null.
     Text(Option<String>),
-    /// A whole number.
-    Integer(i64),
+    /// A whole number, or null.
+    Integer(Option<i64>),
     /// A boolean, or null.
     Flag(Option<bool>),
     /// JSON as text, or null.
@@ -45,6 +45,12 @@ impl From<String> for Value {
 
 impl From<i64> for Value {
     fn from(integer: i64) -> Self {
+        Self::Integer(Some(integer))
+    }
+}
+
+impl From<Option<i64>> for Value {
+    fn from(integer: Option<i64>) -> Self {
         Self::Integer(integer)
     }
 }
@@ -76,7 +82,7 @@ impl From<Option<bool>> for Value {
 impl Value {
     /// Whether it is null.
     pub fn is_null(&self) -> bool {
-        matches!(self, Self::Text(None) | Self::Flag(None) | Self::Json(None))
+        matches!(self, Self::Text(None) | Self::Integer(None) | Self::Flag(None) | Self::Json(None))
     }
 
     /// For a column that holds JSON.

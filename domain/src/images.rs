@@ -3,10 +3,11 @@
 //! The choice is made per slot (`logo`), not per file: a pass with a `logo.png` of its own must not show the brand's `logo@2x.png`
 //! on a sharper screen. What is chosen here is carried in the event, so that nothing is looked up on a phone's request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use honoken_styles::{ImageName, ImageSlot, PassKind};
 
 use crate::ids::Digest;
-use crate::pass::TicketStyle;
 
 /// Images by file name (`logo@2x.png`), each as the digest of its bytes.
 pub type Images = BTreeMap<String, Digest>;
@@ -20,43 +21,74 @@ pub struct DefaultImages {
     pub brand: Images,
 }
 
-/// The slot of a file name: `logo` for `logo.png` and `logo@2x.png`.
-pub fn slot(file: &str) -> &str {
-    file.split(['@', '.']).next().unwrap_or(file)
+/// The slot of a file name: `logo` for `logo.png` and `logo@2x.png`; none for a name that no image of a pass has.
+fn slot(file: &str) -> Option<ImageSlot> {
+    ImageName::parse(file).ok().map(|name| name.slot())
+}
+
+/// These images with others in place of all that they have for the slots of those.
+pub fn in_place_of_slots(images: &Images, others: Images) -> Images {
+    let slots: BTreeSet<Option<ImageSlot>> = others.keys().map(|file| slot(file)).collect();
+    let kept = images.iter().filter(|(file, _)| !slots.contains(&slot(file)));
+    kept.map(|(file, digest)| (file.clone(), digest.clone())).chain(others).collect()
 }
 
 /// The images that end up in a pass.
-pub fn resolve(style: TicketStyle, own: &Images, defaults: &DefaultImages) -> Images {
-    let mut resolved = Images::new();
-    for wanted in style.image_slots() {
-        let of_slot = |images: &Images| -> Images {
-            images
-                .iter()
-                .filter(|(file, _)| slot(file) == *wanted)
-                .map(|(f, d)| (f.clone(), d.clone()))
-                .collect()
-        };
-        let chosen = [own, &defaults.pass_type, &defaults.brand]
-            .into_iter()
-            .map(of_slot)
-            .find(|images| !images.is_empty());
-        resolved.extend(chosen.unwrap_or_default());
+///
+/// What the pass falls back to never stands beside an image that excludes it: a ticket with a strip of its own gets no thumbnail of its type.
+pub fn resolve(kind: PassKind, own: &Images, defaults: &DefaultImages) -> Images {
+    let mut by_slot: BTreeMap<ImageSlot, Images> = BTreeMap::new();
+    for (file, digest) in own {
+        if let Some(slot) = slot(file).filter(|slot| kind.shows(*slot)) {
+            by_slot.entry(slot).or_default().insert(file.clone(), digest.clone());
+        }
     }
-    resolved
+    fill(&mut by_slot, kind, &defaults.pass_type, |_| true);
+    fill(&mut by_slot, kind, &defaults.brand, |slot| kind.takes_from_brand(slot));
+    by_slot.into_values().flatten().collect()
 }
 
-/// The first slot that a pass of this kind must fill and `images` does not.
-pub fn missing_slot(style: TicketStyle, poster: bool, images: &Images) -> Option<&'static str> {
-    style
-        .required_slots(poster)
-        .iter()
-        .find(|wanted| !images.keys().any(|file| slot(file) == **wanted))
-        .copied()
+/// Fills the slots that are still empty, the strip last: where there are a background and a strip, a ticket shows the background.
+fn fill(
+    by_slot: &mut BTreeMap<ImageSlot, Images>,
+    kind: PassKind,
+    from: &Images,
+    takes: impl Fn(ImageSlot) -> bool,
+) {
+    let is_strip = |slot: &ImageSlot| *slot == ImageSlot::Strip;
+    let others = kind.slots().filter(|slot| !is_strip(slot));
+    for wanted in others.chain(kind.slots().filter(is_strip)).filter(|slot| takes(*slot)) {
+        // A poster cannot do without a background, whatever the plain look has.
+        let is_needed = kind.poster && wanted == ImageSlot::Background;
+        let is_excluded = kind.excluded_by(wanted).iter().any(|other| by_slot.contains_key(other));
+        if by_slot.contains_key(&wanted) || (is_excluded && !is_needed) {
+            continue;
+        }
+        let images: Images = from
+            .iter()
+            .filter(|(file, _)| slot(file) == Some(wanted))
+            .map(|(file, digest)| (file.clone(), digest.clone()))
+            .collect();
+        if !images.is_empty() {
+            by_slot.insert(wanted, images);
+        }
+    }
+}
+
+/// The first slots, of which a pass of this kind must fill one and `images` fills none.
+pub fn missing_slots(kind: PassKind, images: &Images) -> Option<&'static [ImageSlot]> {
+    let is_filled = |wanted: &ImageSlot| images.keys().any(|file| slot(file) == Some(*wanted));
+    kind.required_slots().iter().find(|one_of| !one_of.iter().any(is_filled)).copied()
 }
 
 #[cfg(test)]
 mod tests {
+    use honoken_styles::TicketStyle;
+
     use super::*;
+
+    const EVENT: PassKind = PassKind::plain(TicketStyle::Event);
+    const POSTER: PassKind = PassKind { style: TicketStyle::Event, poster: true };
 
     fn images(files: &[(&str, &str)]) -> Images {
         files.iter().map(|(file, bytes)| ((*file).to_owned(), Digest::of(bytes.as_bytes()))).collect()
@@ -68,7 +100,7 @@ mod tests {
             pass_type: images(&[("logo@2x.png", "type")]),
             brand: images(&[("logo.png", "brand"), ("logo@2x.png", "brand"), ("icon.png", "brand")]),
         };
-        let resolved = resolve(TicketStyle::Event, &images(&[("logo.png", "own")]), &defaults);
+        let resolved = resolve(EVENT, &images(&[("logo.png", "own")]), &defaults);
         assert_eq!(resolved, images(&[("icon.png", "brand"), ("logo.png", "own")]));
     }
 
@@ -78,19 +110,71 @@ mod tests {
             pass_type: images(&[("icon.png", "type")]),
             brand: images(&[("icon@3x.png", "brand")]),
         };
-        assert_eq!(resolve(TicketStyle::Event, &Images::new(), &defaults), images(&[("icon.png", "type")]));
+        assert_eq!(resolve(EVENT, &Images::new(), &defaults), images(&[("icon.png", "type")]));
     }
 
     #[test]
     fn an_image_without_a_slot_in_the_style_is_left_out() {
         let own = images(&[("footer.png", "own")]);
-        assert_eq!(resolve(TicketStyle::Event, &own, &DefaultImages::default()), Images::new());
+        assert_eq!(resolve(EVENT, &own, &DefaultImages::default()), Images::new());
+    }
+
+    #[test]
+    fn what_a_ticket_falls_back_to_never_stands_beside_what_excludes_it() {
+        let of_type = |files| DefaultImages { pass_type: images(files), ..DefaultImages::default() };
+        let background = of_type(&[("background.png", "t"), ("thumbnail.png", "t"), ("strip.png", "t")]);
+        let shown = |own: &[_], defaults: &DefaultImages, kind| -> Vec<String> {
+            resolve(kind, &images(own), defaults).into_keys().collect()
+        };
+        assert_eq!(shown(&[], &background, EVENT), ["background.png", "thumbnail.png"]);
+        assert_eq!(shown(&[("strip@2x.png", "o")], &background, EVENT), ["strip@2x.png"]);
+        assert_eq!(
+            shown(&[("thumbnail.png", "o")], &of_type(&[("strip.png", "t")]), EVENT),
+            ["thumbnail.png"]
+        );
+        assert_eq!(shown(&[], &of_type(&[("strip.png", "t")]), EVENT), ["strip.png"]);
+        assert_eq!(
+            shown(&[("strip.png", "o")], &background, POSTER),
+            ["background.png", "strip.png"],
+            "a poster needs the background"
+        );
+        let both = [("strip.png", "o"), ("thumbnail.png", "o")];
+        assert_eq!(
+            shown(&both, &background, EVENT),
+            ["strip.png", "thumbnail.png"],
+            "its own are its own affair"
+        );
+    }
+
+    #[test]
+    fn images_that_the_brand_has_for_its_cards_do_not_reach_a_ticket() {
+        let files = [("logo.png", "b"), ("strip.png", "b"), ("thumbnail.png", "b"), ("artwork.png", "b")];
+        let defaults = DefaultImages { brand: images(&files), ..DefaultImages::default() };
+        assert_eq!(resolve(POSTER, &Images::new(), &defaults), images(&[("logo.png", "b")]));
+        let card = PassKind::plain(TicketStyle::StoreCard);
+        assert_eq!(
+            resolve(card, &Images::new(), &defaults),
+            images(&[("logo.png", "b"), ("strip.png", "b")])
+        );
+    }
+
+    #[test]
+    fn images_of_a_slot_take_the_place_of_all_that_were_there() {
+        let there = images(&[("logo.png", "1"), ("logo@3x.png", "3"), ("icon.png", "i")]);
+        let new = images(&[("logo.png", "n"), ("logo@2x.png", "n2")]);
+        let expected = images(&[("icon.png", "i"), ("logo.png", "n"), ("logo@2x.png", "n2")]);
+        assert_eq!(in_place_of_slots(&there, new), expected);
     }
 
     #[test]
     fn any_scale_fills_a_required_slot() {
-        assert_eq!(missing_slot(TicketStyle::Event, false, &images(&[("icon@3x.png", "x")])), None);
-        assert_eq!(missing_slot(TicketStyle::Event, false, &images(&[("logo.png", "x")])), Some("icon"));
-        assert_eq!(missing_slot(TicketStyle::Event, true, &images(&[("icon.png", "x")])), Some("background"));
+        const ICON: &[ImageSlot] = &[ImageSlot::Icon];
+        const POSTERS: &[ImageSlot] = &[ImageSlot::Background, ImageSlot::Artwork];
+        assert_eq!(missing_slots(EVENT, &images(&[("icon@3x.png", "x")])), None);
+        assert_eq!(missing_slots(EVENT, &images(&[("logo.png", "x")])), Some(ICON));
+        assert_eq!(missing_slots(POSTER, &images(&[("icon.png", "x")])), Some(POSTERS));
+        for either in ["background@2x.png", "artwork.png"] {
+            assert_eq!(missing_slots(POSTER, &images(&[("icon.png", "x"), (either, "y")])), None);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Reads JSON as strictly as RFC 8785 needs it, so that two readers of the same text never disagree.
 //!
 //! Beyond RFC 8259 it refuses what a canonical form cannot carry or a database would mangle: a key that occurs twice, the
-//! character U+0000, integers beyond ±(2^53 - 1) (RFC 7493 section 2.2), and nesting beyond [`MAX_DEPTH`].
+//! character U+0000 anywhere but in the message of a barcode, integers beyond ±(2^53 - 1) (RFC 7493 section 2.2), and nesting beyond [`MAX_DEPTH`].
 
 use std::{fmt, io};
 
@@ -32,7 +32,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value, UnreadableJson> {
     refuse_large_integers(text)?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let unreadable = |fault: serde_json::Error| UnreadableJson(fault.to_string());
-    let value = Strict { depth: 0 }.deserialize(&mut deserializer).map_err(unreadable)?;
+    let value = Strict { depth: 0, place: Place::Root }.deserialize(&mut deserializer).map_err(unreadable)?;
     deserializer.end().map_err(unreadable)?;
     Ok(value)
 }
@@ -124,17 +124,79 @@ fn end_of_string(bytes: &[u8], start: usize) -> usize {
     bytes.len()
 }
 
+/// Where a value stands, as far as it decides whether U+0000 may be in a string. The message of a barcode is bytes, one character each
+/// (ISO 8859-1), and tickets of European railways are full of zeros; anywhere else the character is an accident.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The whole document.
+    Root,
+    /// `barcodes`, `barcode` or an element of it.
+    Barcode,
+    /// The message of a barcode.
+    Message,
+    /// An element of a document that is an array: an operation of a JSON Patch.
+    Operation,
+    /// The value of an operation. Only when it is applied can be said where it ends up, see [`stray_nul`].
+    OperationValue,
+    /// Anywhere else.
+    Other,
+}
+
+impl Place {
+    /// The place of an element of an array that stands here.
+    const fn of_element(self) -> Self {
+        match self {
+            Self::Root => Self::Operation,
+            Self::Barcode | Self::OperationValue => self,
+            Self::Message | Self::Operation | Self::Other => Self::Other,
+        }
+    }
+
+    /// The place of a member of an object that stands here.
+    fn of_member(self, key: &str) -> Self {
+        match (self, key) {
+            (Self::Barcode | Self::OperationValue, "message") => Self::Message,
+            (Self::Operation, "value") => Self::OperationValue,
+            (_, "barcode" | "barcodes") => Self::Barcode,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The pointer (RFC 6901) to a string that holds U+0000 and is not the message of a barcode.
+pub fn stray_nul(content: &Value) -> Option<String> {
+    // A content is an object, so no element of it is an operation.
+    stray_nul_at(content, Place::Root)
+}
+
+fn stray_nul_at(value: &Value, place: Place) -> Option<String> {
+    match value {
+        Value::String(text) => (place != Place::Message && text.contains('\0')).then(String::new),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| Some(format!("/{index}{}", stray_nul_at(item, place.of_element())?))),
+        Value::Object(entries) => entries.iter().find_map(|(key, value)| {
+            let below = stray_nul_at(value, place.of_member(key))?;
+            Some(format!("/{}{below}", key.replace('~', "~0").replace('/', "~1")))
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Strict {
     depth: usize,
+    place: Place,
 }
 
 impl Strict {
-    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
+    /// For what is inside a value that stands here.
+    fn inside<E: serde::de::Error>(self) -> Result<Self, E> {
         if self.depth == MAX_DEPTH {
             return Err(E::custom(format_args!("arrays and objects nest deeper than {MAX_DEPTH} levels")));
         }
-        Ok(Self { depth: self.depth + 1 })
+        Ok(Self { depth: self.depth + 1, ..self })
     }
 }
 
@@ -188,25 +250,28 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_string<E: serde::de::Error>(self, value: String) -> Result<Value, E> {
-        refuse_nul(&value)?;
+        if !matches!(self.place, Place::Message | Place::OperationValue) {
+            refuse_nul(&value)?;
+        }
         Ok(Value::String(value))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let inside = self.deeper()?;
+        let inside = self.inside()?;
+        let element = Self { place: self.place.of_element(), ..inside };
         let mut array = Vec::new();
-        while let Some(item) = items.next_element_seed(inside)? {
+        while let Some(item) = items.next_element_seed(element)? {
             array.push(item);
         }
         Ok(Value::Array(array))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let inside = self.deeper()?;
+        let inside = self.inside()?;
         let mut object = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
             refuse_nul(&key)?;
-            let value = entries.next_value_seed(inside)?;
+            let value = entries.next_value_seed(Self { place: self.place.of_member(&key), ..inside })?;
             if object.contains_key(&key) {
                 return Err(A::Error::custom(format_args!("the key {key:?} occurs twice in one object")));
             }
@@ -217,7 +282,13 @@ impl<'de> Visitor<'de> for Strict {
 }
 
 fn refuse_nul<E: serde::de::Error>(text: &str) -> Result<(), E> {
-    if text.contains('\0') { Err(E::custom("a string holds the character U+0000")) } else { Ok(()) }
+    if text.contains('\0') {
+        Err(E::custom(
+            "a string holds the character U+0000, which only the `message` of a barcode may; remove it",
+        ))
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -258,6 +329,42 @@ mod tests {
         for text in [r#"{"a":"x\u0000"}"#, r#"{"a\u0000":1}"#] {
             assert!(parse(text.as_bytes()).unwrap_err().to_string().contains("U+0000"), "{text}");
         }
+    }
+
+    #[test]
+    fn the_message_of_a_barcode_may_hold_any_character_of_its_encoding() {
+        for text in [
+            r#"{"barcodes":[{"message":"a\u0000\u0000b"}]}"#,
+            r#"{"content":{"barcode":{"message":"\u0000"}}}"#,
+            r#"[{"op":"replace","path":"/barcodes/0/message","value":"\u0000"}]"#,
+            r#"[{"op":"add","path":"/barcodes","value":[{"message":"\u0000"}]}]"#,
+        ] {
+            let read = parse(text.as_bytes()).unwrap();
+            assert!(read.to_string().contains("\\u0000"), "{text}");
+        }
+        for text in [
+            r#"{"message":"\u0000"}"#,
+            r#"{"barcodes":[{"altText":"\u0000"}]}"#,
+            r#"{"barcodes":["\u0000"]}"#,
+            r#"{"barcodes":[{"message":["\u0000"]}]}"#,
+            r#"{"barcodes":[{"more":{"message":"\u0000"}}]}"#,
+            r#"[{"op":"replace","path":"\u0000","value":1}]"#,
+        ] {
+            assert!(parse(text.as_bytes()).unwrap_err().to_string().contains("U+0000"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_nul_that_a_patch_put_somewhere_else_is_found() {
+        assert_eq!(
+            stray_nul(&json!({ "barcodes": [{ "message": "\0" }], "barcode": { "message": "\0" } })),
+            None
+        );
+        assert_eq!(stray_nul(&json!({ "a/b": [1, { "c": "\0" }] })), Some("/a~1b/1/c".to_owned()));
+        assert_eq!(
+            stray_nul(&json!({ "barcodes": [{ "altText": "\0" }] })),
+            Some("/barcodes/0/altText".to_owned())
+        );
     }
 
     #[test]

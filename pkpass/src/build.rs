@@ -10,10 +10,10 @@ use zip::result::ZipError;
 
 use crate::image::{Image, ImageName, ImageSlot};
 use crate::manifest::{MANIFEST, PASS, PassFile, SIGNATURE, manifest};
-use crate::{IdentityError, PassSource, SigningIdentity, archive, image_slots_for, pass_json, signature};
+use crate::{IdentityError, PassSource, SigningIdentity, archive, pass_json, signature};
 
 /// Grows whenever the same source would give other files. Part of the key of every cache of built passes.
-pub const BUILDER_VERSION: u32 = 1;
+pub const BUILDER_VERSION: u32 = 2;
 
 /// Why a pass could not be built.
 #[derive(Debug, Error)]
@@ -52,7 +52,9 @@ pub fn build(
     if !images.keys().any(|name| name.slot() == ImageSlot::Icon) {
         return Err(BuildError::NoIcon);
     }
-    let pass = pass_json(source);
+    let slots: Vec<ImageSlot> =
+        images.keys().map(|name| name.slot()).filter(|slot| source.kind.shows(*slot)).collect();
+    let pass = pass_json(source, &slots);
     let files = pass_files(source, &pass, images);
     let manifest = manifest(&files);
     let signature = signature::sign(&manifest, identity).map_err(BuildError::Signature)?;
@@ -65,10 +67,9 @@ fn pass_files<'a>(
     pass: &'a [u8],
     images: &'a BTreeMap<ImageName, Arc<Image>>,
 ) -> Vec<PassFile<'a>> {
-    let slots = image_slots_for(source.ticket_style, source.poster);
     let images = images
         .iter()
-        .filter(|(name, _)| slots.contains(&name.slot()))
+        .filter(|(name, _)| source.kind.shows(name.slot()))
         .map(|(name, image)| PassFile { path: name.to_string(), bytes: image.bytes(), sha1: *image.sha1() });
     let pass = PassFile { path: PASS.to_owned(), bytes: pass, sha1: Sha1::digest(pass).into() };
     std::iter::once(pass).chain(images).collect()

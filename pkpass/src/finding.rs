@@ -19,6 +19,8 @@ pub enum Severity {
     Error,
     /// Wallet ignores or shortens the value, or falls back to an older look.
     Warning,
+    /// Nothing is wrong, and something else may have been meant.
+    Hint,
 }
 
 /// One fault, its place, and its remedy.
@@ -45,6 +47,11 @@ impl Finding {
         Self { severity: Severity::Warning, ..Self::error(code, pointer, detail) }
     }
 
+    /// A finding about something that may have been meant.
+    pub(crate) fn hint(code: &'static str, pointer: &str, detail: String) -> Self {
+        Self { severity: Severity::Hint, ..Self::error(code, pointer, detail) }
+    }
+
     /// Whether this finding forbids issuing the pass.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
@@ -56,6 +63,7 @@ impl fmt::Display for Finding {
         let severity = match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Hint => "hint",
         };
         write!(formatter, "{severity} {} at {:?}: {}", self.code, self.pointer, self.detail)
     }
@@ -81,18 +89,25 @@ impl Findings {
         self.push(Finding::warning(code, pointer, detail.into()));
     }
 
+    pub(crate) fn hint(&mut self, code: &'static str, pointer: &str, detail: impl Into<String>) {
+        self.push(Finding::hint(code, pointer, detail.into()));
+    }
+
     pub(crate) fn into_vec(self) -> Vec<Finding> {
         self.0
     }
 
-    /// An error never gets lost behind warnings: when the list is full it takes the place of the last warning.
+    /// Whether there is room for another.
+    pub(crate) fn has_room(&self) -> bool {
+        self.0.len() < MAX_FINDINGS
+    }
+
+    /// An error never gets lost behind warnings, and no warning behind hints: when the list is full it takes the place of the last of those.
     fn push(&mut self, finding: Finding) {
         if self.0.len() < MAX_FINDINGS {
             self.0.push(finding);
-        } else if finding.is_error()
-            && let Some(last_warning) = self.0.iter().rposition(|kept| !kept.is_error())
-        {
-            self.0.remove(last_warning);
+        } else if let Some(last_of_less) = self.0.iter().rposition(|kept| kept.severity > finding.severity) {
+            self.0.remove(last_of_less);
             self.0.push(finding);
         }
     }

@@ -1,12 +1,12 @@
-//! The images of a pass: their names, their sizes, and enough of PNG to know that a file is one.
+//! The images of a pass: their sizes, and enough of PNG to know that a file is one. Their names are those of `honoken-styles`.
 //!
 //! Reading an image's size walks its chunks and compares their checksums, which costs no memory. Whether its pixels can be read is looked at
 //! once, when it is uploaded ([`decode_png`]).
 //!
 //! <https://developer.apple.com/documentation/walletpasses/creating-the-source-for-a-pass>
 
-mod name;
 mod png;
+mod scales;
 mod size;
 
 use std::fmt;
@@ -14,9 +14,10 @@ use std::fmt;
 use bytes::Bytes;
 use sha1::{Digest, Sha1};
 
-pub use name::{ImageName, ImageSlot, Scale};
+pub use honoken_styles::{ImageName, ImageSlot, Scale, UnknownImage};
 pub use png::{PngError, PngHeader, decode_png, read_png};
-pub use size::{ImageError, check_size};
+pub use scales::scaled;
+pub use size::{WrongSize, check_size};
 
 /// The largest image accepted, in bytes: 2 MiB.
 pub const MAX_IMAGE_BYTES: usize = 2 * 1024 * 1024;

@@ -5,12 +5,12 @@
 //!
 //! # A short tour, in reading order
 //!
-//! - [`TicketStyle`] says which kind of pass it is, [`PassSource`] is everything that ends up in pass.json, and
+//! - [`PassKind`] says which kind of pass it is, [`PassSource`] is everything that ends up in pass.json, and
 //!   [`pass_json()`] turns the one into the other: it writes the identity, maps the loose fields of a simple event
 //!   ticket, and copies keys that it does not know.
 //! - [`lint()`] reads the content an integrator sent and reports, with a JSON pointer each, the parts that a phone would refuse
 //!   ([`Severity::Error`]) or quietly ignore ([`Severity::Warning`]).
-//! - [`image`] knows the names and sizes of the images and reads PNG files far enough to trust them.
+//! - [`image`] measures images by the names and sizes of `honoken-styles`, and reads PNG files far enough to trust them.
 //! - [`SigningIdentity`] is a certificate, its private key and the intermediate that issued it, parsed once; [`Credential`] reads the files
 //!   that Apple and Keychain hand out into one.
 //! - [`build()`] is three small functions in a row: manifest, signature, archive.
@@ -20,24 +20,24 @@
 //! It does not remember anything, decide who may have a pass, or speak HTTP.
 //!
 //! ```
-//! use honoken_pkpass::{PassSource, TicketStyle, lint, pass_json};
+//! use honoken_pkpass::{PassKind, PassSource, TicketStyle, lint, pass_json};
 //!
 //! let content = serde_json::json!({ "eventName": "Night at the Museum", "eventDateISO": "2027-03-01T19:30+01:00" });
 //! let content = content.as_object().expect("an object");
-//! assert!(lint(TicketStyle::Event, false, content).iter().all(|finding| !finding.is_error()));
+//! assert!(lint(PassKind::plain(TicketStyle::Event), content).iter().all(|finding| !finding.is_error()));
 //!
-//! let bytes = pass_json(&PassSource {
+//! let source = PassSource {
 //!     pass_type_identifier: "pass.com.example.museum",
 //!     serial_number: "A-1",
 //!     team_identifier: "TEAM123456",
 //!     organization_name: "The Museum",
 //!     web_service_url: "https://passes.example.com",
 //!     authentication_token: "0123456789abcdef",
-//!     ticket_style: TicketStyle::Event,
-//!     poster: false,
+//!     kind: PassKind::plain(TicketStyle::Event),
 //!     voided: false,
 //!     content,
-//! });
+//! };
+//! let bytes = pass_json(&source, &[]);
 //! let pass: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
 //! assert_eq!(pass["eventTicket"]["primaryFields"][0]["value"], "Night at the Museum");
 //! assert_eq!(pass["description"], "Night at the Museum");
@@ -52,6 +52,7 @@ mod color;
 mod credential;
 mod date;
 mod finding;
+mod given_images;
 mod identity;
 pub mod image;
 mod lint;
@@ -62,7 +63,6 @@ pub mod reader;
 mod required_images;
 mod signature;
 mod source;
-mod style;
 
 #[cfg(test)]
 mod tests;
@@ -72,9 +72,10 @@ pub use bundle::{MAX_BUNDLE_BYTES, MAX_BUNDLE_PASSES, bundle};
 pub use credential::{Credential, CredentialError, CredentialFiles};
 pub use date::{DateError, ZonedDate};
 pub use finding::{Finding, MAX_FINDINGS, Severity};
+pub use given_images::lint_images;
+pub use honoken_styles::{PassKind, TicketStyle};
 pub use identity::{IdentityError, SigningIdentity};
 pub use lint::lint;
 pub use pass_json::pass_json;
-pub use required_images::{image_slots_for, missing_images};
+pub use required_images::missing_images;
 pub use source::PassSource;
-pub use style::{TicketStyle, UnknownTicketStyle};

@@ -19,14 +19,16 @@ mod relevant_dates;
 mod semantics;
 mod server_keys;
 mod shape;
+mod spelling;
 mod ticket;
 mod top_level;
+mod upcoming;
 
 use serde_json::{Map, Value};
 
-use crate::TicketStyle;
 use crate::finding::{Finding, Findings};
 use crate::pass_json::poster::asks_for_poster;
+use crate::{PassKind, TicketStyle};
 
 use self::ticket::Ticket;
 
@@ -37,8 +39,8 @@ use self::ticket::Ticket;
 /// [`missing_images`](crate::missing_images).
 ///
 /// <https://developer.apple.com/documentation/walletpasses/pass>
-pub fn lint(style: TicketStyle, poster: bool, content: &Map<String, Value>) -> Vec<Finding> {
-    let has_poster = style == TicketStyle::Event;
+pub fn lint(PassKind { style, poster }: PassKind, content: &Map<String, Value>) -> Vec<Finding> {
+    let has_poster = style.has_poster();
     let ticket = Ticket { style, content, poster: has_poster && (poster || asks_for_poster(content)) };
     let mut findings = Findings::default();
     server_keys::check(&mut findings, content);
@@ -51,6 +53,7 @@ pub fn lint(style: TicketStyle, poster: bool, content: &Map<String, Value>) -> V
     relevant_dates::check(&mut findings, content);
     nfc::check(&mut findings, content);
     actions::check(&mut findings, ticket);
+    upcoming::check(&mut findings, ticket);
     if let Some(tags) = content.get("semantics") {
         semantics::check(&mut findings, "/semantics", style, tags);
     }

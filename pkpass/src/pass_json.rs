@@ -4,6 +4,7 @@
 //! compares manifests and an entity tag promises equality.
 
 pub(crate) mod aliases;
+mod colors;
 pub(crate) mod loose;
 pub(crate) mod poster;
 
@@ -11,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::PassSource;
 use crate::canonical::canonical;
+use crate::image::ImageSlot;
 
 /// The keys that only the server writes, with the remedy for a content that has them.
 pub(crate) const SERVER_KEYS: [(&str, &str); 7] = [
@@ -28,19 +30,21 @@ pub(crate) const SERVER_KEYS: [(&str, &str); 7] = [
 /// - The server's own keys are always written from the source, whatever the content says.
 /// - `organizationName` and `description` are the content's, else a fallback.
 /// - The loose fields of a simple ticket become a style dictionary, see `pass_json/loose.rs`.
+/// - A pass that names no colours and shows no picture (`slots` are those of its images) is black on white, see `pass_json/colors.rs`.
 /// - Deprecated and current spellings accompany each other, see `pass_json/aliases.rs`.
 /// - Everything else is copied, known or not: a key of a new iOS needs no new release of this service.
 ///
 /// <https://developer.apple.com/documentation/walletpasses/pass>
-pub fn pass_json(source: &PassSource<'_>) -> Vec<u8> {
+pub fn pass_json(source: &PassSource<'_>, slots: &[ImageSlot]) -> Vec<u8> {
     let mut pass = source.content.clone();
     write_names(&mut pass, source);
-    if source.poster {
+    if source.kind.poster {
         // Before the loose fields are taken away: it reads them.
-        poster::ask_for_poster(&mut pass, source.ticket_style);
+        poster::ask_for_poster(&mut pass, source.kind.style);
     }
-    loose::map_loose_fields(&mut pass, source.ticket_style);
-    aliases::add_aliases(&mut pass, source.ticket_style);
+    colors::write_colors(&mut pass, source.kind, slots);
+    loose::map_loose_fields(&mut pass, source.kind.style);
+    aliases::add_aliases(&mut pass, source.kind.style);
     write_server_keys(&mut pass, source);
     canonical(&pass)
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::TicketStyle;
+use crate::PassKind;
 
 /// Everything that ends up in pass.json: the facts the server owns and the content the integrator owns.
 ///
@@ -26,10 +26,8 @@ pub struct PassSource<'a> {
     pub web_service_url: &'a str,
     /// Written as `authenticationToken`; at least 16 characters. A secret: `Debug` does not print it.
     pub authentication_token: &'a str,
-    /// Decides the style dictionary and the images.
-    pub ticket_style: TicketStyle,
-    /// Whether the pass asks for the poster look (iOS 18 and later).
-    pub poster: bool,
+    /// Decides the style dictionary and the images, and whether the pass asks for the poster look (iOS 18 and later).
+    pub kind: PassKind,
     /// Written as `voided: true`, or not at all.
     pub voided: bool,
     /// The integrator's part of pass.json.
@@ -43,8 +41,7 @@ impl fmt::Debug for PassSource<'_> {
             .debug_struct("PassSource")
             .field("pass_type_identifier", &self.pass_type_identifier)
             .field("serial_number", &self.serial_number)
-            .field("ticket_style", &self.ticket_style)
-            .field("poster", &self.poster)
+            .field("kind", &self.kind)
             .field("voided", &self.voided)
             .field("authentication_token", &"[redacted]")
             .field("content", &"[redacted]")

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use cqrs_es::Aggregate;
 use honoken_domain::ids::PassId;
-use honoken_domain::pass::{Pass, PassEvent};
+use honoken_domain::pass::{HIDDEN_ASSETS_CHANGED, Pass, PassEvent};
 use honoken_domain::rfc3339;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{Epoch, EventLog, LogError, Position, RecordedEvent};
@@ -126,8 +126,7 @@ impl<L: EventLog> Source<L> {
         let mut events = self.events_after(position, limit).await?;
         events.retain(|event| event.position <= horizon);
         let up_to = events.last().map_or(position, |event| event.position);
-        // Issuing a pass is no change: no phone holds it yet.
-        events.retain(|event| event.event.aggregate_type == Pass::TYPE && event.event.event_type != ISSUED);
+        events.retain(is_a_change);
         let mut page = Page { up_to, ..Page::default() };
         let heads = self.heads_of(&events).await?;
         for recorded in events {
@@ -155,8 +154,7 @@ impl<L: EventLog> Source<L> {
         for (id, head) in self.read_model.pass_heads(passes).await? {
             let before = Position(head.update_tag.0.saturating_sub(1));
             let event = self.events_after(before, 1).await?.into_iter().next();
-            let event =
-                event.filter(|event| event.position == head.update_tag && event.event.event_type != ISSUED);
+            let event = event.filter(|event| event.position == head.update_tag && is_a_change(event));
             messages.extend(event.and_then(|event| self.message(&id, &head, event)));
         }
         messages.sort_by_key(OutgoingMessage::position);
@@ -249,6 +247,12 @@ impl<L: EventLog> Source<L> {
         };
         Some(OutgoingMessage { message, request_id, current })
     }
+}
+
+/// Whether an event changes what a phone holds. No phone holds a pass that is being issued, and none gets an image that the pass does not show.
+fn is_a_change(recorded: &RecordedEvent) -> bool {
+    let event = &recorded.event;
+    event.aggregate_type == Pass::TYPE && ![ISSUED, HIDDEN_ASSETS_CHANGED].contains(&&*event.event_type)
 }
 
 /// The id of an event: the same whenever it is published again, and another in an event log that was restored from a backup.

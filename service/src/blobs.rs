@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use honoken_domain::ids::Digest;
 use honoken_pkpass::image::{
-    Image, ImageError, ImageName, PngError, PngHeader, check_size, decode_png, read_png,
+    Image, ImageName, ImageSlot, PngError, PngHeader, UnknownImage, decode_png, read_png, scaled,
 };
 use moka::future::Cache;
 use opendal::services::Fs;
@@ -25,9 +25,9 @@ pub enum BlobError {
     /// It is not a PNG file that Wallet can show.
     #[error(transparent)]
     NotAPng(#[from] PngError),
-    /// It cannot be shown under this name.
+    /// No image of a pass has this name.
     #[error(transparent)]
-    WrongSize(#[from] ImageError),
+    UnknownName(#[from] UnknownImage),
     /// It was not uploaded.
     #[error("no image with the digest {0} has been uploaded")]
     Unknown(Digest),
@@ -43,6 +43,15 @@ pub enum BlobError {
     /// The thread that decoded the image panicked.
     #[error("the image could not be checked")]
     Died,
+}
+
+/// An image and those that were made of it.
+#[derive(Debug)]
+pub struct Scaled {
+    /// The image that was sent.
+    pub original: Digest,
+    /// Those that were made of it, with their bytes' number.
+    pub images: Vec<(ImageName, Digest, u64)>,
 }
 
 /// The image store.
@@ -101,6 +110,28 @@ impl Blobs {
         Ok(digest)
     }
 
+    /// Stores an image, and those that are made of it for a slot at every scale. Gives the digest of the one, and the others by their names.
+    ///
+    /// # Errors
+    /// As [`Blobs::put`].
+    pub async fn put_scaled(&self, slot: ImageSlot, bytes: Bytes) -> Result<Scaled, BlobError> {
+        let original = self.put(bytes.clone()).await?;
+        let room = self.room_for(read_png(&bytes)?).await?;
+        let made = tokio::task::spawn_blocking(move || {
+            let made = scaled(slot, &bytes);
+            // Held until the thread is done, and not while the images are stored, which needs room as well.
+            drop(room);
+            made
+        });
+        let mut images = Vec::new();
+        for (name, bytes) in made.await.map_err(|_| BlobError::Died)?? {
+            let bytes = Bytes::from(bytes);
+            let length = bytes.len() as u64;
+            images.push((name, self.put(bytes).await?, length));
+        }
+        Ok(Scaled { original, images })
+    }
+
     /// Waits until few enough pixels are being decoded for one more image. Small images count as larger than they are, since each needs a
     /// thread of its own.
     async fn room_for(&self, image: PngHeader) -> Result<OwnedSemaphorePermit, BlobError> {
@@ -118,22 +149,13 @@ impl Blobs {
         Ok(synced.await.map_err(|_| BlobError::Died)??)
     }
 
-    /// Checks that an image fits a name, then stores it.
+    /// The size of a stored image.
     ///
     /// # Errors
-    /// As [`Blobs::put`], and when its dimensions do not fit.
-    pub async fn put_as(&self, name: &ImageName, bytes: Bytes) -> Result<Digest, BlobError> {
-        check_size(name, read_png(&bytes)?)?;
-        self.put(bytes).await
-    }
-
-    /// Checks that a stored image fits a name.
-    ///
-    /// # Errors
-    /// As [`Blobs::get`], and when its dimensions do not fit.
-    pub async fn check_as(&self, name: &ImageName, digest: &Digest) -> Result<(), BlobError> {
+    /// As [`Blobs::get`].
+    pub async fn measure(&self, digest: &Digest) -> Result<PngHeader, BlobError> {
         let image = self.get(digest).await?;
-        Ok(check_size(name, read_png(image.bytes())?)?)
+        Ok(read_png(image.bytes())?)
     }
 
     /// An image, from memory or from the store. Read from the store, it is compared with its digest.

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use honoken_domain::ids::{ETag, PassId, PassTypeIdentifier, UnixSeconds};
-use honoken_pkpass::image::{Image, ImageName};
-use honoken_pkpass::{BUILDER_VERSION, BuildError, PassSource, TicketStyle};
+use honoken_pkpass::image::{Image, ImageName, ImageSlot};
+use honoken_pkpass::{BUILDER_VERSION, BuildError, PassSource};
 use honoken_projections::passes::PassDocument;
 use honoken_telemetry::metrics::{BuildResult, Metric, Metrics, Queue};
 use honoken_telemetry::request::{Spent, timed};
@@ -156,10 +156,11 @@ impl BuiltPasses {
         let signer = self.signers.get(pass_type_identifier);
         let signer = signer.ok_or_else(|| BuildFailure::NoCertificate(pass_type_identifier.clone()))?;
         let key = self.key(&document.row.etag, &signer);
-        let was_built = AtomicBool::new(false);
+        let (was_built, is_incomplete) = (AtomicBool::new(false), AtomicBool::new(false));
+        let stored_under = key.clone();
         let build = async {
             was_built.store(true, Ordering::Relaxed);
-            let outcome = self.build(id, document, signer, now).await;
+            let outcome = self.build(id, document, signer, now, &is_incomplete).await;
             let result = if outcome.is_ok() { BuildResult::Built } else { BuildResult::Failed };
             self.metrics.count(Metric::PassesBuilt, &[result.into()]);
             outcome
@@ -167,6 +168,10 @@ impl BuiltPasses {
         let outcome = timed(Spent::Building, self.cache.try_get_with(key, build)).await;
         if outcome.is_ok() && !was_built.load(Ordering::Relaxed) {
             self.hits.inc();
+        }
+        if is_incomplete.load(Ordering::Relaxed) {
+            // The image may be back by the next request.
+            self.cache.invalidate(&stored_under).await;
         }
         outcome
     }
@@ -177,13 +182,18 @@ impl BuiltPasses {
         document: PassDocument,
         signer: Arc<Signer>,
         now: UnixSeconds,
+        is_incomplete: &AtomicBool,
     ) -> Result<Bytes, BuildFailure> {
         let pass_type_identifier = id.pass_type_identifier.clone();
         signer
             .identity
             .check(pass_type_identifier.as_str(), document.team_identifier.as_str(), now.0)
             .map_err(|source| BuildFailure::Certificate { pass_type_identifier, source })?;
-        let images = self.images(&document).await?;
+        let images = self.images(id, &document).await?;
+        if images.len() < document.images.len() {
+            is_incomplete.store(true, Ordering::Relaxed);
+            self.metrics.count(Metric::PassesIncomplete, &[]);
+        }
         let web_service_url = self.web_service_url.clone();
         let id = id.clone();
         // The semaphore is never closed, so a permit always comes.
@@ -197,13 +207,38 @@ impl BuiltPasses {
         Ok(Bytes::from(bytes))
     }
 
-    async fn images(&self, document: &PassDocument) -> Result<BTreeMap<ImageName, Arc<Image>>, BuildFailure> {
-        let mut images = BTreeMap::new();
+    /// The images of a pass. One that the store has lost is left out, as long as there is an icon: a phone would rather have the pass without a
+    /// logo than none.
+    async fn images(
+        &self,
+        id: &PassId,
+        document: &PassDocument,
+    ) -> Result<BTreeMap<ImageName, Arc<Image>>, BuildFailure> {
+        let (mut images, mut lost_icon) = (BTreeMap::new(), None);
         for (file, digest) in &document.images {
             let name = ImageName::parse(file).map_err(|fault| BuildFailure::Image(fault.into()))?;
-            images.insert(name, self.blobs.get(digest).await.map_err(BuildFailure::Image)?);
+            match self.blobs.get(digest).await {
+                Ok(image) => {
+                    images.insert(name, image);
+                }
+                Err(lost @ (BlobError::Unknown(_) | BlobError::Damaged(_))) => {
+                    tracing::warn!(
+                        pass.id = %id,
+                        image.file = %file,
+                        "leaves {file} out of pass {id}: {lost}; upload the image again"
+                    );
+                    if name.slot() == ImageSlot::Icon {
+                        lost_icon = Some(lost);
+                    }
+                }
+                Err(fault) => return Err(BuildFailure::Image(fault)),
+            }
         }
-        Ok(images)
+        let has_icon = images.keys().any(|name| name.slot() == ImageSlot::Icon);
+        match lost_icon.filter(|_| !has_icon) {
+            Some(lost) => Err(BuildFailure::Image(lost)),
+            None => Ok(images),
+        }
     }
 }
 
@@ -215,21 +250,9 @@ fn source<'a>(id: &'a PassId, document: &'a PassDocument, web_service_url: &'a s
         organization_name: &document.organization_name,
         web_service_url,
         authentication_token: document.row.authentication_token.as_str(),
-        ticket_style: style(document.ticket_style),
-        poster: document.poster,
+        kind: document.kind,
         voided: document.voided,
         content: document.content.as_map(),
-    }
-}
-
-/// The style under the name that `pkpass` has for it.
-pub fn style(style: honoken_domain::pass::TicketStyle) -> TicketStyle {
-    match style {
-        honoken_domain::pass::TicketStyle::Boarding => TicketStyle::Boarding,
-        honoken_domain::pass::TicketStyle::Coupon => TicketStyle::Coupon,
-        honoken_domain::pass::TicketStyle::Event => TicketStyle::Event,
-        honoken_domain::pass::TicketStyle::Generic => TicketStyle::Generic,
-        honoken_domain::pass::TicketStyle::StoreCard => TicketStyle::StoreCard,
     }
 }
 
@@ -240,7 +263,7 @@ mod tests {
     use honoken_domain::images::Images;
     use honoken_domain::sealed::{SealingKey, SealingKeys};
     use honoken_event_store::Position;
-    use honoken_pkpass::{Credential, CredentialFiles};
+    use honoken_pkpass::{Credential, CredentialFiles, PassKind, TicketStyle};
     use honoken_projections::passes::PassRow;
     use honoken_telemetry::Identity;
     use honoken_telemetry::metrics::LabelSets;
@@ -297,8 +320,7 @@ mod tests {
             organization_id: OrganizationId::parse("dev").unwrap(),
             organization_name: "Dev".into(),
             team_identifier: TeamIdentifier::parse(sample::TEAM).unwrap(),
-            ticket_style: honoken_domain::pass::TicketStyle::Event,
-            poster: false,
+            kind: PassKind::plain(TicketStyle::Event),
             voided: false,
             retired: false,
             content: Content::from_value(json!({ "description": "d" })).unwrap(),
@@ -326,6 +348,43 @@ mod tests {
 
         let another = built_passes(signers, blobs);
         assert_ne!(another.get(&id(), document, NOW).await.unwrap(), files[0], "two builds differ");
+    }
+
+    #[tokio::test]
+    async fn a_pass_is_built_without_a_lost_logo_and_not_without_its_icon() {
+        let folder = TempDir::new().unwrap();
+        let blobs = Blobs::in_folder(folder.path()).unwrap();
+        let document = document(&blobs).await;
+        let lose = |slot: &str| {
+            for (file, digest) in &document.images {
+                if file.starts_with(slot) {
+                    let (head, tail) = digest.as_str().split_at(2);
+                    std::fs::remove_file(folder.path().join(head).join(tail)).unwrap();
+                }
+            }
+        };
+        lose("logo");
+        // What is in memory is not lost, so each time the store is opened anew.
+        let opened = || built_passes(signers(), Blobs::in_folder(folder.path()).unwrap());
+        let built = opened();
+        let file = built.get(&id(), document.clone(), NOW).await.unwrap();
+        let read = honoken_pkpass::reader::inspect(&file);
+        assert!(read.valid, "{read}");
+        assert!(!String::from_utf8_lossy(&file).contains("logo.png"));
+        assert_eq!(
+            built.cached(&id(), &document.row.etag).await,
+            None,
+            "it is built anew when the image is back"
+        );
+        for drawing in drawing::brand() {
+            blobs.put(drawing.bytes).await.unwrap();
+        }
+        let whole = opened().get(&id(), document.clone(), NOW).await.unwrap();
+        assert!(String::from_utf8_lossy(&whole).contains("logo.png"));
+
+        lose("icon");
+        let fault = opened().get(&id(), document.clone(), NOW).await.unwrap_err();
+        assert!(matches!(*fault, BuildFailure::Image(BlobError::Unknown(_))), "{fault}");
     }
 
     #[tokio::test]

@@ -39,7 +39,7 @@ pub async fn put(
 ) -> Result<Response, ApiError> {
     let name = image_name(&segments)?;
     let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
-    let digest = app.blobs.put_as(&name, bytes).await.map_err(|fault| blob_error(fault, ""))?;
+    let digest = app.blobs.put(bytes).await.map_err(|fault| blob_error(fault, ""))?;
     let assets = Images::from([(name.to_string(), digest)]);
     let put = |job| BrandAssetsCommand::PutAssets { assets, job: Some(job) };
     change(&app, &request_id, jobs_below(route.as_str()), put).await

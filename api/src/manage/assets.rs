@@ -1,10 +1,13 @@
 //! The images of one pass: set one of its own, remove it, read the one it shows.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use honoken_domain::images::Images;
 use honoken_domain::pass::PassCommand;
-use honoken_pkpass::image::{ImageName, MAX_IMAGE_BYTES};
+use honoken_pkpass::image::{ImageName, MAX_IMAGE_BYTES, read_png};
+use honoken_service::blobs::BlobError;
 use http::{HeaderValue, header};
 
 use crate::answers::headers::etag;
@@ -12,11 +15,12 @@ use crate::auth::integrator::Integrator;
 use crate::error::{ApiError, Fault, blob_error};
 use crate::extractors::json_body;
 use crate::extractors::path::Segments;
-use crate::manage::change::Change;
+use crate::manage::change::{Change, ImageChange, image_warnings};
+use crate::manage::scale;
 use crate::manage::state::own_document;
 use crate::manage::uploads;
 use crate::openapi::answers::{Changed, Image};
-use crate::openapi::parameters::{IfMatch, Urgent};
+use crate::openapi::parameters::{EveryScale, IfMatch, Urgent};
 use crate::openapi::problems::{Conflict, NotFound, PreconditionFailed, Unacceptable};
 use crate::openapi::schemas::Png;
 use crate::openapi::tags::MANAGE;
@@ -24,23 +28,41 @@ use crate::state::{App, AppState};
 
 /// `PUT /manage/v1/passes/{type}/{serial}/assets/{file}`
 ///
+/// With `?scale=auto` the image is made at every scale that Wallet draws; they take the place of all that the pass has for the slot.
+///
 /// # Errors
 /// 401, 404, 409 when the pass is retired, 412, 413, 422 when the file name or the image is not acceptable, 503.
 #[utoipa::path(
     put, path = "/manage/v1/passes/{type}/{serial}/assets/{file}", tag = MANAGE,
     operation_id = "putPassAsset", summary = "Give a pass an image of its own",
-    params(IfMatch, Urgent), request_body(content((Png = "image/png"))),
+    params(IfMatch, Urgent, EveryScale), request_body(content((Png = "image/png"))),
     responses(Changed, NotFound, Conflict, PreconditionFailed, Unacceptable),
 )]
-pub async fn put(change: Change, segments: Segments, request: Request) -> Result<Response, ApiError> {
+pub async fn put(
+    ImageChange { change, scaled }: ImageChange,
+    segments: Segments,
+    request: Request,
+) -> Result<Response, ApiError> {
     let name = image_name(&segments)?;
+    let slot = if scaled { Some(scale::slot_of(name)?) } else { None };
     let pass_type = change.own_pass_type().await?;
     let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
-    let digest =
-        uploads::store(&change.app, &change.integrator, &change.request_id, Some(&name), bytes).await?;
-    let committed =
-        change.dispatch(pass_type, PassCommand::PutAsset { file: name.to_string(), digest }).await?;
-    Ok(change.answer(&committed, Vec::new()).await?.into_response())
+    let size = read_png(&bytes).map_err(|fault| blob_error(fault.into(), ""))?;
+    let (app, integrator, request_id) = (&change.app, &change.integrator, &change.request_id);
+    let (command, sizes, made) = match slot {
+        Some(slot) => {
+            let (_, made) = uploads::store_scaled(app, integrator, request_id, slot, bytes).await?;
+            (PassCommand::PutScales { assets: made.clone() }, BTreeMap::new(), Some(made))
+        }
+        None => {
+            let digest = uploads::store(app, integrator, request_id, bytes).await?;
+            let sizes = BTreeMap::from([(name, size)]);
+            (PassCommand::PutAsset { file: name.to_string(), digest }, sizes, None)
+        }
+    };
+    let committed = change.dispatch(pass_type, command).await?;
+    let warnings = image_warnings(&committed, &sizes);
+    Ok(change.answer(&committed, warnings).await?.with_assets(made).into_response())
 }
 
 /// `DELETE /manage/v1/passes/{type}/{serial}/assets/{file}`
@@ -81,7 +103,13 @@ pub async fn get(
 pub async fn image_response(app: &App, images: &Images, segments: &Segments) -> Result<Response, ApiError> {
     let file = segments.get("file").unwrap_or_default();
     let digest = images.get(&*file).ok_or(ApiError::NotFound { what: "image" })?;
-    let image = app.blobs.get(digest).await.map_err(|fault| blob_error(fault, ""))?;
+    let image = match app.blobs.get(digest).await {
+        Ok(image) => image,
+        Err(BlobError::Unknown(_) | BlobError::Damaged(_)) => {
+            return Err(ApiError::NotFound { what: "image" });
+        }
+        Err(fault) => return Err(blob_error(fault, "")),
+    };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("image/png")),
         (header::ETAG, etag(digest.as_str())),

@@ -4,17 +4,21 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use honoken_domain::ids::Digest;
-use honoken_pkpass::image::MAX_IMAGE_BYTES;
-use http::StatusCode;
+use honoken_domain::images::Images;
+use honoken_pkpass::image::{ImageName, ImageSlot, MAX_IMAGE_BYTES};
+use http::{StatusCode, Uri};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::auth::integrator::Integrator;
 use crate::error::ApiError;
 use crate::extractors::json_body;
+use crate::extractors::query::{self, Parameters};
 use crate::extractors::request_id::RequestId;
+use crate::manage::scale::{self, SCALE};
 use crate::manage::uploads;
 use crate::openapi::examples;
+use crate::openapi::parameters::{EveryScale, ImageFile};
 use crate::openapi::problems::Unacceptable;
 use crate::openapi::schemas::{self, Png};
 use crate::openapi::tags::MANAGE;
@@ -27,24 +31,60 @@ struct Uploaded {
     /// SHA-256 of the bytes, 64 hex digits: the name of the image in `assets`.
     #[schema(schema_with = schemas::digest)]
     digest: Digest,
+    /// With `scale=auto`: the images that were made of it, by file name, for the `assets` of an order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schemas::images, required = false)]
+    assets: Option<Images>,
 }
 
+/// The parameter with the file for which every scale is made.
+const FILE: &str = "file";
+
 /// `POST /manage/v1/blobs`
+///
+/// With `?file=logo.png&scale=auto` the image is made at every scale that Wallet draws as well.
 ///
 /// # Errors
 /// 401, 413, 422 when it is not a PNG file, 503.
 #[utoipa::path(
     post, path = "/manage/v1/blobs", tag = MANAGE,
-    operation_id = "uploadBlob", summary = "Upload an image", request_body(content((Png = "image/png"))),
+    operation_id = "uploadBlob", summary = "Upload an image", params(ImageFile, EveryScale), request_body(content((Png = "image/png"))),
     responses((status = 201, body = Uploaded, description = "The image is stored and belongs to the organisation, which may name its digest in `assets`. Another organisation may do so only after it has uploaded the image itself."), Unacceptable),
 )]
 pub async fn handler(
     State(app): State<AppState>,
     integrator: Integrator,
     request_id: RequestId,
+    uri: Uri,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let slot = slot(&uri)?;
     let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
-    let digest = uploads::store(&app, &integrator, &request_id, None, bytes).await?;
-    Ok((StatusCode::CREATED, Json(Uploaded { digest })).into_response())
+    let (digest, assets) = match slot {
+        Some(slot) => {
+            let stored = uploads::store_scaled(&app, &integrator, &request_id, slot, bytes).await?;
+            (stored.0, Some(stored.1))
+        }
+        None => (uploads::store(&app, &integrator, &request_id, bytes).await?, None),
+    };
+    Ok((StatusCode::CREATED, Json(Uploaded { digest, assets })).into_response())
+}
+
+/// The slot for which every scale is to be made, if that is asked for.
+fn slot(uri: &Uri) -> Result<Option<ImageSlot>, ApiError> {
+    let mut parameters = Parameters::of(uri, &[FILE, SCALE])?;
+    let scaled = scale::is_auto(&mut parameters)?;
+    match (scaled, parameters.take(FILE)) {
+        (true, Some(file)) => {
+            let name = ImageName::parse(&file).map_err(|unknown| query::fault(unknown.to_string()))?;
+            scale::slot_of(name).map(Some)
+        }
+        (true, None) => {
+            Err(query::fault("`scale=auto` needs `file`, such as `logo.png`: its slot decides the sizes"))
+        }
+        (false, Some(_)) => {
+            Err(query::fault("`file` means something with `scale=auto` only; an image has no name otherwise"))
+        }
+        (false, None) => Ok(None),
+    }
 }

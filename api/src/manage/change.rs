@@ -1,15 +1,19 @@
 //! The steps of every change: check the owner of the pass type, dispatch the command, wait until readers see it, answer.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use honoken_domain::content::Content;
 use honoken_domain::ids::{ETag, PassId};
-use honoken_domain::pass::{Circumstances, Pass, PassCommand, PassError, PassEvent, Precondition};
+use honoken_domain::images::Images;
+use honoken_domain::pass::{Circumstances, Pass, PassCommand, PassError, PassEvent, PassKind, Precondition};
 use honoken_domain::rfc3339;
 use honoken_event_store::{Committed, DispatchError, EventLog, Metadata};
-use honoken_pkpass::Finding;
-use honoken_projections::pass_types::{PassKind, PassTypeRow};
+use honoken_pkpass::image::{ImageName, PngHeader};
+use honoken_pkpass::{Finding, lint_images};
+use honoken_projections::pass_types::PassTypeRow;
 use honoken_service::{content_rules, limits};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -25,8 +29,9 @@ use crate::error::{ApiError, Fault};
 use crate::extractors::path::Segments;
 use crate::extractors::query::Parameters;
 use crate::extractors::request_id::RequestId;
+use crate::manage::scale::{self, SCALE};
 use crate::openapi::examples;
-use crate::openapi::schemas::Warning;
+use crate::openapi::schemas::{self, Warning};
 use crate::state::AppState;
 
 /// The query parameter that asks for pushes at once.
@@ -44,7 +49,7 @@ pub struct ChangeAnswer {
     updated_at: String,
     update_tag: String,
     position: u64,
-    /// Whether the command changed anything.
+    /// Whether the command changed what phones get.
     changed: bool,
     /// Whether readers see the change already.
     projected: bool,
@@ -55,6 +60,10 @@ pub struct ChangeAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = f64, required = false)]
     value: Option<Number>,
+    /// With `scale=auto`: the images that were made, by file name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schemas::images, required = false)]
+    assets: Option<Images>,
 }
 
 /// A change to a pass, from the request to its result. As an extractor it reads everything but the body: the integrator, the pass in the
@@ -80,6 +89,39 @@ impl FromRequestParts<AppState> for Change {
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
         let integrator = Integrator::from_request_parts(parts, app).await?;
+        let mut parameters = Parameters::of(&parts.uri, &[URGENT])?;
+        Self::read(parts, app, integrator, &mut parameters).await
+    }
+}
+
+/// A change whose image may be asked for at every scale.
+#[derive(Debug)]
+pub struct ImageChange {
+    /// The change.
+    pub change: Change,
+    /// Whether every scale is to be made of the image.
+    pub scaled: bool,
+}
+
+impl FromRequestParts<AppState> for ImageChange {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        let integrator = Integrator::from_request_parts(parts, app).await?;
+        let mut parameters = Parameters::of(&parts.uri, &[URGENT, SCALE])?;
+        let scaled = scale::is_auto(&mut parameters)?;
+        let change = Change::read(parts, app, integrator, &mut parameters).await?;
+        Ok(Self { change, scaled })
+    }
+}
+
+impl Change {
+    async fn read(
+        parts: &mut Parts,
+        app: &AppState,
+        integrator: Integrator,
+        parameters: &mut Parameters,
+    ) -> Result<Self, ApiError> {
         let Ok(segments) = Segments::from_request_parts(parts, app).await;
         Ok(Self {
             app: app.clone(),
@@ -87,12 +129,10 @@ impl FromRequestParts<AppState> for Change {
             request_id: RequestId::at_hand(),
             id: segments.pass().ok_or(ApiError::NO_PASS)?,
             precondition: if_match(&parts.headers),
-            urgent: Parameters::of(&parts.uri, &[URGENT])?.take_flag(URGENT)?,
+            urgent: parameters.take_flag(URGENT)?,
         })
     }
-}
 
-impl Change {
     /// Carries a command out on a pass of a type that belongs to the caller.
     ///
     /// # Errors
@@ -166,10 +206,11 @@ impl Change {
             updated_at: rfc3339::seconds(updated_at),
             update_tag: update_tag::render(self.app.log.epoch(), committed.position),
             position: committed.position.0,
-            changed: !committed.events.is_empty(),
+            changed: committed.events.iter().any(PassEvent::is_seen),
             projected,
             warnings,
             value: None,
+            assets: None,
         })
     }
 
@@ -189,6 +230,12 @@ impl ChangeAnswer {
     #[must_use]
     pub fn with_value(self, value: Option<Number>) -> Self {
         Self { value, ..self }
+    }
+
+    /// The answer to an image of which every scale was made.
+    #[must_use]
+    pub fn with_assets(self, assets: Option<Images>) -> Self {
+        Self { assets, ..self }
     }
 
     /// The answer to a repeated order that has changed the pass before.
@@ -245,18 +292,27 @@ pub fn if_match(headers: &HeaderMap) -> Precondition {
 /// Everything in a pass as it is now that a phone would ignore or show otherwise than intended; pointers are into the content.
 pub fn warnings(committed: &Committed<Pass>) -> Vec<Finding> {
     let shown = committed.aggregate.shown();
-    shown.map_or_else(Vec::new, |(content, style, poster)| content_rules::warnings(style, poster, content))
+    shown.map_or_else(Vec::new, |(kind, content)| content_rules::warnings(kind, content))
+}
+
+/// Everything about the images of its own that a phone does not show, or shows otherwise. Their sizes are compared where they are at hand.
+pub fn image_warnings(committed: &Committed<Pass>, sizes: &BTreeMap<ImageName, PngHeader>) -> Vec<Finding> {
+    let aggregate = &committed.aggregate;
+    let (Some((kind, _)), Some(own)) = (aggregate.shown(), aggregate.own_images()) else {
+        return Vec::new();
+    };
+    let names = own.keys().filter_map(|file| ImageName::parse(file).ok());
+    lint_images(kind, &names.map(|name| (name, sizes.get(&name).copied())).collect())
 }
 
 /// Checks the content of an order. Returns the faults that refuse it and the warnings for the answer, with pointers below `root`.
 pub fn lint(kind: PassKind, content: &Content, root: &str) -> (Vec<Fault>, Vec<Finding>) {
-    let PassKind { ticket_style, poster } = kind;
     let below = |pointer: &str| format!("{root}{pointer}");
-    let faults = content_rules::refusals(ticket_style, poster, content).into_iter().map(|fault| {
+    let faults = content_rules::refusals(kind, content).into_iter().map(|fault| {
         let pointer = below(&fault.pointer);
         Fault { pointer, ..fault.into() }
     });
-    let warnings = content_rules::warnings(ticket_style, poster, content).into_iter().map(|finding| {
+    let warnings = content_rules::warnings(kind, content).into_iter().map(|finding| {
         let pointer = below(&finding.pointer);
         Finding { pointer, ..finding }
     });

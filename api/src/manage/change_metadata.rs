@@ -1,9 +1,12 @@
 //! Change the style of a pass.
 
+use std::collections::BTreeMap;
+
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use honoken_domain::pass::{PassCommand, PassError, TicketStyle};
 use honoken_event_store::DispatchError;
+use honoken_pkpass::image::ImageSlot;
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -24,7 +27,7 @@ use crate::openapi::{examples, schemas};
 struct Metadata {
     #[schema(schema_with = schemas::ticket_styles, required = false)]
     ticket_style: Option<TicketStyle>,
-    /// Whether to use the poster layout of iOS 18, which only event tickets have and which needs a `background` image.
+    /// Whether to use the poster layout of iOS 18, which only event tickets have and which needs a `background` or an `artwork` image.
     #[schema(value_type = bool, required = false)]
     poster: Option<bool>,
 }
@@ -47,7 +50,8 @@ pub async fn handler(change: Change, request: Request) -> Result<Response, ApiEr
     let Metadata { ticket_style, poster } = read(body)?;
     let command = PassCommand::ChangeMetadata { ticket_style, poster };
     let committed = change.try_dispatch(pass_type, command).await.map_err(refusal)?;
-    let warnings = change::warnings(&committed);
+    let mut warnings = change::warnings(&committed);
+    warnings.extend(change::image_warnings(&committed, &BTreeMap::new()));
     Ok(change.answer(&committed, warnings).await?.into_response())
 }
 
@@ -70,8 +74,8 @@ fn refusal(fault: DispatchError<PassError>) -> ApiError {
             };
             ApiError::Unacceptable { errors: faults.into_iter().map(below).collect() }
         }
-        DispatchError::Refused(fault @ PassError::MissingImage { slot }) => {
-            let asked_by = if slot == "background" { "/poster" } else { "/ticketStyle" };
+        DispatchError::Refused(fault @ PassError::MissingImage { one_of }) => {
+            let asked_by = if one_of.contains(&ImageSlot::Icon) { "/ticketStyle" } else { "/poster" };
             ApiError::fault("missing_image", asked_by, fault.to_string())
         }
         fault => fault.into(),

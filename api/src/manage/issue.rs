@@ -1,17 +1,17 @@
 //! Issue a pass.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use honoken_domain::content::Content;
 use honoken_domain::ids::{Digest, PassId, PassTypeIdentifier, SerialNumber};
 use honoken_domain::images::Images;
-use honoken_domain::pass::{IssuePass, PassCommand, PassError, TicketStyle};
+use honoken_domain::pass::{IssuePass, PassCommand, PassError, PassKind, TicketStyle};
 use honoken_event_store::DispatchError;
 use honoken_pkpass::Finding;
-use honoken_pkpass::image::ImageName;
-use honoken_projections::pass_types::{PassKind, PassTypeRow};
+use honoken_pkpass::image::{ImageName, PngHeader};
+use honoken_projections::pass_types::PassTypeRow;
 use honoken_service::blobs::BlobError;
 use honoken_service::ids;
 use serde_json::Value;
@@ -44,7 +44,7 @@ struct Order {
     serial_number: Option<SerialNumber>,
     #[schema(schema_with = schemas::ticket_styles)]
     ticket_style: TicketStyle,
-    /// Whether to use the poster layout of iOS 18, which needs a `background` image.
+    /// Whether to use the poster layout of iOS 18, which needs a `background` or an `artwork` image.
     #[schema(required = false)]
     poster: bool,
     #[schema(value_type = schemas::Content)]
@@ -85,7 +85,7 @@ pub async fn handler(
         &order.assets,
     )
     .await?;
-    check_images(&app, &order.assets, &refused).await?;
+    let sizes = measure_images(&app, &order.assets, &refused).await?;
 
     let key = if order.serial_number.is_some() { None } else { idempotency_key::of(&headers)? };
     let serial_number = match (order.serial_number, key) {
@@ -116,7 +116,9 @@ pub async fn handler(
         },
         fault => fault.into(),
     })?;
-    let answer = change.answer(&committed, order.warnings).await?;
+    let mut warnings = order.warnings;
+    warnings.extend(change::image_warnings(&committed, &sizes));
+    let answer = change.answer(&committed, warnings).await?;
     Ok(if change::is_issue(&committed.events) { answer.created() } else { answer.into_response() })
 }
 
@@ -140,7 +142,7 @@ fn read(body: Value) -> Result<Order, ApiError> {
     let assets = assets(&mut fields);
     let mut warnings = Vec::new();
     if let (Some(ticket_style), Some(content)) = (ticket_style, &content) {
-        let (faults, found) = change::lint(PassKind { ticket_style, poster }, content, "/content");
+        let (faults, found) = change::lint(PassKind { style: ticket_style, poster }, content, "/content");
         for fault in faults {
             fields.note(fault);
         }
@@ -162,7 +164,7 @@ fn read(body: Value) -> Result<Order, ApiError> {
 /// A sentence that names the known styles.
 pub fn read_style(name: &str) -> Result<TicketStyle, String> {
     let known = TicketStyle::NAMES.join("`, `");
-    TicketStyle::parse(name).ok_or_else(|| format!("`ticketStyle` must be one of `{known}`"))
+    TicketStyle::parse(name).map_err(|_| format!("`ticketStyle` must be one of `{known}`"))
 }
 
 fn assets(fields: &mut Fields) -> Images {
@@ -211,22 +213,28 @@ async fn own_pass_type(
     })
 }
 
-/// Checks that every image exists and fits its name. One that the organisation may not name counts as missing.
-async fn check_images(app: &App, assets: &Images, refused: &BTreeSet<Digest>) -> Result<(), ApiError> {
-    let mut faults = Vec::new();
+/// Measures the images, and so checks that every one of them exists. One that the organisation may not name counts as missing.
+async fn measure_images(
+    app: &App,
+    assets: &Images,
+    refused: &BTreeSet<Digest>,
+) -> Result<BTreeMap<ImageName, PngHeader>, ApiError> {
+    let (mut sizes, mut faults) = (BTreeMap::new(), Vec::new());
     for (file, digest) in assets {
-        let name = ImageName::parse(file).map_err(BlobError::from);
-        let checked = match name {
+        let measured = match ImageName::parse(file) {
             Ok(_) if refused.contains(digest) => Err(BlobError::Unknown(digest.clone())),
-            Ok(name) => app.blobs.check_as(&name, digest).await,
-            Err(fault) => Err(fault),
+            Ok(name) => app.blobs.measure(digest).await.map(|size| (name, size)),
+            Err(fault) => Err(fault.into()),
         };
-        let Err(fault) = checked else { continue };
-        let pointer = format!("/assets/{}", escape(file));
-        match blob_error(fault, &pointer) {
-            ApiError::Unacceptable { errors } => faults.extend(errors),
-            other => return Err(other),
+        match measured {
+            Ok((name, size)) => {
+                sizes.insert(name, size);
+            }
+            Err(fault) => match blob_error(fault, &format!("/assets/{}", escape(file))) {
+                ApiError::Unacceptable { errors } => faults.extend(errors),
+                other => return Err(other),
+            },
         }
     }
-    if faults.is_empty() { Ok(()) } else { Err(ApiError::Unacceptable { errors: faults }) }
+    if faults.is_empty() { Ok(sizes) } else { Err(ApiError::Unacceptable { errors: faults }) }
 }

@@ -119,8 +119,8 @@ fn entry(pass: &ListedPass, epoch: Epoch) -> Entry {
     Entry {
         pass_type_identifier: pass.id.pass_type_identifier.to_string(),
         serial_number: pass.id.serial_number.to_string(),
-        ticket_style: pass.ticket_style.as_str(),
-        poster: pass.poster,
+        ticket_style: pass.kind.style.as_str(),
+        poster: pass.kind.poster,
         voided: pass.voided,
         retired: pass.retired.then_some(true),
         etag: pass.etag.to_string(),

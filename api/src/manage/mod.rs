@@ -16,6 +16,7 @@ pub mod pkpasses;
 pub mod reinstate;
 pub mod replace_content;
 pub mod retire;
+pub mod scale;
 pub mod state;
 pub mod type_assets;
 pub mod uploads;

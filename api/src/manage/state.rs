@@ -120,8 +120,8 @@ pub async fn handler(
     let state = PassState {
         pass_type_identifier: id.pass_type_identifier.to_string(),
         serial_number: id.serial_number.to_string(),
-        ticket_style: document.ticket_style.as_str(),
-        poster: document.poster,
+        ticket_style: document.kind.style.as_str(),
+        poster: document.kind.poster,
         voided: document.voided,
         retired: document.retired.then_some(true),
         content: document.content,

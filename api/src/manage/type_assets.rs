@@ -43,7 +43,7 @@ pub async fn put(
     let name = image_name(&segments)?;
     let pass_type = own_pass_type(&app, &integrator, &segments).await?;
     let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
-    let digest = uploads::store(&app, &integrator, &request_id, Some(&name), bytes).await?;
+    let digest = uploads::store(&app, &integrator, &request_id, bytes).await?;
     let assets = Images::from([(name.to_string(), digest)]);
     let put = |job| PassTypeCommand::PutAssets { assets, job: Some(job) };
     change(&app, &integrator, &request_id, &pass_type, put).await

@@ -7,39 +7,69 @@ use honoken_domain::ids::{Digest, OrganizationId, UploadedImageId};
 use honoken_domain::images::{DefaultImages, Images};
 use honoken_domain::uploaded_image::{UploadedImage, UploadedImageCommand};
 use honoken_event_store::EventLog;
-use honoken_pkpass::image::ImageName;
+use honoken_pkpass::image::ImageSlot;
 
 use crate::auth::integrator::Integrator;
 use crate::error::{ApiError, blob_error};
 use crate::extractors::request_id::RequestId;
 use crate::state::App;
 
-/// Stores an image that an organisation has sent, under its name if that is known already. From then on the organisation may name it.
+/// Stores an image that an organisation has sent. From then on the organisation may name it.
 ///
 /// The bytes are on disk before the event is, so there is no event without its image. An image without its event was not acknowledged, and
 /// is sent again.
 ///
 /// # Errors
-/// 422 when it is not an image or does not fit its name, 503.
+/// 422 when it is not an image, 503.
 pub async fn store(
     app: &App,
     integrator: &Integrator,
     request_id: &RequestId,
-    name: Option<&ImageName>,
     image: Bytes,
 ) -> Result<Digest, ApiError> {
     let bytes = image.len() as u64;
-    let stored = match name {
-        Some(name) => app.blobs.put_as(name, image).await,
-        None => app.blobs.put(image).await,
-    };
-    let digest = stored.map_err(|fault| blob_error(fault, ""))?;
+    let digest = app.blobs.put(image).await.map_err(|fault| blob_error(fault, ""))?;
+    note(app, integrator, request_id, &digest, bytes).await?;
+    Ok(digest)
+}
+
+/// Stores an image that an organisation has sent for a slot, and makes one for each scale of it; the organisation may name all of them. Gives the
+/// digest of the one, and the others by their file names.
+///
+/// # Errors
+/// 422 when it is not an image, 503.
+pub async fn store_scaled(
+    app: &App,
+    integrator: &Integrator,
+    request_id: &RequestId,
+    slot: ImageSlot,
+    image: Bytes,
+) -> Result<(Digest, Images), ApiError> {
+    let bytes = image.len() as u64;
+    let scaled = app.blobs.put_scaled(slot, image).await.map_err(|fault| blob_error(fault, ""))?;
+    note(app, integrator, request_id, &scaled.original, bytes).await?;
+    let mut images = Images::new();
+    for (name, digest, bytes) in scaled.images {
+        note(app, integrator, request_id, &digest, bytes).await?;
+        images.insert(name.to_string(), digest);
+    }
+    Ok((scaled.original, images))
+}
+
+/// Notes that an organisation has uploaded an image, so that it may name the digest.
+async fn note(
+    app: &App,
+    integrator: &Integrator,
+    request_id: &RequestId,
+    digest: &Digest,
+    bytes: u64,
+) -> Result<(), ApiError> {
     let organization_id = integrator.organization_id.clone();
     let metadata = app.metadata(integrator.actor.clone(), Some(organization_id.as_str()), &request_id.0);
     let id = UploadedImageId { organization_id, digest: digest.clone() };
     let upload = UploadedImageCommand::Upload { id: id.clone(), bytes };
     app.dispatcher.dispatch::<UploadedImage>(&id.to_string(), upload, &(), &metadata).await?;
-    Ok(digest)
+    Ok(())
 }
 
 /// The digests among these that an organisation may not name for a pass with these fallback images. It does not check whether the image

@@ -27,7 +27,8 @@ pub fn content() -> Value {
         "eventDateISO": "2027-05-14T19:30:00+02:00",
         "venueName": "Town Hall",
         "section": "Stalls",
-        "seat": "12A"
+        "seat": "12A",
+        "barcodes": [{ "format": "PKBarcodeFormatQR", "message": "ORDER-7", "messageEncoding": "iso-8859-1" }]
     })
 }
 

@@ -93,6 +93,28 @@ impl IntoParams for Urgent {
     }
 }
 
+/// `scale` of an image.
+#[derive(Debug)]
+pub struct EveryScale;
+
+impl IntoParams for EveryScale {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description = "`auto`: make the image at 1x, 2x and 3x, as large as Wallet draws it, of the one that is sent. The file is named without a scale.";
+        vec![parameter(ParameterIn::Query, "scale", description, text().enum_values(Some(["auto"])), "auto")]
+    }
+}
+
+/// `file` of an uploaded image.
+#[derive(Debug)]
+pub struct ImageFile;
+
+impl IntoParams for ImageFile {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description = "With `scale=auto`: the file for which every scale is made.";
+        vec![parameter(ParameterIn::Query, "file", description, text(), "logo.png")]
+    }
+}
+
 /// Declares a header that handlers name in `params(…)`.
 macro_rules! header {
     ($(#[$doc:meta])* $type:ident, $name:literal, $schema:expr, $example:literal, $description:literal) => {

@@ -36,7 +36,7 @@ macro_rules! problems {
 
 problems! {
     Unreadable: ApiError::unreadable("json", "", "the body is not acceptable JSON: expected value at line 1 column 1"),
-        "The request cannot be read: broken JSON, a key twice, U+0000, a number outside of RFC 8785's range, nesting beyond 64 levels.";
+        "The request cannot be read: broken JSON, a key twice, U+0000 outside the message of a barcode, a number outside of RFC 8785's range, nesting beyond 64 levels.";
     UnauthorizedDevice: ApiError::UnauthorizedDevice,
         "Wrong, missing or malformed token, unknown pass type or unknown serial number: one answer, which does not tell the cases apart.";
     UnauthorizedKey: ApiError::UnauthorizedKey, "The API key is missing or unknown.";

@@ -155,7 +155,7 @@ fn text() -> ObjectBuilder {
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "the schema of a type of a room that knows no documents; a test compares them")]
 pub struct Warning {
-    #[schema(pattern = "^warning$")]
+    #[schema(pattern = "^(warning|hint)$")]
     severity: String,
     /// Stable name of the rule.
     code: String,
@@ -206,7 +206,7 @@ pub fn problem_code() -> ObjectBuilder {
 mod tests {
     use std::collections::BTreeSet;
 
-    use honoken_service::built_passes;
+    use honoken_domain::pass::PassKind;
     use serde_json::{Value, json};
 
     use super::*;
@@ -216,7 +216,7 @@ mod tests {
         let Value::Object(content) = json!({"description": "d", "expirationDate": "tomorrow"}) else {
             panic!("an object")
         };
-        let found = honoken_pkpass::lint(built_passes::style(TicketStyle::Event), false, &content);
+        let found = honoken_pkpass::lint(PassKind::plain(TicketStyle::Event), &content);
         let sent = serde_json::to_value(found.first().expect("a finding")).unwrap();
         let sent: BTreeSet<&str> = sent.as_object().unwrap().keys().map(String::as_str).collect();
         let described = serde_json::to_value(Warning::schema()).unwrap();

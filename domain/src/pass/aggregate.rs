@@ -13,7 +13,7 @@ use crate::ids::{Digest, ETag, OrganizationId, PassId, UnixSeconds};
 use crate::images::{self, Images};
 use crate::pass::{
     Circumstances, ContentPatch, Increment, IssuePass, KeyedContent, KeyedIncrement, KeyedReplacement,
-    PassCommand, PassError, PassEvent, PassIssued, REMEMBERED, TicketStyle,
+    PassCommand, PassError, PassEvent, PassIssued, PassKind, REMEMBERED, TicketStyle,
 };
 
 /// A pass as its events tell it. The default is a serial number that nobody has used.
@@ -73,6 +73,10 @@ impl State {
         }
     }
 
+    fn kind(&self) -> PassKind {
+        PassKind { style: self.ticket_style, poster: self.poster }
+    }
+
     /// What is remembered of the increment with this key.
     fn increment_with(&self, key: Option<&Digest>) -> Option<&KeyedIncrement> {
         let key = key?;
@@ -101,9 +105,14 @@ impl Pass {
         self.issued.as_ref().map(|state| state.updated_at)
     }
 
-    /// What is on it, what it is drawn as, and whether it asks for the poster layout; none before the pass is issued.
-    pub fn shown(&self) -> Option<(&Content, TicketStyle, bool)> {
-        self.issued.as_ref().map(|state| (&state.content, state.ticket_style, state.poster))
+    /// What is on it, and its kind; none before the pass is issued.
+    pub fn shown(&self) -> Option<(PassKind, &Content)> {
+        self.issued.as_ref().map(|state| (state.kind(), &state.content))
+    }
+
+    /// The images of its own, shown or not; none before the pass is issued.
+    pub fn own_images(&self) -> Option<&Images> {
+        self.issued.as_ref().map(|state| &*state.assets)
     }
 
     /// What a number was after this increment: what is remembered of it, else what the number is now.
@@ -152,8 +161,9 @@ impl Pass {
 }
 
 fn issue(order: IssuePass, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
-    check_poster(order.ticket_style, order.poster)?;
-    let images = resolve_images(order.ticket_style, order.poster, &order.assets, at)?;
+    let kind = PassKind { style: order.ticket_style, poster: order.poster };
+    check_poster(kind)?;
+    let images = resolve_images(kind, &order.assets, at)?;
     let etag = Tagged {
         id: &order.id,
         ticket_style: order.ticket_style,
@@ -179,31 +189,21 @@ fn issue(order: IssuePass, at: &Circumstances) -> Result<Vec<PassEvent>, PassErr
     }))])
 }
 
-fn check_poster(style: TicketStyle, poster: bool) -> Result<(), PassError> {
+fn check_poster(PassKind { style, poster }: PassKind) -> Result<(), PassError> {
     if poster && !style.has_poster() { Err(PassError::NoPoster { style: style.as_str() }) } else { Ok(()) }
 }
 
 /// The images that end up in a pass, if none is missing that it cannot do without.
-fn resolve_images(
-    style: TicketStyle,
-    poster: bool,
-    own: &Images,
-    at: &Circumstances,
-) -> Result<Images, PassError> {
-    let images = images::resolve(style, own, &at.default_images);
-    match images::missing_slot(style, poster, &images) {
-        Some(slot) => Err(PassError::MissingImage { slot }),
+fn resolve_images(kind: PassKind, own: &Images, at: &Circumstances) -> Result<Images, PassError> {
+    let images = images::resolve(kind, own, &at.default_images);
+    match images::missing_slots(kind, &images) {
+        Some(one_of) => Err(PassError::MissingImage { one_of }),
         None => Ok(images),
     }
 }
 
-fn check_content(
-    style: TicketStyle,
-    poster: bool,
-    content: &Content,
-    at: &Circumstances,
-) -> Result<(), PassError> {
-    let faults = (at.rules)(style, poster, content);
+fn check_content(kind: PassKind, content: &Content, at: &Circumstances) -> Result<(), PassError> {
+    let faults = (at.rules)(kind, content);
     if faults.is_empty() { Ok(()) } else { Err(PassError::UnacceptableContent { faults }) }
 }
 
@@ -237,14 +237,20 @@ fn change(state: &State, command: PassCommand, at: &Circumstances) -> Result<Vec
         PassCommand::PatchContent { patch } => patch_content(state, &patch, at),
         PassCommand::Increment(increment) => carry_out_increment(state, &increment, at),
         PassCommand::ChangeMetadata { ticket_style, poster } => {
-            let (style, poster) =
-                (ticket_style.unwrap_or(state.ticket_style), poster.unwrap_or(state.poster));
-            change_metadata(state, style, poster, at)
+            let kind = PassKind {
+                style: ticket_style.unwrap_or(state.ticket_style),
+                poster: poster.unwrap_or(state.poster),
+            };
+            change_metadata(state, kind, at)
         }
         PassCommand::PutAsset { file, digest } => {
             let mut assets = Images::clone(&state.assets);
             assets.insert(file, digest);
             change_assets(state, assets, at)
+        }
+        PassCommand::PutScales { assets } => {
+            let replaced = images::in_place_of_slots(&state.assets, assets);
+            change_assets(state, replaced, at)
         }
         PassCommand::RemoveAsset { file } => {
             let mut assets = Images::clone(&state.assets);
@@ -273,7 +279,7 @@ fn change_content(
     if content == state.content {
         return Ok(Vec::new());
     }
-    check_content(state.ticket_style, state.poster, &content, at)?;
+    check_content(state.kind(), &content, at)?;
     let updated_at = state.next_update(at.now);
     let etag = Tagged { content: &content, ..state.tagged(updated_at) }.etag();
     Ok(vec![PassEvent::ContentChanged { content, increment, replacement, etag, updated_at }])
@@ -297,18 +303,14 @@ fn carry_out_increment(
     change_content(state, content, cause, at)
 }
 
-fn change_metadata(
-    state: &State,
-    ticket_style: TicketStyle,
-    poster: bool,
-    at: &Circumstances,
-) -> Result<Vec<PassEvent>, PassError> {
-    if (ticket_style, poster) == (state.ticket_style, state.poster) {
+fn change_metadata(state: &State, kind: PassKind, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
+    if kind == state.kind() {
         return Ok(Vec::new());
     }
-    check_poster(ticket_style, poster)?;
-    check_content(ticket_style, poster, &state.content, at)?;
-    let images = resolve_images(ticket_style, poster, &state.assets, at)?;
+    check_poster(kind)?;
+    check_content(kind, &state.content, at)?;
+    let images = resolve_images(kind, &state.assets, at)?;
+    let PassKind { style: ticket_style, poster } = kind;
     let updated_at = state.next_update(at.now);
     let etag = Tagged { ticket_style, poster, images: &images, ..state.tagged(updated_at) }.etag();
     Ok(vec![PassEvent::MetadataChanged { ticket_style, poster, images, etag, updated_at }])
@@ -320,7 +322,7 @@ fn change_assets(state: &State, assets: Images, at: &Circumstances) -> Result<Ve
 
 /// An image of its own that hides every change of the others leaves the pass as it is.
 fn refresh_images(state: &State, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
-    let images = images::resolve(state.ticket_style, &state.assets, &at.default_images);
+    let images = images::resolve(state.kind(), &state.assets, &at.default_images);
     if images == *state.images {
         return Ok(Vec::new());
     }
@@ -328,7 +330,11 @@ fn refresh_images(state: &State, at: &Circumstances) -> Result<Vec<PassEvent>, P
 }
 
 fn show_images(state: &State, assets: Images, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
-    let images = resolve_images(state.ticket_style, state.poster, &assets, at)?;
+    let images = resolve_images(state.kind(), &assets, at)?;
+    if images == *state.images {
+        let (etag, updated_at) = (state.etag.clone(), state.updated_at);
+        return Ok(vec![PassEvent::HiddenAssetsChanged { assets, etag, updated_at }]);
+    }
     let updated_at = state.next_update(at.now);
     let etag = Tagged { images: &images, ..state.tagged(updated_at) }.etag();
     Ok(vec![PassEvent::AssetsChanged { assets, images, etag, updated_at }])
@@ -408,6 +414,9 @@ impl Aggregate for Pass {
                 state.images = Arc::new(images);
                 state.become_state(etag, updated_at);
             }
+            (PassEvent::HiddenAssetsChanged { assets, .. }, Some(state)) => {
+                state.assets = Arc::new(assets);
+            }
             (PassEvent::Voided { etag, updated_at }, Some(state)) => {
                 state.voided = true;
                 state.become_state(etag, updated_at);
@@ -425,6 +434,7 @@ impl Aggregate for Pass {
                 PassEvent::ContentChanged { .. }
                 | PassEvent::MetadataChanged { .. }
                 | PassEvent::AssetsChanged { .. }
+                | PassEvent::HiddenAssetsChanged { .. }
                 | PassEvent::Voided { .. }
                 | PassEvent::Reinstated { .. }
                 | PassEvent::Retired { .. },

@@ -5,7 +5,7 @@ use strum::IntoStaticStr;
 use crate::content::Content;
 use crate::ids::{AuthenticationToken, Digest, ETag, OrganizationId, PassId, UnixSeconds};
 use crate::images::{DefaultImages, Images};
-use crate::pass::{ContentFault, ContentPatch, Increment, KeyedContent, TicketStyle};
+use crate::pass::{ContentFault, ContentPatch, Increment, KeyedContent, PassKind, TicketStyle};
 
 /// An intent, in the imperative.
 #[derive(Debug, Clone, PartialEq, IntoStaticStr)]
@@ -40,6 +40,11 @@ pub enum PassCommand {
         file: String,
         /// Digest of bytes that are stored already.
         digest: Digest,
+    },
+    /// Give the pass images of its own for one slot, in place of all that it has for that slot.
+    PutScales {
+        /// By file name; one slot.
+        assets: Images,
     },
     /// Take an image of its own away, so that the type's or the brand's shows again.
     RemoveAsset {
@@ -88,11 +93,11 @@ pub struct Circumstances {
     pub rules: ContentRules,
 }
 
-/// Apple's rules for the content of a pass of this style and layout: the reasons why it is not acceptable, none when it is.
+/// Apple's rules for the content of a pass of this kind: the reasons why it is not acceptable, none when it is.
 ///
 /// They are handed in, since this crate knows when they apply and not what they are. A content is checked where the change is decided: only there
 /// is it known what it is and which style it has to fit.
-pub type ContentRules = fn(TicketStyle, bool, &Content) -> Vec<ContentFault>;
+pub type ContentRules = fn(PassKind, &Content) -> Vec<ContentFault>;
 
 /// What must hold of the current tag (RFC 9110 section 13.1.1).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

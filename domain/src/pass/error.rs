@@ -1,5 +1,7 @@
 //! Why a pass says no.
 
+use honoken_styles::ImageSlot;
+
 use crate::content::MAX_CONTENT_BYTES;
 use crate::ids::ETag;
 use crate::json::{MAX_DEPTH, MAX_SAFE_INTEGER};
@@ -33,12 +35,10 @@ pub enum PassError {
         current: Option<ETag>,
     },
     /// Wallet would not open the pass, or not as asked.
-    #[error(
-        "the pass has no `{slot}` image, and neither its pass type nor the brand has one; upload `{slot}.png`"
-    )]
+    #[error("{}", missing_image(one_of))]
     MissingImage {
-        /// The empty slot.
-        slot: &'static str,
+        /// The empty slots, of which one is enough.
+        one_of: &'static [ImageSlot],
     },
     /// The pass has been retired, which is for ever.
     #[error("the pass is retired and can no longer be changed; issue another one with a new serial number")]
@@ -63,6 +63,12 @@ pub enum PassError {
     /// The content that the change would lead to is too large.
     #[error("the content would have more than {MAX_CONTENT_BYTES} bytes")]
     ContentTooLarge,
+    /// A string of the content that the change would lead to holds U+0000, and is not the message of a barcode.
+    #[error("the string would hold the character U+0000, which only the `message` of a barcode may")]
+    StrayNul {
+        /// RFC 6901 pointer into the content.
+        pointer: String,
+    },
     /// The content that the change would lead to nests too deep.
     #[error("arrays and objects of the content would nest deeper than {MAX_DEPTH} levels")]
     ContentTooDeep,
@@ -116,4 +122,15 @@ fn precondition_failed(current: Option<&ETag>) -> String {
         }
         None => "this pass does not exist yet and has no etag; issue it without `If-Match`".to_owned(),
     }
+}
+
+fn missing_image(one_of: &[ImageSlot]) -> String {
+    let names = |form: fn(&str) -> String| {
+        one_of.iter().map(|slot| form(slot.as_str())).collect::<Vec<_>>().join(" or ")
+    };
+    format!(
+        "the pass has no {} image, and neither its pass type nor the brand has one; upload {}",
+        names(|name| format!("`{name}`")),
+        names(|name| format!("`{name}.png`"))
+    )
 }

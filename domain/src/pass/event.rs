@@ -8,6 +8,9 @@ use crate::ids::{AuthenticationToken, ETag, OrganizationId, PassTypeIdentifier, 
 use crate::images::Images;
 use crate::pass::{KeyedIncrement, KeyedReplacement, TicketStyle};
 
+/// The name of the one event behind the first that leads to no new state.
+pub const HIDDEN_ASSETS_CHANGED: &str = "PassHiddenAssetsChanged";
+
 /// A fact about a pass. Every change carries the tag and the time it leads to, so that readers copy and never compute.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum PassEvent {
@@ -54,6 +57,16 @@ pub enum PassEvent {
         /// Tag of the new state.
         etag: ETag,
         /// Time of the new state.
+        updated_at: UnixSeconds,
+    },
+    /// Images of its own changed of which it shows none: what a phone gets is the same.
+    #[serde(rename = "PassHiddenAssetsChanged", rename_all = "camelCase")]
+    HiddenAssetsChanged {
+        /// Images of its own, all of them.
+        assets: Images,
+        /// Tag of the state, which is the one before.
+        etag: ETag,
+        /// Time of that state.
         updated_at: UnixSeconds,
     },
     /// It is no longer valid.
@@ -118,10 +131,16 @@ impl PassEvent {
             Self::ContentChanged { etag, .. }
             | Self::MetadataChanged { etag, .. }
             | Self::AssetsChanged { etag, .. }
+            | Self::HiddenAssetsChanged { etag, .. }
             | Self::Voided { etag, .. }
             | Self::Reinstated { etag, .. }
             | Self::Retired { etag, .. } => etag,
         }
+    }
+
+    /// Whether phones get something else than before.
+    pub fn is_seen(&self) -> bool {
+        !matches!(self, Self::HiddenAssetsChanged { .. })
     }
 
     /// Time of that state.
@@ -131,6 +150,7 @@ impl PassEvent {
             Self::ContentChanged { updated_at, .. }
             | Self::MetadataChanged { updated_at, .. }
             | Self::AssetsChanged { updated_at, .. }
+            | Self::HiddenAssetsChanged { updated_at, .. }
             | Self::Voided { updated_at, .. }
             | Self::Reinstated { updated_at, .. }
             | Self::Retired { updated_at, .. } => *updated_at,
@@ -145,6 +165,7 @@ impl DomainEvent for PassEvent {
             Self::ContentChanged { .. } => "PassContentChanged",
             Self::MetadataChanged { .. } => "PassMetadataChanged",
             Self::AssetsChanged { .. } => "PassAssetsChanged",
+            Self::HiddenAssetsChanged { .. } => HIDDEN_ASSETS_CHANGED,
             Self::Voided { .. } => "PassVoided",
             Self::Reinstated { .. } => "PassReinstated",
             Self::Retired { .. } => "PassRetired",

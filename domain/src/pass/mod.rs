@@ -7,16 +7,15 @@ mod event;
 mod increment;
 mod patch;
 mod replacement;
-mod style;
 #[cfg(test)]
 mod tests;
 
 pub use aggregate::Pass;
 pub use command::{Circumstances, ContentRules, IssuePass, PassCommand, Precondition};
 pub use error::{ContentFault, PassError};
-pub use event::{PassEvent, PassIssued};
+pub use event::{HIDDEN_ASSETS_CHANGED, PassEvent, PassIssued};
+pub use honoken_styles::{PassKind, TicketStyle};
 pub use increment::{Increment, KeyedIncrement, REMEMBERED};
 pub use json_patch::{PatchOperation, jsonptr::PointerBuf};
 pub use patch::{ContentPatch, MAX_OPERATIONS};
 pub use replacement::{KeyedContent, KeyedReplacement};
-pub use style::TicketStyle;

@@ -43,6 +43,9 @@ impl ContentPatch {
         if json::bytes_left(&document, MAX_CONTENT_BYTES).is_none() {
             return Err(PassError::ContentTooLarge);
         }
+        if let Some(pointer) = json::stray_nul(&document) {
+            return Err(PassError::StrayNul { pointer });
+        }
         Content::from_value(document).map_err(|_| PassError::ContentNotAnObject)
     }
 }
@@ -216,6 +219,19 @@ mod tests {
         {
             check(&patch, before.clone(), Ok(after.clone()));
         }
+    }
+
+    #[test]
+    fn a_nul_reaches_the_message_of_a_barcode_and_nothing_else() {
+        let ticket = json!({ "barcodes": [{ "message": "a" }], "seat": "1A" });
+        let put = |path: &str| operations(json!([{ "op": "add", "path": path, "value": "\0" }]));
+        let mut coded = ticket.clone();
+        coded["barcodes"][0]["message"] = json!("\0");
+        check(&put("/barcodes/0/message"), ticket.clone(), Ok(coded.clone()));
+        let stray = |pointer: &str| Err(PassError::StrayNul { pointer: pointer.to_owned() });
+        check(&put("/seat"), ticket, stray("/seat"));
+        let copy = operations(json!([{ "op": "copy", "from": "/barcodes/0/message", "path": "/seat" }]));
+        check(&copy, coded, stray("/seat"));
     }
 
     #[test]

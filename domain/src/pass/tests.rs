@@ -6,7 +6,9 @@ mod patching;
 mod repeated_orders;
 mod retiring;
 
+use cqrs_es::Aggregate;
 use cqrs_es::test::TestFramework;
+use honoken_styles::ImageSlot;
 use serde_json::json;
 
 use super::*;
@@ -35,7 +37,7 @@ fn at(now: i64) -> Circumstances {
         organization_id: OrganizationId::parse("club").unwrap(),
         default_images: DefaultImages { pass_type: Images::new(), brand: image("icon.png", "brand icon") },
         precondition: Precondition::None,
-        rules: |_, _, _| Vec::new(),
+        rules: |_, _| Vec::new(),
     }
 }
 
@@ -139,14 +141,19 @@ fn issuing_takes_the_images_of_a_pass_before_all_others() {
 #[test]
 fn issuing_without_any_icon_is_refused() {
     let bare = Circumstances { default_images: DefaultImages::default(), ..at(NOW) };
-    refuse(vec![], bare, issue("1A"), &PassError::MissingImage { slot: "icon" });
+    refuse(vec![], bare, issue("1A"), &PassError::MissingImage { one_of: &[ImageSlot::Icon] });
 }
 
 #[test]
 fn issuing_a_poster_without_a_background_is_refused() {
     let poster = IssuePass { poster: true, ..order("1A") };
     let command = PassCommand::Issue(Box::new(poster));
-    refuse(vec![], at(NOW), command, &PassError::MissingImage { slot: "background" });
+    refuse(
+        vec![],
+        at(NOW),
+        command,
+        &PassError::MissingImage { one_of: &[ImageSlot::Background, ImageSlot::Artwork] },
+    );
 }
 
 #[test]
@@ -289,6 +296,38 @@ fn removing_an_image_of_its_own_shows_the_default_again() {
 }
 
 #[test]
+fn an_image_that_the_style_does_not_show_is_kept_and_changes_no_state() {
+    let footer = image("footer.png", "own footer");
+    let (etag, updated_at) = (tag("1A", &image("icon.png", "brand icon"), false, NOW), UnixSeconds(NOW));
+    let kept = PassEvent::HiddenAssetsChanged { assets: footer, etag: etag.clone(), updated_at };
+    let put = PassCommand::PutAsset { file: "footer.png".into(), digest: Digest::of(b"own footer") };
+    check(vec![issued("1A", NOW)], at(NOW + 5), put.clone(), vec![kept.clone()]);
+    check(vec![issued("1A", NOW), kept.clone()], at(NOW + 6), put, vec![]);
+
+    let remove = PassCommand::RemoveAsset { file: "footer.png".into() };
+    let gone = PassEvent::HiddenAssetsChanged { assets: Images::new(), etag, updated_at };
+    check(vec![issued("1A", NOW), kept.clone()], at(NOW + 7), remove, vec![gone]);
+    let boarding = PassCommand::ChangeMetadata { ticket_style: Some(TicketStyle::Boarding), poster: None };
+    let mut pass = Pass::default();
+    [issued("1A", NOW), kept].into_iter().for_each(|event| pass.apply(event));
+    let shown = pass.decide(boarding, &at(NOW + 8)).unwrap();
+    assert!(
+        matches!(&shown[..], [PassEvent::MetadataChanged { images, .. }] if images.contains_key("footer.png"))
+    );
+}
+
+#[test]
+fn an_image_of_its_own_that_is_the_default_one_changes_no_state() {
+    let put = PassCommand::PutAsset { file: "icon.png".into(), digest: Digest::of(b"brand icon") };
+    let events = {
+        let mut pass = Pass::default();
+        pass.apply(issued("1A", NOW));
+        pass.decide(put, &at(NOW + 5)).unwrap()
+    };
+    assert!(events.iter().all(|event| !event.is_seen()) && events.len() == 1, "{events:?}");
+}
+
+#[test]
 fn removing_an_image_that_is_not_there_changes_nothing() {
     check(vec![issued("1A", NOW)], at(NOW + 5), PassCommand::RemoveAsset { file: "logo.png".into() }, vec![]);
 }
@@ -304,7 +343,12 @@ fn removing_the_last_icon_is_refused() {
     };
     let bare = Circumstances { default_images: DefaultImages::default(), ..at(NOW + 5) };
     let command = PassCommand::RemoveAsset { file: "icon.png".into() };
-    refuse(vec![issued("1A", NOW), there], bare, command, &PassError::MissingImage { slot: "icon" });
+    refuse(
+        vec![issued("1A", NOW), there],
+        bare,
+        command,
+        &PassError::MissingImage { one_of: &[ImageSlot::Icon] },
+    );
 }
 
 #[test]
@@ -405,6 +449,6 @@ fn a_pass_keeps_its_images_when_it_would_be_left_without_one_that_it_needs() {
         vec![issued("1A", NOW)],
         none,
         PassCommand::ResolveImages,
-        &PassError::MissingImage { slot: "icon" },
+        &PassError::MissingImage { one_of: &[ImageSlot::Icon] },
     );
 }

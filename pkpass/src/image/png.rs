@@ -150,7 +150,7 @@ pub fn decode_png(bytes: &[u8]) -> Result<PngHeader, PngError> {
 }
 
 /// Memory for decoding: rows, a palette, a colour profile.
-const DECODER_BYTES: usize = 16 * 1024 * 1024;
+pub(super) const DECODER_BYTES: usize = 16 * 1024 * 1024;
 
 /// The chunk that begins at `offset`, and where the next one begins.
 fn chunk_at(bytes: &[u8], offset: usize) -> Result<(Chunk<'_>, usize), PngError> {

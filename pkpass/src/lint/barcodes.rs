@@ -4,8 +4,10 @@
 
 use serde_json::{Map, Value};
 
+use crate::TicketStyle;
 use crate::finding::{Findings, quoted};
 use crate::lint::shape::{Kind, Shape, check_members, objects, require};
+use crate::lint::spelling::check_spelling;
 use crate::lint::ticket::Ticket;
 use crate::pointer::at;
 
@@ -26,6 +28,7 @@ const NEW_FORMATS: [&str; 4] =
 
 pub(super) fn check(findings: &mut Findings, ticket: Ticket<'_>) {
     let content = ticket.content;
+    check_presence(findings, ticket);
     if let Some(barcodes) = content.get("barcodes") {
         let barcodes = objects(findings, "/barcodes", barcodes);
         for (pointer, barcode) in &barcodes {
@@ -40,6 +43,16 @@ pub(super) fn check(findings: &mut Findings, ticket: Ticket<'_>) {
     for key in ["barcodes", "barcode"].into_iter().filter(|key| ticket.poster && content.contains_key(*key)) {
         let detail = "Apple documents poster event tickets as not working with barcodes: Wallet may show the plain look";
         findings.warning("poster_barcode", &at("", key), detail);
+    }
+}
+
+/// A ticket without a code is shown, and can hardly be checked at a door.
+fn check_presence(findings: &mut Findings, ticket: Ticket<'_>) {
+    let is_ticket = matches!(ticket.style, TicketStyle::Boarding | TicketStyle::Event);
+    let has_code = ["barcodes", "barcode", "nfc"].iter().any(|key| ticket.content.contains_key(*key));
+    if is_ticket && !has_code && !ticket.poster {
+        let detail = "there is no barcode: whoever checks the ticket has to read it";
+        findings.hint("barcode_missing", "/barcodes", detail);
     }
 }
 
@@ -71,6 +84,7 @@ fn check_fallback(findings: &mut Findings, pointer: &str, formats: &[&str]) {
 fn check_barcode(findings: &mut Findings, pointer: &str, barcode: &Map<String, Value>) {
     require(findings, "barcode_incomplete", pointer, barcode, &["format", "message", "messageEncoding"]);
     check_members(findings, pointer, barcode, SHAPE);
+    check_spelling(findings, pointer, Some(barcode), &[SHAPE], &[]);
     if let Some(format) = format_of(barcode)
         && !OLD_FORMATS.contains(&format)
         && !NEW_FORMATS.contains(&format)

@@ -9,9 +9,11 @@ use serde_json::{Map, Value};
 use crate::TicketStyle;
 use crate::finding::{Findings, quoted};
 use crate::lint::fields;
-use crate::lint::group::Group;
+use crate::lint::group::{DICTIONARY_KEYS, Group, TRANSIT_TYPE};
 use crate::lint::shape::{Kind, check_value, objects};
+use crate::lint::spelling::{check_place, check_spelling};
 use crate::lint::ticket::Ticket;
+use crate::lint::top_level::top_level_keys;
 use crate::pointer::at;
 
 /// Every style dictionary of which a pass has exactly one.
@@ -19,9 +21,6 @@ const STYLES: [&str; 5] = ["boardingPass", "coupon", "eventTicket", "generic", "
 
 /// The newer look that may accompany the one style.
 const POSTER_GENERIC: &str = "posterGeneric";
-
-/// The key with the kind of transit of a boarding pass.
-const TRANSIT_TYPE: &str = "transitType";
 
 /// The kinds of transit that a boarding pass can be for.
 const TRANSIT_TYPES: [&str; 5] = [
@@ -76,21 +75,49 @@ fn check_transit_type(findings: &mut Findings, transit_type: Option<&Value>) {
     }
 }
 
-/// Every group of fields; keys of fields are unique in the whole dictionary.
+/// Every group of fields.
 fn check_groups(findings: &mut Findings, style: TicketStyle, key: &'static str, dictionary: &Value) {
     let pointer = at("", key);
     check_value(findings, &pointer, dictionary, Kind::Object);
-    let mut keys = HashSet::new();
+    check_spelling(findings, &pointer, dictionary.as_object(), &[], &DICTIONARY_KEYS);
+    if let Some(dictionary) = dictionary.as_object() {
+        check_place(findings, &pointer, dictionary, top_level_keys(), "to the top of the pass");
+    }
+    let mut keys = FieldKeys::default();
     for group in Group::ALL {
         let Some(value) = dictionary.get(group.key()) else { continue };
         for (pointer, field) in objects(findings, &at(&pointer, group.key()), value) {
             fields::check(findings, &pointer, style, group, field);
-            if let Some(key) = field.get("key").and_then(Value::as_str)
-                && !keys.insert(key)
-            {
-                let detail = format!("the field key {} is taken by another field of this pass", quoted(key));
-                findings.error("field_key_repeated", &at(&pointer, "key"), detail);
+            if let Some(key) = field.get("key").and_then(Value::as_str) {
+                keys.add(findings, &pointer, group, key);
             }
+        }
+    }
+}
+
+/// The keys of the fields seen so far, those of the front first.
+#[derive(Default)]
+struct FieldKeys<'a> {
+    front: HashSet<&'a str>,
+    behind: HashSet<&'a str>,
+}
+
+impl<'a> FieldKeys<'a> {
+    /// Two fields of the front with one key do not open. One that is repeated behind the front does: generators of tickets write the name of the
+    /// attendee on both sides under the same key.
+    fn add(&mut self, findings: &mut Findings, pointer: &str, group: Group, key: &'a str) {
+        let pointer = at(pointer, "key");
+        if group.is_on_front() {
+            if !self.front.insert(key) {
+                let detail = format!("the field key {} is taken by another field of the front", quoted(key));
+                findings.error("field_key_repeated", &pointer, detail);
+            }
+        } else if self.front.contains(key) || !self.behind.insert(key) {
+            let detail = format!(
+                "the field key {} is taken by another field of this pass: Wallet may confuse the two when one changes",
+                quoted(key)
+            );
+            findings.warning("field_key_repeated", &pointer, detail);
         }
     }
 }

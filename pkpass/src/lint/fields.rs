@@ -9,6 +9,7 @@ use crate::lint::currency::check_currency_code;
 use crate::lint::group::Group;
 use crate::lint::semantics;
 use crate::lint::shape::{Kind, Shape, check_members, check_value, require};
+use crate::lint::spelling::check_spelling;
 use crate::pointer::at;
 use crate::{TicketStyle, ZonedDate};
 
@@ -51,6 +52,7 @@ pub(super) fn check(
 ) {
     require(findings, "field_incomplete", pointer, field, &["key", "value"]);
     check_members(findings, pointer, field, SHAPE);
+    check_spelling(findings, pointer, Some(field), &[SHAPE], &["semantics"]);
     if field.get("key").and_then(Value::as_str) == Some("") {
         findings.error("field_incomplete", &at(pointer, "key"), "the key of a field must not be empty");
     }
@@ -99,8 +101,8 @@ fn check_number_formatters(findings: &mut Findings, pointer: &str, field: &Map<S
     }
     check_currency_code(findings, pointer, field);
     if field.contains_key("numberStyle") && field.contains_key("currencyCode") {
-        let detail = "numberStyle and currencyCode exclude each other";
-        findings.warning("formatter_ambiguous", &at(pointer, "numberStyle"), detail);
+        let detail = "numberStyle and currencyCode exclude each other: remove one of them";
+        findings.error("formatter_ambiguous", &at(pointer, "numberStyle"), detail);
     }
 }
 

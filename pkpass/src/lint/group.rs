@@ -4,6 +4,21 @@
 
 use crate::TicketStyle;
 
+/// The key with the kind of transit of a boarding pass.
+pub(super) const TRANSIT_TYPE: &str = "transitType";
+
+/// The keys of a style dictionary.
+pub(super) const DICTIONARY_KEYS: [&str; 8] = [
+    "headerFields",
+    "primaryFields",
+    "secondaryFields",
+    "auxiliaryFields",
+    "backFields",
+    "additionalInfoFields",
+    "footerFields",
+    TRANSIT_TYPE,
+];
+
 /// A group of fields in a style dictionary.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Group {
@@ -17,14 +32,15 @@ pub(super) enum Group {
 }
 
 impl Group {
+    /// Every group, those of the front first.
     pub(super) const ALL: [Self; 7] = [
         Self::Header,
         Self::Primary,
         Self::Secondary,
         Self::Auxiliary,
+        Self::Footer,
         Self::Back,
         Self::AdditionalInfo,
-        Self::Footer,
     ];
 
     pub(super) const fn key(self) -> &'static str {
@@ -36,6 +52,14 @@ impl Group {
             Self::Back => "backFields",
             Self::AdditionalInfo => "additionalInfoFields",
             Self::Footer => "footerFields",
+        }
+    }
+
+    /// Whether the fields of the group stand on the front of the pass.
+    pub(super) const fn is_on_front(self) -> bool {
+        match self {
+            Self::Header | Self::Primary | Self::Secondary | Self::Auxiliary | Self::Footer => true,
+            Self::Back | Self::AdditionalInfo => false,
         }
     }
 

@@ -147,14 +147,14 @@ const CURRENCY_AMOUNT: Shape = &[("amount", Kind::Text), ("currencyCode", Kind::
 const WIFI_NETWORK: Shape = &[("ssid", Kind::Text), ("password", Kind::Text)];
 
 const SEAT: Shape = &[
-    ("seatSection", Kind::Text),
-    ("seatRow", Kind::Text),
-    ("seatNumber", Kind::Text),
-    ("seatIdentifier", Kind::Text),
-    ("seatType", Kind::Text),
-    ("seatDescription", Kind::Text),
-    ("seatAisle", Kind::Text),
-    ("seatLevel", Kind::Text),
+    ("seatSection", Kind::TextNotNumber),
+    ("seatRow", Kind::TextNotNumber),
+    ("seatNumber", Kind::TextNotNumber),
+    ("seatIdentifier", Kind::TextNotNumber),
+    ("seatType", Kind::TextNotNumber),
+    ("seatDescription", Kind::TextNotNumber),
+    ("seatAisle", Kind::TextNotNumber),
+    ("seatLevel", Kind::TextNotNumber),
     ("seatSectionColor", Kind::Color),
 ];
 

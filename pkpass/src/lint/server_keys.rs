@@ -9,8 +9,8 @@ use crate::pointer::at;
 pub(super) fn check(findings: &mut Findings, content: &Map<String, Value>) {
     for (key, instead) in SERVER_KEYS {
         let Some(value) = content.get(key) else { continue };
-        // A generator that writes the only version there is means no harm.
-        if key == "formatVersion" && *value == json!(1) {
+        // A generator that writes the only version there is, or that the pass is not void, says what is so anyway.
+        if (key == "formatVersion" && *value == json!(1)) || (key == "voided" && *value == json!(false)) {
             continue;
         }
         findings.error(

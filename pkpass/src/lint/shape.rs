@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::ZonedDate;
-use crate::color::is_color;
+use crate::color::{Color, read_color};
 use crate::finding::{Findings, quoted};
 use crate::pointer::at;
 
@@ -12,6 +12,8 @@ use crate::pointer::at;
 pub(super) enum Kind {
     Text,
     TextOrNumber,
+    /// Text, of which a number is not shown: a warning.
+    TextNotNumber,
     Number,
     Bool,
     Object,
@@ -52,19 +54,14 @@ pub(super) fn check_value(findings: &mut Findings, pointer: &str, value: &Value,
         findings.error("wrong_type", pointer, detail);
         return;
     }
+    if matches!(kind, Kind::TextNotNumber) && value.is_number() {
+        let detail = format!("a number where Wallet reads a string: write \"{value}\"");
+        findings.warning("number_for_text", pointer, detail);
+    }
     let text = value.as_str().unwrap_or_default();
     match kind {
         Kind::Date => check_date(findings, pointer, text),
-        Kind::Color if !is_color(text) => {
-            findings.error(
-                "color_invalid",
-                pointer,
-                format!(
-                    "{} is not a colour; write rgb(r, g, b) with integers from 0 to 255, or #RRGGBB",
-                    quoted(text)
-                ),
-            );
-        }
+        Kind::Color => check_color(findings, pointer, text),
         Kind::Url if !is_url(text) => {
             findings.warning(
                 "url_invalid",
@@ -135,6 +132,24 @@ fn check_date(findings: &mut Findings, pointer: &str, text: &str) {
     }
 }
 
+fn check_color(findings: &mut Findings, pointer: &str, text: &str) {
+    match read_color(text) {
+        Some(Color::Opaque) => {}
+        Some(Color::WithAlpha) => {
+            let detail =
+                "an alpha is not documented, and other readers of passes stumble over it; write rgb(r, g, b)";
+            findings.warning("color_alpha", pointer, detail);
+        }
+        None => {
+            let detail = format!(
+                "{} is not a colour; write rgb(r, g, b) with integers from 0 to 255, or #RRGGBB",
+                quoted(text)
+            );
+            findings.error("color_invalid", pointer, detail);
+        }
+    }
+}
+
 fn check_elements(findings: &mut Findings, pointer: &str, value: &Value, kind: Kind) {
     let element_kind = match kind {
         Kind::TextList => Kind::Text,
@@ -149,7 +164,7 @@ fn check_elements(findings: &mut Findings, pointer: &str, value: &Value, kind: K
 fn has_type(value: &Value, kind: Kind) -> bool {
     match kind {
         Kind::Text | Kind::Date | Kind::Color | Kind::Url | Kind::OneOf(_) => value.is_string(),
-        Kind::TextOrNumber => value.is_string() || value.is_number(),
+        Kind::TextOrNumber | Kind::TextNotNumber => value.is_string() || value.is_number(),
         Kind::Number => value.is_number(),
         Kind::Bool => value.is_boolean(),
         Kind::Object => value.is_object(),
@@ -159,7 +174,7 @@ fn has_type(value: &Value, kind: Kind) -> bool {
 
 const fn expected(kind: Kind) -> &'static str {
     match kind {
-        Kind::Text | Kind::Url | Kind::OneOf(_) => "a string",
+        Kind::Text | Kind::TextNotNumber | Kind::Url | Kind::OneOf(_) => "a string",
         Kind::TextOrNumber => "a string or a number",
         Kind::Number => "a number",
         Kind::Bool => "true or false",

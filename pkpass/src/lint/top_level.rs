@@ -6,8 +6,11 @@ use serde_json::{Map, Value};
 
 use crate::TicketStyle;
 use crate::finding::Findings;
+use crate::lint::group::DICTIONARY_KEYS;
 use crate::lint::shape::{Kind, Shape, check_members};
+use crate::lint::spelling::{check_place, check_spelling};
 use crate::lint::ticket::Ticket;
+use crate::pass_json::SERVER_KEYS;
 use crate::pointer::at;
 
 const SHAPE: Shape = &[
@@ -83,8 +86,36 @@ const fn also_read(style: TicketStyle) -> &'static [&'static str] {
     }
 }
 
+/// Keys that other files of the linter look at, and those that only a person or an app reads.
+const OTHER_KEYS: &[&str] = &[
+    "barcodes",
+    "barcode",
+    "nfc",
+    "locations",
+    "beacons",
+    "relevantDates",
+    "featuredActions",
+    "userInfo",
+    "boardingPass",
+    "coupon",
+    "eventTicket",
+    "generic",
+    "storeCard",
+    "posterGeneric",
+];
+
+/// Keys of the top of a pass that mean nothing inside a style dictionary.
+pub(super) fn top_level_keys() -> impl Iterator<Item = &'static str> {
+    SHAPE.iter().map(|(key, _)| *key).chain(OTHER_KEYS.iter().copied())
+}
+
 pub(super) fn check(findings: &mut Findings, ticket: Ticket<'_>) {
     let content = ticket.content;
+    let server_keys = SERVER_KEYS.map(|(key, _)| key);
+    let others = [OTHER_KEYS, &server_keys, &DICTIONARY_KEYS].concat();
+    check_spelling(findings, "", Some(content), &[SHAPE, POSTER_SHAPE, BOARDING_SHAPE], &others);
+    let place = format!("into `{}`", ticket.style.pass_json_key());
+    check_place(findings, "", content, DICTIONARY_KEYS.into_iter(), &place);
     check_members(findings, "", content, SHAPE);
     check_members(findings, "", content, POSTER_SHAPE);
     if !ticket.poster {

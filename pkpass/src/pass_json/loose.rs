@@ -12,17 +12,24 @@ pub(crate) struct LooseField {
     pub(crate) is_date: bool,
 }
 
-/// Loose keys of an event ticket that become primary fields, in this order.
-pub(crate) const PRIMARY: [LooseField; 3] = [
-    LooseField { key: "eventName", label: "EVENT", is_date: false },
-    LooseField { key: "eventDateISO", label: "DATE", is_date: true },
-    LooseField { key: "venueName", label: "VENUE", is_date: false },
-];
-
-/// Loose keys of an event ticket that become secondary fields, in this order.
-pub(crate) const SECONDARY: [LooseField; 2] = [
-    LooseField { key: "seat", label: "SEAT", is_date: false },
-    LooseField { key: "section", label: "SECTION", is_date: false },
+/// The loose keys of an event ticket, in the order of their groups. A plain ticket has room for one primary field, four secondary and four
+/// auxiliary ones: the event is what everybody looks for, date and venue stand below it, and the seat below those.
+pub(crate) const GROUPS: [(&str, &[LooseField]); 3] = [
+    ("primaryFields", &[LooseField { key: "eventName", label: "EVENT", is_date: false }]),
+    (
+        "secondaryFields",
+        &[
+            LooseField { key: "eventDateISO", label: "DATE", is_date: true },
+            LooseField { key: "venueName", label: "VENUE", is_date: false },
+        ],
+    ),
+    (
+        "auxiliaryFields",
+        &[
+            LooseField { key: "seat", label: "SEAT", is_date: false },
+            LooseField { key: "section", label: "SECTION", is_date: false },
+        ],
+    ),
 ];
 
 /// Whether a content has its own dictionary for the front of the pass.
@@ -49,20 +56,18 @@ pub(super) fn map_loose_fields(pass: &mut Map<String, Value>, style: TicketStyle
     if has_dictionary(pass, style) {
         return;
     }
-    let (primary, secondary): (&[LooseField], &[LooseField]) = match style {
-        TicketStyle::Event => (&PRIMARY, &SECONDARY),
-        TicketStyle::Boarding | TicketStyle::Coupon | TicketStyle::Generic | TicketStyle::StoreCard => {
-            (&[], &[])
+    let mut dictionary = Map::new();
+    if are_loose_fields_mapped(pass, style) {
+        for (group, loose) in GROUPS {
+            let fields = take_fields(pass, loose);
+            if !fields.is_empty() {
+                dictionary.insert(group.to_owned(), Value::Array(fields));
+            }
         }
-    };
-    let mut primary_fields = take_fields(pass, primary);
-    if primary_fields.is_empty() {
-        primary_fields.push(json!({ "key": "description", "value": pass.get("description") }));
     }
-    let mut dictionary = Map::from_iter([("primaryFields".to_owned(), Value::Array(primary_fields))]);
-    let secondary_fields = take_fields(pass, secondary);
-    if !secondary_fields.is_empty() {
-        dictionary.insert("secondaryFields".to_owned(), Value::Array(secondary_fields));
+    if !dictionary.contains_key("primaryFields") {
+        let description = json!({ "key": "description", "value": pass.get("description") });
+        dictionary.insert("primaryFields".to_owned(), json!([description]));
     }
     if style == TicketStyle::Boarding {
         // The linter refuses such a content; a boarding pass without one is none.

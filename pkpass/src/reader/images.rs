@@ -8,7 +8,7 @@ use crate::image::{ImageName, ImageSlot, check_size, read_png};
 use crate::pass_json::poster::asks_for_poster;
 use crate::pointer::at;
 use crate::reader::pass::ticket_style;
-use crate::{Finding, missing_images};
+use crate::{Finding, PassKind, missing_images};
 
 /// Every PNG file is one, those we know have a size that fits, and none is missing.
 pub(super) fn check(files: &BTreeMap<String, Vec<u8>>, pass: Option<&Map<String, Value>>) -> Vec<Finding> {
@@ -18,7 +18,7 @@ pub(super) fn check(files: &BTreeMap<String, Vec<u8>>, pass: Option<&Map<String,
     }
     let names: Vec<ImageName> = files.keys().filter_map(|path| ImageName::parse(path).ok()).collect();
     match pass.and_then(|pass| Some((ticket_style(pass)?, asks_for_poster(pass)))) {
-        Some((style, poster)) => findings.extend(missing_images(style, poster, names.iter())),
+        Some((style, poster)) => findings.extend(missing_images(PassKind { style, poster }, names.iter())),
         None if names.iter().any(|name| name.slot() == ImageSlot::Icon) => {}
         None => {
             let detail =

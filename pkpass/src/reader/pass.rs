@@ -6,7 +6,7 @@ use crate::finding::quoted;
 use crate::pass_json::SERVER_KEYS;
 use crate::pass_json::poster::asks_for_poster;
 use crate::reader::{CertificateReport, PassSummary, Problem};
-use crate::{Finding, TicketStyle};
+use crate::{Finding, PassKind, TicketStyle};
 
 const STYLES: [&str; 5] = ["boardingPass", "coupon", "eventTicket", "generic", "storeCard"];
 
@@ -96,7 +96,7 @@ pub(super) fn lint(pass: &Map<String, Value>) -> Vec<Finding> {
     if let Some(style) = ticket_style(pass) {
         let mut content = pass.clone();
         content.retain(|key, _| !SERVER_KEYS.iter().any(|(server_key, _)| server_key == key));
-        findings.extend(crate::lint(style, false, &content));
+        findings.extend(crate::lint(PassKind::plain(style), &content));
     }
     findings
 }

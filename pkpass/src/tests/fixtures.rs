@@ -9,7 +9,7 @@ use zip::ZipArchive;
 
 use crate::image::{Image, ImageName};
 use crate::tests::authority::{IDENTITY, PASS_TYPE, TEAM};
-use crate::{PassSource, SigningIdentity, TicketStyle, archive, build};
+use crate::{PassKind, PassSource, SigningIdentity, TicketStyle, archive, build};
 
 pub(super) const TOKEN: &str = "0123456789abcdef-a-secret";
 
@@ -28,8 +28,7 @@ pub(super) fn source(content: &Map<String, Value>) -> PassSource<'_> {
         organization_name: "The Museum",
         web_service_url: "https://passes.example.com",
         authentication_token: TOKEN,
-        ticket_style: TicketStyle::Event,
-        poster: false,
+        kind: PassKind::plain(TicketStyle::Event),
         voided: false,
         content,
     }

@@ -3,11 +3,10 @@
 use proptest::prelude::*;
 
 use crate::image::{
-    Image, ImageError, ImageName, ImageSlot, MAX_IMAGE_BYTES, PngError, PngHeader, Scale, check_size,
-    decode_png, read_png,
+    Image, ImageName, MAX_IMAGE_BYTES, PngError, PngHeader, check_size, decode_png, read_png,
 };
 use crate::tests::fixtures::png;
-use crate::{TicketStyle, image_slots_for, missing_images};
+use crate::{PassKind, TicketStyle, lint_images, missing_images};
 
 fn name(text: &str) -> ImageName {
     ImageName::parse(text).unwrap()
@@ -31,28 +30,6 @@ fn file(chunks: &[Vec<u8>]) -> Vec<u8> {
 const RGB8: [u8; 5] = [8, 2, 0, 0, 0];
 
 #[test]
-fn a_name_is_a_slot_and_a_scale() {
-    let background = name("background@3x.png");
-    assert_eq!((background.slot(), background.scale()), (ImageSlot::Background, Scale::Three));
-    assert_eq!(name("icon.png"), ImageName::new(ImageSlot::Icon, Scale::One));
-    for each in ImageName::all() {
-        assert_eq!(name(&each.to_string()), each);
-    }
-    assert_eq!(ImageName::all().count(), 24);
-}
-
-#[test]
-fn an_unknown_name_is_refused_with_the_accepted_ones() {
-    for text in
-        ["Icon.png", "icon@4x.png", "icon@1x.png", "icon.pdf", "../icon.png", "stripe.png", "icon", ""]
-    {
-        let error = ImageName::parse(text).unwrap_err();
-        assert_eq!(error, ImageError::UnknownName { file_name: text.to_owned() });
-        assert!(error.to_string().contains("background.png, background@2x.png"), "{error}");
-    }
-}
-
-#[test]
 fn sizes_are_those_of_the_slot_times_the_scale() {
     let fits = |text, width, height| check_size(&name(text), PngHeader { width, height }).is_ok();
     for (text, width, height) in [
@@ -65,6 +42,8 @@ fn sizes_are_those_of_the_slot_times_the_scale() {
         ("logo@2x.png", 320, 100),
         ("background.png", 345, 505),
         ("background@2x.png", 360, 440),
+        ("strip@3x.png", 1125, 432),
+        ("venueMap.png", 4096, 4096),
     ] {
         assert!(fits(text, width, height), "{text} {width}×{height}");
     }
@@ -75,17 +54,25 @@ fn sizes_are_those_of_the_slot_times_the_scale() {
         ("logo.png", 161, 50),
         ("logo.png", 160, 51),
         ("background.png", 505, 345),
+        ("thumbnail.png", 112, 142),
+        ("secondaryLogo@2x.png", 271, 24),
     ] {
         assert!(!fits(text, width, height), "{text} {width}×{height}");
     }
 }
 
 #[test]
-fn a_wrong_size_names_the_file_what_was_found_and_what_is_accepted() {
+fn another_size_names_the_file_what_was_found_and_what_is_drawn() {
     let error =
         |text, width, height| check_size(&name(text), PngHeader { width, height }).unwrap_err().to_string();
-    assert_eq!(error("icon@2x.png", 38, 38), "icon@2x.png is 38×38 pixels; accepted: 76×76 or 58×58");
-    assert_eq!(error("logo.png", 200, 50), "logo.png is 200×50 pixels; accepted: at most 160×50");
+    assert_eq!(
+        error("icon@2x.png", 38, 38),
+        "icon@2x.png is 38×38 pixels, and Wallet draws 76×76 or 58×58: a phone scales or cuts it"
+    );
+    assert_eq!(
+        error("logo.png", 200, 50),
+        "logo.png is 200×50 pixels, and Wallet draws at most 160×50: a phone scales or cuts it"
+    );
 }
 
 #[test]
@@ -168,22 +155,16 @@ fn an_image_knows_its_sha_1() {
     assert_eq!(&image.bytes()[..], b"abc");
 }
 
-#[test]
-fn an_event_ticket_has_room_for_icon_logo_and_background() {
-    let slots = image_slots_for(TicketStyle::Event, false);
-    assert_eq!(slots, [ImageSlot::Background, ImageSlot::Icon, ImageSlot::Logo]);
-}
-
 fn missing(poster: bool, names: &[&str]) -> Vec<(bool, String, String)> {
     let names: Vec<ImageName> = names.iter().map(|text| name(text)).collect();
-    let findings = missing_images(TicketStyle::Event, poster, names.iter());
+    let findings = missing_images(PassKind { style: TicketStyle::Event, poster }, names.iter());
     findings.into_iter().map(|each| (each.is_error(), each.code.into_owned(), each.pointer)).collect()
 }
 
 #[test]
-fn a_pass_without_an_icon_cannot_be() {
+fn a_pass_without_an_icon_cannot_be_and_a_poster_without_its_image_is_plain() {
     let icon = (true, "image_missing".to_owned(), "/assets/icon.png".to_owned());
-    let background = (true, "image_missing".to_owned(), "/assets/background.png".to_owned());
+    let background = (false, "image_missing".to_owned(), "/assets/background.png".to_owned());
     assert_eq!(missing(false, &["logo.png"]), std::slice::from_ref(&icon));
     assert_eq!(missing(true, &["logo.png"]), [icon, background]);
 }
@@ -193,7 +174,71 @@ fn a_missing_scale_of_the_icon_is_a_warning() {
     let scale = |text: &str| (false, "image_scale_missing".to_owned(), format!("/assets/{text}"));
     assert_eq!(missing(false, &["icon.png"]), [scale("icon@2x.png"), scale("icon@3x.png")]);
     assert_eq!(missing(false, &["icon@2x.png"]), [scale("icon@3x.png")]);
-    assert_eq!(missing(true, &["icon@2x.png", "icon@3x.png", "background@3x.png"]), []);
+    for large in ["background@3x.png", "artwork.png"] {
+        assert_eq!(missing(true, &["icon@2x.png", "icon@3x.png", large]), []);
+    }
+}
+
+/// Code and pointer of each warning about these images, with their sizes.
+fn warnings(kind: PassKind, images: &[(&str, u32, u32)]) -> Vec<(String, String)> {
+    let images = images
+        .iter()
+        .map(|(text, width, height)| (name(text), Some(PngHeader { width: *width, height: *height })));
+    let findings = lint_images(kind, &images.collect());
+    assert!(findings.iter().all(|finding| !finding.is_error()), "{findings:?}");
+    findings.into_iter().map(|each| (each.code.into_owned(), each.pointer)).collect()
+}
+
+fn pair(code: &str, file: &str) -> (String, String) {
+    (code.to_owned(), format!("/assets/{file}"))
+}
+
+#[test]
+fn an_image_that_the_kind_of_pass_does_not_show_is_a_warning_that_names_the_kinds_that_do() {
+    let event = PassKind::plain(TicketStyle::Event);
+    for kind in TicketStyle::ALL.map(PassKind::plain) {
+        for each in ImageName::all() {
+            let text = each.to_string();
+            let expected =
+                if kind.shows(each.slot()) { vec![] } else { vec![pair("image_not_shown", &text)] };
+            assert_eq!(
+                warnings(kind, &[(&text, 1, 1)])
+                    .iter()
+                    .filter(|(code, _)| code != "image_size")
+                    .cloned()
+                    .collect::<Vec<_>>(),
+                expected
+            );
+        }
+    }
+    let said = |text| lint_images(event, &[(name(text), None)].into())[0].detail.clone();
+    assert!(said("footer.png").contains("shown by boarding"), "{}", said("footer.png"));
+    assert!(said("artwork@2x.png").contains("event with the poster look, generic"));
+    assert!(said("personalizationLogo.png").contains("no pass shows it"));
+}
+
+#[test]
+fn an_image_of_another_size_is_a_warning_that_names_both_sizes() {
+    let generic = PassKind::plain(TicketStyle::Generic);
+    assert_eq!(warnings(generic, &[("thumbnail.png", 112, 142)]), [pair("image_size", "thumbnail.png")]);
+    assert_eq!(warnings(generic, &[("thumbnail@2x.png", 112, 142)]), []);
+    let header = PngHeader { width: 35, height: 35 };
+    let detail = lint_images(generic, &[(name("icon.png"), Some(header))].into())[0].detail.clone();
+    assert!(detail.contains("35×35") && detail.contains("38×38 or 29×29"), "{detail}");
+}
+
+#[test]
+fn a_ticket_with_a_strip_beside_a_background_or_a_thumbnail_is_told_so() {
+    let event = PassKind::plain(TicketStyle::Event);
+    let (strip, background) = (("strip.png", 375, 98), ("background.png", 180, 220));
+    let thumbnail = ("thumbnail.png", 90, 90);
+    assert_eq!(warnings(event, &[background, thumbnail]), []);
+    assert_eq!(warnings(event, &[strip]), []);
+    for images in [vec![strip, background], vec![strip, thumbnail], vec![background, strip, thumbnail]] {
+        assert_eq!(warnings(event, &images), [pair("image_excluded", "strip.png")], "{images:?}");
+    }
+    let card = PassKind::plain(TicketStyle::StoreCard);
+    assert_eq!(warnings(card, &[strip, background]), [pair("image_not_shown", "background.png")]);
 }
 
 proptest! {

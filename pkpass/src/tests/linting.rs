@@ -5,9 +5,9 @@ use openssl::nid::Nid;
 use openssl::pkey::PKey;
 use serde_json::{Map, Value, json};
 
-use crate::Severity::{Error, Warning};
+use crate::Severity::{Error, Hint, Warning};
 use crate::tests::fixtures::object;
-use crate::{MAX_FINDINGS, Severity, TicketStyle, lint};
+use crate::{Finding, MAX_FINDINGS, PassKind, Severity, TicketStyle};
 
 type Expected = (Severity, &'static str, &'static str);
 
@@ -17,6 +17,12 @@ fn good() -> Map<String, Value> {
         "description": "A ticket",
         "eventTicket": { "primaryFields": [{ "key": "event", "value": "Night" }] },
     }))
+}
+
+/// The findings but for the hint that there is no barcode: hardly any of these tickets has one.
+fn lint(kind: PassKind, content: &Map<String, Value>) -> Vec<Finding> {
+    let findings = crate::lint(kind, content).into_iter();
+    findings.filter(|finding| finding.code != "barcode_missing").collect()
 }
 
 fn good_with(keys: Value) -> Map<String, Value> {
@@ -35,7 +41,7 @@ fn with_field(group: &str, field: Value) -> Map<String, Value> {
 
 #[track_caller]
 fn assert_findings(poster: bool, content: &Map<String, Value>, expected: &[Expected]) {
-    let findings = lint(TicketStyle::Event, poster, content);
+    let findings = lint(PassKind { style: TicketStyle::Event, poster }, content);
     let found: Vec<(Severity, &str, &str)> =
         findings.iter().map(|each| (each.severity, &*each.code, each.pointer.as_str())).collect();
     assert_eq!(found, expected, "{}\n{findings:#?}", Value::Object(content.clone()));
@@ -127,10 +133,12 @@ fn keys_of_the_server_are_errors() {
         (json!({ "teamIdentifier": "T" }), (Error, "server_key", "/teamIdentifier")),
         (json!({ "webServiceURL": "https://x.example" }), (Error, "server_key", "/webServiceURL")),
         (json!({ "authenticationToken": "t" }), (Error, "server_key", "/authenticationToken")),
-        (json!({ "voided": false }), (Error, "server_key", "/voided")),
+        (json!({ "voided": true }), (Error, "server_key", "/voided")),
+        (json!({ "voided": 0 }), (Error, "server_key", "/voided")),
     ]);
-    let findings = lint(TicketStyle::Event, false, &good_with(json!({ "voided": true })));
+    let findings = lint(PassKind::plain(TicketStyle::Event), &good_with(json!({ "voided": true })));
     assert!(findings[0].detail.contains("POST …/void"), "{}", findings[0]);
+    assert_findings(false, &good_with(json!({ "voided": false, "formatVersion": 1 })), &[]);
 }
 
 #[test]
@@ -174,7 +182,10 @@ fn dates_and_colours_at_the_top_are_checked() {
         (json!({ "foregroundColor": "rgb(0, 0, 256)" }), (Error, "color_invalid", "/foregroundColor")),
         (json!({ "labelColor": 5 }), (Error, "wrong_type", "/labelColor")),
         (json!({ "stripColor": "" }), (Error, "color_invalid", "/stripColor")),
+        (json!({ "labelColor": "rgba(255, 255, 255, 0.75)" }), (Warning, "color_alpha", "/labelColor")),
     ]);
+    let spelled = json!({ "labelColor": " RGB(1, 2, 3) ", "backgroundColor": "Rgb(1,2,3)" });
+    assert_findings(false, &good_with(spelled), &[]);
 }
 
 #[test]
@@ -193,7 +204,7 @@ fn a_missing_description_is_replaced_with_a_warning() {
     let missing = (Warning, "description_missing", "/description");
     assert_findings(false, &object(json!({ "eventTicket": ticket })), &[missing]);
     assert_findings(false, &object(json!({ "eventTicket": ticket, "description": "" })), &[missing]);
-    let detail = |content| lint(TicketStyle::Event, false, &object(content))[0].detail.clone();
+    let detail = |content| lint(PassKind::plain(TicketStyle::Event), &object(content))[0].detail.clone();
     assert!(detail(json!({ "eventName": "E", "organizationName": "O" })).contains("using eventName:"));
     assert!(detail(json!({ "organizationName": "O" })).contains("using organizationName:"));
     assert!(detail(json!({})).contains("using the name of the organisation:"));
@@ -202,7 +213,7 @@ fn a_missing_description_is_replaced_with_a_warning() {
 #[test]
 fn a_ticket_has_one_style() {
     for style in ["boardingPass", "coupon", "generic", "storeCard"] {
-        let findings = lint(TicketStyle::Event, false, &good_with(json!({ style: {} })));
+        let findings = lint(PassKind::plain(TicketStyle::Event), &good_with(json!({ style: {} })));
         assert_eq!((findings.len(), &*findings[0].code), (1, "other_style"), "{style}");
         assert_eq!((findings[0].severity, findings[0].pointer.clone()), (Error, format!("/{style}")));
     }
@@ -243,7 +254,7 @@ fn more_fields_than_fit_are_a_warning() {
         content["eventTicket"][group] = Value::Array(fields(most));
         assert_findings(false, &content, &[]);
         content["eventTicket"][group] = Value::Array(fields(most + 1));
-        let findings = lint(TicketStyle::Event, false, &content);
+        let findings = lint(PassKind::plain(TicketStyle::Event), &content);
         assert_eq!((findings.len(), &*findings[0].code), (1, "too_many_fields"), "{group}");
         assert_eq!(
             (findings[0].severity, findings[0].pointer.clone()),
@@ -253,9 +264,32 @@ fn more_fields_than_fit_are_a_warning() {
 }
 
 #[test]
-fn field_keys_are_unique_in_the_whole_ticket() {
-    let content = with_field("backFields", json!({ "key": "event", "value": "again" }));
-    assert_findings(false, &content, &[(Error, "field_key_repeated", "/eventTicket/backFields/0/key")]);
+fn field_keys_are_unique_on_the_front_and_better_so_in_the_whole_ticket() {
+    for group in ["secondaryFields", "auxiliaryFields"] {
+        let content = with_field(group, json!({ "key": "event", "value": "again" }));
+        let pointer = format!("/eventTicket/{group}/0/key");
+        let found = lint(PassKind::plain(TicketStyle::Event), &content);
+        assert_eq!(
+            (found.len(), found[0].severity, &*found[0].code, &*found[0].pointer),
+            (1, Error, "field_key_repeated", &*pointer)
+        );
+    }
+    for group in ["backFields", "additionalInfoFields"] {
+        let content = with_field(group, json!({ "key": "event", "value": "again" }));
+        let pointer = format!("/eventTicket/{group}/0/key");
+        let found = lint(PassKind::plain(TicketStyle::Event), &content);
+        assert_eq!(
+            (found.len(), found[0].severity, &*found[0].code, &*found[0].pointer),
+            (1, Warning, "field_key_repeated", &*pointer)
+        );
+    }
+    let mut twice_behind = with_field("backFields", json!({ "key": "b", "value": 1 }));
+    twice_behind["eventTicket"]["backFields"].as_array_mut().unwrap().push(json!({ "key": "b", "value": 2 }));
+    assert_findings(
+        false,
+        &twice_behind,
+        &[(Warning, "field_key_repeated", "/eventTicket/backFields/1/key")],
+    );
     let mut other_style = good();
     other_style
         .insert("posterGeneric".to_owned(), json!({ "footerFields": [{ "key": "event", "value": 1 }] }));
@@ -346,7 +380,7 @@ fn fields_are_checked() {
         (json!({ "key": "k", "value": 5, "currencyCode": 978 }), Error, "wrong_type", "currencyCode"),
         (
             json!({ "key": "k", "value": 5, "currencyCode": "EUR", "numberStyle": "PKNumberStyleDecimal" }),
-            Warning,
+            Error,
             "formatter_ambiguous",
             "numberStyle",
         ),
@@ -359,7 +393,7 @@ fn fields_are_checked() {
         ),
     ];
     for (field, severity, code, below) in cases {
-        let findings = lint(TicketStyle::Event, false, &with_field("headerFields", field.clone()));
+        let findings = lint(PassKind::plain(TicketStyle::Event), &with_field("headerFields", field.clone()));
         let found: Vec<_> =
             findings.iter().map(|each| (each.severity, &*each.code, each.pointer.clone())).collect();
         assert_eq!(found, [(severity, code, format!("/eventTicket/headerFields/0/{below}"))], "{field}");
@@ -623,7 +657,11 @@ fn semantic_tags_are_checked() {
             (Error, "date_invalid", "/semantics/eventStartDateInfo/date"),
         ),
         (tag("seats", json!({})), (Error, "wrong_type", "/semantics/seats")),
-        (tag("seats", json!([{ "seatNumber": 5 }])), (Error, "wrong_type", "/semantics/seats/0/seatNumber")),
+        (
+            tag("seats", json!([{ "seatNumber": 5 }])),
+            (Warning, "number_for_text", "/semantics/seats/0/seatNumber"),
+        ),
+        (tag("seats", json!([{ "seatRow": true }])), (Error, "wrong_type", "/semantics/seats/0/seatRow")),
         (
             tag("seats", json!([{ "seatSectionColor": "red" }])),
             (Error, "color_invalid", "/semantics/seats/0/seatSectionColor"),
@@ -697,11 +735,152 @@ fn what_contradicts_a_poster_is_a_warning() {
 }
 
 #[test]
+fn a_ticket_without_a_barcode_gets_a_hint() {
+    let codes = |kind, content: Value| -> Vec<(Severity, String)> {
+        let findings = crate::lint(kind, &object(content)).into_iter();
+        findings
+            .map(|each| (each.severity, each.code.into_owned()))
+            .filter(|(_, code)| code == "barcode_missing")
+            .collect()
+    };
+    let hint = [(Hint, "barcode_missing".to_owned())];
+    let event = PassKind::plain(TicketStyle::Event);
+    assert_eq!(codes(event, json!({ "description": "d" })), hint);
+    assert_eq!(codes(PassKind::plain(TicketStyle::Boarding), json!({})), hint);
+    assert_eq!(codes(event, json!({ "nfc": {} })), []);
+    assert_eq!(codes(event, json!({ "barcode": {} })), []);
+    assert_eq!(codes(PassKind { poster: true, ..event }, json!({})), []);
+    assert_eq!(codes(PassKind::plain(TicketStyle::Coupon), json!({})), []);
+}
+
+#[test]
+fn keys_that_are_misspelt_or_misplaced_get_a_hint_and_unknown_ones_none() {
+    assert_cases([
+        (json!({ "backgroundcolor": "#fff" }), (Hint, "key_misspelt", "/backgroundcolor")),
+        (json!({ "organisationName": "O" }), (Hint, "key_misspelt", "/organisationName")),
+        (json!({ "secondaryFields": [] }), (Hint, "key_misplaced", "/secondaryFields")),
+    ]);
+    let event = PassKind::plain(TicketStyle::Event);
+    let said = |content: &Map<String, Value>| lint(event, content)[0].detail.clone();
+    assert!(
+        said(&good_with(json!({ "backgroundcolor": "#fff" }))).contains("did you mean `backgroundColor`?")
+    );
+    assert!(said(&good_with(json!({ "secondaryFields": [] }))).contains("belongs into `eventTicket`"));
+    let card = object(
+        json!({ "description": "d", "storeCard": { "primaryFields": [{ "key": "k", "value": 1 }] }, "headerFields": [] }),
+    );
+    let found = crate::lint(PassKind::plain(TicketStyle::StoreCard), &card);
+    assert!(found[0].detail.contains("`storeCard`"), "{found:?}");
+
+    let field = |key: &str| {
+        let mut content = good();
+        content["eventTicket"]["primaryFields"][0][key] = json!("x");
+        content
+    };
+    assert_findings(false, &field("lable"), &[(Hint, "key_misspelt", "/eventTicket/primaryFields/0/lable")]);
+    let mut inside = good();
+    inside["eventTicket"]["barcodes"] = json!([]);
+    assert_findings(false, &inside, &[(Hint, "key_misplaced", "/eventTicket/barcodes")]);
+    let code =
+        json!({ "format": "PKBarcodeFormatQR", "message": "1", "messageEncoding": "utf-8", "alttext": "1" });
+    assert_findings(
+        false,
+        &good_with(json!({ "barcodes": [code] })),
+        &[(Hint, "key_misspelt", "/barcodes/0/alttext")],
+    );
+
+    let of_a_newer_system =
+        json!({ "hologramStyle": 1, "x-own": 2, "liveActivity": {}, "colorScheme": "dark", "gate": "A" });
+    assert_findings(false, &good_with(of_a_newer_system), &[]);
+    let both = good_with(json!({ "labelColor": "#fff", "labelcolor": "#fff" }));
+    assert_findings(false, &both, &[]);
+}
+
+/// A poster with one further event.
+fn with_upcoming(change: impl FnOnce(&mut Value)) -> Map<String, Value> {
+    let image =
+        json!({ "URL": "https://x.example/a.png", "SHA256": "0".repeat(64), "scale": 2, "size": 2_097_152 });
+    let mut entry = json!({
+        "identifier": "1", "type": "event", "name": "Second night", "isActive": true,
+        "dateInformation": { "date": "2027-03-02T19:30Z", "timeZone": "Europe/Berlin", "isAllDay": false },
+        "URLs": { "purchaseParkingURL": "https://x.example" },
+        "images": { "headerImage": { "URLs": [image] }, "venueMap": { "reuseExisting": true } },
+        "backFields": [{ "key": "k", "value": "v" }],
+    });
+    change(&mut entry);
+    let mut content = good_poster();
+    content.insert("upcomingPassInformation".to_owned(), json!([entry]));
+    content
+}
+
+#[test]
+fn upcoming_events_are_checked() {
+    assert_findings(true, &with_upcoming(|_| {}), &[]);
+    type Fault = (fn(&mut Value), Severity, &'static str, &'static str);
+    let faults: [Fault; 12] = [
+        (|entry| drop(entry.as_object_mut().unwrap().remove("name")), Error, "upcoming_incomplete", "/name"),
+        (
+            |entry| drop(entry.as_object_mut().unwrap().remove("identifier")),
+            Error,
+            "upcoming_incomplete",
+            "/identifier",
+        ),
+        (|entry| entry["type"] = json!("concert"), Warning, "unknown_value", "/type"),
+        (|entry| entry["isActive"] = json!(1), Error, "wrong_type", "/isActive"),
+        (
+            |entry| entry["dateInformation"]["date"] = json!("2027-03-02"),
+            Error,
+            "date_invalid",
+            "/dateInformation/date",
+        ),
+        (|entry| entry["URLs"]["sellURL"] = json!("no link"), Warning, "url_invalid", "/URLs/sellURL"),
+        (|entry| entry["backFields"][0]["value"] = json!(true), Error, "wrong_type", "/backFields/0/value"),
+        (|entry| entry["semantics"] = json!({ "genre": 1 }), Error, "wrong_type", "/semantics/genre"),
+        (
+            |entry| entry["images"]["headerImage"]["URLs"][0]["URL"] = json!("http://x.example/a.png"),
+            Error,
+            "upcoming_url_invalid",
+            "/images/headerImage/URLs/0/URL",
+        ),
+        (
+            |entry| entry["images"]["headerImage"]["URLs"][0]["SHA256"] = json!("0".repeat(63)),
+            Error,
+            "upcoming_digest_invalid",
+            "/images/headerImage/URLs/0/SHA256",
+        ),
+        (
+            |entry| entry["images"]["headerImage"]["URLs"][0]["size"] = json!(2_097_153),
+            Error,
+            "upcoming_image_too_large",
+            "/images/headerImage/URLs/0/size",
+        ),
+        (
+            |entry| entry["images"]["venueMap"] = json!({ "URLs": [{ "SHA256": "f".repeat(64) }] }),
+            Error,
+            "upcoming_incomplete",
+            "/images/venueMap/URLs/0/URL",
+        ),
+    ];
+    for (change, severity, code, below) in faults {
+        let pointer = format!("/upcomingPassInformation/0{below}");
+        let found = lint(PassKind { style: TicketStyle::Event, poster: true }, &with_upcoming(change));
+        let found: Vec<_> = found.iter().map(|each| (each.severity, &*each.code, &*each.pointer)).collect();
+        assert_eq!(found, [(severity, code, &*pointer)]);
+    }
+    let mut twice = with_upcoming(|_| {});
+    let entry = twice["upcomingPassInformation"][0].clone();
+    twice["upcomingPassInformation"].as_array_mut().unwrap().push(entry);
+    assert_findings(true, &twice, &[(Error, "upcoming_repeated", "/upcomingPassInformation/1/identifier")]);
+    let plain = lint(PassKind::plain(TicketStyle::Coupon), &object(json!({ "upcomingPassInformation": [] })));
+    assert!(plain.iter().any(|each| each.code == "poster_only"), "{plain:?}");
+}
+
+#[test]
 fn pointers_find_what_they_point_to() {
     let content =
         good_with(json!({ "locations": [{ "latitude": 91, "longitude": 2 }], "labelColor": "red" }));
     let value = Value::Object(content.clone());
-    for finding in lint(TicketStyle::Event, false, &content) {
+    for finding in lint(PassKind::plain(TicketStyle::Event), &content) {
         assert!(value.pointer(&finding.pointer).is_some(), "{finding}");
     }
 }
@@ -710,12 +889,12 @@ fn pointers_find_what_they_point_to() {
 fn findings_are_bounded() {
     let fields: Vec<Value> = (0..500).map(|_| json!({})).collect();
     let content = good_with(json!({ "eventTicket": { "primaryFields": [], "backFields": fields } }));
-    assert_eq!(lint(TicketStyle::Event, false, &content).len(), MAX_FINDINGS);
+    assert_eq!(lint(PassKind::plain(TicketStyle::Event), &content).len(), MAX_FINDINGS);
 }
 
 #[test]
 fn a_finding_is_json_for_programs_and_a_sentence_for_people() {
-    let findings = lint(TicketStyle::Event, false, &good_with(json!({ "labelColor": "red" })));
+    let findings = lint(PassKind::plain(TicketStyle::Event), &good_with(json!({ "labelColor": "red" })));
     let value = serde_json::to_value(&findings).unwrap();
     assert_eq!((&value[0]["severity"], &value[0]["code"]), (&json!("error"), &json!("color_invalid")));
     assert!(

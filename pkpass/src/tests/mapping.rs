@@ -2,17 +2,18 @@
 
 use serde_json::{Value, json};
 
+use crate::image::ImageSlot;
 use crate::tests::authority::{PASS_TYPE, TEAM};
 use crate::tests::fixtures::{TOKEN, object, source};
-use crate::{PassSource, pass_json};
+use crate::{PassKind, PassSource, TicketStyle, pass_json};
 
-/// pass.json of a content, without the keys that the server writes into every pass.
+/// pass.json of a content beside a strip, without the keys that the server writes into every pass.
 #[track_caller]
 fn mapped(content: Value, change: impl FnOnce(&mut PassSource<'_>)) -> Value {
     let content = object(content);
     let mut source = source(&content);
     change(&mut source);
-    let mut pass: Value = serde_json::from_slice(&pass_json(&source)).unwrap();
+    let mut pass: Value = serde_json::from_slice(&pass_json(&source, &[ImageSlot::Strip])).unwrap();
     let map = pass.as_object_mut().unwrap();
     for (key, value) in [
         ("formatVersion", json!(1)),
@@ -41,15 +42,15 @@ fn loose_fields_become_the_fields_of_an_event_ticket() {
             "backgroundColor": "#fff",
             "x-unknown": [1, null],
             "eventTicket": {
-                "primaryFields": [
-                    { "key": "eventName", "label": "EVENT", "value": "Night" },
+                "primaryFields": [{ "key": "eventName", "label": "EVENT", "value": "Night" }],
+                "secondaryFields": [
                     {
                         "key": "eventDateISO", "label": "DATE", "value": "2027-03-01T19:30:00+01:00",
                         "dateStyle": "PKDateStyleMedium", "timeStyle": "PKDateStyleShort",
                     },
                     { "key": "venueName", "label": "VENUE", "value": "Grand Hall" },
                 ],
-                "secondaryFields": [
+                "auxiliaryFields": [
                     { "key": "seat", "label": "SEAT", "value": "7A" },
                     { "key": "section", "label": "SECTION", "value": 12 },
                 ],
@@ -66,7 +67,7 @@ fn a_style_dictionary_of_the_content_is_left_alone() {
     });
     assert_eq!(mapped(content.clone(), |_| {}), content);
     assert_eq!(
-        mapped(content.clone(), |source| source.poster = true),
+        mapped(content.clone(), |source| source.kind.poster = true),
         {
             let mut expected = content;
             expected["preferredStyleSchemes"] = json!(["posterEventTicket", "eventTicket"]);
@@ -85,7 +86,7 @@ fn without_a_primary_field_the_description_is_shown() {
             "description": "The Museum",
             "eventTicket": {
                 "primaryFields": [{ "key": "description", "value": "The Museum" }],
-                "secondaryFields": [{ "key": "seat", "label": "SEAT", "value": 7 }],
+                "auxiliaryFields": [{ "key": "seat", "label": "SEAT", "value": 7 }],
             },
         })
     );
@@ -122,7 +123,7 @@ fn a_poster_gets_its_schemes_and_its_semantic_tags() {
         "eventName": 1984, "venueName": "Grand Hall", "eventDateISO": "2027-03-01T19:30Z",
         "semantics": { "venueName": "Own hall", "venueRoom": "1" }, "eventLogoText": "x",
     });
-    let pass = mapped(content, |source| source.poster = true);
+    let pass = mapped(content, |source| source.kind.poster = true);
     assert_eq!(pass["preferredStyleSchemes"], json!(["posterEventTicket", "eventTicket"]));
     assert_eq!(
         pass["semantics"],
@@ -134,7 +135,8 @@ fn a_poster_gets_its_schemes_and_its_semantic_tags() {
 
 #[test]
 fn a_poster_with_schemes_of_its_own_keeps_them() {
-    let pass = mapped(json!({ "preferredStyleSchemes": ["eventTicket"] }), |source| source.poster = true);
+    let pass =
+        mapped(json!({ "preferredStyleSchemes": ["eventTicket"] }), |source| source.kind.poster = true);
     assert_eq!(pass["preferredStyleSchemes"], json!(["eventTicket"]));
     assert_eq!(pass.get("semantics"), None, "there was nothing to fill them with");
 }
@@ -150,9 +152,46 @@ fn an_unreadable_loose_date_is_shown_as_text_and_an_object_not_at_all() {
     let pass = mapped(json!({ "eventDateISO": "tomorrow", "seat": {} }), |_| {});
     assert_eq!(
         pass["eventTicket"],
-        json!({ "primaryFields": [{ "key": "eventDateISO", "label": "DATE", "value": "tomorrow" }] })
+        json!({
+            "primaryFields": [{ "key": "description", "value": "The Museum" }],
+            "secondaryFields": [{ "key": "eventDateISO", "label": "DATE", "value": "tomorrow" }],
+        })
     );
     assert_eq!(pass["seat"], json!({}));
+}
+
+/// The colours of pass.json, as background, text and labels.
+fn colors(content: Value, kind: PassKind, slots: &[ImageSlot]) -> [Value; 3] {
+    let content = object(content);
+    let source = PassSource { kind, ..source(&content) };
+    let pass: Value = serde_json::from_slice(&pass_json(&source, slots)).unwrap();
+    ["backgroundColor", "foregroundColor", "labelColor"].map(|key| pass[key].clone())
+}
+
+#[test]
+fn a_pass_without_colours_and_pictures_is_black_on_white() {
+    let black_on_white = ["rgb(255, 255, 255)", "rgb(0, 0, 0)", "rgb(0, 0, 0)"].map(Value::from);
+    let none = [Value::Null, Value::Null, Value::Null];
+    let event = PassKind::plain(TicketStyle::Event);
+    for kind in TicketStyle::ALL.map(PassKind::plain) {
+        assert_eq!(colors(json!({}), kind, &[]), black_on_white, "{kind:?}");
+        assert_eq!(colors(json!({}), kind, &[ImageSlot::Icon, ImageSlot::Thumbnail]), black_on_white);
+        for picture in [ImageSlot::Artwork, ImageSlot::Background, ImageSlot::Strip] {
+            assert_eq!(colors(json!({}), kind, &[ImageSlot::Icon, picture]), none, "{kind:?} {picture:?}");
+        }
+    }
+    let one = colors(json!({ "labelColor": "#fff" }), event, &[]);
+    assert_eq!(one, [Value::Null, Value::Null, json!("#fff")], "whoever names one has chosen");
+    assert_eq!(colors(json!({}), PassKind { poster: true, ..event }, &[]), none);
+    assert_eq!(colors(json!({ "preferredStyleSchemes": ["posterEventTicket"] }), event, &[]), none);
+}
+
+#[test]
+fn colours_are_written_as_every_reader_takes_them() {
+    let event = PassKind::plain(TicketStyle::Event);
+    let content = json!({ "backgroundColor": " RGB(1, 2, 3)", "foregroundColor": "rgb( 4 , 5, 6)", "labelColor": "RGBA(7, 8, 9, 0.5)" });
+    let expected = ["rgb(1, 2, 3)", "rgb( 4 , 5, 6)", "rgba(7, 8, 9, 0.5)"].map(Value::from);
+    assert_eq!(colors(content, event, &[]), expected);
 }
 
 #[test]
@@ -188,8 +227,8 @@ fn the_bytes_are_canonical_and_do_not_depend_on_the_order_of_the_content() {
     let one = object(serde_json::from_str(r#"{"b":1.0,"a":{"d":"é","c":1e2},"eventTicket":{}}"#).unwrap());
     let other =
         object(serde_json::from_str(r#"{"eventTicket":{},"a":{"c":100,"d":"\u00e9"},"b":1}"#).unwrap());
-    let bytes = pass_json(&source(&one));
-    assert_eq!(bytes, pass_json(&source(&other)));
+    let bytes = pass_json(&source(&one), &[ImageSlot::Strip]);
+    assert_eq!(bytes, pass_json(&source(&other), &[ImageSlot::Strip]));
     assert_eq!(
         String::from_utf8(bytes).unwrap(),
         concat!(

@@ -366,7 +366,7 @@ fn paths_that_leave_the_archive_are_refused() {
 fn folders_are_nothing_and_localised_files_are_files() {
     let strings: (&str, &[u8]) = ("en.lproj/pass.strings", b"\"a\" = \"b\";");
     let content = usual_content();
-    let (pass_json, icon) = (crate::pass_json(&source(&content)), png(38, 38));
+    let (pass_json, icon) = (crate::pass_json(&source(&content), &[]), png(38, 38));
     let pass = signed(&[("pass.json", &pass_json), ("icon.png", &icon), strings], &IDENTITY);
     let mut writer = zip::ZipWriter::new_append(Cursor::new(pass)).unwrap();
     writer.add_directory("en.lproj/", SimpleFileOptions::default()).unwrap();

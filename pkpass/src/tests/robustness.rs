@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::reader::{inspect, inspect_with_root};
 use crate::tests::authority::AUTHORITY;
 use crate::tests::fixtures::{Files, file, file_mut, source, unzip, usual_pass, zip};
-use crate::{MAX_FINDINGS, TicketStyle, lint, pass_json};
+use crate::{MAX_FINDINGS, PassKind, TicketStyle, lint, pass_json};
 
 static PASS: LazyLock<Vec<u8>> = LazyLock::new(usual_pass);
 static FILES: LazyLock<Files> = LazyLock::new(|| unzip(&PASS));
@@ -143,10 +143,11 @@ proptest! {
         poster in any::<bool>(),
         style in proptest::sample::select(TicketStyle::ALL.to_vec()),
     ) {
-        prop_assert!(lint(style, poster, &content).len() <= MAX_FINDINGS);
+        let kind = PassKind { style, poster };
+        prop_assert!(lint(kind, &content).len() <= MAX_FINDINGS);
         let mut source = source(&content);
-        (source.ticket_style, source.poster) = (style, poster);
-        let pass: Value = serde_json::from_slice(&pass_json(&source)).unwrap();
+        source.kind = kind;
+        let pass: Value = serde_json::from_slice(&pass_json(&source, &[])).unwrap();
         prop_assert_eq!(&pass["serialNumber"], "A-1");
         prop_assert!(pass.get(style.pass_json_key()).is_some());
     }

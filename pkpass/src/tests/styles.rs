@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::Severity::{Error, Warning};
+use crate::Severity::{Error, Hint, Warning};
 use crate::tests::fixtures::{object, source};
-use crate::{Severity, TicketStyle, image_slots_for, lint, missing_images, pass_json};
+use crate::{PassKind, Severity, TicketStyle, lint, missing_images, pass_json};
 
 const OTHERS: [TicketStyle; 4] =
     [TicketStyle::Boarding, TicketStyle::Coupon, TicketStyle::Generic, TicketStyle::StoreCard];
@@ -15,7 +15,15 @@ fn good(style: TicketStyle) -> Map<String, Value> {
     if style == TicketStyle::Boarding {
         dictionary["transitType"] = json!("PKTransitTypeTrain");
     }
-    object(json!({ "description": "A pass", style.pass_json_key(): dictionary }))
+    let mut content = object(json!({ "description": "A pass", style.pass_json_key(): dictionary }));
+    if style == TicketStyle::Boarding {
+        content.insert("barcodes".to_owned(), json!([code()]));
+    }
+    content
+}
+
+fn code() -> Value {
+    json!({ "format": "PKBarcodeFormatAztec", "message": "M1", "messageEncoding": "iso-8859-1" })
 }
 
 fn good_with(style: TicketStyle, keys: Value) -> Map<String, Value> {
@@ -26,7 +34,7 @@ fn good_with(style: TicketStyle, keys: Value) -> Map<String, Value> {
 
 #[track_caller]
 fn check(style: TicketStyle, content: &Map<String, Value>, expected: &[(Severity, &str, &str)]) {
-    let findings = lint(style, false, content);
+    let findings = lint(PassKind::plain(style), content);
     let found: Vec<_> =
         findings.iter().map(|each| (each.severity, &*each.code, each.pointer.as_str())).collect();
     assert_eq!(found, expected, "{style}: {}", Value::Object(content.clone()));
@@ -71,8 +79,11 @@ fn a_boarding_pass_says_what_it_is_for_and_no_other_pass_does() {
     without["boardingPass"].as_object_mut().unwrap().remove("transitType");
     check(TicketStyle::Boarding, &without, &[(Error, "transit_type_missing", pointer)]);
     let bare = object(json!({ "description": "A pass" }));
-    let expected =
-        [(Error, "transit_type_missing", pointer), (Warning, "primary_field_missing", "/boardingPass")];
+    let expected = [
+        (Error, "transit_type_missing", pointer),
+        (Warning, "primary_field_missing", "/boardingPass"),
+        (Hint, "barcode_missing", "/barcodes"),
+    ];
     check(TicketStyle::Boarding, &bare, &expected);
     for style in [TicketStyle::Coupon, TicketStyle::Generic, TicketStyle::StoreCard] {
         let mut content = good(style);
@@ -93,8 +104,8 @@ fn without_a_dictionary_the_front_shows_the_description() {
         ];
         check(style, &content, &expected);
         let mut source = source(&content);
-        source.ticket_style = style;
-        let pass: Value = serde_json::from_slice(&pass_json(&source)).unwrap();
+        source.kind.style = style;
+        let pass: Value = serde_json::from_slice(&pass_json(&source, &[])).unwrap();
         let expected = json!({ "primaryFields": [{ "key": "description", "value": "Ten percent" }] });
         assert_eq!(pass[style.pass_json_key()], expected);
         assert_eq!(pass["eventName"], "Night", "a loose field is an unknown key here, and kept");
@@ -107,8 +118,8 @@ fn a_dictionary_is_left_as_it_is() {
     for style in OTHERS {
         let content = good_with(style, json!({ "unknownKey": [1] }));
         let mut source = source(&content);
-        (source.ticket_style, source.poster) = (style, true);
-        let pass: Value = serde_json::from_slice(&pass_json(&source)).unwrap();
+        (source.kind.style, source.kind.poster) = (style, true);
+        let pass: Value = serde_json::from_slice(&pass_json(&source, &[])).unwrap();
         assert_eq!(pass[style.pass_json_key()], content[style.pass_json_key()]);
         assert_eq!(pass["unknownKey"], json!([1]));
         assert_eq!(pass.get("preferredStyleSchemes"), None, "there is no poster look to ask for");
@@ -185,7 +196,7 @@ fn tags_have_the_type_that_their_style_gives_them() {
         (Error, "wrong_type", "/semantics/passengerName/givenName"),
     ];
     let mut found: Vec<_> =
-        lint(TicketStyle::Boarding, false, &good_with(TicketStyle::Boarding, flight.clone()))
+        lint(PassKind::plain(TicketStyle::Boarding), &good_with(TicketStyle::Boarding, flight.clone()))
             .into_iter()
             .map(|each| (each.severity, each.code.into_owned(), each.pointer))
             .collect();
@@ -217,8 +228,8 @@ fn a_semantic_boarding_pass_says_what_it_lacks() {
     check(TicketStyle::Boarding, &content, &[]);
 
     let mut source = source(&content);
-    source.ticket_style = TicketStyle::Boarding;
-    let pass: Value = serde_json::from_slice(&pass_json(&source)).unwrap();
+    source.kind.style = TicketStyle::Boarding;
+    let pass: Value = serde_json::from_slice(&pass_json(&source, &[])).unwrap();
     for name in ["departureAirportTimeZone", "departureLocationTimeZone"] {
         assert_eq!(pass["semantics"][name], "Europe/Berlin", "both spellings are there: {name}");
     }
@@ -228,9 +239,7 @@ fn a_semantic_boarding_pass_says_what_it_lacks() {
 #[test]
 fn every_style_needs_an_icon_and_nothing_else() {
     for style in OTHERS {
-        let slots = image_slots_for(style, false);
-        assert!(slots.is_sorted() && !slots.is_empty());
-        let missing = missing_images(style, false, std::iter::empty());
+        let missing = missing_images(PassKind::plain(style), std::iter::empty());
         let pointers: Vec<&str> = missing.iter().map(|each| each.pointer.as_str()).collect();
         assert_eq!(pointers, ["/assets/icon.png"], "{style}");
     }

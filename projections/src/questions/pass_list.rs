@@ -4,13 +4,13 @@
 //! time exactly once, even if it changes meanwhile.
 
 use honoken_domain::ids::{ETag, OrganizationId, PassId, PassTypeIdentifier, UnixSeconds};
-use honoken_domain::pass::TicketStyle;
+use honoken_domain::pass::PassKind;
 use honoken_event_store::Position;
 
 use crate::query_error::QueryError;
 use crate::questions::paging::{AFTER_ALL_TYPES, sort_key};
 use crate::read_model::ReadModel;
-use crate::rows::columns::{invalid_value, pass_id, ticket_style};
+use crate::rows::columns::{invalid_value, pass_id, pass_kind};
 use crate::words::ASKED;
 use honoken_database::statements::{Row, sql};
 
@@ -19,10 +19,8 @@ use honoken_database::statements::{Row, sql};
 pub struct ListedPass {
     /// The pass.
     pub id: PassId,
-    /// The style in which it is drawn.
-    pub ticket_style: TicketStyle,
-    /// Whether it asks for the poster layout.
-    pub poster: bool,
+    /// What it is drawn as.
+    pub kind: PassKind,
     /// Whether it is void.
     pub voided: bool,
     /// Whether it is void for ever.
@@ -142,8 +140,7 @@ fn pattern_for(word: &str) -> String {
 fn listed_pass(row: &Row) -> sqlx::Result<ListedPass> {
     Ok(ListedPass {
         id: pass_id(row)?,
-        ticket_style: ticket_style(row.get("ticket_style")?)?,
-        poster: row.get("poster")?,
+        kind: pass_kind(row)?,
         voided: row.get("voided")?,
         retired: row.get("retired")?,
         etag: ETag::parse(row.get::<String>("etag")?).map_err(invalid_value)?,

@@ -3,13 +3,13 @@
 use honoken_database::statements::{Row, sql};
 use honoken_domain::ids::{PassId, PassTypeIdentifier};
 use honoken_domain::images::Images;
+use honoken_domain::pass::PassKind;
 
 use crate::query_error::QueryError;
 use crate::read_model::ReadModel;
-use crate::rows::columns::ticket_style;
+use crate::rows::columns::pass_kind;
 use crate::rows::pass_type::{find_pass_type, pass_type_row};
 
-pub use crate::rows::pass::PassKind;
 pub use crate::rows::pass_type::PassTypeRow;
 
 impl ReadModel {
@@ -38,7 +38,7 @@ impl ReadModel {
         .bind(id.serial_number.as_str())
         .fetch_optional(&self.readers)
         .await;
-        let read = |row: &Row| Ok((pass_type_row(row)?, pass_kind(row)?));
+        let read = |row: &Row| Ok((pass_type_row(row)?, kind_if_there(row)?));
         row.and_then(|row| row.as_ref().map(read).transpose()).map_err(QueryError::of("a pass type"))
     }
 
@@ -51,7 +51,7 @@ impl ReadModel {
     }
 }
 
-fn pass_kind(row: &Row) -> sqlx::Result<Option<PassKind>> {
-    let Some(style) = row.get::<Option<&str>>("ticket_style")? else { return Ok(None) };
-    Ok(Some(PassKind { ticket_style: ticket_style(style)?, poster: row.get("poster")? }))
+fn kind_if_there(row: &Row) -> sqlx::Result<Option<PassKind>> {
+    let is_there = row.get::<Option<&str>>("ticket_style")?.is_some();
+    is_there.then(|| pass_kind(row)).transpose()
 }

@@ -4,12 +4,13 @@ use honoken_database::statements::{Row, sql};
 use honoken_domain::content::Content;
 use honoken_domain::ids::{AuthenticationToken, ETag, OrganizationId, PassId, TeamIdentifier, UnixSeconds};
 use honoken_domain::images::Images;
-use honoken_domain::pass::TicketStyle;
+use honoken_domain::pass::PassKind;
 use honoken_event_store::Position;
 
 use crate::query_error::QueryError;
 use crate::read_model::ReadModel;
-use crate::rows::columns::{invalid_value, ticket_style};
+use crate::rows::columns::{invalid_value, pass_kind};
+use crate::rows::content::read_content;
 
 pub use crate::rows::pass::PassRow;
 
@@ -24,10 +25,8 @@ pub struct PassDocument {
     pub organization_name: String,
     /// The team whose certificate signs it.
     pub team_identifier: TeamIdentifier,
-    /// The style in which it is drawn.
-    pub ticket_style: TicketStyle,
-    /// Whether it asks for the poster layout.
-    pub poster: bool,
+    /// What it is drawn as.
+    pub kind: PassKind,
     /// Whether it is void.
     pub voided: bool,
     /// Whether it is void for ever.
@@ -131,11 +130,10 @@ fn pass_document(row: &Row) -> sqlx::Result<PassDocument> {
         organization_name: row.get("organization_name")?,
         team_identifier: TeamIdentifier::parse(row.get::<String>("team_identifier")?)
             .map_err(invalid_value)?,
-        ticket_style: ticket_style(row.get("ticket_style")?)?,
-        poster: row.get("poster")?,
+        kind: pass_kind(row)?,
         voided: row.get("voided")?,
         retired: row.get("retired")?,
-        content: row.json("content")?,
+        content: read_content(row)?,
         images: row.json("images")?,
         update_tag: Position(row.get::<i64>("update_tag")?.cast_unsigned()),
         registrations: row.get::<i64>("registrations")?.cast_unsigned(),

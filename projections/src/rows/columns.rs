@@ -2,7 +2,7 @@
 
 use honoken_database::statements::{Row, Value};
 use honoken_domain::ids::{PassId, PassTypeIdentifier, SerialNumber};
-use honoken_domain::pass::TicketStyle;
+use honoken_domain::pass::{PassKind, TicketStyle};
 use honoken_event_store::RecordedEvent;
 
 /// The pass type of a pass as it is stored.
@@ -34,10 +34,10 @@ pub(crate) fn pass_id(row: &Row) -> sqlx::Result<PassId> {
     })
 }
 
-/// A stored ticket style.
-pub(crate) fn ticket_style(name: &str) -> sqlx::Result<TicketStyle> {
-    TicketStyle::parse(name)
-        .ok_or_else(|| sqlx::Error::Decode(format!("unknown ticket style {name:?}").into()))
+/// The kind of the pass whose style and look a row has.
+pub(crate) fn pass_kind(row: &Row) -> sqlx::Result<PassKind> {
+    let style = TicketStyle::parse(row.get("ticket_style")?).map_err(invalid_value)?;
+    Ok(PassKind { style, poster: row.get("poster")? })
 }
 
 /// The error for a stored value that this service does not write.

@@ -1,6 +1,7 @@
 //! Rows and columns that more than one part of this crate reads or writes.
 
 pub(crate) mod columns;
+pub(crate) mod content;
 pub(crate) mod parked_event;
 pub(crate) mod pass;
 pub(crate) mod pass_type;

@@ -1,7 +1,6 @@
-//! The columns of a pass from which most requests are answered, and those that say what kind of pass it is.
+//! The columns of a pass from which most requests are answered.
 
 use honoken_domain::ids::{AuthenticationToken, ETag, UnixSeconds};
-use honoken_domain::pass::TicketStyle;
 
 /// The columns from which a phone's request is answered.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,13 +11,4 @@ pub struct PassRow {
     pub etag: ETag,
     /// Time of the current state.
     pub updated_at: UnixSeconds,
-}
-
-/// The kind of a pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PassKind {
-    /// The style in which it is drawn.
-    pub ticket_style: TicketStyle,
-    /// Whether it asks for the poster layout.
-    pub poster: bool,
 }

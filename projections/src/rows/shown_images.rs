@@ -3,9 +3,10 @@
 use honoken_database::statements::Row;
 use honoken_domain::ids::{OrganizationId, PassId};
 use honoken_domain::images::{self, DefaultImages, Images};
-use honoken_domain::pass::TicketStyle;
+use honoken_domain::pass::PassKind;
+use honoken_styles::ImageSlot;
 
-use crate::rows::columns::{invalid_value, pass_id, ticket_style};
+use crate::rows::columns::{invalid_value, pass_id, pass_kind};
 
 /// The images that a pass shows, and the columns that decide which ones it would show today.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,10 +15,8 @@ pub struct ShownImages {
     pub id: PassId,
     /// The organisation that issued it.
     pub organization_id: OrganizationId,
-    /// The style in which it is drawn.
-    pub ticket_style: TicketStyle,
-    /// Whether it asks for the poster layout.
-    pub poster: bool,
+    /// What it is drawn as.
+    pub kind: PassKind,
     /// Whether it is retired, so that it can no longer change.
     pub retired: bool,
     /// Images of its own.
@@ -35,25 +34,19 @@ pub enum Freshness {
     Outdated,
     /// It would be left without an image that it needs, and keeps those that it has.
     Lacking {
-        /// The empty slot.
-        slot: &'static str,
+        /// The empty slots, of which one is enough.
+        one_of: &'static [ImageSlot],
     },
 }
 
 /// Compares the images of a pass with those it would show under these defaults.
-pub fn freshness(
-    style: TicketStyle,
-    poster: bool,
-    assets: &Images,
-    shown: &Images,
-    defaults: &DefaultImages,
-) -> Freshness {
-    let resolved = images::resolve(style, assets, defaults);
+pub fn freshness(kind: PassKind, assets: &Images, shown: &Images, defaults: &DefaultImages) -> Freshness {
+    let resolved = images::resolve(kind, assets, defaults);
     if resolved == *shown {
         return Freshness::Current;
     }
-    match images::missing_slot(style, poster, &resolved) {
-        Some(slot) => Freshness::Lacking { slot },
+    match images::missing_slots(kind, &resolved) {
+        Some(one_of) => Freshness::Lacking { one_of },
         None => Freshness::Outdated,
     }
 }
@@ -64,8 +57,7 @@ pub(crate) fn shown_images(row: &Row) -> sqlx::Result<ShownImages> {
         id: pass_id(row)?,
         organization_id: OrganizationId::parse(row.get::<String>("organization_id")?)
             .map_err(invalid_value)?,
-        ticket_style: ticket_style(row.get("ticket_style")?)?,
-        poster: row.get("poster")?,
+        kind: pass_kind(row)?,
         retired: row.get("retired")?,
         assets: row.json("assets")?,
         images: row.json("images")?,

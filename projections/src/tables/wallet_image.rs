@@ -67,7 +67,7 @@ impl GivenImages {
                 let digests = issued.assets.values().cloned();
                 self.of_issued_passes.extend(digests.map(|digest| (issued.organization_id.clone(), digest)));
             }
-            PassEvent::AssetsChanged { assets, .. } => {
+            PassEvent::AssetsChanged { assets, .. } | PassEvent::HiddenAssetsChanged { assets, .. } => {
                 self.of_changed_passes.extend(assets.values().map(|digest| (id.clone(), digest.clone())));
             }
             PassEvent::ContentChanged { .. }

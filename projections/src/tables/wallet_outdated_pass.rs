@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use honoken_database::statements::{Connection, Value, execute_for_each, fetch_for_each};
 use honoken_domain::ids::PassId;
 use honoken_domain::images::Images;
-use honoken_domain::pass::{PassEvent, TicketStyle};
+use honoken_domain::pass::{PassEvent, PassKind};
 
 use crate::rows::columns::{pass_key, pass_type_value, serial_number_value};
 use crate::rows::pass_type::find_pass_type;
@@ -26,7 +26,7 @@ pub(crate) struct ImageChanges(BTreeMap<PassId, ImageChange>);
 /// Where the images of such a pass are.
 enum ImageChange {
     /// In the first event of the pass.
-    InEvent { ticket_style: TicketStyle, poster: bool, assets: Images, images: Images },
+    InEvent { kind: PassKind, assets: Images, images: Images },
     /// In its row.
     InRow,
 }
@@ -36,12 +36,12 @@ impl ImageChanges {
     pub(crate) fn add_event(&mut self, id: &PassId, event: &PassEvent) {
         let change = match event {
             PassEvent::Issued(issued) => ImageChange::InEvent {
-                ticket_style: issued.ticket_style,
-                poster: issued.poster,
+                kind: PassKind { style: issued.ticket_style, poster: issued.poster },
                 assets: issued.assets.clone(),
                 images: issued.images.clone(),
             },
             PassEvent::AssetsChanged { .. }
+            | PassEvent::HiddenAssetsChanged { .. }
             | PassEvent::MetadataChanged { .. }
             | PassEvent::Retired { .. } => ImageChange::InRow,
             PassEvent::ContentChanged { .. } | PassEvent::Voided { .. } | PassEvent::Reinstated { .. } => {
@@ -67,10 +67,9 @@ pub(crate) async fn apply(
             defaults.insert(pass_type.clone(), row.map(|row| row.default_images));
         }
     }
-    let is_outdated = |id: &PassId, style, poster, assets: &Images, images: &Images| {
+    let is_outdated = |id: &PassId, kind, assets: &Images, images: &Images| {
         let defaults = defaults.get(&id.pass_type_identifier).and_then(Option::as_ref);
-        defaults
-            .is_some_and(|defaults| freshness(style, poster, assets, images, defaults) == Freshness::Outdated)
+        defaults.is_some_and(|defaults| freshness(kind, assets, images, defaults) == Freshness::Outdated)
     };
     let row = |id: &PassId| {
         let sequence = sequences.get(id).copied().unwrap_or_default();
@@ -79,8 +78,8 @@ pub(crate) async fn apply(
     let (mut outdated, mut current, mut in_row) = (Vec::new(), Vec::new(), Vec::new());
     for (id, change) in &changes {
         match change {
-            ImageChange::InEvent { ticket_style, poster, assets, images } => {
-                if is_outdated(id, *ticket_style, *poster, assets, images) {
+            ImageChange::InEvent { kind, assets, images } => {
+                if is_outdated(id, *kind, assets, images) {
                     outdated.push(row(id));
                 }
             }
@@ -88,8 +87,8 @@ pub(crate) async fn apply(
         }
     }
     for found in fetch_shown_images(connection, in_row).await? {
-        let ShownImages { id, ticket_style, poster, retired, assets, images, .. } = &found;
-        let is_outdated = !retired && is_outdated(id, *ticket_style, *poster, assets, images);
+        let ShownImages { id, kind, retired, assets, images, .. } = &found;
+        let is_outdated = !retired && is_outdated(id, *kind, assets, images);
         if is_outdated { outdated.push(row(id)) } else { current.push(row(id)) }
     }
     insert(connection, outdated).await?;

@@ -8,11 +8,11 @@ use std::collections::btree_map::Entry;
 use honoken_database::statements::{Connection, Value, execute_for_each};
 use honoken_domain::content::Content;
 use honoken_domain::ids::{AuthenticationToken, ETag, OrganizationId, PassId, UnixSeconds};
-use honoken_domain::pass::PassEvent;
+use honoken_domain::pass::{PassEvent, PassKind};
 use honoken_event_store::{Position, RecordedEvent};
 
 use crate::rows::columns::{pass_type_value, sequence_of, serial_number_value};
-use crate::rows::pass::PassKind;
+use crate::rows::content::content_value;
 use crate::tables::apply_error::ApplyError;
 use crate::tables::{wallet_image, wallet_outdated_pass};
 use crate::words;
@@ -73,7 +73,8 @@ struct Issued {
 struct State {
     etag: ETag,
     updated_at: UnixSeconds,
-    update_tag: Position,
+    /// `None` leaves it as it is: there is nothing new for a phone.
+    update_tag: Option<Position>,
     sequence: i64,
 }
 
@@ -83,14 +84,14 @@ impl State {
         [
             self.etag.as_str().into(),
             self.updated_at.0.into(),
-            self.update_tag.0.cast_signed().into(),
+            self.update_tag.map(|position| position.0.cast_signed()).into(),
             self.sequence.into(),
         ]
     }
 }
 
 impl Change {
-    fn of_first_event(event: PassEvent, update_tag: Position, sequence: i64) -> Result<Self, ApplyError> {
+    fn of_first_event(event: PassEvent, position: Position, sequence: i64) -> Result<Self, ApplyError> {
         let mut change = Self {
             issued: None,
             content: None,
@@ -99,13 +100,19 @@ impl Change {
             kind: None,
             voided: None,
             retired: None,
-            state: State { etag: event.etag().clone(), updated_at: event.updated_at(), update_tag, sequence },
+            state: State {
+                etag: event.etag().clone(),
+                updated_at: event.updated_at(),
+                update_tag: None,
+                sequence,
+            },
         };
-        change.add_event(event, update_tag, sequence)?;
+        change.add_event(event, position, sequence)?;
         Ok(change)
     }
 
-    fn add_event(&mut self, event: PassEvent, update_tag: Position, sequence: i64) -> Result<(), ApplyError> {
+    fn add_event(&mut self, event: PassEvent, position: Position, sequence: i64) -> Result<(), ApplyError> {
+        let update_tag = if event.is_seen() { Some(position) } else { self.state.update_tag };
         self.state =
             State { etag: event.etag().clone(), updated_at: event.updated_at(), update_tag, sequence };
         match event {
@@ -113,7 +120,7 @@ impl Change {
                 self.content = Some(issued.content);
                 self.assets = Value::json(&issued.assets)?;
                 self.images = Value::json(&issued.images)?;
-                self.kind = Some(PassKind { ticket_style: issued.ticket_style, poster: issued.poster });
+                self.kind = Some(PassKind { style: issued.ticket_style, poster: issued.poster });
                 (self.voided, self.retired) = (Some(false), Some(false));
                 self.issued = Some(Issued {
                     authentication_token: issued.authentication_token,
@@ -122,13 +129,14 @@ impl Change {
             }
             PassEvent::ContentChanged { content, .. } => self.content = Some(content),
             PassEvent::MetadataChanged { ticket_style, poster, images, .. } => {
-                self.kind = Some(PassKind { ticket_style, poster });
+                self.kind = Some(PassKind { style: ticket_style, poster });
                 self.images = Value::json(&images)?;
             }
             PassEvent::AssetsChanged { assets, images, .. } => {
                 self.assets = Value::json(&assets)?;
                 self.images = Value::json(&images)?;
             }
+            PassEvent::HiddenAssetsChanged { assets, .. } => self.assets = Value::json(&assets)?,
             PassEvent::Voided { .. } => self.voided = Some(true),
             PassEvent::Reinstated { .. } => self.voided = Some(false),
             PassEvent::Retired { .. } => (self.voided, self.retired) = (Some(true), Some(true)),
@@ -148,7 +156,7 @@ fn content_row(
     let (content, words) = match content {
         Some(content) => {
             let words = words::of_pass(&id.serial_number, &content);
-            (Value::json(&content)?, words.into_iter().collect::<Vec<_>>().join(" ").into())
+            (content_value(&content)?, words.into_iter().collect::<Vec<_>>().join(" ").into())
         }
         None => (Value::Json(None), Value::Text(None)),
     };
@@ -168,7 +176,7 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
             serial_number_value(&id),
             issued.authentication_token.as_str().into(),
             issued.organization_id.as_str().into(),
-            kind.ticket_style.as_str().into(),
+            kind.style.as_str().into(),
             kind.poster.into(),
             voided.into(),
             retired.into(),
@@ -212,14 +220,14 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
 async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> Result<(), ApplyError> {
     let (mut contents, mut passes) = (Vec::new(), Vec::new());
     for (id, Change { content, assets, images, kind, voided, retired, state, .. }) in changes {
-        if !(content.is_none() && images.is_null()) {
+        if !(content.is_none() && assets.is_null() && images.is_null()) {
             contents.push(content_row(&id, content, assets, images, state.sequence)?);
         }
         let [etag, updated_at, update_tag, sequence] = state.values();
         passes.push([
             pass_type_value(&id),
             serial_number_value(&id),
-            kind.map(|kind| kind.ticket_style.as_str()).into(),
+            kind.map(|kind| kind.style.as_str()).into(),
             kind.map(|kind| kind.poster).into(),
             voided.into(),
             retired.into(),
@@ -250,7 +258,7 @@ async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
          update wallet_pass as old
          set ticket_style = coalesce(new.ticket_style, old.ticket_style), poster = coalesce(new.poster, old.poster),
              voided = coalesce(new.voided, old.voided), retired = coalesce(new.retired, old.retired), etag = new.etag,
-             updated_at = new.updated_at, update_tag = new.update_tag, sequence = new.sequence
+             updated_at = new.updated_at, update_tag = coalesce(new.update_tag, old.update_tag), sequence = new.sequence
          from new
          where old.pass_type_identifier = new.pass_type_identifier and old.serial_number = new.serial_number
            and old.sequence < new.sequence",

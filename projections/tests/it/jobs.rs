@@ -49,7 +49,7 @@ impl World {
             organization_id: club(),
             default_images: defaults,
             precondition: Precondition::None,
-            rules: |_, _, _| Vec::new(),
+            rules: |_, _| Vec::new(),
         };
         self.dispatch::<Pass>(&id.to_string(), command, &circumstances).await.unwrap()
     }

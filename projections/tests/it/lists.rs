@@ -112,7 +112,7 @@ async fn a_listed_pass_says_what_its_row_says(engine: Engine) {
     for question in ["", "a", "opening a"] {
         let [pass] = running.page(question, Some(TICKET), None, 10).await.try_into().unwrap();
         assert_eq!(pass.id, ticket("A"));
-        assert!(pass.voided && !pass.poster);
+        assert!(pass.voided && !pass.kind.poster);
         assert_ne!(Some(&pass.etag), issued.aggregate.etag());
         assert_eq!(
             (Some(&pass.etag), Some(pass.updated_at)),

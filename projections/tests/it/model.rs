@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use honoken_domain::content::Content;
 use honoken_domain::ids::{Digest, ETag, PassId, UnixSeconds};
 use honoken_domain::images::{self, Images};
-use honoken_domain::pass::{PassCommand, TicketStyle};
+use honoken_domain::pass::{PassCommand, PassEvent, PassKind, TicketStyle};
 use honoken_event_store::Position;
 use honoken_projections::updated_serials::Since;
 use proptest::prelude::*;
@@ -57,7 +57,10 @@ impl Model {
             updated_at,
             update_tag: committed.position,
         });
-        (state.etag, state.updated_at, state.update_tag) = (etag, updated_at, committed.position);
+        (state.etag, state.updated_at) = (etag, updated_at);
+        if committed.events.iter().any(PassEvent::is_seen) {
+            state.update_tag = committed.position;
+        }
         change(state);
     }
 
@@ -164,12 +167,12 @@ impl Model {
             let document = running.model.pass_document(&id).await.unwrap();
             assert_eq!(document.is_some(), self.passes.contains_key(&id), "{id}");
             let (Some(document), Some(state)) = (document, self.passes.get(&id)) else { continue };
-            let images = images::resolve(state.style, &state.assets, &default_images());
+            let images = images::resolve(PassKind::plain(state.style), &state.assets, &default_images());
             assert_eq!(
                 (document.row.etag, document.row.updated_at, document.update_tag, document.voided),
                 (state.etag.clone(), state.updated_at, state.update_tag, state.voided)
             );
-            assert_eq!((document.ticket_style, document.retired), (state.style, state.retired));
+            assert_eq!((document.kind.style, document.retired), (state.style, state.retired));
             assert_eq!((document.content, document.images), (state.content.clone(), images));
             let holders = self.devices.iter().filter(|((_, of_type), (_, serials))| {
                 *of_type == id.pass_type_identifier.as_str() && serials.contains(id.serial_number.as_str())

@@ -8,11 +8,11 @@ use honoken_domain::certificate::CertificateCommand;
 use honoken_domain::content::Content;
 use honoken_domain::ids::{Digest, TeamIdentifier};
 use honoken_domain::images::{DefaultImages, Images};
-use honoken_domain::pass::{ContentPatch, Increment, Pass, PassCommand, PointerBuf, TicketStyle};
+use honoken_domain::pass::{ContentPatch, Increment, Pass, PassCommand, PassKind, PointerBuf, TicketStyle};
 use honoken_event_store::{Committed, EventLog, Position};
 use honoken_projections::WALLET;
-use honoken_projections::pass_types::{PassKind, PassTypeRow};
 use honoken_projections::passes::{PassDocument, PassRow};
+use honoken_projections::pass_types::PassTypeRow;
 use serde_json::json;
 
 use crate::world::{
@@ -34,8 +34,7 @@ fn document(committed: &Committed<Pass>, seat: &str) -> PassDocument {
         organization_id: club(),
         organization_name: "The club".into(),
         team_identifier: TeamIdentifier::parse("ABCDE12345").unwrap(),
-        ticket_style: TicketStyle::Event,
-        poster: false,
+        kind: PassKind::plain(TicketStyle::Event),
         voided: false,
         retired: false,
         content: content(seat),
@@ -111,13 +110,13 @@ async fn every_change_of_a_pass_is_in_its_row_with_the_tag_and_the_time_of_the_e
     let card = PassCommand::ChangeMetadata { ticket_style: Some(TicketStyle::StoreCard), poster: None };
     let card = world.asks(&a, card).await.unwrap();
     let as_card = |committed| PassDocument {
-        ticket_style: TicketStyle::StoreCard,
+        kind: PassKind::plain(TicketStyle::StoreCard),
         content: with_points(42),
         ..document(committed, "3")
     };
     assert_eq!(shown(&running, &card).await, as_card(&card));
     let kind = running.model.pass_type_of(&a).await.unwrap().unwrap().1;
-    assert_eq!(kind, Some(PassKind { ticket_style: TicketStyle::StoreCard, poster: false }));
+    assert_eq!(kind, Some(PassKind { style: TicketStyle::StoreCard, poster: false }));
 
     let retired = world.asks(&a, PassCommand::Retire).await.unwrap();
     assert_eq!(
@@ -217,7 +216,7 @@ async fn a_pass_type_is_answered_with_what_the_pass_is_if_there_is_one(engine: E
     running.reaches(world.head()).await;
     let (of_pass, kind) = running.model.pass_type_of(&ticket("A")).await.unwrap().unwrap();
     assert_eq!(of_pass, running.model.pass_type(&pass_type(TICKET)).await.unwrap().unwrap());
-    assert_eq!(kind, Some(PassKind { ticket_style: TicketStyle::Event, poster: false }));
+    assert_eq!(kind, Some(PassKind { style: TicketStyle::Event, poster: false }));
     let (_, kind) = running.model.pass_type_of(&ticket("B")).await.unwrap().unwrap();
     assert_eq!(kind, None);
     assert_eq!(running.model.pass_type_of(&pass_id("pass.com.example.nobodys", "A")).await.unwrap(), None);
@@ -234,7 +233,7 @@ async fn a_poster_is_known_as_one(engine: Engine) {
     }
     world.asks(&ticket("A"), order).await.unwrap();
     running.reaches(world.head()).await;
-    assert!(running.model.pass_document(&ticket("A")).await.unwrap().unwrap().poster);
+    assert!(running.model.pass_document(&ticket("A")).await.unwrap().unwrap().kind.poster);
     let (_, kind) = running.model.pass_type_of(&ticket("A")).await.unwrap().unwrap();
     assert!(kind.unwrap().poster);
     running.stops().await;

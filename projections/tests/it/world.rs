@@ -257,7 +257,7 @@ impl World {
             organization_id: club(),
             default_images: default_images(),
             precondition: Precondition::None,
-            rules: |_, _, _| Vec::new(),
+            rules: |_, _| Vec::new(),
         };
         self.dispatch::<Pass>(&id.to_string(), command, &circumstances).await
     }

@@ -198,7 +198,7 @@ impl World {
                 brand: Images::from([("icon.png".to_owned(), Digest::of(b"brand icon"))]),
             },
             precondition: Precondition::None,
-            rules: |_, _, _| Vec::new(),
+            rules: |_, _| Vec::new(),
         };
         self.dispatch::<Pass>(&ticket(serial).to_string(), command, &circumstances).await
     }

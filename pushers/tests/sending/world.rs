@@ -137,7 +137,7 @@ impl World {
                 brand: Images::from([("icon.png".to_owned(), Digest::of(b"icon"))]),
             },
             precondition: Precondition::None,
-            rules: |_, _, _| Vec::new(),
+            rules: |_, _| Vec::new(),
         };
         let committed = self.dispatch::<Pass>(&pass.to_string(), command, &circumstances).await;
         self.shows(committed.position).await;

@@ -235,8 +235,7 @@ mod tests {
     #[test]
     fn the_sample_has_no_faults() {
         let findings = honoken_pkpass::lint(
-            honoken_pkpass::TicketStyle::Event,
-            false,
+            honoken_pkpass::PassKind::plain(honoken_pkpass::TicketStyle::Event),
             super::content().unwrap().as_map(),
         );
         assert_eq!(findings, []);

@@ -8,6 +8,7 @@ use honoken_domain::images::DefaultImages;
 use honoken_domain::job::{JobCommand, JobFailure, JobWork};
 use honoken_domain::pass::{Circumstances, Pass, PassCommand, PassError, Precondition};
 use honoken_event_store::{DispatchError, LogError, Position};
+use honoken_pkpass::image::ImageSlot;
 use honoken_projections::jobs::JobRow;
 use honoken_projections::pass_images::{Freshness, ShownImages, freshness};
 
@@ -50,10 +51,10 @@ impl Worker {
         let (mut outdated, mut failures) = (Vec::new(), Vec::new());
         for pass in passes.into_iter().filter(|pass| !pass.retired) {
             let Some((_, images)) = defaults.get(&pass.id.pass_type_identifier) else { continue };
-            let ShownImages { id, ticket_style, poster, assets, images: shown, .. } = pass;
-            match freshness(ticket_style, poster, &assets, &shown, images) {
+            let ShownImages { id, kind, assets, images: shown, .. } = pass;
+            match freshness(kind, &assets, &shown, images) {
                 Freshness::Current => {}
-                Freshness::Lacking { slot } => failures.push(lacking(id, slot)),
+                Freshness::Lacking { one_of } => failures.push(lacking(id, one_of)),
                 Freshness::Outdated => outdated.push(id),
             }
         }
@@ -130,15 +131,15 @@ impl Worker {
             default_images: images.clone(),
             precondition: Precondition::None,
             // No content changes here.
-            rules: |_, _, _| Vec::new(),
+            rules: |_, _| Vec::new(),
         };
         let command = PassCommand::ResolveImages;
         let dispatched =
             self.dispatcher.dispatch::<Pass>(&pass.to_string(), command, &circumstances, &metadata).await;
         match dispatched {
             Ok(committed) => Ok(Outcome::Current(committed.position)),
-            Err(DispatchError::Refused(PassError::MissingImage { slot })) => {
-                Ok(Outcome::Failed(lacking(pass, slot)))
+            Err(DispatchError::Refused(PassError::MissingImage { one_of })) => {
+                Ok(Outcome::Failed(lacking(pass, one_of)))
             }
             Err(DispatchError::Refused(_)) => Ok(Outcome::Left),
             // The command would fail the same way for ever; an operator sees the event among the parked ones.
@@ -154,7 +155,8 @@ impl Worker {
     }
 }
 
-fn lacking(pass: PassId, slot: &str) -> JobFailure {
+fn lacking(pass: PassId, one_of: &[ImageSlot]) -> JobFailure {
+    let slot = one_of.first().map_or("icon", |slot| slot.as_str());
     JobFailure {
         pass,
         code: "missing_image".to_owned(),

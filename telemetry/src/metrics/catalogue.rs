@@ -43,6 +43,8 @@ pub enum Metric {
     DeviceMessages,
     /// `honoken.passes.built`
     PassesBuilt,
+    /// `honoken.passes.incomplete`
+    PassesIncomplete,
     /// `honoken.passes.cached`
     PassesCached,
     /// `honoken.passes.cache.size`
@@ -142,6 +144,7 @@ pub(super) const TABLE: &[Row] = &[
     Row { metric: Metric::DeviceUnregistrations, name: "honoken.device.unregistrations", kind: Kind::Counter, unit: Unit::None, labels: &[Label::Status], help: "unregistrations" },
     Row { metric: Metric::DeviceMessages, name: "honoken.device.messages", kind: Kind::Counter, unit: Unit::None, labels: &[Label::Class], help: "lines of log output that phones sent to `/v1/log`" },
     Row { metric: Metric::PassesBuilt, name: "honoken.passes.built", kind: Kind::Counter, unit: Unit::None, labels: &[Label::BuildResult], help: "passes that were built and signed" },
+    Row { metric: Metric::PassesIncomplete, name: "honoken.passes.incomplete", kind: Kind::Counter, unit: Unit::None, labels: &[], help: "passes built without an image that the image store has lost; the log output names it" },
     Row { metric: Metric::PassesCached, name: "honoken.passes.cached", kind: Kind::Counter, unit: Unit::None, labels: &[], help: "requests for a pass that were answered from memory" },
     Row { metric: Metric::PassesCacheSize, name: "honoken.passes.cache.size", kind: Kind::Gauge, unit: Unit::Bytes, labels: &[], help: "size of the built passes in memory" },
     Row { metric: Metric::PassSigning, name: "honoken.pass.signing", kind: Kind::Histogram, unit: Unit::Seconds, labels: &[], help: "time to make the manifest, the signature and the archive of one pass, without the wait for a free core" },

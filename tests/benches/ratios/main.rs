@@ -11,6 +11,7 @@
 //! - [`projecting`]: the read model filled from the log, beside the log leaving the server.
 //! - [`visible`]: from a command to its readers, beside a sync of the disk.
 //! - [`signing`]: passes built, beside bare RSA operations.
+//! - [`linting`]: the content of a pass checked, beside reading its JSON.
 //! - [`asking`]: a load generator that costs little; [`service`] and [`nginx`] are what it asks.
 //! - [`peers`]: passes built by other libraries, where those are installed.
 //! - [`not_modified`]: a 304 from the running program, beside an answer that asks no store, a file server's 304, and bare selects.
@@ -34,6 +35,7 @@ mod crowded;
 mod crowds;
 mod disk;
 mod download;
+mod linting;
 mod memory;
 mod nginx;
 mod not_modified;
@@ -83,6 +85,9 @@ async fn main() {
     }
     if wanted("signing") {
         signing::run().await;
+    }
+    if wanted("linting") {
+        linting::run();
     }
     if wanted("not_modified") {
         not_modified::run().await;

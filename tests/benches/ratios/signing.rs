@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use honoken_pkpass::image::{Image, ImageName};
-use honoken_pkpass::{PassSource, SigningIdentity, TicketStyle, build};
+use honoken_pkpass::{PassKind, PassSource, SigningIdentity, TicketStyle, build};
 use honoken_tests::{Honoken, drawing};
 use serde_json::{Map, Value};
 
@@ -115,8 +115,7 @@ pub(crate) fn source<'a>(identity: &'a SigningIdentity, content: &'a Map<String,
         organization_name: "The Old Theatre",
         web_service_url: "https://passes.example.com",
         authentication_token: "0123456789abcdef0123456789abcdef",
-        ticket_style: TicketStyle::Event,
-        poster: false,
+        kind: PassKind::plain(TicketStyle::Event),
         voided: false,
         content,
     }

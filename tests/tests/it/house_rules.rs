@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use honoken_domain::pass::TicketStyle;
 use honoken_tests::storage::files_below;
 
 /// The crates that are built for use.
-pub(crate) const ROOMS: [&str; 11] = [
+pub(crate) const ROOMS: [&str; 12] = [
     "telemetry",
     "database",
+    "styles",
     "domain",
     "event_store",
     "projections",
@@ -69,16 +69,18 @@ fn leans_on(folder: &str) -> BTreeSet<String> {
 
 #[test]
 fn dependencies_point_one_way() {
-    let stores = ["telemetry", "database", "domain"];
-    let service = ["telemetry", "database", "domain", "event_store", "projections", "pushers", "pkpass"];
+    let stores = ["telemetry", "database", "styles", "domain"];
+    let service =
+        ["telemetry", "database", "styles", "domain", "event_store", "projections", "pushers", "pkpass"];
     let with = |these: &[&'static str], others: &[&'static str]| [these, others].concat();
     let allowed = BTreeMap::from([
         ("telemetry", vec![]),
         ("database", vec!["telemetry"]),
-        ("domain", vec![]),
+        ("styles", vec![]),
+        ("domain", vec!["styles"]),
         ("event_store", stores.to_vec()),
         ("projections", with(&stores, &["event_store"])),
-        ("pkpass", vec![]),
+        ("pkpass", vec!["styles"]),
         ("simulator", vec![]),
         ("pushers", with(&stores, &["event_store", "projections"])),
         ("service", service.to_vec()),
@@ -305,33 +307,6 @@ fn the_files_that_pages_for_contributors_name_exist() {
             assert!(root.join(named).exists(), "{page} names {named}, which is not there");
         }
     }
-}
-
-#[test]
-fn the_image_slots_of_domain_and_pkpass_agree() {
-    for name in TicketStyle::NAMES {
-        let domain = TicketStyle::parse(name).unwrap();
-        let pkpass = honoken_pkpass::TicketStyle::parse(name).unwrap();
-        for poster in [false, true] {
-            let theirs: BTreeSet<&str> =
-                honoken_pkpass::image_slots_for(pkpass, poster).iter().map(|slot| slot.as_str()).collect();
-            let ours: BTreeSet<&str> = domain.image_slots().iter().copied().collect();
-            assert_eq!(ours, theirs, "{name}, poster: {poster}");
-            let missing = honoken_pkpass::missing_images(pkpass, poster, std::iter::empty());
-            let missing: BTreeSet<String> = missing
-                .iter()
-                .filter(|finding| finding.is_error())
-                .map(|finding| finding.pointer.clone())
-                .collect();
-            let required: BTreeSet<String> =
-                domain.required_slots(poster).iter().map(|slot| format!("/assets/{slot}.png")).collect();
-            assert_eq!(required, missing, "{name}, poster: {poster}");
-        }
-    }
-    let ours: BTreeSet<&str> = TicketStyle::NAMES.iter().copied().collect();
-    let theirs: BTreeSet<&str> =
-        honoken_pkpass::TicketStyle::ALL.iter().map(|style| style.as_str()).collect();
-    assert_eq!(ours, theirs, "both know the same styles");
 }
 
 #[test]

@@ -85,9 +85,10 @@ async fn loose_fields_become_an_event_ticket() {
         let fields = pass["eventTicket"][group].as_array().expect("fields");
         fields.iter().map(|field| field["key"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(keys("primaryFields"), ["eventName", "eventDateISO", "venueName"]);
-    assert_eq!(keys("secondaryFields"), ["seat", "section"]);
-    let date = &pass["eventTicket"]["primaryFields"][1];
+    assert_eq!(keys("primaryFields"), ["eventName"], "a plain ticket shows one");
+    assert_eq!(keys("secondaryFields"), ["eventDateISO", "venueName"]);
+    assert_eq!(keys("auxiliaryFields"), ["seat", "section"]);
+    let date = &pass["eventTicket"]["secondaryFields"][0];
     assert_eq!(date["value"], "2027-03-01T19:30+01:00");
     assert_eq!(
         (&date["dateStyle"], &date["timeStyle"]),
@@ -106,7 +107,7 @@ async fn without_a_primary_field_the_description_is_one() {
     let pass = issues_and_reads(&honoken.integrator(), "L-1", &content).await;
     assert_eq!(pass["eventTicket"]["primaryFields"][0]["value"], "A seat");
     assert_eq!(pass["eventTicket"]["primaryFields"].as_array().unwrap().len(), 1);
-    assert_eq!(pass["eventTicket"]["secondaryFields"][0]["value"], "1A");
+    assert_eq!(pass["eventTicket"]["auxiliaryFields"][0]["value"], "1A");
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ async fn a_phone_that_asks_after_each_of_six_changes_gets_each() {
         let updates = phone.wakes().await;
         assert!(updates.len() == 1 && updates[0].changed, "{seat}: {updates:?}");
         let pass = phone.pass("A-1").unwrap();
-        assert_eq!(pass.pass_json()["eventTicket"]["secondaryFields"][0]["value"], seat);
+        assert_eq!(pass.pass_json()["eventTicket"]["auxiliaryFields"][0]["value"], seat);
         dates.push(httpdate::parse_http_date(pass.last_modified().unwrap()).unwrap());
     }
     assert!(dates.is_sorted_by(|one, next| one < next), "Last-Modified grows with every change: {dates:?}");

@@ -63,7 +63,12 @@ fn naming_what_it_is_changes_nothing() {
 #[test]
 fn a_poster_needs_its_background() {
     let command = drawn_as(None, Some(true));
-    refuse(vec![issued("1A", NOW)], at(NOW + 1), command, &PassError::MissingImage { slot: "background" });
+    refuse(
+        vec![issued("1A", NOW)],
+        at(NOW + 1),
+        command,
+        &PassError::MissingImage { one_of: &[ImageSlot::Background, ImageSlot::Artwork] },
+    );
 }
 
 #[test]
@@ -82,7 +87,7 @@ fn only_event_tickets_are_posters() {
 fn the_content_has_to_fit_the_new_style() {
     let fault = || ContentFault { code: "style".into(), pointer: "/eventName".into(), detail: "no".into() };
     let at = Circumstances {
-        rules: |style, _, _| match style {
+        rules: |kind, _| match kind.style {
             TicketStyle::Boarding => {
                 vec![ContentFault { code: "style".into(), pointer: "/eventName".into(), detail: "no".into() }]
             }

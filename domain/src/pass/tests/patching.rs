@@ -12,7 +12,7 @@ fn operations(patch: serde_json::Value) -> PassCommand {
 
 /// Circumstances in which no seat may be forbidden.
 fn strict(now: i64) -> Circumstances {
-    let rules: ContentRules = |_, _, content| match content.as_map().get("seat") {
+    let rules: ContentRules = |_, content| match content.as_map().get("seat") {
         Some(seat) if seat == "forbidden" => vec![fault()],
         _ => Vec::new(),
     };
@@ -77,8 +77,8 @@ fn a_patch_that_mends_a_content_goes_through() {
 
 #[test]
 fn the_rules_are_those_of_the_style_that_the_pass_has_by_then() {
-    let rules: ContentRules = |style, _, _| {
-        if style == TicketStyle::Generic { vec![fault()] } else { Vec::new() }
+    let rules: ContentRules = |kind, _| {
+        if kind.style == TicketStyle::Generic { vec![fault()] } else { Vec::new() }
     };
     let generic = PassEvent::MetadataChanged {
         ticket_style: TicketStyle::Generic,

@@ -28,7 +28,7 @@ async fn a_changed_pass_reaches_the_phone() {
         integrator.moves_to("A-1", seat).await;
         let updates = phone.wakes().await;
         assert!(updates.len() == 1 && updates[0].changed, "{updates:?}");
-        let shown = &phone.pass("A-1").unwrap().pass_json()["eventTicket"]["secondaryFields"][0];
+        let shown = &phone.pass("A-1").unwrap().pass_json()["eventTicket"]["auxiliaryFields"][0];
         assert_eq!(shown["value"], seat);
     }
     phone.assert_content();
@@ -62,7 +62,7 @@ async fn an_older_pass_added_to_a_phone_with_a_newer_tag_is_kept_up_to_date() {
     // The file was mailed before the change, and the tag of the phone is newer than the change.
     let installed = phone.add(old).await.unwrap();
     assert!(installed.updates.iter().any(|update| update.serial_number == "old" && update.changed));
-    assert_eq!(phone.pass("old").unwrap().pass_json()["eventTicket"]["secondaryFields"][0]["value"], "2B");
+    assert_eq!(phone.pass("old").unwrap().pass_json()["eventTicket"]["auxiliaryFields"][0]["value"], "2B");
     phone.assert_content();
 }
 

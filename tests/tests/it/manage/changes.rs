@@ -1,6 +1,6 @@
 //! Replacing content, voiding, reinstating; `If-Match`; what every answer to a change has in common.
 
-use honoken_simulator::Answer;
+use honoken_simulator::{Answer, Package};
 use honoken_tests::device::{device, push_token};
 use honoken_tests::etag::unix_seconds;
 use honoken_tests::problem::{assert_points_at, assert_problem};
@@ -260,4 +260,34 @@ async fn odd_content_keeps_its_meaning_and_its_tag() {
         let canonical = |value| serde_json_canonicalizer::to_string(value).unwrap();
         assert_eq!(canonical(&state["content"]), canonical(&sent));
     }
+}
+
+#[tokio::test]
+async fn the_code_of_a_railway_ticket_keeps_its_zeros() {
+    let (honoken, integrator) = a_service_with_a_pass().await;
+    let message: String = (0..=255_u8).rev().map(char::from).collect();
+    let mut content = a_ticket("1A");
+    content["barcodes"] =
+        json!([{ "format": "PKBarcodeFormatAztec", "message": message, "messageEncoding": "iso-8859-1" }]);
+    content["userInfo"] = json!({ "an escape": "\u{fdd0}0" });
+    integrator.replaces("A-1", &content).await;
+    let state = integrator.state("A-1").await;
+    assert_eq!(state["content"], content);
+    honoken_tests::etag::assert_belongs(&state);
+    let package = Package::open(integrator.downloads("A-1").await).unwrap();
+    assert_eq!(package.pass_json()["barcodes"][0]["message"], message);
+    assert_eq!(integrator.issue(&integrator.order("B-1", &content)).await.status, StatusCode::CREATED);
+
+    let operations = |path: &str| json!([{ "op": "replace", "path": path, "value": "a\0b" }]);
+    let patch =
+        async |path: &str| integrator.patch("A-1", "application/json-patch+json", &operations(path)).await;
+    patch("/barcodes/0/message").await.assert_status(StatusCode::OK);
+    assert_points_at(&patch("/seat").await, "/seat");
+    let copy = json!([{ "op": "copy", "from": "/barcodes/0/message", "path": "/barcodes/0/altText" }]);
+    let copied = integrator.patch("A-1", "application/json-patch+json", &copy).await;
+    assert_points_at(&copied, "/barcodes/0/altText");
+    let seat = integrator.patch("A-1", "application/merge-patch+json", &json!({ "seat": "\0" })).await;
+    assert_problem(&seat, 400);
+    assert_eq!(integrator.state("A-1").await["content"]["barcodes"][0]["message"], "a\0b");
+    drop(honoken);
 }

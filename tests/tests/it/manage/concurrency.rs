@@ -131,7 +131,7 @@ async fn a_file_and_its_tag_belong_together_while_the_pass_is_changing() {
         answer.assert_status(StatusCode::OK);
         let etag = answer.header("etag").expect("an ETag").trim_matches('"').to_owned();
         let shown = Package::open(answer.body).expect("a readable pass").pass_json().clone();
-        seen.push((etag, shown["eventTicket"]["secondaryFields"][0]["value"].clone()));
+        seen.push((etag, shown["eventTicket"]["auxiliaryFields"][0]["value"].clone()));
     }
     let seats = changing.await.expect("every change is answered");
     assert!(!seen.is_empty());

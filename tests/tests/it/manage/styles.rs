@@ -40,7 +40,7 @@ async fn a_pass_of_every_style_is_issued_and_its_file_verifies() {
         order["assets"] = json!({ "icon.png": digest });
         let answer = integrator.issue(&order).await;
         let change = Change::read(answer.assert_status(StatusCode::CREATED));
-        assert_eq!(change.warnings, Vec::<Value>::new(), "{name}");
+        assert!(change.warnings.iter().all(|each| each["code"] == "barcode_missing"), "{change:?}");
         integrator.puts_asset(&serial, image, drawing::png(10, 10, at.try_into().unwrap())).await;
         let state = integrator.state(&serial).await;
         assert_eq!(state["ticketStyle"], stored);

@@ -2,13 +2,17 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// The kind of a pass, as integrators name it. It decides the style dictionary of pass.json and the images of the pass.
 ///
 /// Adding a style means adding a variant and following the compiler: every place that treats styles differently
 /// matches all of them by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// <https://developer.apple.com/documentation/walletpasses/pass>
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum TicketStyle {
     /// For a flight, a train, a bus or a boat.
     Boarding,
@@ -25,6 +29,9 @@ pub enum TicketStyle {
 impl TicketStyle {
     /// Every style, in the order an error message names them.
     pub const ALL: [Self; 5] = [Self::Boarding, Self::Coupon, Self::Event, Self::Generic, Self::StoreCard];
+
+    /// The names of all styles, as integrators spell them.
+    pub const NAMES: &'static [&'static str] = &["boarding", "coupon", "event", "generic", "storeCard"];
 
     /// Reads the name used in requests, such as `event`, or the key of the style in pass.json, such as `eventTicket`.
     ///
@@ -61,6 +68,16 @@ impl TicketStyle {
     }
 }
 
+impl TicketStyle {
+    /// Whether Wallet knows a poster look for this style.
+    pub const fn has_poster(self) -> bool {
+        match self {
+            Self::Event => true,
+            Self::Boarding | Self::Coupon | Self::Generic | Self::StoreCard => false,
+        }
+    }
+}
+
 impl fmt::Display for TicketStyle {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
@@ -69,14 +86,10 @@ impl fmt::Display for TicketStyle {
 
 /// A ticket style that this service does not know.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("unknown ticket style {name:?}; accepted: {}", accepted())]
+#[error("unknown ticket style {name:?}; accepted: {}", TicketStyle::NAMES.join(", "))]
 pub struct UnknownTicketStyle {
     /// The text that was sent.
     pub name: String,
-}
-
-fn accepted() -> String {
-    TicketStyle::ALL.map(TicketStyle::as_str).join(", ")
 }
 
 #[cfg(test)]
@@ -85,7 +98,9 @@ mod tests {
 
     #[test]
     fn every_style_is_read_back_from_its_own_name() {
-        for style in TicketStyle::ALL {
+        for (style, name) in TicketStyle::ALL.into_iter().zip(TicketStyle::NAMES) {
+            assert_eq!(style.as_str(), *name);
+            assert_eq!(serde_json::to_value(style).unwrap(), *name, "events store this name");
             assert_eq!(TicketStyle::parse(style.as_str()), Ok(style));
             assert_eq!(TicketStyle::parse(style.pass_json_key()), Ok(style));
         }
