@@ -204,7 +204,7 @@ async fn an_image_that_the_style_does_not_show_is_kept_with_a_warning_and_change
         let change = Change::read(
             integrator.put_asset("A-1", file, drawing::png(9, 9, 3)).await.assert_status(StatusCode::OK),
         );
-        assert_eq!(told(&change), [("image_not_shown", &*format!("/assets/{file}"))]);
+        assert!(told(&change).contains(&("image_not_shown", &*format!("/assets/{file}"))), "{change:?}");
         assert_eq!((change.changed, &change.etag), (false, &before["etag"].as_str().unwrap().to_owned()));
     }
     assert_eq!(integrator.state("A-1").await, before);
@@ -233,7 +233,7 @@ async fn an_image_that_the_style_does_not_show_is_kept_with_a_warning_and_change
 async fn one_large_image_becomes_every_scale_of_its_slot() {
     let (_honoken, integrator) = a_service_with_a_pass().await;
     integrator.puts_asset("A-1", "logo@2x.png", drawing::png(20, 20, 1)).await;
-    let large = drawing::png(1200, 400, 5);
+    let large = drawing::png(600, 200, 5);
     let put = async |file: &str, query: &str, image: Vec<u8>| {
         let path = format!("{}{query}", integrator.asset_path("A-1", file));
         integrator.request(Method::PUT, &path, &[("content-type", "image/png")], image).await

@@ -115,7 +115,7 @@ async fn the_digest_of_another_organisations_image_is_one_that_does_not_exist() 
     fs::write(file, b"damaged").expect("it can be written");
     honoken.restart().await;
     let status = names(&integrator, "damaged", "logo.png", &digest).await.status;
-    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "to its owner it is damaged");
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "to its owner it is damaged");
     assert_may_not_name(&neighbour, "logo.png", &digest).await;
 }
 
