@@ -43,6 +43,7 @@
 //! assert_eq!(pass["description"], "Night at the Museum");
 //! ```
 
+mod apple;
 mod archive;
 mod build;
 mod bundle;

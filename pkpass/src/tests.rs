@@ -2,12 +2,15 @@
 
 mod authority;
 mod building;
+mod cms;
 mod credentials;
 mod fixtures;
 mod identities;
 mod images;
+mod inspecting;
 mod linting;
 mod mapping;
 mod reading;
 mod robustness;
+mod signatures;
 mod styles;

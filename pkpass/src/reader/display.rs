@@ -9,6 +9,11 @@ use crate::reader::{
 impl Display for Inspection {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "{}", if self.valid { "valid" } else { "NOT VALID" })?;
+        list(
+            formatter,
+            "problems",
+            self.problems.iter().map(|problem| format!("{}: {}", problem.code, problem.detail)),
+        )?;
         if let Some(pass) = &self.pass {
             write!(formatter, "\npass\n{pass}")?;
         }
@@ -17,11 +22,6 @@ impl Display for Inspection {
         }
         list(formatter, "files", &self.files)?;
         list(formatter, "missing files", &self.missing_files)?;
-        list(
-            formatter,
-            "problems",
-            self.problems.iter().map(|problem| format!("{}: {}", problem.code, problem.detail)),
-        )?;
         list(formatter, "findings", &self.findings)
     }
 }
@@ -77,7 +77,7 @@ impl Display for SignatureReport {
         row(formatter, "signer", &or_dash(self.signer.as_ref().map(ToString::to_string).as_ref()))?;
         row(formatter, "issued by", &or_dash(self.issuer.as_ref().map(ToString::to_string).as_ref()))?;
         match &self.root {
-            RootVerdict::NotAsked => Ok(()),
+            RootVerdict::NotAsked => row(formatter, "root", &"not checked"),
             RootVerdict::Trusted => row(formatter, "root", &"trusted"),
             RootVerdict::NotTrusted(reason) => row(formatter, "root", &format!("not trusted: {reason}")),
         }
@@ -98,6 +98,7 @@ impl Display for FileReport {
             ManifestState::Exempt | ManifestState::Matches => "ok",
             ManifestState::WrongHash => "CHANGED",
             ManifestState::NotListed => "NOT LISTED",
+            ManifestState::Unknown => "-",
         };
         write!(formatter, "{:<24} {:>9}  {state}", self.path, self.size)
     }

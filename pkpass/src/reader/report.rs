@@ -1,14 +1,17 @@
 //! The report of the reader, for programs (`Serialize`) and for people (`Display`).
 
 use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::Finding;
+use crate::pointer::at;
 
 /// Everything the reader found out about a `.pkpass`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inspection {
-    /// The verdict: no problem, and no finding that is an error.
+    /// The verdict: a phone takes it. No problem, and no finding that is an error.
     pub valid: bool,
     /// The faults of the package, its signature or its identity.
     pub problems: Vec<Problem>,
@@ -20,8 +23,21 @@ pub struct Inspection {
     pub signature: Option<SignatureReport>,
     /// The pass, if pass.json can be read.
     pub pass: Option<PassSummary>,
-    /// The findings of the linter and of the image checks.
+    /// The findings about pass.json, images and texts, and what is odd about the package without keeping a phone from taking it.
     pub findings: Vec<Finding>,
+}
+
+impl Inspection {
+    /// Problems and findings in one list, errors first.
+    pub fn all_findings(&self) -> Vec<Finding> {
+        let (errors, others): (Vec<&Finding>, Vec<&Finding>) =
+            self.findings.iter().partition(|it| it.is_error());
+        self.problems
+            .iter()
+            .map(Problem::to_finding)
+            .chain(errors.into_iter().chain(others).cloned())
+            .collect()
+    }
 }
 
 /// One thing that makes the package invalid.
@@ -29,14 +45,32 @@ pub struct Inspection {
 pub struct Problem {
     /// Stable name, `snake_case`.
     pub code: &'static str,
+    /// RFC 6901 pointer: into pass.json, or below `/files` for a file of the archive; empty for all of it.
+    pub pointer: String,
     /// A sentence for a person.
     pub detail: String,
 }
 
 impl Problem {
     pub(super) fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self { code, pointer: String::new(), detail: detail.into() }
     }
+
+    /// As the finding that it is: an error.
+    pub fn to_finding(&self) -> Finding {
+        Finding::error(self.code, &self.pointer, self.detail.clone())
+    }
+}
+
+/// The pointer of a file of the archive.
+pub(super) fn in_archive(path: &str) -> String {
+    at("/files", path)
+}
+
+/// A moment as reports show it.
+pub(super) fn rfc3339(unix_seconds: i64) -> String {
+    let moment = OffsetDateTime::from_unix_timestamp(unix_seconds).ok();
+    moment.and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_else(|| format!("{unix_seconds} s"))
 }
 
 /// A file of the archive.
@@ -63,6 +97,8 @@ pub enum ManifestState {
     WrongHash,
     /// Not listed: the file was added.
     NotListed,
+    /// There is no manifest that can be read.
+    Unknown,
 }
 
 /// The statements of the signature, and whether they are true.

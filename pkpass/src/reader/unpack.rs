@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 
 use zip::ZipArchive;
+use zip::result::ZipError;
 
-use crate::reader::Problem;
+use crate::finding::quoted;
+use crate::reader::container;
+use crate::reader::notes::Notes;
+use crate::reader::paths;
 
 /// The most entries an archive may have.
 pub const MAX_FILES: usize = 200;
@@ -13,95 +17,183 @@ pub const MAX_FILES: usize = 200;
 /// The most bytes an archive may have, packed and unpacked: 32 MiB.
 pub const MAX_UNPACKED_BYTES: usize = 32 * 1024 * 1024;
 
-/// The files by path. A file that cannot be unpacked is a problem and left out.
-pub(super) fn unpack(bytes: &[u8], problems: &mut Vec<Problem>) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    let Some(mut archive) = open(bytes, problems) else { return files };
-    let mut room = MAX_UNPACKED_BYTES;
-    for index in 0..archive.len() {
-        match unpack_entry(&mut archive, index, room) {
-            Ok(None) => {}
-            Ok(Some((path, content))) => {
-                room -= content.len();
-                files.insert(path, content);
-            }
-            Err(problem) => {
-                let stop = problem.code == "archive_too_large";
-                problems.push(problem);
-                if stop {
-                    break;
-                }
-            }
-        }
-    }
-    files
+/// The files of a pass by path.
+pub(super) type Files = BTreeMap<String, Vec<u8>>;
+
+/// An archive that was opened.
+pub(super) type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
+
+/// How an entry could not be read.
+pub(super) struct EntryFault {
+    code: &'static str,
+    detail: String,
 }
 
-fn open<'a>(bytes: &'a [u8], problems: &mut Vec<Problem>) -> Option<ZipArchive<Cursor<&'a [u8]>>> {
-    if bytes.len() > MAX_UNPACKED_BYTES {
-        problems.push(too_large());
+impl EntryFault {
+    pub(super) fn note(self, notes: &mut Notes) {
+        notes.problem(self.code, self.detail);
+    }
+}
+
+/// Opens an archive, without a limit on its size. Problems are noted, and the archive may come all the same.
+pub(super) fn open<'a>(bytes: &'a [u8], notes: &mut Notes) -> Option<Archive<'a>> {
+    if has_too_many_entries(bytes) {
+        notes.problem(
+            "archive_too_many_files",
+            format!("the archive has far more than the {MAX_FILES} entries that are read"),
+        );
         return None;
     }
     let mut archive = match ZipArchive::new(Cursor::new(bytes)) {
         Ok(archive) => archive,
         Err(error) => {
-            problems.push(Problem::new("archive_unreadable", format!("this is not a ZIP archive: {error}")));
+            notes.problem("archive_unreadable", not_an_archive(bytes, &error));
             return None;
         }
     };
+    if archive.is_empty() {
+        notes.problem(
+            "archive_unreadable",
+            "the archive is empty: a pass is a ZIP archive of pass.json, images, manifest and signature",
+        );
+        return None;
+    }
     if archive.len() > MAX_FILES {
         let detail = format!("the archive has {} entries; at most {MAX_FILES} are read", archive.len());
-        problems.push(Problem::new("archive_too_many_files", detail));
+        notes.problem("archive_too_many_files", detail);
         return None;
     }
     if archive.has_duplicate_names() {
-        problems.push(Problem::new("archive_ambiguous", "the archive has two files of the same name"));
+        notes.problem("archive_ambiguous", "the archive has two files of the same name");
     }
     // Readers disagree about which of two overlapping files there is.
     if archive.has_overlapping_entries().unwrap_or(true) {
-        problems.push(Problem::new("archive_ambiguous", "files of the archive overlap"));
+        notes.problem("archive_ambiguous", "files of the archive overlap");
+    }
+    if archive.offset() > 0 {
+        let detail = format!(
+            "{} bytes stand before the archive: readers differ on whether that is one",
+            archive.offset()
+        );
+        notes.warning("archive_odd", "", detail);
     }
     Some(archive)
 }
 
-/// One entry; folders are nothing.
-fn unpack_entry(
-    archive: &mut ZipArchive<Cursor<&[u8]>>,
+/// Each entry of the directory takes memory before it can be counted, so its mark is counted in the bytes. Passes of a bundle that are stored
+/// as they are have marks of their own.
+fn has_too_many_entries(bytes: &[u8]) -> bool {
+    const MARK: &[u8] = b"PK\x01\x02";
+    let (mut rest, mut marks) = (bytes, 0);
+    while let Some(at) = rest.iter().position(|byte| *byte == MARK[0]) {
+        rest = &rest[at..];
+        if rest.starts_with(MARK) {
+            marks += 1;
+        }
+        rest = &rest[1..];
+    }
+    marks > MOST_MARKS
+}
+
+/// Ten passes of as many files as are read, and as many again.
+const MOST_MARKS: usize = 20 * MAX_FILES;
+
+fn not_an_archive(bytes: &[u8], error: &ZipError) -> String {
+    match container::kind_of(bytes) {
+        Some(kind) => format!("this is not a pass but {kind}; a pass is a ZIP archive"),
+        None => format!("this is not a ZIP archive, which a pass is: {error}"),
+    }
+}
+
+/// All files. One that cannot be unpacked is a problem and left out.
+pub(super) fn unpack(archive: &mut Archive<'_>, packed: usize, notes: &mut Notes) -> Files {
+    let mut files = Files::new();
+    let mut room = MAX_UNPACKED_BYTES;
+    if packed > room {
+        notes.problem("archive_too_large", too_large().detail);
+        return files;
+    }
+    let mut odd = paths::Oddities::default();
+    for index in 0..archive.len() {
+        match unpack_entry(archive, index, room) {
+            Ok(None) => {}
+            Ok(Some((name, content))) => {
+                let path = match paths::normal(&name) {
+                    Ok(path) => path,
+                    Err(why) => {
+                        notes.problem("path_unsafe", format!("{} {why}", quoted(&name)));
+                        continue;
+                    }
+                };
+                odd.note(&name, &path);
+                room -= content.len();
+                if files.insert(path.clone(), content).is_some() && !notes.has("archive_ambiguous") {
+                    let detail = format!("the archive has two files that are {} to a phone", quoted(&path));
+                    notes.problem("archive_ambiguous", detail);
+                }
+            }
+            Err(EntryFault { code, detail }) => {
+                notes.problem(code, detail);
+                if code == "archive_too_large" {
+                    break;
+                }
+            }
+        }
+    }
+    odd.warn(notes);
+    files
+}
+
+/// One entry and its name as it was written; folders are nothing.
+pub(super) fn unpack_entry(
+    archive: &mut Archive<'_>,
     index: usize,
     room: usize,
-) -> Result<Option<(String, Vec<u8>)>, Problem> {
-    let unreadable = |error: &dyn std::fmt::Display| {
-        Problem::new("file_unreadable", format!("file {index} of the archive cannot be read: {error}"))
-    };
-    let (path, encrypted, is_link, is_folder) = {
-        let entry = archive.by_index_data(index).map_err(|error| unreadable(&error))?;
-        let path = entry.name().map_err(|error| unreadable(&error))?.into_owned();
-        (path, entry.encrypted(), entry.is_symlink(), entry.is_dir())
-    };
-    if encrypted {
-        return Err(Problem::new("file_encrypted", format!("{path:?} is encrypted")));
-    }
-    if !is_safe(&path) || is_link {
-        return Err(Problem::new("path_unsafe", format!("{path:?} leaves the archive or is a link")));
-    }
+) -> Result<Option<(String, Vec<u8>)>, EntryFault> {
+    let (name, is_folder) = entry_name(archive, index)?;
     if is_folder {
         return Ok(None);
     }
+    let unreadable = |error: &dyn std::fmt::Display| EntryFault {
+        code: "file_unreadable",
+        detail: format!(
+            "{} cannot be unpacked: {error}; phones read what is stored or deflated",
+            quoted(&name)
+        ),
+    };
     let entry = archive.by_index(index).map_err(|error| unreadable(&error))?;
     // The declared size is only a claim: count while reading, one byte beyond the limit.
     let limit = u64::try_from(room).unwrap_or(u64::MAX).saturating_add(1);
-    let mut content = Vec::new();
+    let claimed = usize::try_from(entry.size()).unwrap_or(usize::MAX);
+    let mut content = Vec::with_capacity(claimed.min(room).min(MOST_RESERVED));
     entry.take(limit).read_to_end(&mut content).map_err(|error| unreadable(&error))?;
-    if content.len() > room { Err(too_large()) } else { Ok(Some((path, content))) }
+    if content.len() > room { Err(too_large()) } else { Ok(Some((name, content))) }
 }
 
-fn too_large() -> Problem {
-    Problem::new("archive_too_large", format!("the archive is larger than {MAX_UNPACKED_BYTES} bytes"))
+/// Memory that a claim about a size is believed for.
+const MOST_RESERVED: usize = 1024 * 1024;
+
+/// The name of an entry as it was written, and whether it is a folder.
+pub(super) fn entry_name(archive: &mut Archive<'_>, index: usize) -> Result<(String, bool), EntryFault> {
+    let unreadable = |error: &dyn std::fmt::Display| EntryFault {
+        code: "file_unreadable",
+        detail: format!("file {} of the archive cannot be read: {error}", index + 1),
+    };
+    let entry = archive.by_index_data(index).map_err(|error| unreadable(&error))?;
+    let name = entry.name().map_err(|error| unreadable(&error))?.into_owned();
+    if entry.encrypted() {
+        let detail = format!("{} is encrypted: a phone has no password for it", quoted(&name));
+        return Err(EntryFault { code: "file_encrypted", detail });
+    }
+    if entry.is_symlink() {
+        let detail = format!("{} is a link; a pass has files only", quoted(&name));
+        return Err(EntryFault { code: "path_unsafe", detail });
+    }
+    // Tools of Windows end the names of folders with a backslash.
+    Ok((name.clone(), entry.is_dir() || name.ends_with('\\')))
 }
 
-/// A relative path of plain names.
-fn is_safe(path: &str) -> bool {
-    let path = path.strip_suffix('/').unwrap_or(path);
-    let is_plain = |part: &str| !matches!(part, "" | "." | "..");
-    path.split('/').all(is_plain) && !path.contains(['\\', ':']) && !path.chars().any(char::is_control)
+fn too_large() -> EntryFault {
+    let detail = format!("the archive is larger than {MAX_UNPACKED_BYTES} bytes");
+    EntryFault { code: "archive_too_large", detail }
 }

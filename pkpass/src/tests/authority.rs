@@ -9,7 +9,7 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
-use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
+use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier};
 use openssl::x509::{X509, X509Builder, X509Name, X509NameBuilder, X509NameRef};
 
 use crate::SigningIdentity;
@@ -67,11 +67,23 @@ impl Authority {
         key: PKey<Private>,
         validity: (i64, i64),
     ) -> Pair {
+        self.leaf_named("Pass Type ID: test", uid, ou, key, validity)
+    }
+
+    /// A leaf with a common name of its own.
+    pub(super) fn leaf_named(
+        &self,
+        common_name: &str,
+        uid: Option<&str>,
+        ou: Option<&str>,
+        key: PKey<Private>,
+        validity: (i64, i64),
+    ) -> Pair {
         let mut name = X509NameBuilder::new().unwrap();
         if let Some(uid) = uid {
             name.append_entry_by_nid(Nid::USERID, uid).unwrap();
         }
-        name.append_entry_by_text("CN", "Pass Type ID: test").unwrap();
+        name.append_entry_by_text("CN", common_name).unwrap();
         if let Some(ou) = ou {
             name.append_entry_by_text("OU", ou).unwrap();
         }
@@ -79,6 +91,8 @@ impl Authority {
             builder(&name.build(), self.intermediate.certificate.subject_name(), &key, validity);
         // Not for e-mail, as Apple's are not: whoever verifies has to allow any purpose.
         builder.append_extension(ExtendedKeyUsage::new().client_auth().build().unwrap()).unwrap();
+        let identifier = SubjectKeyIdentifier::new().build(&builder.x509v3_context(None, None)).unwrap();
+        builder.append_extension(identifier).unwrap();
         builder.sign(&self.intermediate.key, MessageDigest::sha256()).unwrap();
         Pair { certificate: builder.build(), key }
     }

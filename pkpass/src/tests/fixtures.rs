@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 use zip::ZipArchive;
 
 use crate::image::{Image, ImageName};
+use crate::manifest::PassFile;
 use crate::tests::authority::{IDENTITY, PASS_TYPE, TEAM};
-use crate::{PassKind, PassSource, SigningIdentity, TicketStyle, archive, build};
+use crate::{PassKind, PassSource, SigningIdentity, TicketStyle, archive, build, manifest, signature};
 
 pub(super) const TOKEN: &str = "0123456789abcdef-a-secret";
 
@@ -71,6 +72,17 @@ pub(super) fn usual_pass() -> Vec<u8> {
 
 pub(super) fn pass_signed_by(identity: &SigningIdentity) -> Vec<u8> {
     build(&source(&usual_content()), &usual_images(), identity).unwrap()
+}
+
+/// Any files, with a right manifest and signature.
+pub(super) fn signed(files: &[(&str, &[u8])], identity: &SigningIdentity) -> Vec<u8> {
+    let digest = |bytes| openssl::sha::sha1(bytes);
+    let files: Vec<PassFile<'_>> = files
+        .iter()
+        .map(|(path, bytes)| PassFile { path: (*path).to_owned(), bytes, sha1: digest(bytes) })
+        .collect();
+    let manifest = manifest::manifest(&files);
+    crate::build::pack(&files, &manifest, &signature::sign(&manifest, identity).unwrap()).unwrap()
 }
 
 pub(super) type Files = Vec<(String, Vec<u8>)>;
