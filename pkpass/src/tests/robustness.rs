@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 
-use crate::reader::{inspect, inspect_with_root};
+use crate::reader::{Trust, inspect, inspect_bundle, inspect_files, inspect_pass_json, inspect_with_root};
 use crate::tests::authority::AUTHORITY;
 use crate::tests::fixtures::{Files, file, file_mut, source, unzip, usual_pass, zip};
 use crate::{MAX_FINDINGS, PassKind, TicketStyle, lint, pass_json};
@@ -82,6 +82,33 @@ proptest! {
     #[test]
     fn any_bytes_can_be_inspected(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         prop_assert!(!inspect(&bytes).valid);
+    }
+
+    #[test]
+    fn any_text_can_be_inspected_as_json_and_as_the_texts_of_a_language(
+        text in "\\PC{0,80}|[\\[\\]{}:,'\"/*#a0 \n\t\\\\éN]{0,80}",
+        cut in any::<proptest::sample::Index>(),
+    ) {
+        let pass = String::from_utf8(file(&FILES, "pass.json").to_vec()).unwrap();
+        let at = (0..=cut.index(pass.len())).rev().find(|at| pass.is_char_boundary(*at)).unwrap();
+        let broken = format!("{}{text}{}", &pass[..at], &pass[at..]);
+        for json in [&text, &broken] {
+            prop_assert!(!inspect_pass_json(json.as_bytes()).to_string().is_empty());
+        }
+        let files = [("pass.json", pass.as_bytes()), ("de.lproj/pass.strings", text.as_bytes()), ("en.lproj/pass.strings", broken.as_bytes())];
+        let files = files.map(|(path, bytes)| (path.to_owned(), bytes.to_vec())).into();
+        prop_assert!(!inspect_files(&files, &Trust::apple()).to_string().is_empty());
+    }
+
+    #[test]
+    fn any_bytes_can_be_a_bundle_or_a_file_of_a_pass(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(inspect_bundle(&bytes, &Trust::apple()).is_none());
+        for path in ["pass.json", "manifest.json", "signature", "personalization.json", "de.lproj/pass.strings", "icon.png"] {
+            let mut files = FILES.clone();
+            files.retain(|(known, _)| known != path);
+            files.push((path.to_owned(), bytes.clone()));
+            prop_assert!(!inspect_files(&files.into_iter().collect(), &Trust::apple()).to_string().is_empty());
+        }
     }
 
     #[test]
