@@ -25,6 +25,24 @@ pub const MANAGE_BODIES_BYTES: usize = 64 * 1024 * 1024;
 /// Likewise of operators.
 pub const ADMIN_BODIES_BYTES: usize = 16 * 1024 * 1024;
 
+/// Likewise of visitors, who have passes inspected.
+pub const VISITOR_BODIES_BYTES: usize = 16 * 1024 * 1024;
+
+/// Bytes of a pass that an integrator has inspected. Phones load passes of a few megabytes slowly, so real ones are smaller.
+pub const INSPECTED_BYTES: usize = 8 * 1024 * 1024;
+
+/// Likewise of a visitor: with the form around it, the share of one address.
+pub const PUBLIC_INSPECTED_BYTES: usize = VISITOR_BODIES_BYTES / 4;
+
+/// Passes of integrators that are inspected at a time. Each may unpack to 32 MiB.
+pub const INSPECTIONS_AT_WORK: usize = 2;
+
+/// Likewise of visitors.
+pub const PUBLIC_INSPECTIONS_AT_WORK: usize = 2;
+
+/// Passes that a visitor may have inspected in a minute.
+pub const VISITS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(20).expect("it is not zero");
+
 /// The most unread bytes of a body that are drained, so that the connection can be used again.
 pub const DRAIN_BYTES: usize = 64 * 1024;
 

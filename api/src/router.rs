@@ -9,7 +9,7 @@ use crate::auth::operator;
 use crate::error::ApiError;
 use crate::layers::{around, cross_site};
 use crate::openapi::document;
-use crate::operations::{docs, health, metrics};
+use crate::operations::{docs, health, inspect, metrics};
 use crate::state::AppState;
 use crate::{admin, device, manage};
 
@@ -57,12 +57,14 @@ fn open() -> OpenApiRouter<AppState> {
         .routes(routes!(manage::assets::get, manage::assets::put, manage::assets::delete))
         .routes(routes!(manage::type_assets::get, manage::type_assets::put, manage::type_assets::delete))
         .routes(routes!(manage::jobs::handler))
-        .routes(routes!(manage::blobs::handler));
+        .routes(routes!(manage::blobs::handler))
+        .routes(routes!(manage::lint::handler));
 
     health()
         .routes(routes!(document::handler))
         .routes(routes!(docs::page))
         .routes(routes!(docs::part))
+        .routes(routes!(inspect::page, inspect::inspect))
         .merge(device)
         .merge(manage)
 }

@@ -20,6 +20,7 @@ use url::Url;
 
 use crate::auth::admin_credentials::AdminCredentials;
 use crate::device::turns::Turns;
+use crate::doctor::{self, Doctor};
 use crate::layers::body_budget::Bodies;
 use crate::layers::in_flight::InFlight;
 use crate::layers::load_shedding::{self, AreaPermits};
@@ -40,6 +41,8 @@ pub struct Options {
     pub metrics_are_elsewhere: bool,
     /// Whether `ENVIRONMENT` is `production`.
     pub is_production: bool,
+    /// How passes are inspected.
+    pub doctor: doctor::Options,
     /// The share of successful requests that are logged, 0 to 1.
     pub sample_success_rate: f64,
 }
@@ -85,6 +88,8 @@ pub struct App {
     pub rates: Arc<RateLimits>,
     /// Orders the requests of each device.
     pub turns: Arc<Turns>,
+    /// Inspects passes.
+    pub doctor: Arc<Doctor>,
     /// Limits the log lines that callers without credentials cause.
     pub anonymous_lines: Arc<AnonymousLines>,
 }
@@ -109,6 +114,7 @@ impl App {
             rates: Arc::new(RateLimits::new(options.rates, &metrics)),
             anonymous_lines: Arc::new(AnonymousLines::new(&metrics)),
             turns: Arc::default(),
+            doctor: Arc::default(),
             in_flight: InFlight::of(&metrics),
             panicked: metrics.counter(Metric::RequestsPanicked, &[]),
             ledger: stores.ledger.clone(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use futures::future::OptionFuture;
 use honoken_api::auth::admin_credentials::AdminCredentials;
+use honoken_api::doctor;
 use honoken_api::layers::rate_limits;
 use honoken_api::nats::CommandConsumer;
 use honoken_api::server::{self, Counts, HttpListener};
@@ -108,6 +109,10 @@ impl Process {
             public_url: config.public_url.clone(),
             metrics_are_elsewhere: config.metrics_listen.is_some(),
             is_production: config.identity.environment.as_deref() == Some("production"),
+            doctor: doctor::Options {
+                is_public: config.doctor.is_public,
+                trust: config.doctor.trust.clone(),
+            },
             sample_success_rate: config.logging.sample_success_rate,
         }
     }

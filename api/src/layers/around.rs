@@ -217,6 +217,7 @@ mod tests {
     use axum::Router;
     use axum::body::Body;
     use axum::routing::get;
+    use honoken_pkpass::reader::Trust;
     use honoken_projections::Part;
     use honoken_service::clock::SystemClock;
     use honoken_service::data_dir::Folder;
@@ -235,6 +236,7 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
+    use crate::doctor;
     use crate::layers::{load_shedding, rate_limits};
     use crate::router;
     use crate::state::Options;
@@ -264,6 +266,7 @@ mod tests {
             rates: rate_limits::Options::default(),
             public_url: None,
             metrics_are_elsewhere: false,
+            doctor: doctor::Options { is_public: false, trust: Trust::apple() },
             is_production: false,
             sample_success_rate: 1.0,
         };

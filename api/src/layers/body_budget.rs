@@ -105,6 +105,7 @@ pub struct Bodies {
     device: Arc<Budget>,
     manage: Arc<Budget>,
     admin: Arc<Budget>,
+    visitors: Arc<Budget>,
 }
 
 impl Default for Bodies {
@@ -113,17 +114,19 @@ impl Default for Bodies {
             device: Budget::new(limits::DEVICE_BODIES_BYTES),
             manage: Budget::new(limits::MANAGE_BODIES_BYTES),
             admin: Budget::new(limits::ADMIN_BODIES_BYTES),
+            visitors: Budget::new(limits::VISITOR_BODIES_BYTES),
         }
     }
 }
 
 impl Bodies {
-    /// The budget of an area. `Service` routes read no body.
+    /// The budget of an area. Of the `Service` routes only the page that inspects passes reads a body.
     pub fn of(&self, area: Area) -> &Arc<Budget> {
         match area {
-            Area::Device | Area::Service => &self.device,
+            Area::Device => &self.device,
             Area::Manage => &self.manage,
             Area::Admin => &self.admin,
+            Area::Service => &self.visitors,
         }
     }
 }

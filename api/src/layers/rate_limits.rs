@@ -16,8 +16,9 @@ use moka::future::Cache;
 use prometheus::IntCounter;
 
 use crate::error::ApiError;
-use crate::layers::client_address::{ClientAddresses, Peer};
+use crate::layers::client_address::{ClientAddresses, Peer, counted_as};
 use crate::layers::failed_logins::FailedLogins;
+use crate::layers::keyed_limit::KeyedLimit;
 use crate::layers::registration_limits::RegistrationLimits;
 use crate::limits;
 
@@ -62,6 +63,7 @@ pub struct RateLimits {
     passwords: Option<FailedLogins>,
     keys: Option<FailedLogins>,
     registrations: RegistrationLimits,
+    visits: KeyedLimit,
     addresses: ClientAddresses,
     /// Whether any limit is by client address.
     by_address: bool,
@@ -75,13 +77,20 @@ impl RateLimits {
             let burst: NonZeroU32 = options.manage_burst.unwrap_or(per_second);
             Quota::per_second(per_second).allow_burst(burst)
         });
-        let limits = [RateLimit::Manage, RateLimit::Failures, RateLimit::Registrations, RateLimit::Device];
+        let limits = [
+            RateLimit::Manage,
+            RateLimit::Failures,
+            RateLimit::Registrations,
+            RateLimit::Device,
+            RateLimit::Visits,
+        ];
         Self {
             manage,
             organizations: Cache::new(limits::RATED_CALLERS),
             passwords: options.failures.map(|failures| FailedLogins::at_most(failures.passwords)),
             keys: options.failures.map(|failures| FailedLogins::at_most(failures.keys)),
             registrations: RegistrationLimits::new(options.registrations_per_minute),
+            visits: KeyedLimit::new(Quota::per_minute(limits::VISITS_PER_MINUTE)),
             addresses: ClientAddresses::behind(options.proxies),
             by_address: options.failures.is_some() || options.registrations_per_minute.is_some(),
             refusals: limits.map(|limit| metrics.counter(Metric::RequestsRateLimited, &[limit.into()])),
@@ -168,6 +177,15 @@ impl RateLimits {
         taken.map_err(|wait| self.refuse(RateLimit::Device, wait))
     }
 
+    /// Counts a pass that a visitor has inspected.
+    ///
+    /// # Errors
+    /// 429 when too many come from the same address.
+    pub fn check_visit(&self, client: Option<IpAddr>) -> Result<(), ApiError> {
+        let taken = client.map_or(Ok(()), |address| self.visits.take(&counted_as(address)));
+        taken.map_err(|wait| self.refuse(RateLimit::Visits, wait))
+    }
+
     /// The answer 429 for a device that has too many requests at a time.
     pub fn too_many_requests_of_device(&self) -> ApiError {
         self.refuse(RateLimit::Device, Duration::from_secs(1))
@@ -203,7 +221,7 @@ mod tests {
         let refused = rate_limits.check_organization(&one).await.unwrap_err();
         assert!(matches!(refused, ApiError::TooManyRequests { retry_after: 1 }), "{refused:?}");
         rate_limits.check_organization(&other).await.unwrap();
-        assert_eq!(rate_limits.refusals.each_ref().map(IntCounter::get), [1, 0, 0, 0]);
+        assert_eq!(rate_limits.refusals.each_ref().map(IntCounter::get), [1, 0, 0, 0, 0]);
     }
 
     #[tokio::test]
@@ -221,7 +239,7 @@ mod tests {
         }
         let answer = rate_limits.compare_password(CLIENT, || true).unwrap_err();
         assert!(matches!(answer, ApiError::TooManyRequests { retry_after: 1 }), "{answer:?}");
-        assert_eq!(rate_limits.refusals.each_ref().map(IntCounter::get), [0, 2, 0, 0]);
+        assert_eq!(rate_limits.refusals.each_ref().map(IntCounter::get), [0, 2, 0, 0, 0]);
     }
 
     #[tokio::test]
@@ -253,6 +271,15 @@ mod tests {
         // Known devices have the default limit, however low the limit for new ones is.
         let known = (0..1000).filter(|_| rate_limits.check_known_device(&pass, CLIENT).is_ok()).count();
         assert!((600..610).contains(&known), "{known}");
+    }
+
+    #[test]
+    fn visitors_are_limited_by_address_also_where_nothing_is_configured() {
+        let rate_limits = rate_limits(Options::default());
+        let most = limits::VISITS_PER_MINUTE.get();
+        assert!((0..most).all(|_| rate_limits.check_visit(CLIENT).is_ok()));
+        assert!(matches!(rate_limits.check_visit(CLIENT), Err(ApiError::TooManyRequests { .. })));
+        rate_limits.check_visit(Some(IpAddr::V4(std::net::Ipv4Addr::BROADCAST))).unwrap();
     }
 
     #[tokio::test]

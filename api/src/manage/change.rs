@@ -301,6 +301,15 @@ pub fn image_warnings(committed: &Committed<Pass>, sizes: &BTreeMap<ImageName, P
     let (Some((kind, _)), Some(own)) = (aggregate.shown(), aggregate.own_images()) else {
         return Vec::new();
     };
+    own_image_warnings(kind, own, sizes)
+}
+
+/// The same for images that a pass of this kind would have.
+pub fn own_image_warnings(
+    kind: PassKind,
+    own: &Images,
+    sizes: &BTreeMap<ImageName, PngHeader>,
+) -> Vec<Finding> {
     let names = own.keys().filter_map(|file| ImageName::parse(file).ok());
     lint_images(kind, &names.map(|name| (name, sizes.get(&name).copied())).collect())
 }

@@ -35,25 +35,25 @@ use crate::state::{App, AppState};
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = PassOrder, rename_all = "camelCase", example = examples::order)]
-struct Order {
+pub(super) struct Order {
     /// A pass type of the organisation.
     #[schema(schema_with = schemas::pass_type_identifier)]
-    pass_type_identifier: PassTypeIdentifier,
+    pub(super) pass_type_identifier: PassTypeIdentifier,
     /// Unique within the pass type. If it is missing, the service makes one.
     #[schema(schema_with = schemas::optional_serial_number, required = false)]
-    serial_number: Option<SerialNumber>,
+    pub(super) serial_number: Option<SerialNumber>,
     #[schema(schema_with = schemas::ticket_styles)]
-    ticket_style: TicketStyle,
+    pub(super) ticket_style: TicketStyle,
     /// Whether to use the poster layout of iOS 18, which needs a `background` or an `artwork` image.
     #[schema(required = false)]
-    poster: bool,
+    pub(super) poster: bool,
     #[schema(value_type = schemas::Content)]
-    content: Content,
+    pub(super) content: Content,
     /// Own images: file name and the digest of an image that the organisation has uploaded, or that its passes fall back to anyway.
     #[schema(schema_with = schemas::images, required = false)]
-    assets: Images,
+    pub(super) assets: Images,
     #[schema(ignore)]
-    warnings: Vec<Finding>,
+    pub(super) warnings: Vec<Finding>,
 }
 
 /// `POST /manage/v1/passes`
@@ -78,14 +78,7 @@ pub async fn handler(
     let body = json_body::read_json(request, limits::JSON_BYTES).await?;
     let order = read(body)?;
     let pass_type = own_pass_type(&app, &integrator, &order.pass_type_identifier).await?;
-    let refused = uploads::forbidden_digests(
-        &app,
-        &integrator.organization_id,
-        &pass_type.default_images,
-        &order.assets,
-    )
-    .await?;
-    let sizes = measure_images(&app, &order.assets, &refused).await?;
+    let sizes = measure_own_images(&app, &integrator, &pass_type, &order.assets).await?;
 
     let key = if order.serial_number.is_some() { None } else { idempotency_key::of(&headers)? };
     let serial_number = match (order.serial_number, key) {
@@ -122,7 +115,11 @@ pub async fn handler(
     Ok(if change::is_issue(&committed.events) { answer.created() } else { answer.into_response() })
 }
 
-fn read(body: Value) -> Result<Order, ApiError> {
+/// Reads an order, strictly.
+///
+/// # Errors
+/// 422 with every fault.
+pub(super) fn read(body: Value) -> Result<Order, ApiError> {
     let mut fields = Fields::of(body)?;
     let pass_type = fields.required("passTypeIdentifier");
     let pass_type_identifier = fields.parse("passTypeIdentifier", pass_type, PassTypeIdentifier::parse);
@@ -198,7 +195,10 @@ fn assets(fields: &mut Fields) -> Images {
 }
 
 /// In a body, a pass type that is unknown or belongs to another organisation is a fault of the body, not a missing path.
-async fn own_pass_type(
+///
+/// # Errors
+/// 422, 503.
+pub(super) async fn own_pass_type(
     app: &App,
     integrator: &Integrator,
     identifier: &PassTypeIdentifier,
@@ -211,6 +211,21 @@ async fn own_pass_type(
             format!("your organisation has no pass type `{identifier}`"),
         )
     })
+}
+
+/// Measures the images, and so checks that the organisation may name every one of them, and that it exists.
+///
+/// # Errors
+/// 422 with every fault, 503.
+pub(super) async fn measure_own_images(
+    app: &App,
+    integrator: &Integrator,
+    pass_type: &PassTypeRow,
+    assets: &Images,
+) -> Result<BTreeMap<ImageName, PngHeader>, ApiError> {
+    let (organization_id, defaults) = (&integrator.organization_id, &pass_type.default_images);
+    let refused = uploads::forbidden_digests(app, organization_id, defaults, assets).await?;
+    measure_images(app, assets, &refused).await
 }
 
 /// Measures the images, and so checks that every one of them exists. One that the organisation may not name counts as missing.

@@ -9,6 +9,7 @@ pub mod idempotency_key;
 pub mod increment;
 pub mod issue;
 pub mod jobs;
+pub mod lint;
 pub mod list;
 pub mod patch_content;
 pub mod pkpass;

@@ -19,6 +19,19 @@ pub fn change_answer() -> Value {
     })
 }
 
+/// Of what a phone would make of a pass.
+pub fn lint_report() -> Value {
+    json!({
+        "acceptable": false,
+        "findings": [{
+            "severity": "error",
+            "code": "date_invalid",
+            "pointer": "/content/eventDateISO",
+            "detail": "\"tomorrow\" is not a date; write it like 2027-03-01T19:30:00+01:00"
+        }]
+    })
+}
+
 /// Of what a pass says.
 pub fn content() -> Value {
     json!({

@@ -1,5 +1,6 @@
 //! Parameters that several routes share: those in the path by their name, headers as types for `params(…)`.
 
+use honoken_domain::pass::TicketStyle;
 use honoken_service::dev::sample;
 use serde_json::Value;
 use utoipa::IntoParams;
@@ -112,6 +113,18 @@ impl IntoParams for ImageFile {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let description = "With `scale=auto`: the file for which every scale is made.";
         vec![parameter(ParameterIn::Query, "file", description, text(), "logo.png")]
+    }
+}
+
+/// `ticketStyle` of a bare pass.json.
+#[derive(Debug)]
+pub struct OfStyle;
+
+impl IntoParams for OfStyle {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description = "What a bare `pass.json` is drawn as; with it the body is one. Without it the style dictionary tells.";
+        let style = text().enum_values(Some(TicketStyle::NAMES.iter().copied()));
+        vec![parameter(ParameterIn::Query, "ticketStyle", description, style, "event")]
     }
 }
 

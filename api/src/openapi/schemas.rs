@@ -165,6 +165,42 @@ pub struct Warning {
     detail: String,
 }
 
+/// A [`honoken_pkpass::Finding`] in a report.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "the schema of a type of a room that knows no documents; a test compares them")]
+pub struct Judgement {
+    /// An error is refused by a phone; anything else it ignores or shows otherwise than meant.
+    #[schema(pattern = "^(error|warning|hint)$")]
+    severity: String,
+    /// Stable name of the rule.
+    code: String,
+    /// RFC 6901 pointer into the body; of a file, images are below `/assets` and its other files below `/files`.
+    pointer: String,
+    /// A sentence for a person.
+    detail: String,
+}
+
+/// A signed pass.
+#[derive(Debug)]
+pub struct PassBytes;
+
+impl PartialSchema for PassBytes {
+    fn schema() -> RefOr<Schema> {
+        bytes().into()
+    }
+}
+
+impl ToSchema for PassBytes {}
+
+/// The form of the page that inspects passes.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "the schema of a form; a browser makes it")]
+pub struct InspectForm {
+    /// The file.
+    #[schema(schema_with = bytes)]
+    pass: Vec<u8>,
+}
+
 /// Every `code` of a problem, for the document. More may come; none changes its meaning.
 pub const CODES: &[&str] = &[
     "already_created",

@@ -5,6 +5,7 @@
 //! and its default, and the functions below them read it. The tables of `docs/configuration.md` are generated from the rows.
 
 mod apns;
+mod doctor;
 mod encryption_keys;
 mod http;
 mod load;
@@ -27,6 +28,7 @@ use honoken_api::layers::load_shedding;
 use honoken_api::layers::rate_limits::Options as RateLimits;
 use honoken_api::server::options::Connections;
 use honoken_domain::sealed::SealingKeys;
+use honoken_pkpass::reader::Trust;
 use honoken_service::pushing::options;
 use honoken_service::storage::Database;
 use honoken_telemetry::Identity;
@@ -36,6 +38,7 @@ use url::Url;
 use sections::variables;
 use variable::{Effect, Variable, Variables};
 
+pub use doctor::Doctor;
 pub use variable::ConfigError;
 
 /// The configuration from the environment.
@@ -71,6 +74,8 @@ pub struct Config {
     pub apns: options::ApnsOptions,
     /// `NATS_URL` and `NATS_CREDS_FILE`: NATS between relay and pusher. Default: none, messages stay in the process.
     pub nats: Option<options::NatsOptions>,
+    /// How passes are inspected.
+    pub doctor: Doctor,
     /// Sentences about variables that are set and have no effect.
     pub warnings: Vec<String>,
 }
@@ -81,16 +86,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the first variable that cannot be used.
     pub fn from_environment() -> Result<Self, ConfigError> {
-        Self::read(&|name| {
-            #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
-            match std::env::var(name) {
-                Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
-                Err(VarError::NotPresent) => Ok(None),
-                Err(VarError::NotUnicode(_)) => {
-                    Err(ConfigError { variable: name, problem: "is not UTF-8: set it again".to_owned() })
-                }
-            }
-        })
+        Self::read(&environment)
     }
 
     fn read(variable: Variables<'_>) -> Result<Self, ConfigError> {
@@ -122,7 +118,27 @@ impl Config {
             pushing: pushing::pushing(variable)?,
             apns: apns::apns(variable)?,
             nats: nats::nats(variable)?,
+            doctor: doctor::doctor(variable)?,
             warnings,
         })
+    }
+}
+
+/// The certificates that `honoken inspect` trusts: the one thing that it takes from the environment.
+///
+/// # Errors
+/// [`ConfigError`] when the variable names a file that cannot be used.
+pub fn inspect_trust() -> Result<Trust, ConfigError> {
+    doctor::trust(&environment)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+fn environment(name: &'static str) -> Result<Option<String>, ConfigError> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => {
+            Err(ConfigError { variable: name, problem: "is not UTF-8: set it anew".to_owned() })
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::variable::Variable;
 use super::{
-    apns, encryption_keys, http, load, logging, nats, pushing, rate_limits, storage, without_effect,
+    apns, doctor, encryption_keys, http, load, logging, nats, pushing, rate_limits, storage, without_effect,
 };
 
 /// Every variable, section by section.
@@ -17,6 +17,7 @@ pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
         nats::VARIABLES,
         pushing::VARIABLES,
         apns::VARIABLES,
+        doctor::VARIABLES,
         without_effect::VARIABLES,
     ];
     sections.into_iter().flatten()

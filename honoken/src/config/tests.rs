@@ -94,6 +94,8 @@ fn a_malformed_value_names_its_variable() {
         ("NATS_URL", "localhost:4222"),
         ("NATS_URL", "http://localhost:4222"),
         ("NATS_URL", "nats://"),
+        ("HONOKEN_PUBLIC_DOCTOR", "yes"),
+        ("HONOKEN_INSPECT_ROOTS", "/no/such/file.pem"),
     ] {
         refused(&[(variable, value)], variable);
     }
@@ -111,6 +113,16 @@ fn failures_and_registrations_are_limited_unless_something_else_is_said() {
     let three = NonZeroU32::new(3).unwrap();
     assert_eq!(rates.failures, Some(Failures { passwords: three, keys: three }));
     assert_eq!(rates.registrations_per_minute, None);
+}
+
+#[test]
+fn further_roots_are_read_at_once_and_the_public_page_is_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("roots.pem");
+    std::fs::write(&file, "no certificate").unwrap();
+    refused(&[("HONOKEN_INSPECT_ROOTS", file.to_str().unwrap())], "HONOKEN_INSPECT_ROOTS");
+    assert!(!read(&[]).unwrap().doctor.is_public);
+    assert!(read(&[("HONOKEN_PUBLIC_DOCTOR", "true")]).unwrap().doctor.is_public);
 }
 
 #[test]

@@ -221,6 +221,8 @@ values! {
     Registrations = "registrations",
     /// Changes of one device.
     Device = "device",
+    /// Passes that visitors have inspected.
+    Visits = "visits",
 }
 
 values! {

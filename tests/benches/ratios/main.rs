@@ -12,6 +12,7 @@
 //! - [`visible`]: from a command to its readers, beside a sync of the disk.
 //! - [`signing`]: passes built, beside bare RSA operations.
 //! - [`linting`]: the content of a pass checked, beside reading its JSON.
+//! - [`inspecting`]: a pass of 2 MB inspected, beside `unzip` and `openssl`.
 //! - [`asking`]: a load generator that costs little; [`service`] and [`nginx`] are what it asks.
 //! - [`peers`]: passes built by other libraries, where those are installed.
 //! - [`not_modified`]: a 304 from the running program, beside an answer that asks no store, a file server's 304, and bare selects.
@@ -36,6 +37,7 @@ mod crowds;
 mod disk;
 mod download;
 mod linting;
+mod inspecting;
 mod memory;
 mod nginx;
 mod not_modified;
@@ -88,6 +90,9 @@ async fn main() {
     }
     if wanted("linting") {
         linting::run();
+    }
+    if wanted("inspecting") {
+        inspecting::run().await;
     }
     if wanted("not_modified") {
         not_modified::run().await;

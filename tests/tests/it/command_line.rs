@@ -131,7 +131,7 @@ async fn an_inspection_is_a_report_for_programs_with_the_same_keys_each_time() {
     assert_eq!(report["signature"]["signer"]["uid"], honoken.ready().pass_type_identifier);
     assert!(report["files"].as_array().unwrap().iter().all(|file| file["manifest"].is_string()));
 
-    let people = inspects(&[&good]).await;
+    let people = inspects(&["--root", &root, &good]).await;
     assert!(people.status.code() == Some(0) && text(&people.stdout).starts_with("valid\n"));
     let missing = inspects(&["--json", "missing.pkpass"]).await;
     assert!(missing.status.code() == Some(1) && missing.stdout.is_empty());

@@ -189,10 +189,13 @@ async fn the_certificate_is_the_one_of_the_pass_type_and_its_team() {
     assert_eq!(signer.ou.as_deref(), pass["teamIdentifier"].as_str());
 }
 
+/// With the root of the service trusted, as its passes are judged.
 async fn inspects(honoken: &Honoken, pkpass: &[u8], further: &[&str]) -> Output {
     let file = honoken.home().folder().join("inspected.pkpass");
     std::fs::write(&file, pkpass).expect("the pass is written");
-    let arguments = [&["inspect", file.to_str().expect("a path that is text")], further].concat();
+    let root = honoken.ready().ca_file.to_str().expect("a path that is text");
+    let file = file.to_str().expect("a path that is text");
+    let arguments = [&["inspect", "--root", root, file], further].concat();
     let output = honoken.home().command(&arguments).output().await.expect("the program starts");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(!errors.contains("panicked"), "{errors}");
