@@ -41,12 +41,12 @@ pub(super) fn of(found: &Found) -> String {
             } else {
                 "A phone does not take all of this bundle"
             };
-            write!(html, "<h2>{verdict}</h2>\n").ok();
+            writeln!(html, "<h2>{verdict}</h2>").ok();
             let problems: Vec<Finding> =
                 bundle.problems.iter().map(honoken_pkpass::reader::Problem::to_finding).collect();
             list(&mut html, &problems);
             for pass in &bundle.passes {
-                write!(html, "<h2><code>{}</code></h2>\n", escaped(&pass.path)).ok();
+                writeln!(html, "<h2><code>{}</code></h2>", escaped(&pass.path)).ok();
                 inspected(&mut html, &pass.inspection);
             }
         }
@@ -75,7 +75,7 @@ fn inspected(html: &mut String, inspection: &Inspection) {
         (true, false) => "A phone takes this pass, with warnings",
         (false, _) => "A phone does not take this pass",
     };
-    write!(html, "<h2>{verdict}</h2>\n").ok();
+    writeln!(html, "<h2>{verdict}</h2>").ok();
     list(html, &findings);
     html.push_str("<dl>\n");
     if let Some(pass) = &inspection.pass {
@@ -102,7 +102,7 @@ fn inspected(html: &mut String, inspection: &Inspection) {
 }
 
 fn entry(html: &mut String, name: &str, value: &str) {
-    write!(html, "<dt>{name}</dt><dd>{}</dd>\n", escaped(value)).ok();
+    writeln!(html, "<dt>{name}</dt><dd>{}</dd>", escaped(value)).ok();
 }
 
 fn list(html: &mut String, findings: &[Finding]) {
@@ -118,9 +118,9 @@ fn list(html: &mut String, findings: &[Finding]) {
             format!(" <code>{}</code>", escaped(&finding.pointer))
         };
         let (code, detail) = (escaped(&finding.code), escaped(&finding.detail));
-        write!(
+        writeln!(
             html,
-            "<li><strong class=\"{class}\">{class}</strong>{place}: {detail} <code>{code}</code></li>\n"
+            "<li><strong class=\"{class}\">{class}</strong>{place}: {detail} <code>{code}</code></li>"
         )
         .ok();
     }
