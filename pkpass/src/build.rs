@@ -53,7 +53,7 @@ pub fn build(
         return Err(BuildError::NoIcon);
     }
     let slots: Vec<ImageSlot> =
-        images.keys().map(|name| name.slot()).filter(|slot| source.kind.shows(*slot)).collect();
+        images.keys().map(ImageName::slot).filter(|slot| source.kind.shows(*slot)).collect();
     let pass = pass_json(source, &slots);
     let files = pass_files(source, &pass, images);
     let manifest = manifest(&files);

@@ -15,12 +15,12 @@ pub fn lint_images(kind: PassKind, images: &BTreeMap<ImageName, Option<PngHeader
     let mut findings = Vec::new();
     for (name, header) in images {
         if !kind.shows(name.slot()) {
-            findings.push(Finding::warning("image_not_shown", &pointer(name), not_shown(kind, name.slot())));
+            findings.push(Finding::warning("image_not_shown", &pointer(*name), not_shown(kind, name.slot())));
         } else if let Some(Err(other)) = header.map(|header| check_size(name, header)) {
-            findings.push(Finding::warning("image_size", &pointer(name), other.to_string()));
+            findings.push(Finding::warning("image_size", &pointer(*name), other.to_string()));
         }
     }
-    let slots: BTreeSet<ImageSlot> = images.keys().map(|name| name.slot()).collect();
+    let slots: BTreeSet<ImageSlot> = images.keys().map(ImageName::slot).collect();
     findings.extend(images.keys().filter(|name| name.slot() == ImageSlot::Strip).find_map(|strip| {
         let excluded = kind.excluded_by(strip.slot()).iter().filter(|other| slots.contains(other));
         let excluded: Vec<&str> = excluded.map(|other| other.as_str()).collect();
@@ -28,7 +28,7 @@ pub fn lint_images(kind: PassKind, images: &BTreeMap<ImageName, Option<PngHeader
             "an event ticket has either a strip, or a background and a thumbnail; this one has a strip and {}: remove one of them",
             excluded.join(" and ")
         );
-        (!excluded.is_empty()).then(|| Finding::warning("image_excluded", &pointer(strip), detail))
+        (!excluded.is_empty()).then(|| Finding::warning("image_excluded", &pointer(*strip), detail))
     }));
     findings
 }
@@ -45,6 +45,6 @@ fn not_shown(kind: PassKind, slot: ImageSlot) -> String {
     )
 }
 
-fn pointer(name: &ImageName) -> String {
+fn pointer(name: ImageName) -> String {
     at("/assets", name)
 }

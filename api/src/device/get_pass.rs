@@ -8,7 +8,6 @@ use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use honoken_domain::ids::{ETag, PassId, UnixSeconds};
-use honoken_domain::ids::{ETag, PassId, UnixSeconds};
 use honoken_projections::passes::PassRow;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 

@@ -49,16 +49,13 @@ pub async fn put(
     let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
     let size = read_png(&bytes).map_err(|fault| blob_error(fault.into(), ""))?;
     let (app, integrator, request_id) = (&change.app, &change.integrator, &change.request_id);
-    let (command, sizes, made) = match slot {
-        Some(slot) => {
-            let (_, made) = uploads::store_scaled(app, integrator, request_id, slot, bytes).await?;
-            (PassCommand::PutScales { assets: made.clone() }, BTreeMap::new(), Some(made))
-        }
-        None => {
-            let digest = uploads::store(app, integrator, request_id, bytes).await?;
-            let sizes = BTreeMap::from([(name, size)]);
-            (PassCommand::PutAsset { file: name.to_string(), digest }, sizes, None)
-        }
+    let (command, sizes, made) = if let Some(slot) = slot {
+        let (_, made) = uploads::store_scaled(app, integrator, request_id, slot, bytes).await?;
+        (PassCommand::PutScales { assets: made.clone() }, BTreeMap::new(), Some(made))
+    } else {
+        let digest = uploads::store(app, integrator, request_id, bytes).await?;
+        let sizes = BTreeMap::from([(name, size)]);
+        (PassCommand::PutAsset { file: name.to_string(), digest }, sizes, None)
     };
     let committed = change.dispatch(pass_type, command).await?;
     let warnings = image_warnings(&committed, &sizes);

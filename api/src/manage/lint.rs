@@ -4,7 +4,9 @@ use axum::Json;
 use axum::extract::{Request, State};
 use honoken_domain::content::Content;
 use honoken_domain::ids::PassId;
-use honoken_domain::pass::{Circumstances, IssuePass, Pass, PassCommand, PassKind, Precondition, TicketStyle};
+use honoken_domain::pass::{
+    Circumstances, IssuePass, Pass, PassCommand, PassKind, Precondition, TicketStyle,
+};
 use honoken_pkpass::{Finding, Severity, reader};
 use honoken_service::{content_rules, ids};
 use http::{HeaderMap, header};

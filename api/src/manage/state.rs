@@ -24,7 +24,7 @@ use crate::openapi::tags::MANAGE;
 use crate::openapi::{examples, schemas};
 use crate::state::{App, AppState};
 
-/// It contains everything that the ETag is made of, so that anyone can check the ETag.
+/// It contains everything that the `ETag` is made of, so that anyone can check the `ETag`.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = examples::pass_state)]
@@ -65,7 +65,7 @@ struct DeliveryState {
     /// `superseded`: a newer state was sent instead, or the phone no longer holds the pass. `dead`: APNs says that the phone is gone.
     #[schema(pattern = "^(pending|sent|failed|superseded|dead)$")]
     state: &'static str,
-    /// The ETag of the state that the phone was woken for.
+    /// The `ETag` of the state that the phone was woken for.
     etag: String,
     /// The number of requests to APNs.
     attempts: u64,

@@ -309,7 +309,9 @@ fn an_image_that_the_style_does_not_show_is_kept_and_changes_no_state() {
     check(vec![issued("1A", NOW), kept.clone()], at(NOW + 7), remove, vec![gone]);
     let boarding = PassCommand::ChangeMetadata { ticket_style: Some(TicketStyle::Boarding), poster: None };
     let mut pass = Pass::default();
-    [issued("1A", NOW), kept].into_iter().for_each(|event| pass.apply(event));
+    for event in [issued("1A", NOW), kept] {
+        pass.apply(event);
+    }
     let shown = pass.decide(boarding, &at(NOW + 8)).unwrap();
     assert!(
         matches!(&shown[..], [PassEvent::MetadataChanged { images, .. }] if images.contains_key("footer.png"))

@@ -55,7 +55,7 @@ fn bounded(source: impl Read, name: &str, most: usize) -> anyhow::Result<Vec<u8>
 
 fn folder(root: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
     let mut files = BTreeMap::new();
-    let mut room = MAX_UNPACKED_BYTES;
+    let mut left = MAX_UNPACKED_BYTES;
     let mut folders = vec![(root.to_owned(), 0)];
     while let Some((folder, depth)) = folders.pop() {
         let about = || format!("could not read {}", folder.display());
@@ -75,8 +75,8 @@ fn folder(root: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
                     "{} has more than {MAX_FILES} files: name the folder of one pass",
                     root.display()
                 );
-                let bytes = bounded(File::open(&path)?, &path.display().to_string(), room)?;
-                room -= bytes.len();
+                let bytes = bounded(File::open(&path)?, &path.display().to_string(), left)?;
+                left -= bytes.len();
                 files.insert(inside(root, &path)?, bytes);
             }
         }

@@ -61,13 +61,14 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
             let inspection = reader::inspect_pass_json(&bytes);
             print(&inspection, inspection.valid, options)?
         }
-        Input::Bytes(bytes) => match reader::inspect_bundle(&bytes, &trust) {
-            Some(bundle) => print(&bundle, bundle.valid, options)?,
-            None => {
+        Input::Bytes(bytes) => {
+            if let Some(bundle) = reader::inspect_bundle(&bytes, &trust) {
+                print(&bundle, bundle.valid, options)?
+            } else {
                 let inspection = reader::inspect_trusting(&bytes, &trust);
                 print(&inspection, inspection.valid, options)?
             }
-        },
+        }
     };
     Ok(if is_valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

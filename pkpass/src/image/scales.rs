@@ -93,13 +93,13 @@ fn decode(bytes: &[u8], size: Size) -> Result<Vec<u8>, PngError> {
     decoder.set_transformations(Transformations::normalize_to_color8() | Transformations::ALPHA);
     let unreadable = |_| PngError::Pixels;
     let mut reader = decoder.read_info().map_err(unreadable)?;
-    let mut decoded = vec![0; reader.output_buffer_size().ok_or(PngError::Pixels)?];
-    let frame = reader.next_frame(&mut decoded).map_err(unreadable)?;
-    decoded.truncate(frame.buffer_size());
+    let mut pixels = vec![0; reader.output_buffer_size().ok_or(PngError::Pixels)?];
+    let frame = reader.next_frame(&mut pixels).map_err(unreadable)?;
+    pixels.truncate(frame.buffer_size());
     let pixels = match frame.color_type {
-        ColorType::Rgba => decoded,
+        ColorType::Rgba => pixels,
         ColorType::GrayscaleAlpha => {
-            decoded.chunks_exact(2).flat_map(|pair| [pair[0], pair[0], pair[0], pair[1]]).collect()
+            pixels.chunks_exact(2).flat_map(|pair| [pair[0], pair[0], pair[0], pair[1]]).collect()
         }
         ColorType::Grayscale | ColorType::Rgb | ColorType::Indexed => return Err(PngError::Pixels),
     };

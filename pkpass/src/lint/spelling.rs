@@ -54,32 +54,12 @@ pub(super) fn check_place(
 
 /// Whether two keys differ in case and separators alone, or in so few letters that one is a slip for the other.
 fn is_nearly(key: &str, known: &str) -> bool {
-    let bare = |text: &str| -> Vec<u8> {
-        text.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase()).collect()
+    let bare = |text: &str| -> String {
+        text.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
     };
     let (key, known) = (bare(key), bare(known));
     let slips = if known.len() < 8 { 1 } else { 2 };
-    key.len().abs_diff(known.len()) <= slips && distance(&key, &known) <= slips
-}
-
-/// Letters that are wrong, missing or too many; two that changed places count once.
-fn distance(one: &[u8], other: &[u8]) -> usize {
-    let mut before_last: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=other.len()).collect();
-    for row in 1..=one.len() {
-        let mut current = vec![row];
-        for column in 1..=other.len() {
-            let (a, b) = (one[row - 1], other[column - 1]);
-            let replaced = last[column - 1] + usize::from(a != b);
-            let mut least = replaced.min(last[column] + 1).min(current[column - 1] + 1);
-            if row > 1 && column > 1 && a == other[column - 2] && one[row - 2] == b {
-                least = least.min(before_last[column - 2] + 1);
-            }
-            current.push(least);
-        }
-        before_last = std::mem::replace(&mut last, current);
-    }
-    last[other.len()]
+    key.len().abs_diff(known.len()) <= slips && strsim::osa_distance(&key, &known) <= slips
 }
 
 #[cfg(test)]

@@ -1,24 +1,14 @@
 //! Names of image files: which of them a phone knows, and which one was meant.
 
-/// The slots that any pass may have images for.
-const SLOTS: [&str; 11] = [
-    "artwork",
-    "background",
-    "footer",
-    "icon",
-    "logo",
-    "personalizationLogo",
-    "primaryLogo",
-    "secondaryLogo",
-    "strip",
-    "thumbnail",
-    "venueMap",
-];
+use crate::image::ImageSlot;
 
 const ENDINGS: [&str; 8] = ["png", "jpg", "jpeg", "gif", "webp", "heic", "pdf", "svg"];
 
 /// The most characters that a misspelt name may differ in.
 const TYPOS: usize = 2;
+
+/// Characters of a name that are compared; a longer one is far from every slot.
+const LONGEST: usize = 40;
 
 /// A name that a phone knows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,7 +56,9 @@ pub(super) fn kind_of(bytes: &[u8]) -> Option<&'static str> {
 /// # Errors
 /// A sentence that says which name was meant, if that can be told.
 pub(super) fn read(name: &str) -> Result<Name, String> {
-    let known = SLOTS.iter().flat_map(|slot| ["", "@2x", "@3x"].map(|suffix| Name { slot, suffix }));
+    let known = ImageSlot::ALL
+        .into_iter()
+        .flat_map(|slot| ["", "@2x", "@3x"].map(|suffix| Name { slot: slot.as_str(), suffix }));
     // Apple's own tool takes PDF for every slot.
     let as_png = name.strip_suffix(".pdf").map_or_else(|| name.to_owned(), |stem| format!("{stem}.png"));
     match known.into_iter().find(|known| known.file() == as_png) {
@@ -90,7 +82,9 @@ fn meant(name: &str) -> Option<String> {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_lowercase();
     let (base, suffix) = scale(&stem);
     let base = base.trim_end_matches(['@', '-', '_', ' ', '.', '~']);
-    let near = SLOTS.iter().map(|slot| (distance(base, &slot.to_lowercase()), slot));
+    let base: String = base.chars().take(LONGEST).collect();
+    let slots = ImageSlot::ALL.into_iter().map(ImageSlot::as_str);
+    let near = slots.map(|slot| (strsim::osa_distance(&base, &slot.to_lowercase()), slot));
     let (_, slot) = near.filter(|(distance, slot)| *distance <= TYPOS.min(slot.len() / 3)).min()?;
     Some(format!("{slot}{suffix}.png"))
 }
@@ -105,22 +99,6 @@ fn scale(stem: &str) -> (&str, &'static str) {
         }
     }
     (stem, "")
-}
-
-/// Characters that have to be added, removed or replaced (Levenshtein). Long names are far from every slot.
-fn distance(one: &str, other: &str) -> usize {
-    let (one, other): (Vec<char>, Vec<char>) = (one.chars().take(40).collect(), other.chars().collect());
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (index, left) in one.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = index + 1;
-        for (column, right) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(left != right);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]

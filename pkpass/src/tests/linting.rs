@@ -815,8 +815,8 @@ fn with_upcoming(change: impl FnOnce(&mut Value)) -> Map<String, Value> {
 
 #[test]
 fn upcoming_events_are_checked() {
-    assert_findings(true, &with_upcoming(|_| {}), &[]);
     type Fault = (fn(&mut Value), Severity, &'static str, &'static str);
+    assert_findings(true, &with_upcoming(|_| {}), &[]);
     let faults: [Fault; 12] = [
         (|entry| drop(entry.as_object_mut().unwrap().remove("name")), Error, "upcoming_incomplete", "/name"),
         (

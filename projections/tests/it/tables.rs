@@ -11,8 +11,8 @@ use honoken_domain::images::{DefaultImages, Images};
 use honoken_domain::pass::{ContentPatch, Increment, Pass, PassCommand, PassKind, PointerBuf, TicketStyle};
 use honoken_event_store::{Committed, EventLog, Position};
 use honoken_projections::WALLET;
-use honoken_projections::passes::{PassDocument, PassRow};
 use honoken_projections::pass_types::PassTypeRow;
+use honoken_projections::passes::{PassDocument, PassRow};
 use serde_json::json;
 
 use crate::world::{

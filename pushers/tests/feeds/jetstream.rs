@@ -230,7 +230,10 @@ async fn a_consumer_that_cannot_be_changed_is_told_of() {
     let mut feed = jetstream(&nats);
     let fault = soon("an error", feed.next(1)).await.unwrap_err();
     let why = std::error::Error::source(&fault).unwrap().to_string();
-    assert!(why.contains("the consumer pusher of the stream HONOKEN") && why.contains("delete it"), "{why}");
+    assert!(
+        why.contains("the consumer pusher of the JetStream stream HONOKEN") && why.contains("delete it"),
+        "{why}"
+    );
     stream.delete_consumer("pusher").await.unwrap();
     is_silent(&mut feed).await;
 }

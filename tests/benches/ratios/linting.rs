@@ -1,13 +1,13 @@
 //! The linter over a full pass, beside reading the same JSON.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use honoken_domain::json;
 use honoken_pkpass::{PassKind, TicketStyle, lint};
 use serde_json::{Map, Value, json};
 
-use crate::rounds::{Comparison, PAIRS, Pair, Side};
+use crate::rounds::{Comparison, PAIRS, Pair, Side, Stopwatch};
 
 /// Time of one round.
 const ROUND: Duration = Duration::from_millis(300);
@@ -53,12 +53,12 @@ pub(crate) fn run() {
 }
 
 fn per_second(work: impl Fn()) -> f64 {
-    let (started, mut count) = (Instant::now(), 0_u32);
-    while started.elapsed() < ROUND {
+    let (watch, mut count) = (Stopwatch::start(), 0);
+    while watch.elapsed() < ROUND {
         work();
         count += 1;
     }
-    f64::from(count) / started.elapsed().as_secs_f64()
+    watch.rate(count)
 }
 
 /// A ticket that uses most of what a pass can have.

@@ -49,13 +49,17 @@ impl Workshop {
 
     async fn openssl(&self, arguments: &str) {
         let mut openssl = Command::new("openssl");
-        let output =
-            openssl.args(arguments.split_whitespace()).current_dir(&self.folder).output().await.unwrap();
+        let output = openssl
+            .args(arguments.split_whitespace())
+            .current_dir(&self.folder)
+            .output()
+            .await
+            .expect("openssl runs");
         assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// The files of a pass, without manifest and signature.
-    fn source(&self) -> BTreeMap<String, Vec<u8>> {
+    fn source() -> BTreeMap<String, Vec<u8>> {
         let pass = json!({
             "formatVersion": 1, "passTypeIdentifier": PASS_TYPE, "serialNumber": "D-1", "teamIdentifier": TEAM,
             "organizationName": "The Club", "description": "A card",
@@ -73,17 +77,17 @@ impl Workshop {
     async fn signs(&self, source: &BTreeMap<String, Vec<u8>>, arguments: &str) -> Vec<u8> {
         let mut manifest = BTreeMap::new();
         for (path, bytes) in source {
-            std::fs::write(self.file("hashed"), bytes).unwrap();
+            std::fs::write(self.file("hashed"), bytes).expect("the file is written");
             let output = Command::new("openssl")
                 .args(["sha1", "-r", "hashed"])
                 .current_dir(&self.folder)
                 .output()
                 .await;
-            let said = String::from_utf8(output.unwrap().stdout).unwrap();
-            manifest.insert(path.clone(), said.split_whitespace().next().unwrap().to_owned());
+            let said = String::from_utf8(output.expect("openssl runs").stdout).expect("text");
+            manifest.insert(path.clone(), said.split_whitespace().next().expect("a digest").to_owned());
         }
-        let manifest = serde_json::to_vec(&manifest).unwrap();
-        std::fs::write(self.file("manifest.json"), &manifest).unwrap();
+        let manifest = serde_json::to_vec(&manifest).expect("JSON");
+        std::fs::write(self.file("manifest.json"), &manifest).expect("the manifest is written");
         let usual = "-signer pass.pem -inkey pass.key -in manifest.json -out signature";
         self.openssl(&format!("{arguments} {usual}")).await;
         let mut files: BTreeMap<String, (Vec<u8>, CompressionMethod)> = source
@@ -91,26 +95,26 @@ impl Workshop {
             .map(|(path, bytes)| (path.clone(), (bytes.clone(), CompressionMethod::Deflated)))
             .collect();
         files.insert("manifest.json".to_owned(), (manifest, CompressionMethod::Deflated));
-        let signature = std::fs::read(self.file("signature")).unwrap();
+        let signature = std::fs::read(self.file("signature")).expect("a signature");
         files.insert("signature".to_owned(), (signature, CompressionMethod::Deflated));
         package::archive(&files)
     }
 
     fn writes(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let file = self.file(name);
-        std::fs::write(&file, bytes).unwrap();
+        std::fs::write(&file, bytes).expect("the file is written");
         file
     }
 
     async fn inspects(&self, file: &Path, further: &[&str]) -> Output {
-        let arguments = [&["inspect", file.to_str().unwrap()], further].concat();
+        let arguments = [&["inspect", file.to_str().expect("a path that is text")], further].concat();
         let output = self.home.command(&arguments).output().await.expect("the program starts");
         assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"));
         output
     }
 
     fn root(&self) -> String {
-        self.file("root.pem").to_str().unwrap().to_owned()
+        self.file("root.pem").to_str().expect("a path that is text").to_owned()
     }
 
     /// The report of a file, with this authority trusted.
@@ -140,7 +144,7 @@ async fn signatures_that_openssl_makes_are_read_whatever_their_encoding() {
         "cms -sign -binary -certfile wwdr.pem -outform DER -stream -keyid",
         "cms -sign -binary -certfile wwdr.pem -outform DER -cades",
     ] {
-        let pass = workshop.signs(&workshop.source(), arguments).await;
+        let pass = workshop.signs(&Workshop::source(), arguments).await;
         package::assert_verifies(&pass, &workshop.file("root.pem")).await;
         let report = workshop.reports("signed.pkpass", &pass).await;
         assert_eq!(report["valid"], true, "{arguments}: {report}");
@@ -152,7 +156,7 @@ async fn signatures_that_openssl_makes_are_read_whatever_their_encoding() {
 #[tokio::test]
 async fn a_pass_of_another_authority_is_refused_unless_its_root_is_named() {
     let workshop = Workshop::new().await;
-    let file = workshop.writes("made-up.pkpass", &workshop.signs(&workshop.source(), SIGN).await);
+    let file = workshop.writes("made-up.pkpass", &workshop.signs(&Workshop::source(), SIGN).await);
     let output = workshop.inspects(&file, &[]).await;
     assert_eq!(output.status.code(), Some(1));
     let told = said(&output);
@@ -163,8 +167,8 @@ async fn a_pass_of_another_authority_is_refused_unless_its_root_is_named() {
     let both = ["--root", older.to_str().unwrap(), "--root", newer.to_str().unwrap()];
     assert_eq!(workshop.inspects(&file, &both).await.status.code(), Some(0), "an intermediate is enough");
     assert_eq!(workshop.inspects(&file, &both[..2]).await.status.code(), Some(1));
-    let mut installed = workshop.home.command(&["inspect", file.to_str().unwrap()]);
-    let output = installed.env("HONOKEN_INSPECT_ROOTS", &root).output().await.unwrap();
+    let mut installed = workshop.home.command(&["inspect", file.to_str().expect("a path that is text")]);
+    let output = installed.env("HONOKEN_INSPECT_ROOTS", &root).output().await.expect("openssl runs");
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let empty = workshop.writes("empty.pem", b"no certificate");
     let output = workshop.inspects(&file, &["--root", empty.to_str().unwrap()]).await;
@@ -175,7 +179,7 @@ async fn a_pass_of_another_authority_is_refused_unless_its_root_is_named() {
 #[tokio::test]
 async fn one_thing_is_said_first_when_the_kind_of_mistake_is_clear() {
     let workshop = Workshop::new().await;
-    let source = workshop.source();
+    let source = Workshop::source();
     let good = workshop.signs(&source, SIGN).await;
     let with_older = "smime -sign -binary -certfile older.pem -outform DER";
     let mut broken = source.clone();
@@ -206,7 +210,7 @@ async fn one_thing_is_said_first_when_the_kind_of_mistake_is_clear() {
 #[tokio::test]
 async fn a_folder_a_pass_json_and_standard_input_are_inspected() {
     let workshop = Workshop::new().await;
-    let source = workshop.source();
+    let source = Workshop::source();
     let folder = workshop.file("card.pass");
     std::fs::create_dir(&folder).unwrap();
     for (path, bytes) in &source {
@@ -240,7 +244,7 @@ async fn a_folder_a_pass_json_and_standard_input_are_inspected() {
 #[tokio::test]
 async fn every_pass_of_a_bundle_is_judged() {
     let workshop = Workshop::new().await;
-    let good = workshop.signs(&workshop.source(), SIGN).await;
+    let good = workshop.signs(&Workshop::source(), SIGN).await;
     let mut bad = package::files(&good);
     bad.get_mut("icon.png").unwrap().0.push(0);
     let bundle = |passes: &[(&str, &[u8])]| {

@@ -22,7 +22,7 @@ fn report(answer: &Answer) -> Value {
     let findings = report["findings"].as_array().expect("findings");
     let has_error = findings.iter().any(|finding| finding["severity"] == "error");
     assert_eq!(report["acceptable"], !has_error, "{report}");
-    let mut keys: Vec<&String> = report.as_object().unwrap().keys().collect();
+    let mut keys: Vec<&String> = report.as_object().expect("an object").keys().collect();
     keys.sort();
     assert_eq!(keys, ["acceptable", "findings"]);
     report
@@ -30,7 +30,7 @@ fn report(answer: &Answer) -> Value {
 
 #[track_caller]
 fn assert_finds(report: &Value, severity: &str, code: &str, pointer: &str) {
-    let findings = report["findings"].as_array().unwrap();
+    let findings = report["findings"].as_array().expect("findings");
     let is_it = |finding: &&Value| {
         finding["code"] == code && finding["severity"] == severity && finding["pointer"] == pointer
     };
@@ -129,8 +129,10 @@ fn form(file: &[u8]) -> (HeaderMap, Vec<u8>) {
     );
     let body = [head.as_bytes(), file, format!("\r\n--{boundary}--\r\n").as_bytes()].concat();
     let content_type = format!("multipart/form-data; boundary={boundary}");
-    let headers =
-        HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_str(&content_type).unwrap())]);
+    let headers = HeaderMap::from_iter([(
+        header::CONTENT_TYPE,
+        HeaderValue::from_str(&content_type).expect("a header"),
+    )]);
     (headers, body)
 }
 

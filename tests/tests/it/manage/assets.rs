@@ -165,7 +165,7 @@ fn told(change: &Change) -> Vec<(&str, &str)> {
     change
         .warnings
         .iter()
-        .map(|each| (each["code"].as_str().unwrap(), each["pointer"].as_str().unwrap()))
+        .map(|each| (each["code"].as_str().expect("a code"), each["pointer"].as_str().expect("a pointer")))
         .collect()
 }
 

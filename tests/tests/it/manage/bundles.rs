@@ -28,7 +28,7 @@ async fn assert_refused(integrator: &Integrator, order: Value, faults: &[(&str, 
     let errors = problem["errors"].as_array().unwrap_or_else(|| panic!("{order}: no faults: {problem}"));
     let found: Vec<_> = errors
         .iter()
-        .map(|fault| (fault["code"].as_str().unwrap(), fault["pointer"].as_str().unwrap()))
+        .map(|fault| (fault["code"].as_str().expect("a code"), fault["pointer"].as_str().expect("a pointer")))
         .collect();
     assert_eq!(found, faults, "{order}");
 }

@@ -223,7 +223,6 @@ async fn every_fault_of_an_order_is_422_with_its_pointer() {
         (order("assets", json!({ "logo.png": 7 })), "/assets/logo.png"),
         (order("assets", json!({ "logo.gif": icon })), "/assets/logo.gif"),
         (order("assets", json!({ "a/b~c": icon })), "/assets/a~1b~0c"),
-        (order("assets", json!({ "icon@2x.png": icon })), "/assets/icon@2x.png"),
         (order("poster", json!(true)), "/assets/background.png"),
         (order("colour", json!("red")), "/colour"),
         (order("serial/Number~", json!("x")), "/serial~1Number~0"),
