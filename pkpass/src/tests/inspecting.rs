@@ -209,7 +209,7 @@ fn archives_of_other_tools_are_read() {
 
 #[test]
 fn folders_of_windows_are_read_with_a_warning() {
-    let strings = &b"\"A ticket\" = \"Ein Ticket\";"[..];
+    let strings = &b"\"A ticket\" = \"Die Eintrittskarte\";"[..];
     let pass = with(pass_json().as_bytes(), &[("de.lproj/pass.strings", strings)]);
     let renamed = tampered(&pass, |files| {
         files.iter_mut().find(|(path, _)| path.starts_with("de.")).unwrap().0 =
@@ -336,7 +336,7 @@ fn an_image_of_more_bytes_than_this_service_takes_is_a_warning() {
 
 #[test]
 fn texts_are_read_in_every_encoding_and_compared() {
-    let both = "\"A ticket\" = \"Ein Ticket\";\n\"The Museum\" = \"Das Museum\";";
+    let both = "\"A ticket\" = \"Die Eintrittskarte\";\n\"The Museum\" = \"Das Museum\";";
     let german = [&[0xff, 0xfe][..], &utf_16(both)].concat();
     let same = with(
         pass_json().as_bytes(),
