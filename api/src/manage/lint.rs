@@ -23,7 +23,7 @@ use crate::manage::{change, issue};
 use crate::openapi::examples;
 use crate::openapi::parameters::OfStyle;
 use crate::openapi::problems::{Unacceptable, UnsupportedMediaType};
-use crate::openapi::schemas::{Judgement, PassBytes};
+use crate::openapi::schemas::{Judgement, LintedPass, PassBytes};
 use crate::openapi::tags::MANAGE;
 use crate::state::{App, AppState};
 
@@ -60,7 +60,7 @@ impl Report {
     post, path = "/manage/v1/lint", tag = MANAGE,
     operation_id = "lintPass", summary = "Check a pass without issuing it",
     params(OfStyle),
-    request_body(content((issue::Order = "application/json"), (PassBytes = "application/vnd.apple.pkpass"))),
+    request_body(content((LintedPass = "application/json"), (PassBytes = "application/vnd.apple.pkpass"))),
     responses(
         (status = 200, body = Report, description = "What was found; nothing was changed or kept."),
         UnsupportedMediaType, Unacceptable,
@@ -82,7 +82,11 @@ pub async fn handler(
     let body = json_body::read_json(request, limits::JSON_BYTES).await?;
     let findings = match body {
         Value::Object(pass) if style.is_some() || !is_order(&pass) => of_pass_json(pass, style)?,
-        order => of_order(&app, &integrator, order).await?,
+        order @ Value::Object(_) => of_order(&app, &integrator, order).await?,
+        _ => {
+            let detail = "the body must be a JSON object: the order of a pass, or a pass.json";
+            return Err(ApiError::fault("wrong_type", "", detail));
+        }
     };
     Ok(Json(Report::of(findings)))
 }

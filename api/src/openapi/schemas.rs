@@ -28,6 +28,22 @@ impl PartialSchema for Content {
 
 impl ToSchema for Content {}
 
+/// An order or a pass.json that is checked. Everything in it is judged, so an object of any shape is read.
+#[derive(Debug)]
+pub struct LintedPass;
+
+impl PartialSchema for LintedPass {
+    fn schema() -> RefOr<Schema> {
+        let description = "The order of a pass, as it would be sent to issue it, or a `pass.json`.";
+        let object = ObjectBuilder::new().schema_type(Type::Object).description(Some(description));
+        #[expect(deprecated, reason = "one example is enough")]
+        let object = object.example(Some(examples::order()));
+        object.build().into()
+    }
+}
+
+impl ToSchema for LintedPass {}
+
 /// A JSON Merge Patch (RFC 7396).
 #[derive(Debug)]
 pub struct MergePatch;
