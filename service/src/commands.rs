@@ -3,8 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
+use honoken_domain::apns_key::ApnsKey;
+use honoken_domain::brand_assets::BrandAssets;
+use honoken_domain::certificate::Certificate;
+use honoken_domain::job::Job;
+use honoken_domain::organization::Organization;
+use honoken_domain::pass::Pass;
+use honoken_domain::pass_type::PassType;
+use honoken_domain::registration::Registration;
 use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
+use honoken_domain::uploaded_image::UploadedImage;
 use honoken_event_store::{Committed, DispatchError, Dispatcher, Log, LogError, Metadata};
 use honoken_telemetry::metrics::{CommandResult, Metric, Metrics, Value};
 use honoken_telemetry::request::{self, Spent};
@@ -29,40 +39,47 @@ impl Commands {
     ///
     /// # Errors
     /// [`DispatchError`]. A refusal or a conflict has appended nothing.
-    pub async fn dispatch<A>(
+    pub async fn dispatch<A: Carried>(
         &self,
         aggregate_id: &str,
         command: A::Command,
         services: &A::Services,
         metadata: &Metadata,
-    ) -> Result<Committed<A>, DispatchError<A::Error>>
-    where
-        A: Snapshot,
-        A::Command: Clone,
-        for<'a> &'a A::Command: Into<&'static str>,
-    {
-        let name = (&command).into();
-        let started = Instant::now();
-        let deadline = deadline(started);
-        let outcome =
-            self.dispatcher.dispatch::<A>(aggregate_id, command, services, metadata, deadline).await;
-        let result = outcome.as_ref().map_or_else(failure, changed);
-        self.note::<A>(name, result, started.elapsed());
-        outcome
+    ) -> Result<Committed<A>, DispatchError<A::Error>> {
+        let committed = A::carry(self, aggregate_id, command, services, metadata, &mut |_| true).await?;
+        Ok(committed.expect("all events are admitted"))
     }
 
     /// See [`Dispatcher::dispatch_if`].
     ///
     /// # Errors
     /// [`DispatchError`]; the inner error is that of `admits`.
-    pub async fn dispatch_if<A, R>(
+    pub async fn dispatch_if<A: Carried, R: Send>(
         &self,
         aggregate_id: &str,
         command: A::Command,
         services: &A::Services,
         metadata: &Metadata,
-        admits: impl FnMut(&[A::Event]) -> Result<(), R>,
-    ) -> Result<Result<Committed<A>, R>, DispatchError<A::Error>>
+        mut admits: impl FnMut(&[A::Event]) -> Result<(), R> + Send,
+    ) -> Result<Result<Committed<A>, R>, DispatchError<A::Error>> {
+        let mut refusal = None;
+        let mut is_admitted = |events: &[A::Event]| {
+            refusal = admits(events).err();
+            refusal.is_none()
+        };
+        let committed = A::carry(self, aggregate_id, command, services, metadata, &mut is_admitted).await?;
+        Ok(committed.ok_or_else(|| refusal.expect("events that are not admitted have a reason")))
+    }
+
+    /// Carries a command out, and counts its result. `None` when the events were not admitted.
+    async fn carry<A>(
+        &self,
+        aggregate_id: &str,
+        command: A::Command,
+        services: &A::Services,
+        metadata: &Metadata,
+        is_admitted: &mut (dyn FnMut(&[A::Event]) -> bool + Send),
+    ) -> Carrying<A, A::Error>
     where
         A: Snapshot,
         A::Command: Clone,
@@ -71,17 +88,18 @@ impl Commands {
         let name = (&command).into();
         let started = Instant::now();
         let deadline = deadline(started);
+        let admits = |events: &[A::Event]| if is_admitted(events) { Ok(()) } else { Err(()) };
         let outcome = self
             .dispatcher
-            .dispatch_if::<A, R>(aggregate_id, command, services, metadata, deadline, admits)
+            .dispatch_if::<A, ()>(aggregate_id, command, services, metadata, deadline, admits)
             .await;
         let result = match &outcome {
             Ok(Ok(committed)) => changed(committed),
-            Ok(Err(_)) => CommandResult::Refused,
+            Ok(Err(())) => CommandResult::Refused,
             Err(fault) => failure(fault),
         };
         self.note::<A>(name, result, started.elapsed());
-        outcome
+        Ok(outcome?.ok())
     }
 
     fn note<A: Snapshot>(&self, name: &'static str, result: CommandResult, duration: Duration) {
@@ -91,6 +109,42 @@ impl Commands {
         request::note(Spent::Log, duration);
     }
 }
+
+/// The result of a command whose events may not have been admitted.
+type Carrying<A, E> = Result<Option<Committed<A>>, DispatchError<E>>;
+
+/// The aggregates whose commands are carried. Each implements this on its own, so that the way of a command through the event log is compiled
+/// once for each of them, here: a generic function is compiled again in every crate that calls it.
+pub trait Carried: Snapshot {
+    /// Carries a command to this aggregate. `None` when the events were not admitted.
+    fn carry<'a>(
+        commands: &'a Commands,
+        aggregate_id: &'a str,
+        command: Self::Command,
+        services: &'a Self::Services,
+        metadata: &'a Metadata,
+        is_admitted: &'a mut (dyn FnMut(&[Self::Event]) -> bool + Send),
+    ) -> BoxFuture<'a, Carrying<Self, Self::Error>>;
+}
+
+macro_rules! carried {
+    ($($aggregate:ty),+ $(,)?) => {$(
+        impl Carried for $aggregate {
+            fn carry<'a>(
+                commands: &'a Commands,
+                aggregate_id: &'a str,
+                command: Self::Command,
+                services: &'a Self::Services,
+                metadata: &'a Metadata,
+                is_admitted: &'a mut (dyn FnMut(&[Self::Event]) -> bool + Send),
+            ) -> BoxFuture<'a, Carrying<Self, Self::Error>> {
+                Box::pin(commands.carry::<Self>(aggregate_id, command, services, metadata, is_admitted))
+            }
+        }
+    )+};
+}
+
+carried!(ApnsKey, BrandAssets, Certificate, Job, Organization, Pass, PassType, Registration, UploadedImage,);
 
 /// The deadline by which a command that begins now has to be decided, so that its request can still be answered.
 fn deadline(started: Instant) -> Instant {

@@ -263,7 +263,6 @@ mod tests {
     use honoken_domain::ids::{Digest, OrganizationId};
     use honoken_domain::pass_type::{PassType, PassTypeCommand};
     use honoken_domain::sealed::SealingKey;
-    use honoken_domain::snapshot::Snapshot;
     use honoken_event_store::Metadata;
     use honoken_pkpass::CredentialFiles;
     use honoken_projections::Part;
@@ -278,6 +277,7 @@ mod tests {
     use crate::apns_keys::file::KeyFile;
     use crate::apns_keys::file::tests::a_p8;
     use crate::apns_keys::seal;
+    use crate::commands::Carried;
     use crate::data_dir::Folder;
     use crate::dev::{authority, sample};
     use crate::ids::SystemIds;
@@ -349,12 +349,7 @@ mod tests {
             Metadata { recorded_at_ms: self.clock.unix_ms(), ..Metadata::default() }
         }
 
-        async fn asks<A>(&self, id: &str, command: A::Command)
-        where
-            A: Snapshot<Services = ()>,
-            A::Command: Clone,
-            for<'a> &'a A::Command: Into<&'static str>,
-        {
+        async fn asks<A: Carried<Services = ()>>(&self, id: &str, command: A::Command) {
             self.stores.dispatcher.dispatch::<A>(id, command, &(), &self.metadata()).await.unwrap();
         }
 

@@ -1,7 +1,9 @@
 //! The composition root: which parts a process runs, over which stores, and how they end. `serve`, `dev` and the tests start the service here.
+//! Its futures are boxed for the reason that [`crate::stores`] gives.
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use honoken_domain::sealed::SealingKeys;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -93,7 +95,11 @@ impl Service {
     ///
     /// # Errors
     /// When a store cannot be read, or the configuration cannot be used; the sentence says what to do.
-    pub async fn start(stores: Stores, options: Options) -> anyhow::Result<Self> {
+    pub fn start(stores: Stores, options: Options) -> BoxFuture<'static, anyhow::Result<Self>> {
+        Box::pin(Self::start_here(stores, options))
+    }
+
+    async fn start_here(stores: Stores, options: Options) -> anyhow::Result<Self> {
         let Options { roles, keys, clock, ids, .. } = options;
         if roles != (Roles { projector: true, ..Roles::default() }) {
             stores.fit_together().await?;
@@ -180,7 +186,11 @@ impl Service {
 
     /// Ends pushing, the worker of jobs and the projector, then finishes and closes the stores. The caller must hold no reference to the
     /// event log any more.
-    pub async fn close(mut self, shutdown: Shutdown) {
+    pub fn close(self, shutdown: Shutdown) -> BoxFuture<'static, ()> {
+        Box::pin(self.close_here(shutdown))
+    }
+
+    async fn close_here(mut self, shutdown: Shutdown) {
         self.end_pushing(shutdown).await;
         if let Some((mut worker, stop)) = self.jobs {
             stop.cancel();

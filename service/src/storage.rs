@@ -1,9 +1,11 @@
-//! Where the event log, the read model and the ledger of deliveries are: in files of a folder, or in a database of a Postgres server.
+//! Where the event log, the read model and the ledger of deliveries are: in files of a folder, or in a database of a Postgres server. The futures
+//! are boxed for the reason that [`crate::stores`] gives.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use futures::future::BoxFuture;
 use honoken_database::postgres;
 use honoken_event_store::{
     Epoch, Log, PostgresLog, SqliteLog, postgres as postgres_log, sqlite as sqlite_log,
@@ -55,21 +57,23 @@ impl Storage {
     ///
     /// # Errors
     /// When the storage cannot be reached, or a migration fails.
-    pub async fn migrate(&self, ids: &dyn IdSource) -> anyhow::Result<()> {
-        match self {
-            // Only this process uses the files, so they are migrated whenever they are opened.
-            Self::Files(_) => {
-                self.open_log(ids).await?.close().await;
-                self.open_read_model().await?.close().await;
-                self.open_ledger().await?.close().await;
+    pub fn migrate<'a>(&'a self, ids: &'a dyn IdSource) -> BoxFuture<'a, anyhow::Result<()>> {
+        Box::pin(async move {
+            match self {
+                // Only this process uses the files, so they are migrated whenever they are opened.
+                Self::Files(_) => {
+                    self.open_log(ids).await?.close().await;
+                    self.open_read_model().await?.close().await;
+                    self.open_ledger().await?.close().await;
+                }
+                Self::Server(options) => {
+                    postgres_log::migrate(options).await?;
+                    read_model::migrate(options).await?;
+                    ledger::migrate(options).await?;
+                }
             }
-            Self::Server(options) => {
-                postgres_log::migrate(options).await?;
-                read_model::migrate(options).await?;
-                ledger::migrate(options).await?;
-            }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Refuses a folder without an event log: another folder is meant, and no log is to be created.
@@ -92,55 +96,63 @@ impl Storage {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub async fn open_log(&self, ids: &dyn IdSource) -> anyhow::Result<Log> {
-        let new_epoch = ids::epoch(ids);
-        match self {
-            Self::Files(folder) => {
-                let file = private(folder, EVENTS)?;
-                let log = SqliteLog::open(&file, new_epoch).await.with_context(|| about(&file))?;
-                Ok(Log::Sqlite(log))
+    pub fn open_log<'a>(&'a self, ids: &'a dyn IdSource) -> BoxFuture<'a, anyhow::Result<Log>> {
+        Box::pin(async move {
+            let new_epoch = ids::epoch(ids);
+            match self {
+                Self::Files(folder) => {
+                    let file = private(folder, EVENTS)?;
+                    let log = SqliteLog::open(&file, new_epoch).await.with_context(|| about(&file))?;
+                    Ok(Log::Sqlite(log))
+                }
+                Self::Server(options) => Ok(Log::Postgres(PostgresLog::open(options, new_epoch).await?)),
             }
-            Self::Server(options) => Ok(Log::Postgres(PostgresLog::open(options, new_epoch).await?)),
-        }
+        })
     }
 
     /// Opens the read model.
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub async fn open_read_model(&self) -> anyhow::Result<ReadModel> {
-        match self {
-            Self::Files(folder) => {
-                let file = private(folder, READ_MODEL)?;
-                ReadModel::in_file(&file).await.with_context(|| about(&file))
+    pub fn open_read_model(&self) -> BoxFuture<'_, anyhow::Result<ReadModel>> {
+        Box::pin(async move {
+            match self {
+                Self::Files(folder) => {
+                    let file = private(folder, READ_MODEL)?;
+                    ReadModel::in_file(&file).await.with_context(|| about(&file))
+                }
+                Self::Server(options) => Ok(ReadModel::on_server(options).await?),
             }
-            Self::Server(options) => Ok(ReadModel::on_server(options).await?),
-        }
+        })
     }
 
     /// Opens the ledger of deliveries.
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub async fn open_ledger(&self) -> anyhow::Result<Ledger> {
-        match self {
-            Self::Files(folder) => {
-                let file = private(folder, DELIVERIES)?;
-                Ledger::in_file(&file).await.with_context(|| about(&file))
+    pub fn open_ledger(&self) -> BoxFuture<'_, anyhow::Result<Ledger>> {
+        Box::pin(async move {
+            match self {
+                Self::Files(folder) => {
+                    let file = private(folder, DELIVERIES)?;
+                    Ledger::in_file(&file).await.with_context(|| about(&file))
+                }
+                Self::Server(options) => Ok(Ledger::on_server(options).await?),
             }
-            Self::Server(options) => Ok(Ledger::on_server(options).await?),
-        }
+        })
     }
 
     /// Gives the event log another epoch. No process may be using it.
     ///
     /// # Errors
     /// When the event log cannot be opened or written.
-    pub async fn change_epoch(&self, ids: &dyn IdSource) -> anyhow::Result<Epoch> {
-        let epoch = ids::epoch(ids);
-        Ok(match self {
-            Self::Files(folder) => sqlite_log::change_epoch(&private(folder, EVENTS)?, epoch).await?,
-            Self::Server(options) => postgres_log::change_epoch(options, epoch).await?,
+    pub fn change_epoch<'a>(&'a self, ids: &'a dyn IdSource) -> BoxFuture<'a, anyhow::Result<Epoch>> {
+        Box::pin(async move {
+            let epoch = ids::epoch(ids);
+            Ok(match self {
+                Self::Files(folder) => sqlite_log::change_epoch(&private(folder, EVENTS)?, epoch).await?,
+                Self::Server(options) => postgres_log::change_epoch(options, epoch).await?,
+            })
         })
     }
 }

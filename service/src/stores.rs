@@ -1,13 +1,17 @@
 //! The stores, opened, with the projector that fills the read model.
+//!
+//! Functions that return a [`BoxFuture`] do so to be compiled here, beside what they call: the body of an `async fn` is compiled in the crate that
+//! awaits it, with all that it awaits in turn.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use futures::future::BoxFuture;
 use honoken_domain::upcasters::Upcasters;
-use honoken_event_store::{EventLog, Log};
-use honoken_projections::{Part, Projector, ReadModel};
+use honoken_event_store::{EventLog, Log, Position};
+use honoken_projections::{OperationError, Part, Progress, Projector, ReadModel};
 use honoken_pushers::ledger::Ledger;
 use honoken_telemetry::metrics::Metrics;
 use tokio::task::JoinHandle;
@@ -51,24 +55,24 @@ impl Stores {
     ///
     /// # Errors
     /// When a store cannot be opened.
-    pub async fn open(
-        storage: &Storage,
-        data_dir: &Path,
+    pub fn open<'a>(
+        storage: &'a Storage,
+        data_dir: &'a Path,
         part: Part,
-        ids: &dyn IdSource,
+        ids: &'a dyn IdSource,
         metrics: Metrics,
-    ) -> anyhow::Result<Self> {
-        let read_model = storage.open_read_model().await?;
-        let ledger = storage.open_ledger().await?;
-        let log = Arc::new(set_back::open_log(storage, ids, &read_model, &ledger).await?);
-        let stop = CancellationToken::new();
-        let (projector, run) =
-            Projector::start(log.clone(), Upcasters::current(), read_model.clone(), part, stop.clone())
-                .await?;
-        let running = tokio::spawn(run);
-        let blobs = Blobs::in_folder(&data_dir.join("blobs"))?;
-        let dispatcher = Arc::new(Commands::new(log.clone(), metrics.clone()));
-        Ok(Self { log, dispatcher, read_model, projector, ledger, blobs, metrics, running, stop })
+    ) -> BoxFuture<'a, anyhow::Result<Self>> {
+        Box::pin(async move {
+            let read_model = storage.open_read_model().await?;
+            let ledger = storage.open_ledger().await?;
+            let log = Arc::new(set_back::open_log(storage, ids, &read_model, &ledger).await?);
+            let stop = CancellationToken::new();
+            let (projector, running) =
+                start_projector(log.clone(), read_model.clone(), part, stop.clone()).await?;
+            let blobs = Blobs::in_folder(&data_dir.join("blobs"))?;
+            let dispatcher = Arc::new(Commands::new(log.clone(), metrics.clone()));
+            Ok(Self { log, dispatcher, read_model, projector, ledger, blobs, metrics, running, stop })
+        })
     }
 
     /// Waits until the read model has caught up with the event log, and logs the progress while that takes long.
@@ -136,10 +140,42 @@ impl Stores {
     }
 
     /// Stops the projector, then finishes and closes the stores.
-    pub async fn close(mut self, shutdown: Shutdown) {
-        self.end_projector(shutdown).await;
-        self.close_behind_projector(shutdown).await;
+    pub fn close(mut self, shutdown: Shutdown) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            self.end_projector(shutdown).await;
+            self.close_behind_projector(shutdown).await;
+        })
     }
+}
+
+/// Starts a projector, and a task that does its work until `stop`.
+///
+/// # Errors
+/// When the read model cannot be read or written.
+pub fn start_projector(
+    log: Arc<Log>,
+    read_model: ReadModel,
+    part: Part,
+    stop: CancellationToken,
+) -> BoxFuture<'static, Result<(Projector, JoinHandle<()>), OperationError>> {
+    Box::pin(async move {
+        let (projector, run) = Projector::start(log, Upcasters::current(), read_model, part, stop).await?;
+        Ok((projector, tokio::spawn(run)))
+    })
+}
+
+/// Fills the read model again: see [`honoken_projections::rebuild`].
+///
+/// # Errors
+/// Those of [`honoken_projections::rebuild`].
+pub fn rebuild<'a>(
+    log: &'a Log,
+    read_model: &'a ReadModel,
+    report: &'a mut (dyn FnMut(Position) + Send),
+) -> BoxFuture<'a, Result<Progress, OperationError>> {
+    Box::pin(
+        async move { honoken_projections::rebuild(log, &Upcasters::current(), read_model, report).await },
+    )
 }
 
 /// Waits for the end of a task.

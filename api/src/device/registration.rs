@@ -118,7 +118,7 @@ impl<'a> DeviceRequest<'a> {
     async fn dispatch_if(
         &self,
         command: RegistrationCommand,
-        admits: impl FnMut(&[RegistrationEvent]) -> Result<(), ApiError>,
+        admits: impl FnMut(&[RegistrationEvent]) -> Result<(), ApiError> + Send,
     ) -> Result<Committed<Registration>, ApiError> {
         let actor = format!("device:{}", self.id.device_library_identifier.shortened());
         let metadata = self.app.metadata(actor, None, &self.request_id.0);

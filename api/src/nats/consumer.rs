@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use futures::future::BoxFuture;
 use honoken_event_store::EventLog;
 use honoken_pushers::nats::Nats;
 use honoken_pushers::nats::stream::UPDATE_REQUESTED;
@@ -44,7 +45,11 @@ impl CommandConsumer {
     }
 
     /// Carries commands out until `stop`, and then finishes those in progress. While NATS is unreachable it waits.
-    pub async fn run(self, stop: CancellationToken) {
+    pub fn run(self, stop: CancellationToken) -> BoxFuture<'static, ()> {
+        Box::pin(self.carry_out_until(stop))
+    }
+
+    async fn carry_out_until(self, stop: CancellationToken) {
         let reply_subjects = ReplySubjects::new();
         // Subscribed before the first message is taken, so that no reply subject is missed from then on. The client subscribes again
         // whenever it reconnects.

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use honoken_service::limits as service_limits;
 use honoken_telemetry::log_output::AnonymousLines;
 use honoken_telemetry::metrics::{ClosedBecause, Metric, Metrics};
@@ -70,7 +71,12 @@ impl Counts {
 }
 
 /// Serves until `stop`, then finishes what is in flight, for at most [`service_limits::SHUTDOWN`].
-pub async fn serve(options: HttpListener, stop: CancellationToken) {
+pub fn serve(options: HttpListener, stop: CancellationToken) -> BoxFuture<'static, ()> {
+    // Boxed to be compiled here, with all that serves a connection, and not in the crate that awaits it.
+    Box::pin(accept_until(options, stop))
+}
+
+async fn accept_until(options: HttpListener, stop: CancellationToken) {
     let HttpListener { listener, router, counts, anonymous_lines, .. } = options;
     let (most, buffered) = (options.connections, options.buffered_connections);
     let connections = Arc::new(Connections::new(most, buffered, options.connections_per_address, counts));

@@ -4,9 +4,9 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use clap::Subcommand;
-use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Position};
 use honoken_service::ids::IdSource;
+use honoken_service::stores;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::Config;
@@ -66,10 +66,7 @@ pub async fn rebuild(options: &StorageOptions, config: &Config, ids: &dyn IdSour
     let log = storage.open_log(ids).await?;
     let read_model = storage.open_read_model().await?;
     let mut progress = Progress::new(*log.head().borrow());
-    let rebuilt = honoken_projections::rebuild(&log, &Upcasters::current(), &read_model, |position| {
-        progress.at(position);
-    })
-    .await;
+    let rebuilt = stores::rebuild(&log, &read_model, &mut |position| progress.at(position)).await;
     progress.bar.finish_and_clear();
     read_model.close().await;
     log.close().await;

@@ -10,7 +10,6 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use honoken_domain::sealed::SealingKeys;
-use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Metadata, Position};
 use honoken_projections::{Part, Projector, ReadModel};
 use honoken_pushers::labels::label_sets;
@@ -20,6 +19,7 @@ use honoken_service::data_dir::Folder;
 use honoken_service::encryption_keys;
 use honoken_service::ids::{self, IdSource};
 use honoken_service::storage::Storage;
+use honoken_service::stores::start_projector;
 use honoken_telemetry::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 
@@ -106,10 +106,8 @@ impl Session {
         let log = Arc::new(storage.open_log(&**ids).await?);
         let read_model = storage.open_read_model().await?;
         let stop = CancellationToken::new();
-        let (projector, run) =
-            Projector::start(log.clone(), Upcasters::current(), read_model.clone(), Part::Run, stop.clone())
-                .await?;
-        let running = tokio::spawn(run);
+        let (projector, running) =
+            start_projector(log.clone(), read_model.clone(), Part::Run, stop.clone()).await?;
         let session = Self {
             dispatcher: Commands::new(log.clone(), Metrics::new(&config.identity, &label_sets())),
             read_model: read_model.clone(),

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -67,7 +67,8 @@ async fn play(
     let fleet = fleet(options)?;
     let shown = Shown::new();
     let bar = shown.bar.clone();
-    let played = fleet.run(identities(ids), move |progress| shown.at(progress), stop).await;
+    let progress = Arc::new(move |progress| shown.at(progress));
+    let played = fleet.run(identities(ids), progress, stop).await;
     bar.finish_and_clear();
     let report =
         played.map_err(|fault| anyhow::anyhow!("the web service cannot be reached: {}", fault.told()))?;

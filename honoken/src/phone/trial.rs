@@ -62,7 +62,7 @@ async fn play(
     let waiting = || {
         print_progress(&format!("waiting up to {} s: change the pass now", options.wait.unwrap_or_default()));
     };
-    let report = trial.run(client, &identities(ids), waiting, stop).await?;
+    let report = trial.run(client, &identities(ids), &waiting, stop).await?;
     if options.json {
         print_line(&serde_json::to_string_pretty(&report)?)?;
     } else {

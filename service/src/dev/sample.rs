@@ -1,7 +1,8 @@
 //! An organisation, its API key, a pass type, the brand's images and an event ticket, each created once, through the same commands as any
-//! other data.
+//! other data. The futures are boxed for the reason that [`crate::stores`] gives.
 
 use anyhow::Context;
+use futures::future::BoxFuture;
 use honoken_domain::brand_assets::{BRAND_ID, BrandAssets, BrandAssetsCommand};
 use honoken_domain::content::Content;
 use honoken_domain::ids::{Digest, OrganizationId, PassId, PassTypeIdentifier, SerialNumber, TeamIdentifier};
@@ -47,57 +48,61 @@ fn organization() -> OrganizationId {
 ///
 /// # Errors
 /// When a store is unavailable.
-pub async fn ensure(
-    stores: &Stores,
-    clock: &dyn Clock,
-    ids: &dyn IdSource,
-    api_key: &SecretString,
-) -> anyhow::Result<()> {
-    let setup = Setup { stores, clock };
-    setup.organization(api_key).await.context("could not make the development organisation")?;
-    if stores.read_model.brand_assets().await?.is_none() {
-        setup.images().await.context("could not store the development images")?;
-    }
-    let id = PassId {
-        pass_type_identifier: pass_type(),
-        serial_number: SerialNumber::parse(SERIAL_NUMBER).context("the sample's serial number")?,
-    };
-    if stores.read_model.pass_row(&id).await?.is_none() {
-        setup.ticket(id, ids).await.context("could not issue the sample")?;
-    }
-    Ok(())
+pub fn ensure<'a>(
+    stores: &'a Stores,
+    clock: &'a dyn Clock,
+    ids: &'a dyn IdSource,
+    api_key: &'a SecretString,
+) -> BoxFuture<'a, anyhow::Result<()>> {
+    Box::pin(async move {
+        let setup = Setup { stores, clock };
+        setup.organization(api_key).await.context("could not make the development organisation")?;
+        if stores.read_model.brand_assets().await?.is_none() {
+            setup.images().await.context("could not store the development images")?;
+        }
+        let id = PassId {
+            pass_type_identifier: pass_type(),
+            serial_number: SerialNumber::parse(SERIAL_NUMBER).context("the sample's serial number")?,
+        };
+        if stores.read_model.pass_row(&id).await?.is_none() {
+            setup.ticket(id, ids).await.context("could not issue the sample")?;
+        }
+        Ok(())
+    })
 }
 
 /// Installs the certificate of the folder's authority when another one signs, or none. One that an operator revoked stays revoked.
 ///
 /// # Errors
 /// When a store is unavailable.
-pub async fn certificate(
-    stores: &Stores,
-    clock: &dyn Clock,
-    ids: &dyn IdSource,
-    keys: &SealingKeys,
-    credential: &Credential,
-) -> anyhow::Result<()> {
-    let row = stores.read_model.certificate(&pass_type()).await?;
-    let is_this =
-        |row: &CertificateRow| row.installation.fingerprint.as_str() == credential.identity.fingerprint();
-    if let Some(row) = row.filter(is_this) {
-        if row.revoked {
-            tracing::warn!(
-                "the development certificate was revoked: remove the folder `certificates`, and the next start makes another one"
-            );
-            return Ok(());
+pub fn certificate<'a>(
+    stores: &'a Stores,
+    clock: &'a dyn Clock,
+    ids: &'a dyn IdSource,
+    keys: &'a SealingKeys,
+    credential: &'a Credential,
+) -> BoxFuture<'a, anyhow::Result<()>> {
+    Box::pin(async move {
+        let row = stores.read_model.certificate(&pass_type()).await?;
+        let is_this =
+            |row: &CertificateRow| row.installation.fingerprint.as_str() == credential.identity.fingerprint();
+        if let Some(row) = row.filter(is_this) {
+            if row.revoked {
+                tracing::warn!(
+                    "the development certificate was revoked: remove the folder `certificates`, and the next start makes another one"
+                );
+                return Ok(());
+            }
+            if signers::open(Some(keys), &row.installation).is_ok() {
+                return Ok(());
+            }
+            tracing::warn!("the development certificate was sealed under another key, and is sealed anew");
         }
-        if signers::open(Some(keys), &row.installation).is_ok() {
-            return Ok(());
-        }
-        tracing::warn!("the development certificate was sealed under another key, and is sealed anew");
-    }
-    let setup = Setup { stores, clock };
-    let about = "could not install the development certificate";
-    let installed = install::install(&stores.dispatcher, credential, keys, ids, &setup.metadata()).await;
-    setup.settle(installed.context(about)?.position).await
+        let setup = Setup { stores, clock };
+        let about = "could not install the development certificate";
+        let installed = install::install(&stores.dispatcher, credential, keys, ids, &setup.metadata()).await;
+        setup.settle(installed.context(about)?.position).await
+    })
 }
 
 struct Setup<'a> {

@@ -37,7 +37,7 @@ impl Session {
         wait: Option<Duration>,
         tag: Option<String>,
         copy: Option<Copy>,
-        waiting: impl FnOnce(),
+        waiting: &(dyn Fn() + Sync),
     ) {
         let (Some(tag), Some(copy)) = (tag, copy) else {
             return self.leaves_out_changes("there is no tag or no pass to compare with");

@@ -15,6 +15,8 @@ mod rules;
 mod session;
 mod trial;
 
+use std::pin::Pin;
+
 use tokio_util::sync::CancellationToken;
 
 pub use self::report::{Report, Verdict};
@@ -30,11 +32,22 @@ impl Trial {
     /// unregistered even then.
     ///
     /// When no server can be reached. A later failure is a verdict.
-    pub async fn run(
+    pub fn run<'a>(
+        &'a self,
+        client: HttpClient,
+        identities: &'a Identities,
+        waiting: &'a (dyn Fn() + Sync),
+        stop: &'a CancellationToken,
+    ) -> Pin<Box<dyn Future<Output = Result<Report, TrialError>> + Send + 'a>> {
+        // Boxed to be compiled here, and not in the crate that awaits it.
+        Box::pin(self.play(client, identities, waiting, stop))
+    }
+
+    async fn play(
         &self,
         client: HttpClient,
         identities: &Identities,
-        waiting: impl FnOnce(),
+        waiting: &(dyn Fn() + Sync),
         stop: &CancellationToken,
     ) -> Result<Report, TrialError> {
         let mut session = Session::new(self, client, identities, stop.clone())?;

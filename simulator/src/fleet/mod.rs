@@ -8,6 +8,7 @@ mod figures;
 mod plan;
 mod run;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -33,10 +34,20 @@ impl Fleet {
     ///
     /// # Errors
     /// When no server can be reached at the beginning. What fails later is counted.
-    pub async fn run(
+    pub fn run(
         self,
         identities: Identities,
-        progress: impl Fn(Progress) + Send + Sync + 'static,
+        progress: Arc<dyn Fn(Progress) + Send + Sync>,
+        stop: &CancellationToken,
+    ) -> Pin<Box<dyn Future<Output = Result<FleetReport, HttpError>> + Send + '_>> {
+        // Boxed to be compiled here, and not in the crate that awaits it.
+        Box::pin(self.play(identities, progress, stop))
+    }
+
+    async fn play(
+        self,
+        identities: Identities,
+        progress: Arc<dyn Fn(Progress) + Send + Sync>,
         stop: &CancellationToken,
     ) -> Result<FleetReport, HttpError> {
         self.ensure_reachable(&identities).await?;
@@ -51,7 +62,6 @@ impl Fleet {
             together: Barrier::new(usize::try_from(workers).unwrap_or(usize::MAX)),
             fleet: self,
         });
-        let progress = Arc::new(progress);
         let mut working = JoinSet::new();
         for first in 0..workers {
             let (run, progress) = (Arc::clone(&run), Arc::clone(&progress));
