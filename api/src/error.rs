@@ -442,6 +442,7 @@ impl Refusal for PassError {
             Self::ContentTooLarge => ApiError::fault("content_too_large", "", detail),
             Self::StrayNul { pointer } => ApiError::fault("stray_nul", pointer, detail),
             Self::ContentTooDeep => ApiError::fault("content_too_deep", "", detail),
+            Self::LocalizationsTooLarge(_) => ApiError::fault("too_many_localizations", "", detail),
             Self::PatchTestFailed { operation } => ApiError::ConflictAt {
                 code: "patch_test_failed",
                 fault: Fault::new("patch_test_failed", format!("/{operation}"), detail),
@@ -461,6 +462,7 @@ impl Refusal for PassTypeError {
         match &self {
             Self::Unknown => ApiError::NotFound { what: "pass type" },
             Self::AlreadyCreated => ApiError::Conflict { code: "already_created", detail: self.to_string() },
+            Self::LocalizationsTooLarge(_) => ApiError::fault("too_many_localizations", "", self.to_string()),
         }
     }
 }

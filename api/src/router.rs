@@ -55,7 +55,17 @@ fn open() -> OpenApiRouter<AppState> {
         .routes(routes!(manage::pkpass::handler))
         .routes(routes!(manage::pkpasses::handler))
         .routes(routes!(manage::assets::get, manage::assets::put, manage::assets::delete))
+        .routes(routes!(
+            manage::localizations::get,
+            manage::localizations::put,
+            manage::localizations::delete
+        ))
         .routes(routes!(manage::type_assets::get, manage::type_assets::put, manage::type_assets::delete))
+        .routes(routes!(
+            manage::type_localizations::get,
+            manage::type_localizations::put,
+            manage::type_localizations::delete
+        ))
         .routes(routes!(manage::jobs::handler))
         .routes(routes!(manage::blobs::handler))
         .routes(routes!(manage::lint::handler));

@@ -13,9 +13,11 @@ pub const LIST: &str = "/v1/devices/{device}/registrations/{type}";
 /// A phone downloads a pass here.
 pub const PASS: &str = "/v1/passes/{type}/{serial}";
 
-/// Rewrites a device request under any prefix to `/v1/…`. It runs before the router, which matches the path as it is.
+/// Rewrites a device request under any prefix to `/v1/…`, and the file of an image in the folder of a language to one segment. It runs before the
+/// router, which matches the path as it is.
 pub fn strip_prefix(mut request: Request) -> Request {
-    if let Some(uri) = path::without_prefix(request.uri()) {
+    let uri = path::without_prefix(request.uri()).or_else(|| path::with_file_in_one_segment(request.uri()));
+    if let Some(uri) = uri {
         *request.uri_mut() = uri;
     }
     request

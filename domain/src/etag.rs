@@ -1,14 +1,17 @@
 //! How the state of a pass becomes its `ETag`.
 //!
 //! The tag is the SHA-256, in lowercase hex, of the canonical JSON (RFC 8785) of what a phone can see: the digests of the images,
-//! the content, and the pass's own facts. The authentication token is left out: it never changes, and a tag is public.
+//! the content, the texts of other languages if there are any, and the pass's own facts. The authentication token is left out: it never changes, and a tag is public.
 //! `docs/etag.md` works three examples from input to hex; a test below holds them true.
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use crate::content::Content;
 use crate::ids::{Digest, ETag, PassId, UnixSeconds};
 use crate::images::Images;
+use crate::localizations::Localizations;
 use crate::pass::TicketStyle;
 
 /// Everything that a tag names, borrowed from where it is kept.
@@ -28,12 +31,16 @@ pub struct Tagged<'a> {
     pub content: &'a Content,
     /// The images that end up in it.
     pub images: &'a Images,
+    /// The texts that end up in it.
+    pub localizations: &'a Localizations,
 }
 
 #[derive(Serialize)]
 struct Document<'a> {
     assets: &'a Images,
     content: &'a Content,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    localizations: &'a Localizations,
     pass: Facts<'a>,
 }
 
@@ -54,6 +61,7 @@ impl Tagged<'_> {
         let document = Document {
             assets: self.images,
             content: self.content,
+            localizations: self.localizations,
             pass: Facts {
                 pass_type_identifier: self.id.pass_type_identifier.as_str(),
                 poster: self.poster,
@@ -77,14 +85,16 @@ impl Tagged<'_> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    /// The three examples of `docs/etag.md`, so that the page cannot grow old.
+    /// The four examples of `docs/etag.md`, so that the page cannot grow old.
     #[test]
     fn the_documented_examples_hold() {
         let page = include_str!("../../docs/etag.md");
         let blocks: Vec<&str> = page.split("```").skip(1).step_by(2).collect();
-        assert_eq!(blocks.len(), 9, "three examples of input, canonical text and tag");
+        assert_eq!(blocks.len(), 12, "four examples of input, canonical text and tag");
         for example in blocks.chunks(3) {
             let [input, canonical, hex] = example else { unreachable!() };
             let input: serde_json::Value = serde_json::from_str(input.trim_start_matches("json")).unwrap();
@@ -93,6 +103,9 @@ mod tests {
                 Content::from_value(crate::json::parse(input["content"].to_string().as_bytes()).unwrap())
                     .unwrap();
             let id = PassId::parse(input["pass"].as_str().unwrap()).unwrap();
+            let localizations: Localizations =
+                serde_json::from_value(input.get("localizations").cloned().unwrap_or_else(|| json!({})))
+                    .unwrap();
             let tagged = Tagged {
                 id: &id,
                 ticket_style: TicketStyle::parse(input["ticketStyle"].as_str().unwrap()).unwrap(),
@@ -101,6 +114,7 @@ mod tests {
                 updated_at: UnixSeconds(input["updatedAtSec"].as_i64().unwrap()),
                 content: &content,
                 images: &images,
+                localizations: &localizations,
             };
             assert_eq!(tagged.canonical_text(), canonical.trim_start_matches("text").trim());
             assert_eq!(tagged.etag().as_str(), hex.trim_start_matches("text").trim());

@@ -12,7 +12,7 @@ pub trait Snapshot: Aggregate + Clone + 'static {
 }
 
 impl Snapshot for crate::pass::Pass {
-    const SHAPE: u32 = 3;
+    const SHAPE: u32 = 4;
 }
 
 impl Snapshot for crate::registration::Registration {
@@ -24,7 +24,7 @@ impl Snapshot for crate::organization::Organization {
 }
 
 impl Snapshot for crate::pass_type::PassType {
-    const SHAPE: u32 = 1;
+    const SHAPE: u32 = 2;
 }
 
 impl Snapshot for crate::brand_assets::BrandAssets {
@@ -100,6 +100,7 @@ mod tests {
             "PassIssued",
             "PassContentChanged",
             "PassAssetsChanged",
+            "PassLocalizationsChanged",
             "PassVoided",
             "PassReinstated",
             "PassMetadataChanged",
@@ -109,7 +110,7 @@ mod tests {
         ]);
         check::<Registration>(&["DeviceRegistered", "PushTokenChanged", "PushTokenConfirmed"]);
         check::<Organization>(&["OrganizationCreated", "ApiKeyAdded", "ApiKeyRevoked"]);
-        check::<PassType>(&["PassTypeCreated", "PassTypeAssetsChanged"]);
+        check::<PassType>(&["PassTypeCreated", "PassTypeAssetsChanged", "PassTypeLocalizationsChanged"]);
         check::<BrandAssets>(&["BrandAssetsChanged"]);
         check::<Certificate>(&["CertificateInstalled", "CertificateRenewed", "CertificateResealed"]);
         check::<ApnsKey>(&["ApnsKeyInstalled", "ApnsKeyResealed"]);

@@ -8,9 +8,9 @@ use sha1::{Digest, Sha1};
 use thiserror::Error;
 use zip::result::ZipError;
 
-use crate::image::{Image, ImageName, ImageSlot};
+use crate::image::{Image, ImageFile, ImageSlot};
 use crate::manifest::{MANIFEST, PASS, PassFile, SIGNATURE, manifest};
-use crate::{IdentityError, PassSource, SigningIdentity, archive, pass_json, signature};
+use crate::{IdentityError, PassSource, SigningIdentity, archive, pass_json, signature, strings_file};
 
 /// Grows whenever the same source would give other files. Part of the key of every cache of built passes.
 pub const BUILDER_VERSION: u32 = 2;
@@ -43,36 +43,47 @@ pub enum BuildError {
 /// [`BuildError`]; none of them goes away by trying again.
 pub fn build(
     source: &PassSource<'_>,
-    images: &BTreeMap<ImageName, Arc<Image>>,
+    images: &BTreeMap<ImageFile, Arc<Image>>,
     identity: &SigningIdentity,
 ) -> Result<Vec<u8>, BuildError> {
     identity
         .check_names(source.pass_type_identifier, source.team_identifier)
         .map_err(BuildError::Identity)?;
-    if !images.keys().any(|name| name.slot() == ImageSlot::Icon) {
+    // A phone finds an icon for all languages only.
+    if !images.keys().any(|file| file.slot() == ImageSlot::Icon && file.language().is_none()) {
         return Err(BuildError::NoIcon);
     }
     let slots: Vec<ImageSlot> =
-        images.keys().map(ImageName::slot).filter(|slot| source.kind.shows(*slot)).collect();
+        images.keys().map(ImageFile::slot).filter(|slot| source.kind.shows(*slot)).collect();
     let pass = pass_json(source, &slots);
-    let files = pass_files(source, &pass, images);
+    let texts = source.localizations.iter().map(|(language, localization)| {
+        (strings_file::path(language), strings_file::strings_file(localization))
+    });
+    let texts: Vec<(String, Vec<u8>)> = texts.collect();
+    let files = pass_files(source, &pass, &texts, images);
     let manifest = manifest(&files);
     let signature = signature::sign(&manifest, identity).map_err(BuildError::Signature)?;
     pack(&files, &manifest, &signature).map_err(BuildError::Archive)
 }
 
-/// pass.json first, then the images in the order of their names.
+/// pass.json first, then the texts by language, then the images in the order of their names.
 fn pass_files<'a>(
     source: &PassSource<'_>,
     pass: &'a [u8],
-    images: &'a BTreeMap<ImageName, Arc<Image>>,
+    texts: &'a [(String, Vec<u8>)],
+    images: &'a BTreeMap<ImageFile, Arc<Image>>,
 ) -> Vec<PassFile<'a>> {
     let images = images
         .iter()
-        .filter(|(name, _)| source.kind.shows(name.slot()))
-        .map(|(name, image)| PassFile { path: name.to_string(), bytes: image.bytes(), sha1: *image.sha1() });
-    let pass = PassFile { path: PASS.to_owned(), bytes: pass, sha1: Sha1::digest(pass).into() };
-    std::iter::once(pass).chain(images).collect()
+        .filter(|(file, _)| source.kind.shows(file.slot()))
+        .map(|(file, image)| PassFile { path: file.to_string(), bytes: image.bytes(), sha1: *image.sha1() });
+    let hashed = |path: &str, bytes: &'a [u8]| PassFile {
+        path: path.to_owned(),
+        bytes,
+        sha1: Sha1::digest(bytes).into(),
+    };
+    let texts = texts.iter().map(|(path, bytes)| hashed(path, bytes));
+    std::iter::once(hashed(PASS, pass)).chain(texts).chain(images).collect()
 }
 
 /// The files in their fixed order: the manifest and its signature first, so that a reader meets them early.

@@ -4,33 +4,51 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::PassKind;
 use crate::finding::Finding;
-use crate::image::{ImageName, ImageSlot, PngHeader, check_size};
+use crate::image::{ImageFile, ImageSlot, PngHeader, check_size};
 use crate::pointer::at;
 
 /// Warnings about images that Wallet does not show on a pass of this kind, or shows otherwise than they are: of a slot that the kind does not have,
-/// of another size (where it is known), or beside an image that excludes them. Pointers are like `/assets/logo.png`.
+/// of another size (where it is known), beside an image that excludes them, or of one language where a phone looks for one of all. Pointers are like `/assets/logo.png`.
 ///
 /// <https://developer.apple.com/documentation/walletpasses/creating-the-source-for-a-pass>
-pub fn lint_images(kind: PassKind, images: &BTreeMap<ImageName, Option<PngHeader>>) -> Vec<Finding> {
+pub fn lint_images(kind: PassKind, images: &BTreeMap<ImageFile, Option<PngHeader>>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (name, header) in images {
-        if !kind.shows(name.slot()) {
-            findings.push(Finding::warning("image_not_shown", &pointer(*name), not_shown(kind, name.slot())));
-        } else if let Some(Err(other)) = header.map(|header| check_size(name, header)) {
-            findings.push(Finding::warning("image_size", &pointer(*name), other.to_string()));
+    for (file, header) in images {
+        if !kind.shows(file.slot()) {
+            findings.push(Finding::warning("image_not_shown", &pointer(file), not_shown(kind, file.slot())));
+        } else if let Some(Err(other)) = header.map(|header| check_size(&file.name(), header)) {
+            findings.push(Finding::warning("image_size", &pointer(file), other.to_string()));
         }
     }
-    let slots: BTreeSet<ImageSlot> = images.keys().map(ImageName::slot).collect();
-    findings.extend(images.keys().filter(|name| name.slot() == ImageSlot::Strip).find_map(|strip| {
+    findings.extend(images.keys().filter(|file| kind.shows(file.slot())).filter_map(|file| {
+        let hidden = hidden_language(file, images)?;
+        Some(Finding::warning("image_language", &pointer(file), hidden))
+    }));
+    let slots: BTreeSet<ImageSlot> = images.keys().map(ImageFile::slot).collect();
+    findings.extend(images.keys().filter(|file| file.slot() == ImageSlot::Strip).find_map(|strip| {
         let excluded = kind.excluded_by(strip.slot()).iter().filter(|other| slots.contains(other));
         let excluded: Vec<&str> = excluded.map(|other| other.as_str()).collect();
         let detail = format!(
             "an event ticket has either a strip, or a background and a thumbnail; this one has a strip and {}: remove one of them",
             excluded.join(" and ")
         );
-        (!excluded.is_empty()).then(|| Finding::warning("image_excluded", &pointer(*strip), detail))
+        (!excluded.is_empty()).then(|| Finding::warning("image_excluded", &pointer(strip), detail))
     }));
     findings
+}
+
+/// Why a phone does not choose a file by its language, if it does not.
+fn hidden_language(file: &ImageFile, images: &BTreeMap<ImageFile, Option<PngHeader>>) -> Option<String> {
+    file.language()?;
+    let slot = file.slot();
+    if slot == ImageSlot::Icon {
+        return Some(format!(
+            "{file} is kept and not shown: the icon of a pass is the same in every language"
+        ));
+    }
+    let hides = |other: &&ImageFile| other.slot() == slot && other.language().is_none();
+    let hiding = images.keys().find(hides)?;
+    Some(format!("{file} is not shown: {hiding} stands for every language and hides it; remove one of them"))
 }
 
 fn not_shown(kind: PassKind, slot: ImageSlot) -> String {
@@ -45,6 +63,6 @@ fn not_shown(kind: PassKind, slot: ImageSlot) -> String {
     )
 }
 
-fn pointer(name: ImageName) -> String {
-    at("/assets", name)
+fn pointer(file: &ImageFile) -> String {
+    at("/assets", file)
 }

@@ -14,7 +14,7 @@ use std::fmt;
 use bytes::Bytes;
 use sha1::{Digest, Sha1};
 
-pub use honoken_styles::{ImageName, ImageSlot, Scale, UnknownImage};
+pub use honoken_styles::{ImageFile, ImageName, ImageSlot, Scale, UnknownImage};
 pub use png::{PngError, PngHeader, decode_png, read_png};
 pub use scales::scaled;
 pub use size::{WrongSize, check_size};

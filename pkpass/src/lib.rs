@@ -36,6 +36,7 @@
 //!     kind: PassKind::plain(TicketStyle::Event),
 //!     voided: false,
 //!     content,
+//!     localizations: &Default::default(),
 //! };
 //! let bytes = pass_json(&source, &[]);
 //! let pass: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
@@ -54,6 +55,7 @@ mod credential;
 mod date;
 mod finding;
 mod given_images;
+mod given_localizations;
 mod identity;
 pub mod image;
 mod lint;
@@ -64,6 +66,7 @@ pub mod reader;
 mod required_images;
 mod signature;
 mod source;
+mod strings_file;
 
 #[cfg(test)]
 mod tests;
@@ -74,7 +77,8 @@ pub use credential::{Credential, CredentialError, CredentialFiles};
 pub use date::{DateError, ZonedDate};
 pub use finding::{Finding, MAX_FINDINGS, Severity};
 pub use given_images::lint_images;
-pub use honoken_styles::{PassKind, TicketStyle};
+pub use given_localizations::lint_localizations;
+pub use honoken_styles::{Language, Localization, Localizations, PassKind, TicketStyle};
 pub use identity::{IdentityError, SigningIdentity};
 pub use lint::lint;
 pub use pass_json::pass_json;

@@ -44,4 +44,10 @@ pub use report::{
     SignatureReport,
 };
 pub use trust::{Trust, TrustError};
+/// The texts of a `pass.strings` file, as the reader reads them.
+#[cfg(test)]
+pub(crate) fn read_strings(bytes: &[u8]) -> Option<Vec<(String, String)>> {
+    strings::parse(&text::decode(bytes).ok()?.text).ok()
+}
+
 pub use unpack::{MAX_FILES, MAX_UNPACKED_BYTES};

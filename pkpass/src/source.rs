@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::PassKind;
+use crate::{Localizations, PassKind};
 
 /// Everything that ends up in pass.json: the facts the server owns and the content the integrator owns.
 ///
@@ -32,6 +32,8 @@ pub struct PassSource<'a> {
     pub voided: bool,
     /// The integrator's part of pass.json.
     pub content: &'a Map<String, Value>,
+    /// Written as `pass.strings` of each language.
+    pub localizations: &'a Localizations,
 }
 
 impl fmt::Debug for PassSource<'_> {

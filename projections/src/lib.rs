@@ -31,7 +31,7 @@ pub use projector::progress::{AggregateKey, Progress};
 pub use projector::rebuild::rebuild;
 pub use query_error::QueryError;
 pub use questions::{
-    apns_keys, certificates, jobs, organizations, parked_events, pass_heads, pass_holders, pass_images,
-    pass_list, pass_types, passes, updated_serials,
+    apns_keys, certificates, jobs, organizations, parked_events, pass_heads, pass_holders, pass_list,
+    pass_types, passes, shown_parts, updated_serials,
 };
 pub use read_model::{OpenError, ReadModel};

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use honoken_domain::ids::{ETag, PassId, PassTypeIdentifier, UnixSeconds};
-use honoken_pkpass::image::{Image, ImageName, ImageSlot};
+use honoken_pkpass::image::{Image, ImageFile, ImageSlot};
 use honoken_pkpass::{BUILDER_VERSION, BuildError, PassSource};
 use honoken_projections::passes::PassDocument;
 use honoken_telemetry::metrics::{BuildResult, Metric, Metrics, Queue};
@@ -213,10 +213,10 @@ impl BuiltPasses {
         &self,
         id: &PassId,
         document: &PassDocument,
-    ) -> Result<BTreeMap<ImageName, Arc<Image>>, BuildFailure> {
+    ) -> Result<BTreeMap<ImageFile, Arc<Image>>, BuildFailure> {
         let (mut images, mut lost_icon) = (BTreeMap::new(), None);
         for (file, digest) in &document.images {
-            let name = ImageName::parse(file).map_err(|fault| BuildFailure::Image(fault.into()))?;
+            let name = ImageFile::parse(file).map_err(|fault| BuildFailure::Image(fault.into()))?;
             match self.blobs.get(digest).await {
                 Ok(image) => {
                     images.insert(name, image);
@@ -227,14 +227,15 @@ impl BuiltPasses {
                         image.file = %file,
                         "leaves {file} out of pass {id}: {lost}; upload the image again"
                     );
-                    if name.slot() == ImageSlot::Icon {
+                    if name.slot() == ImageSlot::Icon && name.language().is_none() {
                         lost_icon = Some(lost);
                     }
                 }
                 Err(fault) => return Err(BuildFailure::Image(fault)),
             }
         }
-        let has_icon = images.keys().any(|name| name.slot() == ImageSlot::Icon);
+        let is_icon = |name: &ImageFile| name.slot() == ImageSlot::Icon && name.language().is_none();
+        let has_icon = images.keys().any(is_icon);
         match lost_icon.filter(|_| !has_icon) {
             Some(lost) => Err(BuildFailure::Image(lost)),
             None => Ok(images),
@@ -253,6 +254,7 @@ fn source<'a>(id: &'a PassId, document: &'a PassDocument, web_service_url: &'a s
         kind: document.kind,
         voided: document.voided,
         content: document.content.as_map(),
+        localizations: &document.localizations,
     }
 }
 
@@ -261,6 +263,7 @@ mod tests {
     use honoken_domain::content::Content;
     use honoken_domain::ids::{AuthenticationToken, OrganizationId, TeamIdentifier};
     use honoken_domain::images::Images;
+    use honoken_domain::localizations::Localizations;
     use honoken_domain::sealed::{SealingKey, SealingKeys};
     use honoken_event_store::Position;
     use honoken_pkpass::{Credential, CredentialFiles, PassKind, TicketStyle};
@@ -325,6 +328,8 @@ mod tests {
             retired: false,
             content: Content::from_value(json!({ "description": "d" })).unwrap(),
             images,
+            own_localizations: Localizations::new(),
+            localizations: Localizations::new(),
             update_tag: Position(1),
             registrations: 0,
         }

@@ -1,10 +1,10 @@
-//! Names of image files: a slot and a scale, `logo@2x.png`.
+//! Names of image files: a slot and a scale, `logo@2x.png`, in the folder of a language if it is for that one alone, `de.lproj/logo@2x.png`.
 
 use std::fmt;
 
 use thiserror::Error;
 
-use crate::ImageSlot;
+use crate::{ImageSlot, Language};
 
 /// Pixels per point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,6 +89,64 @@ impl fmt::Display for ImageName {
     }
 }
 
+/// The path of an image file within a pass: its name, in the folder of a language if it is for that language alone. Those for all languages come
+/// first in order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImageFile {
+    language: Option<Language>,
+    name: ImageName,
+}
+
+impl ImageFile {
+    /// The file of an image, for one language or for all.
+    pub const fn new(language: Option<Language>, name: ImageName) -> Self {
+        Self { language, name }
+    }
+
+    /// Reads a path such as `logo@2x.png` or `de.lproj/logo@2x.png`.
+    ///
+    /// # Errors
+    /// [`UnknownImage`] names the accepted ones.
+    pub fn parse(path: &str) -> Result<Self, UnknownImage> {
+        let unknown = || UnknownImage { file_name: path.to_owned() };
+        let Some((folder, name)) = path.split_once('/') else {
+            return ImageName::parse(path).map(Self::from);
+        };
+        let language = Language::of_folder(folder).ok_or_else(unknown)?;
+        Ok(Self { language: Some(language), name: ImageName::parse(name).map_err(|_| unknown())? })
+    }
+
+    /// The language that it is for; `None` if it is for all.
+    pub const fn language(&self) -> Option<&Language> {
+        self.language.as_ref()
+    }
+
+    /// Its name, without a folder.
+    pub const fn name(&self) -> ImageName {
+        self.name
+    }
+
+    /// The purpose of the image.
+    pub const fn slot(&self) -> ImageSlot {
+        self.name.slot
+    }
+}
+
+impl From<ImageName> for ImageFile {
+    fn from(name: ImageName) -> Self {
+        Self { language: None, name }
+    }
+}
+
+impl fmt::Display for ImageFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.language {
+            Some(language) => write!(formatter, "{}/{}", language.folder(), self.name),
+            None => self.name.fmt(formatter),
+        }
+    }
+}
+
 /// A file name that no image of a pass has.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("unknown image {}; accepted: {}", shortened(file_name), accepted())]
@@ -108,7 +166,9 @@ fn shortened(name: &str) -> String {
 
 fn accepted() -> String {
     let slots = ImageSlot::ALL.map(|slot| format!("{}.png", slot.as_str())).join(", ");
-    format!("{slots}, each also with @2x or @3x before .png")
+    format!(
+        "{slots}, each also with @2x or @3x before .png, and in the folder of a language, like de.lproj/logo.png"
+    )
 }
 
 #[cfg(test)]
@@ -123,6 +183,26 @@ mod tests {
             assert_eq!(ImageName::parse(&each.to_string()), Ok(each));
         }
         assert_eq!(ImageName::all().count(), 33);
+    }
+
+    #[test]
+    fn a_file_is_for_one_language_or_for_all() {
+        let german = ImageFile::parse("de.lproj/logo@2x.png").unwrap();
+        assert_eq!((german.language().unwrap().as_str(), german.slot()), ("de", ImageSlot::Logo));
+        for text in ["de.lproj/logo@2x.png", "zh-Hans.lproj/strip.png", "icon@3x.png"] {
+            assert_eq!(ImageFile::parse(text).unwrap().to_string(), text);
+        }
+        for text in [
+            "de/logo.png",
+            "de.lproj/logo.jpg",
+            "/logo.png",
+            "a/de.lproj/logo.png",
+            "de.lproj/",
+            "../logo.png",
+        ] {
+            assert_eq!(ImageFile::parse(text), Err(UnknownImage { file_name: text.to_owned() }));
+        }
+        assert!(ImageFile::parse("logo.png").unwrap() < german, "files for all languages come first");
     }
 
     #[test]
@@ -142,7 +222,7 @@ mod tests {
             let error = ImageName::parse(text).unwrap_err();
             assert_eq!(error, UnknownImage { file_name: text.to_owned() });
             let said = error.to_string();
-            assert!(said.contains("background.png, footer.png") && said.len() < 500, "{said}");
+            assert!(said.contains("background.png, footer.png") && said.len() < 600, "{said}");
         }
     }
 }

@@ -12,7 +12,7 @@ use time::format_description::well_known::Rfc3339;
 /// When the state lacks what the rule needs.
 #[track_caller]
 pub fn of_state(state: &Value) -> String {
-    let document = json!({
+    let mut document = json!({
         "assets": state["assets"],
         "content": state["content"],
         "pass": {
@@ -24,6 +24,9 @@ pub fn of_state(state: &Value) -> String {
             "voided": state["voided"],
         },
     });
+    if let Some(localizations) = state.get("localizations") {
+        document["localizations"] = localizations.clone();
+    }
     let text = serde_json_canonicalizer::to_string(&document).expect("a state has a canonical form");
     sha256(text.as_bytes())
 }

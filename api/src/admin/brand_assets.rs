@@ -14,7 +14,7 @@ use crate::error::{ApiError, blob_error};
 use crate::extractors::json_body;
 use crate::extractors::path::Segments;
 use crate::extractors::request_id::RequestId;
-use crate::manage::assets::{image_name, image_response};
+use crate::manage::assets::{image_file, image_response};
 use crate::openapi::answers::{BroughtByJob, Image};
 use crate::openapi::problems::{NotFound, Unacceptable};
 use crate::openapi::schemas::Png;
@@ -37,7 +37,7 @@ pub async fn put(
     segments: Segments,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let name = image_name(&segments)?;
+    let name = image_file(&segments)?;
     let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
     let digest = app.blobs.put(bytes).await.map_err(|fault| blob_error(fault, ""))?;
     let assets = Images::from([(name.to_string(), digest)]);
@@ -59,7 +59,7 @@ pub async fn delete(
     request_id: RequestId,
     segments: Segments,
 ) -> Result<Response, ApiError> {
-    let file = image_name(&segments)?.to_string();
+    let file = image_file(&segments)?.to_string();
     let remove = |job| BrandAssetsCommand::RemoveAsset { file, job: Some(job) };
     change(&app, &request_id, jobs_below(route.as_str()), remove).await
 }

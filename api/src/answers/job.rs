@@ -17,7 +17,7 @@ use crate::error::ApiError;
 use crate::openapi::examples;
 use crate::state::App;
 
-/// The answer to a change of images that many passes show.
+/// The answer to a change of images or texts that many passes show.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = examples::asset_change)]
 pub struct AssetChange {
@@ -35,7 +35,7 @@ pub struct AssetChange {
 #[schema(as = Job, example = examples::job)]
 pub struct JobAnswer {
     id: String,
-    /// `passTypeAssets` or `brandAssets`.
+    /// `passTypeAssets`, `passTypeLocalizations` or `brandAssets`.
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -76,6 +76,9 @@ impl From<JobRow> for JobAnswer {
         let (kind, pass_type_identifier) = match job.work {
             JobWork::PassTypeAssets { pass_type_identifier, .. } => {
                 ("passTypeAssets", Some(pass_type_identifier.to_string()))
+            }
+            JobWork::PassTypeLocalizations { pass_type_identifier, .. } => {
+                ("passTypeLocalizations", Some(pass_type_identifier.to_string()))
             }
             JobWork::BrandAssets => ("brandAssets", None),
         };

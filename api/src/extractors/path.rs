@@ -5,6 +5,7 @@ use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, MatchedPath};
 use honoken_domain::ids::{DeviceLibraryIdentifier, PassId, PassTypeIdentifier, SerialNumber};
+use honoken_domain::localizations::Language;
 use http::Uri;
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -89,6 +90,23 @@ pub fn without_prefix(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
+/// Makes one segment of the folder of a language and the file in it: `…/assets/de.lproj/logo.png` is the same as `…/assets/de.lproj%2Flogo.png`.
+pub fn with_file_in_one_segment(uri: &Uri) -> Option<Uri> {
+    let (folders, file) = uri.path().rsplit_once('/')?;
+    let (images, folder) = folders.rsplit_once('/')?;
+    let is_of_image = images.ends_with("/assets") || images.ends_with("/brand-assets");
+    if !is_of_image
+        || Language::of_folder(folder).is_none()
+        || !OTHER_AREAS.iter().any(|area| images.starts_with(area))
+    {
+        return None;
+    }
+    let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = PathAndQuery::try_from(format!("{folders}%2F{file}{query}")).ok();
+    Uri::from_parts(parts).ok()
+}
+
 /// Whether the device protocol is found below this path of a `webServiceURL`.
 pub fn leads_to_device_routes(path: &str) -> bool {
     let route = "/v1/passes/pass.a/1";
@@ -116,6 +134,25 @@ mod tests {
             Some("/v1/devices/d/registrations/t?passesUpdatedSince=x"),
         );
         check("/wallet/v1/log", Some("/v1/log"));
+    }
+
+    #[test]
+    fn a_file_in_the_folder_of_a_language_is_one_segment() {
+        let check = |path: &str, expected: Option<&str>| {
+            let found = with_file_in_one_segment(&path.parse().unwrap());
+            assert_eq!(found.map(|uri| uri.to_string()).as_deref(), expected, "{path}");
+        };
+        check(
+            "/manage/v1/passes/t/s/assets/de.lproj/logo.png?scale=auto",
+            Some("/manage/v1/passes/t/s/assets/de.lproj%2Flogo.png?scale=auto"),
+        );
+        check(
+            "/api/admin/brand-assets/de.lproj/logo.png",
+            Some("/api/admin/brand-assets/de.lproj%2Flogo.png"),
+        );
+        check("/manage/v1/passes/t/s/assets/logo.png", None);
+        check("/manage/v1/passes/t/de.lproj/content", None);
+        check("/v1/passes/assets/de.lproj/logo.png", None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use honoken_domain::images::Images;
 use honoken_domain::pass::PassCommand;
-use honoken_pkpass::image::{ImageName, MAX_IMAGE_BYTES, read_png};
+use honoken_pkpass::image::{ImageFile, MAX_IMAGE_BYTES, read_png};
 use honoken_service::blobs::BlobError;
 use http::{HeaderValue, header};
 
@@ -43,19 +43,21 @@ pub async fn put(
     segments: Segments,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let name = image_name(&segments)?;
-    let slot = if scaled { Some(scale::slot_of(name)?) } else { None };
+    let file = image_file(&segments)?;
+    if scaled {
+        scale::check(&file)?;
+    }
     let pass_type = change.own_pass_type().await?;
     let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
     let size = read_png(&bytes).map_err(|fault| blob_error(fault.into(), ""))?;
     let (app, integrator, request_id) = (&change.app, &change.integrator, &change.request_id);
-    let (command, sizes, made) = if let Some(slot) = slot {
-        let (_, made) = uploads::store_scaled(app, integrator, request_id, slot, bytes).await?;
+    let (command, sizes, made) = if scaled {
+        let (_, made) = uploads::store_scaled(app, integrator, request_id, &file, bytes).await?;
         (PassCommand::PutScales { assets: made.clone() }, BTreeMap::new(), Some(made))
     } else {
         let digest = uploads::store(app, integrator, request_id, bytes).await?;
-        let sizes = BTreeMap::from([(name, size)]);
-        (PassCommand::PutAsset { file: name.to_string(), digest }, sizes, None)
+        let command = PassCommand::PutAsset { file: file.to_string(), digest };
+        (command, BTreeMap::from([(file, size)]), None)
     };
     let committed = change.dispatch(pass_type, command).await?;
     let warnings = image_warnings(&committed, &sizes);
@@ -72,8 +74,8 @@ pub async fn put(
     params(IfMatch, Urgent), responses(Changed, NotFound, Conflict, PreconditionFailed, Unacceptable),
 )]
 pub async fn delete(change: Change, segments: Segments) -> Result<Response, ApiError> {
-    let name = image_name(&segments)?;
-    change.carry_out(PassCommand::RemoveAsset { file: name.to_string() }).await
+    let file = image_file(&segments)?;
+    change.carry_out(PassCommand::RemoveAsset { file: file.to_string() }).await
 }
 
 /// `GET /manage/v1/passes/{type}/{serial}/assets/{file}`: the image that the pass shows, its own or not.
@@ -98,8 +100,8 @@ pub async fn get(
 /// # Errors
 /// 404, 503.
 pub async fn image_response(app: &App, images: &Images, segments: &Segments) -> Result<Response, ApiError> {
-    let file = segments.get("file").unwrap_or_default();
-    let digest = images.get(&*file).ok_or(ApiError::NotFound { what: "image" })?;
+    let digest =
+        images.get(&*segments.get("file").unwrap_or_default()).ok_or(ApiError::NotFound { what: "image" })?;
     let image = match app.blobs.get(digest).await {
         Ok(image) => image,
         Err(BlobError::Unknown(_) | BlobError::Damaged(_)) => {
@@ -114,12 +116,12 @@ pub async fn image_response(app: &App, images: &Images, segments: &Segments) -> 
     Ok((headers, image.bytes().clone()).into_response())
 }
 
-/// The image name in the path. A fault has no pointer, since the name is not in the body.
+/// The file in the path. A fault has no pointer, since the name is not in the body.
 ///
 /// # Errors
 /// 422 when passes have no image of that name.
-pub fn image_name(segments: &Segments) -> Result<ImageName, ApiError> {
-    ImageName::parse(&segments.get("file").unwrap_or_default()).map_err(|fault| ApiError::Unacceptable {
+pub fn image_file(segments: &Segments) -> Result<ImageFile, ApiError> {
+    ImageFile::parse(&segments.get("file").unwrap_or_default()).map_err(|fault| ApiError::Unacceptable {
         errors: vec![Fault::new("unknown_image", "", fault.to_string())],
     })
 }

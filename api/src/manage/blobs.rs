@@ -5,7 +5,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use honoken_domain::ids::Digest;
 use honoken_domain::images::Images;
-use honoken_pkpass::image::{ImageName, ImageSlot, MAX_IMAGE_BYTES};
+use honoken_pkpass::image::{self, MAX_IMAGE_BYTES};
 use http::{StatusCode, Uri};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -58,11 +58,11 @@ pub async fn handler(
     uri: Uri,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let slot = slot(&uri)?;
+    let file = file(&uri)?;
     let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
-    let (digest, assets) = match slot {
-        Some(slot) => {
-            let stored = uploads::store_scaled(&app, &integrator, &request_id, slot, bytes).await?;
+    let (digest, assets) = match file {
+        Some(file) => {
+            let stored = uploads::store_scaled(&app, &integrator, &request_id, &file, bytes).await?;
             (stored.0, Some(stored.1))
         }
         None => (uploads::store(&app, &integrator, &request_id, bytes).await?, None),
@@ -70,14 +70,15 @@ pub async fn handler(
     Ok((StatusCode::CREATED, Json(Uploaded { digest, assets })).into_response())
 }
 
-/// The slot for which every scale is to be made, if that is asked for.
-fn slot(uri: &Uri) -> Result<Option<ImageSlot>, ApiError> {
+/// The file for which every scale is to be made, if that is asked for.
+fn file(uri: &Uri) -> Result<Option<image::ImageFile>, ApiError> {
     let mut parameters = Parameters::of(uri, &[FILE, SCALE])?;
     let scaled = scale::is_auto(&mut parameters)?;
     match (scaled, parameters.take(FILE)) {
         (true, Some(file)) => {
-            let name = ImageName::parse(&file).map_err(|unknown| query::fault(unknown.to_string()))?;
-            scale::slot_of(name).map(Some)
+            let file = image::ImageFile::parse(&file).map_err(|unknown| query::fault(unknown.to_string()))?;
+            scale::check(&file)?;
+            Ok(Some(file))
         }
         (true, None) => {
             Err(query::fault("`scale=auto` needs `file`, such as `logo.png`: its slot decides the sizes"))

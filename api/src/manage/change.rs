@@ -11,8 +11,8 @@ use honoken_domain::images::Images;
 use honoken_domain::pass::{Circumstances, Pass, PassCommand, PassError, PassEvent, PassKind, Precondition};
 use honoken_domain::rfc3339;
 use honoken_event_store::{Committed, DispatchError, EventLog, Metadata};
-use honoken_pkpass::image::{ImageName, PngHeader};
-use honoken_pkpass::{Finding, lint_images};
+use honoken_pkpass::image::{ImageFile, PngHeader};
+use honoken_pkpass::{Finding, lint_images, lint_localizations};
 use honoken_projections::pass_types::PassTypeRow;
 use honoken_service::{content_rules, limits};
 use http::request::Parts;
@@ -162,6 +162,7 @@ impl Change {
             now: self.app.clock.unix_seconds(),
             organization_id,
             default_images: pass_type.default_images,
+            default_localizations: pass_type.default_localizations,
             precondition: self.precondition.clone(),
             rules: content_rules::refusals,
         };
@@ -292,11 +293,13 @@ pub fn if_match(headers: &HeaderMap) -> Precondition {
 /// Everything in a pass as it is now that a phone would ignore or show otherwise than intended; pointers are into the content.
 pub fn warnings(committed: &Committed<Pass>) -> Vec<Finding> {
     let shown = committed.aggregate.shown();
-    shown.map_or_else(Vec::new, |(kind, content)| content_rules::warnings(kind, content))
+    let mut findings = shown.map_or_else(Vec::new, |(kind, content)| content_rules::warnings(kind, content));
+    findings.extend(localization_warnings(committed));
+    findings
 }
 
 /// Everything about the images of its own that a phone does not show, or shows otherwise. Their sizes are compared where they are at hand.
-pub fn image_warnings(committed: &Committed<Pass>, sizes: &BTreeMap<ImageName, PngHeader>) -> Vec<Finding> {
+pub fn image_warnings(committed: &Committed<Pass>, sizes: &BTreeMap<ImageFile, PngHeader>) -> Vec<Finding> {
     let aggregate = &committed.aggregate;
     let (Some((kind, _)), Some(own)) = (aggregate.shown(), aggregate.own_images()) else {
         return Vec::new();
@@ -308,10 +311,23 @@ pub fn image_warnings(committed: &Committed<Pass>, sizes: &BTreeMap<ImageName, P
 pub fn own_image_warnings(
     kind: PassKind,
     own: &Images,
-    sizes: &BTreeMap<ImageName, PngHeader>,
+    sizes: &BTreeMap<ImageFile, PngHeader>,
 ) -> Vec<Finding> {
-    let names = own.keys().filter_map(|file| ImageName::parse(file).ok());
-    lint_images(kind, &names.map(|name| (name, sizes.get(&name).copied())).collect())
+    let files = own.keys().filter_map(|file| ImageFile::parse(file).ok());
+    let measured = files.map(|file| {
+        let size = sizes.get(&file).copied();
+        (file, size)
+    });
+    lint_images(kind, &measured.collect())
+}
+
+/// Everything about the texts in other languages of a pass as it is now that a phone does not show.
+pub fn localization_warnings(committed: &Committed<Pass>) -> Vec<Finding> {
+    let aggregate = &committed.aggregate;
+    match (aggregate.shown(), aggregate.shown_localizations()) {
+        (Some((kind, content)), Some(texts)) => lint_localizations(kind, content.as_map(), texts),
+        _ => Vec::new(),
+    }
 }
 
 /// Checks the content of an order. Returns the faults that refuse it and the warnings for the answer, with pointers below `root`.

@@ -7,10 +7,11 @@ use axum::response::{IntoResponse, Response};
 use honoken_domain::content::Content;
 use honoken_domain::ids::{Digest, PassId, PassTypeIdentifier, SerialNumber};
 use honoken_domain::images::Images;
+use honoken_domain::localizations::Localizations;
 use honoken_domain::pass::{IssuePass, PassCommand, PassError, PassKind, TicketStyle};
 use honoken_event_store::DispatchError;
 use honoken_pkpass::Finding;
-use honoken_pkpass::image::{ImageName, PngHeader};
+use honoken_pkpass::image::{ImageFile, PngHeader};
 use honoken_projections::pass_types::PassTypeRow;
 use honoken_service::blobs::BlobError;
 use honoken_service::ids;
@@ -23,7 +24,7 @@ use crate::extractors::json_body::{self, Fields, escape};
 use crate::extractors::request_id::RequestId;
 use crate::limits;
 use crate::manage::change::{self, Change};
-use crate::manage::{idempotency_key, uploads};
+use crate::manage::{idempotency_key, localizations, uploads};
 use crate::openapi::answers::{Changed, Issued};
 use crate::openapi::parameters::{IdempotencyKey, IfMatch};
 use crate::openapi::problems::{Conflict, PreconditionFailed, Unacceptable, UnsupportedMediaType};
@@ -52,6 +53,9 @@ pub(super) struct Order {
     /// Own images: file name and the digest of an image that the organisation has uploaded, or that its passes fall back to anyway.
     #[schema(schema_with = schemas::images, required = false)]
     pub(super) assets: Images,
+    /// Texts in other languages, by language. Each stands in place of the text of the content that is its key.
+    #[schema(schema_with = schemas::localizations, required = false)]
+    pub(super) localizations: Localizations,
     #[schema(ignore)]
     pub(super) warnings: Vec<Finding>,
 }
@@ -98,6 +102,7 @@ pub async fn handler(
         poster: order.poster,
         content: order.content,
         assets: order.assets,
+        localizations: order.localizations,
         authentication_token: ids::authentication_token(&*app.ids),
     }));
     let committed = change.try_dispatch(pass_type, command).await.map_err(|fault| match fault {
@@ -111,6 +116,7 @@ pub async fn handler(
     })?;
     let mut warnings = order.warnings;
     warnings.extend(change::image_warnings(&committed, &sizes));
+    warnings.extend(change::localization_warnings(&committed));
     let answer = change.answer(&committed, warnings).await?;
     Ok(if change::is_issue(&committed.events) { answer.created() } else { answer.into_response() })
 }
@@ -137,6 +143,7 @@ pub(super) fn read(body: Value) -> Result<Order, ApiError> {
         None => None,
     };
     let assets = assets(&mut fields);
+    let localizations = localizations::in_order(&mut fields);
     let mut warnings = Vec::new();
     if let (Some(ticket_style), Some(content)) = (ticket_style, &content) {
         let (faults, found) = change::lint(PassKind { style: ticket_style, poster }, content, "/content");
@@ -147,9 +154,16 @@ pub(super) fn read(body: Value) -> Result<Order, ApiError> {
     }
     fields.finish()?;
     match (pass_type_identifier, ticket_style, content) {
-        (Some(pass_type_identifier), Some(ticket_style), Some(content)) => {
-            Ok(Order { pass_type_identifier, serial_number, ticket_style, poster, content, assets, warnings })
-        }
+        (Some(pass_type_identifier), Some(ticket_style), Some(content)) => Ok(Order {
+            pass_type_identifier,
+            serial_number,
+            ticket_style,
+            poster,
+            content,
+            assets,
+            localizations,
+            warnings,
+        }),
         // Each missing field was recorded as a fault, and `finish` has refused the body.
         _ => Err(ApiError::Internal("a faulty order was accepted".into())),
     }
@@ -176,7 +190,7 @@ fn assets(fields: &mut Fields) -> Images {
     };
     for (file, digest) in object {
         let pointer = format!("/assets/{}", escape(&file));
-        if let Err(fault) = ImageName::parse(&file) {
+        if let Err(fault) = ImageFile::parse(&file) {
             fields.fault("unknown_image", &pointer, fault.to_string());
         }
         match digest.as_str().map(Digest::parse) {
@@ -222,7 +236,7 @@ pub(super) async fn measure_own_images(
     integrator: &Integrator,
     pass_type: &PassTypeRow,
     assets: &Images,
-) -> Result<BTreeMap<ImageName, PngHeader>, ApiError> {
+) -> Result<BTreeMap<ImageFile, PngHeader>, ApiError> {
     let (organization_id, defaults) = (&integrator.organization_id, &pass_type.default_images);
     let refused = uploads::forbidden_digests(app, organization_id, defaults, assets).await?;
     measure_images(app, assets, &refused).await
@@ -233,10 +247,10 @@ async fn measure_images(
     app: &App,
     assets: &Images,
     refused: &BTreeSet<Digest>,
-) -> Result<BTreeMap<ImageName, PngHeader>, ApiError> {
+) -> Result<BTreeMap<ImageFile, PngHeader>, ApiError> {
     let (mut sizes, mut faults) = (BTreeMap::new(), Vec::new());
     for (file, digest) in assets {
-        let measured = match ImageName::parse(file) {
+        let measured = match ImageFile::parse(file) {
             Ok(_) if refused.contains(digest) => Err(BlobError::Unknown(digest.clone())),
             Ok(name) => app.blobs.measure(digest).await.map(|size| (name, size)),
             Err(fault) => Err(fault.into()),

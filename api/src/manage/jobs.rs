@@ -31,9 +31,14 @@ pub async fn handler(
     let id = JobId::parse(segments.get("id").unwrap_or_default()).map_err(|_| NO_JOB)?;
     let job = app.read_model.job(&id).await?.ok_or(NO_JOB)?;
     match &job.work {
-        JobWork::PassTypeAssets { organization_id, .. } if *organization_id == integrator.organization_id => {
+        JobWork::PassTypeAssets { organization_id, .. }
+        | JobWork::PassTypeLocalizations { organization_id, .. }
+            if *organization_id == integrator.organization_id =>
+        {
             Ok(Json(job.into()))
         }
-        JobWork::PassTypeAssets { .. } | JobWork::BrandAssets => Err(NO_JOB),
+        JobWork::PassTypeAssets { .. } | JobWork::PassTypeLocalizations { .. } | JobWork::BrandAssets => {
+            Err(NO_JOB)
+        }
     }
 }

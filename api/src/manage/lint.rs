@@ -4,10 +4,11 @@ use axum::Json;
 use axum::extract::{Request, State};
 use honoken_domain::content::Content;
 use honoken_domain::ids::PassId;
+use honoken_domain::localizations;
 use honoken_domain::pass::{
     Circumstances, IssuePass, Pass, PassCommand, PassKind, Precondition, TicketStyle,
 };
-use honoken_pkpass::{Finding, Severity, reader};
+use honoken_pkpass::{Finding, Severity, lint_localizations, reader};
 use honoken_service::{content_rules, ids};
 use http::{HeaderMap, header};
 use serde::Serialize;
@@ -151,20 +152,23 @@ async fn of_order(app: &App, integrator: &Integrator, body: Value) -> Result<Vec
             return Ok(findings);
         }
     };
+    let kind = PassKind { style: order.ticket_style, poster: order.poster };
     let sizes = issue::measure_own_images(app, integrator, &pass_type, &order.assets).await;
     match refusals(sizes)? {
         Ok(sizes) => {
-            let kind = PassKind { style: order.ticket_style, poster: order.poster };
             findings.extend(change::own_image_warnings(kind, &order.assets, &sizes));
         }
         Err(refused) => findings.extend(refused),
     }
+    let shown = localizations::resolve(&order.localizations, &pass_type.default_localizations);
+    findings.extend(lint_localizations(kind, order.content.as_map(), &shown));
     let serial_number =
         order.serial_number.unwrap_or_else(|| ids::serial_number(&*app.ids, app.clock.unix_ms()));
     let circumstances = Circumstances {
         now: app.clock.unix_seconds(),
         organization_id: integrator.organization_id.clone(),
         default_images: pass_type.default_images,
+        default_localizations: pass_type.default_localizations,
         precondition: Precondition::None,
         rules: content_rules::refusals,
     };
@@ -174,6 +178,7 @@ async fn of_order(app: &App, integrator: &Integrator, body: Value) -> Result<Vec
         poster: order.poster,
         content: order.content,
         assets: order.assets,
+        localizations: order.localizations,
         authentication_token: ids::authentication_token(&*app.ids),
     }));
     // A pass that nobody has issued yet decides as every new one does; its events are thrown away.

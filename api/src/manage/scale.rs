@@ -1,6 +1,6 @@
 //! The query parameter that asks for an image at every scale.
 
-use honoken_pkpass::image::{ImageName, ImageSlot, Scale};
+use honoken_pkpass::image::{ImageFile, ImageName, Scale};
 
 use crate::error::ApiError;
 use crate::extractors::query::{Parameters, fault};
@@ -20,14 +20,14 @@ pub fn is_auto(parameters: &mut Parameters) -> Result<bool, ApiError> {
     }
 }
 
-/// The slot for which every scale is made.
+/// Checks the file for which every scale is made.
 ///
 /// # Errors
 /// 422 when the file name has a scale of its own.
-pub fn slot_of(name: ImageName) -> Result<ImageSlot, ApiError> {
-    if name.scale() == Scale::One {
-        return Ok(name.slot());
+pub fn check(file: &ImageFile) -> Result<(), ApiError> {
+    if file.name().scale() == Scale::One {
+        return Ok(());
     }
-    let base = ImageName::new(name.slot(), Scale::One);
+    let base = ImageFile::new(file.language().cloned(), ImageName::new(file.slot(), Scale::One));
     Err(fault(format!("`scale=auto` makes every scale: name the file `{base}`, without one")))
 }

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use honoken_domain::content::Content;
 use honoken_domain::ids::PassId;
 use honoken_domain::images::Images;
+use honoken_domain::localizations::Localizations;
 use honoken_domain::rfc3339;
 use honoken_event_store::EventLog;
 use honoken_projections::passes::PassDocument;
@@ -44,6 +45,10 @@ struct PassState {
     /// The images that end up in the pass, its own or not.
     #[schema(schema_with = schemas::images)]
     assets: Images,
+    /// The texts in other languages that end up in the pass, its own or not. Present only if there are any.
+    #[serde(skip_serializing_if = "Localizations::is_empty")]
+    #[schema(schema_with = schemas::localizations, required = false)]
+    localizations: Localizations,
     etag: String,
     #[schema(format = DateTime)]
     updated_at: String,
@@ -126,6 +131,7 @@ pub async fn handler(
         retired: document.retired.then_some(true),
         content: document.content,
         assets: document.images,
+        localizations: document.localizations,
         etag: document.row.etag.to_string(),
         updated_at: rfc3339::seconds(document.row.updated_at),
         update_tag: update_tag::render(app.log.epoch(), document.update_tag),

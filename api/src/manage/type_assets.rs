@@ -2,7 +2,7 @@
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use honoken_domain::ids::JobId;
+use honoken_domain::ids::{JobId, OrganizationId, PassTypeIdentifier};
 use honoken_domain::images::Images;
 use honoken_domain::job::JobWork;
 use honoken_domain::pass_type::{PassType, PassTypeCommand};
@@ -16,7 +16,7 @@ use crate::error::ApiError;
 use crate::extractors::json_body;
 use crate::extractors::path::Segments;
 use crate::extractors::request_id::RequestId;
-use crate::manage::assets::{image_name, image_response};
+use crate::manage::assets::{image_file, image_response};
 use crate::manage::uploads;
 use crate::openapi::answers::{BroughtByJob, Image};
 use crate::openapi::problems::{NotFound, Unacceptable};
@@ -40,13 +40,13 @@ pub async fn put(
     segments: Segments,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let name = image_name(&segments)?;
+    let file = image_file(&segments)?;
     let pass_type = own_pass_type(&app, &integrator, &segments).await?;
     let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
     let digest = uploads::store(&app, &integrator, &request_id, bytes).await?;
-    let assets = Images::from([(name.to_string(), digest)]);
+    let assets = Images::from([(file.to_string(), digest)]);
     let put = |job| PassTypeCommand::PutAssets { assets, job: Some(job) };
-    change(&app, &integrator, &request_id, &pass_type, put).await
+    change(&app, &integrator, &request_id, &pass_type, put, work).await
 }
 
 /// `DELETE /manage/v1/pass-types/{type}/assets/{file}`
@@ -64,10 +64,10 @@ pub async fn delete(
     request_id: RequestId,
     segments: Segments,
 ) -> Result<Response, ApiError> {
-    let file = image_name(&segments)?.to_string();
+    let file = image_file(&segments)?.to_string();
     let pass_type = own_pass_type(&app, &integrator, &segments).await?;
     let remove = |job| PassTypeCommand::RemoveAsset { file, job: Some(job) };
-    change(&app, &integrator, &request_id, &pass_type, remove).await
+    change(&app, &integrator, &request_id, &pass_type, remove, work).await
 }
 
 /// `GET /manage/v1/pass-types/{type}/assets/{file}`: the type's own image, not the brand's.
@@ -87,26 +87,36 @@ pub async fn get(
     image_response(&app, &pass_type.default_images.pass_type, &segments).await
 }
 
-async fn change(
+fn work(organization_id: OrganizationId, pass_type_identifier: PassTypeIdentifier) -> JobWork {
+    JobWork::PassTypeAssets { organization_id, pass_type_identifier }
+}
+
+/// Carries out a command that names a job, and answers with the job.
+///
+/// # Errors
+/// 503.
+pub async fn change(
     app: &App,
     integrator: &Integrator,
     request_id: &RequestId,
     pass_type: &PassTypeRow,
     command: impl FnOnce(JobId) -> PassTypeCommand,
+    work: fn(OrganizationId, PassTypeIdentifier) -> JobWork,
 ) -> Result<Response, ApiError> {
     let job = ids::job_id(&*app.ids, app.clock.unix_ms());
     let metadata =
         app.metadata(integrator.actor.clone(), Some(integrator.organization_id.as_str()), &request_id.0);
     let id = pass_type.pass_type_identifier.as_str();
     let committed = app.dispatcher.dispatch::<PassType>(id, command(job.clone()), &(), &metadata).await?;
-    let work = JobWork::PassTypeAssets {
-        organization_id: integrator.organization_id.clone(),
-        pass_type_identifier: pass_type.pass_type_identifier.clone(),
-    };
+    let work = work(integrator.organization_id.clone(), pass_type.pass_type_identifier.clone());
     accepted(app, &committed, (job, work), "/manage/v1/jobs").await
 }
 
-async fn own_pass_type(
+/// The pass type in the path, if it is the caller's.
+///
+/// # Errors
+/// 404, 503.
+pub async fn own_pass_type(
     app: &App,
     integrator: &Integrator,
     segments: &Segments,

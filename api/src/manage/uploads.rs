@@ -7,7 +7,7 @@ use honoken_domain::ids::{Digest, OrganizationId, UploadedImageId};
 use honoken_domain::images::{DefaultImages, Images};
 use honoken_domain::uploaded_image::{UploadedImage, UploadedImageCommand};
 use honoken_event_store::EventLog;
-use honoken_pkpass::image::ImageSlot;
+use honoken_pkpass::image::ImageFile;
 
 use crate::auth::integrator::Integrator;
 use crate::error::{ApiError, blob_error};
@@ -33,7 +33,7 @@ pub async fn store(
     Ok(digest)
 }
 
-/// Stores an image that an organisation has sent for a slot, and makes one for each scale of it; the organisation may name all of them. Gives the
+/// Stores an image that an organisation has sent for a file, and makes one for each scale of it; the organisation may name all of them. Gives the
 /// digest of the one, and the others by their file names.
 ///
 /// # Errors
@@ -42,16 +42,16 @@ pub async fn store_scaled(
     app: &App,
     integrator: &Integrator,
     request_id: &RequestId,
-    slot: ImageSlot,
+    file: &ImageFile,
     image: Bytes,
 ) -> Result<(Digest, Images), ApiError> {
     let bytes = image.len() as u64;
-    let scaled = app.blobs.put_scaled(slot, image).await.map_err(|fault| blob_error(fault, ""))?;
+    let scaled = app.blobs.put_scaled(file.slot(), image).await.map_err(|fault| blob_error(fault, ""))?;
     note(app, integrator, request_id, &scaled.original, bytes).await?;
     let mut images = Images::new();
     for (name, digest, bytes) in scaled.images {
         note(app, integrator, request_id, &digest, bytes).await?;
-        images.insert(name.to_string(), digest);
+        images.insert(ImageFile::new(file.language().cloned(), name).to_string(), digest);
     }
     Ok((scaled.original, images))
 }

@@ -213,6 +213,11 @@ pub fn history() -> Value {
     })
 }
 
+/// Of the texts of a language.
+pub fn localization() -> Value {
+    json!({ "strings": { "Gate": "Tor", "Doors open at 7 pm": "Einlass ab 19 Uhr" } })
+}
+
 /// Of an uploaded image.
 pub fn uploaded() -> Value {
     json!({ "digest": DIGEST })

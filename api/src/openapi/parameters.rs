@@ -52,7 +52,18 @@ pub fn in_paths() -> Vec<Parameter> {
             text(),
             "0123456789abcdef0123456789abcdef",
         ),
-        named("file", "File name of an image.", schemas::image_name(), "logo.png"),
+        named(
+            "file",
+            "File name of an image. That of one language is in its folder, `de.lproj/logo.png`; the slash may stay as it is.",
+            schemas::image_file(),
+            "logo.png",
+        ),
+        named(
+            "lang",
+            "A language, as the folders of a pass are named: `de`, `pt-BR`, `zh-Hans`.",
+            schemas::language(),
+            "de",
+        ),
         named(
             "id",
             "Name of a job, from the answer to the change.",

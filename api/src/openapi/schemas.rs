@@ -1,7 +1,10 @@
 //! Schemas without a type in this crate: raw JSON, bytes, and values of crates that do not depend on `utoipa`.
 
+use std::collections::BTreeMap;
+
+use honoken_domain::localizations::{MAX_LANGUAGES, MAX_STRINGS};
 use honoken_domain::pass::{MAX_OPERATIONS, TicketStyle};
-use honoken_pkpass::image::ImageName;
+use honoken_pkpass::image::ImageSlot;
 use utoipa::openapi::schema::{
     AdditionalProperties, ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType,
 };
@@ -144,9 +147,49 @@ pub fn push_token() -> ObjectBuilder {
     without_control_characters(1024).description(Some("The push token: the address of the phone at APNs."))
 }
 
-/// The name of an image file.
-pub fn image_name() -> ObjectBuilder {
-    text().enum_values(Some(ImageName::all().map(|name| name.to_string())))
+/// The name of an image file, perhaps in the folder of a language.
+pub fn image_file() -> ObjectBuilder {
+    let slots = ImageSlot::ALL.map(ImageSlot::as_str).join("|");
+    text().pattern(Some(format!(r"^({LANGUAGE}\.lproj/)?({slots})(@[23]x)?\.png$")))
+}
+
+/// The pattern of a language.
+const LANGUAGE: &str = "[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*";
+
+/// A language.
+pub fn language() -> ObjectBuilder {
+    text().max_length(Some(35)).pattern(Some(format!("^{LANGUAGE}$")))
+}
+
+/// Texts in other languages, by language.
+pub fn localizations() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property_names(Some(language()))
+        .max_properties(Some(MAX_LANGUAGES))
+        .additional_properties(Some(AdditionalProperties::RefOr(Localization::schema())))
+        .build()
+}
+
+/// The texts of one language.
+#[derive(Debug, ToSchema)]
+#[schema(as = Localization, example = examples::localization)]
+pub struct Localization {
+    /// The texts that are shown, by the texts of the content in whose place they stand.
+    #[schema(schema_with = strings)]
+    #[expect(dead_code, reason = "the schema of a type of a room that knows no documents")]
+    strings: BTreeMap<String, String>,
+}
+
+fn strings() -> Object {
+    let shown = text().pattern(Some("^[^\\u0000]*$")).build();
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property_names(Some(text().min_length(Some(1)).pattern(Some("^[^\\u0000]+$"))))
+        .min_properties(Some(1))
+        .max_properties(Some(MAX_STRINGS))
+        .additional_properties(Some(AdditionalProperties::RefOr(shown.into())))
+        .build()
 }
 
 /// A SHA-256, as images and states are named by.
@@ -158,7 +201,7 @@ pub fn digest() -> ObjectBuilder {
 pub fn images() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::Object)
-        .property_names(Some(image_name()))
+        .property_names(Some(image_file()))
         .additional_properties(Some(AdditionalProperties::RefOr(digest().build().into())))
         .build()
 }

@@ -28,6 +28,13 @@ pub enum JobWork {
         /// The pass type.
         pass_type_identifier: PassTypeIdentifier,
     },
+    /// Brings the texts of a pass type in other languages to its passes.
+    PassTypeLocalizations {
+        /// Whose job it is.
+        organization_id: OrganizationId,
+        /// The pass type.
+        pass_type_identifier: PassTypeIdentifier,
+    },
     /// Brings the brand's images to all passes. An operator's job.
     BrandAssets,
 }

@@ -11,6 +11,7 @@ use crate::content::Content;
 use crate::etag::Tagged;
 use crate::ids::{Digest, ETag, OrganizationId, PassId, UnixSeconds};
 use crate::images::{self, Images};
+use crate::localizations::{self, Localizations};
 use crate::pass::{
     Circumstances, ContentPatch, Increment, IssuePass, KeyedContent, KeyedIncrement, KeyedReplacement,
     PassCommand, PassError, PassEvent, PassIssued, PassKind, REMEMBERED, TicketStyle,
@@ -35,6 +36,10 @@ struct State {
     /// Shared, like the content, so that a state is copied cheaply.
     assets: Arc<Images>,
     images: Arc<Images>,
+    /// Texts of its own in other languages.
+    localizations: Arc<Localizations>,
+    /// The texts that end up in it.
+    shown_localizations: Arc<Localizations>,
     etag: ETag,
     updated_at: UnixSeconds,
     /// What the pass was issued with, to know a late retry of the same order from another pass with the same serial.
@@ -70,6 +75,7 @@ impl State {
             updated_at,
             content: &self.content,
             images: &self.images,
+            localizations: &self.shown_localizations,
         }
     }
 
@@ -113,6 +119,11 @@ impl Pass {
     /// The images of its own, shown or not; none before the pass is issued.
     pub fn own_images(&self) -> Option<&Images> {
         self.issued.as_ref().map(|state| &*state.assets)
+    }
+
+    /// The texts in other languages that end up in it; none before the pass is issued.
+    pub fn shown_localizations(&self) -> Option<&Localizations> {
+        self.issued.as_ref().map(|state| &*state.shown_localizations)
     }
 
     /// What a number was after this increment: what is remembered of it, else what the number is now.
@@ -164,6 +175,7 @@ fn issue(order: IssuePass, at: &Circumstances) -> Result<Vec<PassEvent>, PassErr
     let kind = PassKind { style: order.ticket_style, poster: order.poster };
     check_poster(kind)?;
     let images = resolve_images(kind, &order.assets, at)?;
+    let shown_localizations = resolve_localizations(&order.localizations, at)?;
     let etag = Tagged {
         id: &order.id,
         ticket_style: order.ticket_style,
@@ -172,6 +184,7 @@ fn issue(order: IssuePass, at: &Circumstances) -> Result<Vec<PassEvent>, PassErr
         updated_at: at.now,
         content: &order.content,
         images: &images,
+        localizations: &shown_localizations,
     }
     .etag();
     Ok(vec![PassEvent::Issued(Box::new(PassIssued {
@@ -183,6 +196,8 @@ fn issue(order: IssuePass, at: &Circumstances) -> Result<Vec<PassEvent>, PassErr
         content: order.content,
         assets: order.assets,
         images,
+        localizations: order.localizations,
+        shown_localizations,
         authentication_token: order.authentication_token,
         etag,
         updated_at: at.now,
@@ -202,14 +217,20 @@ fn resolve_images(kind: PassKind, own: &Images, at: &Circumstances) -> Result<Im
     }
 }
 
+/// The texts that end up in a pass, if those of its own are not too many.
+fn resolve_localizations(own: &Localizations, at: &Circumstances) -> Result<Localizations, PassError> {
+    localizations::check_size(own).map_err(PassError::LocalizationsTooLarge)?;
+    Ok(localizations::resolve(own, &at.default_localizations))
+}
+
 fn check_content(kind: PassKind, content: &Content, at: &Circumstances) -> Result<(), PassError> {
     let faults = (at.rules)(kind, content);
     if faults.is_empty() { Ok(()) } else { Err(PassError::UnacceptableContent { faults }) }
 }
 
 fn repeat(state: &State, order: &IssuePass) -> Result<Vec<PassEvent>, PassError> {
-    let same =
-        state.issued_as == fingerprint(order.ticket_style, order.poster, &order.content, &order.assets);
+    let IssuePass { ticket_style, poster, content, assets, localizations, .. } = order;
+    let same = state.issued_as == fingerprint(*ticket_style, *poster, content, assets, localizations);
     if same { Ok(Vec::new()) } else { Err(PassError::AlreadyIssued) }
 }
 
@@ -257,7 +278,17 @@ fn change(state: &State, command: PassCommand, at: &Circumstances) -> Result<Vec
             assets.remove(&file);
             change_assets(state, assets, at)
         }
-        PassCommand::ResolveImages => refresh_images(state, at),
+        PassCommand::PutLocalization { language, localization } => {
+            let mut localizations = Localizations::clone(&state.localizations);
+            localizations.insert(language, localization);
+            change_localizations(state, localizations, at)
+        }
+        PassCommand::RemoveLocalization { language } => {
+            let mut localizations = Localizations::clone(&state.localizations);
+            localizations.remove(&language);
+            change_localizations(state, localizations, at)
+        }
+        PassCommand::ResolveDefaults => refresh(state, at),
         PassCommand::Void => Ok(set_voided(state, true, at)),
         PassCommand::Reinstate => Ok(set_voided(state, false, at)),
     }
@@ -320,13 +351,50 @@ fn change_assets(state: &State, assets: Images, at: &Circumstances) -> Result<Ve
     if assets == *state.assets { Ok(Vec::new()) } else { show_images(state, assets, at) }
 }
 
-/// An image of its own that hides every change of the others leaves the pass as it is.
-fn refresh_images(state: &State, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
+/// Its own that hide every change of the others leave the pass as it is.
+fn refresh(state: &State, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
     let images = images::resolve(state.kind(), &state.assets, &at.default_images);
-    if images == *state.images {
+    let localizations = localizations::resolve(&state.localizations, &at.default_localizations);
+    let (mut state, mut events) = (state.clone(), Vec::new());
+    if images != *state.images {
+        events = show_images(&state, Images::clone(&state.assets), at)?;
+        state.images = Arc::new(images);
+        if let Some(event) = events.last() {
+            state.become_state(event.etag().clone(), event.updated_at());
+        }
+    }
+    if localizations != *state.shown_localizations {
+        let own = Localizations::clone(&state.localizations);
+        events.append(&mut show_localizations(&state, own, localizations, at));
+    }
+    Ok(events)
+}
+
+fn change_localizations(
+    state: &State,
+    own: Localizations,
+    at: &Circumstances,
+) -> Result<Vec<PassEvent>, PassError> {
+    if own == *state.localizations {
         return Ok(Vec::new());
     }
-    show_images(state, Images::clone(&state.assets), at)
+    let shown = resolve_localizations(&own, at)?;
+    Ok(show_localizations(state, own, shown, at))
+}
+
+fn show_localizations(
+    state: &State,
+    localizations: Localizations,
+    shown_localizations: Localizations,
+    at: &Circumstances,
+) -> Vec<PassEvent> {
+    if shown_localizations == *state.shown_localizations {
+        let (etag, updated_at) = (state.etag.clone(), state.updated_at);
+        return vec![PassEvent::HiddenLocalizationsChanged { localizations, etag, updated_at }];
+    }
+    let updated_at = state.next_update(at.now);
+    let etag = Tagged { localizations: &shown_localizations, ..state.tagged(updated_at) }.etag();
+    vec![PassEvent::LocalizationsChanged { localizations, shown_localizations, etag, updated_at }]
 }
 
 fn show_images(state: &State, assets: Images, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
@@ -363,9 +431,20 @@ fn retire(state: &State, at: &Circumstances) -> Vec<PassEvent> {
 }
 
 /// A short name for an order: the digest of its canonical JSON.
-fn fingerprint(style: TicketStyle, poster: bool, content: &Content, assets: &Images) -> Digest {
-    let text = serde_json_canonicalizer::to_string(&(style, poster, content, assets))
-        .expect("strings, finite numbers and booleans have a canonical form");
+fn fingerprint(
+    style: TicketStyle,
+    poster: bool,
+    content: &Content,
+    assets: &Images,
+    localizations: &Localizations,
+) -> Digest {
+    let text = if localizations.is_empty() {
+        // As it was before passes had other languages, so that a late retry of an order from then is known.
+        serde_json_canonicalizer::to_string(&(style, poster, content, assets))
+    } else {
+        serde_json_canonicalizer::to_string(&(style, poster, content, assets, localizations))
+    };
+    let text = text.expect("strings, finite numbers and booleans have a canonical form");
     Digest::of(text.as_bytes())
 }
 
@@ -417,6 +496,17 @@ impl Aggregate for Pass {
             (PassEvent::HiddenAssetsChanged { assets, .. }, Some(state)) => {
                 state.assets = Arc::new(assets);
             }
+            (
+                PassEvent::LocalizationsChanged { localizations, shown_localizations, etag, updated_at },
+                Some(state),
+            ) => {
+                state.localizations = Arc::new(localizations);
+                state.shown_localizations = Arc::new(shown_localizations);
+                state.become_state(etag, updated_at);
+            }
+            (PassEvent::HiddenLocalizationsChanged { localizations, .. }, Some(state)) => {
+                state.localizations = Arc::new(localizations);
+            }
             (PassEvent::Voided { etag, updated_at }, Some(state)) => {
                 state.voided = true;
                 state.become_state(etag, updated_at);
@@ -435,6 +525,8 @@ impl Aggregate for Pass {
                 | PassEvent::MetadataChanged { .. }
                 | PassEvent::AssetsChanged { .. }
                 | PassEvent::HiddenAssetsChanged { .. }
+                | PassEvent::LocalizationsChanged { .. }
+                | PassEvent::HiddenLocalizationsChanged { .. }
                 | PassEvent::Voided { .. }
                 | PassEvent::Reinstated { .. }
                 | PassEvent::Retired { .. },
@@ -446,7 +538,8 @@ impl Aggregate for Pass {
 
 impl From<PassIssued> for State {
     fn from(issued: PassIssued) -> Self {
-        let issued_as = fingerprint(issued.ticket_style, issued.poster, &issued.content, &issued.assets);
+        let PassIssued { ticket_style, poster, content, assets, localizations, .. } = &issued;
+        let issued_as = fingerprint(*ticket_style, *poster, content, assets, localizations);
         Self {
             organization_id: issued.organization_id,
             id: PassId {
@@ -460,6 +553,8 @@ impl From<PassIssued> for State {
             content: issued.content,
             assets: Arc::new(issued.assets),
             images: Arc::new(issued.images),
+            localizations: Arc::new(issued.localizations),
+            shown_localizations: Arc::new(issued.shown_localizations),
             etag: issued.etag,
             updated_at: issued.updated_at,
             issued_as,

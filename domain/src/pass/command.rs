@@ -5,6 +5,7 @@ use strum::IntoStaticStr;
 use crate::content::Content;
 use crate::ids::{AuthenticationToken, Digest, ETag, OrganizationId, PassId, UnixSeconds};
 use crate::images::{DefaultImages, Images};
+use crate::localizations::{Language, Localization, Localizations};
 use crate::pass::{ContentFault, ContentPatch, Increment, KeyedContent, PassKind, TicketStyle};
 
 /// An intent, in the imperative.
@@ -51,8 +52,20 @@ pub enum PassCommand {
         /// File name, `logo@2x.png`.
         file: String,
     },
-    /// Find out again which images the pass shows, since those it falls back to may have changed.
-    ResolveImages,
+    /// Give the pass texts of its own in a language, in place of all that it has in it.
+    PutLocalization {
+        /// The language.
+        language: Language,
+        /// Its texts.
+        localization: Localization,
+    },
+    /// Take its own texts in a language away, so that the type's show again.
+    RemoveLocalization {
+        /// The language.
+        language: Language,
+    },
+    /// Find out again which images and texts the pass shows, since those it falls back to may have changed.
+    ResolveDefaults,
     /// Mark the pass as no longer valid.
     Void,
     /// Make a voided pass valid again.
@@ -74,6 +87,8 @@ pub struct IssuePass {
     pub content: Content,
     /// Images of its own.
     pub assets: Images,
+    /// Texts of its own in other languages.
+    pub localizations: Localizations,
     /// A fresh random token; kept only if this order is the one that issues the pass.
     pub authentication_token: AuthenticationToken,
 }
@@ -87,6 +102,8 @@ pub struct Circumstances {
     pub organization_id: OrganizationId,
     /// The images that a pass without its own falls back to.
     pub default_images: DefaultImages,
+    /// The texts that a pass without its own falls back to: those of its type.
+    pub default_localizations: Localizations,
     /// What the caller believes the state to be (`If-Match`).
     pub precondition: Precondition,
     /// What every content that a change leads to must satisfy.

@@ -5,6 +5,7 @@ use honoken_styles::ImageSlot;
 use crate::content::MAX_CONTENT_BYTES;
 use crate::ids::ETag;
 use crate::json::{MAX_DEPTH, MAX_SAFE_INTEGER};
+use crate::localizations::TooLarge;
 
 /// One reason why a content is not acceptable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +73,9 @@ pub enum PassError {
     /// The content that the change would lead to nests too deep.
     #[error("arrays and objects of the content would nest deeper than {MAX_DEPTH} levels")]
     ContentTooDeep,
+    /// The pass would have too many languages, or too many texts.
+    #[error(transparent)]
+    LocalizationsTooLarge(TooLarge),
     /// A `test` of a JSON Patch does not hold.
     #[error(
         "the test of operation {operation} failed: the content has changed; read it again and repeat the change"

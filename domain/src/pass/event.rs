@@ -6,10 +6,14 @@ use serde::{Deserialize, Serialize};
 use crate::content::Content;
 use crate::ids::{AuthenticationToken, ETag, OrganizationId, PassTypeIdentifier, SerialNumber, UnixSeconds};
 use crate::images::Images;
+use crate::localizations::Localizations;
 use crate::pass::{KeyedIncrement, KeyedReplacement, TicketStyle};
 
-/// The name of the one event behind the first that leads to no new state.
-pub const HIDDEN_ASSETS_CHANGED: &str = "PassHiddenAssetsChanged";
+/// The names of the events behind the first that lead to no new state.
+pub const HIDDEN_CHANGES: [&str; 2] = [HIDDEN_ASSETS_CHANGED, HIDDEN_LOCALIZATIONS_CHANGED];
+
+const HIDDEN_ASSETS_CHANGED: &str = "PassHiddenAssetsChanged";
+const HIDDEN_LOCALIZATIONS_CHANGED: &str = "PassHiddenLocalizationsChanged";
 
 /// A fact about a pass. Every change carries the tag and the time it leads to, so that readers copy and never compute.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,6 +73,28 @@ pub enum PassEvent {
         /// Time of that state.
         updated_at: UnixSeconds,
     },
+    /// Its texts in other languages changed.
+    #[serde(rename = "PassLocalizationsChanged", rename_all = "camelCase")]
+    LocalizationsChanged {
+        /// Texts of its own, all of them.
+        localizations: Localizations,
+        /// The texts that end up in it.
+        shown_localizations: Localizations,
+        /// Tag of the new state.
+        etag: ETag,
+        /// Time of the new state.
+        updated_at: UnixSeconds,
+    },
+    /// Texts of its own changed, and those that end up in it did not: what a phone gets is the same.
+    #[serde(rename = "PassHiddenLocalizationsChanged", rename_all = "camelCase")]
+    HiddenLocalizationsChanged {
+        /// Texts of its own, all of them.
+        localizations: Localizations,
+        /// Tag of the state, which is the one before.
+        etag: ETag,
+        /// Time of that state.
+        updated_at: UnixSeconds,
+    },
     /// It is no longer valid.
     #[serde(rename = "PassVoided", rename_all = "camelCase")]
     Voided {
@@ -115,6 +141,12 @@ pub struct PassIssued {
     pub assets: Images,
     /// The images that end up in it.
     pub images: Images,
+    /// Texts of its own in other languages.
+    #[serde(default, skip_serializing_if = "Localizations::is_empty")]
+    pub localizations: Localizations,
+    /// The texts that end up in it.
+    #[serde(default, skip_serializing_if = "Localizations::is_empty")]
+    pub shown_localizations: Localizations,
     /// What a phone shows to act on it; never changed afterwards.
     pub authentication_token: AuthenticationToken,
     /// Tag of the first state.
@@ -132,6 +164,8 @@ impl PassEvent {
             | Self::MetadataChanged { etag, .. }
             | Self::AssetsChanged { etag, .. }
             | Self::HiddenAssetsChanged { etag, .. }
+            | Self::LocalizationsChanged { etag, .. }
+            | Self::HiddenLocalizationsChanged { etag, .. }
             | Self::Voided { etag, .. }
             | Self::Reinstated { etag, .. }
             | Self::Retired { etag, .. } => etag,
@@ -140,7 +174,7 @@ impl PassEvent {
 
     /// Whether phones get something else than before.
     pub fn is_seen(&self) -> bool {
-        !matches!(self, Self::HiddenAssetsChanged { .. })
+        !matches!(self, Self::HiddenAssetsChanged { .. } | Self::HiddenLocalizationsChanged { .. })
     }
 
     /// Time of that state.
@@ -151,6 +185,8 @@ impl PassEvent {
             | Self::MetadataChanged { updated_at, .. }
             | Self::AssetsChanged { updated_at, .. }
             | Self::HiddenAssetsChanged { updated_at, .. }
+            | Self::LocalizationsChanged { updated_at, .. }
+            | Self::HiddenLocalizationsChanged { updated_at, .. }
             | Self::Voided { updated_at, .. }
             | Self::Reinstated { updated_at, .. }
             | Self::Retired { updated_at, .. } => *updated_at,
@@ -166,6 +202,8 @@ impl DomainEvent for PassEvent {
             Self::MetadataChanged { .. } => "PassMetadataChanged",
             Self::AssetsChanged { .. } => "PassAssetsChanged",
             Self::HiddenAssetsChanged { .. } => HIDDEN_ASSETS_CHANGED,
+            Self::LocalizationsChanged { .. } => "PassLocalizationsChanged",
+            Self::HiddenLocalizationsChanged { .. } => HIDDEN_LOCALIZATIONS_CHANGED,
             Self::Voided { .. } => "PassVoided",
             Self::Reinstated { .. } => "PassReinstated",
             Self::Retired { .. } => "PassRetired",

@@ -13,7 +13,7 @@ mod tests;
 pub use aggregate::Pass;
 pub use command::{Circumstances, ContentRules, IssuePass, PassCommand, Precondition};
 pub use error::{ContentFault, PassError};
-pub use event::{HIDDEN_ASSETS_CHANGED, PassEvent, PassIssued};
+pub use event::{HIDDEN_CHANGES, PassEvent, PassIssued};
 pub use honoken_styles::{PassKind, TicketStyle};
 pub use increment::{Increment, KeyedIncrement, REMEMBERED};
 pub use json_patch::{PatchOperation, jsonptr::PointerBuf};

@@ -1,6 +1,7 @@
 //! The rules of a pass, one sentence each. Counting, patches, repeated orders, another style and the end of a pass have files of their own.
 
 mod counting;
+mod languages;
 mod metadata;
 mod patching;
 mod repeated_orders;
@@ -16,6 +17,7 @@ use crate::content::Content;
 use crate::etag::Tagged;
 use crate::ids::{AuthenticationToken, Digest, ETag, OrganizationId, PassId, UnixSeconds};
 use crate::images::{DefaultImages, Images};
+use crate::localizations::Localizations;
 
 const NOW: i64 = 1_700_000_000;
 
@@ -35,6 +37,7 @@ fn at(now: i64) -> Circumstances {
     Circumstances {
         now: UnixSeconds(now),
         organization_id: OrganizationId::parse("club").unwrap(),
+        default_localizations: Localizations::new(),
         default_images: DefaultImages { pass_type: Images::new(), brand: image("icon.png", "brand icon") },
         precondition: Precondition::None,
         rules: |_, _| Vec::new(),
@@ -48,6 +51,7 @@ fn order(seat: &str) -> IssuePass {
         poster: false,
         content: content(seat),
         assets: Images::new(),
+        localizations: Localizations::new(),
         authentication_token: AuthenticationToken::parse("0123456789abcdef0123").unwrap(),
     }
 }
@@ -65,6 +69,7 @@ fn tag(seat: &str, images: &Images, voided: bool, updated_at: i64) -> ETag {
         updated_at: UnixSeconds(updated_at),
         content: &content(seat),
         images,
+        localizations: const { &Localizations::new() },
     }
     .etag()
 }
@@ -81,6 +86,8 @@ fn issued(seat: &str, updated_at: i64) -> PassEvent {
         assets: Images::new(),
         etag: tag(seat, &images, false, updated_at),
         images,
+        localizations: Localizations::new(),
+        shown_localizations: Localizations::new(),
         authentication_token: AuthenticationToken::parse("0123456789abcdef0123").unwrap(),
         updated_at: UnixSeconds(updated_at),
     }))
@@ -420,13 +427,13 @@ fn a_pass_that_falls_back_shows_the_new_image_with_a_new_tag_and_time() {
     check(
         vec![issued("1A", NOW)],
         at_with_icon(NOW + 9, "new icon"),
-        PassCommand::ResolveImages,
+        PassCommand::ResolveDefaults,
         vec![expected.clone()],
     );
     check(
         vec![issued("1A", NOW), expected],
         at_with_icon(NOW + 10, "new icon"),
-        PassCommand::ResolveImages,
+        PassCommand::ResolveDefaults,
         vec![],
     );
 }
@@ -439,7 +446,7 @@ fn a_pass_whose_own_image_hides_the_new_one_is_left_alone() {
     check(
         vec![PassEvent::Issued(issued)],
         at_with_icon(NOW + 9, "new icon"),
-        PassCommand::ResolveImages,
+        PassCommand::ResolveDefaults,
         vec![],
     );
 }
@@ -450,7 +457,7 @@ fn a_pass_keeps_its_images_when_it_would_be_left_without_one_that_it_needs() {
     refuse(
         vec![issued("1A", NOW)],
         none,
-        PassCommand::ResolveImages,
+        PassCommand::ResolveDefaults,
         &PassError::MissingImage { one_of: &[ImageSlot::Icon] },
     );
 }

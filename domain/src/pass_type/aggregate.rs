@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{JobId, OrganizationId, TeamIdentifier};
 use crate::images::Images;
+use crate::localizations::{self, Localizations};
 use crate::pass_type::{PassTypeCommand, PassTypeError, PassTypeEvent};
 
 /// A pass type as its events tell it. The default is an identifier that nobody has used.
@@ -13,6 +14,7 @@ use crate::pass_type::{PassTypeCommand, PassTypeError, PassTypeEvent};
 pub struct PassType {
     owner: Option<(OrganizationId, TeamIdentifier)>,
     assets: Images,
+    localizations: Localizations,
 }
 
 impl PassType {
@@ -29,9 +31,13 @@ impl PassType {
                 let same = *owner == (organization_id, team_identifier);
                 if same { Ok(Vec::new()) } else { Err(PassTypeError::AlreadyCreated) }
             }
-            (PassTypeCommand::PutAssets { .. } | PassTypeCommand::RemoveAsset { .. }, None) => {
-                Err(PassTypeError::Unknown)
-            }
+            (
+                PassTypeCommand::PutAssets { .. }
+                | PassTypeCommand::RemoveAsset { .. }
+                | PassTypeCommand::PutLocalization { .. }
+                | PassTypeCommand::RemoveLocalization { .. },
+                None,
+            ) => Err(PassTypeError::Unknown),
             (PassTypeCommand::PutAssets { assets: more, job }, Some(_)) => {
                 let mut assets = self.assets.clone();
                 assets.extend(more);
@@ -42,7 +48,31 @@ impl PassType {
                 assets.remove(&file);
                 Ok(self.change_assets(assets, job))
             }
+            (PassTypeCommand::PutLocalization { language, localization, job }, Some(_)) => {
+                let mut localizations = self.localizations.clone();
+                localizations.insert(language, localization);
+                self.change_localizations(localizations, job)
+            }
+            (PassTypeCommand::RemoveLocalization { language, job }, Some(_)) => {
+                let mut localizations = self.localizations.clone();
+                localizations.remove(&language);
+                self.change_localizations(localizations, job)
+            }
         }
+    }
+
+    fn change_localizations(
+        &self,
+        localizations: Localizations,
+        job: Option<JobId>,
+    ) -> Result<Vec<PassTypeEvent>, PassTypeError> {
+        localizations::check_size(&localizations).map_err(PassTypeError::LocalizationsTooLarge)?;
+        let is_same = localizations == self.localizations;
+        Ok(if is_same {
+            Vec::new()
+        } else {
+            vec![PassTypeEvent::LocalizationsChanged { localizations, job }]
+        })
     }
 
     fn change_assets(&self, assets: Images, job: Option<JobId>) -> Vec<PassTypeEvent> {
@@ -75,6 +105,7 @@ impl Aggregate for PassType {
                 self.owner = Some((organization_id, team_identifier));
             }
             PassTypeEvent::AssetsChanged { assets, .. } => self.assets = assets,
+            PassTypeEvent::LocalizationsChanged { localizations, .. } => self.localizations = localizations,
         }
     }
 }

@@ -4,6 +4,7 @@ use strum::IntoStaticStr;
 
 use crate::ids::{JobId, OrganizationId, PassTypeIdentifier, TeamIdentifier};
 use crate::images::Images;
+use crate::localizations::{Language, Localization};
 
 /// An intent, in the imperative.
 #[derive(Debug, Clone, PartialEq, IntoStaticStr)]
@@ -29,6 +30,22 @@ pub enum PassTypeCommand {
     RemoveAsset {
         /// File name, `logo@2x.png`.
         file: String,
+        /// As above.
+        job: Option<JobId>,
+    },
+    /// Give the passes of this type texts in a language to fall back to, in place of all that are there in it.
+    PutLocalization {
+        /// The language.
+        language: Language,
+        /// Its texts.
+        localization: Localization,
+        /// As above.
+        job: Option<JobId>,
+    },
+    /// Take the texts in a language away.
+    RemoveLocalization {
+        /// The language.
+        language: Language,
         /// As above.
         job: Option<JobId>,
     },

@@ -1,5 +1,7 @@
 //! Why a pass type says no.
 
+use crate::localizations::TooLarge;
+
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PassTypeError {
@@ -9,4 +11,7 @@ pub enum PassTypeError {
     /// It was created for another organisation or team.
     #[error("this pass type belongs to another organisation or team")]
     AlreadyCreated,
+    /// It would have too many languages, or too many texts.
+    #[error(transparent)]
+    LocalizationsTooLarge(TooLarge),
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{JobId, OrganizationId, PassTypeIdentifier, TeamIdentifier};
 use crate::images::Images;
+use crate::localizations::Localizations;
 
 /// A fact about a pass type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,15 @@ pub enum PassTypeEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         job: Option<JobId>,
     },
+    /// The texts in other languages that its passes fall back to changed.
+    #[serde(rename = "PassTypeLocalizationsChanged", rename_all = "camelCase")]
+    LocalizationsChanged {
+        /// All of them.
+        localizations: Localizations,
+        /// As above.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        job: Option<JobId>,
+    },
 }
 
 impl DomainEvent for PassTypeEvent {
@@ -35,6 +45,7 @@ impl DomainEvent for PassTypeEvent {
         match self {
             Self::Created { .. } => "PassTypeCreated",
             Self::AssetsChanged { .. } => "PassTypeAssetsChanged",
+            Self::LocalizationsChanged { .. } => "PassTypeLocalizationsChanged",
         }
         .to_owned()
     }

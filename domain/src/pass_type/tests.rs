@@ -5,6 +5,7 @@ use cqrs_es::test::TestFramework;
 use super::*;
 use crate::ids::{Digest, JobId, OrganizationId, PassTypeIdentifier, TeamIdentifier};
 use crate::images::Images;
+use crate::localizations::{Language, Localization, Localizations, MAX_LANGUAGES, TooLarge};
 
 fn create(organization: &str) -> PassTypeCommand {
     PassTypeCommand::Create {
@@ -85,4 +86,28 @@ fn a_change_names_the_job_that_brings_it_to_the_passes() {
         vec![PassTypeEvent::AssetsChanged { assets: images("a"), job }],
     );
     check(vec![created("club"), assets("a")], put, vec![]);
+}
+
+#[test]
+fn texts_of_a_language_are_put_once_and_removed() {
+    let german = Language::parse("de").unwrap();
+    let localization = Localization { strings: [("Gate".to_owned(), "Tor".to_owned())].into() };
+    let changed = |localizations| PassTypeEvent::LocalizationsChanged { localizations, job: None };
+    let put = PassTypeCommand::PutLocalization {
+        language: german.clone(),
+        localization: localization.clone(),
+        job: None,
+    };
+    let there = changed(Localizations::from([(german.clone(), localization.clone())]));
+    check(vec![created("club")], put.clone(), vec![there.clone()]);
+    check(vec![created("club"), there.clone()], put.clone(), vec![]);
+    refuse(vec![], put.clone(), &PassTypeError::Unknown);
+    let remove = PassTypeCommand::RemoveLocalization { language: german, job: None };
+    check(vec![created("club"), there], remove.clone(), vec![changed(Localizations::new())]);
+    check(vec![created("club")], remove, vec![]);
+
+    let language = |number: usize| Language::parse(&format!("en-{number}")).unwrap();
+    let full = (0..MAX_LANGUAGES).map(|number| (language(number), localization.clone())).collect();
+    let too_many = PassTypeError::LocalizationsTooLarge(TooLarge::Languages);
+    refuse(vec![created("club"), changed(full)], put, &too_many);
 }

@@ -52,7 +52,7 @@ pub(crate) fn can_be_shown(value: &Value) -> bool {
 
 /// Gives a pass its style dictionary, unless it has one: on an event ticket the loose fields are moved into it. The pass has its `description`
 /// already: it becomes the primary field when there is no other.
-pub(super) fn map_loose_fields(pass: &mut Map<String, Value>, style: TicketStyle) {
+pub(crate) fn map_loose_fields(pass: &mut Map<String, Value>, style: TicketStyle) {
     if has_dictionary(pass, style) {
         return;
     }

@@ -8,17 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::finding::quoted;
+use crate::given_localizations::{missing_keys, named, texts_of, unused_keys, unused_sentence};
 use crate::reader::notes::Notes;
 use crate::reader::report::in_archive;
 use crate::reader::unpack::Files;
 use crate::reader::{strings, text};
+use crate::strings_file::STRINGS;
 
-const FILE: &str = "pass.strings";
 const FOLDER: &str = ".lproj";
-
-/// Keys that a sentence names.
-const MOST_NAMED: usize = 5;
 
 /// Languages whose keys are compared: more than a phone knows.
 const MOST_LANGUAGES: usize = 100;
@@ -35,27 +32,28 @@ pub(super) fn check(pass: Option<&Map<String, Value>>, files: &Files, notes: &mu
     for (path, bytes) in files.iter().filter(|(path, _)| is_strings(path)) {
         let place = in_archive(path);
         match localized(path) {
-            Some((language, FILE)) => {
+            Some((language, STRINGS)) => {
                 if let Some(found) = read(path, bytes, notes).filter(|_| keys.len() < MOST_LANGUAGES) {
                     keys.insert(language, found);
                 }
             }
             Some((language, _)) => {
-                let detail =
-                    format!("{path} is not read: the texts of a language are in {language}{FOLDER}/{FILE}");
+                let detail = format!(
+                    "{path} is not read: the texts of a language are in {language}{FOLDER}/{STRINGS}"
+                );
                 notes.warning("strings_not_read", &place, detail);
             }
             None => {
                 let detail = format!(
-                    "{path} is not read: texts belong into a folder of their language, like en{FOLDER}/{FILE}"
+                    "{path} is not read: texts belong into a folder of their language, like en{FOLDER}/{STRINGS}"
                 );
                 notes.warning("strings_not_read", &place, detail);
             }
         }
     }
-    missing_keys(&keys, notes);
+    missing(&keys, notes);
     if let Some(pass) = pass {
-        unused_keys(pass, files, &keys, notes);
+        unused(pass, files, &keys, notes);
     }
 }
 
@@ -117,56 +115,28 @@ fn read(path: &str, bytes: &[u8], notes: &mut Notes) -> Option<BTreeSet<String>>
     Some(keys)
 }
 
-fn missing_keys(keys: &BTreeMap<&str, BTreeSet<String>>, notes: &mut Notes) {
-    let all: BTreeSet<&String> = keys.values().flatten().collect();
-    for (language, own) in keys {
-        let missing: Vec<&String> = all.iter().filter(|key| !own.contains(**key)).copied().collect();
-        if !missing.is_empty() {
-            let path = format!("{language}{FOLDER}/{FILE}");
-            let detail = format!("{path} lacks {}, which another language has", named(missing.into_iter()));
-            notes.warning("strings_key_missing", &in_archive(&path), detail);
-        }
+fn missing(keys: &BTreeMap<&str, BTreeSet<String>>, notes: &mut Notes) {
+    for (language, names) in missing_keys(keys) {
+        let path = format!("{language}{FOLDER}/{STRINGS}");
+        let detail = format!("{path} lacks {names}, which another language has");
+        notes.warning("strings_key_missing", &in_archive(&path), detail);
     }
 }
 
-fn unused_keys(
+fn unused(
     pass: &Map<String, Value>,
     files: &Files,
     keys: &BTreeMap<&str, BTreeSet<String>>,
     notes: &mut Notes,
 ) {
-    let mut used = BTreeSet::new();
-    pass.values().for_each(|value| texts(value, &mut used));
+    let mut used = texts_of(pass);
     let sign_up = files.get(super::personalization::FILE).and_then(|bytes| text::decode(bytes).ok());
-    let sign_up: Option<Value> = sign_up.and_then(|decoded| serde_json::from_str(&decoded.text).ok());
+    let sign_up: Option<Map<String, Value>> =
+        sign_up.and_then(|decoded| serde_json::from_str(&decoded.text).ok());
     if let Some(sign_up) = &sign_up {
-        texts(sign_up, &mut used);
+        used.extend(texts_of(sign_up));
     }
-    let unused: BTreeSet<&String> =
-        keys.values().flatten().filter(|key| !used.contains(key.as_str())).collect();
-    if !unused.is_empty() {
-        let detail =
-            format!("no text of pass.json is {}: these texts are never shown", named(unused.into_iter()));
-        notes.warning("strings_key_unused", "", detail);
+    if let Some(names) = unused_keys(&used, keys) {
+        notes.warning("strings_key_unused", "", unused_sentence(&names));
     }
-}
-
-fn texts<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
-    match value {
-        Value::String(text) => {
-            found.insert(text);
-        }
-        Value::Array(elements) => elements.iter().for_each(|element| texts(element, found)),
-        Value::Object(members) => members.values().for_each(|member| texts(member, found)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
-fn named<'a>(keys: impl ExactSizeIterator<Item = &'a String>) -> String {
-    let more = keys.len().saturating_sub(MOST_NAMED);
-    let mut names: Vec<String> = keys.take(MOST_NAMED).map(|key| quoted(key)).collect();
-    if more > 0 {
-        names.push(format!("{more} more"));
-    }
-    names.join(", ")
 }

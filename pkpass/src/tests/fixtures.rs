@@ -7,10 +7,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use zip::ZipArchive;
 
-use crate::image::{Image, ImageName};
+use crate::image::{Image, ImageFile};
 use crate::manifest::PassFile;
 use crate::tests::authority::{IDENTITY, PASS_TYPE, TEAM};
-use crate::{PassKind, PassSource, SigningIdentity, TicketStyle, archive, build, manifest, signature};
+use crate::{
+    Localizations, PassKind, PassSource, SigningIdentity, TicketStyle, archive, build, manifest, signature,
+};
 
 pub(super) const TOKEN: &str = "0123456789abcdef-a-secret";
 
@@ -32,6 +34,7 @@ pub(super) fn source(content: &Map<String, Value>) -> PassSource<'_> {
         kind: PassKind::plain(TicketStyle::Event),
         voided: false,
         content,
+        localizations: const { &Localizations::new() },
     }
 }
 
@@ -44,15 +47,15 @@ pub(super) fn png(width: u32, height: u32) -> Vec<u8> {
     bytes
 }
 
-pub(super) fn images(files: &[(&str, u32, u32)]) -> BTreeMap<ImageName, Arc<Image>> {
+pub(super) fn images(files: &[(&str, u32, u32)]) -> BTreeMap<ImageFile, Arc<Image>> {
     let image = |(name, width, height): &(&str, u32, u32)| {
-        (ImageName::parse(name).unwrap(), Arc::new(Image::new(png(*width, *height))))
+        (ImageFile::parse(name).unwrap(), Arc::new(Image::new(png(*width, *height))))
     };
     files.iter().map(image).collect()
 }
 
 /// The icon at every scale, and a logo.
-pub(super) fn usual_images() -> BTreeMap<ImageName, Arc<Image>> {
+pub(super) fn usual_images() -> BTreeMap<ImageFile, Arc<Image>> {
     images(&[("icon.png", 38, 38), ("icon@2x.png", 76, 76), ("icon@3x.png", 114, 114), ("logo.png", 160, 50)])
 }
 

@@ -183,7 +183,7 @@ fn a_missing_scale_of_the_icon_is_a_warning() {
 fn warnings(kind: PassKind, images: &[(&str, u32, u32)]) -> Vec<(String, String)> {
     let images = images
         .iter()
-        .map(|(text, width, height)| (name(text), Some(PngHeader { width: *width, height: *height })));
+        .map(|(text, width, height)| (name(text).into(), Some(PngHeader { width: *width, height: *height })));
     let findings = lint_images(kind, &images.collect());
     assert!(findings.iter().all(|finding| !finding.is_error()), "{findings:?}");
     findings.into_iter().map(|each| (each.code.into_owned(), each.pointer)).collect()
@@ -211,7 +211,7 @@ fn an_image_that_the_kind_of_pass_does_not_show_is_a_warning_that_names_the_kind
             );
         }
     }
-    let said = |text| lint_images(event, &[(name(text), None)].into())[0].detail.clone();
+    let said = |text| lint_images(event, &[(name(text).into(), None)].into())[0].detail.clone();
     assert!(said("footer.png").contains("shown by boarding"), "{}", said("footer.png"));
     assert!(said("artwork@2x.png").contains("event with the poster look, generic"));
     assert!(said("personalizationLogo.png").contains("no pass shows it"));
@@ -223,7 +223,7 @@ fn an_image_of_another_size_is_a_warning_that_names_both_sizes() {
     assert_eq!(warnings(generic, &[("thumbnail.png", 112, 142)]), [pair("image_size", "thumbnail.png")]);
     assert_eq!(warnings(generic, &[("thumbnail@2x.png", 112, 142)]), []);
     let header = PngHeader { width: 35, height: 35 };
-    let detail = lint_images(generic, &[(name("icon.png"), Some(header))].into())[0].detail.clone();
+    let detail = lint_images(generic, &[(name("icon.png").into(), Some(header))].into())[0].detail.clone();
     assert!(detail.contains("35×35") && detail.contains("38×38 or 29×29"), "{detail}");
 }
 

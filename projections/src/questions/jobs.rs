@@ -7,7 +7,7 @@ use honoken_domain::job::{JobFailure, JobWork};
 use crate::query_error::QueryError;
 use crate::read_model::ReadModel;
 use crate::rows::columns::invalid_value;
-use crate::tables::wallet_job::{BRAND_ASSETS, PASS_TYPE_ASSETS};
+use crate::tables::wallet_job::{BRAND_ASSETS, PASS_TYPE_ASSETS, PASS_TYPE_LOCALIZATIONS};
 
 /// A job as callers see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,11 +108,17 @@ fn job_row(row: &Row) -> sqlx::Result<JobRow> {
 fn work(row: &Row) -> sqlx::Result<JobWork> {
     let text =
         |column| -> sqlx::Result<String> { Ok(row.get::<Option<String>>(column)?.unwrap_or_default()) };
+    let organization_id = || OrganizationId::parse(text("organization_id")?).map_err(invalid_value);
+    let pass_type_identifier =
+        || PassTypeIdentifier::parse(text("pass_type_identifier")?).map_err(invalid_value);
     match row.get("kind")? {
         PASS_TYPE_ASSETS => Ok(JobWork::PassTypeAssets {
-            organization_id: OrganizationId::parse(text("organization_id")?).map_err(invalid_value)?,
-            pass_type_identifier: PassTypeIdentifier::parse(text("pass_type_identifier")?)
-                .map_err(invalid_value)?,
+            organization_id: organization_id()?,
+            pass_type_identifier: pass_type_identifier()?,
+        }),
+        PASS_TYPE_LOCALIZATIONS => Ok(JobWork::PassTypeLocalizations {
+            organization_id: organization_id()?,
+            pass_type_identifier: pass_type_identifier()?,
         }),
         BRAND_ASSETS => Ok(JobWork::BrandAssets),
         other => Err(sqlx::Error::Decode(format!("unknown kind of job {other:?}").into())),

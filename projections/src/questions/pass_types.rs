@@ -28,6 +28,7 @@ impl ReadModel {
     ) -> Result<Option<(PassTypeRow, Option<PassKind>)>, QueryError> {
         let row = sql(
             "select pass_type.pass_type_identifier, pass_type.organization_id, pass_type.team_identifier, pass_type.assets,
+                    pass_type.localizations,
                     (select assets from wallet_brand_assets where id = 1) as brand_assets, pass.ticket_style, pass.poster
              from wallet_pass_type pass_type
              left join wallet_pass pass

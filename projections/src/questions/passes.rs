@@ -4,6 +4,7 @@ use honoken_database::statements::{Row, sql};
 use honoken_domain::content::Content;
 use honoken_domain::ids::{AuthenticationToken, ETag, OrganizationId, PassId, TeamIdentifier, UnixSeconds};
 use honoken_domain::images::Images;
+use honoken_domain::localizations::Localizations;
 use honoken_domain::pass::PassKind;
 use honoken_event_store::Position;
 
@@ -35,6 +36,10 @@ pub struct PassDocument {
     pub content: Content,
     /// The images that end up in it.
     pub images: Images,
+    /// Texts of its own in other languages.
+    pub own_localizations: Localizations,
+    /// The texts in other languages that end up in it.
+    pub localizations: Localizations,
     /// The position in the event log of the last event that changed it.
     pub update_tag: Position,
     /// The number of devices that hold it.
@@ -90,6 +95,7 @@ impl ReadModel {
         let row = sql(
             "select pass.authentication_token, pass.etag, pass.updated_at, pass.organization_id, pass.ticket_style, pass.poster,
                     pass.voided, pass.retired, pass.update_tag, content.content, content.images,
+                    content.localizations, content.shown_localizations,
                     organization.name as organization_name, pass_type.team_identifier,
                     (select count(*) from wallet_registration registration
                      where registration.pass_type_identifier = pass.pass_type_identifier
@@ -135,6 +141,8 @@ fn pass_document(row: &Row) -> sqlx::Result<PassDocument> {
         retired: row.get("retired")?,
         content: read_content(row)?,
         images: row.json("images")?,
+        own_localizations: row.json("localizations")?,
+        localizations: row.json("shown_localizations")?,
         update_tag: Position(row.get::<i64>("update_tag")?.cast_unsigned()),
         registrations: row.get::<i64>("registrations")?.cast_unsigned(),
     })

@@ -5,4 +5,4 @@ pub(crate) mod content;
 pub(crate) mod parked_event;
 pub(crate) mod pass;
 pub(crate) mod pass_type;
-pub(crate) mod shown_images;
+pub(crate) mod shown_parts;

@@ -1,8 +1,9 @@
-//! A pass type with its default images, for commands and for the projector.
+//! A pass type with its default images and texts, for commands and for the projector.
 
 use honoken_database::statements::{Row, Source, sql};
 use honoken_domain::ids::{OrganizationId, PassTypeIdentifier, TeamIdentifier};
 use honoken_domain::images::DefaultImages;
+use honoken_domain::localizations::Localizations;
 
 use crate::rows::columns::invalid_value;
 
@@ -17,6 +18,8 @@ pub struct PassTypeRow {
     pub team_identifier: TeamIdentifier,
     /// The images to which its passes fall back.
     pub default_images: DefaultImages,
+    /// The texts in other languages to which its passes fall back.
+    pub default_localizations: Localizations,
 }
 
 /// One pass type, by its identifier.
@@ -24,7 +27,7 @@ pub(crate) async fn find_pass_type<'a>(
     from: impl Into<Source<'a>>,
     identifier: &PassTypeIdentifier,
 ) -> sqlx::Result<Option<PassTypeRow>> {
-    let row = sql("select pass_type_identifier, organization_id, team_identifier, assets,
+    let row = sql("select pass_type_identifier, organization_id, team_identifier, assets, localizations,
                 (select assets from wallet_brand_assets where id = 1) as brand_assets
          from wallet_pass_type
          where pass_type_identifier = $1")
@@ -47,5 +50,6 @@ pub(crate) fn pass_type_row(row: &Row) -> sqlx::Result<PassTypeRow> {
             pass_type: row.json("assets")?,
             brand: row.optional_json("brand_assets")?.unwrap_or_default(),
         },
+        default_localizations: row.json("localizations")?,
     })
 }

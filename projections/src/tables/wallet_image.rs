@@ -72,6 +72,8 @@ impl GivenImages {
             }
             PassEvent::ContentChanged { .. }
             | PassEvent::MetadataChanged { .. }
+            | PassEvent::LocalizationsChanged { .. }
+            | PassEvent::HiddenLocalizationsChanged { .. }
             | PassEvent::Voided { .. }
             | PassEvent::Reinstated { .. }
             | PassEvent::Retired { .. } => {}

@@ -1,6 +1,6 @@
 //! `wallet_job`: the jobs that run in the background, and how far they are.
 //!
-//! The event that changes images names the job that brings them to the passes, and the row of the job begins with that event: no crash can
+//! The event that changes images or texts names the job that brings them to the passes, and the row of the job begins with that event: no crash can
 //! come between the two.
 
 use honoken_database::statements::{Connection, Value, sql};
@@ -14,13 +14,17 @@ use crate::tables::apply_error::ApplyError;
 /// The kind of a job that brings images of a pass type to its passes.
 pub(crate) const PASS_TYPE_ASSETS: &str = "passTypeAssets";
 
+/// The kind of a job that brings texts of a pass type in other languages to its passes.
+pub(crate) const PASS_TYPE_LOCALIZATIONS: &str = "passTypeLocalizations";
+
 /// The kind of a job that brings images of the brand to all passes.
 pub(crate) const BRAND_ASSETS: &str = "brandAssets";
 
-/// Inserts the job that a change of a pass type's images names.
+/// Inserts the job that a change of a pass type names.
 pub(crate) async fn insert_for_pass_type(
     connection: &mut Connection,
     job: &JobId,
+    kind: &'static str,
     pass_type_identifier: &PassTypeIdentifier,
     position: Position,
 ) -> Result<(), ApplyError> {
@@ -31,7 +35,7 @@ pub(crate) async fn insert_for_pass_type(
          on conflict do nothing")
     .bind(job.as_str())
     .bind(position.0.cast_signed())
-    .bind(PASS_TYPE_ASSETS)
+    .bind(kind)
     .bind(pass_type_identifier.as_str())
     .execute(connection)
     .await?;
@@ -81,6 +85,9 @@ async fn start(
     let (kind, organization, pass_type) = match work {
         JobWork::PassTypeAssets { organization_id, pass_type_identifier } => {
             (PASS_TYPE_ASSETS, Some(organization_id.as_str()), Some(pass_type_identifier.as_str()))
+        }
+        JobWork::PassTypeLocalizations { organization_id, pass_type_identifier } => {
+            (PASS_TYPE_LOCALIZATIONS, Some(organization_id.as_str()), Some(pass_type_identifier.as_str()))
         }
         JobWork::BrandAssets => (BRAND_ASSETS, None, None),
     };

@@ -1,7 +1,7 @@
-//! `wallet_outdated_pass`: passes that came too late for a change of the images to which they fall back.
+//! `wallet_outdated_pass`: passes that came too late for a change of the images and texts to which they fall back.
 //!
-//! A command reads the default images, decides, and appends. If they change in between, the pass is written with the old ones, and the job that
-//! brings the new ones to all passes may already be past it. So wherever an event decides which images a pass shows, they are compared with
+//! A command reads the defaults, decides, and appends. If they change in between, the pass is written with the old ones, and the job that
+//! brings the new ones to all passes may already be past it. So wherever an event decides what a pass shows of its defaults, they are compared with
 //! the defaults as they are at this position of the event log. A pass with other images is in this table until an event brings it up to date.
 //!
 //! With the jobs this is complete: a job begins when its change has been applied, so the job sees every pass that was applied before, and every
@@ -11,39 +11,45 @@ use std::collections::BTreeMap;
 
 use honoken_database::statements::{Connection, Value, execute_for_each, fetch_for_each};
 use honoken_domain::ids::PassId;
-use honoken_domain::images::Images;
 use honoken_domain::pass::{PassEvent, PassKind};
 
 use crate::rows::columns::{pass_key, pass_type_value, serial_number_value};
 use crate::rows::pass_type::find_pass_type;
-use crate::rows::shown_images::{Freshness, ShownImages, freshness, shown_images};
+use crate::rows::shown_parts::{Freshness, ShownParts, freshness, shown_parts};
 use crate::tables::apply_error::ApplyError;
 
-/// The passes whose images may have changed with the events of a batch.
+/// The passes whose images or texts may have changed with the events of a batch.
 #[derive(Default)]
-pub(crate) struct ImageChanges(BTreeMap<PassId, ImageChange>);
+pub(crate) struct PartChanges(BTreeMap<PassId, PartChange>);
 
-/// Where the images of such a pass are.
-enum ImageChange {
+/// Where the images and texts of such a pass are.
+enum PartChange {
     /// In the first event of the pass.
-    InEvent { kind: PassKind, assets: Images, images: Images },
+    InEvent(Box<ShownParts>),
     /// In its row.
     InRow,
 }
 
-impl ImageChanges {
-    /// Adds the pass of an event, if the event may change its images.
+impl PartChanges {
+    /// Adds the pass of an event, if the event may change its images or texts.
     pub(crate) fn add_event(&mut self, id: &PassId, event: &PassEvent) {
         let change = match event {
-            PassEvent::Issued(issued) => ImageChange::InEvent {
+            PassEvent::Issued(issued) => PartChange::InEvent(Box::new(ShownParts {
+                id: id.clone(),
+                organization_id: issued.organization_id.clone(),
                 kind: PassKind { style: issued.ticket_style, poster: issued.poster },
+                retired: false,
                 assets: issued.assets.clone(),
                 images: issued.images.clone(),
-            },
+                own_localizations: issued.localizations.clone(),
+                localizations: issued.shown_localizations.clone(),
+            })),
             PassEvent::AssetsChanged { .. }
             | PassEvent::HiddenAssetsChanged { .. }
+            | PassEvent::LocalizationsChanged { .. }
+            | PassEvent::HiddenLocalizationsChanged { .. }
             | PassEvent::MetadataChanged { .. }
-            | PassEvent::Retired { .. } => ImageChange::InRow,
+            | PassEvent::Retired { .. } => PartChange::InRow,
             PassEvent::ContentChanged { .. } | PassEvent::Voided { .. } | PassEvent::Reinstated { .. } => {
                 return;
             }
@@ -56,7 +62,7 @@ impl ImageChanges {
 /// `sequences`.
 pub(crate) async fn apply(
     connection: &mut Connection,
-    ImageChanges(changes): ImageChanges,
+    PartChanges(changes): PartChanges,
     sequences: &BTreeMap<PassId, i64>,
 ) -> Result<(), ApplyError> {
     let mut defaults = BTreeMap::new();
@@ -64,12 +70,12 @@ pub(crate) async fn apply(
         let pass_type = &id.pass_type_identifier;
         if !defaults.contains_key(pass_type) {
             let row = find_pass_type(&mut *connection, pass_type).await?;
-            defaults.insert(pass_type.clone(), row.map(|row| row.default_images));
+            defaults.insert(pass_type.clone(), row);
         }
     }
-    let is_outdated = |id: &PassId, kind, assets: &Images, images: &Images| {
-        let defaults = defaults.get(&id.pass_type_identifier).and_then(Option::as_ref);
-        defaults.is_some_and(|defaults| freshness(kind, assets, images, defaults) == Freshness::Outdated)
+    let is_outdated = |pass: &ShownParts| {
+        let pass_type = defaults.get(&pass.id.pass_type_identifier).and_then(Option::as_ref);
+        pass_type.is_some_and(|pass_type| freshness(pass, pass_type) == Freshness::Outdated)
     };
     let row = |id: &PassId| {
         let sequence = sequences.get(id).copied().unwrap_or_default();
@@ -78,32 +84,31 @@ pub(crate) async fn apply(
     let (mut outdated, mut current, mut in_row) = (Vec::new(), Vec::new(), Vec::new());
     for (id, change) in &changes {
         match change {
-            ImageChange::InEvent { kind, assets, images } => {
-                if is_outdated(id, *kind, assets, images) {
+            PartChange::InEvent(pass) => {
+                if is_outdated(pass) {
                     outdated.push(row(id));
                 }
             }
-            ImageChange::InRow => in_row.push(pass_key(id)),
+            PartChange::InRow => in_row.push(pass_key(id)),
         }
     }
-    for found in fetch_shown_images(connection, in_row).await? {
-        let ShownImages { id, kind, retired, assets, images, .. } = &found;
-        let is_outdated = !retired && is_outdated(id, *kind, assets, images);
-        if is_outdated { outdated.push(row(id)) } else { current.push(row(id)) }
+    for found in fetch_shown_parts(connection, in_row).await? {
+        let is_outdated = !found.retired && is_outdated(&found);
+        if is_outdated { outdated.push(row(&found.id)) } else { current.push(row(&found.id)) }
     }
     insert(connection, outdated).await?;
     delete(connection, current).await
 }
 
-async fn fetch_shown_images(
+async fn fetch_shown_parts(
     connection: &mut Connection,
     ids: Vec<[Value; 2]>,
-) -> Result<Vec<ShownImages>, ApplyError> {
+) -> Result<Vec<ShownParts>, ApplyError> {
     let rows = fetch_for_each(
         connection,
         "with new (pass_type_identifier, serial_number) as (values {rows})
          select new.pass_type_identifier, new.serial_number, pass.organization_id, pass.ticket_style, pass.poster, pass.retired,
-                content.assets, content.images
+                content.assets, content.images, content.localizations, content.shown_localizations
          from new
          join wallet_pass pass
            on pass.pass_type_identifier = new.pass_type_identifier and pass.serial_number = new.serial_number
@@ -112,7 +117,7 @@ async fn fetch_shown_images(
         ids,
     )
     .await?;
-    Ok(rows.iter().map(shown_images).collect::<sqlx::Result<_>>()?)
+    Ok(rows.iter().map(shown_parts).collect::<sqlx::Result<_>>()?)
 }
 
 /// A pass whose row a later event has changed is left to that event.

@@ -21,13 +21,13 @@ use crate::words;
 pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent>) -> Result<(), ApplyError> {
     // Sorted, so that two transactions that write never wait for each other in a circle.
     let mut changes: BTreeMap<PassId, Change> = BTreeMap::new();
-    let mut image_changes = wallet_outdated_pass::ImageChanges::default();
+    let mut part_changes = wallet_outdated_pass::PartChanges::default();
     let mut given_images = wallet_image::GivenImages::default();
     for recorded in events {
         let id = PassId::parse(&recorded.event.aggregate_id)?;
         let (position, sequence) = (recorded.position, sequence_of(&recorded));
         let event: PassEvent = serde_json::from_value(recorded.event.payload)?;
-        image_changes.add_event(&id, &event);
+        part_changes.add_event(&id, &event);
         given_images.add_event(&id, &event);
         match changes.entry(id) {
             Entry::Vacant(entry) => {
@@ -41,7 +41,7 @@ pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent
     insert(connection, new).await?;
     update(connection, known).await?;
     given_images.insert(connection).await?;
-    wallet_outdated_pass::apply(connection, image_changes, &sequences).await
+    wallet_outdated_pass::apply(connection, part_changes, &sequences).await
 }
 
 /// The changes that consecutive events make to a pass.
@@ -54,6 +54,10 @@ struct Change {
     assets: Value,
     /// Null leaves them as they are.
     images: Value,
+    /// Null leaves them as they are.
+    localizations: Value,
+    /// Null leaves them as they are.
+    shown_localizations: Value,
     /// `None` leaves it as it is.
     kind: Option<PassKind>,
     /// `None` leaves it as it is.
@@ -97,6 +101,8 @@ impl Change {
             content: None,
             assets: Value::Json(None),
             images: Value::Json(None),
+            localizations: Value::Json(None),
+            shown_localizations: Value::Json(None),
             kind: None,
             voided: None,
             retired: None,
@@ -120,6 +126,8 @@ impl Change {
                 self.content = Some(issued.content);
                 self.assets = Value::json(&issued.assets)?;
                 self.images = Value::json(&issued.images)?;
+                self.localizations = Value::json(&issued.localizations)?;
+                self.shown_localizations = Value::json(&issued.shown_localizations)?;
                 self.kind = Some(PassKind { style: issued.ticket_style, poster: issued.poster });
                 (self.voided, self.retired) = (Some(false), Some(false));
                 self.issued = Some(Issued {
@@ -137,6 +145,13 @@ impl Change {
                 self.images = Value::json(&images)?;
             }
             PassEvent::HiddenAssetsChanged { assets, .. } => self.assets = Value::json(&assets)?,
+            PassEvent::LocalizationsChanged { localizations, shown_localizations, .. } => {
+                self.localizations = Value::json(&localizations)?;
+                self.shown_localizations = Value::json(&shown_localizations)?;
+            }
+            PassEvent::HiddenLocalizationsChanged { localizations, .. } => {
+                self.localizations = Value::json(&localizations)?;
+            }
             PassEvent::Voided { .. } => self.voided = Some(true),
             PassEvent::Reinstated { .. } => self.voided = Some(false),
             PassEvent::Retired { .. } => (self.voided, self.retired) = (Some(true), Some(true)),
@@ -145,31 +160,49 @@ impl Change {
     }
 }
 
-/// A row for either statement about `wallet_pass_content`, with the words by which the pass is found; nulls for columns that stay as they are.
-fn content_row(
-    id: &PassId,
-    content: Option<Content>,
-    assets: Value,
-    images: Value,
-    sequence: i64,
-) -> serde_json::Result<[Value; 7]> {
-    let (content, words) = match content {
-        Some(content) => {
-            let words = words::of_pass(&id.serial_number, &content);
-            (content_value(&content)?, words.into_iter().collect::<Vec<_>>().join(" ").into())
-        }
-        None => (Value::Json(None), Value::Text(None)),
-    };
-    Ok([pass_type_value(id), serial_number_value(id), content, words, assets, images, sequence.into()])
+impl Change {
+    /// Whether it changes a column of `wallet_pass_content`.
+    fn is_of_content(&self) -> bool {
+        let parts = [&self.assets, &self.images, &self.localizations, &self.shown_localizations];
+        self.content.is_some() || parts.into_iter().any(|part| !part.is_null())
+    }
+
+    /// A row for either statement about `wallet_pass_content`, with the words by which the pass is found; nulls for columns that stay as they are.
+    fn take_content_row(&mut self, id: &PassId) -> serde_json::Result<[Value; 9]> {
+        let (content, words) = match self.content.take() {
+            Some(content) => {
+                let words = words::of_pass(&id.serial_number, &content);
+                (content_value(&content)?, words.into_iter().collect::<Vec<_>>().join(" ").into())
+            }
+            None => (Value::Json(None), Value::Text(None)),
+        };
+        let parts =
+            [&mut self.assets, &mut self.images, &mut self.localizations, &mut self.shown_localizations];
+        let [assets, images, localizations, shown_localizations] =
+            parts.map(|part| std::mem::replace(part, Value::Json(None)));
+        Ok([
+            pass_type_value(id),
+            serial_number_value(id),
+            content,
+            words,
+            assets,
+            images,
+            localizations,
+            shown_localizations,
+            self.state.sequence.into(),
+        ])
+    }
 }
 
 /// Writes passes whose first event is among those applied. If a pass has a row already, the event was applied before.
 async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> Result<(), ApplyError> {
     let (mut contents, mut passes) = (Vec::new(), Vec::new());
-    for (id, Change { issued, content, assets, images, kind, voided, retired, state }) in changes {
+    for (id, mut change) in changes {
+        let content = change.take_content_row(&id)?;
+        let Change { issued, kind, voided, retired, state, .. } = change;
         // The first event has both.
         let (Some(issued), Some(kind)) = (issued, kind) else { continue };
-        contents.push(content_row(&id, content, assets, images, state.sequence)?);
+        contents.push(content);
         let [etag, updated_at, update_tag, sequence] = state.values();
         passes.push([
             pass_type_value(&id),
@@ -188,15 +221,19 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
     }
     execute_for_each(
         connection,
-        "with new (pass_type_identifier, serial_number, content, words, assets, images, sequence) as (values {rows})
-         insert into wallet_pass_content (pass_type_identifier, serial_number, content, words, assets, images)
-         select new.pass_type_identifier, new.serial_number, new.content, new.words, new.assets, new.images
+        "with new (pass_type_identifier, serial_number, content, words, assets, images, localizations, shown_localizations, sequence)
+           as (values {rows})
+         insert into wallet_pass_content (pass_type_identifier, serial_number, content, words, assets, images, localizations,
+                                          shown_localizations)
+         select new.pass_type_identifier, new.serial_number, new.content, new.words, new.assets, new.images, new.localizations,
+                new.shown_localizations
          from new
          where not exists (select 1 from wallet_pass pass
                            where pass.pass_type_identifier = new.pass_type_identifier and pass.serial_number = new.serial_number
                              and pass.sequence >= new.sequence)
          on conflict (pass_type_identifier, serial_number) do update
-         set content = excluded.content, words = excluded.words, assets = excluded.assets, images = excluded.images",
+         set content = excluded.content, words = excluded.words, assets = excluded.assets, images = excluded.images,
+             localizations = excluded.localizations, shown_localizations = excluded.shown_localizations",
         contents,
     )
     .await?;
@@ -219,10 +256,11 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
 /// Changes passes that have a row.
 async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> Result<(), ApplyError> {
     let (mut contents, mut passes) = (Vec::new(), Vec::new());
-    for (id, Change { content, assets, images, kind, voided, retired, state, .. }) in changes {
-        if !(content.is_none() && assets.is_null() && images.is_null()) {
-            contents.push(content_row(&id, content, assets, images, state.sequence)?);
+    for (id, mut change) in changes {
+        if change.is_of_content() {
+            contents.push(change.take_content_row(&id)?);
         }
+        let Change { kind, voided, retired, state, .. } = change;
         let [etag, updated_at, update_tag, sequence] = state.values();
         passes.push([
             pass_type_value(&id),
@@ -239,10 +277,13 @@ async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
     }
     execute_for_each(
         connection,
-        "with new (pass_type_identifier, serial_number, content, words, assets, images, sequence) as (values {rows})
+        "with new (pass_type_identifier, serial_number, content, words, assets, images, localizations, shown_localizations, sequence)
+           as (values {rows})
          update wallet_pass_content as old
          set content = coalesce(new.content, old.content), words = coalesce(new.words, old.words),
-             assets = coalesce(new.assets, old.assets), images = coalesce(new.images, old.images)
+             assets = coalesce(new.assets, old.assets), images = coalesce(new.images, old.images),
+             localizations = coalesce(new.localizations, old.localizations),
+             shown_localizations = coalesce(new.shown_localizations, old.shown_localizations)
          from new
          where old.pass_type_identifier = new.pass_type_identifier and old.serial_number = new.serial_number
            and (select pass.sequence from wallet_pass pass

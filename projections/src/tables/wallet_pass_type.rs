@@ -1,14 +1,16 @@
-//! `wallet_pass_type` and `wallet_brand_assets`: the owner of each pass type, and the images to which its passes fall back.
+//! `wallet_pass_type` and `wallet_brand_assets`: the owner of each pass type, and the images and texts to which its passes fall back.
 
 use honoken_database::statements::{Connection, Value, sql};
 use honoken_domain::brand_assets::BrandAssetsEvent;
-use honoken_domain::ids::{OrganizationId, PassTypeIdentifier, TeamIdentifier};
+use honoken_domain::ids::{JobId, OrganizationId, PassTypeIdentifier, TeamIdentifier};
 use honoken_domain::images::Images;
+use honoken_domain::localizations::Localizations;
 use honoken_domain::pass_type::PassTypeEvent;
-use honoken_event_store::RecordedEvent;
+use honoken_event_store::{Position, RecordedEvent};
 
 use crate::rows::columns::sequence_of;
 use crate::tables::apply_error::ApplyError;
+use crate::tables::wallet_job::{PASS_TYPE_ASSETS, PASS_TYPE_LOCALIZATIONS};
 use crate::tables::{wallet_image, wallet_job};
 
 /// Applies an event of a pass type.
@@ -23,11 +25,25 @@ pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) 
         PassTypeEvent::AssetsChanged { assets, job } => {
             set_assets(connection, &identifier, &assets, sequence).await?;
             wallet_image::insert_for_pass_type(connection, &identifier, &assets).await?;
-            match job {
-                Some(job) => wallet_job::insert_for_pass_type(connection, &job, &identifier, position).await,
-                None => Ok(()),
-            }
+            insert_job(connection, job, PASS_TYPE_ASSETS, &identifier, position).await
         }
+        PassTypeEvent::LocalizationsChanged { localizations, job } => {
+            set_localizations(connection, &identifier, &localizations, sequence).await?;
+            insert_job(connection, job, PASS_TYPE_LOCALIZATIONS, &identifier, position).await
+        }
+    }
+}
+
+async fn insert_job(
+    connection: &mut Connection,
+    job: Option<JobId>,
+    kind: &'static str,
+    identifier: &PassTypeIdentifier,
+    position: Position,
+) -> Result<(), ApplyError> {
+    match job {
+        Some(job) => wallet_job::insert_for_pass_type(connection, &job, kind, identifier, position).await,
+        None => Ok(()),
     }
 }
 
@@ -63,6 +79,22 @@ async fn set_assets(
          where pass_type_identifier = $1 and sequence < $3")
     .bind(identifier.as_str())
     .bind(Value::json(assets)?)
+    .bind(sequence)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn set_localizations(
+    connection: &mut Connection,
+    identifier: &PassTypeIdentifier,
+    localizations: &Localizations,
+    sequence: i64,
+) -> Result<(), ApplyError> {
+    sql("update wallet_pass_type set localizations = $2, sequence = $3
+         where pass_type_identifier = $1 and sequence < $3")
+    .bind(identifier.as_str())
+    .bind(Value::json(localizations)?)
     .bind(sequence)
     .execute(connection)
     .await?;

@@ -4,6 +4,7 @@ use honoken_domain::brand_assets::{BRAND_ID, BrandAssets, BrandAssetsCommand};
 use honoken_domain::ids::{Digest, JobId, PassId, UnixSeconds};
 use honoken_domain::images::{DefaultImages, Images};
 use honoken_domain::job::{Job, JobCommand, JobFailure, JobWork, KEPT_FAILURES};
+use honoken_domain::localizations::Localizations;
 use honoken_domain::pass::{Circumstances, Pass, PassCommand, Precondition};
 use honoken_domain::pass_type::{PassType, PassTypeCommand};
 use honoken_event_store::{Committed, Position};
@@ -47,6 +48,7 @@ impl World {
         let circumstances = Circumstances {
             now: self.tick(),
             organization_id: club(),
+            default_localizations: Localizations::new(),
             default_images: defaults,
             precondition: Precondition::None,
             rules: |_, _| Vec::new(),
@@ -144,7 +146,7 @@ async fn the_images_of_passes_are_read_step_by_step(engine: Engine) {
     let model = &running.model;
     let ids = async |of_type: Option<&str>, after: Option<&PassId>| {
         let of_type = of_type.map(pass_type);
-        let found = model.shown_images(of_type.as_ref(), after, 2).await.unwrap();
+        let found = model.shown_parts(of_type.as_ref(), after, 2).await.unwrap();
         found.into_iter().map(|pass| pass.id).collect::<Vec<_>>()
     };
     assert_eq!(ids(None, None).await, [pass_id(OTHER, "D"), ticket("A")]);
@@ -153,7 +155,7 @@ async fn the_images_of_passes_are_read_step_by_step(engine: Engine) {
     assert_eq!(ids(Some(OTHER), Some(&pass_id(OTHER, "D"))).await, []);
     assert_eq!(model.count_passes(None).await.unwrap(), 4);
     assert_eq!(model.count_passes(Some(&pass_type(TICKET))).await.unwrap(), 3);
-    let own = &model.shown_images(Some(&pass_type(TICKET)), Some(&ticket("A")), 1).await.unwrap()[0];
+    let own = &model.shown_parts(Some(&pass_type(TICKET)), Some(&ticket("A")), 1).await.unwrap()[0];
     assert_eq!(own.assets, Images::from([("logo.png".to_owned(), logo.clone())]));
     assert_eq!(own.images["logo.png"], logo);
     running.stops().await;
@@ -187,7 +189,7 @@ async fn a_pass_that_came_too_late_is_noted_until_it_has_caught_up(engine: Engin
     world.changes(&ticket("late"), "2").await;
     running.reaches(world.head()).await;
     assert_eq!(late().await, [ticket("late"), ticket("own")]);
-    world.asks_under(&ticket("late"), PassCommand::ResolveImages, icon("new")).await;
+    world.asks_under(&ticket("late"), PassCommand::ResolveDefaults, icon("new")).await;
     running.reaches(world.head()).await;
     assert_eq!(late().await, [ticket("own")]);
     running.stops().await;
@@ -202,7 +204,7 @@ async fn a_pass_is_compared_with_the_images_of_its_place_in_the_log(engine: Engi
     world.changes_brand_icon("new", None).await;
     world.asks_under(&ticket("late"), order(&ticket("late"), "1"), icon("old")).await;
     world.asks_under(&ticket("caught-up"), order(&ticket("caught-up"), "1"), icon("old")).await;
-    world.asks_under(&ticket("caught-up"), PassCommand::ResolveImages, icon("new")).await;
+    world.asks_under(&ticket("caught-up"), PassCommand::ResolveDefaults, icon("new")).await;
     let running = world.projects().await;
     running.reaches(world.head()).await;
     assert_eq!(running.model.outdated_passes(None, 100).await.unwrap(), [ticket("late")]);

@@ -8,6 +8,7 @@ use honoken_domain::certificate::CertificateCommand;
 use honoken_domain::content::Content;
 use honoken_domain::ids::{Digest, TeamIdentifier};
 use honoken_domain::images::{DefaultImages, Images};
+use honoken_domain::localizations::Localizations;
 use honoken_domain::pass::{ContentPatch, Increment, Pass, PassCommand, PassKind, PointerBuf, TicketStyle};
 use honoken_event_store::{Committed, EventLog, Position};
 use honoken_projections::WALLET;
@@ -39,6 +40,8 @@ fn document(committed: &Committed<Pass>, seat: &str) -> PassDocument {
         retired: false,
         content: content(seat),
         images: icon(),
+        own_localizations: Localizations::new(),
+        localizations: Localizations::new(),
         update_tag: committed.position,
         registrations: 0,
     }
@@ -188,6 +191,7 @@ async fn a_pass_type_is_shown_with_its_owner_its_images_and_the_brands(engine: E
         pass_type_identifier: identifier.clone(),
         organization_id: club(),
         team_identifier: TeamIdentifier::parse("ABCDE12345").unwrap(),
+        default_localizations: Localizations::new(),
         default_images: DefaultImages::default(),
     };
     assert_eq!(running.model.pass_type(&identifier).await.unwrap(), Some(expected.clone()));

@@ -16,6 +16,7 @@ use honoken_domain::ids::{
     UploadedImageId,
 };
 use honoken_domain::images::{DefaultImages, Images};
+use honoken_domain::localizations::Localizations;
 use honoken_domain::organization::{Organization, OrganizationCommand};
 use honoken_domain::pass::{Circumstances, IssuePass, Pass, PassCommand, Precondition, TicketStyle};
 use honoken_domain::pass_type::{PassType, PassTypeCommand};
@@ -255,6 +256,7 @@ impl World {
         let circumstances = Circumstances {
             now: self.tick(),
             organization_id: club(),
+            default_localizations: Localizations::new(),
             default_images: default_images(),
             precondition: Precondition::None,
             rules: |_, _| Vec::new(),
@@ -465,6 +467,7 @@ pub(crate) fn order(id: &PassId, seat: &str) -> PassCommand {
         poster: false,
         content: content(seat),
         assets: Images::new(),
+        localizations: Localizations::new(),
         authentication_token: token_of(id),
     }))
 }

@@ -11,6 +11,7 @@ use honoken_domain::ids::{
     UnixSeconds,
 };
 use honoken_domain::images::{DefaultImages, Images};
+use honoken_domain::localizations::Localizations;
 use honoken_domain::organization::{Organization, OrganizationCommand};
 use honoken_domain::pass::{Circumstances, IssuePass, Pass, PassCommand, Precondition, TicketStyle};
 use honoken_domain::pass_type::{PassType, PassTypeCommand};
@@ -193,6 +194,7 @@ impl World {
         let circumstances = Circumstances {
             now: UnixSeconds(self.now.fetch_add(1, Ordering::Relaxed)),
             organization_id: club(),
+            default_localizations: Localizations::new(),
             default_images: DefaultImages {
                 pass_type: Images::new(),
                 brand: Images::from([("icon.png".to_owned(), Digest::of(b"brand icon"))]),
@@ -206,6 +208,7 @@ impl World {
     pub(crate) async fn issues(&self, serial: &str) -> Committed<Pass> {
         let id = ticket(serial);
         let command = PassCommand::Issue(Box::new(IssuePass {
+            localizations: Localizations::new(),
             authentication_token: AuthenticationToken::parse(Digest::of(serial.as_bytes()).as_str()).unwrap(),
             id,
             ticket_style: TicketStyle::Event,

@@ -11,6 +11,7 @@ use honoken_domain::ids::{
     PushToken, RegistrationId, SerialNumber, TeamIdentifier, UnixSeconds,
 };
 use honoken_domain::images::{DefaultImages, Images};
+use honoken_domain::localizations::Localizations;
 use honoken_domain::organization::{Organization, OrganizationCommand};
 use honoken_domain::pass::{Circumstances, IssuePass, Pass, PassCommand, Precondition, TicketStyle};
 use honoken_domain::pass_type::{PassType, PassTypeCommand};
@@ -132,6 +133,7 @@ impl World {
         let circumstances = Circumstances {
             now: UnixSeconds(self.seconds.fetch_add(1, Ordering::Relaxed)),
             organization_id: club(),
+            default_localizations: Localizations::new(),
             default_images: DefaultImages {
                 pass_type: Images::new(),
                 brand: Images::from([("icon.png".to_owned(), Digest::of(b"icon"))]),
@@ -152,6 +154,7 @@ impl World {
             poster: false,
             content: content("first"),
             assets: Images::new(),
+            localizations: Localizations::new(),
             authentication_token: AuthenticationToken::parse(Digest::of(serial.as_bytes()).as_str()).unwrap(),
         }));
         self.asks(&pass, command).await;

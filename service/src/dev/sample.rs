@@ -7,6 +7,7 @@ use honoken_domain::brand_assets::{BRAND_ID, BrandAssets, BrandAssetsCommand};
 use honoken_domain::content::Content;
 use honoken_domain::ids::{Digest, OrganizationId, PassId, PassTypeIdentifier, SerialNumber, TeamIdentifier};
 use honoken_domain::images::Images;
+use honoken_domain::localizations::Localizations;
 use honoken_domain::organization::{Organization, OrganizationCommand, OrganizationError};
 use honoken_domain::pass::{Circumstances, IssuePass, Pass, PassCommand, Precondition, TicketStyle};
 use honoken_domain::pass_type::{PassType, PassTypeCommand};
@@ -188,6 +189,7 @@ impl Setup<'_> {
             now: self.clock.unix_seconds(),
             organization_id: organization(),
             default_images: row.default_images,
+            default_localizations: row.default_localizations,
             precondition: Precondition::None,
             rules: content_rules::refusals,
         };
@@ -197,6 +199,7 @@ impl Setup<'_> {
             poster: false,
             content: content()?,
             assets,
+            localizations: Localizations::new(),
             authentication_token: ids::authentication_token(ids),
         }));
         let dispatcher = &self.stores.dispatcher;

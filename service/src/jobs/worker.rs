@@ -101,13 +101,14 @@ impl Worker {
         }
         match job.state {
             JobState::Waiting => self.start(job).await,
-            JobState::Running | JobState::Finished => self.bring_images(job).await,
+            JobState::Running | JobState::Finished => self.bring_defaults(job).await,
         }
     }
 
     async fn start(&self, job: JobRow) -> Result<Next, StepError> {
         let of_type = match &job.work {
-            JobWork::PassTypeAssets { pass_type_identifier, .. } => Some(pass_type_identifier),
+            JobWork::PassTypeAssets { pass_type_identifier, .. }
+            | JobWork::PassTypeLocalizations { pass_type_identifier, .. } => Some(pass_type_identifier),
             JobWork::BrandAssets => None,
         };
         let total = self.read_model.count_passes(of_type).await?;
@@ -119,7 +120,8 @@ impl Worker {
     /// Carries a command to a job, and waits until the read model shows the result, because the next step reads it.
     pub(super) async fn note(&self, job: &JobRow, command: JobCommand) -> Result<Next, StepError> {
         let organization = match &job.work {
-            JobWork::PassTypeAssets { organization_id, .. } => Some(organization_id),
+            JobWork::PassTypeAssets { organization_id, .. }
+            | JobWork::PassTypeLocalizations { organization_id, .. } => Some(organization_id),
             JobWork::BrandAssets => None,
         };
         let metadata = self.metadata(organization, job.id.as_str());

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use honoken_pkpass::image::{Image, ImageName};
+use honoken_pkpass::image::{Image, ImageFile};
 use honoken_pkpass::reader::{Trust, inspect_trusting};
 use honoken_tests::{drawing, package};
 
@@ -65,7 +65,7 @@ fn images() -> Images {
     ];
     let draw = |(name, width, height): (&str, u32, u32)| {
         (
-            ImageName::parse(name).expect("a name"),
+            ImageFile::parse(name).expect("a name"),
             std::sync::Arc::new(Image::new(drawing::noise(width, height))),
         )
     };

@@ -120,7 +120,7 @@ fn lay_out(
     let mut files: Vec<(String, &[u8])> =
         pem.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.as_slice())).collect();
     files.extend(images.iter().map(|(name, image)| (format!("images/{name}"), &image.bytes()[..])));
-    let slots: Vec<_> = images.keys().map(honoken_pkpass::image::ImageName::slot).collect();
+    let slots: Vec<_> = images.keys().map(honoken_pkpass::image::ImageFile::slot).collect();
     let pass = pass_json(&signing::source(identity, content), &slots);
     files.push(("pass.json".to_owned(), &pass));
     for (name, bytes) in files {

@@ -6,8 +6,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use honoken_pkpass::image::{Image, ImageName};
-use honoken_pkpass::{PassKind, PassSource, SigningIdentity, TicketStyle, build};
+use honoken_pkpass::image::{Image, ImageFile};
+use honoken_pkpass::{Localizations, PassKind, PassSource, SigningIdentity, TicketStyle, build};
 use honoken_tests::{Honoken, drawing};
 use serde_json::{Map, Value};
 
@@ -74,19 +74,19 @@ pub(crate) async fn run() {
     );
 }
 
-pub(crate) type Images = BTreeMap<ImageName, Arc<Image>>;
+pub(crate) type Images = BTreeMap<ImageFile, Arc<Image>>;
 
 /// The images of the pass, hashed.
 pub(crate) fn images() -> Images {
     let drawn = tickets::IMAGES.iter().map(|(file, width, height)| {
         let image = Image::new(drawing::noise(*width, *height));
-        (ImageName::parse(file).expect("a name"), Arc::new(image))
+        (ImageFile::parse(file).expect("a name"), Arc::new(image))
     });
     drawn.collect()
 }
 
 pub(crate) fn hashed_again(images: &Images) -> Images {
-    images.iter().map(|(name, image)| (*name, Arc::new(Image::new(image.bytes().clone())))).collect()
+    images.iter().map(|(name, image)| (name.clone(), Arc::new(Image::new(image.bytes().clone())))).collect()
 }
 
 pub(crate) fn passes_per_second(build: impl Fn() -> Vec<u8>) -> f64 {
@@ -118,6 +118,7 @@ pub(crate) fn source<'a>(identity: &'a SigningIdentity, content: &'a Map<String,
         kind: PassKind::plain(TicketStyle::Event),
         voided: false,
         content,
+        localizations: const { &Localizations::new() },
     }
 }
 

@@ -8,6 +8,7 @@ use honoken_database::postgres;
 use honoken_domain::content::Content;
 use honoken_domain::ids::{AuthenticationToken, Digest, OrganizationId, PassId, UnixSeconds};
 use honoken_domain::images::{DefaultImages, Images};
+use honoken_domain::localizations::Localizations;
 use honoken_domain::pass::{Circumstances, IssuePass, Pass, PassCommand, Precondition, TicketStyle};
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{
@@ -104,6 +105,7 @@ impl Office {
         let circumstances = Circumstances {
             now: UnixSeconds(1_700_000_000),
             organization_id: OrganizationId::parse("theatre").expect("a name"),
+            default_localizations: Localizations::new(),
             default_images: DefaultImages::default(),
             precondition: Precondition::None,
             rules: honoken_service::content_rules::refusals,
@@ -134,6 +136,7 @@ impl Office {
             poster: false,
             content: domain_content(0),
             assets: images,
+            localizations: Localizations::new(),
             authentication_token: AuthenticationToken::parse("0123456789abcdef0123456789abcdef")
                 .expect("a token"),
         };

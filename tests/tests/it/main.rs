@@ -21,6 +21,7 @@ mod house_rules;
 mod images_for_all;
 mod inspect;
 mod keys;
+mod languages;
 mod lint;
 mod log_lines;
 mod log_output;

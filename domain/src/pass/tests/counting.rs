@@ -47,6 +47,7 @@ fn counted(value: &Value, key: Option<(&str, Value)>, updated_at: i64) -> PassEv
         updated_at: UnixSeconds(updated_at),
         content: &content,
         images: &images,
+        localizations: &Localizations::new(),
     }
     .etag();
     let increment = key.map(|(key, by)| KeyedIncrement {

@@ -1,4 +1,4 @@
-//! The images that passes show, and the passes that came too late for a change of their default images.
+//! The images and texts that passes show, and the passes that came too late for a change of their defaults.
 
 use honoken_database::statements::sql;
 use honoken_domain::ids::{PassId, PassTypeIdentifier};
@@ -7,12 +7,12 @@ use crate::query_error::QueryError;
 use crate::questions::paging::{AFTER_ALL_TYPES, sort_key};
 use crate::read_model::ReadModel;
 use crate::rows::columns::pass_id;
-use crate::rows::shown_images::shown_images;
+use crate::rows::shown_parts::shown_parts;
 
-pub use crate::rows::shown_images::{Freshness, ShownImages, freshness};
+pub use crate::rows::shown_parts::{Freshness, ShownParts, freshness};
 
 impl ReadModel {
-    /// Passes that came too late for a change of their default images, in the order of their keys, behind a pass.
+    /// Passes that came too late for a change of their defaults, in the order of their keys, behind a pass.
     pub async fn outdated_passes(
         &self,
         after: Option<&PassId>,
@@ -32,19 +32,19 @@ impl ReadModel {
         rows.and_then(|rows| rows.iter().map(pass_id).collect()).map_err(QueryError::of("outdated passes"))
     }
 
-    /// The images of passes, in the order of their keys, behind a pass; of one type if one is given.
-    pub async fn shown_images(
+    /// The images and texts of passes, in the order of their keys, behind a pass; of one type if one is given.
+    pub async fn shown_parts(
         &self,
         of_type: Option<&PassTypeIdentifier>,
         after: Option<&PassId>,
         limit: u32,
-    ) -> Result<Vec<ShownImages>, QueryError> {
+    ) -> Result<Vec<ShownParts>, QueryError> {
         let (pass_type, serial) = sort_key(after);
         let first = of_type.map_or(pass_type, PassTypeIdentifier::as_str);
         let last = of_type.map_or(AFTER_ALL_TYPES, PassTypeIdentifier::as_str);
         let rows = sql(
             "select pass.pass_type_identifier, pass.serial_number, pass.organization_id, pass.ticket_style, pass.poster, pass.retired,
-                    content.assets, content.images
+                    content.assets, content.images, content.localizations, content.shown_localizations
              from wallet_pass pass
              join wallet_pass_content content
                on content.pass_type_identifier = pass.pass_type_identifier and content.serial_number = pass.serial_number
@@ -58,8 +58,8 @@ impl ReadModel {
         .bind(i64::from(limit))
         .fetch_all(&self.readers)
         .await;
-        rows.and_then(|rows| rows.iter().map(shown_images).collect())
-            .map_err(QueryError::of("the images of passes"))
+        rows.and_then(|rows| rows.iter().map(shown_parts).collect())
+            .map_err(QueryError::of("the images and texts of passes"))
     }
 
     /// The number of passes; of one type if one is given. Reads all of them, so it is not for frequent use.

@@ -1,16 +1,16 @@
-//! One step of a job that applies changed images to passes, and the passes that were issued too late for their job.
+//! One step of a job that applies changed images and texts to passes, and the passes that were issued too late for their job.
 
 use std::collections::BTreeMap;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
-use honoken_domain::ids::{OrganizationId, PassId, PassTypeIdentifier};
-use honoken_domain::images::DefaultImages;
+use honoken_domain::ids::{PassId, PassTypeIdentifier};
 use honoken_domain::job::{JobCommand, JobFailure, JobWork};
 use honoken_domain::pass::{Circumstances, Pass, PassCommand, PassError, Precondition};
 use honoken_event_store::{DispatchError, LogError, Position};
 use honoken_pkpass::image::ImageSlot;
 use honoken_projections::jobs::JobRow;
-use honoken_projections::pass_images::{Freshness, ShownImages, freshness};
+use honoken_projections::pass_types::PassTypeRow;
+use honoken_projections::shown_parts::{Freshness, freshness};
 
 use crate::jobs::worker::{Next, StepError, Worker};
 
@@ -20,12 +20,12 @@ const STEP: u32 = 250;
 /// Commands at a time: enough to share the syncs of the disk, few enough to leave the stores to callers.
 const AT_ONCE: usize = 8;
 
-/// The default images of each pass type, and its organisation.
-type Defaults = BTreeMap<PassTypeIdentifier, (OrganizationId, DefaultImages)>;
+/// The pass types with their defaults.
+type Defaults = BTreeMap<PassTypeIdentifier, PassTypeRow>;
 
 /// The result for one pass.
 enum Outcome {
-    /// Its images are current, as of this position.
+    /// Its images and texts are current, as of this position.
     Current(Position),
     Failed(JobFailure),
     /// It no longer takes part.
@@ -33,14 +33,15 @@ enum Outcome {
 }
 
 impl Worker {
-    /// Examines the next passes of a job, changes those whose images are outdated, and records the step.
-    pub(super) async fn bring_images(&self, job: JobRow) -> Result<Next, StepError> {
+    /// Examines the next passes of a job, changes those that are outdated, and records the step.
+    pub(super) async fn bring_defaults(&self, job: JobRow) -> Result<Next, StepError> {
         let of_type = match &job.work {
-            JobWork::PassTypeAssets { pass_type_identifier, .. } => Some(pass_type_identifier),
+            JobWork::PassTypeAssets { pass_type_identifier, .. }
+            | JobWork::PassTypeLocalizations { pass_type_identifier, .. } => Some(pass_type_identifier),
             JobWork::BrandAssets => None,
         };
         let from = job.cursor.clone();
-        let passes = self.read_model.shown_images(of_type, from.as_ref(), STEP).await?;
+        let passes = self.read_model.shown_parts(of_type, from.as_ref(), STEP).await?;
         let Some(last) = passes.last() else {
             tracing::info!(job.id = %job.id, "finished a job: {} passes processed, {} failed", job.done, job.failed);
             return self.note(&job, JobCommand::Finish { from, at: self.clock.unix_seconds() }).await;
@@ -50,12 +51,11 @@ impl Worker {
 
         let (mut outdated, mut failures) = (Vec::new(), Vec::new());
         for pass in passes.into_iter().filter(|pass| !pass.retired) {
-            let Some((_, images)) = defaults.get(&pass.id.pass_type_identifier) else { continue };
-            let ShownImages { id, kind, assets, images: shown, .. } = pass;
-            match freshness(kind, &assets, &shown, images) {
+            let Some(pass_type) = defaults.get(&pass.id.pass_type_identifier) else { continue };
+            match freshness(&pass, pass_type) {
                 Freshness::Current => {}
-                Freshness::Lacking { one_of } => failures.push(lacking(id, one_of)),
-                Freshness::Outdated => outdated.push(id),
+                Freshness::Lacking { one_of } => failures.push(lacking(pass.id, one_of)),
+                Freshness::Outdated => outdated.push(pass.id),
             }
         }
         failures.append(&mut self.refresh(outdated, &defaults, job.id.as_str()).await?);
@@ -72,7 +72,7 @@ impl Worker {
             let passes = self.read_model.outdated_passes(after.as_ref(), STEP).await?;
             let Some(last) = passes.last().cloned() else { return Ok(()) };
             let defaults = self.defaults_of(passes.iter()).await?;
-            self.refresh(passes, &defaults, "outdated-images").await?;
+            self.refresh(passes, &defaults, "outdated-defaults").await?;
             after = Some(last);
         }
     }
@@ -84,13 +84,13 @@ impl Worker {
             if !defaults.contains_key(pass_type)
                 && let Some(row) = self.read_model.pass_type(pass_type).await?
             {
-                defaults.insert(pass_type.clone(), (row.organization_id, row.default_images));
+                defaults.insert(pass_type.clone(), row);
             }
         }
         Ok(defaults)
     }
 
-    /// Makes passes resolve their images again, and waits until readers see it. Returns the failures.
+    /// Makes passes resolve their defaults again, and waits until readers see it. Returns the failures.
     async fn refresh(
         &self,
         passes: Vec<PassId>,
@@ -121,19 +121,21 @@ impl Worker {
         defaults: &Defaults,
         cause: &str,
     ) -> Result<Outcome, StepError> {
-        let Some((organization_id, images)) = defaults.get(&pass.pass_type_identifier) else {
+        let Some(pass_type) = defaults.get(&pass.pass_type_identifier) else {
             return Ok(Outcome::Left);
         };
+        let organization_id = &pass_type.organization_id;
         let metadata = self.metadata(Some(organization_id), cause);
         let circumstances = Circumstances {
             now: self.clock.unix_seconds(),
             organization_id: organization_id.clone(),
-            default_images: images.clone(),
+            default_images: pass_type.default_images.clone(),
+            default_localizations: pass_type.default_localizations.clone(),
             precondition: Precondition::None,
             // No content changes here.
             rules: |_, _| Vec::new(),
         };
-        let command = PassCommand::ResolveImages;
+        let command = PassCommand::ResolveDefaults;
         let dispatched =
             self.dispatcher.dispatch::<Pass>(&pass.to_string(), command, &circumstances, &metadata).await;
         match dispatched {

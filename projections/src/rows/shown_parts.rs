@@ -1,16 +1,18 @@
-//! The images that a pass shows, compared with those that it would show today.
+//! The images and the texts that a pass shows, compared with those that it would show today.
 
 use honoken_database::statements::Row;
 use honoken_domain::ids::{OrganizationId, PassId};
-use honoken_domain::images::{self, DefaultImages, Images};
+use honoken_domain::images::{self, Images};
+use honoken_domain::localizations::{self, Localizations};
 use honoken_domain::pass::PassKind;
 use honoken_styles::ImageSlot;
 
 use crate::rows::columns::{invalid_value, pass_id, pass_kind};
+use crate::rows::pass_type::PassTypeRow;
 
-/// The images that a pass shows, and the columns that decide which ones it would show today.
+/// The images and texts that a pass shows, and the columns that decide which ones it would show today.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ShownImages {
+pub struct ShownParts {
     /// The pass.
     pub id: PassId,
     /// The organisation that issued it.
@@ -23,9 +25,13 @@ pub struct ShownImages {
     pub assets: Images,
     /// The images that end up in it.
     pub images: Images,
+    /// Texts of its own in other languages.
+    pub own_localizations: Localizations,
+    /// The texts in other languages that end up in it.
+    pub localizations: Localizations,
 }
 
-/// Whether the images of a pass are those that it would show today.
+/// Whether the images and texts of a pass are those that it would show today.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
     /// It shows what it would show today.
@@ -39,21 +45,22 @@ pub enum Freshness {
     },
 }
 
-/// Compares the images of a pass with those it would show under these defaults.
-pub fn freshness(kind: PassKind, assets: &Images, shown: &Images, defaults: &DefaultImages) -> Freshness {
-    let resolved = images::resolve(kind, assets, defaults);
-    if resolved == *shown {
-        return Freshness::Current;
+/// Compares the images and texts of a pass with those it would show with the present defaults of its type.
+pub fn freshness(pass: &ShownParts, pass_type: &PassTypeRow) -> Freshness {
+    let images = images::resolve(pass.kind, &pass.assets, &pass_type.default_images);
+    if images == pass.images {
+        let texts = localizations::resolve(&pass.own_localizations, &pass_type.default_localizations);
+        return if texts == pass.localizations { Freshness::Current } else { Freshness::Outdated };
     }
-    match images::missing_slots(kind, &resolved) {
+    match images::missing_slots(pass.kind, &images) {
         Some(one_of) => Freshness::Lacking { one_of },
         None => Freshness::Outdated,
     }
 }
 
 /// Reads the columns of a pass and its content.
-pub(crate) fn shown_images(row: &Row) -> sqlx::Result<ShownImages> {
-    Ok(ShownImages {
+pub(crate) fn shown_parts(row: &Row) -> sqlx::Result<ShownParts> {
+    Ok(ShownParts {
         id: pass_id(row)?,
         organization_id: OrganizationId::parse(row.get::<String>("organization_id")?)
             .map_err(invalid_value)?,
@@ -61,5 +68,7 @@ pub(crate) fn shown_images(row: &Row) -> sqlx::Result<ShownImages> {
         retired: row.get("retired")?,
         assets: row.json("assets")?,
         images: row.json("images")?,
+        own_localizations: row.json("localizations")?,
+        localizations: row.json("shown_localizations")?,
     })
 }
