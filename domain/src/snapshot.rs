@@ -12,15 +12,15 @@ pub trait Snapshot: Aggregate + Clone + 'static {
 }
 
 impl Snapshot for crate::pass::Pass {
-    const SHAPE: u32 = 3;
+    const SHAPE: u32 = 4;
 }
 
 impl Snapshot for crate::registration::Registration {
-    const SHAPE: u32 = 2;
+    const SHAPE: u32 = 3;
 }
 
 impl Snapshot for crate::organization::Organization {
-    const SHAPE: u32 = 2;
+    const SHAPE: u32 = 3;
 }
 
 impl Snapshot for crate::pass_type::PassType {
@@ -107,8 +107,20 @@ mod tests {
             "PassContentChanged.v1.replacement",
             "PassRetired",
         ]);
-        check::<Registration>(&["DeviceRegistered", "PushTokenChanged", "PushTokenConfirmed"]);
-        check::<Organization>(&["OrganizationCreated", "ApiKeyAdded", "ApiKeyRevoked"]);
+        check::<Registration>(&[
+            "DeviceRegistered.v1.imported",
+            "PushTokenChanged.v1.imported",
+            "DeviceRegistered",
+            "PushTokenChanged",
+            "PushTokenConfirmed",
+        ]);
+        check::<Organization>(&[
+            "OrganizationCreated",
+            "ApiKeyAdded",
+            "ApiKeyRevoked",
+            "ApiKeyAdded.v1.scopes",
+            "ApiKeyScopesChanged",
+        ]);
         check::<PassType>(&["PassTypeCreated", "PassTypeAssetsChanged"]);
         check::<BrandAssets>(&["BrandAssetsChanged"]);
         check::<Certificate>(&["CertificateInstalled", "CertificateRenewed", "CertificateResealed"]);

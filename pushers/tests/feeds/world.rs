@@ -12,7 +12,9 @@ use honoken_domain::ids::{
 };
 use honoken_domain::images::{DefaultImages, Images};
 use honoken_domain::organization::{Organization, OrganizationCommand};
-use honoken_domain::pass::{Circumstances, IssuePass, Pass, PassCommand, Precondition, TicketStyle};
+use honoken_domain::pass::{
+    Circumstances, IssuePass, OrderedToken, Pass, PassCommand, Precondition, TicketStyle,
+};
 use honoken_domain::pass_type::{PassType, PassTypeCommand};
 use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
@@ -206,7 +208,9 @@ impl World {
     pub(crate) async fn issues(&self, serial: &str) -> Committed<Pass> {
         let id = ticket(serial);
         let command = PassCommand::Issue(Box::new(IssuePass {
-            authentication_token: AuthenticationToken::parse(Digest::of(serial.as_bytes()).as_str()).unwrap(),
+            authentication_token: OrderedToken::Fresh(
+                AuthenticationToken::parse(Digest::of(serial.as_bytes()).as_str()).unwrap(),
+            ),
             id,
             ticket_style: TicketStyle::Event,
             poster: false,
