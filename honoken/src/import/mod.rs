@@ -1,9 +1,9 @@
 //! `honoken import`: passes and registrations of another service, sent to a running one through the calls that integrators use.
 //!
-//! - [`lines`]: the lines of the input, in bounded memory; [`line`]: what a line asks for
-//! - [`sender`]: the calls, repeated while that may help; [`outcome`]: what became of a line
-//! - [`journal`]: how far the import is, on disk
-//! - [`run`]: many lines at a time, in the order that matters
+//! - `lines`: the lines of the input, in bounded memory; `line`: what a line asks for
+//! - `sender`: the calls, repeated while that may help; `outcome`: what became of a line
+//! - `journal`: how far the import is, on disk
+//! - `run`: many lines at a time, in the order that matters
 
 mod journal;
 mod line;

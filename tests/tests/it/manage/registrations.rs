@@ -114,12 +114,12 @@ async fn device_and_push_token_are_checked_as_those_of_phones() {
 async fn another_token_within_a_second_waits_for_its_end() {
     let (honoken, integrator) = a_service_with_a_pass().await;
     let phone = device(1);
-    let all: Vec<_> = (0..5).map(|number| format!("token-{number}")).collect();
+    let all: Vec<_> = (0..3).map(|number| format!("token-{number}")).collect();
     let sent = all.iter().map(|token| import(&integrator, "A-1", &phone, token));
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     for answer in futures::future::join_all(sent).await {
         assert!(matches!(answer.status, StatusCode::CREATED | StatusCode::OK), "{}", answer.excerpt());
     }
-    assert!(began.elapsed().as_secs() >= 3, "five tokens take four seconds, less the beginning of the first");
+    assert!(began.elapsed().as_secs() >= 1, "three tokens take two seconds, less the beginning of the first");
     assert_eq!(known_token(&honoken, &phone).await.len(), 1);
 }

@@ -138,6 +138,7 @@ async fn the_key_of_dev_has_every_scope_even_if_it_was_made_before_there_were_an
     let path = format!("{}/registrations/0123456789", integrator.path("A-1"));
     let registered = integrator.json(Method::PUT, &path, &json!({ "pushToken": "c0ffee" })).await;
     registered.assert_status(StatusCode::CREATED);
+    honoken.terminate().await;
     honoken.restart().await;
     let events = honoken.storage().recorded().await;
     let changes = events.values().filter(|event| event.payload["ApiKeyScopesChanged"].is_object());
