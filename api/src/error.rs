@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use honoken_domain::brand_assets::BrandAssetsError;
+use honoken_domain::organization::Scope;
 use honoken_domain::pass::{ContentFault, PassError};
 use honoken_domain::pass_type::PassTypeError;
 use honoken_domain::registration::RegistrationError;
@@ -22,6 +23,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::auth::scopes;
 use crate::openapi::schemas;
 
 /// One fault of a body.
@@ -66,6 +68,11 @@ pub enum ApiError {
         code: &'static str,
         /// The reason, and what to do.
         detail: &'static str,
+    },
+    /// 403: the API key may not do this.
+    MissingScope {
+        /// The scopes of which one would do.
+        needed: &'static [Scope],
     },
     /// 404: it does not exist, or it belongs to another organisation.
     NotFound {
@@ -201,7 +208,7 @@ impl ApiError {
             | Self::UnauthorizedKey
             | Self::UnauthorizedSender
             | Self::UnauthorizedOperator => StatusCode::UNAUTHORIZED,
-            Self::Forbidden { .. } => StatusCode::FORBIDDEN,
+            Self::Forbidden { .. } | Self::MissingScope { .. } => StatusCode::FORBIDDEN,
             Self::NotFound { .. } | Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -243,6 +250,14 @@ impl ApiError {
                 "Send Basic credentials of the operator.".into(),
             ),
             Self::Forbidden { code, detail } => (code, "Forbidden", (*detail).into()),
+            Self::MissingScope { needed } => (
+                "missing_scope",
+                "Forbidden",
+                format!(
+                    "This needs an API key with the scope {}; `honoken keys create --scopes` makes one.",
+                    scopes::named(needed)
+                ),
+            ),
             Self::NotFound { what } => {
                 ("not_found", "Not found", format!("This {what} does not exist, or it belongs to another organisation."))
             }
@@ -425,6 +440,7 @@ impl Refusal for PassError {
         match self {
             Self::Unknown => ApiError::NO_PASS,
             Self::AlreadyIssued => ApiError::Conflict { code: "already_issued", detail },
+            Self::OtherToken => ApiError::Conflict { code: "issued_with_another_token", detail },
             Self::Retired => ApiError::Conflict { code: "retired", detail },
             Self::KeyReused | Self::OrderReused => {
                 ApiError::Conflict { code: "idempotency_key_reused", detail }

@@ -52,6 +52,7 @@ fn open() -> OpenApiRouter<AppState> {
         .routes(routes!(manage::void::handler))
         .routes(routes!(manage::reinstate::handler))
         .routes(routes!(manage::history::handler))
+        .routes(routes!(manage::import_registration::handler))
         .routes(routes!(manage::pkpass::handler))
         .routes(routes!(manage::pkpasses::handler))
         .routes(routes!(manage::assets::get, manage::assets::put, manage::assets::delete))

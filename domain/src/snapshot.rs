@@ -16,11 +16,11 @@ impl Snapshot for crate::pass::Pass {
 }
 
 impl Snapshot for crate::registration::Registration {
-    const SHAPE: u32 = 2;
+    const SHAPE: u32 = 3;
 }
 
 impl Snapshot for crate::organization::Organization {
-    const SHAPE: u32 = 2;
+    const SHAPE: u32 = 3;
 }
 
 impl Snapshot for crate::pass_type::PassType {
@@ -108,9 +108,21 @@ mod tests {
             "PassContentChanged.v1.replacement",
             "PassRetired",
         ]);
-        check::<Registration>(&["DeviceRegistered", "PushTokenChanged", "PushTokenConfirmed"]);
-        check::<Organization>(&["OrganizationCreated", "ApiKeyAdded", "ApiKeyRevoked"]);
         check::<PassType>(&["PassTypeCreated", "PassTypeAssetsChanged", "PassTypeLocalizationsChanged"]);
+        check::<Registration>(&[
+            "DeviceRegistered.v1.imported",
+            "PushTokenChanged.v1.imported",
+            "DeviceRegistered",
+            "PushTokenChanged",
+            "PushTokenConfirmed",
+        ]);
+        check::<Organization>(&[
+            "OrganizationCreated",
+            "ApiKeyAdded",
+            "ApiKeyRevoked",
+            "ApiKeyAdded.v1.scopes",
+            "ApiKeyScopesChanged",
+        ]);
         check::<BrandAssets>(&["BrandAssetsChanged"]);
         check::<Certificate>(&["CertificateInstalled", "CertificateRenewed", "CertificateResealed"]);
         check::<ApnsKey>(&["ApnsKeyInstalled", "ApnsKeyResealed"]);

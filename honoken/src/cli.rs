@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::operator::session::{Environment, StorageOptions};
 use crate::operator::{apns_keys, certs, database, keys};
 use crate::process::Process;
-use crate::{dev, inspect, phone, release, serve};
+use crate::{dev, import, inspect, phone, release, serve};
 
 /// Issues, signs and updates Apple Wallet passes.
 #[derive(Debug, Parser)]
@@ -69,6 +69,9 @@ enum Command {
     /// Play a fleet of phones against any web service, and report how long its answers took.
     #[command(after_help = phone::FLEET_EXAMPLES)]
     Phones(phone::FleetOptions),
+    /// Send passes and registrations of another service to a running one, line by line.
+    #[command(after_help = import::EXAMPLES)]
+    Import(import::Options),
     /// Print a script with which a shell completes the commands and options of this program.
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
@@ -158,6 +161,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Inspect(options) => inspect::run(&options),
         Command::Phone(options) => run_alone(async |stop| phone::try_out(&options, &SystemIds, stop).await),
         Command::Phones(options) => run_alone(async |stop| phone::measure(&options, &SystemIds, stop).await),
+        Command::Import(options) => run_alone(async |stop| import::run(&options, stop).await),
         Command::Completions { shell } => {
             // Written to memory first: standard output may be closed, which is no reason to panic.
             let mut script = Vec::new();

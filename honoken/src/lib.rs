@@ -1,12 +1,13 @@
 //! The library behind the binary `honoken`.
 //!
 //! [`cli`] is the command line. `dev` sets up a folder for development, [`serve`] runs the service or a part of it, both over [`process`]
-//! and [`sockets`]; [`config`] is the configuration from the environment. [`operator`] holds the commands of operators; [`inspect`] and
-//! [`phone`] are for everyone.
+//! and [`sockets`]; [`config`] is the configuration from the environment. [`operator`] holds the commands of operators; [`import`] takes passes of
+//! another service over; [`inspect`] and [`phone`] are for everyone.
 
 pub mod cli;
 pub mod config;
 pub mod dev;
+pub mod import;
 pub mod inspect;
 pub mod operator;
 pub mod operator_password;

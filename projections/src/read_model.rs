@@ -25,6 +25,7 @@ const SQLITE: &[EmbeddedMigration] = &[
     (7, "apns_keys", include_str!("../../migrations/sqlite/read_model/0007_apns_keys.sql")),
     (8, "images", include_str!("../../migrations/sqlite/read_model/0008_images.sql")),
     (9, "localizations", include_str!("../../migrations/sqlite/read_model/0009_localizations.sql")),
+    (10, "scopes", include_str!("../../migrations/sqlite/read_model/0010_scopes.sql")),
 ];
 
 /// Versions from 1000 on are the read model's; the event log, in the same database, has those below.
@@ -38,6 +39,7 @@ const POSTGRES: &[EmbeddedMigration] = &[
     (1007, "apns_keys", include_str!("../../migrations/postgres/read_model/0007_apns_keys.sql")),
     (1008, "images", include_str!("../../migrations/postgres/read_model/0008_images.sql")),
     (1009, "localizations", include_str!("../../migrations/postgres/read_model/0009_localizations.sql")),
+    (1010, "scopes", include_str!("../../migrations/postgres/read_model/0010_scopes.sql")),
 ];
 
 /// Instructions for an operator whose file is damaged.

@@ -1,11 +1,14 @@
-//! Authenticates an integrator, for its organisation.
+//! Authenticates an integrator, for its organisation, and checks the scopes of its key.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath};
 use honoken_domain::ids::{Digest, OrganizationId};
+use honoken_domain::organization::{Scope, Scopes};
+use honoken_projections::organizations::KeyGrant;
 use honoken_telemetry::request::caller_is_known;
 use http::request::Parts;
 
 use crate::auth::header::credentials;
+use crate::auth::scopes;
 use crate::error::ApiError;
 use crate::state::{App, AppState};
 
@@ -16,6 +19,7 @@ pub struct Integrator {
     pub organization_id: OrganizationId,
     /// The actor in the metadata of events: the beginning of the key's digest.
     pub actor: String,
+    scopes: Scopes,
 }
 
 impl FromRequestParts<AppState> for Integrator {
@@ -28,6 +32,8 @@ impl FromRequestParts<AppState> for Integrator {
             return Err(app.rates.record_wrong_key(client));
         };
         app.rates.check_organization(&integrator.organization_id).await?;
+        let route = parts.extensions.get().map_or("", MatchedPath::as_str);
+        integrator.require(scopes::needed(&parts.method, route))?;
         Ok(integrator)
     }
 }
@@ -40,11 +46,20 @@ impl Integrator {
     pub async fn with_key(app: &App, key: &str) -> Result<Option<Self>, ApiError> {
         // The digest is looked up, not the key, so the time taken does not reveal how much of a key was right.
         let digest = Digest::of(key.as_bytes());
-        let organization_id = app.read_model.organization_of_key(&digest).await?;
+        let grant = app.read_model.grant_of_key(&digest).await?;
         let actor = format!("api-key:{}", &digest.as_str()[..12]);
-        Ok(organization_id.map(|organization_id| {
+        Ok(grant.map(|KeyGrant { organization_id, scopes }| {
             caller_is_known();
-            Self { organization_id, actor }
+            Self { organization_id, actor, scopes }
         }))
+    }
+
+    /// Checks that the key has one of these scopes. The routes of [`scopes::needed`] are checked before their handlers run.
+    ///
+    /// # Errors
+    /// 403 `missing_scope`.
+    pub fn require(&self, scopes: &'static [Scope]) -> Result<(), ApiError> {
+        let allowed = scopes.is_empty() || scopes.iter().any(|scope| self.scopes.allow(*scope));
+        if allowed { Ok(()) } else { Err(ApiError::MissingScope { needed: scopes }) }
     }
 }

@@ -1,6 +1,7 @@
 //! Authentication: a phone for one pass, an integrator for its organisation, an operator for everything.
 //!
 //! - [`phone`], [`integrator`], [`operator`]: one file for each
+//! - [`scopes`]: what the key of an integrator has to allow
 //! - [`admin_credentials`]: the operator's name and password
 
 pub mod admin_credentials;
@@ -8,3 +9,4 @@ mod header;
 pub mod integrator;
 pub mod operator;
 pub mod phone;
+pub mod scopes;

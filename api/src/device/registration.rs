@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use honoken_domain::ids::{DeviceLibraryIdentifier, PassId, PushToken, RegistrationId};
 use honoken_domain::registration::{Registration, RegistrationCommand, RegistrationEvent};
-use honoken_event_store::Committed;
+use honoken_event_store::{Committed, Metadata};
 
 use crate::device::turns::{Device, Next, SentToken, Written};
 use crate::error::ApiError;
@@ -87,10 +87,38 @@ impl<'a> DeviceRequest<'a> {
             } else {
                 self.app.rates.check_known_device(&self.pass, self.client)?;
             }
-            written.expect(sent, events);
+            written.expect(&sent.push_token, events);
             Ok(())
         })
         .await
+    }
+
+    /// Registers the device in its place: another service knows that it holds the pass, and this push token.
+    ///
+    /// # Errors
+    /// 429 when too many requests for the device wait, 503 when a store is unavailable or too many requests wait.
+    pub async fn import(&self, push_token: PushToken, metadata: &Metadata) -> Result<Registered, ApiError> {
+        let device = self.device()?;
+        loop {
+            let mut written = device.turn().await;
+            if let Some(then) = written.pause_before(&push_token) {
+                drop(written);
+                self.app.turns.wait_until(then).await?;
+                continue;
+            }
+            let command = RegistrationCommand::Import {
+                serial_number: self.pass.serial_number.clone(),
+                push_token: push_token.clone(),
+                at: self.app.clock.unix_seconds(),
+            };
+            let admits = |events: &[RegistrationEvent]| {
+                written.expect(&push_token, events);
+                Ok(())
+            };
+            let committed = self.dispatch_with(command, metadata, admits).await?;
+            let is_new = committed.events.iter().any(is_registration);
+            return Ok(Registered { committed: Arc::new(committed), is_new });
+        }
     }
 
     /// Unregisters the device from the pass.
@@ -122,8 +150,17 @@ impl<'a> DeviceRequest<'a> {
     ) -> Result<Committed<Registration>, ApiError> {
         let actor = format!("device:{}", self.id.device_library_identifier.shortened());
         let metadata = self.app.metadata(actor, None, &self.request_id.0);
+        self.dispatch_with(command, &metadata, admits).await
+    }
+
+    async fn dispatch_with(
+        &self,
+        command: RegistrationCommand,
+        metadata: &Metadata,
+        admits: impl FnMut(&[RegistrationEvent]) -> Result<(), ApiError> + Send,
+    ) -> Result<Committed<Registration>, ApiError> {
         let (id, dispatcher) = (self.id.aggregate_id(), &self.app.dispatcher);
-        dispatcher.dispatch_if::<Registration, ApiError>(&id, command, &(), &metadata, admits).await?
+        dispatcher.dispatch_if::<Registration, ApiError>(&id, command, &(), metadata, admits).await?
     }
 }
 

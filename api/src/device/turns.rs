@@ -176,16 +176,21 @@ impl Device {
 
 impl Written {
     /// Records what is about to be written: when the caller disconnects in the middle of it, it is written all the same.
-    pub fn expect(&mut self, sent: &SentToken, events: &[RegistrationEvent]) {
+    pub fn expect(&mut self, push_token: &PushToken, events: &[RegistrationEvent]) {
         if events.iter().any(holds_a_token) {
-            self.token = Some((sent.push_token.clone(), Instant::now()));
+            self.token = Some((push_token.clone(), Instant::now()));
         }
     }
 
     /// Records what a command has written.
     pub fn note(&mut self, sent: SentToken, committed: Arc<Committed<Registration>>) {
-        self.expect(&sent, &committed.events);
+        self.expect(&sent.push_token, &committed.events);
         self.last = Some((sent, committed));
+    }
+
+    /// Until when another token than the one that was written last has to wait; `None` when it need not.
+    pub fn pause_before(&self, push_token: &PushToken) -> Option<Instant> {
+        self.recent_token().filter(|(token, _)| token != push_token).map(|(_, at)| *at + PACE)
     }
 
     /// The token that was written last, while another one still has to wait.
@@ -297,9 +302,12 @@ mod tests {
     async fn a_caller_that_goes_away_in_the_middle_of_its_command_has_written() {
         let device = Device::default();
         let sent = device.record_token(token("a"));
-        let event =
-            RegistrationEvent::PushTokenChanged { push_token: token("a"), changed_at: UnixSeconds(1) };
-        device.turn().await.expect(&sent, &[event]);
+        let event = RegistrationEvent::PushTokenChanged {
+            push_token: token("a"),
+            changed_at: UnixSeconds(1),
+            imported: false,
+        };
+        device.turn().await.expect(&sent.push_token, &[event]);
         assert!(goes_on(&device, &device.record_token(token("b")), "A").await.is_err());
     }
 

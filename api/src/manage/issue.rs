@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use honoken_domain::content::Content;
-use honoken_domain::ids::{Digest, PassId, PassTypeIdentifier, SerialNumber};
+use honoken_domain::ids::{AuthenticationToken, Digest, PassId, PassTypeIdentifier, SerialNumber};
 use honoken_domain::images::Images;
 use honoken_domain::localizations::Localizations;
-use honoken_domain::pass::{IssuePass, PassCommand, PassError, PassKind, TicketStyle};
+use honoken_domain::organization::Scope;
+use honoken_domain::pass::{IssuePass, OrderedToken, PassCommand, PassError, PassKind, TicketStyle};
 use honoken_event_store::DispatchError;
 use honoken_pkpass::Finding;
 use honoken_pkpass::image::{ImageFile, PngHeader};
@@ -56,16 +57,22 @@ pub(super) struct Order {
     /// Texts in other languages, by language. Each stands in place of the text of the content that is its key.
     #[schema(schema_with = schemas::localizations, required = false)]
     pub(super) localizations: Localizations,
+    /// For a pass that another service has issued, by a key with the scope `passes:import`: the token in the pass on the phones. If it is missing,
+    /// the service makes one.
+    #[schema(schema_with = schemas::authentication_token, required = false)]
+    pub(super) authentication_token: Option<AuthenticationToken>,
     #[schema(ignore)]
     pub(super) warnings: Vec<Finding>,
 }
 
 /// `POST /manage/v1/passes`
 ///
-/// The answer is 201 if the pass is new, and 200 if the same order was carried out before, however long ago.
+/// The answer is 201 if the pass is new, and 200 if the same order was carried out before, however long ago. An `authenticationToken` is a part of
+/// the order: with another one than the pass was issued with, the answer is 409 (`issued_with_another_token`). An order without one is the same
+/// order whatever the token is.
 ///
 /// # Errors
-/// 400, 401, 409 when the serial number is taken, 413, 415, 422 with pointers, 503.
+/// 400, 401, 403 when the key may not do this, 409 when the serial number is taken, 413, 415, 422 with pointers, 503.
 #[utoipa::path(
     post, path = "/manage/v1/passes", tag = MANAGE,
     operation_id = "issuePass", summary = "Issue a pass",
@@ -81,6 +88,9 @@ pub async fn handler(
     let headers = request.headers().clone();
     let body = json_body::read_json(request, limits::JSON_BYTES).await?;
     let order = read(body)?;
+    if order.authentication_token.is_some() {
+        integrator.require(&[Scope::PassesImport])?;
+    }
     let pass_type = own_pass_type(&app, &integrator, &order.pass_type_identifier).await?;
     let sizes = measure_own_images(&app, &integrator, &pass_type, &order.assets).await?;
 
@@ -103,7 +113,7 @@ pub async fn handler(
         content: order.content,
         assets: order.assets,
         localizations: order.localizations,
-        authentication_token: ids::authentication_token(&*app.ids),
+        authentication_token: ordered_token(order.authentication_token, &app),
     }));
     let committed = change.try_dispatch(pass_type, command).await.map_err(|fault| match fault {
         // The serial number comes from the key, so the fault is the reused key.
@@ -119,6 +129,11 @@ pub async fn handler(
     warnings.extend(change::localization_warnings(&committed));
     let answer = change.answer(&committed, warnings).await?;
     Ok(if change::is_issue(&committed.events) { answer.created() } else { answer.into_response() })
+}
+
+/// The token that an order names, or a fresh one.
+pub(super) fn ordered_token(named: Option<AuthenticationToken>, app: &App) -> OrderedToken {
+    named.map_or_else(|| OrderedToken::Fresh(ids::authentication_token(&*app.ids)), OrderedToken::Known)
 }
 
 /// Reads an order, strictly.
@@ -144,6 +159,8 @@ pub(super) fn read(body: Value) -> Result<Order, ApiError> {
     };
     let assets = assets(&mut fields);
     let localizations = localizations::in_order(&mut fields);
+    let token = fields.optional("authenticationToken");
+    let authentication_token = fields.parse("authenticationToken", token, AuthenticationToken::parse);
     let mut warnings = Vec::new();
     if let (Some(ticket_style), Some(content)) = (ticket_style, &content) {
         let (faults, found) = change::lint(PassKind { style: ticket_style, poster }, content, "/content");
@@ -162,6 +179,7 @@ pub(super) fn read(body: Value) -> Result<Order, ApiError> {
             content,
             assets,
             localizations,
+            authentication_token,
             warnings,
         }),
         // Each missing field was recorded as a fault, and `finish` has refused the body.

@@ -179,7 +179,7 @@ async fn of_order(app: &App, integrator: &Integrator, body: Value) -> Result<Vec
         content: order.content,
         assets: order.assets,
         localizations: order.localizations,
-        authentication_token: ids::authentication_token(&*app.ids),
+        authentication_token: issue::ordered_token(order.authentication_token, app),
     }));
     // A pass that nobody has issued yet decides as every new one does; its events are thrown away.
     let decided = Pass::default().decide(command, &circumstances).map_err(Refusal::into_api_error);

@@ -6,6 +6,7 @@ pub mod change;
 pub mod change_metadata;
 pub mod history;
 pub mod idempotency_key;
+pub mod import_registration;
 pub mod increment;
 pub mod issue;
 pub mod jobs;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_nats::HeaderMap;
 use async_nats::jetstream::context::PublishErrorKind;
 use bytes::Bytes;
+use honoken_domain::organization::Scope;
 use honoken_domain::pass::Precondition;
 use honoken_pushers::nats::stream::COMMAND_REFUSED;
 use honoken_pushers::nats::{Nats, NatsError};
@@ -102,6 +103,7 @@ impl CommandHandler<'_> {
         let key = command::api_key(message)?;
         let integrator = Integrator::with_key(self.app, key).await?.ok_or(ApiError::UnauthorizedSender)?;
         self.app.rates.check_organization(&integrator.organization_id).await?;
+        integrator.require(&[Scope::PassesWrite])?;
         let order = Order::read(&message.payload)?;
         let change = Change {
             app: self.app.clone(),

@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use axum::Extension;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderValue, header};
+use honoken_domain::organization::Scope;
+use http::{HeaderValue, Method, header};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{HttpMethod, Operation, Parameter, PathItem};
 use utoipa::openapi::security::{
@@ -18,6 +19,7 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::auth::scopes;
 use crate::error::{Fault, Problem};
 use crate::openapi::tags::{ADMIN, DEVICE, MANAGE, RUNNING};
 use crate::openapi::{answers, parameters, problems};
@@ -102,7 +104,13 @@ fn components() -> Components {
         "`ApplePass` followed by the `authenticationToken` of the pass (`AndroidPass` is understood, too).",
     );
     components.add_security_scheme(TOKEN, SecurityScheme::ApiKey(ApiKey::Header(token)));
-    components.add_security_scheme(API_KEY, http(HttpAuthScheme::Bearer, "An API key of the organisation."));
+    components.add_security_scheme(
+        API_KEY,
+        http(
+            HttpAuthScheme::Bearer,
+            "An API key of the organisation. Where an operation names a scope, the key needs it.",
+        ),
+    );
     components
         .add_security_scheme(OPERATOR, http(HttpAuthScheme::Basic, "Name and password of the operator."));
     components
@@ -194,7 +202,7 @@ fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation
     let tagged = |name: &str| operation.tags.iter().flatten().any(|tag| tag == name);
     let (manages, operates) = (tagged(MANAGE), tagged(ADMIN));
     if manages {
-        operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], _>(API_KEY, [])]);
+        require_scopes(operation, scopes::needed(&http_method(method), path));
         problems::add::<problems::UnauthorizedKey>(operation);
     } else if operates {
         operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], _>(OPERATOR, [])]);
@@ -220,6 +228,35 @@ fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation
             let header = Ref::new(format!("#/components/headers/{REQUEST_ID}"));
             response.headers.insert(REQUEST_ID.to_owned(), RefOr::Ref(header));
         }
+    }
+}
+
+/// Any key will do where no scope is needed; else a key with one of these.
+fn require_scopes(operation: &mut Operation, needed: &[Scope]) {
+    if needed.is_empty() {
+        operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], _>(API_KEY, [])]);
+        return;
+    }
+    operation.security =
+        Some(needed.iter().map(|scope| SecurityRequirement::new(API_KEY, [scope.as_str()])).collect());
+    let sentence = format!("Needs a key with the scope {}.", scopes::named(needed));
+    operation.description = Some(match operation.description.take() {
+        Some(description) => format!("{description}\n\n{sentence}"),
+        None => sentence,
+    });
+    problems::add::<problems::MissingScope>(operation);
+}
+
+fn http_method(method: &HttpMethod) -> Method {
+    match method {
+        HttpMethod::Get => Method::GET,
+        HttpMethod::Post => Method::POST,
+        HttpMethod::Put => Method::PUT,
+        HttpMethod::Delete => Method::DELETE,
+        HttpMethod::Options => Method::OPTIONS,
+        HttpMethod::Head => Method::HEAD,
+        HttpMethod::Patch => Method::PATCH,
+        HttpMethod::Trace => Method::TRACE,
     }
 }
 

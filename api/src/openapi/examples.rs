@@ -228,6 +228,17 @@ pub fn registration() -> Value {
     json!({ "pushToken": "0f3a1c9e77b2" })
 }
 
+/// Of a registration that was imported.
+pub fn registration_answer() -> Value {
+    json!({
+        "passTypeIdentifier": "pass.dev.honoken.event",
+        "serialNumber": "ORDER-7",
+        "device": "012345…",
+        "changed": true,
+        "projected": true
+    })
+}
+
 /// Of a list of passes that changed.
 pub fn updated_passes() -> Value {
     json!({ "serialNumbers": ["ORDER-7"], "lastUpdated": "a045723f-14" })

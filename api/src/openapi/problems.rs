@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use honoken_domain::organization::Scope;
 use http::HeaderMap;
 use utoipa::IntoResponses;
 use utoipa::openapi::header::HeaderBuilder;
@@ -41,6 +42,8 @@ problems! {
         "Wrong, missing or malformed token, unknown pass type or unknown serial number: one answer, which does not tell the cases apart.";
     UnauthorizedKey: ApiError::UnauthorizedKey, "The API key is missing or unknown.";
     UnauthorizedOperator: ApiError::UnauthorizedOperator, "The operator's credentials are missing or wrong.";
+    MissingScope: ApiError::MissingScope { needed: &[Scope::PassesWrite] },
+        "`missing_scope`: the API key may not do this; `detail` names the scope that would do.";
     CrossSite: ApiError::CROSS_SITE, "`cross_site`: a browser sent the request for a page of another site.";
     NotInProduction: ApiError::NOT_IN_PRODUCTION, "`not_in_production`: `ENVIRONMENT` is `production`, where phones are woken for changes alone. Or `cross_site`: a browser sent the request for a page of another site.";
     NotFound: ApiError::NO_PASS, "The resource does not exist, or it belongs to another organisation.";

@@ -142,6 +142,15 @@ pub fn optional_serial_number() -> ObjectBuilder {
         .description(Some("Unique within the pass type. If it is missing, the service makes one."))
 }
 
+/// What a phone shows to act on a pass. Where it need not be there.
+pub fn authentication_token() -> ObjectBuilder {
+    let either = SchemaType::from_iter([Type::String, Type::Null]);
+    text().schema_type(either).min_length(Some(16)).max_length(Some(256)).pattern(Some("^[!-~]+$")).description(Some(
+        "For a pass that another service has issued, by a key with the scope `passes:import`: the token in the pass that phones have. If it is \
+         missing, the service makes one.",
+    ))
+}
+
 /// What APNs knows a phone by.
 pub fn push_token() -> ObjectBuilder {
     without_control_characters(1024).description(Some("The push token: the address of the phone at APNs."))
@@ -268,8 +277,10 @@ pub const CODES: &[&str] = &[
     "cross_site",
     "idempotency_key_reused",
     "internal",
+    "issued_with_another_token",
     "log_refuses_writes",
     "method_not_allowed",
+    "missing_scope",
     "not_found",
     "not_in_production",
     "not_parked",

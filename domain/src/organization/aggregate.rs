@@ -1,19 +1,19 @@
 //! The rules of an organisation (`decide`) and its memory (`apply`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Digest;
-use crate::organization::{OrganizationCommand, OrganizationError, OrganizationEvent};
+use crate::organization::{OrganizationCommand, OrganizationError, OrganizationEvent, Scopes};
 
 /// An organisation as its events tell it. The default is an id that nobody has used.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Organization {
     name: Option<String>,
-    key_digests: BTreeSet<Digest>,
+    keys: BTreeMap<Digest, Scopes>,
     revoked_digests: BTreeSet<Digest>,
 }
 
@@ -37,13 +37,12 @@ impl Organization {
             {
                 Err(OrganizationError::KeyRevoked)
             }
-            (OrganizationCommand::AddApiKey { key_digest, .. }, Some(_))
-                if self.key_digests.contains(&key_digest) =>
-            {
-                Ok(Vec::new())
-            }
-            (OrganizationCommand::AddApiKey { key_digest, label }, Some(_)) => {
-                Ok(vec![OrganizationEvent::ApiKeyAdded { key_digest, label }])
+            (OrganizationCommand::AddApiKey { key_digest, label, scopes }, Some(_)) => {
+                Ok(match self.keys.get(&key_digest) {
+                    Some(known) if *known == scopes => Vec::new(),
+                    Some(_) => vec![OrganizationEvent::ApiKeyScopesChanged { key_digest, scopes }],
+                    None => vec![OrganizationEvent::ApiKeyAdded { key_digest, label, scopes }],
+                })
             }
             (OrganizationCommand::RevokeApiKey { key_digest }, Some(_))
                 if self.revoked_digests.contains(&key_digest) =>
@@ -51,7 +50,7 @@ impl Organization {
                 Ok(Vec::new())
             }
             (OrganizationCommand::RevokeApiKey { key_digest }, Some(_)) => {
-                if self.key_digests.contains(&key_digest) {
+                if self.keys.contains_key(&key_digest) {
                     Ok(vec![OrganizationEvent::ApiKeyRevoked { key_digest }])
                 } else {
                     Err(OrganizationError::UnknownKey)
@@ -83,11 +82,12 @@ impl Aggregate for Organization {
     fn apply(&mut self, event: OrganizationEvent) {
         match event {
             OrganizationEvent::Created { name, .. } => self.name = Some(name),
-            OrganizationEvent::ApiKeyAdded { key_digest, .. } => {
-                self.key_digests.insert(key_digest);
+            OrganizationEvent::ApiKeyAdded { key_digest, scopes, .. }
+            | OrganizationEvent::ApiKeyScopesChanged { key_digest, scopes } => {
+                self.keys.insert(key_digest, scopes);
             }
             OrganizationEvent::ApiKeyRevoked { key_digest } => {
-                self.key_digests.remove(&key_digest);
+                self.keys.remove(&key_digest);
                 self.revoked_digests.insert(key_digest);
             }
         }

@@ -3,6 +3,7 @@
 use strum::IntoStaticStr;
 
 use crate::ids::{Digest, OrganizationId};
+use crate::organization::Scopes;
 
 /// An intent, in the imperative.
 #[derive(Debug, Clone, PartialEq, IntoStaticStr)]
@@ -16,12 +17,14 @@ pub enum OrganizationCommand {
         /// name it.
         name: String,
     },
-    /// Let the holder of a key act for it.
+    /// Let the holder of a key act for it, within these scopes; a known key gets them in place of those that it had.
     AddApiKey {
         /// SHA-256 of the key. The key itself is never stored.
         key_digest: Digest,
         /// What the key is for, in an operator's words.
         label: String,
+        /// What its holder may do.
+        scopes: Scopes,
     },
     /// Let the holder of a key act for it no more, for ever.
     RevokeApiKey {

@@ -4,6 +4,7 @@ use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Digest, OrganizationId};
+use crate::organization::Scopes;
 
 /// A fact about an organisation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,6 +24,18 @@ pub enum OrganizationEvent {
         key_digest: Digest,
         /// What the key is for.
         label: String,
+        /// What its holder may do. Not there for a key that was made without scopes, or before there were any.
+        #[serde(default, skip_serializing_if = "Scopes::are_default")]
+        scopes: Scopes,
+    },
+    /// The holder of a key may do something else from here on.
+    #[serde(rename = "ApiKeyScopesChanged", rename_all = "camelCase")]
+    ApiKeyScopesChanged {
+        /// SHA-256 of the key.
+        key_digest: Digest,
+        /// What its holder may do.
+        #[serde(default, skip_serializing_if = "Scopes::are_default")]
+        scopes: Scopes,
     },
     /// The holder of a key may act for it no more.
     #[serde(rename = "ApiKeyRevoked", rename_all = "camelCase")]
@@ -37,6 +50,7 @@ impl DomainEvent for OrganizationEvent {
         match self {
             Self::Created { .. } => "OrganizationCreated",
             Self::ApiKeyAdded { .. } => "ApiKeyAdded",
+            Self::ApiKeyScopesChanged { .. } => "ApiKeyScopesChanged",
             Self::ApiKeyRevoked { .. } => "ApiKeyRevoked",
         }
         .to_owned()

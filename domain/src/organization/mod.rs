@@ -1,9 +1,10 @@
-//! An integrator: a ticket shop, a club, an airline, and the digests of its API keys.
+//! An integrator: a ticket shop, a club, an airline, the digests of its API keys, and their scopes.
 
 mod aggregate;
 mod command;
 mod error;
 mod event;
+mod scopes;
 #[cfg(test)]
 mod tests;
 
@@ -11,3 +12,4 @@ pub use aggregate::Organization;
 pub use command::OrganizationCommand;
 pub use error::OrganizationError;
 pub use event::OrganizationEvent;
+pub use scopes::{Scope, Scopes, UnknownScope};

@@ -14,11 +14,16 @@ fn created(name: &str) -> OrganizationEvent {
 }
 
 fn add_key(key: &str) -> OrganizationCommand {
-    OrganizationCommand::AddApiKey { key_digest: Digest::of(key.as_bytes()), label: "till".into() }
+    add_key_with(key, Scopes::default())
+}
+
+fn add_key_with(key: &str, scopes: Scopes) -> OrganizationCommand {
+    OrganizationCommand::AddApiKey { key_digest: Digest::of(key.as_bytes()), label: "till".into(), scopes }
 }
 
 fn key_added(key: &str) -> OrganizationEvent {
-    OrganizationEvent::ApiKeyAdded { key_digest: Digest::of(key.as_bytes()), label: "till".into() }
+    let scopes = Scopes::default();
+    OrganizationEvent::ApiKeyAdded { key_digest: Digest::of(key.as_bytes()), label: "till".into(), scopes }
 }
 
 fn revoke_key(key: &str) -> OrganizationCommand {
@@ -73,4 +78,27 @@ fn a_key_is_revoked_once_and_for_ever() {
 fn a_key_that_was_never_added_cannot_be_revoked() {
     refuse(vec![created("Club"), key_added("a")], revoke_key("b"), &OrganizationError::UnknownKey);
     refuse(vec![], revoke_key("a"), &OrganizationError::Unknown);
+}
+
+#[test]
+fn a_known_key_that_is_added_with_other_scopes_gets_those() {
+    let import = Scopes::of([Scope::PassesImport]);
+    let changed =
+        OrganizationEvent::ApiKeyScopesChanged { key_digest: Digest::of(b"a"), scopes: import.clone() };
+    let history = vec![created("Club"), key_added("a"), key_added("b")];
+    check(history.clone(), add_key_with("a", import.clone()), vec![changed.clone()]);
+    let history = [history, vec![changed]].concat();
+    check(history.clone(), add_key_with("a", import), vec![]);
+    check(history, add_key("b"), vec![]);
+}
+
+#[test]
+fn a_new_key_has_the_scopes_that_it_was_made_with() {
+    let scopes = Scopes::of([Scope::PassesImport, Scope::LinksWrite]);
+    let added = OrganizationEvent::ApiKeyAdded {
+        key_digest: Digest::of(b"a"),
+        label: "till".into(),
+        scopes: scopes.clone(),
+    };
+    check(vec![created("Club")], add_key_with("a", scopes), vec![added]);
 }

@@ -9,12 +9,12 @@ use serde_json::Number;
 
 use crate::content::Content;
 use crate::etag::Tagged;
-use crate::ids::{Digest, ETag, OrganizationId, PassId, UnixSeconds};
+use crate::ids::{AuthenticationToken, Digest, ETag, OrganizationId, PassId, UnixSeconds};
 use crate::images::{self, Images};
 use crate::localizations::{self, Localizations};
 use crate::pass::{
     Circumstances, ContentPatch, Increment, IssuePass, KeyedContent, KeyedIncrement, KeyedReplacement,
-    PassCommand, PassError, PassEvent, PassIssued, PassKind, REMEMBERED, TicketStyle,
+    OrderedToken, PassCommand, PassError, PassEvent, PassIssued, PassKind, REMEMBERED, TicketStyle,
 };
 
 /// A pass as its events tell it. The default is a serial number that nobody has used.
@@ -44,6 +44,8 @@ struct State {
     updated_at: UnixSeconds,
     /// What the pass was issued with, to know a late retry of the same order from another pass with the same serial.
     issued_as: Digest,
+    /// The digest of the token that phones show, to know an order that names another.
+    token: Digest,
     /// The last increments with a key, oldest first, [`REMEMBERED`] at most.
     increments: Arc<Vec<KeyedIncrement>>,
     /// The last replacements with a key, likewise.
@@ -198,7 +200,7 @@ fn issue(order: IssuePass, at: &Circumstances) -> Result<Vec<PassEvent>, PassErr
         images,
         localizations: order.localizations,
         shown_localizations,
-        authentication_token: order.authentication_token,
+        authentication_token: order.authentication_token.into_token(),
         etag,
         updated_at: at.now,
     }))])
@@ -231,7 +233,12 @@ fn check_content(kind: PassKind, content: &Content, at: &Circumstances) -> Resul
 fn repeat(state: &State, order: &IssuePass) -> Result<Vec<PassEvent>, PassError> {
     let IssuePass { ticket_style, poster, content, assets, localizations, .. } = order;
     let same = state.issued_as == fingerprint(*ticket_style, *poster, content, assets, localizations);
-    if same { Ok(Vec::new()) } else { Err(PassError::AlreadyIssued) }
+    match &order.authentication_token {
+        _ if !same => Err(PassError::AlreadyIssued),
+        // Phones that show it would be turned away, so the order has not been carried out.
+        OrderedToken::Known(token) if token_digest(token) != state.token => Err(PassError::OtherToken),
+        OrderedToken::Known(_) | OrderedToken::Fresh(_) => Ok(Vec::new()),
+    }
 }
 
 fn repeat_increment(state: &State, increment: &Increment) -> Result<Vec<PassEvent>, PassError> {
@@ -289,6 +296,7 @@ fn change(state: &State, command: PassCommand, at: &Circumstances) -> Result<Vec
             change_localizations(state, localizations, at)
         }
         PassCommand::ResolveDefaults => refresh(state, at),
+        PassCommand::AdmitDevice => Ok(Vec::new()),
         PassCommand::Void => Ok(set_voided(state, true, at)),
         PassCommand::Reinstate => Ok(set_voided(state, false, at)),
     }
@@ -430,6 +438,10 @@ fn retire(state: &State, at: &Circumstances) -> Vec<PassEvent> {
     vec![PassEvent::Retired { etag, updated_at }]
 }
 
+fn token_digest(token: &AuthenticationToken) -> Digest {
+    Digest::of(token.as_str().as_bytes())
+}
+
 /// A short name for an order: the digest of its canonical JSON.
 fn fingerprint(
     style: TicketStyle,
@@ -558,6 +570,7 @@ impl From<PassIssued> for State {
             etag: issued.etag,
             updated_at: issued.updated_at,
             issued_as,
+            token: token_digest(&issued.authentication_token),
             increments: Arc::default(),
             replacements: Arc::default(),
         }

@@ -66,6 +66,8 @@ pub enum PassCommand {
     },
     /// Find out again which images and texts the pass shows, since those it falls back to may have changed.
     ResolveDefaults,
+    /// Let a device be registered for it. The pass does not change; a retired one says no.
+    AdmitDevice,
     /// Mark the pass as no longer valid.
     Void,
     /// Make a voided pass valid again.
@@ -89,8 +91,26 @@ pub struct IssuePass {
     pub assets: Images,
     /// Texts of its own in other languages.
     pub localizations: Localizations,
-    /// A fresh random token; kept only if this order is the one that issues the pass.
-    pub authentication_token: AuthenticationToken,
+    /// What phones show for the pass.
+    pub authentication_token: OrderedToken,
+}
+
+/// The authentication token of an order. It is kept only if this order is the one that issues the pass.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OrderedToken {
+    /// The order names none: a fresh random one, which the same order has otherwise the next time.
+    Fresh(AuthenticationToken),
+    /// The order names it, since phones know it already: it is a part of the order.
+    Known(AuthenticationToken),
+}
+
+impl OrderedToken {
+    /// The token itself.
+    pub fn into_token(self) -> AuthenticationToken {
+        match self {
+            Self::Fresh(token) | Self::Known(token) => token,
+        }
+    }
 }
 
 /// What a decision depends on beside the command and the pass's own history.

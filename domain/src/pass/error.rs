@@ -29,6 +29,11 @@ pub enum PassError {
         "this serial number belongs to a pass that was issued with other content; choose another serial number or change that pass"
     )]
     AlreadyIssued,
+    /// The serial number is taken by the same pass, and phones show another authentication token for it than the order names.
+    #[error(
+        "this pass was issued with another authentication token, which stays the one that phones show; leave `authenticationToken` out, or choose another serial number"
+    )]
+    OtherToken,
     /// `If-Match` names a state that is no longer the current one.
     #[error("{}", precondition_failed(current.as_ref()))]
     PreconditionFailed {

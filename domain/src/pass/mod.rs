@@ -11,7 +11,7 @@ mod replacement;
 mod tests;
 
 pub use aggregate::Pass;
-pub use command::{Circumstances, ContentRules, IssuePass, PassCommand, Precondition};
+pub use command::{Circumstances, ContentRules, IssuePass, OrderedToken, PassCommand, Precondition};
 pub use error::{ContentFault, PassError};
 pub use event::{HIDDEN_CHANGES, PassEvent, PassIssued};
 pub use honoken_styles::{PassKind, TicketStyle};

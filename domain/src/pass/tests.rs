@@ -52,7 +52,9 @@ fn order(seat: &str) -> IssuePass {
         content: content(seat),
         assets: Images::new(),
         localizations: Localizations::new(),
-        authentication_token: AuthenticationToken::parse("0123456789abcdef0123").unwrap(),
+        authentication_token: OrderedToken::Fresh(
+            AuthenticationToken::parse("0123456789abcdef0123").unwrap(),
+        ),
     }
 }
 
@@ -172,10 +174,45 @@ fn issuing_the_same_again_does_nothing_even_after_changes() {
 #[test]
 fn issuing_again_with_a_fresh_token_is_still_the_same_order() {
     let retry = IssuePass {
-        authentication_token: AuthenticationToken::parse("another-random-token").unwrap(),
+        authentication_token: OrderedToken::Fresh(
+            AuthenticationToken::parse("another-random-token").unwrap(),
+        ),
         ..order("1A")
     };
     check(vec![issued("1A", NOW)], at(NOW), PassCommand::Issue(Box::new(retry)), vec![]);
+}
+
+/// The order of [`order`], which names the token that phones show.
+fn issue_with_token(seat: &str, token: &str) -> PassCommand {
+    let authentication_token = OrderedToken::Known(AuthenticationToken::parse(token).unwrap());
+    PassCommand::Issue(Box::new(IssuePass { authentication_token, ..order(seat) }))
+}
+
+#[test]
+fn a_pass_is_issued_with_the_token_that_the_order_names() {
+    check(vec![], at(NOW), issue_with_token("1A", "0123456789abcdef0123"), vec![issued("1A", NOW)]);
+}
+
+#[test]
+fn an_order_that_names_the_token_is_the_same_order_only_with_that_token() {
+    let history = vec![issued("1A", NOW), changed("2B", NOW + 1)];
+    check(history.clone(), at(NOW + 9), issue_with_token("1A", "0123456789abcdef0123"), vec![]);
+    refuse(
+        history.clone(),
+        at(NOW + 9),
+        issue_with_token("1A", "another-known-token"),
+        &PassError::OtherToken,
+    );
+    refuse(history, at(NOW + 9), issue_with_token("2B", "another-known-token"), &PassError::AlreadyIssued);
+}
+
+#[test]
+fn a_pass_that_was_issued_admits_devices_and_stays_as_it_is() {
+    check(vec![issued("1A", NOW)], at(NOW + 1), PassCommand::AdmitDevice, vec![]);
+    check(vec![issued("1A", NOW), voided("1A", NOW + 1)], at(NOW + 2), PassCommand::AdmitDevice, vec![]);
+    refuse(vec![], at(NOW), PassCommand::AdmitDevice, &PassError::Unknown);
+    let stranger = Circumstances { organization_id: OrganizationId::parse("stranger").unwrap(), ..at(NOW) };
+    refuse(vec![issued("1A", NOW)], stranger, PassCommand::AdmitDevice, &PassError::Unknown);
 }
 
 #[test]

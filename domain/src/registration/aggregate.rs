@@ -17,7 +17,11 @@ const CLOCKS_DIFFER: i64 = 60;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Registration {
     push_token: Option<PushToken>,
+    /// Whether the device itself said that it is reached there.
+    token_is_its_own: bool,
     serial_numbers: BTreeSet<SerialNumber>,
+    /// The passes that were imported for it, held or not: a pass that it has removed since is not imported once more.
+    imported: BTreeSet<SerialNumber>,
     /// When the device last said where it is reached, as far as that was noted.
     last_word: UnixSeconds,
 }
@@ -33,6 +37,7 @@ impl Registration {
                     events.push(RegistrationEvent::PushTokenChanged {
                         push_token: push_token.clone(),
                         changed_at: at,
+                        imported: false,
                     });
                 }
                 if !self.holds(&serial_number) {
@@ -40,6 +45,7 @@ impl Registration {
                         serial_number,
                         push_token,
                         registered_at: at,
+                        imported: false,
                     });
                 }
                 // APNs may have called the token dead since the last word, and is heard late.
@@ -47,6 +53,9 @@ impl Registration {
                     events.push(RegistrationEvent::PushTokenConfirmed { confirmed_at: at });
                 }
                 events
+            }
+            RegistrationCommand::Import { serial_number, push_token, at } => {
+                self.import(serial_number, push_token, at)
             }
             RegistrationCommand::Unregister { serial_number } if self.holds(&serial_number) => {
                 vec![RegistrationEvent::DeviceUnregistered { serial_number, cause: None }]
@@ -64,9 +73,44 @@ impl Registration {
         }
     }
 
+    fn import(
+        &self,
+        serial_number: SerialNumber,
+        push_token: PushToken,
+        at: UnixSeconds,
+    ) -> Vec<RegistrationEvent> {
+        let its_own = self.push_token.as_ref().filter(|_| self.token_is_its_own);
+        let push_token = its_own.cloned().unwrap_or(push_token);
+        let mut events = Vec::new();
+        if !self.serial_numbers.is_empty() && self.push_token.as_ref() != Some(&push_token) {
+            events.push(RegistrationEvent::PushTokenChanged {
+                push_token: push_token.clone(),
+                changed_at: at,
+                imported: true,
+            });
+        }
+        let was_removed = self.imported.contains(&serial_number) && self.push_token.is_some();
+        if !self.holds(&serial_number) && !was_removed {
+            events.push(RegistrationEvent::DeviceRegistered {
+                serial_number,
+                push_token,
+                registered_at: at,
+                imported: true,
+            });
+        }
+        events
+    }
+
     /// Whether the device is registered for this pass.
     pub fn holds(&self, serial_number: &SerialNumber) -> bool {
         self.serial_numbers.contains(serial_number)
+    }
+
+    /// What another service knew of the device is not its own word, however lately it was imported: a token that died before must not count as
+    /// confirmed.
+    fn speaks(&mut self, at: UnixSeconds) {
+        self.last_word = at;
+        self.token_is_its_own = true;
     }
 
     /// Whether the device said where it is reached in the second of this moment, or later. A word of the future proves nothing: it would keep a
@@ -102,18 +146,31 @@ impl Aggregate for Registration {
 
     fn apply(&mut self, event: RegistrationEvent) {
         match event {
-            RegistrationEvent::DeviceRegistered { serial_number, push_token, registered_at } => {
+            RegistrationEvent::DeviceRegistered { serial_number, push_token, registered_at, imported } => {
+                if imported {
+                    self.imported.insert(serial_number.clone());
+                } else {
+                    self.speaks(registered_at);
+                }
                 self.serial_numbers.insert(serial_number);
                 self.push_token = Some(push_token);
-                self.last_word = registered_at;
             }
-            RegistrationEvent::PushTokenChanged { push_token, changed_at } => {
+            RegistrationEvent::PushTokenChanged { push_token, changed_at, imported } => {
+                if !imported {
+                    self.speaks(changed_at);
+                }
                 self.push_token = Some(push_token);
-                self.last_word = changed_at;
             }
-            RegistrationEvent::PushTokenConfirmed { confirmed_at } => self.last_word = confirmed_at,
-            RegistrationEvent::DeviceUnregistered { serial_number, .. } => {
+            RegistrationEvent::PushTokenConfirmed { confirmed_at } => self.speaks(confirmed_at),
+            RegistrationEvent::DeviceUnregistered { serial_number, cause } => {
                 self.serial_numbers.remove(&serial_number);
+                match cause {
+                    None => {}
+                    // Where it is reached is unknown again, and what it holds is still what another service says.
+                    Some(UnregistrationCause::PushTokenDead) => {
+                        (self.push_token, self.token_is_its_own) = (None, false);
+                    }
+                }
             }
         }
     }

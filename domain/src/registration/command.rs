@@ -17,6 +17,16 @@ pub enum RegistrationCommand {
         /// The time of the request.
         at: UnixSeconds,
     },
+    /// Tell this device when that pass changes, since another service did so before. Nothing happens when the phone has said otherwise by
+    /// itself: a phone's own word is newer than what another service knows of it.
+    Import {
+        /// The pass.
+        serial_number: SerialNumber,
+        /// Where the other service reached the device.
+        push_token: PushToken,
+        /// The time of the import.
+        at: UnixSeconds,
+    },
     /// Stop telling it.
     Unregister {
         /// The pass.

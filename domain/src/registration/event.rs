@@ -17,6 +17,9 @@ pub enum RegistrationEvent {
         push_token: PushToken,
         /// When it asked.
         registered_at: UnixSeconds,
+        /// Whether another service said so in its place: then it has said nothing itself.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        imported: bool,
     },
     /// The device is reached elsewhere from here on, for all its passes of this type.
     #[serde(rename = "PushTokenChanged", rename_all = "camelCase")]
@@ -25,6 +28,9 @@ pub enum RegistrationEvent {
         push_token: PushToken,
         /// When it told us.
         changed_at: UnixSeconds,
+        /// Whether another service said so in its place.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        imported: bool,
     },
     /// The device told us again that it is reached where we know it to be.
     #[serde(rename = "PushTokenConfirmed", rename_all = "camelCase")]

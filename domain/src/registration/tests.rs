@@ -36,11 +36,38 @@ fn registered(serial_number: &str, push_token: &str) -> RegistrationEvent {
         serial_number: serial(serial_number),
         push_token: token(push_token),
         registered_at: NOW,
+        imported: false,
     }
 }
 
 fn token_changed(push_token: &str) -> RegistrationEvent {
-    RegistrationEvent::PushTokenChanged { push_token: token(push_token), changed_at: NOW }
+    RegistrationEvent::PushTokenChanged { push_token: token(push_token), changed_at: NOW, imported: false }
+}
+
+/// Another service knows the device, as of a later second.
+fn import(serial_number: &str, push_token: &str) -> RegistrationCommand {
+    RegistrationCommand::Import {
+        serial_number: serial(serial_number),
+        push_token: token(push_token),
+        at: UnixSeconds(NOW.0 + 100),
+    }
+}
+
+fn imported(serial_number: &str, push_token: &str) -> RegistrationEvent {
+    RegistrationEvent::DeviceRegistered {
+        serial_number: serial(serial_number),
+        push_token: token(push_token),
+        registered_at: UnixSeconds(NOW.0 + 100),
+        imported: true,
+    }
+}
+
+fn imported_token(push_token: &str) -> RegistrationEvent {
+    RegistrationEvent::PushTokenChanged {
+        push_token: token(push_token),
+        changed_at: UnixSeconds(NOW.0 + 100),
+        imported: true,
+    }
 }
 
 fn unregister(serial_number: &str) -> RegistrationCommand {
@@ -189,6 +216,61 @@ fn a_token_is_forgotten_once() {
             serial_number: serial("1"),
             push_token: token("aa"),
             registered_at: UnixSeconds(NOW.0 + 5),
+            imported: false,
         }],
     );
+}
+
+#[test]
+fn an_imported_device_is_registered_once() {
+    check(vec![], import("1", "aa"), vec![imported("1", "aa")]);
+    check(vec![imported("1", "aa")], import("1", "aa"), vec![]);
+    check(vec![imported("1", "aa")], import("2", "aa"), vec![imported("2", "aa")]);
+}
+
+#[test]
+fn a_later_import_knows_a_newer_token() {
+    check(vec![imported("1", "aa")], import("1", "bb"), vec![imported_token("bb")]);
+    check(vec![imported("1", "aa")], import("2", "bb"), vec![imported_token("bb"), imported("2", "bb")]);
+}
+
+#[test]
+fn an_import_does_not_take_the_place_of_what_the_phone_said_itself() {
+    check(vec![registered("1", "aa")], import("1", "old"), vec![]);
+    check(vec![registered("1", "aa")], import("2", "old"), vec![imported("2", "aa")]);
+    let history = vec![imported("1", "old"), token_changed("aa")];
+    check(history, import("1", "old"), vec![]);
+    let history = vec![imported("1", "aa"), confirmed_after(200)];
+    check(history, import("1", "old"), vec![]);
+    check(vec![registered("1", "aa"), unregistered("1")], import("2", "old"), vec![imported("2", "aa")]);
+}
+
+#[test]
+fn a_pass_that_the_phone_has_removed_since_is_not_imported_once_more() {
+    let history = vec![imported("1", "aa"), unregistered("1")];
+    check(history.clone(), import("1", "aa"), vec![]);
+    check(history.clone(), import("2", "aa"), vec![imported("2", "aa")]);
+    check(history, register("1", "aa"), vec![registered("1", "aa")]);
+}
+
+#[test]
+fn the_phone_confirms_what_was_imported() {
+    check(vec![imported("1", "aa")], register_at(0, "1", "aa"), vec![confirmed_after(0)]);
+    check(vec![imported("1", "aa")], register("1", "bb"), vec![token_changed("bb")]);
+}
+
+#[test]
+fn an_import_keeps_no_device_whose_token_had_died_before() {
+    let history = vec![imported("1", "aa"), imported("2", "aa")];
+    check(history.clone(), forget("aa", Some(-86_400_000)), vec![forgotten("1"), forgotten("2")]);
+    let history = [history, vec![confirmed_after(200)]].concat();
+    check(history, forget("aa", Some(-86_400_000)), vec![]);
+}
+
+#[test]
+fn a_device_whose_token_died_is_imported_with_another() {
+    let history = vec![imported("1", "aa"), forgotten("1")];
+    check(history, import("1", "bb"), vec![imported("1", "bb")]);
+    let history = vec![registered("1", "aa"), forgotten("1")];
+    check(history, import("1", "bb"), vec![imported("1", "bb")]);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use honoken_domain::ids::Digest;
-use honoken_domain::organization::{Organization, OrganizationCommand};
+use honoken_domain::organization::{Organization, OrganizationCommand, Scopes};
 use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{Dispatcher, EventLog, Log, Position, Snapshots, StoredSnapshot};
@@ -23,6 +23,7 @@ pub(crate) fn add_key(number: usize) -> OrganizationCommand {
     OrganizationCommand::AddApiKey {
         key_digest: Digest::of(number.to_string().as_bytes()),
         label: number.to_string(),
+        scopes: Scopes::default(),
     }
 }
 

@@ -8,6 +8,7 @@ mod apns;
 mod doctor;
 mod encryption_keys;
 mod http;
+mod import;
 mod load;
 mod logging;
 mod nats;
@@ -33,6 +34,7 @@ use honoken_service::pushing::options;
 use honoken_service::storage::Database;
 use honoken_telemetry::Identity;
 use honoken_telemetry::logging::Logging;
+use secrecy::SecretString;
 use url::Url;
 
 use sections::variables;
@@ -130,6 +132,14 @@ impl Config {
 /// [`ConfigError`] when the variable names a file that cannot be used.
 pub fn inspect_trust() -> Result<Trust, ConfigError> {
     doctor::trust(&environment)
+}
+
+/// The API key that `honoken import` sends: the one thing that it takes from the environment.
+///
+/// # Errors
+/// [`ConfigError`] when the variable is no text.
+pub fn api_key() -> Result<Option<SecretString>, ConfigError> {
+    import::api_key(&environment)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]

@@ -2,7 +2,8 @@
 
 use super::variable::Variable;
 use super::{
-    apns, doctor, encryption_keys, http, load, logging, nats, pushing, rate_limits, storage, without_effect,
+    apns, doctor, encryption_keys, http, import, load, logging, nats, pushing, rate_limits, storage,
+    without_effect,
 };
 
 /// Every variable, section by section.
@@ -18,6 +19,7 @@ pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
         pushing::VARIABLES,
         apns::VARIABLES,
         doctor::VARIABLES,
+        import::VARIABLES,
         without_effect::VARIABLES,
     ];
     sections.into_iter().flatten()

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use honoken_domain::apns_key::{ApnsKey, ApnsKeyCommand, ApnsKeyInstallation};
 use honoken_domain::certificate::{Certificate, CertificateCommand, Installation};
 use honoken_domain::ids::{Digest, OrganizationId};
-use honoken_domain::organization::{Organization, OrganizationCommand, OrganizationError};
+use honoken_domain::organization::{Organization, OrganizationCommand, OrganizationError, Scope, Scopes};
 use honoken_domain::rfc3339;
 use honoken_domain::sealed::{Sealed, SealingKeys};
 use honoken_event_store::{DispatchError, Position};
@@ -26,6 +26,11 @@ const CREATE_EXAMPLES: &str = "\
 Examples:
   honoken keys create --organization club --name \"The Club\" --label till
   key=$(honoken keys create --organization club --label website)
+  honoken keys create --organization club --label take-over --scopes passes:import
+
+Scopes: passes:write (issue and change passes), passes:import (issue passes of another service with their tokens, register devices),
+passes:erase, links:write, jobs:write, templates:write. Every key reads. A key that is made without --scopes has all of them but passes:import
+and passes:erase.
 
 The key is printed once, alone on standard output, and is stored nowhere: only its SHA-256 is.";
 
@@ -77,6 +82,9 @@ pub struct Create {
     /// The purpose of the key, in your words.
     #[arg(long, value_name = "LABEL")]
     label: String,
+    /// What the holder of the key may do beside reading, separated by commas. Without this option: all but `passes:import` and `passes:erase`.
+    #[arg(long, value_name = "SCOPES", value_delimiter = ',', value_parser = Scope::parse)]
+    scopes: Option<Vec<Scope>>,
     #[command(flatten)]
     location: StorageOptions,
 }
@@ -159,7 +167,7 @@ pub(crate) async fn ensure_organization(
 }
 
 async fn create(options: &Create, environment: &Environment) -> anyhow::Result<()> {
-    let Create { organization, name, label, location } = options;
+    let Create { organization, name, label, scopes, location } = options;
     let is_a_label =
         !label.trim().is_empty() && label.chars().count() <= 256 && !label.chars().any(char::is_control);
     anyhow::ensure!(is_a_label, "--label must have 1 to 256 characters and no control characters");
@@ -167,8 +175,11 @@ async fn create(options: &Create, environment: &Environment) -> anyhow::Result<(
     let key = Zeroizing::new(format!("honoken_{}", ids::secret(&*environment.ids)));
     Session::with(&storage, LogPresence::CreateIfMissing, environment, async |session| {
         ensure_organization(session, organization, name.as_deref()).await?;
-        let add =
-            OrganizationCommand::AddApiKey { key_digest: Digest::of(key.as_bytes()), label: label.clone() };
+        let add = OrganizationCommand::AddApiKey {
+            key_digest: Digest::of(key.as_bytes()),
+            label: label.clone(),
+            scopes: scopes.clone().map(Scopes::of).unwrap_or_default(),
+        };
         let id = organization.as_str();
         let added = session.dispatcher.dispatch::<Organization>(id, add, &(), session.metadata()).await?;
         session.settle(added.position).await;
@@ -185,16 +196,17 @@ async fn list(options: &ListOptions, environment: &Environment) -> anyhow::Resul
     .await
 }
 
-impl Entry<5> for ApiKeyRow {
-    const TITLES: [&'static str; 5] = ["KEY", "ORGANISATION", "LABEL", "ADDED", "STATE"];
+impl Entry<6> for ApiKeyRow {
+    const TITLES: [&'static str; 6] = ["KEY", "ORGANISATION", "LABEL", "ADDED", "STATE", "SCOPES"];
 
-    fn line(&self) -> [String; 5] {
+    fn line(&self) -> [String; 6] {
         [
             name_of(self).to_owned(),
             self.organization_id.to_string(),
             self.label.clone(),
             date(self.added_at),
             if self.revoked { "revoked" } else { "valid" }.to_owned(),
+            self.scopes.names().collect::<Vec<_>>().join(","),
         ]
     }
 
@@ -206,6 +218,7 @@ impl Entry<5> for ApiKeyRow {
             "label": self.label,
             "addedAt": rfc3339::checked(self.added_at),
             "revoked": self.revoked,
+            "scopes": self.scopes.names().collect::<Vec<_>>(),
         })
     }
 }

@@ -41,13 +41,21 @@ impl Reach {
     }
 
     fn trust(&self) -> anyhow::Result<Trust> {
-        let pem = self.ca.as_deref().map(read_certificates).transpose()?;
-        let about = || match &self.ca {
-            Some(file) => format!("--ca {}", file.display()),
-            None => "https is not available".to_owned(),
-        };
-        Trust::system_and(pem.as_deref()).with_context(about)
+        trust(self.ca.as_deref())
     }
+}
+
+/// The certificate authorities of the system, and that of `--ca`.
+///
+/// # Errors
+/// When the file cannot be used.
+pub(crate) fn trust(ca: Option<&Path>) -> anyhow::Result<Trust> {
+    let pem = ca.map(read_certificates).transpose()?;
+    let about = || match ca {
+        Some(file) => format!("--ca {}", file.display()),
+        None => "https is not available".to_owned(),
+    };
+    Trust::system_and(pem.as_deref()).with_context(about)
 }
 
 fn read_certificates(file: &Path) -> anyhow::Result<Vec<u8>> {
@@ -74,7 +82,7 @@ fn identities(ids: &dyn IdSource) -> Identities {
 }
 
 /// Ends with 2 and prints the reason when there is nothing to judge.
-fn exit_code_of(done: anyhow::Result<ExitCode>) -> ExitCode {
+pub(crate) fn exit_code_of(done: anyhow::Result<ExitCode>) -> ExitCode {
     done.unwrap_or_else(|fault| {
         print_error(&fault);
         ExitCode::from(NOT_CARRIED_OUT)
@@ -88,7 +96,7 @@ fn print_error(fault: &anyhow::Error) {
 
 /// Prints progress on standard error. Standard output is for the report.
 #[expect(clippy::print_stderr, reason = "progress for people, not for programs")]
-fn print_progress(sentence: &str) {
+pub(crate) fn print_progress(sentence: &str) {
     eprintln!("{sentence}");
 }
 

@@ -2,6 +2,7 @@
 
 use honoken_database::statements::{Row, sql};
 use honoken_domain::ids::{Digest, OrganizationId, UnixSeconds};
+use honoken_domain::organization::Scopes;
 
 use crate::query_error::QueryError;
 use crate::read_model::ReadModel;
@@ -22,32 +23,48 @@ pub struct ApiKeyRow {
     pub added_at: UnixSeconds,
     /// Whether it no longer acts for the organisation.
     pub revoked: bool,
+    /// What its holder may do.
+    pub scopes: Scopes,
+}
+
+/// What an API key allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyGrant {
+    /// The organisation that its holder acts for.
+    pub organization_id: OrganizationId,
+    /// What its holder may do beside reading.
+    pub scopes: Scopes,
 }
 
 impl ReadModel {
-    /// The organisation that the key with this digest acts for.
-    pub async fn organization_of_key(
-        &self,
-        key_digest: &Digest,
-    ) -> Result<Option<OrganizationId>, QueryError> {
-        let row = sql("select organization_id from wallet_api_key where key_digest = $1 and not revoked")
-            .bind(key_digest.as_str())
-            .fetch_optional(&self.readers)
-            .await;
-        let organization =
-            |row: Row| OrganizationId::parse(row.get::<String>("organization_id")?).map_err(invalid_value);
-        row.and_then(|row| row.map(organization).transpose()).map_err(QueryError::of("an API key"))
+    /// What the key with this digest allows; `None` when there is none, and when it is revoked.
+    pub async fn grant_of_key(&self, key_digest: &Digest) -> Result<Option<KeyGrant>, QueryError> {
+        let row =
+            sql("select organization_id, scopes from wallet_api_key where key_digest = $1 and not revoked")
+                .bind(key_digest.as_str())
+                .fetch_optional(&self.readers)
+                .await;
+        let grant = |row: Row| {
+            Ok(KeyGrant {
+                organization_id: OrganizationId::parse(row.get::<String>("organization_id")?)
+                    .map_err(invalid_value)?,
+                scopes: row.optional_json("scopes")?.unwrap_or_default(),
+            })
+        };
+        row.and_then(|row| row.map(grant).transpose()).map_err(QueryError::of("an API key"))
     }
 
     /// Every API key, revoked ones too, by organisation.
     pub async fn api_keys(&self) -> Result<Vec<ApiKeyRow>, QueryError> {
         // The condition holds for every organisation, and makes the databases read the index, in its order.
-        let rows = sql("select key.key_digest, key.organization_id, key.label, key.added_at, key.revoked,
+        let rows = sql(
+            "select key.key_digest, key.organization_id, key.label, key.added_at, key.revoked, key.scopes,
                     (select name from wallet_organization organization
                      where organization.organization_id = key.organization_id) as organization_name
              from wallet_api_key key
              where key.organization_id >= $1
-             order by key.organization_id, key.added_at, key.key_digest")
+             order by key.organization_id, key.added_at, key.key_digest",
+        )
         .bind("")
         .fetch_all(&self.readers)
         .await;
@@ -77,5 +94,6 @@ fn api_key_row(row: &Row) -> sqlx::Result<ApiKeyRow> {
         label: row.get("label")?,
         added_at: UnixSeconds(row.get::<Option<i64>>("added_at")?.unwrap_or_default()),
         revoked: row.get("revoked")?,
+        scopes: row.optional_json("scopes")?.unwrap_or_default(),
     })
 }

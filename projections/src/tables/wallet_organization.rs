@@ -1,8 +1,8 @@
 //! `wallet_organization` and `wallet_api_key`: the organisations that may send commands, and the keys that they send with.
 
-use honoken_database::statements::{Connection, sql};
+use honoken_database::statements::{Connection, Value, sql};
 use honoken_domain::ids::{Digest, OrganizationId};
-use honoken_domain::organization::OrganizationEvent;
+use honoken_domain::organization::{OrganizationEvent, Scopes};
 use honoken_event_store::RecordedEvent;
 
 use crate::rows::columns::sequence_of;
@@ -18,8 +18,12 @@ pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) 
         OrganizationEvent::Created { name, .. } => {
             insert(connection, &organization_id, &name, sequence).await
         }
-        OrganizationEvent::ApiKeyAdded { key_digest, label } => {
-            insert_key(connection, &organization_id, &key_digest, &label, recorded_at).await
+        OrganizationEvent::ApiKeyAdded { key_digest, label, scopes } => {
+            insert_key(connection, &organization_id, &key_digest, &label, recorded_at).await?;
+            give_scopes(connection, &key_digest, &scopes, sequence).await
+        }
+        OrganizationEvent::ApiKeyScopesChanged { key_digest, scopes } => {
+            give_scopes(connection, &key_digest, &scopes, sequence).await
         }
         OrganizationEvent::ApiKeyRevoked { key_digest } => revoke_key(connection, &key_digest).await,
     }
@@ -56,6 +60,21 @@ async fn insert_key(
     .bind(recorded_at)
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+async fn give_scopes(
+    connection: &mut Connection,
+    key_digest: &Digest,
+    scopes: &Scopes,
+    sequence: i64,
+) -> Result<(), ApplyError> {
+    sql("update wallet_api_key set scopes = $2, scopes_sequence = $3 where key_digest = $1 and scopes_sequence < $3")
+        .bind(key_digest.as_str())
+        .bind(Value::json(scopes)?)
+        .bind(sequence)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -17,10 +17,10 @@ pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent
         let id = RegistrationId::parse(&recorded.event.aggregate_id)?;
         let sequence = sequence_of(&recorded);
         match serde_json::from_value(recorded.event.payload)? {
-            RegistrationEvent::DeviceRegistered { serial_number, push_token, registered_at } => {
+            RegistrationEvent::DeviceRegistered { serial_number, push_token, registered_at, .. } => {
                 unwritten.push(Registration { id, serial_number, push_token, registered_at, sequence });
             }
-            RegistrationEvent::PushTokenChanged { push_token, changed_at } => {
+            RegistrationEvent::PushTokenChanged { push_token, changed_at, .. } => {
                 register(connection, std::mem::take(&mut unwritten)).await?;
                 put_devices(connection, vec![device_row(&id, &push_token, changed_at, sequence)]).await?;
             }

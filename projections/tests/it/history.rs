@@ -3,7 +3,7 @@
 use honoken_domain::apns_key::{ApnsKeyCommand, ApnsKeyError};
 use honoken_domain::certificate::{CertificateCommand, CertificateError};
 use honoken_domain::ids::{Digest, PassId};
-use honoken_domain::organization::{Organization, OrganizationCommand, OrganizationError};
+use honoken_domain::organization::{Organization, OrganizationCommand, OrganizationError, Scope, Scopes};
 use honoken_domain::pass::{ContentPatch, PassCommand, PassError, TicketStyle};
 use honoken_event_store::DispatchError;
 use proptest::prelude::*;
@@ -35,7 +35,7 @@ pub(crate) enum Step {
     Unregister { device: usize, pass: usize },
     ForgetToken { device: usize, pass: usize, token: u8 },
     TimePasses,
-    AddKey { key: u8 },
+    AddKey { key: u8, imports: bool },
     RevokeKey { key: u8 },
     InstallCertificate { certificate: u8 },
     ResealCertificate { certificate: u8, seal: u8 },
@@ -68,7 +68,7 @@ pub(crate) fn steps(count: impl Into<proptest::collection::SizeRange>) -> impl S
         2 => (device, pass, few.clone())
             .prop_map(|(device, pass, token)| Step::ForgetToken { device, pass, token }),
         1 => Just(Step::TimePasses),
-        1 => few.clone().prop_map(|key| Step::AddKey { key }),
+        1 => (few.clone(), any::<bool>()).prop_map(|(key, imports)| Step::AddKey { key, imports }),
         1 => few.clone().prop_map(|key| Step::RevokeKey { key }),
         2 => few.clone().prop_map(|certificate| Step::InstallCertificate { certificate }),
         1 => (few.clone(), 0..20_u8)
@@ -139,9 +139,13 @@ impl World {
                 self.forgets(DEVICES[device], &passes[pass], &format!("token-{token}")).await;
             }
             Step::TimePasses => self.time_passes(),
-            Step::AddKey { key } => {
+            Step::AddKey { key, imports } => {
                 let key_digest = Digest::of(key.to_string().as_bytes());
-                let command = OrganizationCommand::AddApiKey { key_digest, label: format!("key {key}") };
+                let command = OrganizationCommand::AddApiKey {
+                    key_digest,
+                    label: format!("key {key}"),
+                    scopes: if imports { Scopes::of([Scope::PassesImport]) } else { Scopes::default() },
+                };
                 self.asks_club(command).await;
             }
             Step::RevokeKey { key } => {

@@ -9,9 +9,11 @@ use honoken_domain::content::Content;
 use honoken_domain::ids::{Digest, TeamIdentifier};
 use honoken_domain::images::{DefaultImages, Images};
 use honoken_domain::localizations::Localizations;
+use honoken_domain::organization::{Organization, Scope, Scopes};
 use honoken_domain::pass::{ContentPatch, Increment, Pass, PassCommand, PassKind, PointerBuf, TicketStyle};
 use honoken_event_store::{Committed, EventLog, Position};
 use honoken_projections::WALLET;
+use honoken_projections::organizations::KeyGrant;
 use honoken_projections::pass_types::PassTypeRow;
 use honoken_projections::passes::{PassDocument, PassRow};
 use serde_json::json;
@@ -249,15 +251,33 @@ async fn a_key_names_the_organization_it_was_given_to(engine: Engine) {
     world.creates_organization("shop").await;
     let added = world.adds_api_key("secret").await;
     assert!(running.projector.shows(&added, LIMIT).await);
-    let owner =
-        async |key: &str| running.model.organization_of_key(&Digest::of(key.as_bytes())).await.unwrap();
-    assert_eq!(owner("secret").await, Some(club()));
+    let owner = async |key: &str| running.model.grant_of_key(&Digest::of(key.as_bytes())).await.unwrap();
+    assert_eq!(owner("secret").await, Some(KeyGrant { organization_id: club(), scopes: Scopes::default() }));
     assert_eq!(owner("guess").await, None);
     assert_eq!(
         world.column("select organization_id || ' is ' || name from wallet_organization order by 1").await,
         ["club is The club", "shop is The shop"]
     );
     assert_eq!(world.column("select label from wallet_api_key").await, ["key secret"]);
+    running.stops().await;
+}
+
+async fn a_key_has_the_scopes_that_it_was_given_last(engine: Engine) {
+    let world = World::new(engine).await;
+    let running = world.projects().await;
+    let scopes = async |added: Committed<Organization>| {
+        assert!(running.projector.shows(&added, LIMIT).await);
+        let grant = running.model.grant_of_key(&Digest::of(b"till")).await.unwrap().unwrap();
+        let listed = running.model.api_keys().await.unwrap();
+        assert_eq!(listed.into_iter().map(|key| key.scopes).collect::<Vec<_>>(), [grant.scopes.clone()]);
+        grant.scopes
+    };
+    let import = Scopes::of([Scope::PassesImport]);
+    let (none, all) = (Scopes::default(), Scopes::all());
+    for given in [&import, &none, &all, &import] {
+        let added = world.adds_api_key_with("till", given.clone()).await;
+        assert_eq!(scopes(added).await, *given);
+    }
     running.stops().await;
 }
 
@@ -268,9 +288,9 @@ async fn a_revoked_key_names_nobody_and_stays_listed(engine: Engine) {
     world.adds_api_key("gate").await;
     let revoked = world.revokes_api_key("till").await;
     assert!(running.projector.shows(&revoked, LIMIT).await);
-    let owner =
-        async |key: &str| running.model.organization_of_key(&Digest::of(key.as_bytes())).await.unwrap();
-    assert_eq!((owner("till").await, owner("gate").await), (None, Some(club())));
+    let owner = async |key: &str| running.model.grant_of_key(&Digest::of(key.as_bytes())).await.unwrap();
+    assert_eq!(owner("till").await, None);
+    assert_eq!(owner("gate").await.map(|grant| grant.organization_id), Some(club()));
     let keys = running.model.api_keys().await.unwrap();
     let mut told: Vec<_> = keys.iter().map(|key| (key.label.as_str(), key.revoked)).collect();
     told.sort_unstable();
@@ -499,6 +519,7 @@ on_both_engines! {
     a_pass_type_is_answered_with_what_the_pass_is_if_there_is_one,
     a_poster_is_known_as_one,
     a_key_names_the_organization_it_was_given_to,
+    a_key_has_the_scopes_that_it_was_given_last,
     a_revoked_key_names_nobody_and_stays_listed,
     a_certificate_is_shown_as_it_was_installed_renewed_resealed_and_revoked_last,
     an_apns_key_is_shown_as_it_was_installed_resealed_and_revoked_last,

@@ -17,8 +17,10 @@ use honoken_domain::ids::{
 };
 use honoken_domain::images::{DefaultImages, Images};
 use honoken_domain::localizations::Localizations;
-use honoken_domain::organization::{Organization, OrganizationCommand};
-use honoken_domain::pass::{Circumstances, IssuePass, Pass, PassCommand, Precondition, TicketStyle};
+use honoken_domain::organization::{Organization, OrganizationCommand, Scopes};
+use honoken_domain::pass::{
+    Circumstances, IssuePass, OrderedToken, Pass, PassCommand, Precondition, TicketStyle,
+};
 use honoken_domain::pass_type::{PassType, PassTypeCommand};
 use honoken_domain::registration::{Registration, RegistrationCommand};
 use honoken_domain::sealed::Sealed;
@@ -182,9 +184,15 @@ impl World {
     }
 
     pub(crate) async fn adds_api_key(&self, key: &str) -> Committed<Organization> {
+        self.adds_api_key_with(key, Scopes::default()).await
+    }
+
+    /// Adds a key with these scopes, or gives them to one that is known.
+    pub(crate) async fn adds_api_key_with(&self, key: &str, scopes: Scopes) -> Committed<Organization> {
         let command = OrganizationCommand::AddApiKey {
             key_digest: Digest::of(key.as_bytes()),
             label: format!("key {key}"),
+            scopes,
         };
         self.dispatch::<Organization>("club", command, &()).await.unwrap()
     }
@@ -468,7 +476,7 @@ pub(crate) fn order(id: &PassId, seat: &str) -> PassCommand {
         content: content(seat),
         assets: Images::new(),
         localizations: Localizations::new(),
-        authentication_token: token_of(id),
+        authentication_token: OrderedToken::Fresh(token_of(id)),
     }))
 }
 

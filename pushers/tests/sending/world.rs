@@ -13,7 +13,9 @@ use honoken_domain::ids::{
 use honoken_domain::images::{DefaultImages, Images};
 use honoken_domain::localizations::Localizations;
 use honoken_domain::organization::{Organization, OrganizationCommand};
-use honoken_domain::pass::{Circumstances, IssuePass, Pass, PassCommand, Precondition, TicketStyle};
+use honoken_domain::pass::{
+    Circumstances, IssuePass, OrderedToken, Pass, PassCommand, Precondition, TicketStyle,
+};
 use honoken_domain::pass_type::{PassType, PassTypeCommand};
 use honoken_domain::registration::{Registration, RegistrationCommand};
 use honoken_domain::snapshot::Snapshot;
@@ -155,7 +157,9 @@ impl World {
             content: content("first"),
             assets: Images::new(),
             localizations: Localizations::new(),
-            authentication_token: AuthenticationToken::parse(Digest::of(serial.as_bytes()).as_str()).unwrap(),
+            authentication_token: OrderedToken::Fresh(
+                AuthenticationToken::parse(Digest::of(serial.as_bytes()).as_str()).unwrap(),
+            ),
         }));
         self.asks(&pass, command).await;
         pass

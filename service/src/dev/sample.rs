@@ -8,8 +8,10 @@ use honoken_domain::content::Content;
 use honoken_domain::ids::{Digest, OrganizationId, PassId, PassTypeIdentifier, SerialNumber, TeamIdentifier};
 use honoken_domain::images::Images;
 use honoken_domain::localizations::Localizations;
-use honoken_domain::organization::{Organization, OrganizationCommand, OrganizationError};
-use honoken_domain::pass::{Circumstances, IssuePass, Pass, PassCommand, Precondition, TicketStyle};
+use honoken_domain::organization::{Organization, OrganizationCommand, OrganizationError, Scopes};
+use honoken_domain::pass::{
+    Circumstances, IssuePass, OrderedToken, Pass, PassCommand, Precondition, TicketStyle,
+};
 use honoken_domain::pass_type::{PassType, PassTypeCommand};
 use honoken_domain::sealed::SealingKeys;
 use honoken_event_store::{DispatchError, Metadata, Position};
@@ -145,6 +147,7 @@ impl Setup<'_> {
         let add_key = OrganizationCommand::AddApiKey {
             key_digest: Digest::of(api_key.expose_secret().as_bytes()),
             label: "development".to_owned(),
+            scopes: Scopes::all(),
         };
         match dispatcher.dispatch::<Organization>(ORGANIZATION, add_key, &(), &metadata).await {
             Err(DispatchError::Refused(OrganizationError::KeyRevoked)) => tracing::warn!(
@@ -200,7 +203,7 @@ impl Setup<'_> {
             content: content()?,
             assets,
             localizations: Localizations::new(),
-            authentication_token: ids::authentication_token(ids),
+            authentication_token: OrderedToken::Fresh(ids::authentication_token(ids)),
         }));
         let dispatcher = &self.stores.dispatcher;
         let issued =

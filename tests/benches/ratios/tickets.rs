@@ -9,7 +9,9 @@ use honoken_domain::content::Content;
 use honoken_domain::ids::{AuthenticationToken, Digest, OrganizationId, PassId, UnixSeconds};
 use honoken_domain::images::{DefaultImages, Images};
 use honoken_domain::localizations::Localizations;
-use honoken_domain::pass::{Circumstances, IssuePass, Pass, PassCommand, Precondition, TicketStyle};
+use honoken_domain::pass::{
+    Circumstances, IssuePass, OrderedToken, Pass, PassCommand, Precondition, TicketStyle,
+};
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{
     Dispatcher, Epoch, Log, Metadata, PostgresLog, SqliteLog, postgres as postgres_log,
@@ -137,8 +139,9 @@ impl Office {
             content: domain_content(0),
             assets: images,
             localizations: Localizations::new(),
-            authentication_token: AuthenticationToken::parse("0123456789abcdef0123456789abcdef")
-                .expect("a token"),
+            authentication_token: OrderedToken::Fresh(
+                AuthenticationToken::parse("0123456789abcdef0123456789abcdef").expect("a token"),
+            ),
         };
         self.dispatches(&aggregate_id, PassCommand::Issue(Box::new(order))).await;
         aggregate_id

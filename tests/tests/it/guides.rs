@@ -64,6 +64,11 @@ async fn getting_started_works_when_typed() {
 }
 
 #[tokio::test]
+async fn the_guide_for_moving_works_when_typed() {
+    works_when_typed("moving.md").await;
+}
+
+#[tokio::test]
 async fn the_manage_api_guide_works_when_typed() {
     works_when_typed("manage-api.md").await;
 }

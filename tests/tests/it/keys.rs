@@ -97,7 +97,31 @@ async fn a_key_that_is_not_there_an_organisation_of_another_name_and_a_key_itsel
     assert!(said.contains("organizationId"), "{said}");
     let said = refused(&["keys", "create", "--organization", "club", "--label", ""]).await;
     assert!(said.contains("--label"), "{said}");
+    for wrong in ["passes:everything", "passes", "passes:write,", ""] {
+        let said =
+            refused(&["keys", "create", "--organization", "club", "--label", "x", "--scopes", wrong]).await;
+        assert!(said.contains("there is no scope") && said.contains("`passes:import`"), "{wrong}: {said}");
+    }
     assert_eq!(office.home.storage().recorded().await, before);
+}
+
+#[tokio::test]
+async fn a_key_is_listed_with_its_scopes() {
+    let office = Office::new().await;
+    office.is_set_up().await;
+    office.makes_api_key("till").await;
+    let create = ["keys", "create", "--organization", "club", "--label", "take-over"];
+    office.does(&[&create[..], &["--scopes", "passes:import,passes:write"]].concat()).await;
+    let scopes = async |label: &str| {
+        let keys = listed(&office).await;
+        let mut keys = keys.as_array().expect("a list").iter();
+        keys.find(|key| key["label"] == label).expect("the key is listed")["scopes"].clone()
+    };
+    assert_eq!(scopes("take-over").await, serde_json::json!(["passes:write", "passes:import"]));
+    let default = serde_json::json!(["passes:write", "links:write", "jobs:write", "templates:write"]);
+    assert_eq!(scopes("till").await, default);
+    let list = office.does(&["keys", "list"]).await;
+    assert!(list.contains("SCOPES") && list.contains("passes:write,passes:import"), "{list}");
 }
 
 #[tokio::test]

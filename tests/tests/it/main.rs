@@ -19,6 +19,7 @@ mod guides;
 mod hostile;
 mod house_rules;
 mod images_for_all;
+mod import;
 mod inspect;
 mod keys;
 mod languages;

@@ -189,6 +189,8 @@ async fn what_is_refused_changes_nothing_and_is_told_without_the_key() {
     honoken.terminate().await;
     let (another_key, another_type) = ("another organisation's key", "pass.another.organisation");
     honoken.storage().founds_another_organization(another_key, another_type).await;
+    let create = ["keys", "create", "--organization", "dev", "--label", "x", "--scopes", "links:write"];
+    let reading_key = String::from_utf8(honoken.home().runs(&create).await.stdout).expect("a key is text");
     honoken.restart().await;
     let integrator = honoken.integrator();
     let sender = Sender::of(&nats, &honoken).await;
@@ -198,6 +200,8 @@ async fn what_is_refused_changes_nothing_and_is_told_without_the_key() {
     let order = |serial: &str, content: Value| sender.order(serial, &content).to_string();
     let fine = || order("A-1", a_ticket("2B"));
     let (mut wrong, mut another, mut twice) = (HeaderMap::new(), HeaderMap::new(), sender.headers());
+    let mut reading = HeaderMap::new();
+    reading.insert("Honoken-Api-Key", reading_key.trim());
     wrong.insert("Honoken-Api-Key", "wr0ng-and-s3cret");
     another.insert("Honoken-Api-Key", another_key);
     twice.append("Honoken-Api-Key", sender.key.as_str());
@@ -207,10 +211,11 @@ async fn what_is_refused_changes_nothing_and_is_told_without_the_key() {
     let mut misspelled = sender.order("A-1", &a_ticket("2B"));
     misspelled["serial"] = "A-1".into();
     let mine = || sender.headers();
-    let cases: [(&str, HeaderMap, String, u16, &[&str]); 12] = [
+    let cases: [(&str, HeaderMap, String, u16, &[&str]); 13] = [
         ("no key", HeaderMap::new(), fine(), 401, &[]),
         ("a wrong key", wrong, fine(), 401, &[]),
         ("two keys", twice, fine(), 401, &[]),
+        ("a key without the scope", reading, fine(), 403, &[]),
         ("somebody else's pass", another, fine(), 404, &[]),
         ("somebody else's type", mine(), another_type.to_string(), 404, &[]),
         ("no such pass", mine(), order("B-1", a_ticket("2B")), 404, &[]),

@@ -34,6 +34,7 @@ fn a_retired_pass_refuses_every_change() {
         PassCommand::ChangeMetadata { ticket_style: None, poster: None },
         PassCommand::PutAsset { file: "icon.png".into(), digest: Digest::of(b"own icon") },
         PassCommand::RemoveAsset { file: "icon.png".into() },
+        PassCommand::AdmitDevice,
         PassCommand::Void,
         PassCommand::Reinstate,
     ] {

@@ -29,6 +29,7 @@ fn routes(pass: &str) -> Vec<(Method, String, Vec<u8>)> {
         (Method::POST, format!("{pass}/void"), vec![]),
         (Method::POST, format!("{pass}/reinstate"), vec![]),
         (Method::GET, format!("{pass}/pkpass"), vec![]),
+        (Method::PUT, format!("{pass}/registrations/0123456789"), br#"{"pushToken":"c0ffee"}"#.to_vec()),
         (Method::PUT, format!("{pass}/assets/logo.png"), drawing::logo(1)),
         (Method::GET, format!("{pass}/assets/logo.png"), vec![]),
         (Method::DELETE, format!("{pass}/assets/logo.png"), vec![]),

@@ -15,8 +15,10 @@ mod metadata;
 mod neighbours;
 mod own_images;
 mod patches;
+mod registrations;
 mod requests;
 mod retiring;
+mod scopes;
 mod styles;
 mod urgent;
 

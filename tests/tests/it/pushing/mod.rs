@@ -5,6 +5,7 @@ mod broker;
 mod changes;
 mod clock;
 mod crashes;
+mod imported;
 mod operator;
 mod processes;
 
