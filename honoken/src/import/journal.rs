@@ -247,7 +247,7 @@ mod tests {
     }
 
     fn refused() -> Outcome {
-        Outcome::Refused(Box::new(Refusal::of_line("json", "no JSON")))
+        Outcome::Refused(Refusal::of_line("json", "no JSON"))
     }
 
     fn refused_lines(files: &Files) -> Vec<u64> {

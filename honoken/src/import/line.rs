@@ -34,19 +34,19 @@ pub(super) struct Call {
 ///
 /// # Errors
 /// The refusal of a line that cannot be sent.
-pub(super) fn read(line: &[u8]) -> Option<Result<Call, Refusal>> {
+pub(super) fn read(line: &[u8]) -> Option<Result<Call, Box<Refusal>>> {
     let line = line.trim_ascii();
     if line.is_empty() { None } else { Some(call(line)) }
 }
 
-fn call(line: &[u8]) -> Result<Call, Refusal> {
+fn call(line: &[u8]) -> Result<Call, Box<Refusal>> {
     let value = json::parse(line).map_err(|fault| Refusal::of_line("json", fault.to_string()))?;
     let Value::Object(object) = value else {
         return Err(Refusal::of_line("wrong_type", "a line must be a JSON object"));
     };
     let subject = subject(&object);
     if OF_REGISTRATIONS.iter().any(|name| object.contains_key(*name)) {
-        return registration(object).map_err(|refusal| Refusal { subject, ..refusal });
+        return registration(object).map_err(|refusal| Box::new(Refusal { subject, ..*refusal }));
     }
     let kind = Kind::Pass;
     Ok(Call {
@@ -68,7 +68,7 @@ fn subject(object: &Map<String, Value>) -> Subject {
     }
 }
 
-fn registration(mut object: Map<String, Value>) -> Result<Call, Refusal> {
+fn registration(mut object: Map<String, Value>) -> Result<Call, Box<Refusal>> {
     let subject = subject(&object);
     let pass_type = take(&mut object, "passTypeIdentifier", PassTypeIdentifier::parse)?;
     let serial_number = take(&mut object, "serialNumber", SerialNumber::parse)?;
@@ -92,7 +92,7 @@ fn take<T>(
     object: &mut Map<String, Value>,
     name: &str,
     parse: impl FnOnce(String) -> Result<T, InvalidId>,
-) -> Result<T, Refusal> {
+) -> Result<T, Box<Refusal>> {
     match object.remove(name) {
         None | Some(Value::Null) => Err(Refusal::of_line("required", format!("`{name}` is missing"))),
         Some(Value::String(text)) => {
@@ -108,7 +108,7 @@ mod tests {
 
     const TYPE: &str = "pass.com.example.ticket";
 
-    fn read_value(line: &Value) -> Result<Call, Refusal> {
+    fn read_value(line: &Value) -> Result<Call, Box<Refusal>> {
         read(line.to_string().as_bytes()).expect("a line with content")
     }
 

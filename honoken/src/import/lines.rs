@@ -1,5 +1,6 @@
 //! The lines of the input, read one by one in bounded memory, each with the digest of everything up to its end.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, ErrorKind};
 
 use anyhow::{Context, ensure};
@@ -30,7 +31,11 @@ impl Mark {
 
     /// SHA-256 of everything before it, in hex.
     pub(super) fn digest(&self) -> String {
-        self.read.clone().finish().iter().map(|byte| format!("{byte:02x}")).collect()
+        let mut hex = String::with_capacity(64);
+        for byte in self.read.clone().finish() {
+            write!(hex, "{byte:02x}").expect("a string takes everything");
+        }
+        hex
     }
 
     fn pass(&mut self, bytes: &[u8]) {

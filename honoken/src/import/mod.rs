@@ -163,21 +163,15 @@ impl Options {
 
 /// The header with the key. It comes from a file or the environment, since everybody on the machine may read the arguments of a process.
 fn authorization(key_file: Option<&Path>) -> anyhow::Result<HeaderValue> {
-    let key = match key_file {
-        Some(file) => {
-            let about = || format!("--key-file {}", file.display());
-            let mut text = String::new();
-            File::open(file)
-                .with_context(about)?
-                .take(KEY_FILE_BYTES)
-                .read_to_string(&mut text)
-                .with_context(about)?;
-            text.trim().to_owned()
-        }
-        None => {
-            let about = "an API key is needed: set HONOKEN_API_KEY, or name a file that holds it with --key-file; `honoken keys create --scopes passes:import` makes one";
-            config::api_key()?.context(about)?.expose_secret().to_owned()
-        }
+    let key = if let Some(file) = key_file {
+        let about = || format!("--key-file {}", file.display());
+        let mut text = String::new();
+        let opened = File::open(file).with_context(about)?;
+        opened.take(KEY_FILE_BYTES).read_to_string(&mut text).with_context(about)?;
+        text.trim().to_owned()
+    } else {
+        let about = "an API key is needed: set HONOKEN_API_KEY, or name a file that holds it with --key-file; `honoken keys create --scopes passes:import` makes one";
+        config::api_key()?.context(about)?.expose_secret().to_owned()
     };
     let is_one = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
     ensure!(

@@ -62,14 +62,14 @@ pub(super) struct Refusal {
 
 impl Refusal {
     /// A line that is not sent.
-    pub(super) fn of_line(code: &str, detail: impl Into<String>) -> Self {
-        Self {
+    pub(super) fn of_line(code: &str, detail: impl Into<String>) -> Box<Self> {
+        Box::new(Self {
             subject: Subject::default(),
             status: None,
             code: code.to_owned(),
             detail: detail.into(),
             errors: Vec::new(),
-        }
+        })
     }
 
     /// The entry in the file of refused lines.

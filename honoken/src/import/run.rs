@@ -62,22 +62,22 @@ impl Import {
     /// When the import did not come to its end.
     pub(super) async fn run<R: BufRead + Send + 'static>(
         self,
-        lines: Lines<R>,
+        input: Lines<R>,
         mut journal: Journal,
         stop: &CancellationToken,
     ) -> (Journal, anyhow::Result<()>) {
-        let ended = self.send_all(lines, &mut journal, stop).await;
+        let ended = self.send_all(input, &mut journal, stop).await;
         self.shown.ends();
         (journal, ended)
     }
 
     async fn send_all<R: BufRead + Send + 'static>(
         &self,
-        lines: Lines<R>,
+        input: Lines<R>,
         journal: &mut Journal,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
-        let mut read = read_ahead(lines);
+        let mut read = read_ahead(input);
         let mut lanes = Lanes::new(self.concurrency);
         let mut is_read = false;
         loop {
@@ -108,11 +108,11 @@ impl Import {
         let Some(text) = text else {
             let detail = format!("a line has {LONGEST} bytes at most");
             let refusal = Refusal::of_line("too_large", detail);
-            return journal.note(end, Outcome::Refused(Box::new(refusal)));
+            return journal.note(end, Outcome::Refused(refusal));
         };
         match line::read(&text) {
             None => journal.note(end, Outcome::Empty),
-            Some(Err(refusal)) => journal.note(end, Outcome::Refused(Box::new(refusal))),
+            Some(Err(refusal)) => journal.note(end, Outcome::Refused(refusal)),
             Some(Ok(call)) => {
                 lanes.take(Job { call, end }, &self.sender);
                 Ok(())

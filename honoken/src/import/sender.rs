@@ -12,7 +12,7 @@ use super::line::Call;
 use super::outcome::{Kind, Outcome, Refusal};
 
 /// How long a call is repeated before the import ends.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// How often a call is repeated that the service fails to carry out.
 const FAILURES: u32 = 3;
@@ -21,7 +21,7 @@ const FAILURES: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 
 /// The longest wait, whatever `Retry-After` says.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// Why the import cannot go on. Every other line would meet the same.
 #[derive(Debug, thiserror::Error)]
@@ -237,23 +237,19 @@ mod tests {
         line::read(line).unwrap().unwrap()
     }
 
-    fn answer(
-        status: u16,
-        headers: &[(&'static str, &'static str)],
-        body: &Value,
-    ) -> Result<Answer, HttpError> {
+    fn answer(status: u16, headers: &[(&'static str, &'static str)], body: &Value) -> Answer {
         let headers = headers
             .iter()
             .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
-        Ok(Answer {
+        Answer {
             status: StatusCode::from_u16(status).unwrap(),
             headers: headers.collect(),
             body: Bytes::from(body.to_string()),
-        })
+        }
     }
 
     fn done(call: &Call, status: u16, body: &Value) -> Outcome {
-        match next(call, answer(status, &[], body)) {
+        match next(call, Ok(answer(status, &[], body))) {
             Next::Done(outcome) => outcome,
             _ => panic!("{status} does not end the call"),
         }
@@ -285,22 +281,24 @@ mod tests {
     #[test]
     fn what_may_succeed_later_is_sent_again_after_the_time_that_the_service_names() {
         for status in [408, 429, 502, 503, 504] {
-            let found = next(&pass(), answer(status, &[("retry-after", "7")], &json!({})));
+            let found = next(&pass(), Ok(answer(status, &[("retry-after", "7")], &json!({}))));
             assert!(
                 matches!(found, Next::Again { after: Some(after), .. } if after == Duration::from_secs(7)),
                 "{status}"
             );
         }
-        let found = next(&pass(), answer(503, &[], &json!({})));
+        let found = next(&pass(), Ok(answer(503, &[], &json!({}))));
         assert!(matches!(found, Next::Again { after: None, .. }));
-        assert!(matches!(next(&pass(), answer(500, &[], &json!({}))), Next::Failed { .. }));
+        assert!(matches!(next(&pass(), Ok(answer(500, &[], &json!({})))), Next::Failed { .. }));
     }
 
     #[test]
     fn a_key_that_is_refused_ends_the_import() {
         for status in [401, 403] {
             let problem = json!({ "code": "missing_scope", "detail": "needs `passes:import`" });
-            let Next::End(stop) = next(&pass(), answer(status, &[], &problem)) else { panic!("{status}") };
+            let Next::End(stop) = next(&pass(), Ok(answer(status, &[], &problem))) else {
+                panic!("{status}")
+            };
             let said = stop.to_string();
             assert!(said.contains("missing_scope") && said.contains("passes:import"), "{said}");
         }

@@ -269,7 +269,10 @@ async fn a_key_has_the_scopes_that_it_was_given_last(engine: Engine) {
         assert!(running.projector.shows(&added, LIMIT).await);
         let grant = running.model.grant_of_key(&Digest::of(b"till")).await.unwrap().unwrap();
         let listed = running.model.api_keys().await.unwrap();
-        assert_eq!(listed.into_iter().map(|key| key.scopes).collect::<Vec<_>>(), [grant.scopes.clone()]);
+        assert_eq!(
+            listed.into_iter().map(|key| key.scopes).collect::<Vec<_>>(),
+            std::slice::from_ref(&grant.scopes)
+        );
         grant.scopes
     };
     let import = Scopes::of([Scope::PassesImport]);

@@ -38,7 +38,7 @@ fn registration(integrator: &Integrator, number: usize) -> Value {
 }
 
 fn text(lines: &[Value]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.iter().flat_map(|line| [line.to_string(), "\n".to_owned()]).collect()
 }
 
 /// The command, with the key of `dev`.
