@@ -12,7 +12,7 @@ pub trait Snapshot: Aggregate + Clone + 'static {
 }
 
 impl Snapshot for crate::pass::Pass {
-    const SHAPE: u32 = 3;
+    const SHAPE: u32 = 4;
 }
 
 impl Snapshot for crate::registration::Registration {
@@ -32,7 +32,7 @@ impl Snapshot for crate::brand_assets::BrandAssets {
 }
 
 impl Snapshot for crate::certificate::Certificate {
-    const SHAPE: u32 = 1;
+    const SHAPE: u32 = 2;
 }
 
 impl Snapshot for crate::apns_key::ApnsKey {
@@ -105,6 +105,9 @@ mod tests {
             "PassMetadataChanged",
             "PassContentChanged.v1.increment",
             "PassContentChanged.v1.replacement",
+            "PassPersonalizationChanged",
+            "PassPersonalized",
+            "PassNfcChanged",
             "PassRetired",
         ]);
         check::<Registration>(&["DeviceRegistered", "PushTokenChanged", "PushTokenConfirmed"]);

@@ -8,8 +8,10 @@ use sha1::{Digest, Sha1};
 use thiserror::Error;
 use zip::result::ZipError;
 
+use crate::canonical::canonical;
 use crate::image::{Image, ImageName, ImageSlot};
 use crate::manifest::{MANIFEST, PASS, PassFile, SIGNATURE, manifest};
+use crate::personalization::PERSONALIZATION;
 use crate::{IdentityError, PassSource, SigningIdentity, archive, pass_json, signature};
 
 /// Grows whenever the same source would give other files. Part of the key of every cache of built passes.
@@ -55,24 +57,34 @@ pub fn build(
     let slots: Vec<ImageSlot> =
         images.keys().map(ImageName::slot).filter(|slot| source.kind.shows(*slot)).collect();
     let pass = pass_json(source, &slots);
-    let files = pass_files(source, &pass, images);
+    let has_form_logo = images.keys().any(|name| name.slot() == ImageSlot::PersonalizationLogo);
+    let form = source.personalization.filter(|_| has_form_logo).map(canonical);
+    let files = pass_files(source, (&pass, form.as_deref()), images);
     let manifest = manifest(&files);
     let signature = signature::sign(&manifest, identity).map_err(BuildError::Signature)?;
     pack(&files, &manifest, &signature).map_err(BuildError::Archive)
 }
 
-/// pass.json first, then the images in the order of their names.
+/// pass.json first, then the form, then the images in the order of their names. The logo of the form is there only beside it.
 fn pass_files<'a>(
     source: &PassSource<'_>,
-    pass: &'a [u8],
+    (pass, form): (&'a [u8], Option<&'a [u8]>),
     images: &'a BTreeMap<ImageName, Arc<Image>>,
 ) -> Vec<PassFile<'a>> {
     let images = images
         .iter()
-        .filter(|(name, _)| source.kind.shows(name.slot()))
+        .filter(|(name, _)| {
+            let is_form_logo = name.slot() == ImageSlot::PersonalizationLogo;
+            source.kind.shows(name.slot()) || (is_form_logo && form.is_some())
+        })
         .map(|(name, image)| PassFile { path: name.to_string(), bytes: image.bytes(), sha1: *image.sha1() });
-    let pass = PassFile { path: PASS.to_owned(), bytes: pass, sha1: Sha1::digest(pass).into() };
-    std::iter::once(pass).chain(images).collect()
+    let file = |path: &str, bytes: &'a [u8]| PassFile {
+        path: path.to_owned(),
+        bytes,
+        sha1: Sha1::digest(bytes).into(),
+    };
+    let form = form.map(|form| file(PERSONALIZATION, form));
+    std::iter::once(file(PASS, pass)).chain(form).chain(images).collect()
 }
 
 /// The files in their fixed order: the manifest and its signature first, so that a reader meets them early.

@@ -36,6 +36,8 @@
 //!     kind: PassKind::plain(TicketStyle::Event),
 //!     voided: false,
 //!     content,
+//!     leaves_out_nfc: false,
+//!     personalization: None,
 //! };
 //! let bytes = pass_json(&source, &[]);
 //! let pass: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
@@ -59,6 +61,7 @@ pub mod image;
 mod lint;
 mod manifest;
 mod pass_json;
+mod personalization;
 mod pointer;
 pub mod reader;
 mod required_images;
@@ -78,5 +81,6 @@ pub use honoken_styles::{PassKind, TicketStyle};
 pub use identity::{IdentityError, SigningIdentity};
 pub use lint::lint;
 pub use pass_json::pass_json;
+pub use personalization::{NotAToken, PersonalizationToken};
 pub use required_images::missing_images;
 pub use source::PassSource;

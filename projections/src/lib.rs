@@ -32,6 +32,6 @@ pub use projector::rebuild::rebuild;
 pub use query_error::QueryError;
 pub use questions::{
     apns_keys, certificates, jobs, organizations, parked_events, pass_heads, pass_holders, pass_images,
-    pass_list, pass_types, passes, updated_serials,
+    pass_list, pass_types, passes, personalization, updated_serials,
 };
 pub use read_model::{OpenError, ReadModel};

@@ -24,6 +24,8 @@ const SQLITE: &[EmbeddedMigration] = &[
     (6, "push", include_str!("../../migrations/sqlite/read_model/0006_push.sql")),
     (7, "apns_keys", include_str!("../../migrations/sqlite/read_model/0007_apns_keys.sql")),
     (8, "images", include_str!("../../migrations/sqlite/read_model/0008_images.sql")),
+    (11, "nfc", include_str!("../../migrations/sqlite/read_model/0011_nfc.sql")),
+    (12, "personalization", include_str!("../../migrations/sqlite/read_model/0012_personalization.sql")),
 ];
 
 /// Versions from 1000 on are the read model's; the event log, in the same database, has those below.
@@ -36,6 +38,8 @@ const POSTGRES: &[EmbeddedMigration] = &[
     (1006, "push", include_str!("../../migrations/postgres/read_model/0006_push.sql")),
     (1007, "apns_keys", include_str!("../../migrations/postgres/read_model/0007_apns_keys.sql")),
     (1008, "images", include_str!("../../migrations/postgres/read_model/0008_images.sql")),
+    (1011, "nfc", include_str!("../../migrations/postgres/read_model/0011_nfc.sql")),
+    (1012, "personalization", include_str!("../../migrations/postgres/read_model/0012_personalization.sql")),
 ];
 
 /// Instructions for an operator whose file is damaged.

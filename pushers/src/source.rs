@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use cqrs_es::Aggregate;
 use honoken_domain::ids::PassId;
-use honoken_domain::pass::{HIDDEN_ASSETS_CHANGED, Pass, PassEvent};
+use honoken_domain::pass::{HIDDEN, Pass, PassEvent};
 use honoken_domain::rfc3339;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{Epoch, EventLog, LogError, Position, RecordedEvent};
@@ -252,7 +252,8 @@ impl<L: EventLog> Source<L> {
 /// Whether an event changes what a phone holds. No phone holds a pass that is being issued, and none gets an image that the pass does not show.
 fn is_a_change(recorded: &RecordedEvent) -> bool {
     let event = &recorded.event;
-    event.aggregate_type == Pass::TYPE && ![ISSUED, HIDDEN_ASSETS_CHANGED].contains(&&*event.event_type)
+    let name = &*event.event_type;
+    event.aggregate_type == Pass::TYPE && name != ISSUED && !HIDDEN.contains(&name)
 }
 
 /// The id of an event: the same whenever it is published again, and another in an event log that was restored from a backup.

@@ -23,7 +23,7 @@ use crate::extractors::json_body::{self, Fields, escape};
 use crate::extractors::request_id::RequestId;
 use crate::limits;
 use crate::manage::change::{self, Change};
-use crate::manage::{idempotency_key, uploads};
+use crate::manage::{idempotency_key, left_out, uploads};
 use crate::openapi::answers::{Changed, Issued};
 use crate::openapi::parameters::{IdempotencyKey, IfMatch};
 use crate::openapi::problems::{Conflict, PreconditionFailed, Unacceptable, UnsupportedMediaType};
@@ -111,6 +111,7 @@ pub async fn handler(
     })?;
     let mut warnings = order.warnings;
     warnings.extend(change::image_warnings(&committed, &sizes));
+    warnings.extend(left_out::of(&committed.aggregate, "/content"));
     let answer = change.answer(&committed, warnings).await?;
     Ok(if change::is_issue(&committed.events) { answer.created() } else { answer.into_response() })
 }

@@ -19,7 +19,7 @@ use crate::error::{ApiError, Refusal};
 use crate::extractors::json_body;
 use crate::extractors::query::Parameters;
 use crate::limits;
-use crate::manage::{change, issue};
+use crate::manage::{change, issue, left_out};
 use crate::openapi::examples;
 use crate::openapi::parameters::OfStyle;
 use crate::openapi::problems::{Unacceptable, UnsupportedMediaType};
@@ -165,6 +165,7 @@ async fn of_order(app: &App, integrator: &Integrator, body: Value) -> Result<Vec
         now: app.clock.unix_seconds(),
         organization_id: integrator.organization_id.clone(),
         default_images: pass_type.default_images,
+        allows_nfc: pass_type.allows_nfc,
         precondition: Precondition::None,
         rules: content_rules::refusals,
     };
@@ -178,7 +179,10 @@ async fn of_order(app: &App, integrator: &Integrator, body: Value) -> Result<Vec
     }));
     // A pass that nobody has issued yet decides as every new one does; its events are thrown away.
     let decided = Pass::default().decide(command, &circumstances).map_err(Refusal::into_api_error);
-    findings.extend(refusals(decided)?.err().into_iter().flatten());
+    match refusals(decided)? {
+        Ok(events) => findings.extend(left_out::when_issued(&events, "/content")),
+        Err(refused) => findings.extend(refused),
+    }
     Ok(findings)
 }
 

@@ -1,6 +1,7 @@
 //! Schemas without a type in this crate: raw JSON, bytes, and values of crates that do not depend on `utoipa`.
 
 use honoken_domain::pass::{MAX_OPERATIONS, TicketStyle};
+use honoken_domain::personalization::PersonalizationField;
 use honoken_pkpass::image::ImageName;
 use utoipa::openapi::schema::{
     AdditionalProperties, ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType,
@@ -207,6 +208,25 @@ impl PartialSchema for PassBytes {
 }
 
 impl ToSchema for PassBytes {}
+
+/// A signature over a token of a phone.
+#[derive(Debug)]
+pub struct SignatureBytes;
+
+impl PartialSchema for SignatureBytes {
+    fn schema() -> RefOr<Schema> {
+        bytes().into()
+    }
+}
+
+impl ToSchema for SignatureBytes {}
+
+/// What the form of a rewards programme asks for.
+pub fn personalization_fields() -> ArrayBuilder {
+    let names = PersonalizationField::ALL.map(PersonalizationField::as_str);
+    let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names));
+    ArrayBuilder::new().items(name.build()).min_items(Some(1)).unique_items(true)
+}
 
 /// The form of the page that inspects passes.
 #[derive(Debug, ToSchema)]

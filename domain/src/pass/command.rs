@@ -6,6 +6,7 @@ use crate::content::Content;
 use crate::ids::{AuthenticationToken, Digest, ETag, OrganizationId, PassId, UnixSeconds};
 use crate::images::{DefaultImages, Images};
 use crate::pass::{ContentFault, ContentPatch, Increment, KeyedContent, PassKind, TicketStyle};
+use crate::personalization::{Enrolment, PersonalizationForm};
 
 /// An intent, in the imperative.
 #[derive(Debug, Clone, PartialEq, IntoStaticStr)]
@@ -51,8 +52,14 @@ pub enum PassCommand {
         /// File name, `logo@2x.png`.
         file: String,
     },
-    /// Find out again which images the pass shows, since those it falls back to may have changed.
+    /// Find out again what the file of the pass shows: the images it falls back to may have changed, or the certificate that signs it.
     ResolveImages,
+    /// Give the pass a form of a rewards programme, in place of what it has.
+    SetPersonalization(PersonalizationForm),
+    /// Take the form away, and with it the enrolment.
+    RemovePersonalization,
+    /// Enrol the person who has filled in the form. The same token again does nothing.
+    Personalize(Box<Enrolment>),
     /// Mark the pass as no longer valid.
     Void,
     /// Make a voided pass valid again.
@@ -87,6 +94,8 @@ pub struct Circumstances {
     pub organization_id: OrganizationId,
     /// The images that a pass without its own falls back to.
     pub default_images: DefaultImages,
+    /// Whether passes of the type may have `nfc`: the certificate installed last may sign such passes.
+    pub allows_nfc: bool,
     /// What the caller believes the state to be (`If-Match`).
     pub precondition: Precondition,
     /// What every content that a change leads to must satisfy.

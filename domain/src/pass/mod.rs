@@ -7,13 +7,14 @@ mod event;
 mod increment;
 mod patch;
 mod replacement;
+mod state;
 #[cfg(test)]
 mod tests;
 
 pub use aggregate::Pass;
 pub use command::{Circumstances, ContentRules, IssuePass, PassCommand, Precondition};
 pub use error::{ContentFault, PassError};
-pub use event::{HIDDEN_ASSETS_CHANGED, PassEvent, PassIssued};
+pub use event::{HIDDEN, PassEvent, PassIssued};
 pub use honoken_styles::{PassKind, TicketStyle};
 pub use increment::{Increment, KeyedIncrement, REMEMBERED};
 pub use json_patch::{PatchOperation, jsonptr::PointerBuf};

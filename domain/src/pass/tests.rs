@@ -3,6 +3,7 @@
 mod counting;
 mod metadata;
 mod patching;
+mod personalization;
 mod repeated_orders;
 mod retiring;
 
@@ -36,6 +37,7 @@ fn at(now: i64) -> Circumstances {
         now: UnixSeconds(now),
         organization_id: OrganizationId::parse("club").unwrap(),
         default_images: DefaultImages { pass_type: Images::new(), brand: image("icon.png", "brand icon") },
+        allows_nfc: false,
         precondition: Precondition::None,
         rules: |_, _| Vec::new(),
     }
@@ -65,6 +67,7 @@ fn tag(seat: &str, images: &Images, voided: bool, updated_at: i64) -> ETag {
         updated_at: UnixSeconds(updated_at),
         content: &content(seat),
         images,
+        open_form: None,
     }
     .etag()
 }
@@ -81,6 +84,7 @@ fn issued(seat: &str, updated_at: i64) -> PassEvent {
         assets: Images::new(),
         etag: tag(seat, &images, false, updated_at),
         images,
+        nfc_left_out: None,
         authentication_token: AuthenticationToken::parse("0123456789abcdef0123").unwrap(),
         updated_at: UnixSeconds(updated_at),
     }))
@@ -92,6 +96,8 @@ fn changed(seat: &str, updated_at: i64) -> PassEvent {
         content: content(seat),
         increment: None,
         replacement: None,
+        nfc_left_out: None,
+        images: None,
         etag,
         updated_at: UnixSeconds(updated_at),
     }
@@ -209,6 +215,8 @@ fn equal_content_in_another_spelling_changes_nothing() {
             content,
             increment: None,
             replacement: None,
+            nfc_left_out: None,
+            images: None,
             etag,
             updated_at: UnixSeconds(NOW + 1),
         }
@@ -244,6 +252,8 @@ fn a_void_pass_can_still_be_changed_and_stays_void() {
         content: content("2B"),
         increment: None,
         replacement: None,
+        nfc_left_out: None,
+        images: None,
         etag: tag("2B", &images, true, NOW + 2),
         updated_at: UnixSeconds(NOW + 2),
     };

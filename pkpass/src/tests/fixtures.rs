@@ -32,6 +32,8 @@ pub(super) fn source(content: &Map<String, Value>) -> PassSource<'_> {
         kind: PassKind::plain(TicketStyle::Event),
         voided: false,
         content,
+        leaves_out_nfc: false,
+        personalization: None,
     }
 }
 

@@ -7,7 +7,7 @@ use honoken_domain::job::{JobFailure, JobWork};
 use crate::query_error::QueryError;
 use crate::read_model::ReadModel;
 use crate::rows::columns::invalid_value;
-use crate::tables::wallet_job::{BRAND_ASSETS, PASS_TYPE_ASSETS};
+use crate::tables::wallet_job::{BRAND_ASSETS, PASS_TYPE_ASSETS, PASS_TYPE_NFC};
 
 /// A job as callers see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +110,11 @@ fn work(row: &Row) -> sqlx::Result<JobWork> {
         |column| -> sqlx::Result<String> { Ok(row.get::<Option<String>>(column)?.unwrap_or_default()) };
     match row.get("kind")? {
         PASS_TYPE_ASSETS => Ok(JobWork::PassTypeAssets {
+            organization_id: OrganizationId::parse(text("organization_id")?).map_err(invalid_value)?,
+            pass_type_identifier: PassTypeIdentifier::parse(text("pass_type_identifier")?)
+                .map_err(invalid_value)?,
+        }),
+        PASS_TYPE_NFC => Ok(JobWork::PassTypeNfc {
             organization_id: OrganizationId::parse(text("organization_id")?).map_err(invalid_value)?,
             pass_type_identifier: PassTypeIdentifier::parse(text("pass_type_identifier")?)
                 .map_err(invalid_value)?,

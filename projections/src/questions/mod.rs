@@ -15,4 +15,5 @@ pub mod pass_images;
 pub mod pass_list;
 pub mod pass_types;
 pub mod passes;
+pub mod personalization;
 pub mod updated_serials;

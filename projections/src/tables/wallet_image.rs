@@ -72,6 +72,10 @@ impl GivenImages {
             }
             PassEvent::ContentChanged { .. }
             | PassEvent::MetadataChanged { .. }
+            | PassEvent::NfcChanged { .. }
+            | PassEvent::PersonalizationChanged { .. }
+            | PassEvent::HiddenPersonalizationChanged { .. }
+            | PassEvent::Personalized { .. }
             | PassEvent::Voided { .. }
             | PassEvent::Reinstated { .. }
             | PassEvent::Retired { .. } => {}

@@ -17,9 +17,32 @@ pub(crate) const PASS_TYPE_ASSETS: &str = "passTypeAssets";
 /// The kind of a job that brings images of the brand to all passes.
 pub(crate) const BRAND_ASSETS: &str = "brandAssets";
 
+/// The kind of a job that states the passes of a type with `nfc` anew.
+pub(crate) const PASS_TYPE_NFC: &str = "passTypeNfc";
+
 /// Inserts the job that a change of a pass type's images names.
 pub(crate) async fn insert_for_pass_type(
     connection: &mut Connection,
+    job: &JobId,
+    pass_type_identifier: &PassTypeIdentifier,
+    position: Position,
+) -> Result<(), ApplyError> {
+    insert_of_kind(connection, PASS_TYPE_ASSETS, job, pass_type_identifier, position).await
+}
+
+/// Inserts the job that a certificate names. There is none while no organisation has the pass type: it has no passes then.
+pub(crate) async fn insert_for_nfc(
+    connection: &mut Connection,
+    job: &JobId,
+    pass_type_identifier: &PassTypeIdentifier,
+    position: Position,
+) -> Result<(), ApplyError> {
+    insert_of_kind(connection, PASS_TYPE_NFC, job, pass_type_identifier, position).await
+}
+
+async fn insert_of_kind(
+    connection: &mut Connection,
+    kind: &'static str,
     job: &JobId,
     pass_type_identifier: &PassTypeIdentifier,
     position: Position,
@@ -31,7 +54,7 @@ pub(crate) async fn insert_for_pass_type(
          on conflict do nothing")
     .bind(job.as_str())
     .bind(position.0.cast_signed())
-    .bind(PASS_TYPE_ASSETS)
+    .bind(kind)
     .bind(pass_type_identifier.as_str())
     .execute(connection)
     .await?;
@@ -81,6 +104,9 @@ async fn start(
     let (kind, organization, pass_type) = match work {
         JobWork::PassTypeAssets { organization_id, pass_type_identifier } => {
             (PASS_TYPE_ASSETS, Some(organization_id.as_str()), Some(pass_type_identifier.as_str()))
+        }
+        JobWork::PassTypeNfc { organization_id, pass_type_identifier } => {
+            (PASS_TYPE_NFC, Some(organization_id.as_str()), Some(pass_type_identifier.as_str()))
         }
         JobWork::BrandAssets => (BRAND_ASSETS, None, None),
     };

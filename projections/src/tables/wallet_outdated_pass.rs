@@ -1,22 +1,22 @@
-//! `wallet_outdated_pass`: passes that came too late for a change of the images to which they fall back.
+//! `wallet_outdated_pass`: passes that came too late for a change of the images to which they fall back, or of their certificate.
 //!
 //! A command reads the default images, decides, and appends. If they change in between, the pass is written with the old ones, and the job that
 //! brings the new ones to all passes may already be past it. So wherever an event decides which images a pass shows, they are compared with
-//! the defaults as they are at this position of the event log. A pass with other images is in this table until an event brings it up to date.
+//! the defaults as they are at this position of the event log; so is what became of its `nfc` with the certificate. A pass with other images is in this table until an event brings it up to date.
 //!
 //! With the jobs this is complete: a job begins when its change has been applied, so the job sees every pass that was applied before, and every
 //! pass that is applied after it is compared with the new defaults.
 
 use std::collections::BTreeMap;
 
-use honoken_database::statements::{Connection, Value, execute_for_each, fetch_for_each};
+use honoken_database::statements::{Connection, Value, execute_for_each, fetch_for_each, sql};
 use honoken_domain::ids::PassId;
-use honoken_domain::images::Images;
 use honoken_domain::pass::{PassEvent, PassKind};
 
 use crate::rows::columns::{pass_key, pass_type_value, serial_number_value};
+use crate::rows::nfc::NfcInFile;
 use crate::rows::pass_type::find_pass_type;
-use crate::rows::shown_images::{Freshness, ShownImages, freshness, shown_images};
+use crate::rows::shown_images::{Freshness, ShownImages, shown_images};
 use crate::tables::apply_error::ApplyError;
 
 /// The passes whose images may have changed with the events of a batch.
@@ -26,27 +26,44 @@ pub(crate) struct ImageChanges(BTreeMap<PassId, ImageChange>);
 /// Where the images of such a pass are.
 enum ImageChange {
     /// In the first event of the pass.
-    InEvent { kind: PassKind, assets: Images, images: Images },
+    InEvent(Box<ShownImages>),
     /// In its row.
     InRow,
+    /// In its row, which is up to date unless it was outdated before.
+    InRowIfOutdated,
 }
 
 impl ImageChanges {
     /// Adds the pass of an event, if the event may change its images.
     pub(crate) fn add_event(&mut self, id: &PassId, event: &PassEvent) {
         let change = match event {
-            PassEvent::Issued(issued) => ImageChange::InEvent {
+            PassEvent::Issued(issued) => ImageChange::InEvent(Box::new(ShownImages {
+                id: id.clone(),
+                organization_id: issued.organization_id.clone(),
                 kind: PassKind { style: issued.ticket_style, poster: issued.poster },
+                retired: false,
                 assets: issued.assets.clone(),
                 images: issued.images.clone(),
-            },
+                nfc: NfcInFile::of(&issued.content, issued.nfc_left_out),
+                has_open_form: false,
+            })),
             PassEvent::AssetsChanged { .. }
             | PassEvent::HiddenAssetsChanged { .. }
             | PassEvent::MetadataChanged { .. }
+            | PassEvent::NfcChanged { .. }
+            | PassEvent::PersonalizationChanged { .. }
+            | PassEvent::HiddenPersonalizationChanged { .. }
+            | PassEvent::Personalized { .. }
             | PassEvent::Retired { .. } => ImageChange::InRow,
-            PassEvent::ContentChanged { .. } | PassEvent::Voided { .. } | PassEvent::Reinstated { .. } => {
-                return;
+            // Only `nfc` makes a content depend on more than the pass.
+            PassEvent::ContentChanged { nfc_left_out, .. } => {
+                if nfc_left_out.is_some() || self.0.contains_key(id) {
+                    ImageChange::InRow
+                } else {
+                    ImageChange::InRowIfOutdated
+                }
             }
+            PassEvent::Voided { .. } | PassEvent::Reinstated { .. } => return,
         };
         self.0.insert(id.clone(), change);
     }
@@ -59,17 +76,22 @@ pub(crate) async fn apply(
     ImageChanges(changes): ImageChanges,
     sequences: &BTreeMap<PassId, i64>,
 ) -> Result<(), ApplyError> {
+    let is_empty = is_empty(connection).await?;
+    let is_examined = |change: &ImageChange| !(is_empty && matches!(change, ImageChange::InRowIfOutdated));
+    let changes: BTreeMap<_, _> = changes.into_iter().filter(|(_, change)| is_examined(change)).collect();
     let mut defaults = BTreeMap::new();
     for id in changes.keys() {
         let pass_type = &id.pass_type_identifier;
         if !defaults.contains_key(pass_type) {
             let row = find_pass_type(&mut *connection, pass_type).await?;
-            defaults.insert(pass_type.clone(), row.map(|row| row.default_images));
+            defaults.insert(pass_type.clone(), row.map(|row| (row.default_images, row.allows_nfc)));
         }
     }
-    let is_outdated = |id: &PassId, kind, assets: &Images, images: &Images| {
-        let defaults = defaults.get(&id.pass_type_identifier).and_then(Option::as_ref);
-        defaults.is_some_and(|defaults| freshness(kind, assets, images, defaults) == Freshness::Outdated)
+    let is_outdated = |pass: &ShownImages| {
+        let defaults = defaults.get(&pass.id.pass_type_identifier).and_then(Option::as_ref);
+        defaults.is_some_and(|(defaults, allows_nfc)| {
+            pass.freshness_when_appended(defaults, *allows_nfc) == Freshness::Outdated
+        })
     };
     let row = |id: &PassId| {
         let sequence = sequences.get(id).copied().unwrap_or_default();
@@ -78,21 +100,27 @@ pub(crate) async fn apply(
     let (mut outdated, mut current, mut in_row) = (Vec::new(), Vec::new(), Vec::new());
     for (id, change) in &changes {
         match change {
-            ImageChange::InEvent { kind, assets, images } => {
-                if is_outdated(id, *kind, assets, images) {
+            ImageChange::InEvent(pass) => {
+                if is_outdated(pass) {
                     outdated.push(row(id));
                 }
             }
-            ImageChange::InRow => in_row.push(pass_key(id)),
+            ImageChange::InRow | ImageChange::InRowIfOutdated => in_row.push(pass_key(id)),
         }
     }
     for found in fetch_shown_images(connection, in_row).await? {
-        let ShownImages { id, kind, retired, assets, images, .. } = &found;
-        let is_outdated = !retired && is_outdated(id, *kind, assets, images);
-        if is_outdated { outdated.push(row(id)) } else { current.push(row(id)) }
+        let is_outdated = !found.retired && is_outdated(&found);
+        if is_outdated { outdated.push(row(&found.id)) } else { current.push(row(&found.id)) }
     }
     insert(connection, outdated).await?;
     delete(connection, current).await
+}
+
+/// Whether no pass is outdated, as nearly always.
+async fn is_empty(connection: &mut Connection) -> Result<bool, ApplyError> {
+    let any =
+        sql("select serial_number from wallet_outdated_pass limit 1").fetch_optional(connection).await?;
+    Ok(any.is_none())
 }
 
 async fn fetch_shown_images(
@@ -103,7 +131,10 @@ async fn fetch_shown_images(
         connection,
         "with new (pass_type_identifier, serial_number) as (values {rows})
          select new.pass_type_identifier, new.serial_number, pass.organization_id, pass.ticket_style, pass.poster, pass.retired,
-                content.assets, content.images
+                content.assets, content.images, content.nfc,
+                exists (select 1 from wallet_personalization form
+                        where form.pass_type_identifier = pass.pass_type_identifier and form.serial_number = pass.serial_number
+                          and form.form is not null and form.person is null) as has_open_form
          from new
          join wallet_pass pass
            on pass.pass_type_identifier = new.pass_type_identifier and pass.serial_number = new.serial_number

@@ -13,8 +13,9 @@ use honoken_event_store::{Position, RecordedEvent};
 
 use crate::rows::columns::{pass_type_value, sequence_of, serial_number_value};
 use crate::rows::content::content_value;
+use crate::rows::nfc::NfcInFile;
 use crate::tables::apply_error::ApplyError;
-use crate::tables::{wallet_image, wallet_outdated_pass};
+use crate::tables::{wallet_image, wallet_outdated_pass, wallet_personalization};
 use crate::words;
 
 /// Applies events of passes, in order. Several events of one pass become one change of its row, and all rows are changed together.
@@ -23,12 +24,14 @@ pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent
     let mut changes: BTreeMap<PassId, Change> = BTreeMap::new();
     let mut image_changes = wallet_outdated_pass::ImageChanges::default();
     let mut given_images = wallet_image::GivenImages::default();
+    let mut form_changes = wallet_personalization::FormChanges::default();
     for recorded in events {
         let id = PassId::parse(&recorded.event.aggregate_id)?;
         let (position, sequence) = (recorded.position, sequence_of(&recorded));
         let event: PassEvent = serde_json::from_value(recorded.event.payload)?;
         image_changes.add_event(&id, &event);
         given_images.add_event(&id, &event);
+        form_changes.add_event(&id, &event, sequence);
         match changes.entry(id) {
             Entry::Vacant(entry) => {
                 entry.insert(Change::of_first_event(event, position, sequence)?);
@@ -41,6 +44,7 @@ pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent
     insert(connection, new).await?;
     update(connection, known).await?;
     given_images.insert(connection).await?;
+    form_changes.write(connection).await?;
     wallet_outdated_pass::apply(connection, image_changes, &sequences).await
 }
 
@@ -54,6 +58,8 @@ struct Change {
     assets: Value,
     /// Null leaves them as they are.
     images: Value,
+    /// `None` leaves it as it is.
+    nfc: Option<NfcInFile>,
     /// `None` leaves it as it is.
     kind: Option<PassKind>,
     /// `None` leaves it as it is.
@@ -97,6 +103,7 @@ impl Change {
             content: None,
             assets: Value::Json(None),
             images: Value::Json(None),
+            nfc: None,
             kind: None,
             voided: None,
             retired: None,
@@ -117,6 +124,7 @@ impl Change {
             State { etag: event.etag().clone(), updated_at: event.updated_at(), update_tag, sequence };
         match event {
             PassEvent::Issued(issued) => {
+                self.nfc = Some(NfcInFile::of(&issued.content, issued.nfc_left_out));
                 self.content = Some(issued.content);
                 self.assets = Value::json(&issued.assets)?;
                 self.images = Value::json(&issued.images)?;
@@ -127,7 +135,13 @@ impl Change {
                     organization_id: issued.organization_id,
                 });
             }
-            PassEvent::ContentChanged { content, .. } => self.content = Some(content),
+            PassEvent::ContentChanged { content, nfc_left_out, images, .. } => {
+                self.nfc = Some(NfcInFile::of(&content, nfc_left_out));
+                self.content = Some(content);
+                if let Some(images) = images {
+                    self.images = Value::json(&images)?;
+                }
+            }
             PassEvent::MetadataChanged { ticket_style, poster, images, .. } => {
                 self.kind = Some(PassKind { style: ticket_style, poster });
                 self.images = Value::json(&images)?;
@@ -137,6 +151,16 @@ impl Change {
                 self.images = Value::json(&images)?;
             }
             PassEvent::HiddenAssetsChanged { assets, .. } => self.assets = Value::json(&assets)?,
+            PassEvent::NfcChanged { nfc_left_out, images, .. } => {
+                self.nfc = Some(NfcInFile::decided(nfc_left_out));
+                self.images = Value::json(&images)?;
+            }
+            PassEvent::PersonalizationChanged { nfc_left_out, images, .. } => {
+                self.nfc = nfc_left_out.map(NfcInFile::decided).or(self.nfc);
+                self.images = Value::json(&images)?;
+            }
+            PassEvent::Personalized { images, .. } => self.images = Value::json(&images)?,
+            PassEvent::HiddenPersonalizationChanged { .. } => {}
             PassEvent::Voided { .. } => self.voided = Some(true),
             PassEvent::Reinstated { .. } => self.voided = Some(false),
             PassEvent::Retired { .. } => (self.voided, self.retired) = (Some(true), Some(true)),
@@ -151,8 +175,9 @@ fn content_row(
     content: Option<Content>,
     assets: Value,
     images: Value,
+    nfc: Option<NfcInFile>,
     sequence: i64,
-) -> serde_json::Result<[Value; 7]> {
+) -> serde_json::Result<[Value; 8]> {
     let (content, words) = match content {
         Some(content) => {
             let words = words::of_pass(&id.serial_number, &content);
@@ -160,16 +185,17 @@ fn content_row(
         }
         None => (Value::Json(None), Value::Text(None)),
     };
-    Ok([pass_type_value(id), serial_number_value(id), content, words, assets, images, sequence.into()])
+    let nfc = nfc.map(NfcInFile::as_str).into();
+    Ok([pass_type_value(id), serial_number_value(id), content, words, assets, images, nfc, sequence.into()])
 }
 
 /// Writes passes whose first event is among those applied. If a pass has a row already, the event was applied before.
 async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> Result<(), ApplyError> {
     let (mut contents, mut passes) = (Vec::new(), Vec::new());
-    for (id, Change { issued, content, assets, images, kind, voided, retired, state }) in changes {
+    for (id, Change { issued, content, assets, images, nfc, kind, voided, retired, state }) in changes {
         // The first event has both.
         let (Some(issued), Some(kind)) = (issued, kind) else { continue };
-        contents.push(content_row(&id, content, assets, images, state.sequence)?);
+        contents.push(content_row(&id, content, assets, images, nfc, state.sequence)?);
         let [etag, updated_at, update_tag, sequence] = state.values();
         passes.push([
             pass_type_value(&id),
@@ -188,15 +214,16 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
     }
     execute_for_each(
         connection,
-        "with new (pass_type_identifier, serial_number, content, words, assets, images, sequence) as (values {rows})
-         insert into wallet_pass_content (pass_type_identifier, serial_number, content, words, assets, images)
-         select new.pass_type_identifier, new.serial_number, new.content, new.words, new.assets, new.images
+        "with new (pass_type_identifier, serial_number, content, words, assets, images, nfc, sequence) as (values {rows})
+         insert into wallet_pass_content (pass_type_identifier, serial_number, content, words, assets, images, nfc)
+         select new.pass_type_identifier, new.serial_number, new.content, new.words, new.assets, new.images, new.nfc
          from new
          where not exists (select 1 from wallet_pass pass
                            where pass.pass_type_identifier = new.pass_type_identifier and pass.serial_number = new.serial_number
                              and pass.sequence >= new.sequence)
          on conflict (pass_type_identifier, serial_number) do update
-         set content = excluded.content, words = excluded.words, assets = excluded.assets, images = excluded.images",
+         set content = excluded.content, words = excluded.words, assets = excluded.assets, images = excluded.images,
+             nfc = excluded.nfc",
         contents,
     )
     .await?;
@@ -219,9 +246,9 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
 /// Changes passes that have a row.
 async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> Result<(), ApplyError> {
     let (mut contents, mut passes) = (Vec::new(), Vec::new());
-    for (id, Change { content, assets, images, kind, voided, retired, state, .. }) in changes {
+    for (id, Change { content, assets, images, nfc, kind, voided, retired, state, .. }) in changes {
         if !(content.is_none() && assets.is_null() && images.is_null()) {
-            contents.push(content_row(&id, content, assets, images, state.sequence)?);
+            contents.push(content_row(&id, content, assets, images, nfc, state.sequence)?);
         }
         let [etag, updated_at, update_tag, sequence] = state.values();
         passes.push([
@@ -239,10 +266,11 @@ async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
     }
     execute_for_each(
         connection,
-        "with new (pass_type_identifier, serial_number, content, words, assets, images, sequence) as (values {rows})
+        "with new (pass_type_identifier, serial_number, content, words, assets, images, nfc, sequence) as (values {rows})
          update wallet_pass_content as old
          set content = coalesce(new.content, old.content), words = coalesce(new.words, old.words),
-             assets = coalesce(new.assets, old.assets), images = coalesce(new.images, old.images)
+             assets = coalesce(new.assets, old.assets), images = coalesce(new.images, old.images),
+             nfc = coalesce(new.nfc, old.nfc)
          from new
          where old.pass_type_identifier = new.pass_type_identifier and old.serial_number = new.serial_number
            and (select pass.sequence from wallet_pass pass

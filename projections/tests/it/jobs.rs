@@ -48,6 +48,7 @@ impl World {
             now: self.tick(),
             organization_id: club(),
             default_images: defaults,
+            allows_nfc: false,
             precondition: Precondition::None,
             rules: |_, _| Vec::new(),
         };

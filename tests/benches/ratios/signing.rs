@@ -118,6 +118,8 @@ pub(crate) fn source<'a>(identity: &'a SigningIdentity, content: &'a Map<String,
         kind: PassKind::plain(TicketStyle::Event),
         voided: false,
         content,
+        leaves_out_nfc: false,
+        personalization: None,
     }
 }
 

@@ -105,6 +105,7 @@ impl Office {
             now: UnixSeconds(1_700_000_000),
             organization_id: OrganizationId::parse("theatre").expect("a name"),
             default_images: DefaultImages::default(),
+            allows_nfc: false,
             precondition: Precondition::None,
             rules: honoken_service::content_rules::refusals,
         };

@@ -47,6 +47,7 @@ fn counted(value: &Value, key: Option<(&str, Value)>, updated_at: i64) -> PassEv
         updated_at: UnixSeconds(updated_at),
         content: &content,
         images: &images,
+        open_form: None,
     }
     .etag();
     let increment = key.map(|(key, by)| KeyedIncrement {
@@ -58,6 +59,8 @@ fn counted(value: &Value, key: Option<(&str, Value)>, updated_at: i64) -> PassEv
         content,
         increment,
         replacement: None,
+        nfc_left_out: None,
+        images: None,
         etag,
         updated_at: UnixSeconds(updated_at),
     }

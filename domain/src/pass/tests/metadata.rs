@@ -17,6 +17,7 @@ fn became(style: TicketStyle, poster: bool, images: &Images, updated_at: i64) ->
         updated_at: UnixSeconds(updated_at),
         content: &content,
         images,
+        open_form: None,
     }
     .etag();
     let (images, updated_at) = (images.clone(), UnixSeconds(updated_at));
