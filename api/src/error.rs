@@ -15,6 +15,7 @@ use honoken_projections::{OperationError, QueryError};
 use honoken_service::blobs::BlobError;
 use honoken_service::built_passes::BuildFailure;
 use honoken_service::permits::Overloaded;
+use honoken_service::personalization::PersonalizationFailure;
 use honoken_telemetry::error_chain;
 use honoken_telemetry::metrics::AnonymousLine;
 use honoken_telemetry::request::may_log;
@@ -450,6 +451,8 @@ impl Refusal for PassError {
                 let slot = one_of.first().map_or("icon", |slot| slot.as_str());
                 ApiError::fault("missing_image", format!("/assets/{slot}.png"), detail)
             }
+            // Only a phone can cause it, and every refusal to a phone is the same.
+            Self::NoOpenForm => ApiError::UnauthorizedDevice,
             Self::NoPoster { .. } => ApiError::fault("no_poster", "/poster", detail),
             Self::UnacceptableContent { faults } => {
                 ApiError::Unacceptable { errors: faults.into_iter().map(Fault::from).collect() }
@@ -542,6 +545,22 @@ impl From<Arc<BuildFailure>> for ApiError {
             | BuildFailure::NoCertificate(_)
             | BuildFailure::Certificate { .. } => Self::Unavailable(fault.into()),
             BuildFailure::Image(_) | BuildFailure::Build(_) | BuildFailure::Died => {
+                Self::Internal(fault.into())
+            }
+        }
+    }
+}
+
+impl From<PersonalizationFailure> for ApiError {
+    fn from(fault: PersonalizationFailure) -> Self {
+        match fault {
+            // An operator has to mend it; the caller retries.
+            PersonalizationFailure::NoCertificate
+            | PersonalizationFailure::Certificate(_)
+            | PersonalizationFailure::NoKeys
+            | PersonalizationFailure::Sealed(_)
+            | PersonalizationFailure::Vault(_) => Self::Unavailable(fault.into()),
+            PersonalizationFailure::Signature(_) | PersonalizationFailure::Unreadable => {
                 Self::Internal(fault.into())
             }
         }

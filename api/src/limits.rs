@@ -9,6 +9,12 @@ pub const JSON_BYTES: usize = 256 * 1024;
 /// Bytes of the body with which a phone registers.
 pub const REGISTRATION_BYTES: usize = 16 * 1024;
 
+/// Bytes of the body with which a phone sends the data of a person who enrols.
+pub const PERSONALIZATION_BYTES: usize = 16 * 1024;
+
+/// Characters of one member of that data.
+pub const PERSON_CHARACTERS: usize = 512;
+
 /// Bytes of the body with which a phone sends log messages.
 pub const LOG_BYTES: usize = 64 * 1024;
 

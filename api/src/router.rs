@@ -42,6 +42,7 @@ fn open() -> OpenApiRouter<AppState> {
         .routes(routes!(device::register::handler, device::unregister::handler))
         .routes(routes!(device::list::handler))
         .routes(routes!(device::get_pass::handler))
+        .routes(routes!(device::personalize::handler))
         .routes(routes!(device::log::handler));
 
     let manage = OpenApiRouter::default()
@@ -53,6 +54,11 @@ fn open() -> OpenApiRouter<AppState> {
         .routes(routes!(manage::reinstate::handler))
         .routes(routes!(manage::history::handler))
         .routes(routes!(manage::import_registration::handler))
+        .routes(routes!(
+            manage::personalization::get,
+            manage::personalization::put,
+            manage::personalization::delete
+        ))
         .routes(routes!(manage::pkpass::handler))
         .routes(routes!(manage::pkpasses::handler))
         .routes(routes!(manage::assets::get, manage::assets::put, manage::assets::delete))

@@ -12,6 +12,7 @@ use honoken_service::clock::Clock;
 use honoken_service::commands::Commands;
 use honoken_service::ids::IdSource;
 use honoken_service::permits::Permits;
+use honoken_service::personalization::Personalizations;
 use honoken_service::service::Service;
 use honoken_telemetry::log_output::AnonymousLines;
 use honoken_telemetry::metrics::{Metric, Metrics, Queue};
@@ -62,6 +63,8 @@ pub struct App {
     pub blobs: Blobs,
     /// `.pkpass` files.
     pub built_passes: BuiltPasses,
+    /// Signs the tokens of persons who enrol, and seals their data.
+    pub personalizations: Personalizations,
     /// Memory for bundles of them.
     pub bundles: Bundles,
     /// The time.
@@ -126,6 +129,7 @@ impl App {
             projector: stores.projector.clone(),
             blobs: stores.blobs.clone(),
             built_passes: service.built_passes.clone(),
+            personalizations: service.personalizations.clone(),
             bundles: Bundles::default(),
             clock: service.clock.clone(),
             ids: service.ids.clone(),

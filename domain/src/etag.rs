@@ -1,8 +1,9 @@
 //! How the state of a pass becomes its `ETag`.
 //!
 //! The tag is the SHA-256, in lowercase hex, of the canonical JSON (RFC 8785) of what a phone can see: the digests of the images,
-//! the content, the texts of other languages if there are any, and the pass's own facts. The authentication token is left out: it never changes, and a tag is public.
-//! `docs/etag.md` works three examples from input to hex; a test below holds them true.
+//! the content, the texts of other languages if there are any, the pass's own facts, and the form of a rewards programme while it is in the file.
+//! The authentication token is left out: it never changes, and a tag is public.
+//! `docs/etag.md` works examples from input to hex; a test below holds them true.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,8 @@ use crate::ids::{Digest, ETag, PassId, UnixSeconds};
 use crate::images::Images;
 use crate::localizations::Localizations;
 use crate::pass::TicketStyle;
+use crate::personalization::PersonalizationForm;
+use crate::served::shows_form;
 
 /// Everything that a tag names, borrowed from where it is kept.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +36,8 @@ pub struct Tagged<'a> {
     pub images: &'a Images,
     /// The texts that end up in it.
     pub localizations: &'a Localizations,
+    /// The form of a rewards programme that no person has filled in; it is hashed while it is in the file.
+    pub open_form: Option<&'a PersonalizationForm>,
 }
 
 #[derive(Serialize)]
@@ -42,6 +47,8 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     localizations: &'a Localizations,
     pass: Facts<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    personalization: Option<&'a PersonalizationForm>,
 }
 
 #[derive(Serialize)]
@@ -70,6 +77,7 @@ impl Tagged<'_> {
                 updated_at_sec: self.updated_at.0,
                 voided: self.voided,
             },
+            personalization: self.open_form.filter(|_| shows_form(self.images)),
         };
         // Only a map key that is not a string or a number that is not finite could fail, and neither can be built here.
         serde_json_canonicalizer::to_string(&document)
@@ -89,12 +97,12 @@ mod tests {
 
     use super::*;
 
-    /// The four examples of `docs/etag.md`, so that the page cannot grow old.
+    /// The examples of `docs/etag.md`, so that the page cannot grow old.
     #[test]
     fn the_documented_examples_hold() {
         let page = include_str!("../../docs/etag.md");
         let blocks: Vec<&str> = page.split("```").skip(1).step_by(2).collect();
-        assert_eq!(blocks.len(), 12, "four examples of input, canonical text and tag");
+        assert_eq!(blocks.len(), 15, "five examples of input, canonical text and tag");
         for example in blocks.chunks(3) {
             let [input, canonical, hex] = example else { unreachable!() };
             let input: serde_json::Value = serde_json::from_str(input.trim_start_matches("json")).unwrap();
@@ -102,6 +110,8 @@ mod tests {
             let content =
                 Content::from_value(crate::json::parse(input["content"].to_string().as_bytes()).unwrap())
                     .unwrap();
+            let form: Option<PersonalizationForm> =
+                serde_json::from_value(input["personalization"].clone()).unwrap();
             let id = PassId::parse(input["pass"].as_str().unwrap()).unwrap();
             let localizations: Localizations =
                 serde_json::from_value(input.get("localizations").cloned().unwrap_or_else(|| json!({})))
@@ -115,6 +125,7 @@ mod tests {
                 content: &content,
                 images: &images,
                 localizations: &localizations,
+                open_form: form.as_ref(),
             };
             assert_eq!(tagged.canonical_text(), canonical.trim_start_matches("text").trim());
             assert_eq!(tagged.etag().as_str(), hex.trim_start_matches("text").trim());

@@ -7,6 +7,7 @@
 //! - [`json`]: reads JSON as strictly as RFC 8785 needs it; [`content`] is the JSON object that an integrator puts on a pass.
 //! - [`images`]: which images a pass shows: its own, else those of its pass type, else the brand's.
 //! - [`localizations`]: which texts a pass has in which language: its own, else those of its pass type.
+//! - [`served`]: which parts of a pass are left out of its file; [`personalization`]: the form of a rewards programme, and who has filled it in.
 //! - [`etag`]: how the state of a pass becomes the 64 hex digits that name it.
 //! - [`decimal`]: exact sums of the numbers on a pass.
 //! - [`pass`]: one pass: issued, changed, voided, reinstated, retired. It alone decides its `ETag` and its `updated_at`.
@@ -33,7 +34,9 @@ pub mod decimal;
 pub mod etag;
 pub mod images;
 pub mod localizations;
+pub mod personalization;
 pub mod sealed;
+pub mod served;
 
 pub mod apns_key;
 pub mod brand_assets;

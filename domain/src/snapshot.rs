@@ -32,7 +32,7 @@ impl Snapshot for crate::brand_assets::BrandAssets {
 }
 
 impl Snapshot for crate::certificate::Certificate {
-    const SHAPE: u32 = 1;
+    const SHAPE: u32 = 2;
 }
 
 impl Snapshot for crate::apns_key::ApnsKey {
@@ -106,6 +106,9 @@ mod tests {
             "PassMetadataChanged",
             "PassContentChanged.v1.increment",
             "PassContentChanged.v1.replacement",
+            "PassPersonalizationChanged",
+            "PassPersonalized",
+            "PassNfcChanged",
             "PassRetired",
         ]);
         check::<PassType>(&["PassTypeCreated", "PassTypeAssetsChanged", "PassTypeLocalizationsChanged"]);

@@ -8,8 +8,10 @@ use sha1::{Digest, Sha1};
 use thiserror::Error;
 use zip::result::ZipError;
 
+use crate::canonical::canonical;
 use crate::image::{Image, ImageFile, ImageSlot};
 use crate::manifest::{MANIFEST, PASS, PassFile, SIGNATURE, manifest};
+use crate::personalization::PERSONALIZATION;
 use crate::{IdentityError, PassSource, SigningIdentity, archive, pass_json, signature, strings_file};
 
 /// Grows whenever the same source would give other files. Part of the key of every cache of built passes.
@@ -56,34 +58,39 @@ pub fn build(
     let slots: Vec<ImageSlot> =
         images.keys().map(ImageFile::slot).filter(|slot| source.kind.shows(*slot)).collect();
     let pass = pass_json(source, &slots);
+    let has_form_logo = images.keys().any(|name| name.slot() == ImageSlot::PersonalizationLogo);
+    let form = source.personalization.filter(|_| has_form_logo).map(canonical);
     let texts = source.localizations.iter().map(|(language, localization)| {
         (strings_file::path(language), strings_file::strings_file(localization))
     });
     let texts: Vec<(String, Vec<u8>)> = texts.collect();
-    let files = pass_files(source, &pass, &texts, images);
+    let files = pass_files(source, (&pass, form.as_deref(), &texts), images);
     let manifest = manifest(&files);
     let signature = signature::sign(&manifest, identity).map_err(BuildError::Signature)?;
     pack(&files, &manifest, &signature).map_err(BuildError::Archive)
 }
 
-/// pass.json first, then the texts by language, then the images in the order of their names.
+/// pass.json first, then the form, then the texts by language, then the images in the order of their names. The logo of the form is there only beside it.
 fn pass_files<'a>(
     source: &PassSource<'_>,
-    pass: &'a [u8],
-    texts: &'a [(String, Vec<u8>)],
+    (pass, form, texts): (&'a [u8], Option<&'a [u8]>, &'a [(String, Vec<u8>)]),
     images: &'a BTreeMap<ImageFile, Arc<Image>>,
 ) -> Vec<PassFile<'a>> {
     let images = images
         .iter()
-        .filter(|(file, _)| source.kind.shows(file.slot()))
-        .map(|(file, image)| PassFile { path: file.to_string(), bytes: image.bytes(), sha1: *image.sha1() });
-    let hashed = |path: &str, bytes: &'a [u8]| PassFile {
+        .filter(|(name, _)| {
+            let is_form_logo = name.slot() == ImageSlot::PersonalizationLogo;
+            source.kind.shows(name.slot()) || (is_form_logo && form.is_some())
+        })
+        .map(|(name, image)| PassFile { path: name.to_string(), bytes: image.bytes(), sha1: *image.sha1() });
+    let file = |path: &str, bytes: &'a [u8]| PassFile {
         path: path.to_owned(),
         bytes,
         sha1: Sha1::digest(bytes).into(),
     };
-    let texts = texts.iter().map(|(path, bytes)| hashed(path, bytes));
-    std::iter::once(hashed(PASS, pass)).chain(texts).chain(images).collect()
+    let form = form.map(|form| file(PERSONALIZATION, form));
+    let texts = texts.iter().map(|(path, bytes)| file(path, bytes));
+    std::iter::once(file(PASS, pass)).chain(form).chain(texts).chain(images).collect()
 }
 
 /// The files in their fixed order: the manifest and its signature first, so that a reader meets them early.

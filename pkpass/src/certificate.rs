@@ -72,3 +72,11 @@ fn unix_seconds(time: &Asn1TimeRef) -> Result<i64, ErrorStack> {
     let since_epoch = Asn1Time::from_unix(0)?.diff(time)?;
     Ok(i64::from(since_epoch.days) * 86_400 + i64::from(since_epoch.secs))
 }
+
+/// The beginning of the name of certificates that Apple issues for passes with NFC: "Pass Type ID with NFC: pass.com.example".
+const NAME_WITH_NFC: &str = "Pass Type ID with NFC";
+
+/// Whether the common name of a subject is that of a certificate for passes with NFC.
+pub(crate) fn is_named_for_nfc(common_name: &str) -> bool {
+    common_name.contains(NAME_WITH_NFC)
+}

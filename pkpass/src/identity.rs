@@ -157,6 +157,12 @@ impl SigningIdentity {
         Ok(())
     }
 
+    /// Whether Apple has issued the certificate for passes with NFC: the name of its subject says so.
+    pub fn is_named_for_nfc(&self) -> bool {
+        certificate::subject(&self.certificate, certificate::CN)
+            .is_some_and(|name| certificate::is_named_for_nfc(&name))
+    }
+
     /// The pass type this certificate signs for: the UID of its subject.
     pub fn pass_type_identifier(&self) -> &str {
         &self.pass_type_identifier

@@ -37,6 +37,8 @@
 //!     voided: false,
 //!     content,
 //!     localizations: &Default::default(),
+//!     leaves_out_nfc: false,
+//!     personalization: None,
 //! };
 //! let bytes = pass_json(&source, &[]);
 //! let pass: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
@@ -61,6 +63,7 @@ pub mod image;
 mod lint;
 mod manifest;
 mod pass_json;
+mod personalization;
 mod pointer;
 pub mod reader;
 mod required_images;
@@ -82,5 +85,6 @@ pub use honoken_styles::{Language, Localization, Localizations, PassKind, Ticket
 pub use identity::{IdentityError, SigningIdentity};
 pub use lint::lint;
 pub use pass_json::pass_json;
+pub use personalization::{NotAToken, PersonalizationToken};
 pub use required_images::missing_images;
 pub use source::PassSource;

@@ -32,11 +32,15 @@ pub(crate) const SERVER_KEYS: [(&str, &str); 7] = [
 /// - The loose fields of a simple ticket become a style dictionary, see `pass_json/loose.rs`.
 /// - A pass that names no colours and shows no picture (`slots` are those of its images) is black on white, see `pass_json/colors.rs`.
 /// - Deprecated and current spellings accompany each other, see `pass_json/aliases.rs`.
+/// - `nfc` is left out where the certificate may not sign it.
 /// - Everything else is copied, known or not: a key of a new iOS needs no new release of this service.
 ///
 /// <https://developer.apple.com/documentation/walletpasses/pass>
 pub fn pass_json(source: &PassSource<'_>, slots: &[ImageSlot]) -> Vec<u8> {
     let mut pass = source.content.clone();
+    if source.leaves_out_nfc {
+        pass.remove("nfc");
+    }
     write_names(&mut pass, source);
     if source.kind.poster {
         // Before the loose fields are taken away: it reads them.

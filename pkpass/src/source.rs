@@ -34,6 +34,10 @@ pub struct PassSource<'a> {
     pub content: &'a Map<String, Value>,
     /// Written as `pass.strings` of each language.
     pub localizations: &'a Localizations,
+    /// Whether `nfc` is left out of it: the certificate may not sign passes with `nfc`, and no phone would open the pass.
+    pub leaves_out_nfc: bool,
+    /// Written as `personalization.json`, if its logo is among the images: the form of a rewards programme.
+    pub personalization: Option<&'a Map<String, Value>>,
 }
 
 impl fmt::Debug for PassSource<'_> {

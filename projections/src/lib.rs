@@ -32,6 +32,6 @@ pub use projector::rebuild::rebuild;
 pub use query_error::QueryError;
 pub use questions::{
     apns_keys, certificates, jobs, organizations, parked_events, pass_heads, pass_holders, pass_list,
-    pass_types, passes, shown_parts, updated_serials,
+    pass_types, passes, personalization, shown_parts, updated_serials,
 };
 pub use read_model::{OpenError, ReadModel};

@@ -26,6 +26,8 @@ const SQLITE: &[EmbeddedMigration] = &[
     (8, "images", include_str!("../../migrations/sqlite/read_model/0008_images.sql")),
     (9, "localizations", include_str!("../../migrations/sqlite/read_model/0009_localizations.sql")),
     (10, "scopes", include_str!("../../migrations/sqlite/read_model/0010_scopes.sql")),
+    (11, "nfc", include_str!("../../migrations/sqlite/read_model/0011_nfc.sql")),
+    (12, "personalization", include_str!("../../migrations/sqlite/read_model/0012_personalization.sql")),
 ];
 
 /// Versions from 1000 on are the read model's; the event log, in the same database, has those below.
@@ -40,6 +42,8 @@ const POSTGRES: &[EmbeddedMigration] = &[
     (1008, "images", include_str!("../../migrations/postgres/read_model/0008_images.sql")),
     (1009, "localizations", include_str!("../../migrations/postgres/read_model/0009_localizations.sql")),
     (1010, "scopes", include_str!("../../migrations/postgres/read_model/0010_scopes.sql")),
+    (1011, "nfc", include_str!("../../migrations/postgres/read_model/0011_nfc.sql")),
+    (1012, "personalization", include_str!("../../migrations/postgres/read_model/0012_personalization.sql")),
 ];
 
 /// Instructions for an operator whose file is damaged.

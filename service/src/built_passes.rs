@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use honoken_domain::ids::{ETag, PassId, PassTypeIdentifier, UnixSeconds};
+use honoken_domain::personalization::PersonalizationForm;
 use honoken_pkpass::image::{Image, ImageFile, ImageSlot};
 use honoken_pkpass::{BUILDER_VERSION, BuildError, PassSource};
 use honoken_projections::passes::PassDocument;
@@ -17,6 +18,7 @@ use honoken_telemetry::metrics::{BuildResult, Metric, Metrics, Queue};
 use honoken_telemetry::request::{Spent, timed};
 use moka::future::Cache;
 use prometheus::IntCounter;
+use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
 use crate::blobs::{BlobError, Blobs};
@@ -201,7 +203,9 @@ impl BuiltPasses {
         let signing = self.metrics.histogram(Metric::PassSigning, &[]);
         let built = tokio::task::spawn_blocking(move || {
             let _timer = signing.start_timer();
-            honoken_pkpass::build(&source(&id, &document, &web_service_url), &images, &signer.identity)
+            let form = document.open_form.as_ref().map(form_members);
+            let source = source(&id, &document, form.as_ref(), &web_service_url);
+            honoken_pkpass::build(&source, &images, &signer.identity)
         });
         let bytes = built.await.map_err(|_| BuildFailure::Died)?.map_err(BuildFailure::Build)?;
         Ok(Bytes::from(bytes))
@@ -243,7 +247,21 @@ impl BuiltPasses {
     }
 }
 
-fn source<'a>(id: &'a PassId, document: &'a PassDocument, web_service_url: &'a str) -> PassSource<'a> {
+/// The members of `personalization.json`.
+fn form_members(form: &PersonalizationForm) -> Map<String, Value> {
+    match serde_json::to_value(form) {
+        Ok(Value::Object(members)) => members,
+        // A structure of texts and lists is always an object.
+        _ => Map::new(),
+    }
+}
+
+fn source<'a>(
+    id: &'a PassId,
+    document: &'a PassDocument,
+    form: Option<&'a Map<String, Value>>,
+    web_service_url: &'a str,
+) -> PassSource<'a> {
     PassSource {
         pass_type_identifier: id.pass_type_identifier.as_str(),
         serial_number: id.serial_number.as_str(),
@@ -255,6 +273,8 @@ fn source<'a>(id: &'a PassId, document: &'a PassDocument, web_service_url: &'a s
         voided: document.voided,
         content: document.content.as_map(),
         localizations: &document.localizations,
+        leaves_out_nfc: document.nfc_left_out,
+        personalization: form,
     }
 }
 
@@ -296,7 +316,8 @@ mod tests {
         });
         let credential = credential.unwrap();
         let keys = SealingKeys::new([(1, SealingKey::new([1; 32]))].into(), 1).unwrap();
-        let installation = install::installation(&credential, &keys, &SystemIds).unwrap();
+        let installation =
+            install::installation(&credential, install::Enhanced::ByName, &keys, &SystemIds).unwrap();
         Signers::of(&installation, credential.identity)
     }
 
@@ -330,6 +351,8 @@ mod tests {
             images,
             own_localizations: Localizations::new(),
             localizations: Localizations::new(),
+            nfc_left_out: false,
+            open_form: None,
             update_tag: Position(1),
             registrations: 0,
         }

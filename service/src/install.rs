@@ -10,12 +10,22 @@ use honoken_pkpass::Credential;
 use crate::commands::Commands;
 use crate::ids::{self, IdSource};
 
+/// What is known about passes with `nfc` that a certificate is to sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enhanced {
+    /// The name of the certificate decides.
+    ByName,
+    /// The operator says that Apple allows them.
+    Said,
+}
+
 /// A credential as an event may hold it.
 ///
 /// # Errors
 /// When the pass type or the team that it names is not a valid one.
 pub fn installation(
     credential: &Credential,
+    enhanced: Enhanced,
     keys: &SealingKeys,
     ids: &dyn IdSource,
 ) -> anyhow::Result<Installation> {
@@ -41,6 +51,8 @@ pub fn installation(
         team_identifier,
         fingerprint,
         private_key,
+        is_enhanced: Some(enhanced == Enhanced::Said || identity.is_named_for_nfc()),
+        job: None,
     })
 }
 
@@ -56,18 +68,20 @@ pub fn seal(
     keys.seal(private_key.as_bytes(), &owner, ids::nonce(ids))
 }
 
-/// Installs a credential. When the same certificate is in use already, its key is sealed anew: the old seal may no longer open.
+/// Installs a credential. When that changes whether its passes may have `nfc`, a job states those anew. When the same certificate is in use already, its key is sealed anew: the old seal may no longer open.
 ///
 /// # Errors
 /// When the certificate names no pass type, one of another team is in use, or the event log is unavailable.
 pub async fn install(
     dispatcher: &Commands,
     credential: &Credential,
+    enhanced: Enhanced,
     keys: &SealingKeys,
     ids: &dyn IdSource,
     metadata: &Metadata,
 ) -> anyhow::Result<Committed<Certificate>> {
-    let installation = installation(credential, keys, ids)?;
+    let mut installation = installation(credential, enhanced, keys, ids)?;
+    installation.job = Some(ids::job_id(ids, metadata.recorded_at_ms));
     let id = installation.pass_type_identifier.to_string();
     let reseal = CertificateCommand::Reseal {
         fingerprint: installation.fingerprint.clone(),

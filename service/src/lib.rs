@@ -5,6 +5,7 @@
 //!   they fit together
 //! - [`commands`] carries commands to aggregates; [`content_rules`] are the rules for a pass's content that need `pkpass`
 //! - [`built_passes`] builds `.pkpass` files and signs them with [`signers`], with images from [`blobs`]; [`permits`] bound the work
+//! - [`personalization`]: the persons who enrol in rewards programmes with their passes
 //! - [`encryption_keys`], [`install`] and [`apns_keys`]: private keys, sealed; [`push_credentials`]: the credentials of pushes;
 //!   [`follower`] keeps both up to date
 //! - [`jobs`]: work that outlives a request; [`pushing`]: pushes to phones; [`dead_tokens`]: tokens that APNs calls dead
@@ -28,6 +29,7 @@ pub mod install;
 pub mod jobs;
 pub mod limits;
 pub mod permits;
+pub mod personalization;
 pub mod push_credentials;
 pub mod pushing;
 pub mod service;

@@ -367,7 +367,8 @@ mod tests {
             .unwrap();
             let (keys, metadata) = (sealing_keys(1), self.metadata());
             let dispatcher = &self.stores.dispatcher;
-            install::install(dispatcher, &credential, &keys, &SystemIds, &metadata).await.unwrap();
+            let enhanced = install::Enhanced::ByName;
+            install::install(dispatcher, &credential, enhanced, &keys, &SystemIds, &metadata).await.unwrap();
         }
 
         /// Installs a key under this id, sealed under the encryption key of this number, and returns its public half.

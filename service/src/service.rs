@@ -13,6 +13,7 @@ use crate::built_passes::BuiltPasses;
 use crate::clock::Clock;
 use crate::ids::IdSource;
 use crate::jobs::worker::Worker;
+use crate::personalization::Personalizations;
 use crate::push_credentials::PushCredentials;
 use crate::pushing::options::{ApnsOptions, NatsOptions, Options as PushingOptions};
 use crate::pushing::{self, Given, Parts, Pushing};
@@ -76,6 +77,8 @@ pub struct Service {
     pub stores: Stores,
     /// `.pkpass` files.
     pub built_passes: BuiltPasses,
+    /// Signs the tokens of persons who enrol, and seals their data.
+    pub personalizations: Personalizations,
     /// The feed through which changes reach the ledger of deliveries, by the name of its checkpoint.
     pub feed: &'static str,
     /// The time.
@@ -105,6 +108,7 @@ impl Service {
             stores.fit_together().await?;
         }
         let mut followers = Vec::new();
+        let keys_of_persons = keys.clone();
         let (mut signers, mut credentials) =
             (Signers::none(), PushCredentials::not_sent("this process does not push"));
         if roles.need_keys() {
@@ -133,6 +137,8 @@ impl Service {
         }
         let jobs = roles.projector.then(|| start_jobs(&stores, clock.clone()));
         let (url, waiting) = (&options.web_service_url, options.builds_waiting);
+        let personalizations =
+            Personalizations::new(stores.vault.clone(), signers.clone(), keys_of_persons, ids.clone());
         let built_passes = BuiltPasses::new(signers, stores.blobs.clone(), url, waiting, &stores.metrics);
         let given = Given {
             stores: &stores,
@@ -147,7 +153,7 @@ impl Service {
         let parts = Parts { relay: roles.relay, pusher: roles.pusher, commands: roles.api };
         let pushing = Some(Pushing::start(parts, given).await?);
         let feed = pushing::feed_of(options.nats.as_ref());
-        Ok(Self { stores, built_passes, feed, clock, ids, pushing, followers, jobs })
+        Ok(Self { stores, built_passes, personalizations, feed, clock, ids, pushing, followers, jobs })
     }
 
     /// The parts of pushing, until they are ended. A part that uses NATS is run there too.

@@ -12,6 +12,7 @@ use honoken_event_store::{
 };
 use honoken_projections::{ReadModel, read_model};
 use honoken_pushers::ledger::{self, Ledger};
+use honoken_vault::{self as vault, Vault};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::data_dir::{Folder, ensure_private};
@@ -65,11 +66,13 @@ impl Storage {
                     self.open_log(ids).await?.close().await;
                     self.open_read_model().await?.close().await;
                     self.open_ledger().await?.close().await;
+                    self.open_vault().await?.close().await;
                 }
                 Self::Server(options) => {
                     postgres_log::migrate(options).await?;
                     read_model::migrate(options).await?;
                     ledger::migrate(options).await?;
+                    vault::migrate(options).await?;
                 }
             }
             Ok(())
@@ -142,6 +145,22 @@ impl Storage {
         })
     }
 
+    /// Opens the keys of personal data.
+    ///
+    /// # Errors
+    /// When they cannot be opened.
+    pub fn open_vault(&self) -> BoxFuture<'_, anyhow::Result<Vault>> {
+        Box::pin(async move {
+            match self {
+                Self::Files(folder) => {
+                    let file = private(folder, PERSON_KEYS)?;
+                    Vault::in_file(&file).await.with_context(|| about(&file))
+                }
+                Self::Server(options) => Ok(Vault::on_server(options).await?),
+            }
+        })
+    }
+
     /// Gives the event log another epoch. No process may be using it.
     ///
     /// # Errors
@@ -160,6 +179,7 @@ impl Storage {
 const EVENTS: &str = "events.sqlite";
 const READ_MODEL: &str = "read_model.sqlite";
 const DELIVERIES: &str = "deliveries.sqlite";
+const PERSON_KEYS: &str = "person_keys.sqlite";
 
 /// A file that only its owner can read, whatever the mode of the folder: it holds authentication tokens.
 fn private(folder: &Folder, name: &str) -> anyhow::Result<PathBuf> {

@@ -14,6 +14,7 @@ use honoken_event_store::{EventLog, Log, Position};
 use honoken_projections::{OperationError, Part, Progress, Projector, ReadModel};
 use honoken_pushers::ledger::Ledger;
 use honoken_telemetry::metrics::Metrics;
+use honoken_vault::Vault;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +37,8 @@ pub struct Stores {
     pub projector: Projector,
     /// The ledger of deliveries.
     pub ledger: Ledger,
+    /// The keys of personal data.
+    pub vault: Vault,
     /// Images.
     pub blobs: Blobs,
     /// The metrics.
@@ -51,7 +54,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Stores {
-    /// Opens the event log, the read model and the ledger in their storage, and the images in the data folder.
+    /// Opens the event log, the read model, the ledger and the keys of personal data in their storage, and the images in the data folder.
     ///
     /// # Errors
     /// When a store cannot be opened.
@@ -65,13 +68,14 @@ impl Stores {
         Box::pin(async move {
             let read_model = storage.open_read_model().await?;
             let ledger = storage.open_ledger().await?;
+            let vault = storage.open_vault().await?;
             let log = Arc::new(set_back::open_log(storage, ids, &read_model, &ledger).await?);
             let stop = CancellationToken::new();
             let (projector, running) =
                 start_projector(log.clone(), read_model.clone(), part, stop.clone()).await?;
             let blobs = Blobs::in_folder(&data_dir.join("blobs"))?;
             let dispatcher = Arc::new(Commands::new(log.clone(), metrics.clone()));
-            Ok(Self { log, dispatcher, read_model, projector, ledger, blobs, metrics, running, stop })
+            Ok(Self { log, dispatcher, read_model, projector, ledger, vault, blobs, metrics, running, stop })
         })
     }
 
@@ -129,6 +133,7 @@ impl Stores {
     pub(crate) async fn close_behind_projector(self, shutdown: Shutdown) {
         drop(self.projector);
         shutdown.close("the ledger of deliveries", self.ledger.close()).await;
+        shutdown.close("the keys of personal data", self.vault.close()).await;
         shutdown.close("the read model", self.read_model.close()).await;
         drop(self.dispatcher);
         if let Some(log) = Arc::into_inner(self.log) {

@@ -86,3 +86,21 @@ async fn runs(folder: &TempDir, program: &str, arguments: &[&str]) -> String {
     assert!(output.status.success(), "{program} {arguments:?}: {}\n{out}\n{err}", output.status);
     out.into_owned()
 }
+
+/// Whether `openssl cms -verify` takes a detached signature (DER) over this content, against the root in `ca_file`.
+///
+/// # Panics
+///
+/// When `openssl` cannot be run.
+pub async fn is_signature_over(signature: &[u8], content: &[u8], ca_file: &Path) -> bool {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::write(folder.path().join("signature"), signature).expect("the signature is written");
+    fs::write(folder.path().join("content"), content).expect("the content is written");
+    let ca_file = ca_file.to_str().expect("a path that is text");
+    let verify = ["cms", "-verify", "-binary", "-inform", "DER", "-in", "signature", "-content", "content"];
+    let against = ["-purpose", "any", "-CAfile", ca_file, "-out", "verified"];
+    let mut openssl = Command::new("openssl");
+    openssl.args(verify).args(against).current_dir(folder.path());
+    let output = openssl.output().await.expect("openssl is needed for this test");
+    output.status.success()
+}

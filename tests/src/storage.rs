@@ -59,6 +59,8 @@ pub enum Part {
     ReadModel,
     /// Who was woken.
     Deliveries,
+    /// What opens the persons in the log.
+    PersonKeys,
 }
 
 /// An event as somebody puts it into the log by hand.
@@ -421,6 +423,7 @@ async fn file(data_dir: &Path, part: Part) -> PathBuf {
         Part::Log => log_file(data_dir).await,
         Part::ReadModel => read_model_file(data_dir).await,
         Part::Deliveries => file_with_table(data_dir, "delivery").await,
+        Part::PersonKeys => file_with_table(data_dir, "person_key").await,
     }
 }
 

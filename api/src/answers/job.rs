@@ -35,7 +35,7 @@ pub struct AssetChange {
 #[schema(as = Job, example = examples::job)]
 pub struct JobAnswer {
     id: String,
-    /// `passTypeAssets`, `passTypeLocalizations` or `brandAssets`.
+    /// `passTypeAssets`, `passTypeLocalizations`, `passTypeNfc` or `brandAssets`.
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -73,15 +73,13 @@ pub struct FailureAnswer {
 
 impl From<JobRow> for JobAnswer {
     fn from(job: JobRow) -> Self {
-        let (kind, pass_type_identifier) = match job.work {
-            JobWork::PassTypeAssets { pass_type_identifier, .. } => {
-                ("passTypeAssets", Some(pass_type_identifier.to_string()))
-            }
-            JobWork::PassTypeLocalizations { pass_type_identifier, .. } => {
-                ("passTypeLocalizations", Some(pass_type_identifier.to_string()))
-            }
-            JobWork::BrandAssets => ("brandAssets", None),
+        let kind = match job.work {
+            JobWork::PassTypeAssets { .. } => "passTypeAssets",
+            JobWork::PassTypeLocalizations { .. } => "passTypeLocalizations",
+            JobWork::PassTypeNfc { .. } => "passTypeNfc",
+            JobWork::BrandAssets => "brandAssets",
         };
+        let pass_type_identifier = job.work.pass_type().map(|(_, pass_type)| pass_type.to_string());
         Self {
             id: job.id.to_string(),
             kind,

@@ -7,6 +7,7 @@
 pub mod get_pass;
 pub mod list;
 pub mod log;
+pub mod personalize;
 pub mod register;
 pub mod registration;
 pub mod turns;

@@ -33,6 +33,8 @@ pub struct Options {
     pub failures: Option<Failures>,
     /// `RATE_LIMIT_REGISTRATIONS`: new devices of one pass from one client address in a minute.
     pub registrations_per_minute: Option<NonZeroU32>,
+    /// `RATE_LIMIT_PERSONALIZATIONS`: persons who enrol from one client address in a minute.
+    pub personalizations_per_minute: Option<NonZeroU32>,
     /// `RATE_LIMIT_PROXIES`: how many proxies stand before this process.
     pub proxies: u32,
 }
@@ -64,6 +66,7 @@ pub struct RateLimits {
     keys: Option<FailedLogins>,
     registrations: RegistrationLimits,
     visits: KeyedLimit,
+    personalizations: Option<KeyedLimit>,
     addresses: ClientAddresses,
     /// Whether any limit is by client address.
     by_address: bool,
@@ -83,6 +86,7 @@ impl RateLimits {
             RateLimit::Registrations,
             RateLimit::Device,
             RateLimit::Visits,
+            RateLimit::Personalizations,
         ];
         Self {
             manage,
@@ -91,8 +95,13 @@ impl RateLimits {
             keys: options.failures.map(|failures| FailedLogins::at_most(failures.keys)),
             registrations: RegistrationLimits::new(options.registrations_per_minute),
             visits: KeyedLimit::new(Quota::per_minute(limits::VISITS_PER_MINUTE)),
+            personalizations: options
+                .personalizations_per_minute
+                .map(|most| KeyedLimit::new(Quota::per_minute(most))),
             addresses: ClientAddresses::behind(options.proxies),
-            by_address: options.failures.is_some() || options.registrations_per_minute.is_some(),
+            by_address: options.failures.is_some()
+                || options.registrations_per_minute.is_some()
+                || options.personalizations_per_minute.is_some(),
             refusals: limits.map(|limit| metrics.counter(Metric::RequestsRateLimited, &[limit.into()])),
         }
     }
@@ -186,6 +195,16 @@ impl RateLimits {
         taken.map_err(|wait| self.refuse(RateLimit::Visits, wait))
     }
 
+    /// Counts a request to enrol a person.
+    ///
+    /// # Errors
+    /// 429 when too many come from the same address.
+    pub fn check_personalization(&self, client: Option<IpAddr>) -> Result<(), ApiError> {
+        let taken = self.personalizations.as_ref().zip(client);
+        let taken = taken.map_or(Ok(()), |(limit, address)| limit.take(&counted_as(address)));
+        taken.map_err(|wait| self.refuse(RateLimit::Personalizations, wait))
+    }
+
     /// The answer 429 for a device that has too many requests at a time.
     pub fn too_many_requests_of_device(&self) -> ApiError {
         self.refuse(RateLimit::Device, Duration::from_secs(1))
@@ -221,7 +240,7 @@ mod tests {
         let refused = rate_limits.check_organization(&one).await.unwrap_err();
         assert!(matches!(refused, ApiError::TooManyRequests { retry_after: 1 }), "{refused:?}");
         rate_limits.check_organization(&other).await.unwrap();
-        assert_eq!(rate_limits.refusals.each_ref().map(IntCounter::get), [1, 0, 0, 0, 0]);
+        assert_eq!(rate_limits.refusals.each_ref().map(IntCounter::get), [1, 0, 0, 0, 0, 0]);
     }
 
     #[tokio::test]
@@ -239,7 +258,7 @@ mod tests {
         }
         let answer = rate_limits.compare_password(CLIENT, || true).unwrap_err();
         assert!(matches!(answer, ApiError::TooManyRequests { retry_after: 1 }), "{answer:?}");
-        assert_eq!(rate_limits.refusals.each_ref().map(IntCounter::get), [0, 2, 0, 0, 0]);
+        assert_eq!(rate_limits.refusals.each_ref().map(IntCounter::get), [0, 2, 0, 0, 0, 0]);
     }
 
     #[tokio::test]
@@ -280,6 +299,16 @@ mod tests {
         assert!((0..most).all(|_| rate_limits.check_visit(CLIENT).is_ok()));
         assert!(matches!(rate_limits.check_visit(CLIENT), Err(ApiError::TooManyRequests { .. })));
         rate_limits.check_visit(Some(IpAddr::V4(std::net::Ipv4Addr::BROADCAST))).unwrap();
+    }
+
+    #[test]
+    fn persons_who_enrol_are_limited_by_address() {
+        let personalizations_per_minute = NonZeroU32::new(2);
+        let rate_limits = rate_limits(Options { personalizations_per_minute, ..Default::default() });
+        assert!((0..2).all(|_| rate_limits.check_personalization(CLIENT).is_ok()));
+        let refused = rate_limits.check_personalization(CLIENT).unwrap_err();
+        assert!(matches!(refused, ApiError::TooManyRequests { retry_after: 30 }), "{refused:?}");
+        rate_limits.check_personalization(Some(IpAddr::V4(std::net::Ipv4Addr::BROADCAST))).unwrap();
     }
 
     #[tokio::test]

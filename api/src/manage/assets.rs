@@ -16,6 +16,7 @@ use crate::error::{ApiError, Fault, blob_error};
 use crate::extractors::json_body;
 use crate::extractors::path::Segments;
 use crate::manage::change::{Change, ImageChange, image_warnings};
+use crate::manage::left_out;
 use crate::manage::scale;
 use crate::manage::state::own_document;
 use crate::manage::uploads;
@@ -60,7 +61,8 @@ pub async fn put(
         (command, BTreeMap::from([(file, size)]), None)
     };
     let committed = change.dispatch(pass_type, command).await?;
-    let warnings = image_warnings(&committed, &sizes);
+    let mut warnings = image_warnings(&committed, &sizes);
+    warnings.extend(left_out::of_form(&committed.aggregate));
     Ok(change.answer(&committed, warnings).await?.with_assets(made).into_response())
 }
 
@@ -75,7 +77,10 @@ pub async fn put(
 )]
 pub async fn delete(change: Change, segments: Segments) -> Result<Response, ApiError> {
     let file = image_file(&segments)?;
-    change.carry_out(PassCommand::RemoveAsset { file: file.to_string() }).await
+    let pass_type = change.own_pass_type().await?;
+    let committed = change.dispatch(pass_type, PassCommand::RemoveAsset { file: file.to_string() }).await?;
+    let warnings = left_out::of_form(&committed.aggregate).into_iter().collect();
+    Ok(change.answer(&committed, warnings).await?.into_response())
 }
 
 /// `GET /manage/v1/passes/{type}/{serial}/assets/{file}`: the image that the pass shows, its own or not.

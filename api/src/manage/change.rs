@@ -29,6 +29,7 @@ use crate::error::{ApiError, Fault};
 use crate::extractors::path::Segments;
 use crate::extractors::query::Parameters;
 use crate::extractors::request_id::RequestId;
+use crate::manage::left_out;
 use crate::manage::scale::{self, SCALE};
 use crate::openapi::examples;
 use crate::openapi::schemas::{self, Warning};
@@ -163,6 +164,7 @@ impl Change {
             organization_id,
             default_images: pass_type.default_images,
             default_localizations: pass_type.default_localizations,
+            allows_nfc: pass_type.allows_nfc,
             precondition: self.precondition.clone(),
             rules: content_rules::refusals,
         };
@@ -290,12 +292,14 @@ pub fn if_match(headers: &HeaderMap) -> Precondition {
     Precondition::OneOf(tags.by_ref().filter_map(unquoted).collect())
 }
 
-/// Everything in a pass as it is now that a phone would ignore or show otherwise than intended; pointers are into the content.
+/// Everything in a pass as it is now that a phone would ignore or show otherwise than intended, or that is left out of its file; pointers are
+/// into the content.
 pub fn warnings(committed: &Committed<Pass>) -> Vec<Finding> {
     let shown = committed.aggregate.shown();
-    let mut findings = shown.map_or_else(Vec::new, |(kind, content)| content_rules::warnings(kind, content));
-    findings.extend(localization_warnings(committed));
-    findings
+    let mut warnings = shown.map_or_else(Vec::new, |(kind, content)| content_rules::warnings(kind, content));
+    warnings.extend(localization_warnings(committed));
+    warnings.extend(left_out::of(&committed.aggregate, ""));
+    warnings
 }
 
 /// Everything about the images of its own that a phone does not show, or shows otherwise. Their sizes are compared where they are at hand.
@@ -304,7 +308,11 @@ pub fn image_warnings(committed: &Committed<Pass>, sizes: &BTreeMap<ImageFile, P
     let (Some((kind, _)), Some(own)) = (aggregate.shown(), aggregate.own_images()) else {
         return Vec::new();
     };
-    own_image_warnings(kind, own, sizes)
+    let mut warnings = own_image_warnings(kind, own, sizes);
+    if aggregate.open_form().is_some() {
+        warnings.retain(|warning| !left_out::is_about_form_logo(warning));
+    }
+    warnings
 }
 
 /// The same for images that a pass of this kind would have.

@@ -58,7 +58,7 @@ struct Event {
     recorded_at: String,
     /// The author of the change: `api-key:…` with the beginning of the key's digest, or `system:…`.
     actor: String,
-    /// The data of the event, without the authentication token. Null if the stored event is damaged and cannot be read.
+    /// The data of the event, without the authentication token and the data of persons. Null if the stored event is damaged and cannot be read.
     #[schema(value_type = Option<Object>, required = true)]
     data: Value,
 }
@@ -133,14 +133,17 @@ fn event(recorded: RecordedEvent) -> Event {
     }
 }
 
-/// The data of an event, without its type name around it and without the authentication token.
+/// The data of an event, without its type name around it, and without the authentication token and the enrolment of a person: what is sealed there,
+/// and a signature that only a phone needs.
 fn data(payload: Value, event_type: &str) -> Value {
     let mut data = match payload {
         Value::Object(mut named) => named.remove(event_type).unwrap_or_default(),
         _ => Value::Null,
     };
     if let Value::Object(members) = &mut data {
-        members.remove("authenticationToken");
+        for hidden in ["authenticationToken", "enrolment"] {
+            members.remove(hidden);
+        }
     }
     data
 }

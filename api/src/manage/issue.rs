@@ -25,7 +25,7 @@ use crate::extractors::json_body::{self, Fields, escape};
 use crate::extractors::request_id::RequestId;
 use crate::limits;
 use crate::manage::change::{self, Change};
-use crate::manage::{idempotency_key, localizations, uploads};
+use crate::manage::{idempotency_key, left_out, localizations, uploads};
 use crate::openapi::answers::{Changed, Issued};
 use crate::openapi::parameters::{IdempotencyKey, IfMatch};
 use crate::openapi::problems::{Conflict, PreconditionFailed, Unacceptable, UnsupportedMediaType};
@@ -127,6 +127,7 @@ pub async fn handler(
     let mut warnings = order.warnings;
     warnings.extend(change::image_warnings(&committed, &sizes));
     warnings.extend(change::localization_warnings(&committed));
+    warnings.extend(left_out::of(&committed.aggregate, "/content"));
     let answer = change.answer(&committed, warnings).await?;
     Ok(if change::is_issue(&committed.events) { answer.created() } else { answer.into_response() })
 }

@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::State;
 use honoken_domain::ids::JobId;
-use honoken_domain::job::JobWork;
 
 use crate::answers::job::JobAnswer;
 use crate::auth::integrator::Integrator;
@@ -30,15 +29,6 @@ pub async fn handler(
     const NO_JOB: ApiError = ApiError::NotFound { what: "job" };
     let id = JobId::parse(segments.get("id").unwrap_or_default()).map_err(|_| NO_JOB)?;
     let job = app.read_model.job(&id).await?.ok_or(NO_JOB)?;
-    match &job.work {
-        JobWork::PassTypeAssets { organization_id, .. }
-        | JobWork::PassTypeLocalizations { organization_id, .. }
-            if *organization_id == integrator.organization_id =>
-        {
-            Ok(Json(job.into()))
-        }
-        JobWork::PassTypeAssets { .. } | JobWork::PassTypeLocalizations { .. } | JobWork::BrandAssets => {
-            Err(NO_JOB)
-        }
-    }
+    let is_own = job.work.pass_type().is_some_and(|(owner, _)| *owner == integrator.organization_id);
+    if is_own { Ok(Json(job.into())) } else { Err(NO_JOB) }
 }

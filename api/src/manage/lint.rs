@@ -20,7 +20,7 @@ use crate::error::{ApiError, Refusal};
 use crate::extractors::json_body;
 use crate::extractors::query::Parameters;
 use crate::limits;
-use crate::manage::{change, issue};
+use crate::manage::{change, issue, left_out};
 use crate::openapi::examples;
 use crate::openapi::parameters::OfStyle;
 use crate::openapi::problems::{Unacceptable, UnsupportedMediaType};
@@ -169,6 +169,7 @@ async fn of_order(app: &App, integrator: &Integrator, body: Value) -> Result<Vec
         organization_id: integrator.organization_id.clone(),
         default_images: pass_type.default_images,
         default_localizations: pass_type.default_localizations,
+        allows_nfc: pass_type.allows_nfc,
         precondition: Precondition::None,
         rules: content_rules::refusals,
     };
@@ -183,7 +184,10 @@ async fn of_order(app: &App, integrator: &Integrator, body: Value) -> Result<Vec
     }));
     // A pass that nobody has issued yet decides as every new one does; its events are thrown away.
     let decided = Pass::default().decide(command, &circumstances).map_err(Refusal::into_api_error);
-    findings.extend(refusals(decided)?.err().into_iter().flatten());
+    match refusals(decided)? {
+        Ok(events) => findings.extend(left_out::when_issued(&events, "/content")),
+        Err(refused) => findings.extend(refused),
+    }
     Ok(findings)
 }
 

@@ -273,3 +273,32 @@ pub fn parked() -> Value {
 pub fn skip() -> Value {
     json!({ "reason": "a pass of a test, on no phone" })
 }
+
+/// Of the form of a rewards programme.
+pub fn form() -> Value {
+    json!({
+        "requiredPersonalizationFields": ["PKPassPersonalizationFieldName", "PKPassPersonalizationFieldEmailAddress"],
+        "description": "Join the club and collect points.",
+        "termsAndConditions": "<a href=\"https://example.com/terms\">Terms and conditions</a>"
+    })
+}
+
+/// Of a form that a person has filled in.
+pub fn personalization() -> Value {
+    let mut form = form();
+    form["person"] = filled_in_form()["requiredPersonalizationInfo"].take();
+    form
+}
+
+/// Of what a phone sends when a person has filled in a form.
+pub fn filled_in_form() -> Value {
+    json!({
+        "personalizationToken": "MDEyMzQ1Njc4OWFiY2RlZg==",
+        "requiredPersonalizationInfo": {
+            "fullName": "Ada Lovelace",
+            "givenName": "Ada",
+            "familyName": "Lovelace",
+            "emailAddress": "ada@example.com"
+        }
+    })
+}

@@ -61,6 +61,8 @@ problems! {
         "The organisation sends too many requests, or this client sent too many wrong credentials. Come back after `Retry-After` seconds.";
     TooManyRegistrations: ApiError::TooManyRequests { retry_after: 1 },
         "The device registers and unregisters too often, or too many devices of this pass come from one address. Come back after `Retry-After` seconds.";
+    TooManyPersonalizations: ApiError::TooManyRequests { retry_after: 1 },
+        "Too many requests to enrol a person come from one address. Come back after `Retry-After` seconds.";
     TooManyVisits: ApiError::TooManyRequests { retry_after: 1 },
         "Too many files come from one address. Come back after `Retry-After` seconds.";
     Internal: ApiError::Internal("".into()), "A fault of the service. The answer does not describe it; the log output does, under the request's id.";

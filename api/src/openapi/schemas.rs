@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use honoken_domain::localizations::{MAX_LANGUAGES, MAX_STRINGS};
 use honoken_domain::pass::{MAX_OPERATIONS, TicketStyle};
+use honoken_domain::personalization::PersonalizationField;
 use honoken_pkpass::image::ImageSlot;
 use utoipa::openapi::schema::{
     AdditionalProperties, ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType,
@@ -259,6 +260,25 @@ impl PartialSchema for PassBytes {
 }
 
 impl ToSchema for PassBytes {}
+
+/// A signature over a token of a phone.
+#[derive(Debug)]
+pub struct SignatureBytes;
+
+impl PartialSchema for SignatureBytes {
+    fn schema() -> RefOr<Schema> {
+        bytes().into()
+    }
+}
+
+impl ToSchema for SignatureBytes {}
+
+/// What the form of a rewards programme asks for.
+pub fn personalization_fields() -> ArrayBuilder {
+    let names = PersonalizationField::ALL.map(PersonalizationField::as_str);
+    let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names));
+    ArrayBuilder::new().items(name.build()).min_items(Some(1)).unique_items(true)
+}
 
 /// The form of the page that inspects passes.
 #[derive(Debug, ToSchema)]

@@ -12,6 +12,8 @@ use crate::sealed::Sealed;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Certificate {
     in_use: Option<InUse>,
+    /// Whether the one that was installed last, revoked or not, allows `nfc`: passes are as it says. False before the first.
+    allows_nfc: bool,
 }
 
 /// What has to be remembered of the one that signs.
@@ -22,6 +24,7 @@ struct InUse {
     /// SHA-256 of the PEM: another one may have issued the same certificate.
     intermediate: Digest,
     private_key: Sealed,
+    is_enhanced: Option<bool>,
 }
 
 impl InUse {
@@ -31,6 +34,7 @@ impl InUse {
             team_identifier: installation.team_identifier,
             fingerprint: installation.fingerprint,
             private_key: installation.private_key,
+            is_enhanced: installation.is_enhanced,
         }
     }
 
@@ -38,12 +42,21 @@ impl InUse {
     fn is(&self, installation: &Installation) -> bool {
         self.fingerprint == installation.fingerprint
             && self.intermediate == Digest::of(installation.intermediate.as_bytes())
+            && self.is_enhanced.unwrap_or(false) == installation.is_enhanced.unwrap_or(false)
     }
 }
 
 impl Certificate {
     /// The name under which the log keeps certificates; frozen.
     pub const NAME: &'static str = "Certificate";
+
+    /// Keeps the job only where there is something to do.
+    fn with_job(&self, mut installation: Box<Installation>) -> Box<Installation> {
+        if installation.allows_nfc() == self.allows_nfc {
+            installation.job = None;
+        }
+        installation
+    }
 
     /// Decides a command: the events it leads to, none if it changes nothing.
     ///
@@ -52,13 +65,13 @@ impl Certificate {
     pub fn decide(&self, command: CertificateCommand) -> Result<Vec<CertificateEvent>, CertificateError> {
         match (command, &self.in_use) {
             (CertificateCommand::Install(installation), None) => {
-                Ok(vec![CertificateEvent::Installed(installation)])
+                Ok(vec![CertificateEvent::Installed(self.with_job(installation))])
             }
             (CertificateCommand::Install(installation), Some(in_use)) => {
                 if in_use.is(&installation) {
                     Ok(Vec::new())
                 } else if in_use.team_identifier == installation.team_identifier {
-                    Ok(vec![CertificateEvent::Renewed(installation)])
+                    Ok(vec![CertificateEvent::Renewed(self.with_job(installation))])
                 } else {
                     Err(CertificateError::AnotherTeam { installed: in_use.team_identifier.clone() })
                 }
@@ -108,6 +121,7 @@ impl Aggregate for Certificate {
     fn apply(&mut self, event: CertificateEvent) {
         match event {
             CertificateEvent::Installed(installation) | CertificateEvent::Renewed(installation) => {
+                self.allows_nfc = installation.allows_nfc();
                 self.in_use = Some(InUse::of(*installation));
             }
             CertificateEvent::Resealed { private_key: anew, .. } => {

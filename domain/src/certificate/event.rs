@@ -1,9 +1,11 @@
 //! What can have happened to a certificate. The JSON of these types is a promise: `fixtures/events/`.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Digest, PassTypeIdentifier, TeamIdentifier, UnixSeconds};
+use crate::ids::{Digest, JobId, PassTypeIdentifier, TeamIdentifier, UnixSeconds};
 use crate::sealed::Sealed;
 
 /// A certificate that was checked before it came here, with all that a signer needs.
@@ -28,6 +30,13 @@ pub struct Installation {
     pub intermediate: String,
     /// Its private key (PKCS #8, PEM), sealed for [`Installation::owner`].
     pub private_key: Sealed,
+    /// Whether it may sign passes with `nfc`: its name says so, or the operator. Absent in events from before this was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_enhanced: Option<bool>,
+    /// The job that brings the passes with `nfc` up to date, where this certificate allows `nfc` and the one before did not, or the other
+    /// way round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobId>,
 }
 
 impl Installation {
@@ -35,6 +44,20 @@ impl Installation {
     pub fn owner(pass_type_identifier: &PassTypeIdentifier, fingerprint: &Digest) -> String {
         format!("certificate/{pass_type_identifier}/{fingerprint}")
     }
+
+    /// Whether passes that it signs may have `nfc`. Where that was not asked, the name in the certificate decides.
+    pub fn allows_nfc(&self) -> bool {
+        self.is_enhanced.unwrap_or_else(|| is_named_for_nfc(&self.certificate))
+    }
+}
+
+/// The name that Apple gives to certificates for passes with NFC.
+const WITH_NFC: &[u8] = b"Pass Type ID with NFC";
+
+/// Whether a certificate (PEM) has the name of those for NFC: its subject stands in it as plain text.
+fn is_named_for_nfc(pem: &str) -> bool {
+    let base64: String = pem.lines().map(str::trim).filter(|line| !line.starts_with("-----")).collect();
+    STANDARD.decode(base64).is_ok_and(|der| der.windows(WITH_NFC.len()).any(|part| part == WITH_NFC))
 }
 
 /// A fact about a certificate.

@@ -3,7 +3,7 @@
 use cqrs_es::test::TestFramework;
 
 use super::*;
-use crate::ids::{Digest, PassTypeIdentifier, TeamIdentifier, UnixSeconds};
+use crate::ids::{Digest, JobId, PassTypeIdentifier, TeamIdentifier, UnixSeconds};
 use crate::sealed::Sealed;
 
 fn sealed(byte: u8) -> Sealed {
@@ -23,6 +23,8 @@ fn installation(name: &str, team: &str) -> Box<Installation> {
         certificate: name.into(),
         intermediate: "WWDR".into(),
         private_key: sealed(1),
+        is_enhanced: Some(false),
+        job: None,
     })
 }
 
@@ -117,4 +119,44 @@ fn neither_a_command_nor_an_event_shows_the_key() {
     for byte in 1..=3 {
         assert!(!shown.contains(sealed(byte).as_str()), "{shown}");
     }
+}
+
+fn enhanced(name: &str, is_enhanced: Option<bool>, job: Option<&str>) -> Box<Installation> {
+    let job = job.map(|job| JobId::parse(job).unwrap());
+    Box::new(Installation { is_enhanced, job, ..*installation(name, TEAM) })
+}
+
+#[test]
+fn a_certificate_that_changes_whether_nfc_is_allowed_names_a_job() {
+    let installs =
+        |name, is_enhanced| CertificateCommand::Install(enhanced(name, Some(is_enhanced), Some("job")));
+    let plain = CertificateEvent::Installed(enhanced("a", Some(false), None));
+    check(vec![], installs("a", false), vec![plain.clone()]);
+    let allows = CertificateEvent::Renewed(enhanced("b", Some(true), Some("job")));
+    check(vec![plain.clone()], installs("b", true), vec![allows.clone()]);
+    let both = vec![plain, allows];
+    let same = CertificateEvent::Renewed(enhanced("c", Some(true), None));
+    check(both.clone(), installs("c", true), vec![same]);
+    let no_more = CertificateEvent::Renewed(enhanced("b", Some(false), Some("job")));
+    check(both.clone(), installs("b", false), vec![no_more]);
+    let after_revocation = [both, vec![revoked("b")]].concat();
+    let again = CertificateEvent::Installed(enhanced("b", Some(true), None));
+    check(after_revocation, installs("b", true), vec![again]);
+}
+
+#[test]
+fn the_name_in_an_old_certificate_says_whether_nfc_is_allowed() {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    let pem = |name: &str| {
+        let der = [&[0x30, 0x82, 0x01], name.as_bytes(), &[0x02, 0x03]].concat();
+        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(der))
+    };
+    let allows = |name: &str, is_enhanced| {
+        Installation { certificate: pem(name), ..*enhanced("a", is_enhanced, None) }.allows_nfc()
+    };
+    assert!(allows("Pass Type ID with NFC: pass.com.example", None));
+    assert!(!allows("Pass Type ID: pass.com.example", None));
+    assert!(allows("Pass Type ID: pass.com.example", Some(true)));
+    assert!(!allows("Pass Type ID with NFC: pass.com.example", Some(false)));
 }

@@ -35,8 +35,29 @@ pub enum JobWork {
         /// The pass type.
         pass_type_identifier: PassTypeIdentifier,
     },
+    /// States the passes of a type with `nfc` anew: another certificate says whether their files may have it.
+    PassTypeNfc {
+        /// Whose job it is.
+        organization_id: OrganizationId,
+        /// The pass type.
+        pass_type_identifier: PassTypeIdentifier,
+    },
     /// Brings the brand's images to all passes. An operator's job.
     BrandAssets,
+}
+
+impl JobWork {
+    /// Whose job it is, and the pass type; none for a job of an operator, about all passes.
+    pub fn pass_type(&self) -> Option<(&OrganizationId, &PassTypeIdentifier)> {
+        match self {
+            Self::PassTypeAssets { organization_id, pass_type_identifier }
+            | Self::PassTypeLocalizations { organization_id, pass_type_identifier }
+            | Self::PassTypeNfc { organization_id, pass_type_identifier } => {
+                Some((organization_id, pass_type_identifier))
+            }
+            Self::BrandAssets => None,
+        }
+    }
 }
 
 /// Failures that a job keeps in words; of more it keeps the number.

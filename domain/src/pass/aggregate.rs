@@ -9,97 +9,21 @@ use serde_json::Number;
 
 use crate::content::Content;
 use crate::etag::Tagged;
-use crate::ids::{AuthenticationToken, Digest, ETag, OrganizationId, PassId, UnixSeconds};
+use crate::ids::{Digest, ETag, UnixSeconds};
 use crate::images::{self, Images};
 use crate::localizations::{self, Localizations};
+use crate::pass::state::{State, fingerprint, remember, token_digest};
 use crate::pass::{
     Circumstances, ContentPatch, Increment, IssuePass, KeyedContent, KeyedIncrement, KeyedReplacement,
-    OrderedToken, PassCommand, PassError, PassEvent, PassIssued, PassKind, REMEMBERED, TicketStyle,
+    OrderedToken, PassCommand, PassError, PassEvent, PassIssued, PassKind,
 };
+use crate::personalization::{Enrolment, PersonalizationForm};
+use crate::served::{self, Parts};
 
 /// A pass as its events tell it. The default is a serial number that nobody has used.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pass {
     issued: Option<State>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct State {
-    organization_id: OrganizationId,
-    id: PassId,
-    ticket_style: TicketStyle,
-    poster: bool,
-    voided: bool,
-    /// Void for ever.
-    retired: bool,
-    content: Content,
-    /// Shared, like the content, so that a state is copied cheaply.
-    assets: Arc<Images>,
-    images: Arc<Images>,
-    /// Texts of its own in other languages.
-    localizations: Arc<Localizations>,
-    /// The texts that end up in it.
-    shown_localizations: Arc<Localizations>,
-    etag: ETag,
-    updated_at: UnixSeconds,
-    /// What the pass was issued with, to know a late retry of the same order from another pass with the same serial.
-    issued_as: Digest,
-    /// The digest of the token that phones show, to know an order that names another.
-    token: Digest,
-    /// The last increments with a key, oldest first, [`REMEMBERED`] at most.
-    increments: Arc<Vec<KeyedIncrement>>,
-    /// The last replacements with a key, likewise.
-    replacements: Arc<Vec<KeyedReplacement>>,
-}
-
-/// Adds to what is remembered, and forgets the oldest beyond [`REMEMBERED`].
-fn remember<T: Clone>(remembered: &mut Arc<Vec<T>>, latest: T) {
-    let remembered = Arc::make_mut(remembered);
-    remembered.push(latest);
-    let forgotten = remembered.len().saturating_sub(REMEMBERED);
-    remembered.drain(..forgotten);
-}
-
-impl State {
-    /// The time of the next change: strictly increasing in whole seconds, so that no `If-Modified-Since` can hide a second change in the
-    /// same second.
-    fn next_update(&self, now: UnixSeconds) -> UnixSeconds {
-        UnixSeconds(now.0.max(self.updated_at.0.saturating_add(1)))
-    }
-
-    /// This state as a tag names it, at another time; a change replaces what it changes.
-    fn tagged(&self, updated_at: UnixSeconds) -> Tagged<'_> {
-        Tagged {
-            id: &self.id,
-            ticket_style: self.ticket_style,
-            poster: self.poster,
-            voided: self.voided,
-            updated_at,
-            content: &self.content,
-            images: &self.images,
-            localizations: &self.shown_localizations,
-        }
-    }
-
-    fn kind(&self) -> PassKind {
-        PassKind { style: self.ticket_style, poster: self.poster }
-    }
-
-    /// What is remembered of the increment with this key.
-    fn increment_with(&self, key: Option<&Digest>) -> Option<&KeyedIncrement> {
-        let key = key?;
-        self.increments.iter().rev().find(|increment| increment.key == *key)
-    }
-
-    /// What is remembered of the replacement with this key.
-    fn replacement_with(&self, key: &Digest) -> Option<&KeyedReplacement> {
-        self.replacements.iter().rev().find(|replacement| replacement.key == *key)
-    }
-
-    fn become_state(&mut self, etag: ETag, updated_at: UnixSeconds) {
-        self.etag = etag;
-        self.updated_at = updated_at;
-    }
 }
 
 impl Pass {
@@ -126,6 +50,22 @@ impl Pass {
     /// The texts in other languages that end up in it; none before the pass is issued.
     pub fn shown_localizations(&self) -> Option<&Localizations> {
         self.issued.as_ref().map(|state| &*state.shown_localizations)
+    }
+
+    /// Whether its content has `nfc` that is left out of its file.
+    pub fn leaves_out_nfc(&self) -> bool {
+        self.issued.as_ref().is_some_and(|state| state.nfc_left_out == Some(true))
+    }
+
+    /// Its form, until a person has filled it in, and whether it is in its file.
+    pub fn open_form(&self) -> Option<(&PersonalizationForm, bool)> {
+        let state = self.issued.as_ref()?;
+        Some((state.open_form()?, served::shows_form(&state.images)))
+    }
+
+    /// The person who has filled its form in.
+    pub fn enrolment(&self) -> Option<&Enrolment> {
+        self.issued.as_ref()?.enrolment.as_deref()
     }
 
     /// What a number was after this increment: what is remembered of it, else what the number is now.
@@ -176,7 +116,15 @@ impl Pass {
 fn issue(order: IssuePass, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
     let kind = PassKind { style: order.ticket_style, poster: order.poster };
     check_poster(kind)?;
-    let images = resolve_images(kind, &order.assets, at)?;
+    let nfc_left_out = served::leaves_out_nfc(&order.content, at.allows_nfc);
+    let parts = Parts {
+        kind,
+        own: &order.assets,
+        has_nfc: nfc_left_out.is_some(),
+        nfc_left_out,
+        has_open_form: false,
+    };
+    let images = resolve_images(&parts, at)?;
     let shown_localizations = resolve_localizations(&order.localizations, at)?;
     let etag = Tagged {
         id: &order.id,
@@ -187,6 +135,7 @@ fn issue(order: IssuePass, at: &Circumstances) -> Result<Vec<PassEvent>, PassErr
         content: &order.content,
         images: &images,
         localizations: &shown_localizations,
+        open_form: None,
     }
     .etag();
     Ok(vec![PassEvent::Issued(Box::new(PassIssued {
@@ -200,6 +149,7 @@ fn issue(order: IssuePass, at: &Circumstances) -> Result<Vec<PassEvent>, PassErr
         images,
         localizations: order.localizations,
         shown_localizations,
+        nfc_left_out,
         authentication_token: order.authentication_token.into_token(),
         etag,
         updated_at: at.now,
@@ -211,9 +161,9 @@ fn check_poster(PassKind { style, poster }: PassKind) -> Result<(), PassError> {
 }
 
 /// The images that end up in a pass, if none is missing that it cannot do without.
-fn resolve_images(kind: PassKind, own: &Images, at: &Circumstances) -> Result<Images, PassError> {
-    let images = images::resolve(kind, own, &at.default_images);
-    match images::missing_slots(kind, &images) {
+fn resolve_images(parts: &Parts<'_>, at: &Circumstances) -> Result<Images, PassError> {
+    let images = parts.images(&at.default_images, at.allows_nfc);
+    match images::missing_slots(parts.kind, &images) {
         Some(one_of) => Err(PassError::MissingImage { one_of }),
         None => Ok(images),
     }
@@ -256,6 +206,8 @@ fn change(state: &State, command: PassCommand, at: &Circumstances) -> Result<Vec
     match command {
         PassCommand::Issue(order) => repeat(state, &order),
         PassCommand::Retire => Ok(retire(state, at)),
+        // A retired pass keeps no person's data either.
+        PassCommand::RemovePersonalization => Ok(change_form(state, None, at)),
         _ if state.retired => Err(PassError::Retired),
         PassCommand::ReplaceContent { content } => change_content(state, content, Cause::default(), at),
         PassCommand::ReplaceContentOnce(order) => {
@@ -297,6 +249,8 @@ fn change(state: &State, command: PassCommand, at: &Circumstances) -> Result<Vec
         }
         PassCommand::ResolveDefaults => refresh(state, at),
         PassCommand::AdmitDevice => Ok(Vec::new()),
+        PassCommand::SetPersonalization(form) => Ok(change_form(state, Some(form), at)),
+        PassCommand::Personalize(enrolment) => enrol(state, enrolment, at),
         PassCommand::Void => Ok(set_voided(state, true, at)),
         PassCommand::Reinstate => Ok(set_voided(state, false, at)),
     }
@@ -320,8 +274,23 @@ fn change_content(
     }
     check_content(state.kind(), &content, at)?;
     let updated_at = state.next_update(at.now);
-    let etag = Tagged { content: &content, ..state.tagged(updated_at) }.etag();
-    Ok(vec![PassEvent::ContentChanged { content, increment, replacement, etag, updated_at }])
+    let nfc_left_out = served::leaves_out_nfc(&content, at.allows_nfc);
+    let images = state.form.as_ref().and_then(|_| {
+        let parts = Parts { has_nfc: nfc_left_out.is_some(), nfc_left_out, ..state.parts() };
+        let images = parts.with_form_logo(&state.images, &at.default_images, at.allows_nfc);
+        (images != *state.images).then_some(images)
+    });
+    let shown = images.as_ref().unwrap_or(&state.images);
+    let etag = Tagged { content: &content, images: shown, ..state.tagged(updated_at) }.etag();
+    Ok(vec![PassEvent::ContentChanged {
+        content,
+        increment,
+        replacement,
+        nfc_left_out,
+        images,
+        etag,
+        updated_at,
+    }])
 }
 
 fn patch_content(
@@ -348,7 +317,7 @@ fn change_metadata(state: &State, kind: PassKind, at: &Circumstances) -> Result<
     }
     check_poster(kind)?;
     check_content(kind, &state.content, at)?;
-    let images = resolve_images(kind, &state.assets, at)?;
+    let images = resolve_images(&Parts { kind, ..state.parts() }, at)?;
     let PassKind { style: ticket_style, poster } = kind;
     let updated_at = state.next_update(at.now);
     let etag = Tagged { ticket_style, poster, images: &images, ..state.tagged(updated_at) }.etag();
@@ -359,23 +328,89 @@ fn change_assets(state: &State, assets: Images, at: &Circumstances) -> Result<Ve
     if assets == *state.assets { Ok(Vec::new()) } else { show_images(state, assets, at) }
 }
 
-/// Its own that hide every change of the others leave the pass as it is.
+/// Its own that hide every change of the others leave the pass as it is, and so does a certificate that allows no more and no less than the one
+/// before.
 fn refresh(state: &State, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
-    let images = images::resolve(state.kind(), &state.assets, &at.default_images);
-    let localizations = localizations::resolve(&state.localizations, &at.default_localizations);
-    let (mut state, mut events) = (state.clone(), Vec::new());
-    if images != *state.images {
-        events = show_images(&state, Images::clone(&state.assets), at)?;
-        state.images = Arc::new(images);
-        if let Some(event) = events.last() {
-            state.become_state(event.etag().clone(), event.updated_at());
-        }
+    let mut events = refresh_images(state, at)?;
+    let mut pass = Pass { issued: Some(state.clone()) };
+    for event in &events {
+        pass.apply(event.clone());
     }
-    if localizations != *state.shown_localizations {
+    let localizations = localizations::resolve(&state.localizations, &at.default_localizations);
+    if let Some(state) = pass.issued.filter(|state| localizations != *state.shown_localizations) {
         let own = Localizations::clone(&state.localizations);
         events.append(&mut show_localizations(&state, own, localizations, at));
     }
     Ok(events)
+}
+
+/// The same for the images and `nfc`.
+fn refresh_images(state: &State, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
+    let nfc_left_out = served::leaves_out_nfc(&state.content, at.allows_nfc);
+    if let Some(nfc_left_out) =
+        nfc_left_out.filter(|left_out| *left_out != (state.nfc_left_out == Some(true)))
+    {
+        return Ok(change_nfc(state, nfc_left_out, at));
+    }
+    let images = state.parts().images(&at.default_images, at.allows_nfc);
+    if images == *state.images {
+        return Ok(Vec::new());
+    }
+    show_images(state, Images::clone(&state.assets), at)
+}
+
+fn change_nfc(state: &State, nfc_left_out: bool, at: &Circumstances) -> Vec<PassEvent> {
+    let parts = Parts { nfc_left_out: Some(nfc_left_out), ..state.parts() };
+    // A pass that would be left without an image that it needs keeps those that it has.
+    let images = resolve_images(&parts, at)
+        .unwrap_or_else(|_| parts.with_form_logo(&state.images, &at.default_images, at.allows_nfc));
+    let updated_at = state.next_update(at.now);
+    let etag = Tagged { images: &images, ..state.tagged(updated_at) }.etag();
+    vec![PassEvent::NfcChanged { nfc_left_out, images, etag, updated_at }]
+}
+
+/// The pass with another form, or with none: then it has no enrolment either.
+fn change_form(state: &State, form: Option<PersonalizationForm>, at: &Circumstances) -> Vec<PassEvent> {
+    if form.as_ref() == state.form.as_deref() {
+        return Vec::new();
+    }
+    let open_form = form.as_ref().filter(|_| state.enrolment.is_none());
+    let nfc_left_out = served::leaves_out_nfc(&state.content, at.allows_nfc);
+    let parts = Parts { nfc_left_out, has_open_form: open_form.is_some(), ..state.parts() };
+    let images = parts.with_form_logo(&state.images, &at.default_images, at.allows_nfc);
+    if !served::shows_form(&images) && !served::shows_form(&state.images) {
+        let (etag, updated_at) = (state.etag.clone(), state.updated_at);
+        return vec![PassEvent::HiddenPersonalizationChanged { form, etag, updated_at }];
+    }
+    let updated_at = state.next_update(at.now);
+    let etag = Tagged { images: &images, open_form, ..state.tagged(updated_at) }.etag();
+    vec![PassEvent::PersonalizationChanged { form, nfc_left_out, images, etag, updated_at }]
+}
+
+/// The phone may hold an older file in which the form was, so a form that is left out of the current one can be filled in as well.
+fn enrol(state: &State, enrolment: Box<Enrolment>, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
+    match &state.enrolment {
+        Some(known) if known.token == enrolment.token => return Ok(Vec::new()),
+        Some(_) => return Err(PassError::NoOpenForm),
+        None if state.form.is_none() => return Err(PassError::NoOpenForm),
+        None => {}
+    }
+    let parts = Parts { has_open_form: false, ..state.parts() };
+    let images = parts.with_form_logo(&state.images, &at.default_images, at.allows_nfc);
+    let updated_at = state.next_update(at.now);
+    let etag = Tagged { images: &images, open_form: None, ..state.tagged(updated_at) }.etag();
+    Ok(vec![PassEvent::Personalized { enrolment, images, etag, updated_at }])
+}
+
+fn show_images(state: &State, assets: Images, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
+    let images = resolve_images(&Parts { own: &assets, ..state.parts() }, at)?;
+    if images == *state.images {
+        let (etag, updated_at) = (state.etag.clone(), state.updated_at);
+        return Ok(vec![PassEvent::HiddenAssetsChanged { assets, etag, updated_at }]);
+    }
+    let updated_at = state.next_update(at.now);
+    let etag = Tagged { images: &images, ..state.tagged(updated_at) }.etag();
+    Ok(vec![PassEvent::AssetsChanged { assets, images, etag, updated_at }])
 }
 
 fn change_localizations(
@@ -405,17 +440,6 @@ fn show_localizations(
     vec![PassEvent::LocalizationsChanged { localizations, shown_localizations, etag, updated_at }]
 }
 
-fn show_images(state: &State, assets: Images, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
-    let images = resolve_images(state.kind(), &assets, at)?;
-    if images == *state.images {
-        let (etag, updated_at) = (state.etag.clone(), state.updated_at);
-        return Ok(vec![PassEvent::HiddenAssetsChanged { assets, etag, updated_at }]);
-    }
-    let updated_at = state.next_update(at.now);
-    let etag = Tagged { images: &images, ..state.tagged(updated_at) }.etag();
-    Ok(vec![PassEvent::AssetsChanged { assets, images, etag, updated_at }])
-}
-
 fn set_voided(state: &State, voided: bool, at: &Circumstances) -> Vec<PassEvent> {
     if voided == state.voided {
         return Vec::new();
@@ -436,28 +460,6 @@ fn retire(state: &State, at: &Circumstances) -> Vec<PassEvent> {
     let updated_at = state.next_update(at.now);
     let etag = Tagged { voided: true, ..state.tagged(updated_at) }.etag();
     vec![PassEvent::Retired { etag, updated_at }]
-}
-
-fn token_digest(token: &AuthenticationToken) -> Digest {
-    Digest::of(token.as_str().as_bytes())
-}
-
-/// A short name for an order: the digest of its canonical JSON.
-fn fingerprint(
-    style: TicketStyle,
-    poster: bool,
-    content: &Content,
-    assets: &Images,
-    localizations: &Localizations,
-) -> Digest {
-    let text = if localizations.is_empty() {
-        // As it was before passes had other languages, so that a late retry of an order from then is known.
-        serde_json_canonicalizer::to_string(&(style, poster, content, assets))
-    } else {
-        serde_json_canonicalizer::to_string(&(style, poster, content, assets, localizations))
-    };
-    let text = text.expect("strings, finite numbers and booleans have a canonical form");
-    Digest::of(text.as_bytes())
 }
 
 impl Aggregate for Pass {
@@ -483,10 +485,21 @@ impl Aggregate for Pass {
         match (event, &mut self.issued) {
             (PassEvent::Issued(issued), _) => self.issued = Some(State::from(*issued)),
             (
-                PassEvent::ContentChanged { content, increment, replacement, etag, updated_at },
+                PassEvent::ContentChanged {
+                    content,
+                    increment,
+                    replacement,
+                    nfc_left_out,
+                    images,
+                    etag,
+                    updated_at,
+                },
                 Some(state),
             ) => {
-                state.content = content;
+                (state.content, state.nfc_left_out) = (content, nfc_left_out);
+                if let Some(images) = images {
+                    state.images = Arc::new(images);
+                }
                 if let Some(increment) = increment {
                     remember(&mut state.increments, increment);
                 }
@@ -519,6 +532,26 @@ impl Aggregate for Pass {
             (PassEvent::HiddenLocalizationsChanged { localizations, .. }, Some(state)) => {
                 state.localizations = Arc::new(localizations);
             }
+            (PassEvent::NfcChanged { nfc_left_out, images, etag, updated_at }, Some(state)) => {
+                state.nfc_left_out = Some(nfc_left_out);
+                state.images = Arc::new(images);
+                state.become_state(etag, updated_at);
+            }
+            (
+                PassEvent::PersonalizationChanged { form, nfc_left_out, images, etag, updated_at },
+                Some(state),
+            ) => {
+                state.take_form(form);
+                state.nfc_left_out = nfc_left_out;
+                state.images = Arc::new(images);
+                state.become_state(etag, updated_at);
+            }
+            (PassEvent::HiddenPersonalizationChanged { form, .. }, Some(state)) => state.take_form(form),
+            (PassEvent::Personalized { enrolment, images, etag, updated_at }, Some(state)) => {
+                state.enrolment = Some(Arc::from(enrolment));
+                state.images = Arc::new(images);
+                state.become_state(etag, updated_at);
+            }
             (PassEvent::Voided { etag, updated_at }, Some(state)) => {
                 state.voided = true;
                 state.become_state(etag, updated_at);
@@ -539,40 +572,15 @@ impl Aggregate for Pass {
                 | PassEvent::HiddenAssetsChanged { .. }
                 | PassEvent::LocalizationsChanged { .. }
                 | PassEvent::HiddenLocalizationsChanged { .. }
+                | PassEvent::NfcChanged { .. }
+                | PassEvent::PersonalizationChanged { .. }
+                | PassEvent::HiddenPersonalizationChanged { .. }
+                | PassEvent::Personalized { .. }
                 | PassEvent::Voided { .. }
                 | PassEvent::Reinstated { .. }
                 | PassEvent::Retired { .. },
                 None,
             ) => {}
-        }
-    }
-}
-
-impl From<PassIssued> for State {
-    fn from(issued: PassIssued) -> Self {
-        let PassIssued { ticket_style, poster, content, assets, localizations, .. } = &issued;
-        let issued_as = fingerprint(*ticket_style, *poster, content, assets, localizations);
-        Self {
-            organization_id: issued.organization_id,
-            id: PassId {
-                pass_type_identifier: issued.pass_type_identifier,
-                serial_number: issued.serial_number,
-            },
-            ticket_style: issued.ticket_style,
-            poster: issued.poster,
-            voided: false,
-            retired: false,
-            content: issued.content,
-            assets: Arc::new(issued.assets),
-            images: Arc::new(issued.images),
-            localizations: Arc::new(issued.localizations),
-            shown_localizations: Arc::new(issued.shown_localizations),
-            etag: issued.etag,
-            updated_at: issued.updated_at,
-            issued_as,
-            token: token_digest(&issued.authentication_token),
-            increments: Arc::default(),
-            replacements: Arc::default(),
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::ids::{AuthenticationToken, Digest, ETag, OrganizationId, PassId, Unix
 use crate::images::{DefaultImages, Images};
 use crate::localizations::{Language, Localization, Localizations};
 use crate::pass::{ContentFault, ContentPatch, Increment, KeyedContent, PassKind, TicketStyle};
+use crate::personalization::{Enrolment, PersonalizationForm};
 
 /// An intent, in the imperative.
 #[derive(Debug, Clone, PartialEq, IntoStaticStr)]
@@ -64,10 +65,16 @@ pub enum PassCommand {
         /// The language.
         language: Language,
     },
-    /// Find out again which images and texts the pass shows, since those it falls back to may have changed.
+    /// Find out again which images and texts the pass shows, and what else of it is in its file: those it falls back to may have changed, or the certificate.
     ResolveDefaults,
     /// Let a device be registered for it. The pass does not change; a retired one says no.
     AdmitDevice,
+    /// Give the pass a form of a rewards programme, in place of what it has.
+    SetPersonalization(PersonalizationForm),
+    /// Take the form away, and with it the enrolment.
+    RemovePersonalization,
+    /// Enrol the person who has filled in the form. The same token again does nothing.
+    Personalize(Box<Enrolment>),
     /// Mark the pass as no longer valid.
     Void,
     /// Make a voided pass valid again.
@@ -124,6 +131,8 @@ pub struct Circumstances {
     pub default_images: DefaultImages,
     /// The texts that a pass without its own falls back to: those of its type.
     pub default_localizations: Localizations,
+    /// Whether passes of the type may have `nfc`: the certificate installed last may sign such passes.
+    pub allows_nfc: bool,
     /// What the caller believes the state to be (`If-Match`).
     pub precondition: Precondition,
     /// What every content that a change leads to must satisfy.

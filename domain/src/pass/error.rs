@@ -49,6 +49,9 @@ pub enum PassError {
     /// The pass has been retired, which is for ever.
     #[error("the pass is retired and can no longer be changed; issue another one with a new serial number")]
     Retired,
+    /// There is no form to fill in: the pass has none, or a person has filled it in.
+    #[error("the pass has no form that a person could fill in")]
+    NoOpenForm,
     /// Wallet has a poster layout for event tickets only.
     #[error(
         "only event tickets have a poster layout, and this pass is of the style `{style}`; send `\"poster\": false`"

@@ -8,12 +8,15 @@ use crate::ids::{AuthenticationToken, ETag, OrganizationId, PassTypeIdentifier, 
 use crate::images::Images;
 use crate::localizations::Localizations;
 use crate::pass::{KeyedIncrement, KeyedReplacement, TicketStyle};
-
-/// The names of the events behind the first that lead to no new state.
-pub const HIDDEN_CHANGES: [&str; 2] = [HIDDEN_ASSETS_CHANGED, HIDDEN_LOCALIZATIONS_CHANGED];
+use crate::personalization::{Enrolment, PersonalizationForm};
 
 const HIDDEN_ASSETS_CHANGED: &str = "PassHiddenAssetsChanged";
 const HIDDEN_LOCALIZATIONS_CHANGED: &str = "PassHiddenLocalizationsChanged";
+const HIDDEN_PERSONALIZATION_CHANGED: &str = "PassHiddenPersonalizationChanged";
+
+/// The names of the events behind the first that lead to no new state.
+pub const HIDDEN_CHANGES: [&str; 3] =
+    [HIDDEN_ASSETS_CHANGED, HIDDEN_LOCALIZATIONS_CHANGED, HIDDEN_PERSONALIZATION_CHANGED];
 
 /// A fact about a pass. Every change carries the tag and the time it leads to, so that readers copy and never compute.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +35,12 @@ pub enum PassEvent {
         /// The order that led to it, when it was one that may come twice.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replacement: Option<KeyedReplacement>,
+        /// Whether `nfc` is left out of the file. Absent without `nfc`, and in events from before this was decided.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        nfc_left_out: Option<bool>,
+        /// The images that end up in it, where the content brings the logo of a form or takes it away.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        images: Option<Images>,
         /// Tag of the new state.
         etag: ETag,
         /// Time of the new state.
@@ -95,6 +104,55 @@ pub enum PassEvent {
         /// Time of that state.
         updated_at: UnixSeconds,
     },
+    /// `nfc` is in its file from here on, or left out of it, because another certificate signs.
+    #[serde(rename = "PassNfcChanged", rename_all = "camelCase")]
+    NfcChanged {
+        /// Whether `nfc` is left out of the file.
+        nfc_left_out: bool,
+        /// The images that end up in it.
+        images: Images,
+        /// Tag of the new state.
+        etag: ETag,
+        /// Time of the new state.
+        updated_at: UnixSeconds,
+    },
+    /// It has another form of a rewards programme, or none any more, and phones see that. Without a form the enrolment is gone as well.
+    #[serde(rename = "PassPersonalizationChanged", rename_all = "camelCase")]
+    PersonalizationChanged {
+        /// The form; null for none.
+        form: Option<PersonalizationForm>,
+        /// Whether `nfc` is left out of the file; absent without `nfc`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        nfc_left_out: Option<bool>,
+        /// The images that end up in it.
+        images: Images,
+        /// Tag of the new state.
+        etag: ETag,
+        /// Time of the new state.
+        updated_at: UnixSeconds,
+    },
+    /// The same, while the form is not in the file: what a phone gets is the same.
+    #[serde(rename = "PassHiddenPersonalizationChanged", rename_all = "camelCase")]
+    HiddenPersonalizationChanged {
+        /// The form; null for none.
+        form: Option<PersonalizationForm>,
+        /// Tag of the state, which is the one before.
+        etag: ETag,
+        /// Time of that state.
+        updated_at: UnixSeconds,
+    },
+    /// A person has filled in the form, which is not in the file any more.
+    #[serde(rename = "PassPersonalized", rename_all = "camelCase")]
+    Personalized {
+        /// The person's data, sealed, and the answer that the phone got.
+        enrolment: Box<Enrolment>,
+        /// The images that end up in it.
+        images: Images,
+        /// Tag of the new state.
+        etag: ETag,
+        /// Time of the new state.
+        updated_at: UnixSeconds,
+    },
     /// It is no longer valid.
     #[serde(rename = "PassVoided", rename_all = "camelCase")]
     Voided {
@@ -147,6 +205,9 @@ pub struct PassIssued {
     /// The texts that end up in it.
     #[serde(default, skip_serializing_if = "Localizations::is_empty")]
     pub shown_localizations: Localizations,
+    /// Whether `nfc` is left out of the file. Absent without `nfc`, and in events from before this was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nfc_left_out: Option<bool>,
     /// What a phone shows to act on it; never changed afterwards.
     pub authentication_token: AuthenticationToken,
     /// Tag of the first state.
@@ -166,6 +227,10 @@ impl PassEvent {
             | Self::HiddenAssetsChanged { etag, .. }
             | Self::LocalizationsChanged { etag, .. }
             | Self::HiddenLocalizationsChanged { etag, .. }
+            | Self::NfcChanged { etag, .. }
+            | Self::PersonalizationChanged { etag, .. }
+            | Self::HiddenPersonalizationChanged { etag, .. }
+            | Self::Personalized { etag, .. }
             | Self::Voided { etag, .. }
             | Self::Reinstated { etag, .. }
             | Self::Retired { etag, .. } => etag,
@@ -174,7 +239,13 @@ impl PassEvent {
 
     /// Whether phones get something else than before.
     pub fn is_seen(&self) -> bool {
-        !matches!(self, Self::HiddenAssetsChanged { .. } | Self::HiddenLocalizationsChanged { .. })
+        let is_hidden = matches!(
+            self,
+            Self::HiddenAssetsChanged { .. }
+                | Self::HiddenLocalizationsChanged { .. }
+                | Self::HiddenPersonalizationChanged { .. }
+        );
+        !is_hidden
     }
 
     /// Time of that state.
@@ -187,6 +258,10 @@ impl PassEvent {
             | Self::HiddenAssetsChanged { updated_at, .. }
             | Self::LocalizationsChanged { updated_at, .. }
             | Self::HiddenLocalizationsChanged { updated_at, .. }
+            | Self::NfcChanged { updated_at, .. }
+            | Self::PersonalizationChanged { updated_at, .. }
+            | Self::HiddenPersonalizationChanged { updated_at, .. }
+            | Self::Personalized { updated_at, .. }
             | Self::Voided { updated_at, .. }
             | Self::Reinstated { updated_at, .. }
             | Self::Retired { updated_at, .. } => *updated_at,
@@ -204,6 +279,10 @@ impl DomainEvent for PassEvent {
             Self::HiddenAssetsChanged { .. } => HIDDEN_ASSETS_CHANGED,
             Self::LocalizationsChanged { .. } => "PassLocalizationsChanged",
             Self::HiddenLocalizationsChanged { .. } => HIDDEN_LOCALIZATIONS_CHANGED,
+            Self::NfcChanged { .. } => "PassNfcChanged",
+            Self::PersonalizationChanged { .. } => "PassPersonalizationChanged",
+            Self::HiddenPersonalizationChanged { .. } => HIDDEN_PERSONALIZATION_CHANGED,
+            Self::Personalized { .. } => "PassPersonalized",
             Self::Voided { .. } => "PassVoided",
             Self::Reinstated { .. } => "PassReinstated",
             Self::Retired { .. } => "PassRetired",

@@ -7,6 +7,7 @@ mod event;
 mod increment;
 mod patch;
 mod replacement;
+mod state;
 #[cfg(test)]
 mod tests;
 

@@ -4,6 +4,7 @@ mod counting;
 mod languages;
 mod metadata;
 mod patching;
+mod personalization;
 mod repeated_orders;
 mod retiring;
 
@@ -39,6 +40,7 @@ fn at(now: i64) -> Circumstances {
         organization_id: OrganizationId::parse("club").unwrap(),
         default_localizations: Localizations::new(),
         default_images: DefaultImages { pass_type: Images::new(), brand: image("icon.png", "brand icon") },
+        allows_nfc: false,
         precondition: Precondition::None,
         rules: |_, _| Vec::new(),
     }
@@ -72,6 +74,7 @@ fn tag(seat: &str, images: &Images, voided: bool, updated_at: i64) -> ETag {
         content: &content(seat),
         images,
         localizations: const { &Localizations::new() },
+        open_form: None,
     }
     .etag()
 }
@@ -90,6 +93,7 @@ fn issued(seat: &str, updated_at: i64) -> PassEvent {
         images,
         localizations: Localizations::new(),
         shown_localizations: Localizations::new(),
+        nfc_left_out: None,
         authentication_token: AuthenticationToken::parse("0123456789abcdef0123").unwrap(),
         updated_at: UnixSeconds(updated_at),
     }))
@@ -101,6 +105,8 @@ fn changed(seat: &str, updated_at: i64) -> PassEvent {
         content: content(seat),
         increment: None,
         replacement: None,
+        nfc_left_out: None,
+        images: None,
         etag,
         updated_at: UnixSeconds(updated_at),
     }
@@ -253,6 +259,8 @@ fn equal_content_in_another_spelling_changes_nothing() {
             content,
             increment: None,
             replacement: None,
+            nfc_left_out: None,
+            images: None,
             etag,
             updated_at: UnixSeconds(NOW + 1),
         }
@@ -288,6 +296,8 @@ fn a_void_pass_can_still_be_changed_and_stays_void() {
         content: content("2B"),
         increment: None,
         replacement: None,
+        nfc_left_out: None,
+        images: None,
         etag: tag("2B", &images, true, NOW + 2),
         updated_at: UnixSeconds(NOW + 2),
     };

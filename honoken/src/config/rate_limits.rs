@@ -29,6 +29,11 @@ pub(super) const VARIABLES: &[Variable] = &[
         "`600`",
     ),
     read(
+        "RATE_LIMIT_PERSONALIZATIONS",
+        "requests to enrol a person with a pass that one client address (IPv6: one /64) may send in a minute, whatever their answer; further ones are answered 429 with `Retry-After`. `off`: no limit",
+        "`60`",
+    ),
+    read(
         "RATE_LIMIT_PROXIES",
         "the number of proxies in front of the service: the client's address is that many entries from the end of `X-Forwarded-For`. Earlier entries come from the client and are never believed",
         "`0`: the client's address is the address that connects",
@@ -36,6 +41,10 @@ pub(super) const VARIABLES: &[Variable] = &[
 ];
 
 const REGISTRATIONS: &str = "RATE_LIMIT_REGISTRATIONS";
+const PERSONALIZATIONS: &str = "RATE_LIMIT_PERSONALIZATIONS";
+
+/// Persons who enrol from one client address in a minute, unless configured otherwise: many phones share an address, and few enrol at once.
+const PERSONALIZATIONS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).expect("it is not zero");
 
 pub(super) fn rates(variable: Variables<'_>) -> Result<Options, ConfigError> {
     let failures: Option<NonZeroU32> = parsed(variable, "RATE_LIMIT_FAILURES_PER_MINUTE", POSITIVE)?;
@@ -45,7 +54,8 @@ pub(super) fn rates(variable: Variables<'_>) -> Result<Options, ConfigError> {
         failures: Some(
             failures.map_or_else(Failures::default, |most| Failures { passwords: most, keys: most }),
         ),
-        registrations_per_minute: registrations(variable(REGISTRATIONS)?.as_deref())?,
+        registrations_per_minute: or_off(variable, REGISTRATIONS, REGISTRATIONS_PER_MINUTE)?,
+        personalizations_per_minute: or_off(variable, PERSONALIZATIONS, PERSONALIZATIONS_PER_MINUTE)?,
         proxies: parsed(variable, "RATE_LIMIT_PROXIES", "a whole number")?.unwrap_or_default(),
     };
     if rates.manage_burst.is_some() && rates.manage_per_second.is_none() {
@@ -57,13 +67,17 @@ pub(super) fn rates(variable: Variables<'_>) -> Result<Options, ConfigError> {
     Ok(rates)
 }
 
-fn registrations(text: Option<&str>) -> Result<Option<NonZeroU32>, ConfigError> {
-    match text {
-        None => Ok(Some(REGISTRATIONS_PER_MINUTE)),
+fn or_off(
+    variable: Variables<'_>,
+    name: &'static str,
+    usual: NonZeroU32,
+) -> Result<Option<NonZeroU32>, ConfigError> {
+    match variable(name)?.as_deref() {
+        None => Ok(Some(usual)),
         Some("off") => Ok(None),
-        Some(text) => text.parse().map(Some).map_err(|_| ConfigError {
-            variable: REGISTRATIONS,
-            problem: format!("must be {POSITIVE}, or `off`"),
-        }),
+        Some(text) => text
+            .parse()
+            .map(Some)
+            .map_err(|_| ConfigError { variable: name, problem: format!("must be {POSITIVE}, or `off`") }),
     }
 }

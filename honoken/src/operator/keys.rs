@@ -13,7 +13,9 @@ use honoken_projections::apns_keys::ApnsKeyRow;
 use honoken_projections::certificates::CertificateRow;
 use honoken_projections::organizations::ApiKeyRow;
 use honoken_service::apns_keys::seal;
-use honoken_service::signers::date;
+use honoken_service::personalization::Personalizations;
+use honoken_service::signers::{Signers, date};
+use honoken_service::storage::Storage;
 use honoken_service::{encryption_keys, ids, install};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -263,14 +265,16 @@ async fn reseal(options: &Reseal, environment: &Environment) -> anyhow::Result<(
         let resealing = Resealing { session, keys: &keys, environment };
         let (certificates, failed_certificates) = resealing.certificates().await?;
         let (apns_keys, failed_apns_keys) = resealing.apns_keys().await?;
+        let (persons, failed_persons) = resealing.persons(&storage).await?;
         let current = keys.current();
         anyhow::ensure!(
-            failed_certificates + failed_apns_keys == 0,
-            "{failed_certificates} certificates and {failed_apns_keys} APNs keys are still sealed under another key than {current}; \
-             {certificates} and {apns_keys} were sealed anew"
+            failed_certificates + failed_apns_keys + failed_persons == 0,
+            "{failed_certificates} certificates, {failed_apns_keys} APNs keys and {failed_persons} keys of personal data are still sealed under \
+             another key than {current}; {certificates}, {apns_keys} and {persons} were sealed anew"
         );
         print_line(&format!(
-            "{certificates} certificates and {apns_keys} APNs keys were sealed anew; all of them are sealed under encryption key {current}"
+            "{certificates} certificates, {apns_keys} APNs keys and {persons} keys of personal data were sealed anew; all of them are sealed \
+             under encryption key {current}"
         ))
     })
     .await
@@ -314,6 +318,15 @@ impl Resealing<'_> {
             }
         }
         Ok((resealed, failed))
+    }
+
+    /// How many were sealed anew, and how many could not be.
+    async fn persons(&self, storage: &Storage) -> anyhow::Result<(usize, usize)> {
+        let vault = storage.open_vault().await?;
+        let (keys, ids) = (Some(self.keys.clone()), self.environment.ids.clone());
+        let resealed = Personalizations::new(vault.clone(), Signers::none(), keys, ids).reseal().await;
+        vault.close().await;
+        Ok(resealed?)
     }
 
     fn is_old(&self, sealed: &Sealed) -> bool {

@@ -4,15 +4,16 @@
 
 use serde_json::{Map, Value};
 
+use crate::certificate::is_named_for_nfc;
 use crate::finding::quoted;
 use crate::reader::notes::Notes;
 use crate::reader::report::in_archive;
 use crate::reader::unpack::Files;
 use crate::reader::{CertificateReport, json};
 
-pub(super) const FILE: &str = "personalization.json";
+pub(super) use crate::personalization::PERSONALIZATION as FILE;
 
-/// Part of the name of certificates that Apple issues for passes with NFC: "Pass Type ID with NFC: pass.com.example".
+/// What Apple adds to the name of a certificate for passes with NFC.
 const WITH_NFC: &str = "with NFC";
 
 const FIELDS: [&str; 4] = [
@@ -37,7 +38,7 @@ pub(super) fn check_certificate(
     };
     let Some(signer) = signer else { return };
     let name = signer.common_name.as_deref().unwrap_or_default();
-    if !name.contains(WITH_NFC) {
+    if !is_named_for_nfc(name) {
         let detail = format!(
             "a pass with {what} opens only when Apple has issued its certificate \"{WITH_NFC}\", and this one is {}: ask Apple for one, or \
              leave {what} out",

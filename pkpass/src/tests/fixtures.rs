@@ -35,6 +35,8 @@ pub(super) fn source(content: &Map<String, Value>) -> PassSource<'_> {
         voided: false,
         content,
         localizations: const { &Localizations::new() },
+        leaves_out_nfc: false,
+        personalization: None,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::tables::{
 
 /// Applies events, already upcast, to the tables of their aggregates. Aggregates of different types share only [`wallet_image`], to which
 /// they add in any order, so only the order within a type matters. There are two exceptions: every pass is compared with the default images
-/// as they are at its position in the event log, and changes of these images begin jobs.
+/// and the certificate as they are at its position in the event log, and changes of these begin jobs.
 pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent>) -> Result<(), ApplyError> {
     let (mut passes, mut registrations) = (Vec::new(), Vec::new());
     for recorded in events {
@@ -28,7 +28,10 @@ pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent
                 wallet_pass_type::apply_brand(connection, recorded).await?;
             }
             "Job" => wallet_job::apply(connection, recorded).await?,
-            "Certificate" => wallet_cert::apply(connection, recorded).await?,
+            "Certificate" => {
+                wallet_pass::apply(connection, std::mem::take(&mut passes)).await?;
+                wallet_cert::apply(connection, recorded).await?;
+            }
             "ApnsKey" => wallet_apns_key::apply(connection, recorded).await?,
             "UploadedImage" => wallet_image::apply(connection, recorded).await?,
             "Organization" => wallet_organization::apply(connection, recorded).await?,

@@ -17,6 +17,7 @@ const DELETES: &[&str] = &[
     "delete from wallet_pass",
     "delete from wallet_pass_content",
     "delete from wallet_outdated_pass",
+    "delete from wallet_personalization",
     "delete from wallet_image",
     "delete from wallet_job",
     "delete from wallet_device",

@@ -32,7 +32,7 @@ impl ReadModel {
     ) -> Result<Vec<CertificateRow>, QueryError> {
         let rows = sql(
             "select pass_type_identifier, team_identifier, certificate_serial, fingerprint, not_before, not_after, certificate, intermediate,
-                    private_key, installed_at, revoked, position
+                    private_key, installed_at, revoked, is_enhanced, position
              from wallet_cert
              where position > $1
              order by position",
@@ -50,7 +50,7 @@ impl ReadModel {
     ) -> Result<Option<CertificateRow>, QueryError> {
         let found = sql(
             "select pass_type_identifier, team_identifier, certificate_serial, fingerprint, not_before, not_after, certificate, intermediate,
-                    private_key, installed_at, revoked, position
+                    private_key, installed_at, revoked, is_enhanced, position
              from wallet_cert
              where pass_type_identifier = $1",
         )
@@ -75,6 +75,8 @@ fn row(row: &Row) -> sqlx::Result<CertificateRow> {
             certificate: text("certificate")?,
             intermediate: text("intermediate")?,
             private_key: Sealed::parse(text("private_key")?).map_err(invalid_value)?,
+            is_enhanced: row.get("is_enhanced")?,
+            job: None,
         },
         installed_at: UnixSeconds(row.get("installed_at")?),
         revoked: row.get("revoked")?,

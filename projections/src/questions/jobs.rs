@@ -7,7 +7,7 @@ use honoken_domain::job::{JobFailure, JobWork};
 use crate::query_error::QueryError;
 use crate::read_model::ReadModel;
 use crate::rows::columns::invalid_value;
-use crate::tables::wallet_job::{BRAND_ASSETS, PASS_TYPE_ASSETS, PASS_TYPE_LOCALIZATIONS};
+use crate::tables::wallet_job::{BRAND_ASSETS, PASS_TYPE_ASSETS, PASS_TYPE_LOCALIZATIONS, PASS_TYPE_NFC};
 
 /// A job as callers see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +117,10 @@ fn work(row: &Row) -> sqlx::Result<JobWork> {
             pass_type_identifier: pass_type_identifier()?,
         }),
         PASS_TYPE_LOCALIZATIONS => Ok(JobWork::PassTypeLocalizations {
+            organization_id: organization_id()?,
+            pass_type_identifier: pass_type_identifier()?,
+        }),
+        PASS_TYPE_NFC => Ok(JobWork::PassTypeNfc {
             organization_id: organization_id()?,
             pass_type_identifier: pass_type_identifier()?,
         }),

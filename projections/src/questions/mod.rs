@@ -14,5 +14,6 @@ pub mod pass_holders;
 pub mod pass_list;
 pub mod pass_types;
 pub mod passes;
+pub mod personalization;
 pub mod shown_parts;
 pub mod updated_serials;

@@ -29,7 +29,9 @@ impl ReadModel {
         let row = sql(
             "select pass_type.pass_type_identifier, pass_type.organization_id, pass_type.team_identifier, pass_type.assets,
                     pass_type.localizations,
-                    (select assets from wallet_brand_assets where id = 1) as brand_assets, pass.ticket_style, pass.poster
+                    (select assets from wallet_brand_assets where id = 1) as brand_assets, pass.ticket_style, pass.poster,
+                    coalesce((select allows_nfc from wallet_cert certificate
+                              where certificate.pass_type_identifier = pass_type.pass_type_identifier), false) as allows_nfc
              from wallet_pass_type pass_type
              left join wallet_pass pass
                on pass.pass_type_identifier = pass_type.pass_type_identifier and pass.serial_number = $2

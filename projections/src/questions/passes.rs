@@ -6,12 +6,14 @@ use honoken_domain::ids::{AuthenticationToken, ETag, OrganizationId, PassId, Tea
 use honoken_domain::images::Images;
 use honoken_domain::localizations::Localizations;
 use honoken_domain::pass::PassKind;
+use honoken_domain::personalization::PersonalizationForm;
 use honoken_event_store::Position;
 
 use crate::query_error::QueryError;
 use crate::read_model::ReadModel;
 use crate::rows::columns::{invalid_value, pass_kind};
 use crate::rows::content::read_content;
+use crate::rows::nfc::{NfcInFile, nfc_in_file};
 
 pub use crate::rows::pass::PassRow;
 
@@ -40,6 +42,10 @@ pub struct PassDocument {
     pub own_localizations: Localizations,
     /// The texts in other languages that end up in it.
     pub localizations: Localizations,
+    /// Whether `nfc` of its content is left out of its file.
+    pub nfc_left_out: bool,
+    /// Its form, until a person has filled it in. It is in the file when its logo is among the images.
+    pub open_form: Option<PersonalizationForm>,
     /// The position in the event log of the last event that changed it.
     pub update_tag: Position,
     /// The number of devices that hold it.
@@ -94,14 +100,16 @@ impl ReadModel {
     pub async fn pass_document(&self, id: &PassId) -> Result<Option<PassDocument>, QueryError> {
         let row = sql(
             "select pass.authentication_token, pass.etag, pass.updated_at, pass.organization_id, pass.ticket_style, pass.poster,
-                    pass.voided, pass.retired, pass.update_tag, content.content, content.images,
-                    content.localizations, content.shown_localizations,
+                    pass.voided, pass.retired, pass.update_tag, content.content, content.images, content.localizations,
+                    content.shown_localizations, content.nfc,
+                    case when personalization.person is null then personalization.form end as open_form,
                     organization.name as organization_name, pass_type.team_identifier,
                     (select count(*) from wallet_registration registration
                      where registration.pass_type_identifier = pass.pass_type_identifier
                        and registration.serial_number = pass.serial_number) as registrations
              from wallet_pass pass
              join wallet_pass_content content using (pass_type_identifier, serial_number)
+             left join wallet_personalization personalization using (pass_type_identifier, serial_number)
              join wallet_pass_type pass_type using (pass_type_identifier)
              join wallet_organization organization on organization.organization_id = pass.organization_id
              where pass.pass_type_identifier = $1 and pass.serial_number = $2",
@@ -143,6 +151,8 @@ fn pass_document(row: &Row) -> sqlx::Result<PassDocument> {
         images: row.json("images")?,
         own_localizations: row.json("localizations")?,
         localizations: row.json("shown_localizations")?,
+        nfc_left_out: nfc_in_file(row)? == NfcInFile::LeftOut,
+        open_form: row.optional_json("open_form")?,
         update_tag: Position(row.get::<i64>("update_tag")?.cast_unsigned()),
         registrations: row.get::<i64>("registrations")?.cast_unsigned(),
     })

@@ -9,7 +9,8 @@ use crate::read_model::ReadModel;
 use crate::rows::columns::pass_id;
 use crate::rows::shown_parts::shown_parts;
 
-pub use crate::rows::shown_parts::{Freshness, ShownParts, freshness};
+pub use crate::rows::nfc::NfcInFile;
+pub use crate::rows::shown_parts::{Freshness, ShownParts};
 
 impl ReadModel {
     /// Passes that came too late for a change of their defaults, in the order of their keys, behind a pass.
@@ -44,7 +45,10 @@ impl ReadModel {
         let last = of_type.map_or(AFTER_ALL_TYPES, PassTypeIdentifier::as_str);
         let rows = sql(
             "select pass.pass_type_identifier, pass.serial_number, pass.organization_id, pass.ticket_style, pass.poster, pass.retired,
-                    content.assets, content.images, content.localizations, content.shown_localizations
+                    content.assets, content.images, content.localizations, content.shown_localizations, content.nfc,
+                    exists (select 1 from wallet_personalization form
+                            where form.pass_type_identifier = pass.pass_type_identifier and form.serial_number = pass.serial_number
+                              and form.form is not null and form.person is null) as has_open_form
              from wallet_pass pass
              join wallet_pass_content content
                on content.pass_type_identifier = pass.pass_type_identifier and content.serial_number = pass.serial_number

@@ -2,6 +2,7 @@
 
 pub(crate) mod columns;
 pub(crate) mod content;
+pub(crate) mod nfc;
 pub(crate) mod parked_event;
 pub(crate) mod pass;
 pub(crate) mod pass_type;

@@ -20,6 +20,8 @@ pub struct PassTypeRow {
     pub default_images: DefaultImages,
     /// The texts in other languages to which its passes fall back.
     pub default_localizations: Localizations,
+    /// Whether the certificate that was installed last may sign passes with `nfc`.
+    pub allows_nfc: bool,
 }
 
 /// One pass type, by its identifier.
@@ -28,7 +30,9 @@ pub(crate) async fn find_pass_type<'a>(
     identifier: &PassTypeIdentifier,
 ) -> sqlx::Result<Option<PassTypeRow>> {
     let row = sql("select pass_type_identifier, organization_id, team_identifier, assets, localizations,
-                (select assets from wallet_brand_assets where id = 1) as brand_assets
+                (select assets from wallet_brand_assets where id = 1) as brand_assets,
+                coalesce((select allows_nfc from wallet_cert certificate
+                          where certificate.pass_type_identifier = wallet_pass_type.pass_type_identifier), false) as allows_nfc
          from wallet_pass_type
          where pass_type_identifier = $1")
     .bind(identifier.as_str())
@@ -37,7 +41,7 @@ pub(crate) async fn find_pass_type<'a>(
     row.as_ref().map(pass_type_row).transpose()
 }
 
-/// Reads a row of `wallet_pass_type`, with the images of the brand as `brand_assets`.
+/// Reads a row of `wallet_pass_type`, with the images of the brand as `brand_assets`, and with `allows_nfc`.
 pub(crate) fn pass_type_row(row: &Row) -> sqlx::Result<PassTypeRow> {
     Ok(PassTypeRow {
         pass_type_identifier: PassTypeIdentifier::parse(row.get::<String>("pass_type_identifier")?)
@@ -51,5 +55,6 @@ pub(crate) fn pass_type_row(row: &Row) -> sqlx::Result<PassTypeRow> {
             brand: row.optional_json("brand_assets")?.unwrap_or_default(),
         },
         default_localizations: row.json("localizations")?,
+        allows_nfc: row.get("allows_nfc")?,
     })
 }

@@ -5,9 +5,11 @@ use honoken_domain::ids::{OrganizationId, PassId};
 use honoken_domain::images::{self, Images};
 use honoken_domain::localizations::{self, Localizations};
 use honoken_domain::pass::PassKind;
+use honoken_domain::served::Parts;
 use honoken_styles::ImageSlot;
 
 use crate::rows::columns::{invalid_value, pass_id, pass_kind};
+use crate::rows::nfc::{NfcInFile, nfc_in_file};
 use crate::rows::pass_type::PassTypeRow;
 
 /// The images and texts that a pass shows, and the columns that decide which ones it would show today.
@@ -29,6 +31,10 @@ pub struct ShownParts {
     pub own_localizations: Localizations,
     /// The texts in other languages that end up in it.
     pub localizations: Localizations,
+    /// Whether `nfc` is in its file.
+    pub nfc: NfcInFile,
+    /// Whether it has a form that no person has filled in.
+    pub has_open_form: bool,
 }
 
 /// Whether the images and texts of a pass are those that it would show today.
@@ -45,16 +51,44 @@ pub enum Freshness {
     },
 }
 
-/// Compares the images and texts of a pass with those it would show with the present defaults of its type.
-pub fn freshness(pass: &ShownParts, pass_type: &PassTypeRow) -> Freshness {
-    let images = images::resolve(pass.kind, &pass.assets, &pass_type.default_images);
-    if images == pass.images {
-        let texts = localizations::resolve(&pass.own_localizations, &pass_type.default_localizations);
-        return if texts == pass.localizations { Freshness::Current } else { Freshness::Outdated };
+impl ShownParts {
+    /// Compares what the file of the pass shows with what it would show today, with the present defaults of its type and such a certificate.
+    pub fn freshness(&self, pass_type: &PassTypeRow) -> Freshness {
+        match self.nfc {
+            NfcInFile::Undecided | NfcInFile::Kept if !pass_type.allows_nfc => Freshness::Outdated,
+            NfcInFile::LeftOut if pass_type.allows_nfc => Freshness::Outdated,
+            NfcInFile::None | NfcInFile::Undecided | NfcInFile::Kept | NfcInFile::LeftOut => {
+                self.freshness_of_defaults(pass_type)
+            }
+        }
     }
-    match images::missing_slots(pass.kind, &images) {
-        Some(one_of) => Freshness::Lacking { one_of },
-        None => Freshness::Outdated,
+
+    /// The same for a pass that was appended just now. What an event from before a decision left undecided stays so until a certificate is
+    /// installed.
+    pub(crate) fn freshness_when_appended(&self, pass_type: &PassTypeRow) -> Freshness {
+        match self.nfc {
+            NfcInFile::Undecided => self.freshness_of_defaults(pass_type),
+            NfcInFile::None | NfcInFile::Kept | NfcInFile::LeftOut => self.freshness(pass_type),
+        }
+    }
+
+    fn freshness_of_defaults(&self, pass_type: &PassTypeRow) -> Freshness {
+        let parts = Parts {
+            kind: self.kind,
+            own: &self.assets,
+            has_nfc: self.nfc != NfcInFile::None,
+            nfc_left_out: self.nfc.left_out(),
+            has_open_form: self.has_open_form,
+        };
+        let images = parts.images(&pass_type.default_images, pass_type.allows_nfc);
+        if images == self.images {
+            let texts = localizations::resolve(&self.own_localizations, &pass_type.default_localizations);
+            return if texts == self.localizations { Freshness::Current } else { Freshness::Outdated };
+        }
+        match images::missing_slots(self.kind, &images) {
+            Some(one_of) => Freshness::Lacking { one_of },
+            None => Freshness::Outdated,
+        }
     }
 }
 
@@ -70,5 +104,7 @@ pub(crate) fn shown_parts(row: &Row) -> sqlx::Result<ShownParts> {
         images: row.json("images")?,
         own_localizations: row.json("localizations")?,
         localizations: row.json("shown_localizations")?,
+        nfc: nfc_in_file(row)?,
+        has_open_form: row.get("has_open_form")?,
     })
 }

@@ -9,6 +9,7 @@ pub(crate) mod wallet_organization;
 pub(crate) mod wallet_outdated_pass;
 pub(crate) mod wallet_pass;
 pub(crate) mod wallet_pass_type;
+pub(crate) mod wallet_personalization;
 pub(crate) mod wallet_registration;
 
 mod change;

@@ -8,6 +8,7 @@ use honoken_event_store::RecordedEvent;
 
 use crate::tables::apply_error::ApplyError;
 use crate::tables::change::Change;
+use crate::tables::wallet_job::{self, PASS_TYPE_NFC};
 
 /// Applies an event of a certificate.
 pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
@@ -15,7 +16,20 @@ pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) 
     let change = Change::of(&recorded);
     match serde_json::from_value(recorded.event.payload)? {
         CertificateEvent::Installed(installation) | CertificateEvent::Renewed(installation) => {
-            put(connection, &identifier, &installation, &change).await
+            put(connection, &identifier, &installation, &change).await?;
+            match &installation.job {
+                Some(job) => {
+                    wallet_job::insert_for_pass_type(
+                        connection,
+                        job,
+                        PASS_TYPE_NFC,
+                        &identifier,
+                        recorded.position,
+                    )
+                    .await
+                }
+                None => Ok(()),
+            }
         }
         CertificateEvent::Resealed { private_key, .. } => {
             reseal(connection, &identifier, &private_key, &change).await
@@ -31,13 +45,14 @@ async fn put(
     change: &Change,
 ) -> Result<(), ApplyError> {
     sql("insert into wallet_cert (pass_type_identifier, team_identifier, certificate_serial, fingerprint, not_before, not_after,
-                                  certificate, intermediate, private_key, installed_at, revoked, position, sequence)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                                  certificate, intermediate, private_key, installed_at, revoked, is_enhanced, allows_nfc, position, sequence)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
          on conflict (pass_type_identifier) do update
          set team_identifier = excluded.team_identifier, certificate_serial = excluded.certificate_serial,
              fingerprint = excluded.fingerprint, not_before = excluded.not_before, not_after = excluded.not_after,
              certificate = excluded.certificate, intermediate = excluded.intermediate, private_key = excluded.private_key,
-             installed_at = excluded.installed_at, revoked = excluded.revoked, position = excluded.position,
+             installed_at = excluded.installed_at, revoked = excluded.revoked, is_enhanced = excluded.is_enhanced,
+             allows_nfc = excluded.allows_nfc, position = excluded.position,
              sequence = excluded.sequence
          where wallet_cert.sequence < excluded.sequence")
     .bind(identifier.as_str())
@@ -51,6 +66,8 @@ async fn put(
     .bind(installation.private_key.as_str())
     .bind(change.recorded_at)
     .bind(false)
+    .bind(installation.is_enhanced)
+    .bind(installation.allows_nfc())
     .bind(change.position)
     .bind(change.sequence)
     .execute(connection)

@@ -74,6 +74,10 @@ impl GivenImages {
             | PassEvent::MetadataChanged { .. }
             | PassEvent::LocalizationsChanged { .. }
             | PassEvent::HiddenLocalizationsChanged { .. }
+            | PassEvent::NfcChanged { .. }
+            | PassEvent::PersonalizationChanged { .. }
+            | PassEvent::HiddenPersonalizationChanged { .. }
+            | PassEvent::Personalized { .. }
             | PassEvent::Voided { .. }
             | PassEvent::Reinstated { .. }
             | PassEvent::Retired { .. } => {}

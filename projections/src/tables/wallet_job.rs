@@ -20,7 +20,10 @@ pub(crate) const PASS_TYPE_LOCALIZATIONS: &str = "passTypeLocalizations";
 /// The kind of a job that brings images of the brand to all passes.
 pub(crate) const BRAND_ASSETS: &str = "brandAssets";
 
-/// Inserts the job that a change of a pass type names.
+/// The kind of a job that states the passes of a type with `nfc` anew.
+pub(crate) const PASS_TYPE_NFC: &str = "passTypeNfc";
+
+/// Inserts a job that an event about a pass type names. There is none while no organisation has the pass type: it has no passes then.
 pub(crate) async fn insert_for_pass_type(
     connection: &mut Connection,
     job: &JobId,
@@ -88,6 +91,9 @@ async fn start(
         }
         JobWork::PassTypeLocalizations { organization_id, pass_type_identifier } => {
             (PASS_TYPE_LOCALIZATIONS, Some(organization_id.as_str()), Some(pass_type_identifier.as_str()))
+        }
+        JobWork::PassTypeNfc { organization_id, pass_type_identifier } => {
+            (PASS_TYPE_NFC, Some(organization_id.as_str()), Some(pass_type_identifier.as_str()))
         }
         JobWork::BrandAssets => (BRAND_ASSETS, None, None),
     };

@@ -1,21 +1,23 @@
-//! `wallet_outdated_pass`: passes that came too late for a change of the images and texts to which they fall back.
+//! `wallet_outdated_pass`: passes that came too late for a change of the images and texts to which they fall back, or of their certificate.
 //!
 //! A command reads the defaults, decides, and appends. If they change in between, the pass is written with the old ones, and the job that
-//! brings the new ones to all passes may already be past it. So wherever an event decides what a pass shows of its defaults, they are compared with
-//! the defaults as they are at this position of the event log. A pass with other images is in this table until an event brings it up to date.
+//! brings the new ones to all passes may already be past it. So wherever an event decides what a pass shows of its defaults, it is compared with
+//! the defaults as they are at this position of the event log; so is what became of its `nfc` with the certificate. A pass that shows something
+//! else is in this table until an event brings it up to date.
 //!
 //! With the jobs this is complete: a job begins when its change has been applied, so the job sees every pass that was applied before, and every
 //! pass that is applied after it is compared with the new defaults.
 
 use std::collections::BTreeMap;
 
-use honoken_database::statements::{Connection, Value, execute_for_each, fetch_for_each};
+use honoken_database::statements::{Connection, Value, execute_for_each, fetch_for_each, sql};
 use honoken_domain::ids::PassId;
 use honoken_domain::pass::{PassEvent, PassKind};
 
 use crate::rows::columns::{pass_key, pass_type_value, serial_number_value};
+use crate::rows::nfc::NfcInFile;
 use crate::rows::pass_type::find_pass_type;
-use crate::rows::shown_parts::{Freshness, ShownParts, freshness, shown_parts};
+use crate::rows::shown_parts::{Freshness, ShownParts, shown_parts};
 use crate::tables::apply_error::ApplyError;
 
 /// The passes whose images or texts may have changed with the events of a batch.
@@ -28,6 +30,8 @@ enum PartChange {
     InEvent(Box<ShownParts>),
     /// In its row.
     InRow,
+    /// In its row, which is up to date unless it was outdated before.
+    InRowIfOutdated,
 }
 
 impl PartChanges {
@@ -43,16 +47,28 @@ impl PartChanges {
                 images: issued.images.clone(),
                 own_localizations: issued.localizations.clone(),
                 localizations: issued.shown_localizations.clone(),
+                nfc: NfcInFile::of(&issued.content, issued.nfc_left_out),
+                has_open_form: false,
             })),
             PassEvent::AssetsChanged { .. }
             | PassEvent::HiddenAssetsChanged { .. }
             | PassEvent::LocalizationsChanged { .. }
             | PassEvent::HiddenLocalizationsChanged { .. }
             | PassEvent::MetadataChanged { .. }
+            | PassEvent::NfcChanged { .. }
+            | PassEvent::PersonalizationChanged { .. }
+            | PassEvent::HiddenPersonalizationChanged { .. }
+            | PassEvent::Personalized { .. }
             | PassEvent::Retired { .. } => PartChange::InRow,
-            PassEvent::ContentChanged { .. } | PassEvent::Voided { .. } | PassEvent::Reinstated { .. } => {
-                return;
+            // Only `nfc` makes a content depend on more than the pass.
+            PassEvent::ContentChanged { nfc_left_out, .. } => {
+                if nfc_left_out.is_some() || self.0.contains_key(id) {
+                    PartChange::InRow
+                } else {
+                    PartChange::InRowIfOutdated
+                }
             }
+            PassEvent::Voided { .. } | PassEvent::Reinstated { .. } => return,
         };
         self.0.insert(id.clone(), change);
     }
@@ -65,6 +81,9 @@ pub(crate) async fn apply(
     PartChanges(changes): PartChanges,
     sequences: &BTreeMap<PassId, i64>,
 ) -> Result<(), ApplyError> {
+    let is_empty = is_empty(connection).await?;
+    let is_examined = |change: &PartChange| !(is_empty && matches!(change, PartChange::InRowIfOutdated));
+    let changes: BTreeMap<_, _> = changes.into_iter().filter(|(_, change)| is_examined(change)).collect();
     let mut defaults = BTreeMap::new();
     for id in changes.keys() {
         let pass_type = &id.pass_type_identifier;
@@ -75,7 +94,7 @@ pub(crate) async fn apply(
     }
     let is_outdated = |pass: &ShownParts| {
         let pass_type = defaults.get(&pass.id.pass_type_identifier).and_then(Option::as_ref);
-        pass_type.is_some_and(|pass_type| freshness(pass, pass_type) == Freshness::Outdated)
+        pass_type.is_some_and(|pass_type| pass.freshness_when_appended(pass_type) == Freshness::Outdated)
     };
     let row = |id: &PassId| {
         let sequence = sequences.get(id).copied().unwrap_or_default();
@@ -89,7 +108,7 @@ pub(crate) async fn apply(
                     outdated.push(row(id));
                 }
             }
-            PartChange::InRow => in_row.push(pass_key(id)),
+            PartChange::InRow | PartChange::InRowIfOutdated => in_row.push(pass_key(id)),
         }
     }
     for found in fetch_shown_parts(connection, in_row).await? {
@@ -100,6 +119,13 @@ pub(crate) async fn apply(
     delete(connection, current).await
 }
 
+/// Whether no pass is outdated, as nearly always.
+async fn is_empty(connection: &mut Connection) -> Result<bool, ApplyError> {
+    let any =
+        sql("select serial_number from wallet_outdated_pass limit 1").fetch_optional(connection).await?;
+    Ok(any.is_none())
+}
+
 async fn fetch_shown_parts(
     connection: &mut Connection,
     ids: Vec<[Value; 2]>,
@@ -108,7 +134,10 @@ async fn fetch_shown_parts(
         connection,
         "with new (pass_type_identifier, serial_number) as (values {rows})
          select new.pass_type_identifier, new.serial_number, pass.organization_id, pass.ticket_style, pass.poster, pass.retired,
-                content.assets, content.images, content.localizations, content.shown_localizations
+                content.assets, content.images, content.localizations, content.shown_localizations, content.nfc,
+                exists (select 1 from wallet_personalization form
+                        where form.pass_type_identifier = pass.pass_type_identifier and form.serial_number = pass.serial_number
+                          and form.form is not null and form.person is null) as has_open_form
          from new
          join wallet_pass pass
            on pass.pass_type_identifier = new.pass_type_identifier and pass.serial_number = new.serial_number

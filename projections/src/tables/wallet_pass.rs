@@ -13,8 +13,9 @@ use honoken_event_store::{Position, RecordedEvent};
 
 use crate::rows::columns::{pass_type_value, sequence_of, serial_number_value};
 use crate::rows::content::content_value;
+use crate::rows::nfc::NfcInFile;
 use crate::tables::apply_error::ApplyError;
-use crate::tables::{wallet_image, wallet_outdated_pass};
+use crate::tables::{wallet_image, wallet_outdated_pass, wallet_personalization};
 use crate::words;
 
 /// Applies events of passes, in order. Several events of one pass become one change of its row, and all rows are changed together.
@@ -23,12 +24,14 @@ pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent
     let mut changes: BTreeMap<PassId, Change> = BTreeMap::new();
     let mut part_changes = wallet_outdated_pass::PartChanges::default();
     let mut given_images = wallet_image::GivenImages::default();
+    let mut form_changes = wallet_personalization::FormChanges::default();
     for recorded in events {
         let id = PassId::parse(&recorded.event.aggregate_id)?;
         let (position, sequence) = (recorded.position, sequence_of(&recorded));
         let event: PassEvent = serde_json::from_value(recorded.event.payload)?;
         part_changes.add_event(&id, &event);
         given_images.add_event(&id, &event);
+        form_changes.add_event(&id, &event, sequence);
         match changes.entry(id) {
             Entry::Vacant(entry) => {
                 entry.insert(Change::of_first_event(event, position, sequence)?);
@@ -41,6 +44,7 @@ pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent
     insert(connection, new).await?;
     update(connection, known).await?;
     given_images.insert(connection).await?;
+    form_changes.write(connection).await?;
     wallet_outdated_pass::apply(connection, part_changes, &sequences).await
 }
 
@@ -58,6 +62,8 @@ struct Change {
     localizations: Value,
     /// Null leaves them as they are.
     shown_localizations: Value,
+    /// `None` leaves it as it is.
+    nfc: Option<NfcInFile>,
     /// `None` leaves it as it is.
     kind: Option<PassKind>,
     /// `None` leaves it as it is.
@@ -103,6 +109,7 @@ impl Change {
             images: Value::Json(None),
             localizations: Value::Json(None),
             shown_localizations: Value::Json(None),
+            nfc: None,
             kind: None,
             voided: None,
             retired: None,
@@ -123,6 +130,7 @@ impl Change {
             State { etag: event.etag().clone(), updated_at: event.updated_at(), update_tag, sequence };
         match event {
             PassEvent::Issued(issued) => {
+                self.nfc = Some(NfcInFile::of(&issued.content, issued.nfc_left_out));
                 self.content = Some(issued.content);
                 self.assets = Value::json(&issued.assets)?;
                 self.images = Value::json(&issued.images)?;
@@ -135,7 +143,13 @@ impl Change {
                     organization_id: issued.organization_id,
                 });
             }
-            PassEvent::ContentChanged { content, .. } => self.content = Some(content),
+            PassEvent::ContentChanged { content, nfc_left_out, images, .. } => {
+                self.nfc = Some(NfcInFile::of(&content, nfc_left_out));
+                self.content = Some(content);
+                if let Some(images) = images {
+                    self.images = Value::json(&images)?;
+                }
+            }
             PassEvent::MetadataChanged { ticket_style, poster, images, .. } => {
                 self.kind = Some(PassKind { style: ticket_style, poster });
                 self.images = Value::json(&images)?;
@@ -152,6 +166,16 @@ impl Change {
             PassEvent::HiddenLocalizationsChanged { localizations, .. } => {
                 self.localizations = Value::json(&localizations)?;
             }
+            PassEvent::NfcChanged { nfc_left_out, images, .. } => {
+                self.nfc = Some(NfcInFile::decided(nfc_left_out));
+                self.images = Value::json(&images)?;
+            }
+            PassEvent::PersonalizationChanged { nfc_left_out, images, .. } => {
+                self.nfc = nfc_left_out.map(NfcInFile::decided).or(self.nfc);
+                self.images = Value::json(&images)?;
+            }
+            PassEvent::Personalized { images, .. } => self.images = Value::json(&images)?,
+            PassEvent::HiddenPersonalizationChanged { .. } => {}
             PassEvent::Voided { .. } => self.voided = Some(true),
             PassEvent::Reinstated { .. } => self.voided = Some(false),
             PassEvent::Retired { .. } => (self.voided, self.retired) = (Some(true), Some(true)),
@@ -164,11 +188,11 @@ impl Change {
     /// Whether it changes a column of `wallet_pass_content`.
     fn is_of_content(&self) -> bool {
         let parts = [&self.assets, &self.images, &self.localizations, &self.shown_localizations];
-        self.content.is_some() || parts.into_iter().any(|part| !part.is_null())
+        self.content.is_some() || self.nfc.is_some() || parts.into_iter().any(|part| !part.is_null())
     }
 
     /// A row for either statement about `wallet_pass_content`, with the words by which the pass is found; nulls for columns that stay as they are.
-    fn take_content_row(&mut self, id: &PassId) -> serde_json::Result<[Value; 9]> {
+    fn take_content_row(&mut self, id: &PassId) -> serde_json::Result<[Value; 10]> {
         let (content, words) = match self.content.take() {
             Some(content) => {
                 let words = words::of_pass(&id.serial_number, &content);
@@ -189,6 +213,7 @@ impl Change {
             images,
             localizations,
             shown_localizations,
+            self.nfc.take().map(NfcInFile::as_str).into(),
             self.state.sequence.into(),
         ])
     }
@@ -221,19 +246,19 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
     }
     execute_for_each(
         connection,
-        "with new (pass_type_identifier, serial_number, content, words, assets, images, localizations, shown_localizations, sequence)
+        "with new (pass_type_identifier, serial_number, content, words, assets, images, localizations, shown_localizations, nfc, sequence)
            as (values {rows})
          insert into wallet_pass_content (pass_type_identifier, serial_number, content, words, assets, images, localizations,
-                                          shown_localizations)
+                                          shown_localizations, nfc)
          select new.pass_type_identifier, new.serial_number, new.content, new.words, new.assets, new.images, new.localizations,
-                new.shown_localizations
+                new.shown_localizations, new.nfc
          from new
          where not exists (select 1 from wallet_pass pass
                            where pass.pass_type_identifier = new.pass_type_identifier and pass.serial_number = new.serial_number
                              and pass.sequence >= new.sequence)
          on conflict (pass_type_identifier, serial_number) do update
          set content = excluded.content, words = excluded.words, assets = excluded.assets, images = excluded.images,
-             localizations = excluded.localizations, shown_localizations = excluded.shown_localizations",
+             localizations = excluded.localizations, shown_localizations = excluded.shown_localizations, nfc = excluded.nfc",
         contents,
     )
     .await?;
@@ -277,13 +302,14 @@ async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
     }
     execute_for_each(
         connection,
-        "with new (pass_type_identifier, serial_number, content, words, assets, images, localizations, shown_localizations, sequence)
+        "with new (pass_type_identifier, serial_number, content, words, assets, images, localizations, shown_localizations, nfc, sequence)
            as (values {rows})
          update wallet_pass_content as old
          set content = coalesce(new.content, old.content), words = coalesce(new.words, old.words),
              assets = coalesce(new.assets, old.assets), images = coalesce(new.images, old.images),
              localizations = coalesce(new.localizations, old.localizations),
-             shown_localizations = coalesce(new.shown_localizations, old.shown_localizations)
+             shown_localizations = coalesce(new.shown_localizations, old.shown_localizations),
+             nfc = coalesce(new.nfc, old.nfc)
          from new
          where old.pass_type_identifier = new.pass_type_identifier and old.serial_number = new.serial_number
            and (select pass.sequence from wallet_pass pass

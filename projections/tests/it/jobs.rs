@@ -50,6 +50,7 @@ impl World {
             organization_id: club(),
             default_localizations: Localizations::new(),
             default_images: defaults,
+            allows_nfc: false,
             precondition: Precondition::None,
             rules: |_, _| Vec::new(),
         };

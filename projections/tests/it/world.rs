@@ -266,6 +266,7 @@ impl World {
             organization_id: club(),
             default_localizations: Localizations::new(),
             default_images: default_images(),
+            allows_nfc: false,
             precondition: Precondition::None,
             rules: |_, _| Vec::new(),
         };
@@ -443,6 +444,8 @@ pub(crate) fn installation(pass_type_name: &str, name: &str) -> Installation {
         certificate: format!("certificate {name}"),
         intermediate: "intermediate".into(),
         private_key: sealed(1),
+        is_enhanced: Some(false),
+        job: None,
     }
 }
 

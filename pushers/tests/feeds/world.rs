@@ -201,6 +201,7 @@ impl World {
                 pass_type: Images::new(),
                 brand: Images::from([("icon.png".to_owned(), Digest::of(b"brand icon"))]),
             },
+            allows_nfc: false,
             precondition: Precondition::None,
             rules: |_, _| Vec::new(),
         };

@@ -140,6 +140,7 @@ impl World {
                 pass_type: Images::new(),
                 brand: Images::from([("icon.png".to_owned(), Digest::of(b"icon"))]),
             },
+            allows_nfc: false,
             precondition: Precondition::None,
             rules: |_, _| Vec::new(),
         };

@@ -24,6 +24,7 @@ use serde_json::json;
 use crate::clock::Clock;
 use crate::dev::drawing::{self, Drawing};
 use crate::ids::{self, IdSource};
+use crate::install::Enhanced;
 use crate::stores::Stores;
 use crate::{content_rules, install, limits, signers};
 
@@ -89,7 +90,11 @@ pub fn certificate<'a>(
         let row = stores.read_model.certificate(&pass_type()).await?;
         let is_this =
             |row: &CertificateRow| row.installation.fingerprint.as_str() == credential.identity.fingerprint();
+        let mut enhanced = Enhanced::ByName;
         if let Some(row) = row.filter(is_this) {
+            if row.installation.allows_nfc() {
+                enhanced = Enhanced::Said;
+            }
             if row.revoked {
                 tracing::warn!(
                     "the development certificate was revoked: remove the folder `certificates`, and the next start makes another one"
@@ -103,7 +108,8 @@ pub fn certificate<'a>(
         }
         let setup = Setup { stores, clock };
         let about = "could not install the development certificate";
-        let installed = install::install(&stores.dispatcher, credential, keys, ids, &setup.metadata()).await;
+        let installed =
+            install::install(&stores.dispatcher, credential, enhanced, keys, ids, &setup.metadata()).await;
         setup.settle(installed.context(about)?.position).await
     })
 }
@@ -193,6 +199,7 @@ impl Setup<'_> {
             organization_id: organization(),
             default_images: row.default_images,
             default_localizations: row.default_localizations,
+            allows_nfc: row.allows_nfc,
             precondition: Precondition::None,
             rules: content_rules::refusals,
         };

@@ -1,16 +1,16 @@
-//! One step of a job that applies changed images and texts to passes, and the passes that were issued too late for their job.
+//! One step of a job that applies changed images, texts or another certificate to passes, and the passes that were issued too late for their job.
 
 use std::collections::BTreeMap;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use honoken_domain::ids::{PassId, PassTypeIdentifier};
-use honoken_domain::job::{JobCommand, JobFailure, JobWork};
+use honoken_domain::job::{JobCommand, JobFailure};
 use honoken_domain::pass::{Circumstances, Pass, PassCommand, PassError, Precondition};
 use honoken_event_store::{DispatchError, LogError, Position};
 use honoken_pkpass::image::ImageSlot;
 use honoken_projections::jobs::JobRow;
 use honoken_projections::pass_types::PassTypeRow;
-use honoken_projections::shown_parts::{Freshness, freshness};
+use honoken_projections::shown_parts::Freshness;
 
 use crate::jobs::worker::{Next, StepError, Worker};
 
@@ -20,8 +20,8 @@ const STEP: u32 = 250;
 /// Commands at a time: enough to share the syncs of the disk, few enough to leave the stores to callers.
 const AT_ONCE: usize = 8;
 
-/// The pass types with their defaults.
-type Defaults = BTreeMap<PassTypeIdentifier, PassTypeRow>;
+/// The pass types of some passes.
+type PassTypes = BTreeMap<PassTypeIdentifier, PassTypeRow>;
 
 /// The result for one pass.
 enum Outcome {
@@ -35,11 +35,7 @@ enum Outcome {
 impl Worker {
     /// Examines the next passes of a job, changes those that are outdated, and records the step.
     pub(super) async fn bring_defaults(&self, job: JobRow) -> Result<Next, StepError> {
-        let of_type = match &job.work {
-            JobWork::PassTypeAssets { pass_type_identifier, .. }
-            | JobWork::PassTypeLocalizations { pass_type_identifier, .. } => Some(pass_type_identifier),
-            JobWork::BrandAssets => None,
-        };
+        let of_type = job.work.pass_type().map(|(_, pass_type)| pass_type);
         let from = job.cursor.clone();
         let passes = self.read_model.shown_parts(of_type, from.as_ref(), STEP).await?;
         let Some(last) = passes.last() else {
@@ -47,18 +43,18 @@ impl Worker {
             return self.note(&job, JobCommand::Finish { from, at: self.clock.unix_seconds() }).await;
         };
         let (to, done) = (last.id.clone(), passes.len() as u64);
-        let defaults = self.defaults_of(passes.iter().map(|pass| &pass.id)).await?;
+        let pass_types = self.pass_types_of(passes.iter().map(|pass| &pass.id)).await?;
 
         let (mut outdated, mut failures) = (Vec::new(), Vec::new());
         for pass in passes.into_iter().filter(|pass| !pass.retired) {
-            let Some(pass_type) = defaults.get(&pass.id.pass_type_identifier) else { continue };
-            match freshness(&pass, pass_type) {
+            let Some(pass_type) = pass_types.get(&pass.id.pass_type_identifier) else { continue };
+            match pass.freshness(pass_type) {
                 Freshness::Current => {}
                 Freshness::Lacking { one_of } => failures.push(lacking(pass.id, one_of)),
                 Freshness::Outdated => outdated.push(pass.id),
             }
         }
-        failures.append(&mut self.refresh(outdated, &defaults, job.id.as_str()).await?);
+        failures.append(&mut self.refresh(outdated, &pass_types, job.id.as_str()).await?);
         if self.stop.is_cancelled() {
             return Ok(Next::Wait);
         }
@@ -71,35 +67,35 @@ impl Worker {
         loop {
             let passes = self.read_model.outdated_passes(after.as_ref(), STEP).await?;
             let Some(last) = passes.last().cloned() else { return Ok(()) };
-            let defaults = self.defaults_of(passes.iter()).await?;
-            self.refresh(passes, &defaults, "outdated-defaults").await?;
+            let pass_types = self.pass_types_of(passes.iter()).await?;
+            self.refresh(passes, &pass_types, "outdated-defaults").await?;
             after = Some(last);
         }
     }
 
-    async fn defaults_of(&self, passes: impl Iterator<Item = &PassId>) -> Result<Defaults, StepError> {
-        let mut defaults = Defaults::new();
+    async fn pass_types_of(&self, passes: impl Iterator<Item = &PassId>) -> Result<PassTypes, StepError> {
+        let mut pass_types = PassTypes::new();
         for pass in passes {
             let pass_type = &pass.pass_type_identifier;
-            if !defaults.contains_key(pass_type)
+            if !pass_types.contains_key(pass_type)
                 && let Some(row) = self.read_model.pass_type(pass_type).await?
             {
-                defaults.insert(pass_type.clone(), row);
+                pass_types.insert(pass_type.clone(), row);
             }
         }
-        Ok(defaults)
+        Ok(pass_types)
     }
 
     /// Makes passes resolve their defaults again, and waits until readers see it. Returns the failures.
     async fn refresh(
         &self,
         passes: Vec<PassId>,
-        defaults: &Defaults,
+        pass_types: &PassTypes,
         cause: &str,
     ) -> Result<Vec<JobFailure>, StepError> {
         let outcomes = stream::iter(passes)
             .take_until(self.stop.cancelled())
-            .map(|pass| self.refresh_one(pass, defaults, cause))
+            .map(|pass| self.refresh_one(pass, pass_types, cause))
             .buffer_unordered(AT_ONCE)
             .try_collect::<Vec<_>>()
             .await?;
@@ -118,10 +114,10 @@ impl Worker {
     async fn refresh_one(
         &self,
         pass: PassId,
-        defaults: &Defaults,
+        pass_types: &PassTypes,
         cause: &str,
     ) -> Result<Outcome, StepError> {
-        let Some(pass_type) = defaults.get(&pass.pass_type_identifier) else {
+        let Some(pass_type) = pass_types.get(&pass.pass_type_identifier) else {
             return Ok(Outcome::Left);
         };
         let organization_id = &pass_type.organization_id;
@@ -131,6 +127,7 @@ impl Worker {
             organization_id: organization_id.clone(),
             default_images: pass_type.default_images.clone(),
             default_localizations: pass_type.default_localizations.clone(),
+            allows_nfc: pass_type.allows_nfc,
             precondition: Precondition::None,
             // No content changes here.
             rules: |_, _| Vec::new(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use honoken_domain::ids::OrganizationId;
-use honoken_domain::job::{Job, JobCommand, JobWork};
+use honoken_domain::job::{Job, JobCommand};
 use honoken_event_store::{DispatchError, Metadata, Position};
 use honoken_projections::jobs::{JobRow, JobState};
 use honoken_projections::{Projector, ReadModel};
@@ -106,11 +106,7 @@ impl Worker {
     }
 
     async fn start(&self, job: JobRow) -> Result<Next, StepError> {
-        let of_type = match &job.work {
-            JobWork::PassTypeAssets { pass_type_identifier, .. }
-            | JobWork::PassTypeLocalizations { pass_type_identifier, .. } => Some(pass_type_identifier),
-            JobWork::BrandAssets => None,
-        };
+        let of_type = job.work.pass_type().map(|(_, pass_type)| pass_type);
         let total = self.read_model.count_passes(of_type).await?;
         tracing::info!(job.id = %job.id, "started a job: {total} passes to process");
         let start = JobCommand::Start { work: job.work.clone(), total, at: self.clock.unix_seconds() };
@@ -119,11 +115,7 @@ impl Worker {
 
     /// Carries a command to a job, and waits until the read model shows the result, because the next step reads it.
     pub(super) async fn note(&self, job: &JobRow, command: JobCommand) -> Result<Next, StepError> {
-        let organization = match &job.work {
-            JobWork::PassTypeAssets { organization_id, .. }
-            | JobWork::PassTypeLocalizations { organization_id, .. } => Some(organization_id),
-            JobWork::BrandAssets => None,
-        };
+        let organization = job.work.pass_type().map(|(organization_id, _)| organization_id);
         let metadata = self.metadata(organization, job.id.as_str());
         match self.dispatcher.dispatch::<Job>(job.id.as_str(), command, &(), &metadata).await {
             Ok(committed) => {

@@ -223,6 +223,8 @@ values! {
     Device = "device",
     /// Passes that visitors have inspected.
     Visits = "visits",
+    /// Persons who enrol with their passes.
+    Personalizations = "personalizations",
 }
 
 values! {

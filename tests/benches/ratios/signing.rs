@@ -119,6 +119,8 @@ pub(crate) fn source<'a>(identity: &'a SigningIdentity, content: &'a Map<String,
         voided: false,
         content,
         localizations: const { &Localizations::new() },
+        leaves_out_nfc: false,
+        personalization: None,
     }
 }
 

@@ -109,6 +109,7 @@ impl Office {
             organization_id: OrganizationId::parse("theatre").expect("a name"),
             default_localizations: Localizations::new(),
             default_images: DefaultImages::default(),
+            allows_nfc: false,
             precondition: Precondition::None,
             rules: honoken_service::content_rules::refusals,
         };

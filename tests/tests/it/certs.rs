@@ -99,7 +99,7 @@ impl Office {
     }
 
     /// From the request to Apple's answer.
-    async fn gets_certificate(&self, name: &str, lasts: Lasts) -> Certified {
+    pub(crate) async fn gets_certificate(&self, name: &str, lasts: Lasts) -> Certified {
         let Requested { key, request } = self.requests(name).await;
         let certificate = self.apple.certifies(&request, PASS_TYPE, name, lasts).await;
         Certified { certificate, key }
@@ -121,7 +121,7 @@ impl Office {
         arguments
     }
 
-    async fn installs(&self, certified: &Certified, more: &[&str]) -> String {
+    pub(crate) async fn installs(&self, certified: &Certified, more: &[&str]) -> String {
         let arguments = self.installation(certified, more);
         self.does(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await
     }
@@ -147,7 +147,7 @@ impl Office {
     }
 
     /// The certificates as `certs list --json` tells them, by pass type.
-    async fn lists(&self) -> Value {
+    pub(crate) async fn lists(&self) -> Value {
         serde_json::from_str(&self.does(&["certs", "list", "--json"]).await).expect("JSON")
     }
 

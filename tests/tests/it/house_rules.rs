@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use honoken_tests::storage::files_below;
 
 /// The crates that are built for use.
-pub(crate) const ROOMS: [&str; 12] = [
+pub(crate) const ROOMS: [&str; 13] = [
     "telemetry",
     "database",
     "styles",
@@ -15,6 +15,7 @@ pub(crate) const ROOMS: [&str; 12] = [
     "event_store",
     "projections",
     "pushers",
+    "vault",
     "pkpass",
     "simulator",
     "service",
@@ -70,8 +71,17 @@ fn leans_on(folder: &str) -> BTreeSet<String> {
 #[test]
 fn dependencies_point_one_way() {
     let stores = ["telemetry", "database", "styles", "domain"];
-    let service =
-        ["telemetry", "database", "styles", "domain", "event_store", "projections", "pushers", "pkpass"];
+    let service = [
+        "telemetry",
+        "database",
+        "styles",
+        "domain",
+        "event_store",
+        "projections",
+        "pushers",
+        "vault",
+        "pkpass",
+    ];
     let with = |these: &[&'static str], others: &[&'static str]| [these, others].concat();
     let allowed = BTreeMap::from([
         ("telemetry", vec![]),
@@ -81,6 +91,7 @@ fn dependencies_point_one_way() {
         ("event_store", stores.to_vec()),
         ("projections", with(&stores, &["event_store"])),
         ("pkpass", vec!["styles"]),
+        ("vault", stores.to_vec()),
         ("simulator", vec![]),
         ("pushers", with(&stores, &["event_store", "projections"])),
         ("service", service.to_vec()),

@@ -48,6 +48,7 @@ fn counted(value: &Value, key: Option<(&str, Value)>, updated_at: i64) -> PassEv
         content: &content,
         images: &images,
         localizations: &Localizations::new(),
+        open_form: None,
     }
     .etag();
     let increment = key.map(|(key, by)| KeyedIncrement {
@@ -59,6 +60,8 @@ fn counted(value: &Value, key: Option<(&str, Value)>, updated_at: i64) -> PassEv
         content,
         increment,
         replacement: None,
+        nfc_left_out: None,
+        images: None,
         etag,
         updated_at: UnixSeconds(updated_at),
     }

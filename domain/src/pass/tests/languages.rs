@@ -37,6 +37,7 @@ fn tag_with(shown: &Localizations, updated_at: i64) -> ETag {
         content: &content("1A"),
         images: &image("icon.png", "brand icon"),
         localizations: shown,
+        open_form: None,
     }
     .etag()
 }

@@ -18,6 +18,7 @@ fn became(style: TicketStyle, poster: bool, images: &Images, updated_at: i64) ->
         content: &content,
         images,
         localizations: const { &Localizations::new() },
+        open_form: None,
     }
     .etag();
     let (images, updated_at) = (images.clone(), UnixSeconds(updated_at));

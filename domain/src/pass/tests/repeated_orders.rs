@@ -17,7 +17,15 @@ fn replaced(seat: &str, key: &str, now: i64) -> PassEvent {
         unreachable!()
     };
     let replacement = Some(order(seat, key).remembered());
-    PassEvent::ContentChanged { content, increment, replacement, etag, updated_at }
+    PassEvent::ContentChanged {
+        content,
+        increment,
+        replacement,
+        nfc_left_out: None,
+        images: None,
+        etag,
+        updated_at,
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use honoken_domain::pass_type::{PassType, PassTypeCommand, PassTypeError};
 use honoken_domain::sealed::SealingKeys;
 use honoken_event_store::{Committed, DispatchError};
 use honoken_pkpass::{Credential, CredentialFiles};
-use honoken_service::install;
+use honoken_service::install::{self, Enhanced};
 use honoken_service::signers::{self, Standing, date, standing};
 use zeroize::Zeroizing;
 
@@ -27,6 +27,9 @@ Examples:
 
   An export from Keychain:
     honoken certs install --certificate pass.p12 --password-file password.txt --intermediate AppleWWDRCAG4.cer
+
+  A certificate for passes with NFC whose name does not say so:
+    honoken certs install --certificate pass.cer --key pass.key --intermediate AppleWWDRCAG4.cer --enhanced
 
   A renewal is the same command with the new certificate. On Postgres running processes use it at once; with SQLite files stop the
   service first, and start it again.";
@@ -52,8 +55,17 @@ pub struct Options {
     /// The name of a new organisation for people: the `organizationName` of its passes. It cannot be changed later.
     #[arg(long, value_name = "NAME", requires = "organization")]
     name: Option<String>,
+    /// Say that Apple allows this certificate to sign passes with NFC. Not needed where its name says so ("Pass Type ID with NFC").
+    #[arg(long)]
+    enhanced: bool,
     #[command(flatten)]
     location: StorageOptions,
+}
+
+impl Options {
+    fn enhanced(&self) -> Enhanced {
+        if self.enhanced { Enhanced::Said } else { Enhanced::ByName }
+    }
 }
 
 /// The limit on the size of a file: more than any certificate or key has.
@@ -69,7 +81,7 @@ pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow:
     })?;
     let storage = options.location.storage(&environment.config)?;
     let keys = sealing_keys(&storage, &options.location, environment)?;
-    let installation = install::installation(&credential, &keys, &*environment.ids)?;
+    let installation = install::installation(&credential, options.enhanced(), &keys, &*environment.ids)?;
     Session::with(&storage, LogPresence::CreateIfMissing, environment, async |session| {
         let installer = Installer { options, environment, session, credential: &credential, keys: &keys };
         installer.run(&installation).await
@@ -132,6 +144,7 @@ impl Installer<'_> {
             !row.revoked
                 && (&in_use.fingerprint, &in_use.intermediate)
                     == (&installation.fingerprint, &installation.intermediate)
+                && in_use.allows_nfc() == installation.allows_nfc()
                 && signers::open(Some(self.keys), in_use).is_ok()
         });
         if is_in_use {
@@ -139,10 +152,10 @@ impl Installer<'_> {
                 "the certificate of {pass_type} is installed already; no change was made"
             ));
         }
-        let Environment { ids, .. } = self.environment;
-        let metadata = self.session.metadata();
+        let (ids, enhanced) = (&*self.environment.ids, self.options.enhanced());
+        let (dispatcher, metadata) = (&self.session.dispatcher, self.session.metadata());
         let installed =
-            install::install(&self.session.dispatcher, self.credential, self.keys, &**ids, metadata).await?;
+            install::install(dispatcher, self.credential, enhanced, self.keys, ids, metadata).await?;
         self.session.settle(installed.position).await;
         self.report(installation, &installed).await
     }
@@ -206,6 +219,15 @@ impl Installer<'_> {
         ))?;
         if standing(*not_before, *not_after, self.environment.clock.unix_seconds()) == Standing::Expiring {
             print_line("it expires soon: ask Apple for another one with `honoken certs request`")?;
+        }
+        if installation.allows_nfc() {
+            print_line("it may sign passes with NFC")?;
+        }
+        if let Some(CertificateEvent::Installed(event) | CertificateEvent::Renewed(event)) =
+            installed.events.first()
+            && let Some(job) = &event.job
+        {
+            print_line(&format!("the job {job} brings the passes with `nfc` up to date"))?;
         }
         if self.session.read_model.pass_type(pass_type_identifier).await?.is_none() {
             print_line(&format!(

@@ -19,7 +19,7 @@ Examples:
   honoken certs list --json | jq -r '.[] | select(.daysLeft < 30) | .passTypeIdentifier'
 
 STATE is `good`, `expiring` (within 30 days), `expired`, `not yet valid`, `unusable` (it does not open with the encryption keys of this
-command) or `revoked`. KEY is the number of the encryption key that it is sealed under, 0 for the data folder's own.";
+command) or `revoked`. NFC says whether it may sign passes with NFC. KEY is the number of the encryption key that it is sealed under, 0 for the data folder's own.";
 
 pub(super) async fn run(options: &ListOptions, environment: &Environment) -> anyhow::Result<()> {
     let storage = options.location.storage(&environment.config)?;
@@ -61,10 +61,11 @@ impl Shown {
     }
 }
 
-impl Entry<7> for Shown {
-    const TITLES: [&'static str; 7] = ["PASS TYPE", "TEAM", "SERIAL", "NOT AFTER", "DAYS", "KEY", "STATE"];
+impl Entry<8> for Shown {
+    const TITLES: [&'static str; 8] =
+        ["PASS TYPE", "TEAM", "SERIAL", "NOT AFTER", "DAYS", "NFC", "KEY", "STATE"];
 
-    fn line(&self) -> [String; 7] {
+    fn line(&self) -> [String; 8] {
         let Installation {
             pass_type_identifier,
             team_identifier,
@@ -79,6 +80,7 @@ impl Entry<7> for Shown {
             certificate_serial.clone(),
             date(*not_after),
             self.days_left.to_string(),
+            if self.row.installation.allows_nfc() { "yes" } else { "no" }.to_owned(),
             private_key.key_version().to_string(),
             self.state.to_owned(),
         ]
@@ -103,6 +105,7 @@ impl Entry<7> for Shown {
             "notBefore": rfc3339::checked(*not_before),
             "notAfter": rfc3339::checked(*not_after),
             "daysLeft": self.days_left,
+            "isEnhanced": self.row.installation.allows_nfc(),
             "keyVersion": private_key.key_version(),
             "installedAt": rfc3339::checked(self.row.installed_at),
             "state": self.state,
