@@ -116,7 +116,7 @@ impl Vault {
              on conflict do nothing",
         );
         let insert = of_pass(insert, pass).bind(new.as_str());
-        self.change(doing, insert).await?;
+        self.run(doing, insert).await?;
         // A key that was destroyed in between was asked to be, and nothing is sealed under it any more.
         Ok(self.key(pass).await?.unwrap_or_else(|| new.clone()))
     }
@@ -128,13 +128,10 @@ impl Vault {
     pub async fn destroy(&self, pass: &PassId) -> Result<(), VaultError> {
         let doing = "destroying a key";
         let delete = sql("delete from person_key where pass_type_identifier = $1 and serial_number = $2");
-        let deleted = self.change(doing, of_pass(delete, pass)).await?;
-        if deleted > 0 && matches!(self.location, Location::File(_)) {
+        self.run(doing, of_pass(delete, pass)).await?;
+        if matches!(self.location, Location::File(_)) {
             // Deleted bytes were overwritten in the pages, which now replace those in the file; older ones in the log of the file go as well.
-            self.run(doing, async |connection| {
-                sql("pragma wal_checkpoint(truncate)").fetch_all(connection).await.map(drop)
-            })
-            .await?;
+            self.run(doing, sql("pragma wal_checkpoint(truncate)")).await?;
         }
         Ok(())
     }
@@ -157,7 +154,7 @@ impl Vault {
         let update = sql("update person_key set sealed_key = $4
              where pass_type_identifier = $1 and serial_number = $2 and sealed_key = $3");
         let update = of_pass(update, pass).bind(old.as_str()).bind(new.as_str());
-        self.change("sealing a key anew", update).await.map(drop)
+        self.run("sealing a key anew", update).await.map(drop)
     }
 
     /// Closes the connection.
@@ -173,39 +170,25 @@ impl Vault {
         doing: &'static str,
         statement: Statement,
     ) -> Result<Vec<(PassId, Sealed)>, VaultError> {
-        self.run(doing, async |connection| {
-            let rows = statement.clone().fetch_all(connection).await?;
-            rows.iter().map(row).collect()
-        })
-        .await
-    }
-
-    async fn change(&self, doing: &'static str, statement: Statement) -> Result<u64, VaultError> {
-        self.run(doing, async |connection| statement.clone().execute(connection).await).await
+        let rows = self.run(doing, statement).await?;
+        rows.iter().map(row).collect::<sqlx::Result<_>>().map_err(|source| VaultError { doing, source })
     }
 
     /// Runs a statement on the connection, once more on a new one where the old one was lost. Every statement here may be repeated. A connection
     /// whose work is given up half way is closed.
-    async fn run<T>(
-        &self,
-        doing: &'static str,
-        work: impl AsyncFn(&mut Connection) -> sqlx::Result<T>,
-    ) -> Result<T, VaultError> {
+    async fn run(&self, doing: &'static str, statement: Statement) -> Result<Vec<Row>, VaultError> {
         let mut shared = self.connection.lock().await;
         if let Some(mut connection) = shared.take()
-            && let Ok(worked) = work(&mut connection).await
+            && let Ok(rows) = statement.clone().fetch_all(&mut connection).await
         {
             *shared = Some(connection);
-            return Ok(worked);
+            return Ok(rows);
         }
-        let worked = async {
-            let mut connection = self.open().await?;
-            let worked = work(&mut connection).await?;
-            Ok((connection, worked))
-        };
-        let (connection, worked) = worked.await.map_err(|source| VaultError { doing, source })?;
+        let failed = |source| VaultError { doing, source };
+        let mut connection = self.open().await.map_err(failed)?;
+        let rows = statement.fetch_all(&mut connection).await.map_err(failed)?;
         *shared = Some(connection);
-        Ok(worked)
+        Ok(rows)
     }
 
     async fn open(&self) -> sqlx::Result<Connection> {
