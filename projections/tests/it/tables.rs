@@ -39,6 +39,8 @@ fn document(committed: &Committed<Pass>, seat: &str) -> PassDocument {
         retired: false,
         content: content(seat),
         images: icon(),
+        nfc_left_out: false,
+        open_form: None,
         update_tag: committed.position,
         registrations: 0,
     }
@@ -189,6 +191,7 @@ async fn a_pass_type_is_shown_with_its_owner_its_images_and_the_brands(engine: E
         organization_id: club(),
         team_identifier: TeamIdentifier::parse("ABCDE12345").unwrap(),
         default_images: DefaultImages::default(),
+        allows_nfc: false,
     };
     assert_eq!(running.model.pass_type(&identifier).await.unwrap(), Some(expected.clone()));
 
