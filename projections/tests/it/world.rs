@@ -575,7 +575,7 @@ async fn dump(location: &Location) -> Dump {
         ),
     };
     let tables = connection.column(tables).await;
-    assert_eq!(tables.len(), 16, "{tables:?}");
+    assert_eq!(tables.len(), 17, "{tables:?}");
     let mut dump = Dump::new();
     for table in tables {
         let columns = connection.column(&columns_of.replace("{table}", &table)).await;
