@@ -58,39 +58,41 @@ pub fn build(
     let slots: Vec<ImageSlot> =
         images.keys().map(ImageFile::slot).filter(|slot| source.kind.shows(*slot)).collect();
     let pass = pass_json(source, &slots);
-    let has_form_logo = images.keys().any(|name| name.slot() == ImageSlot::PersonalizationLogo);
-    let form = source.personalization.filter(|_| has_form_logo).map(canonical);
+    let has_form_logo = images.keys().any(|file| file.slot() == ImageSlot::PersonalizationLogo);
+    let form = source.personalization.filter(|_| has_form_logo);
     let texts = source.localizations.iter().map(|(language, localization)| {
         (strings_file::path(language), strings_file::strings_file(localization))
     });
-    let texts: Vec<(String, Vec<u8>)> = texts.collect();
-    let files = pass_files(source, (&pass, form.as_deref(), &texts), images);
+    let written: Vec<(String, Vec<u8>)> = std::iter::once((PASS.to_owned(), pass))
+        .chain(form.map(|form| (PERSONALIZATION.to_owned(), canonical(form))))
+        .chain(texts)
+        .collect();
+    let files = pass_files(source, &written, form.is_some(), images);
     let manifest = manifest(&files);
     let signature = signature::sign(&manifest, identity).map_err(BuildError::Signature)?;
     pack(&files, &manifest, &signature).map_err(BuildError::Archive)
 }
 
-/// pass.json first, then the form, then the texts by language, then the images in the order of their names. The logo of the form is there only beside it.
+/// pass.json first, then the form, then the texts by language, then the images in the order of their names. The logo of the form is there only
+/// beside it.
 fn pass_files<'a>(
     source: &PassSource<'_>,
-    (pass, form, texts): (&'a [u8], Option<&'a [u8]>, &'a [(String, Vec<u8>)]),
+    written: &'a [(String, Vec<u8>)],
+    has_form: bool,
     images: &'a BTreeMap<ImageFile, Arc<Image>>,
 ) -> Vec<PassFile<'a>> {
-    let images = images
-        .iter()
-        .filter(|(name, _)| {
-            let is_form_logo = name.slot() == ImageSlot::PersonalizationLogo;
-            source.kind.shows(name.slot()) || (is_form_logo && form.is_some())
-        })
-        .map(|(name, image)| PassFile { path: name.to_string(), bytes: image.bytes(), sha1: *image.sha1() });
-    let file = |path: &str, bytes: &'a [u8]| PassFile {
-        path: path.to_owned(),
+    let written = written.iter().map(|(path, bytes)| PassFile {
+        path: path.clone(),
         bytes,
         sha1: Sha1::digest(bytes).into(),
-    };
-    let form = form.map(|form| file(PERSONALIZATION, form));
-    let texts = texts.iter().map(|(path, bytes)| file(path, bytes));
-    std::iter::once(file(PASS, pass)).chain(form).chain(texts).chain(images).collect()
+    });
+    let is_in_file = |slot| source.kind.shows(slot) || (has_form && slot == ImageSlot::PersonalizationLogo);
+    let images = images.iter().filter(|(file, _)| is_in_file(file.slot())).map(|(file, image)| PassFile {
+        path: file.to_string(),
+        bytes: image.bytes(),
+        sha1: *image.sha1(),
+    });
+    written.chain(images).collect()
 }
 
 /// The files in their fixed order: the manifest and its signature first, so that a reader meets them early.

@@ -106,9 +106,9 @@ impl Personalizations {
             .identity
             .check(pass.pass_type_identifier.as_str(), team, now.0)
             .map_err(PersonalizationFailure::Certificate)?;
-        let signed = tokio::task::spawn_blocking(move || token.sign(&signer.identity)).await;
-        let signed = signed.map_err(|fault| PersonalizationFailure::Signature(fault.into()))?;
-        signed.map(TokenSignature::new).map_err(|fault| PersonalizationFailure::Signature(fault.into()))
+        let outcome = tokio::task::spawn_blocking(move || token.sign(&signer.identity)).await;
+        let outcome = outcome.map_err(|fault| PersonalizationFailure::Signature(fault.into()))?;
+        outcome.map(TokenSignature::new).map_err(|fault| PersonalizationFailure::Signature(fault.into()))
     }
 
     /// Seals a person under the key of the pass, which is made if it has none.

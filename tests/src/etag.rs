@@ -24,8 +24,10 @@ pub fn of_state(state: &Value) -> String {
             "voided": state["voided"],
         },
     });
-    if let Some(localizations) = state.get("localizations") {
-        document["localizations"] = localizations.clone();
+    for optional in ["localizations", "personalization"] {
+        if let Some(member) = state.get(optional) {
+            document[optional] = member.clone();
+        }
     }
     let text = serde_json_canonicalizer::to_string(&document).expect("a state has a canonical form");
     sha256(text.as_bytes())

@@ -108,13 +108,12 @@ async fn enrolment(
 ) -> Result<Enrolment, ApiError> {
     let FilledIn { token: text, person } = filled_in;
     let signature = app.personalizations.sign(id, text, app.clock.unix_seconds()).await?;
-    let person = match &row.enrolled {
+    let person = if let Some(enrolled) = &row.enrolled {
         // The pass knows this token, and answers as it did.
-        Some(enrolled) => enrolled.person.clone(),
-        None => {
-            let person = Person::asked_for(&row.form, &person);
-            app.personalizations.seal(id, &token, &person).await?
-        }
+        enrolled.person.clone()
+    } else {
+        let person = Person::asked_for(&row.form, &person);
+        app.personalizations.seal(id, &token, &person).await?
     };
     Ok(Enrolment { token, signature, person })
 }

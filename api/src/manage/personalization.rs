@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use honoken_domain::organization::Scope;
 use honoken_domain::pass::PassCommand;
 use honoken_domain::personalization::{PersonalizationField, PersonalizationForm};
 use honoken_pkpass::{Finding, Severity};
 use honoken_service::personalization::Person;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::auth::integrator::Integrator;
@@ -53,28 +54,43 @@ struct Body {
 }
 
 /// The form of a pass, with the person who has filled it in.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, ToSchema)]
 #[schema(as = Personalization, rename_all = "camelCase", example = examples::personalization)]
+#[expect(dead_code, reason = "describes the answer, which is a form with one more member")]
+struct AnswerShape {
+    /// What the person is asked for.
+    #[schema(schema_with = schemas::personalization_fields)]
+    required_personalization_fields: Vec<String>,
+    /// The text under the logo.
+    description: String,
+    /// The text that the person agrees to; links are HTML.
+    #[schema(required = false, nullable = false)]
+    terms_and_conditions: Option<String>,
+    /// Once a person has filled in the form, for a key with the scope `passes:write`: what the form asked for, by Apple's names. Null when the data
+    /// was destroyed.
+    #[schema(value_type = Option<Object>, required = false)]
+    person: Option<Person>,
+}
+
+#[derive(Serialize)]
 struct Answer {
     #[serde(flatten)]
-    #[schema(inline, value_type = Body)]
     form: PersonalizationForm,
-    /// Once a person has filled in the form: what the form asked for, by Apple's names. Null when the data was destroyed.
+    /// Null when the data was destroyed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>, required = false)]
-    person: Option<Option<Person>>,
+    person: Option<Value>,
 }
 
 /// `GET /manage/v1/passes/{type}/{serial}/personalization`
 ///
-/// The form of a pass. Once a person has filled it in, the answer also has the person.
+/// The form of a pass. Once a person has filled it in, the answer also has the person, for a key with the scope `passes:write`.
 ///
 /// # Errors
 /// 401, 404 when the pass has no form, 503.
 #[utoipa::path(
     get, path = "/manage/v1/passes/{type}/{serial}/personalization", tag = MANAGE,
     operation_id = "getPersonalization", summary = "Get the form of a pass and the person who has filled it in",
-    responses((status = 200, body = Answer, description = "The form, and the person once there is one."), NotFound),
+    responses((status = 200, body = AnswerShape, description = "The form, and the person once there is one."), NotFound),
 )]
 pub async fn get(
     State(app): State<AppState>,
@@ -84,8 +100,12 @@ pub async fn get(
     let id = segments.pass().ok_or(ApiError::NO_PASS)?;
     let row = app.read_model.personalization(&id).await?;
     let row = row.filter(|row| row.organization_id == integrator.organization_id).ok_or(NO_FORM)?;
-    let person = match row.enrolled {
-        Some(enrolled) => Some(app.personalizations.open(&id, &enrolled.token, &enrolled.person).await?),
+    let may_see = integrator.require(&[Scope::PassesWrite]).is_ok();
+    let person = match row.enrolled.filter(|_| may_see) {
+        Some(enrolled) => {
+            let person = app.personalizations.open(&id, &enrolled.token, &enrolled.person).await?;
+            Some(person.map_or(Value::Null, |person| json!(person)))
+        }
         None => None,
     };
     Ok(Json(Answer { form: row.form, person }).into_response())

@@ -7,7 +7,9 @@ use honoken_domain::content::Content;
 use honoken_domain::ids::PassId;
 use honoken_domain::images::Images;
 use honoken_domain::localizations::Localizations;
+use honoken_domain::personalization::PersonalizationForm;
 use honoken_domain::rfc3339;
+use honoken_domain::served;
 use honoken_event_store::EventLog;
 use honoken_projections::passes::PassDocument;
 use honoken_pushers::ledger::Delivery;
@@ -49,6 +51,10 @@ struct PassState {
     #[serde(skip_serializing_if = "Localizations::is_empty")]
     #[schema(schema_with = schemas::localizations, required = false)]
     localizations: Localizations,
+    /// The form of a rewards programme. Present only while it is in the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, required = false)]
+    personalization: Option<PersonalizationForm>,
     etag: String,
     #[schema(format = DateTime)]
     updated_at: String,
@@ -122,6 +128,7 @@ pub async fn handler(
 ) -> Result<Response, ApiError> {
     let (id, document) = own_document(&app, &integrator, &segments).await?;
     let deliveries = app.ledger.last_deliveries(&id, DELIVERIES).await?;
+    let form = document.open_form.filter(|_| served::shows_form(&document.images));
     let state = PassState {
         pass_type_identifier: id.pass_type_identifier.to_string(),
         serial_number: id.serial_number.to_string(),
@@ -132,6 +139,7 @@ pub async fn handler(
         content: document.content,
         assets: document.images,
         localizations: document.localizations,
+        personalization: form,
         etag: document.row.etag.to_string(),
         updated_at: rfc3339::seconds(document.row.updated_at),
         update_tag: update_tag::render(app.log.epoch(), document.update_tag),

@@ -27,18 +27,18 @@ pub(crate) struct PartChanges(BTreeMap<PassId, PartChange>);
 /// Where the images and texts of such a pass are.
 enum PartChange {
     /// In the first event of the pass.
-    InEvent(Box<ShownParts>),
+    Event(Box<ShownParts>),
     /// In its row.
-    InRow,
+    Row,
     /// In its row, which is up to date unless it was outdated before.
-    InRowIfOutdated,
+    RowIfOutdated,
 }
 
 impl PartChanges {
     /// Adds the pass of an event, if the event may change its images or texts.
     pub(crate) fn add_event(&mut self, id: &PassId, event: &PassEvent) {
         let change = match event {
-            PassEvent::Issued(issued) => PartChange::InEvent(Box::new(ShownParts {
+            PassEvent::Issued(issued) => PartChange::Event(Box::new(ShownParts {
                 id: id.clone(),
                 organization_id: issued.organization_id.clone(),
                 kind: PassKind { style: issued.ticket_style, poster: issued.poster },
@@ -59,13 +59,13 @@ impl PartChanges {
             | PassEvent::PersonalizationChanged { .. }
             | PassEvent::HiddenPersonalizationChanged { .. }
             | PassEvent::Personalized { .. }
-            | PassEvent::Retired { .. } => PartChange::InRow,
+            | PassEvent::Retired { .. } => PartChange::Row,
             // Only `nfc` makes a content depend on more than the pass.
             PassEvent::ContentChanged { nfc_left_out, .. } => {
                 if nfc_left_out.is_some() || self.0.contains_key(id) {
-                    PartChange::InRow
+                    PartChange::Row
                 } else {
-                    PartChange::InRowIfOutdated
+                    PartChange::RowIfOutdated
                 }
             }
             PassEvent::Voided { .. } | PassEvent::Reinstated { .. } => return,
@@ -82,7 +82,7 @@ pub(crate) async fn apply(
     sequences: &BTreeMap<PassId, i64>,
 ) -> Result<(), ApplyError> {
     let is_empty = is_empty(connection).await?;
-    let is_examined = |change: &PartChange| !(is_empty && matches!(change, PartChange::InRowIfOutdated));
+    let is_examined = |change: &PartChange| !(is_empty && matches!(change, PartChange::RowIfOutdated));
     let changes: BTreeMap<_, _> = changes.into_iter().filter(|(_, change)| is_examined(change)).collect();
     let mut defaults = BTreeMap::new();
     for id in changes.keys() {
@@ -103,12 +103,12 @@ pub(crate) async fn apply(
     let (mut outdated, mut current, mut in_row) = (Vec::new(), Vec::new(), Vec::new());
     for (id, change) in &changes {
         match change {
-            PartChange::InEvent(pass) => {
+            PartChange::Event(pass) => {
                 if is_outdated(pass) {
                     outdated.push(row(id));
                 }
             }
-            PartChange::InRow | PartChange::InRowIfOutdated => in_row.push(pass_key(id)),
+            PartChange::Row | PartChange::RowIfOutdated => in_row.push(pass_key(id)),
         }
     }
     for found in fetch_shown_parts(connection, in_row).await? {

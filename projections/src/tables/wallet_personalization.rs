@@ -16,8 +16,8 @@ pub(crate) struct FormChanges(BTreeMap<PassId, FormChange>);
 
 #[derive(Default)]
 struct FormChange {
-    /// `None` leaves it as it is.
-    form: Option<Option<PersonalizationForm>>,
+    /// `None` leaves it as it is, or as it is cleared.
+    form: Option<PersonalizationForm>,
     /// Whether a form was taken away, and the enrolment before it.
     clears: bool,
     /// `None` leaves it as it is.
@@ -35,7 +35,7 @@ impl FormChanges {
                 if form.is_none() {
                     (change.clears, change.enrolment) = (true, None);
                 }
-                (change.form, change.sequence) = (Some(form.clone()), sequence);
+                (change.form, change.sequence) = (form.clone(), sequence);
             }
             PassEvent::Personalized { enrolment, .. } => {
                 let change = self.0.entry(id.clone()).or_default();
@@ -64,7 +64,7 @@ impl FormChanges {
                 let [pass_type, serial_number] = key();
                 removed.push([pass_type, serial_number, sequence.into()]);
             }
-            if let Some(Some(form)) = form {
+            if let Some(form) = form {
                 let [pass_type, serial_number] = key();
                 forms.push([pass_type, serial_number, Value::json(&form)?, sequence.into()]);
             }

@@ -22,8 +22,8 @@ const ROWS: &[(&str, &str)] = &[
     ("with new (pass_type_identifier, serial_number, sequence) ", "'t', 's', cast(1 as bigint)"),
     ("with new (pass_type_identifier, serial_number, device_library_identifier) ", "'t', 's', 'd'"),
     (
-        "with new (pass_type_identifier, serial_number, content, words, assets, images, sequence) ",
-        "'t', 's', cast('{}' as JSON), 'w', cast('{}' as JSON), cast('{}' as JSON), cast(1 as bigint)",
+        "with new (pass_type_identifier, serial_number, content, words, assets, images, localizations, shown_localizations, nfc, sequence)",
+        "'t', 's', cast('{}' as JSON), 'w', cast('{}' as JSON), cast('{}' as JSON), cast('{}' as JSON), cast('{}' as JSON), 'n', cast(1 as bigint)",
     ),
     (
         "with new (pass_type_identifier, serial_number, ticket_style, poster, voided, ",
@@ -32,6 +32,14 @@ const ROWS: &[(&str, &str)] = &[
     (
         "with new (pass_type_identifier, device_library_identifier, serial_number, registered_at, sequence) ",
         "'t', 'd', 's', 1, cast(1 as bigint)",
+    ),
+    (
+        "insert into wallet_personalization (pass_type_identifier, serial_number, form, sequence)",
+        "'t', 's', cast('{}' as JSON), cast(1 as bigint)",
+    ),
+    (
+        "with new (pass_type_identifier, serial_number, token, person, sequence)",
+        "'t', 's', 't', 'p', cast(1 as bigint)",
     ),
     ("insert into wallet_image (organization_id, digest) values", "'o', 'd'"),
     (

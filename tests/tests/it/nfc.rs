@@ -16,9 +16,9 @@ use crate::certs::{Certified, Office, integrator};
 
 /// The key of a reader, as a pass names it.
 pub(crate) fn nfc() -> Value {
-    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
-    let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
-    json!({ "message": "member 7", "encryptionPublicKey": STANDARD.encode(key.public_key_to_der().unwrap()) })
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).expect("a key");
+    let key = PKey::from_ec_key(EcKey::generate(&group).expect("a key")).expect("a key");
+    json!({ "message": "member 7", "encryptionPublicKey": STANDARD.encode(key.public_key_to_der().expect("a key")) })
 }
 
 pub(crate) fn a_ticket_with_nfc(seat: &str) -> Value {
@@ -36,14 +36,15 @@ pub(crate) async fn issues(integrator: &Integrator, serial_number: &str, content
 
 /// The codes of the warnings in an answer, with their pointers.
 pub(crate) fn warnings(answer: &Value) -> Vec<(String, String)> {
-    let warnings = answer["warnings"].as_array().unwrap().iter();
-    let text = |warning: &Value, key: &str| warning[key].as_str().unwrap().to_owned();
+    let warnings = answer["warnings"].as_array().expect("as the service writes it").iter();
+    let text =
+        |warning: &Value, key: &str| warning[key].as_str().expect("as the service writes it").to_owned();
     warnings.map(|warning| (text(warning, "code"), text(warning, "pointer"))).collect()
 }
 
 pub(crate) async fn pass_json(integrator: &Integrator, serial_number: &str) -> Value {
     let files = package::files(&integrator.downloads(serial_number).await);
-    serde_json::from_slice(&files["pass.json"].0).unwrap()
+    serde_json::from_slice(&files["pass.json"].0).expect("as the service writes it")
 }
 
 /// Installs the certificate, with `more`, in place of the service or beside it, and returns what was printed.

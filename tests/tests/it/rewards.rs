@@ -78,7 +78,7 @@ impl Shop {
         let pass_type = self.integrator().pass_type_identifier().to_owned();
         let path = format!("{prefix}/v1/passes/{pass_type}/{serial_number}/personalize");
         let mut headers = HeaderMap::new();
-        headers.insert("content-type", "application/json".parse().unwrap());
+        headers.insert("content-type", "application/json".parse().expect("a header"));
         self.serving.request(Method::POST, &path, headers, body.into()).await
     }
 }

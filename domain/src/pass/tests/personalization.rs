@@ -12,7 +12,7 @@ fn with_nfc(allows_nfc: bool, now: i64) -> Circumstances {
         pass_type: image("personalizationLogo.png", "logo"),
         brand: image("icon.png", "brand icon"),
     };
-    Circumstances { allows_nfc, default_images, ..at(now) }
+    Circumstances { default_images, allows_nfc, ..at(now) }
 }
 
 fn with_content(content: serde_json::Value) -> PassCommand {
