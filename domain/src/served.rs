@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_logo_is_the_passs_own_or_else_the_types_and_comes_and_goes_alone() {
+    fn the_logo_is_that_of_the_pass_or_else_the_types_and_comes_and_goes_alone() {
         let own = image("personalizationLogo.png", "own");
         let parts = Parts {
             kind: PassKind::plain(TicketStyle::Event),
