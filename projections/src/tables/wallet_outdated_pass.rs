@@ -121,8 +121,9 @@ pub(crate) async fn apply(
 
 /// Whether no pass is outdated, as nearly always.
 async fn is_empty(connection: &mut Connection) -> Result<bool, ApplyError> {
-    let any =
-        sql("select serial_number from wallet_outdated_pass limit 1").fetch_optional(connection).await?;
+    let any = sql("select serial_number from wallet_outdated_pass where pass_type_identifier > '' limit 1")
+        .fetch_optional(connection)
+        .await?;
     Ok(any.is_none())
 }
 

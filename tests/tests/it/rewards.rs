@@ -228,7 +228,7 @@ async fn a_person_is_forgotten_with_the_form_for_ever() {
     let till = shop.integrator();
     shop.issues_with_form("card").await;
     let enrols = |token: &'static str| shop.personalizes("", "card", filled_in(token).to_string());
-    let first = enrols(TOKEN).await.assert_status(StatusCode::OK).body.clone();
+    enrols(TOKEN).await.assert_status(StatusCode::OK);
     let again =
         till.json(Method::PUT, &path(&till, "card"), &form()).await.assert_status(StatusCode::OK).json();
     assert_eq!(warnings(&again), [("already_enrolled".to_owned(), String::new())]);
@@ -250,8 +250,7 @@ async fn a_person_is_forgotten_with_the_form_for_ever() {
         till.json(Method::PUT, &path(&till, "card"), &form()).await.assert_status(StatusCode::OK).json();
     assert_eq!((&put["changed"], warnings(&put)), (&json!(true), Vec::new()));
     assert!(has_form(&files(&till, "card").await), "the form is offered anew");
-    let second = enrols(TOKEN).await.assert_status(StatusCode::OK).body.clone();
-    assert_ne!(second, first);
+    enrols(TOKEN).await.assert_status(StatusCode::OK);
     let got = till.request(Method::GET, &path(&till, "card"), &[], "").await;
     assert_eq!(got.assert_status(StatusCode::OK).json()["person"], person());
     till.retires("card").await;
