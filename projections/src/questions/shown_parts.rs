@@ -53,6 +53,7 @@ impl ReadModel {
              join wallet_pass_content content
                on content.pass_type_identifier = pass.pass_type_identifier and content.serial_number = pass.serial_number
              where (pass.pass_type_identifier, pass.serial_number) > ($1, $2) and pass.pass_type_identifier <= $3
+               and (content.pass_type_identifier, content.serial_number) > ($1, $2) and content.pass_type_identifier <= $3
              order by pass.pass_type_identifier, pass.serial_number
              limit $4",
         )
