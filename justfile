@@ -18,6 +18,10 @@ bench *args:
 bench-peers:
     scripts/bench-peers
 
+# Compares ten passes with those of passkit-generator, and has KDE's reader read them: see docs/peers.md.
+peers:
+    scripts/peers
+
 # Formats the code.
 fmt:
     cargo fmt --all
