@@ -141,11 +141,11 @@ pub async fn put(change: Change, request: Request) -> Result<Response, ApiError>
 /// Takes the form away. The data of the person who has filled it in is destroyed and cannot be read any more, also where the pass is retired.
 ///
 /// # Errors
-/// 401, 404, 412, 503; after a 503 the data may still be there, so repeat the request.
+/// 401, 404, 412, 422, 503; after a 503 the data may still be there, so repeat the request.
 #[utoipa::path(
     delete, path = "/manage/v1/passes/{type}/{serial}/personalization", tag = MANAGE,
     operation_id = "deletePersonalization", summary = "Take the form of a pass away and destroy the data of its person",
-    params(IfMatch, Urgent), responses(Changed, NotFound, PreconditionFailed),
+    params(IfMatch, Urgent), responses(Changed, NotFound, PreconditionFailed, Unacceptable),
 )]
 pub async fn delete(change: Change) -> Result<Response, ApiError> {
     let pass_type = change.own_pass_type().await?;

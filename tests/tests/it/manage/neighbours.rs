@@ -94,7 +94,10 @@ async fn what_belongs_to_another_organisation_is_404_on_every_call_and_stays_as_
     let before = integrator.state("A-1").await;
     let named = |path: &str| {
         let path = path.replace("{type}", integrator.pass_type_identifier()).replace("{serial}", "A-1");
-        path.replace("{file}", "icon.png").replace("{id}", &job).replace("{device}", "0123456789")
+        path.replace("{file}", "icon.png")
+            .replace("{id}", &job)
+            .replace("{device}", "0123456789")
+            .replace("{lang}", "de")
     };
     for (method, path) in calls_that_name_something(&honoken).await {
         let body = match (method.as_str(), path.rsplit('/').next().unwrap_or_default()) {
@@ -105,6 +108,11 @@ async fn what_belongs_to_another_organisation_is_404_on_every_call_and_stays_as_
             (_, "increment") => json!({ "pointer": "/points", "by": 1 }).to_string(),
             (_, "{file}") => "an image".to_owned(),
             ("PUT", "{device}") => json!({ "pushToken": "c0ffee" }).to_string(),
+            ("PUT", "{lang}") => json!({ "strings": { "Seat": "Platz" } }).to_string(),
+            ("PUT", "personalization") => {
+                let fields = ["PKPassPersonalizationFieldName"];
+                json!({ "requiredPersonalizationFields": fields, "description": "Join" }).to_string()
+            }
             _ => panic!("say here what {method} {path} is sent"),
         };
         let path = named(&path);
