@@ -16,16 +16,25 @@ pass_path = f"/manage/v1/passes/{ready['passTypeIdentifier']}/{ready['serialNumb
 request = urllib.request.Request(ready["baseUrl"] + pass_path, headers={"Authorization": f"Bearer {ready['apiKey']}"})
 with urllib.request.urlopen(request, timeout=60) as answer:
     package = zipfile.ZipFile(io.BytesIO(answer.read()))
-# A pass to be retired, so that the sample stays one that can be changed.
-order = {
-    "passTypeIdentifier": ready["passTypeIdentifier"],
-    "serialNumber": "TO-RETIRE",
-    "ticketStyle": "event",
-    "content": {"description": "A pass that is retired"},
-}
 headers = {"Authorization": f"Bearer {ready['apiKey']}", "Content-Type": "application/json"}
-request = urllib.request.Request(ready["baseUrl"] + "/manage/v1/passes", json.dumps(order).encode(), headers)
-urllib.request.urlopen(request, timeout=60).close()
+
+
+def send(method, path, body):
+    request = urllib.request.Request(ready["baseUrl"] + path, json.dumps(body).encode(), headers, method=method)
+    urllib.request.urlopen(request, timeout=60).close()
+
+
+# A pass to be retired, so that the sample stays one that can be changed; and one with a form that a person can fill in.
+for serial_number in ["TO-RETIRE", "TO-ENROL"]:
+    order = {
+        "passTypeIdentifier": ready["passTypeIdentifier"],
+        "serialNumber": serial_number,
+        "ticketStyle": "event",
+        "content": {"description": "A pass of its own"},
+    }
+    send("POST", "/manage/v1/passes", order)
+form = {"requiredPersonalizationFields": ["PKPassPersonalizationFieldName"], "description": "Join the club."}
+send("PUT", f"/manage/v1/passes/{ready['passTypeIdentifier']}/TO-ENROL/personalization", form)
 values = ready | {"token": json.loads(package.read("pass.json"))["authenticationToken"]}
 template = string.Template(pathlib.Path(__file__).with_name("settings.toml").read_text())
 settings = pathlib.Path(sys.argv[2])
