@@ -51,8 +51,7 @@ pub fn build(
     identity
         .check_names(source.pass_type_identifier, source.team_identifier)
         .map_err(BuildError::Identity)?;
-    // A phone finds an icon for all languages only.
-    if !images.keys().any(|file| file.slot() == ImageSlot::Icon && file.language().is_none()) {
+    if !images.keys().any(ImageFile::is_icon) {
         return Err(BuildError::NoIcon);
     }
     let slots: Vec<ImageSlot> =

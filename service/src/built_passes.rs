@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use honoken_domain::ids::{ETag, PassId, PassTypeIdentifier, UnixSeconds};
 use honoken_domain::personalization::PersonalizationForm;
-use honoken_pkpass::image::{Image, ImageFile, ImageSlot};
+use honoken_pkpass::image::{Image, ImageFile};
 use honoken_pkpass::{BUILDER_VERSION, BuildError, PassSource};
 use honoken_projections::passes::PassDocument;
 use honoken_telemetry::metrics::{BuildResult, Metric, Metrics, Queue};
@@ -231,15 +231,14 @@ impl BuiltPasses {
                         image.file = %file,
                         "leaves {file} out of pass {id}: {lost}; upload the image again"
                     );
-                    if name.slot() == ImageSlot::Icon && name.language().is_none() {
+                    if name.is_icon() {
                         lost_icon = Some(lost);
                     }
                 }
                 Err(fault) => return Err(BuildFailure::Image(fault)),
             }
         }
-        let is_icon = |name: &ImageFile| name.slot() == ImageSlot::Icon && name.language().is_none();
-        let has_icon = images.keys().any(is_icon);
+        let has_icon = images.keys().any(ImageFile::is_icon);
         match lost_icon.filter(|_| !has_icon) {
             Some(lost) => Err(BuildFailure::Image(lost)),
             None => Ok(images),

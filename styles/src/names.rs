@@ -130,6 +130,11 @@ impl ImageFile {
     pub const fn slot(&self) -> ImageSlot {
         self.name.slot
     }
+
+    /// Whether it is an icon that a phone finds: one for all languages.
+    pub fn is_icon(&self) -> bool {
+        self.slot() == ImageSlot::Icon && self.language.is_none()
+    }
 }
 
 impl From<ImageName> for ImageFile {

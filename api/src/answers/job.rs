@@ -73,16 +73,10 @@ pub struct FailureAnswer {
 
 impl From<JobRow> for JobAnswer {
     fn from(job: JobRow) -> Self {
-        let kind = match job.work {
-            JobWork::PassTypeAssets { .. } => "passTypeAssets",
-            JobWork::PassTypeLocalizations { .. } => "passTypeLocalizations",
-            JobWork::PassTypeNfc { .. } => "passTypeNfc",
-            JobWork::BrandAssets => "brandAssets",
-        };
         let pass_type_identifier = job.work.pass_type().map(|(_, pass_type)| pass_type.to_string());
         Self {
             id: job.id.to_string(),
-            kind,
+            kind: job.work.kind(),
             pass_type_identifier,
             state: job.state.as_str(),
             done: job.done,

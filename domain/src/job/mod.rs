@@ -46,7 +46,29 @@ pub enum JobWork {
     BrandAssets,
 }
 
+/// The kind of a job that brings images of a pass type to its passes.
+pub const PASS_TYPE_ASSETS: &str = "passTypeAssets";
+
+/// The kind of a job that brings texts of a pass type in other languages to its passes.
+pub const PASS_TYPE_LOCALIZATIONS: &str = "passTypeLocalizations";
+
+/// The kind of a job that states the passes of a type with `nfc` anew.
+pub const PASS_TYPE_NFC: &str = "passTypeNfc";
+
+/// The kind of a job that brings images of the brand to all passes.
+pub const BRAND_ASSETS: &str = "brandAssets";
+
 impl JobWork {
+    /// The name of its kind, as callers and tables know it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::PassTypeAssets { .. } => PASS_TYPE_ASSETS,
+            Self::PassTypeLocalizations { .. } => PASS_TYPE_LOCALIZATIONS,
+            Self::PassTypeNfc { .. } => PASS_TYPE_NFC,
+            Self::BrandAssets => BRAND_ASSETS,
+        }
+    }
+
     /// Whose job it is, and the pass type; none for a job of an operator, about all passes.
     pub fn pass_type(&self) -> Option<(&OrganizationId, &PassTypeIdentifier)> {
         match self {

@@ -2,12 +2,13 @@
 
 use honoken_database::statements::{Row, sql};
 use honoken_domain::ids::{JobId, OrganizationId, PassId, PassTypeIdentifier, UnixSeconds};
-use honoken_domain::job::{JobFailure, JobWork};
+use honoken_domain::job::{
+    BRAND_ASSETS, JobFailure, JobWork, PASS_TYPE_ASSETS, PASS_TYPE_LOCALIZATIONS, PASS_TYPE_NFC,
+};
 
 use crate::query_error::QueryError;
 use crate::read_model::ReadModel;
 use crate::rows::columns::invalid_value;
-use crate::tables::wallet_job::{BRAND_ASSETS, PASS_TYPE_ASSETS, PASS_TYPE_LOCALIZATIONS, PASS_TYPE_NFC};
 
 /// A job as callers see it.
 #[derive(Debug, Clone, PartialEq, Eq)]

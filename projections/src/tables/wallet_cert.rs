@@ -3,12 +3,13 @@
 use honoken_database::statements::{Connection, sql};
 use honoken_domain::certificate::{CertificateEvent, Installation};
 use honoken_domain::ids::PassTypeIdentifier;
+use honoken_domain::job::PASS_TYPE_NFC;
 use honoken_domain::sealed::Sealed;
 use honoken_event_store::RecordedEvent;
 
 use crate::tables::apply_error::ApplyError;
 use crate::tables::change::Change;
-use crate::tables::wallet_job::{self, PASS_TYPE_NFC};
+use crate::tables::wallet_job;
 
 /// Applies an event of a certificate.
 pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {

@@ -4,24 +4,12 @@
 //! come between the two.
 
 use honoken_database::statements::{Connection, Value, sql};
-use honoken_domain::ids::{JobId, PassId, PassTypeIdentifier, UnixSeconds};
-use honoken_domain::job::{JobEvent, JobFailure, JobWork};
+use honoken_domain::ids::{JobId, OrganizationId, PassId, PassTypeIdentifier, UnixSeconds};
+use honoken_domain::job::{BRAND_ASSETS, JobEvent, JobFailure, JobWork};
 use honoken_event_store::{Position, RecordedEvent};
 
 use crate::rows::columns::sequence_of;
 use crate::tables::apply_error::ApplyError;
-
-/// The kind of a job that brings images of a pass type to its passes.
-pub(crate) const PASS_TYPE_ASSETS: &str = "passTypeAssets";
-
-/// The kind of a job that brings texts of a pass type in other languages to its passes.
-pub(crate) const PASS_TYPE_LOCALIZATIONS: &str = "passTypeLocalizations";
-
-/// The kind of a job that brings images of the brand to all passes.
-pub(crate) const BRAND_ASSETS: &str = "brandAssets";
-
-/// The kind of a job that states the passes of a type with `nfc` anew.
-pub(crate) const PASS_TYPE_NFC: &str = "passTypeNfc";
 
 /// Inserts a job that an event about a pass type names. There is none while no organisation has the pass type: it has no passes then.
 pub(crate) async fn insert_for_pass_type(
@@ -85,18 +73,7 @@ async fn start(
     work: &JobWork,
     (total, started_at, sequence): (u64, UnixSeconds, i64),
 ) -> Result<(), ApplyError> {
-    let (kind, organization, pass_type) = match work {
-        JobWork::PassTypeAssets { organization_id, pass_type_identifier } => {
-            (PASS_TYPE_ASSETS, Some(organization_id.as_str()), Some(pass_type_identifier.as_str()))
-        }
-        JobWork::PassTypeLocalizations { organization_id, pass_type_identifier } => {
-            (PASS_TYPE_LOCALIZATIONS, Some(organization_id.as_str()), Some(pass_type_identifier.as_str()))
-        }
-        JobWork::PassTypeNfc { organization_id, pass_type_identifier } => {
-            (PASS_TYPE_NFC, Some(organization_id.as_str()), Some(pass_type_identifier.as_str()))
-        }
-        JobWork::BrandAssets => (BRAND_ASSETS, None, None),
-    };
+    let (organization, pass_type) = work.pass_type().unzip();
     sql("insert into wallet_job (job_id, position, kind, organization_id, pass_type_identifier, state, total, done, failed, failures, started_at,
                                  sequence)
          values ($1, $2, $3, $4, $5, 'running', $6, 0, 0, '[]', $7, $8)
@@ -105,9 +82,9 @@ async fn start(
          where wallet_job.sequence < excluded.sequence")
     .bind(id.as_str())
     .bind(position.0.cast_signed())
-    .bind(kind)
-    .bind(organization)
-    .bind(pass_type)
+    .bind(work.kind())
+    .bind(organization.map(OrganizationId::as_str))
+    .bind(pass_type.map(PassTypeIdentifier::as_str))
     .bind(total.cast_signed())
     .bind(started_at.0)
     .bind(sequence)

@@ -81,7 +81,8 @@ pub(crate) async fn apply(
     PartChanges(changes): PartChanges,
     sequences: &BTreeMap<PassId, i64>,
 ) -> Result<(), ApplyError> {
-    let is_empty = is_empty(connection).await?;
+    let asks = changes.values().any(|change| matches!(change, PartChange::RowIfOutdated));
+    let is_empty = asks && is_empty(connection).await?;
     let is_examined = |change: &PartChange| !(is_empty && matches!(change, PartChange::RowIfOutdated));
     let changes: BTreeMap<_, _> = changes.into_iter().filter(|(_, change)| is_examined(change)).collect();
     let mut defaults = BTreeMap::new();

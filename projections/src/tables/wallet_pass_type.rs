@@ -4,13 +4,12 @@ use honoken_database::statements::{Connection, Value, sql};
 use honoken_domain::brand_assets::BrandAssetsEvent;
 use honoken_domain::ids::{JobId, OrganizationId, PassTypeIdentifier, TeamIdentifier};
 use honoken_domain::images::Images;
-use honoken_domain::localizations::Localizations;
+use honoken_domain::job::{PASS_TYPE_ASSETS, PASS_TYPE_LOCALIZATIONS};
 use honoken_domain::pass_type::PassTypeEvent;
 use honoken_event_store::{Position, RecordedEvent};
 
 use crate::rows::columns::sequence_of;
 use crate::tables::apply_error::ApplyError;
-use crate::tables::wallet_job::{PASS_TYPE_ASSETS, PASS_TYPE_LOCALIZATIONS};
 use crate::tables::{wallet_image, wallet_job};
 
 /// Applies an event of a pass type.
@@ -23,12 +22,14 @@ pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) 
             insert(connection, &identifier, &organization_id, &team_identifier, sequence).await
         }
         PassTypeEvent::AssetsChanged { assets, job } => {
-            set_assets(connection, &identifier, &assets, sequence).await?;
+            let defaults = [Value::json(&assets)?, Value::Json(None)];
+            set_defaults(connection, &identifier, defaults, sequence).await?;
             wallet_image::insert_for_pass_type(connection, &identifier, &assets).await?;
             insert_job(connection, job, PASS_TYPE_ASSETS, &identifier, position).await
         }
         PassTypeEvent::LocalizationsChanged { localizations, job } => {
-            set_localizations(connection, &identifier, &localizations, sequence).await?;
+            let defaults = [Value::Json(None), Value::json(&localizations)?];
+            set_defaults(connection, &identifier, defaults, sequence).await?;
             insert_job(connection, job, PASS_TYPE_LOCALIZATIONS, &identifier, position).await
         }
     }
@@ -69,32 +70,19 @@ async fn insert(
     Ok(())
 }
 
-async fn set_assets(
+/// Changes what the passes of a type fall back to; nulls leave it as it is.
+async fn set_defaults(
     connection: &mut Connection,
     identifier: &PassTypeIdentifier,
-    assets: &Images,
+    [assets, localizations]: [Value; 2],
     sequence: i64,
 ) -> Result<(), ApplyError> {
-    sql("update wallet_pass_type set assets = $2, sequence = $3
-         where pass_type_identifier = $1 and sequence < $3")
+    sql("update wallet_pass_type
+         set assets = coalesce($2, assets), localizations = coalesce($3, localizations), sequence = $4
+         where pass_type_identifier = $1 and sequence < $4")
     .bind(identifier.as_str())
-    .bind(Value::json(assets)?)
-    .bind(sequence)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-async fn set_localizations(
-    connection: &mut Connection,
-    identifier: &PassTypeIdentifier,
-    localizations: &Localizations,
-    sequence: i64,
-) -> Result<(), ApplyError> {
-    sql("update wallet_pass_type set localizations = $2, sequence = $3
-         where pass_type_identifier = $1 and sequence < $3")
-    .bind(identifier.as_str())
-    .bind(Value::json(localizations)?)
+    .bind(assets)
+    .bind(localizations)
     .bind(sequence)
     .execute(connection)
     .await?;
