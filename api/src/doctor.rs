@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use honoken_pkpass::reader::{self, BundleInspection, Inspection, Trust};
+use honoken_pkpass::reader::{self, Inspected, Inspection, Trust};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -13,7 +13,7 @@ use crate::limits;
 /// How passes are inspected.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// `HONOKEN_PUBLIC_DOCTOR`: whether anybody may have passes inspected.
+    /// `HONOKEN_PUBLIC_DOCTOR`: whether passes are inspected without credentials.
     pub is_public: bool,
     /// Where the chain of a pass may end.
     pub trust: Trust,
@@ -35,15 +35,6 @@ impl Default for Doctor {
     }
 }
 
-/// What was found in a file.
-#[derive(Debug)]
-pub enum Found {
-    /// It is a pass, or should be one.
-    Pass(Box<Inspection>),
-    /// It is a bundle of passes.
-    Bundle(BundleInspection),
-}
-
 impl Doctor {
     /// Inspects a pass of an integrator.
     ///
@@ -58,17 +49,9 @@ impl Doctor {
     ///
     /// # Errors
     /// 503 when too many are being inspected.
-    pub async fn for_visitor(&self, bytes: Bytes, trust: &Trust) -> Result<Found, ApiError> {
+    pub async fn for_visitor(&self, bytes: Bytes, trust: &Trust) -> Result<Inspected, ApiError> {
         let trust = trust.clone();
-        at_work(&self.visitors, move || {
-            if reader::is_pass_json(&bytes) {
-                return Found::Pass(Box::new(reader::inspect_pass_json(&bytes)));
-            }
-            let bundle = reader::inspect_bundle(&bytes, &trust);
-            let pass = || Found::Pass(Box::new(reader::inspect_trusting(&bytes, &trust)));
-            bundle.map_or_else(pass, Found::Bundle)
-        })
-        .await
+        at_work(&self.visitors, move || reader::inspect_file(&bytes, &trust)).await
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::PassKind;
 use crate::finding::Finding;
 use crate::image::{ImageFile, ImageSlot, PngHeader, check_size};
-use crate::pointer::at;
+use crate::pointer::in_assets;
 
 /// Warnings about images that Wallet does not show on a pass of this kind, or shows otherwise than they are: of a slot that the kind does not have,
 /// of another size (where it is known), beside an image that excludes them, or of one language where a phone looks for one of all. Pointers are like `/assets/logo.png`.
@@ -15,14 +15,14 @@ pub fn lint_images(kind: PassKind, images: &BTreeMap<ImageFile, Option<PngHeader
     let mut findings = Vec::new();
     for (file, header) in images {
         if !kind.shows(file.slot()) {
-            findings.push(Finding::warning("image_not_shown", &pointer(file), not_shown(kind, file.slot())));
+            findings.push(Finding::warning("image_not_shown", &in_assets(file), not_shown(kind, file.slot())));
         } else if let Some(Err(other)) = header.map(|header| check_size(&file.name(), header)) {
-            findings.push(Finding::warning("image_size", &pointer(file), other.to_string()));
+            findings.push(Finding::warning("image_size", &in_assets(file), other.to_string()));
         }
     }
     findings.extend(images.keys().filter(|file| kind.shows(file.slot())).filter_map(|file| {
         let hidden = hidden_language(file, images)?;
-        Some(Finding::warning("image_language", &pointer(file), hidden))
+        Some(Finding::warning("image_language", &in_assets(file), hidden))
     }));
     let slots: BTreeSet<ImageSlot> = images.keys().map(ImageFile::slot).collect();
     findings.extend(images.keys().filter(|file| file.slot() == ImageSlot::Strip).find_map(|strip| {
@@ -32,7 +32,7 @@ pub fn lint_images(kind: PassKind, images: &BTreeMap<ImageFile, Option<PngHeader
             "an event ticket has either a strip, or a background and a thumbnail; this one has a strip and {}: remove one of them",
             excluded.join(" and ")
         );
-        (!excluded.is_empty()).then(|| Finding::warning("image_excluded", &pointer(strip), detail))
+        (!excluded.is_empty()).then(|| Finding::warning("image_excluded", &in_assets(strip), detail))
     }));
     findings
 }
@@ -61,8 +61,4 @@ fn not_shown(kind: PassKind, slot: ImageSlot) -> String {
     format!(
         "{name} is kept and not shown: this pass is of the style {style}{look}, and {name} is shown by {shown_by}"
     )
-}
-
-fn pointer(file: &ImageFile) -> String {
-    at("/assets", file)
 }

@@ -13,6 +13,11 @@ pub(crate) fn at(parent: &str, step: impl Display) -> String {
     }
 }
 
+/// The pointer of an image: `/assets/logo.png`.
+pub(crate) fn in_assets(name: impl Display) -> String {
+    at("/assets", name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::at;

@@ -18,6 +18,7 @@ mod display;
 mod image_names;
 mod images;
 mod inspect;
+mod inspected;
 mod json;
 mod layout;
 mod localization;
@@ -34,10 +35,9 @@ mod text;
 mod trust;
 mod unpack;
 
-pub use bundle::{BundleInspection, BundledPass, MAX_BUNDLE_BYTES, MAX_BUNDLE_PASSES, inspect_bundle};
-pub use inspect::{
-    inspect, inspect_files, inspect_pass_json, inspect_trusting, inspect_with_root, is_pass_json,
-};
+pub use bundle::{BundleInspection, BundledPass, MAX_BUNDLE_BYTES, MAX_BUNDLE_PASSES};
+pub use inspect::{inspect, inspect_files, inspect_trusting, inspect_with_root};
+pub use inspected::{Inspected, inspect_file};
 pub use pass::{check_service_keys, content_of};
 pub use report::{
     CertificateReport, FileReport, Inspection, ManifestState, PassSummary, Problem, RootVerdict,

@@ -6,104 +6,98 @@ use honoken_domain::localizations::{MAX_LANGUAGES, MAX_STRINGS};
 use honoken_domain::pass::{MAX_OPERATIONS, TicketStyle};
 use honoken_domain::personalization::PersonalizationField;
 use honoken_pkpass::image::ImageSlot;
+use serde_json::Value;
 use utoipa::openapi::schema::{
     AdditionalProperties, ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType,
 };
-use utoipa::openapi::{Object, RefOr, Type};
+use utoipa::openapi::{Array, Object, RefOr, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::openapi::examples;
 
-/// What a pass says.
-#[derive(Debug)]
-pub struct Content;
+/// A type that stands for a body in the document.
+macro_rules! body {
+    ($(#[$doc:meta])* $name:ident, $schema:expr) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name;
 
-impl PartialSchema for Content {
-    fn schema() -> RefOr<Schema> {
-        let description = "The keys of [pass.json](https://developer.apple.com/documentation/walletpasses/pass) without those that the service \
-            writes itself, and the loose fields of an event ticket (`eventName`, `eventDateISO`, `venueName`, `section`, `seat`). Unknown keys \
-            are kept.";
-        let object = ObjectBuilder::new().schema_type(Type::Object).description(Some(description));
-        #[expect(deprecated, reason = "one example is enough")]
-        let object = object.example(Some(examples::content()));
-        object.build().into()
-    }
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                $schema.into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    };
 }
 
-impl ToSchema for Content {}
+body!(
+    /// What a pass says.
+    Content,
+    object(
+        "The keys of [pass.json](https://developer.apple.com/documentation/walletpasses/pass) without those that the service \
+         writes itself, and the loose fields of an event ticket (`eventName`, `eventDateISO`, `venueName`, `section`, `seat`). Unknown keys \
+         are kept.",
+        examples::content()
+    )
+);
+body!(
+    /// An order or a pass.json that is checked. Everything in it is judged, so an object of any shape is read.
+    LintedPass,
+    object("The order of a pass, as it would be sent to issue it, or a `pass.json`.", examples::order())
+);
+body!(
+    /// A JSON Merge Patch (RFC 7396).
+    MergePatch,
+    object("The new value of each key of the content; `null` removes the key (RFC 7396).", examples::merge_patch())
+);
+body!(
+    /// A JSON Patch (RFC 6902).
+    JsonPatch,
+    json_patch()
+);
+body!(
+    /// A PNG file.
+    Png,
+    bytes()
+);
+body!(
+    /// A signed pass.
+    PassBytes,
+    bytes()
+);
+body!(
+    /// A signature over a token of a phone.
+    SignatureBytes,
+    bytes()
+);
 
-/// An order or a pass.json that is checked. Everything in it is judged, so an object of any shape is read.
-#[derive(Debug)]
-pub struct LintedPass;
-
-impl PartialSchema for LintedPass {
-    fn schema() -> RefOr<Schema> {
-        let description = "The order of a pass, as it would be sent to issue it, or a `pass.json`.";
-        let object = ObjectBuilder::new().schema_type(Type::Object).description(Some(description));
-        #[expect(deprecated, reason = "one example is enough")]
-        let object = object.example(Some(examples::order()));
-        object.build().into()
-    }
+fn object(description: &str, example: Value) -> Object {
+    let object = ObjectBuilder::new().schema_type(Type::Object).description(Some(description));
+    #[expect(deprecated, reason = "one example is enough")]
+    let object = object.example(Some(example));
+    object.build()
 }
 
-impl ToSchema for LintedPass {}
-
-/// A JSON Merge Patch (RFC 7396).
-#[derive(Debug)]
-pub struct MergePatch;
-
-impl PartialSchema for MergePatch {
-    fn schema() -> RefOr<Schema> {
-        let description = "The new value of each key of the content; `null` removes the key (RFC 7396).";
-        let object = ObjectBuilder::new().schema_type(Type::Object).description(Some(description));
-        #[expect(deprecated, reason = "one example is enough")]
-        let object = object.example(Some(examples::merge_patch()));
-        object.build().into()
-    }
+fn json_patch() -> Array {
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let names = ["add", "remove", "replace", "move", "copy", "test"];
+    let operation = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property("op", text().enum_values(Some(names)))
+        .property("path", text())
+        .property("from", text())
+        .property("value", ObjectBuilder::new().schema_type(SchemaType::AnyValue))
+        .required("op")
+        .required("path");
+    let description = "Operations on the content, in order, all or none (RFC 6902).";
+    let array =
+        ArrayBuilder::new().items(operation).max_items(Some(MAX_OPERATIONS)).description(Some(description));
+    #[expect(deprecated, reason = "one example is enough")]
+    let array = array.example(Some(examples::json_patch()));
+    array.build()
 }
-
-impl ToSchema for MergePatch {}
-
-/// A JSON Patch (RFC 6902).
-#[derive(Debug)]
-pub struct JsonPatch;
-
-impl PartialSchema for JsonPatch {
-    fn schema() -> RefOr<Schema> {
-        let text = || ObjectBuilder::new().schema_type(Type::String);
-        let names = ["add", "remove", "replace", "move", "copy", "test"];
-        let operation = ObjectBuilder::new()
-            .schema_type(Type::Object)
-            .property("op", text().enum_values(Some(names)))
-            .property("path", text())
-            .property("from", text())
-            .property("value", ObjectBuilder::new().schema_type(SchemaType::AnyValue))
-            .required("op")
-            .required("path");
-        let description = "Operations on the content, in order, all or none (RFC 6902).";
-        let array = ArrayBuilder::new()
-            .items(operation)
-            .max_items(Some(MAX_OPERATIONS))
-            .description(Some(description));
-        #[expect(deprecated, reason = "one example is enough")]
-        let array = array.example(Some(examples::json_patch()));
-        array.build().into()
-    }
-}
-
-impl ToSchema for JsonPatch {}
-
-/// A PNG file.
-#[derive(Debug)]
-pub struct Png;
-
-impl PartialSchema for Png {
-    fn schema() -> RefOr<Schema> {
-        bytes().into()
-    }
-}
-
-impl ToSchema for Png {}
 
 /// Bytes.
 pub fn bytes() -> Object {
@@ -249,30 +243,6 @@ pub struct Judgement {
     detail: String,
 }
 
-/// A signed pass.
-#[derive(Debug)]
-pub struct PassBytes;
-
-impl PartialSchema for PassBytes {
-    fn schema() -> RefOr<Schema> {
-        bytes().into()
-    }
-}
-
-impl ToSchema for PassBytes {}
-
-/// A signature over a token of a phone.
-#[derive(Debug)]
-pub struct SignatureBytes;
-
-impl PartialSchema for SignatureBytes {
-    fn schema() -> RefOr<Schema> {
-        bytes().into()
-    }
-}
-
-impl ToSchema for SignatureBytes {}
-
 /// What the form of a rewards programme asks for.
 pub fn personalization_fields() -> ArrayBuilder {
     let names = PersonalizationField::ALL.map(PersonalizationField::as_str);
@@ -333,7 +303,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use honoken_domain::pass::PassKind;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

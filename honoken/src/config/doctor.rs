@@ -9,7 +9,7 @@ use super::variable::{ConfigError, Variable, Variables, parsed, read};
 pub(super) const VARIABLES: &[Variable] = &[
     read(
         "HONOKEN_PUBLIC_DOCTOR",
-        "`true` answers `/inspect`, a page on which anybody may have a pass inspected; nothing of it is kept ([inspect.md](inspect.md#the-page))",
+        "`true` answers `/inspect`, a page that inspects passes without credentials; nothing of them is kept ([inspect.md](inspect.md#the-page))",
         "`false`",
     ),
     read(
@@ -24,7 +24,7 @@ const ROOTS: &str = "HONOKEN_INSPECT_ROOTS";
 /// How passes are inspected.
 #[derive(Debug, Clone)]
 pub struct Doctor {
-    /// Whether anybody may have passes inspected.
+    /// Whether passes are inspected without credentials.
     pub is_public: bool,
     /// Where the chain of a pass may end.
     pub trust: Trust,

@@ -2,15 +2,13 @@
 
 mod input;
 
-use std::fmt::Display;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use honoken_pkpass::reader::{self, Trust};
-use serde::Serialize;
+use honoken_pkpass::reader::{self, Inspected, Trust};
 
 use crate::config;
 use input::Input;
@@ -52,25 +50,12 @@ pub struct Options {
 /// When the file or a root cannot be read.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let trust = trust(options)?;
-    let is_valid = match input::read(&options.file)? {
-        Input::Folder(files) => {
-            let inspection = reader::inspect_files(&files, &trust);
-            print(&inspection, inspection.valid, options)?
-        }
-        Input::Bytes(bytes) if reader::is_pass_json(&bytes) => {
-            let inspection = reader::inspect_pass_json(&bytes);
-            print(&inspection, inspection.valid, options)?
-        }
-        Input::Bytes(bytes) => {
-            if let Some(bundle) = reader::inspect_bundle(&bytes, &trust) {
-                print(&bundle, bundle.valid, options)?
-            } else {
-                let inspection = reader::inspect_trusting(&bytes, &trust);
-                print(&inspection, inspection.valid, options)?
-            }
-        }
+    let inspected = match input::read(&options.file)? {
+        Input::Folder(files) => Inspected::Pass(Box::new(reader::inspect_files(&files, &trust))),
+        Input::Bytes(bytes) => reader::inspect_file(&bytes, &trust),
     };
-    Ok(if is_valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    print(&inspected, options)?;
+    Ok(if inspected.is_valid() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Apple's certificates, those of the environment, and those of the command line.
@@ -83,13 +68,13 @@ fn trust(options: &Options) -> anyhow::Result<Trust> {
     Ok(trust)
 }
 
-fn print(report: &(impl Display + Serialize), is_valid: bool, options: &Options) -> anyhow::Result<bool> {
+fn print(inspected: &Inspected, options: &Options) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     if options.json {
-        serde_json::to_writer_pretty(&mut out, report)?;
+        serde_json::to_writer_pretty(&mut out, inspected)?;
         writeln!(out)?;
     } else {
-        writeln!(out, "{report}")?;
+        writeln!(out, "{inspected}")?;
     }
-    Ok(is_valid)
+    Ok(())
 }

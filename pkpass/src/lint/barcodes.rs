@@ -51,7 +51,7 @@ fn check_presence(findings: &mut Findings, ticket: Ticket<'_>) {
     let is_ticket = matches!(ticket.style, TicketStyle::Boarding | TicketStyle::Event);
     let has_code = ["barcodes", "barcode", "nfc"].iter().any(|key| ticket.content.contains_key(*key));
     if is_ticket && !has_code && !ticket.poster {
-        let detail = "there is no barcode: whoever checks the ticket has to read it";
+        let detail = "there is no barcode: the staff at the entrance have to read the ticket";
         findings.hint("barcode_missing", "/barcodes", detail);
     }
 }

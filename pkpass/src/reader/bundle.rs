@@ -42,7 +42,7 @@ pub struct BundledPass {
 }
 
 /// Inspects a bundle; `None` when these bytes are none.
-pub fn inspect_bundle(bytes: &[u8], trust: &Trust) -> Option<BundleInspection> {
+pub(super) fn inspect_bundle(bytes: &[u8], trust: &Trust) -> Option<BundleInspection> {
     let mut notes = Notes::default();
     let mut archive = unpack::open(bytes, &mut notes)?;
     let names: Vec<(usize, String)> = (0..archive.len())

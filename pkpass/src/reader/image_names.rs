@@ -1,6 +1,6 @@
 //! Names of image files: which of them a phone knows, and which one was meant.
 
-use crate::image::ImageSlot;
+use crate::image::{ImageName, ImageSlot};
 
 const ENDINGS: [&str; 8] = ["png", "jpg", "jpeg", "gif", "webp", "heic", "pdf", "svg"];
 
@@ -9,20 +9,6 @@ const TYPOS: usize = 2;
 
 /// Characters of a name that are compared; a longer one is far from every slot.
 const LONGEST: usize = 40;
-
-/// A name that a phone knows.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Name {
-    pub(super) slot: &'static str,
-    suffix: &'static str,
-}
-
-impl Name {
-    /// The file name.
-    pub(super) fn file(&self) -> String {
-        format!("{}{}.png", self.slot, self.suffix)
-    }
-}
 
 /// Whether a file is an image by its ending.
 pub(super) fn is_image(path: &str) -> bool {
@@ -55,16 +41,10 @@ pub(super) fn kind_of(bytes: &[u8]) -> Option<&'static str> {
 ///
 /// # Errors
 /// A sentence that says which name was meant, if that can be told.
-pub(super) fn read(name: &str) -> Result<Name, String> {
-    let known = ImageSlot::ALL
-        .into_iter()
-        .flat_map(|slot| ["", "@2x", "@3x"].map(|suffix| Name { slot: slot.as_str(), suffix }));
+pub(super) fn read(name: &str) -> Result<ImageName, String> {
     // Apple's own tool takes PDF for every slot.
-    let as_png = name.strip_suffix(".pdf").map_or_else(|| name.to_owned(), |stem| format!("{stem}.png"));
-    match known.into_iter().find(|known| known.file() == as_png) {
-        Some(known) => Ok(known),
-        None => Err(unknown(name)),
-    }
+    let as_png = name.strip_suffix(".pdf").map(|stem| format!("{stem}.png"));
+    ImageName::parse(as_png.as_deref().unwrap_or(name)).map_err(|_| unknown(name))
 }
 
 fn unknown(name: &str) -> String {

@@ -5,16 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::image::{ImageName, PngError, check_size, read_png};
+use crate::image::{ImageName, ImageSlot, PngError, check_size, read_png};
 use crate::pass_json::poster::asks_for_poster;
-use crate::pointer::at;
-use crate::reader::image_names::{self, Name};
+use crate::pointer::in_assets;
+use crate::reader::image_names;
 use crate::reader::localization::localized;
 use crate::reader::pass::ticket_style;
 use crate::reader::unpack::Files;
-use crate::{Finding, PassKind, missing_images};
-
-const ICON: &str = "icon";
+use crate::required_images::{missing_icon, missing_images};
+use crate::{Finding, PassKind};
 
 /// Every image is one, has a name that a phone knows and a size that fits, and none is missing.
 pub(super) fn check(files: &Files, pass: Option<&Map<String, Value>>) -> Vec<Finding> {
@@ -24,29 +23,26 @@ pub(super) fn check(files: &Files, pass: Option<&Map<String, Value>>) -> Vec<Fin
     for (path, bytes) in files.iter().filter(|(path, _)| image_names::is_image(path)) {
         let place = localized(path).map_or((None, path.as_str()), |(language, name)| (Some(language), name));
         let name = image_names::read(place.1);
-        let (content, is_usable) = check_content(path, bytes);
+        let (content, is_usable) = check_content(path, name.as_ref().ok(), bytes);
         match &name {
-            Err(why) => findings.push(Finding::warning(
-                "image_unknown",
-                &at("/assets", path),
-                format!("{path}: {why}"),
-            )),
-            Ok(name) if is_usable => {
-                usable.insert((place.0, name.clone()), path.as_str());
+            Err(why) => {
+                findings.push(Finding::warning("image_unknown", &in_assets(path), format!("{path}: {why}")))
             }
-            Ok(name) => has_broken_icon |= name.slot == ICON,
+            Ok(name) if is_usable => {
+                usable.insert((place.0, *name), path.as_str());
+            }
+            Ok(name) => has_broken_icon |= name.slot() == ImageSlot::Icon,
         }
         findings.extend(content);
     }
-    icon(&usable, has_broken_icon, &mut findings);
-    findings.extend(missing(&usable, pass));
+    findings.extend(missing(&usable, has_broken_icon, pass));
     findings.extend(hidden_and_incomplete(&usable));
     findings
 }
 
 /// What there is to say about the bytes, and whether a phone can show them.
-fn check_content(path: &str, bytes: &[u8]) -> (Option<Finding>, bool) {
-    let warning = |code, detail: String| Some(Finding::warning(code, &at("/assets", path), detail));
+fn check_content(path: &str, name: Option<&ImageName>, bytes: &[u8]) -> (Option<Finding>, bool) {
+    let warning = |code, detail: String| Some(Finding::warning(code, &in_assets(path), detail));
     let kind = image_names::kind_of(bytes);
     if let Some(kind) = kind.filter(|kind| *kind != "PNG") {
         let is_named_so = image_names::ending(path).eq_ignore_ascii_case(kind);
@@ -61,7 +57,7 @@ fn check_content(path: &str, bytes: &[u8]) -> (Option<Finding>, bool) {
     }
     match read_png(bytes) {
         Ok(header) => {
-            let size = ImageName::parse(path).ok().and_then(|name| check_size(&name, header).err());
+            let size = name.and_then(|name| check_size(name, header).err());
             // A phone scales it.
             (size.and_then(|error| warning("image_size", error.to_string())), true)
         }
@@ -81,63 +77,48 @@ fn check_content(path: &str, bytes: &[u8]) -> (Option<Finding>, bool) {
     }
 }
 
-type Usable<'a> = BTreeMap<(Option<&'a str>, Name), &'a str>;
+type Usable<'a> = BTreeMap<(Option<&'a str>, ImageName), &'a str>;
 
-fn icon(usable: &Usable<'_>, has_broken_icon: bool, findings: &mut Vec<Finding>) {
-    if usable.keys().any(|(_, name)| name.slot == ICON) {
-        return;
+/// What the pass lacks: an icon, without which no phone takes it, and images without which it falls back to a plainer look.
+fn missing(usable: &Usable<'_>, has_broken_icon: bool, pass: Option<&Map<String, Value>>) -> Vec<Finding> {
+    let names: BTreeSet<ImageName> = usable.keys().map(|(_, name)| *name).collect();
+    let has_icon = names.iter().any(|name| name.slot() == ImageSlot::Icon);
+    let kind =
+        pass.and_then(|pass| Some(PassKind { style: ticket_style(pass)?, poster: asks_for_poster(pass) }));
+    let mut findings = match kind {
+        Some(kind) => missing_images(kind, names.iter()),
+        None if has_icon => Vec::new(),
+        None => vec![missing_icon()],
+    };
+    if has_broken_icon {
+        for error in findings.iter_mut().filter(|finding| finding.is_error()) {
+            "no icon image can be read: a pass without an icon does not open".clone_into(&mut error.detail);
+        }
     }
-    let detail = if has_broken_icon {
-        "no icon image can be read: a pass without an icon does not open"
-    } else {
-        "there is no icon image at any scale: a pass without an icon does not open"
-    };
-    findings.push(Finding::error("image_missing", "/assets/icon.png", detail.to_owned()));
-}
-
-/// What else a pass of this style lacks. It falls back to a plainer look without it.
-fn missing(usable: &Usable<'_>, pass: Option<&Map<String, Value>>) -> Vec<Finding> {
-    let Some((style, poster)) = pass.and_then(|pass| Some((ticket_style(pass)?, asks_for_poster(pass))))
-    else {
-        return Vec::new();
-    };
-    let names: BTreeSet<ImageName> =
-        usable.keys().filter_map(|(_, name)| ImageName::parse(&name.file()).ok()).collect();
-    let found = missing_images(PassKind { style, poster }, names.iter()).into_iter();
-    let is_about_icon = |finding: &Finding| finding.pointer.starts_with("/assets/icon.");
-    found
-        .filter(|finding| !(finding.is_error() && is_about_icon(finding)))
-        .map(|finding| {
-            if finding.is_error() {
-                Finding::warning("image_missing", &finding.pointer, finding.detail)
-            } else {
-                finding
-            }
-        })
-        .collect()
+    findings
 }
 
 /// An image at the root hides those of the languages, and every language needs the same ones.
 fn hidden_and_incomplete(usable: &Usable<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let languages: BTreeSet<&str> = usable.keys().filter_map(|(language, _)| *language).collect();
-    let localized: BTreeSet<&Name> =
+    let localized: BTreeSet<&ImageName> =
         usable.keys().filter(|(language, _)| language.is_some()).map(|(_, name)| name).collect();
     for name in localized {
-        let file = name.file();
-        if usable.contains_key(&(None, name.clone())) {
+        let file = name.to_string();
+        if usable.contains_key(&(None, *name)) {
             let detail =
                 format!("{file} at the root is shown instead of the ones in the folders of languages");
-            findings.push(Finding::warning("image_localized_hidden", &at("/assets", &file), detail));
+            findings.push(Finding::warning("image_localized_hidden", &in_assets(&file), detail));
             continue;
         }
-        let without = |language: &&&str| !usable.contains_key(&(Some(**language), name.clone()));
+        let without = |language: &&&str| !usable.contains_key(&(Some(**language), *name));
         if let Some(language) = languages.iter().find(without) {
             let path = format!("{language}.lproj/{file}");
             let detail = format!(
                 "there is no {path}, and other languages have this image: give every language the same ones"
             );
-            findings.push(Finding::warning("image_localized_missing", &at("/assets", &path), detail));
+            findings.push(Finding::warning("image_localized_missing", &in_assets(&path), detail));
         }
     }
     findings

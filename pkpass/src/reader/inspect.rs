@@ -10,7 +10,7 @@ use crate::reader::notes::Notes;
 use crate::reader::report::{FileReport, Inspection, Problem, RootVerdict, SignatureReport, in_archive};
 use crate::reader::trust::Trust;
 use crate::reader::unpack::{self, Files};
-use crate::reader::{container, images, layout, localization, manifest, pass, personalization, signature};
+use crate::reader::{images, layout, localization, manifest, pass, personalization, signature};
 
 /// Problems that make others easier to understand come before them, in this order; all further ones keep theirs.
 const CAUSES: [&str; 10] = [
@@ -70,7 +70,7 @@ pub fn inspect_files(files: &BTreeMap<String, Vec<u8>>, trust: &Trust) -> Inspec
 }
 
 /// Inspects a `pass.json` alone: its images are somewhere else and not missed.
-pub fn inspect_pass_json(bytes: &[u8]) -> Inspection {
+pub(super) fn inspect_pass_json(bytes: &[u8]) -> Inspection {
     let mut notes = Notes::default();
     let object = pass::parse(bytes, &mut notes);
     if let Some(object) = &object {
@@ -78,11 +78,6 @@ pub fn inspect_pass_json(bytes: &[u8]) -> Inspection {
     }
     let findings = object.as_ref().map(pass::lint).unwrap_or_default();
     inspection(notes, findings, object.as_ref(), None, (Vec::new(), Vec::new()))
-}
-
-/// Whether these bytes are JSON rather than an archive, so that [`inspect_pass_json`] is meant.
-pub fn is_pass_json(bytes: &[u8]) -> bool {
-    !container::is_zip(bytes) && container::is_json(bytes)
 }
 
 fn judge(files: &Files, trust: Option<&Trust>, mut notes: Notes) -> Inspection {

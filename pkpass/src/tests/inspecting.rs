@@ -8,8 +8,7 @@ use zip::CompressionMethod;
 use zip::write::SimpleFileOptions;
 
 use crate::reader::{
-    Inspection, MAX_BUNDLE_PASSES, Trust, inspect, inspect_bundle, inspect_files, inspect_pass_json,
-    is_pass_json,
+    BundleInspection, Inspected, Inspection, MAX_BUNDLE_PASSES, Trust, inspect, inspect_file, inspect_files,
 };
 use crate::tests::authority::{AUTHORITY, IDENTITY, LONG, PASS_TYPE, TEAM, ec_key};
 use crate::tests::fixtures::{Files, file, file_mut, object, png, signed, tampered, unzip, usual_pass, zip};
@@ -219,6 +218,14 @@ fn folders_of_windows_are_read_with_a_warning() {
     assert!(inspection.valid && warnings(&inspection).contains(&"path_odd"), "{inspection}");
 }
 
+#[track_caller]
+fn inspected_bundle(bytes: &[u8]) -> BundleInspection {
+    match inspect_file(bytes, &Trust::anyone()) {
+        Inspected::Bundle(bundle) => bundle,
+        Inspected::Pass(inspection) => panic!("this was read as a pass: {inspection}"),
+    }
+}
+
 #[test]
 fn a_bundle_is_read_pass_by_pass() {
     let good = usual_pass();
@@ -226,19 +233,18 @@ fn a_bundle_is_read_pass_by_pass() {
     let bundle = |count: usize| -> Vec<u8> {
         zip(&(0..count).map(|index| (format!("pass{index}.pkpass"), good.clone())).collect())
     };
-    let report = inspect_bundle(&bundle(3), &Trust::anyone()).unwrap();
+    let report = inspected_bundle(&bundle(3));
     assert!(report.valid && report.passes.len() == 3, "{report}");
     let mixed = zip(&vec![("a.pkpass".to_owned(), good.clone()), ("b.pkpass".to_owned(), bad)]);
-    let report = inspect_bundle(&mixed, &Trust::anyone()).unwrap();
+    let report = inspected_bundle(&mixed);
     assert_eq!(
         (report.valid, report.passes[0].inspection.valid, report.passes[1].inspection.valid),
         (false, true, false)
     );
-    let report = inspect_bundle(&bundle(MAX_BUNDLE_PASSES + 1), &Trust::anyone()).unwrap();
+    let report = inspected_bundle(&bundle(MAX_BUNDLE_PASSES + 1));
     assert!(!report.valid && report.problems[0].code == "bundle_too_many_passes", "{report}");
-    assert!(
-        inspect_bundle(&good, &Trust::anyone()).is_none() && inspect_bundle(b"", &Trust::anyone()).is_none()
-    );
+    assert_eq!(inspect_file(&good, &Trust::anyone()), Inspected::Pass(Box::new(inspect(&good))));
+    assert_eq!(inspect_file(b"", &Trust::anyone()), Inspected::Pass(Box::new(inspect(b""))));
     assert_eq!(codes(&inspect(&bundle(2))), ["bundle"], "where one pass was expected");
 }
 
@@ -265,9 +271,12 @@ fn a_folder_that_is_not_signed_yet_lacks_no_signature() {
 #[test]
 fn a_pass_json_is_inspected_alone() {
     let text = pass_json();
-    assert!(is_pass_json(text.as_bytes()) && !is_pass_json(&usual_pass()));
-    assert!(inspect_pass_json(text.as_bytes()).valid);
-    let inspection = inspect_pass_json(text.replace("\"A-1\"", "\"\"").as_bytes());
+    assert!(inspect_file(text.as_bytes(), &Trust::apple()).is_valid());
+    let Inspected::Pass(inspection) =
+        inspect_file(text.replace("\"A-1\"", "\"\"").as_bytes(), &Trust::apple())
+    else {
+        panic!("a pass.json is no bundle")
+    };
     assert_eq!(codes(&inspection), ["pass_incomplete"]);
     assert_eq!(inspection.problems[0].pointer, "/serialNumber");
 }

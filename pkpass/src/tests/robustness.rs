@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 
-use crate::reader::{Trust, inspect, inspect_bundle, inspect_files, inspect_pass_json, inspect_with_root};
+use crate::reader::{Inspected, Trust, inspect, inspect_file, inspect_files, inspect_with_root};
 use crate::tests::authority::AUTHORITY;
 use crate::tests::fixtures::{Files, file, file_mut, source, unzip, usual_pass, zip};
 use crate::{MAX_FINDINGS, PassKind, TicketStyle, lint, pass_json};
@@ -92,8 +92,8 @@ proptest! {
         let pass = String::from_utf8(file(&FILES, "pass.json").to_vec()).unwrap();
         let at = (0..=cut.index(pass.len())).rev().find(|at| pass.is_char_boundary(*at)).unwrap();
         let broken = format!("{}{text}{}", &pass[..at], &pass[at..]);
-        for json in [&text, &broken] {
-            prop_assert!(!inspect_pass_json(json.as_bytes()).to_string().is_empty());
+        for json in [&text, &format!("{{{text}"), &broken] {
+            prop_assert!(!inspect_file(json.as_bytes(), &Trust::apple()).to_string().is_empty());
         }
         let files = [("pass.json", pass.as_bytes()), ("de.lproj/pass.strings", text.as_bytes()), ("en.lproj/pass.strings", broken.as_bytes())];
         let files = files.map(|(path, bytes)| (path.to_owned(), bytes.to_vec())).into();
@@ -102,7 +102,7 @@ proptest! {
 
     #[test]
     fn any_bytes_can_be_a_bundle_or_a_file_of_a_pass(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        prop_assert!(inspect_bundle(&bytes, &Trust::apple()).is_none());
+        prop_assert!(matches!(inspect_file(&bytes, &Trust::apple()), Inspected::Pass(_)));
         for path in ["pass.json", "manifest.json", "signature", "personalization.json", "de.lproj/pass.strings", "icon.png"] {
             let mut files = FILES.clone();
             files.retain(|(known, _)| known != path);

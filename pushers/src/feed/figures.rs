@@ -10,7 +10,7 @@ pub struct FeedFigures {
     /// Everything up to here has been published. The lag is the head of the event log less this, and of interest where `leads`.
     pub position: Position,
     /// Messages that were published, since the process started.
-    pub said: u64,
+    pub published: u64,
     /// Those among them that the sweep has published again.
     pub swept: u64,
 }

@@ -244,7 +244,7 @@ impl<L: EventLog> InProcessFeed<L> {
             self.standing_still.insert(pass, position);
         }
         self.open.extend(page.messages.iter().map(OutgoingMessage::position));
-        self.figures.send_modify(|figures| figures.said += page.messages.len() as u64);
+        self.figures.send_modify(|figures| figures.published += page.messages.len() as u64);
         self.ready.extend(page.messages.into_iter().map(|outgoing| Message {
             outgoing,
             attempt: 0,
@@ -292,7 +292,7 @@ impl<L: EventLog> InProcessFeed<L> {
             );
         }
         self.figures.send_modify(|figures| {
-            figures.said += missing.len() as u64;
+            figures.published += missing.len() as u64;
             figures.swept += missing.len() as u64;
         });
         for outgoing in missing {

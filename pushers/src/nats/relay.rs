@@ -238,7 +238,7 @@ impl<L: EventLog> Relay<L> {
         }
         self.publish(&page.messages, None).await?;
         self.checkpoint.advance(page.up_to, &page.standing_still).await?;
-        self.figures.send_modify(|figures| figures.said += page.messages.len() as u64);
+        self.figures.send_modify(|figures| figures.published += page.messages.len() as u64);
         self.show_figures();
         // A page that was looked at while an operator paused is the last one.
         Ok(self.ledger.paused(Part::Relay).await?.is_none())
@@ -323,7 +323,7 @@ impl<L: EventLog> Relay<L> {
         tracing::info!("{} changes of passes {why} and are republished now", messages.len());
         self.publish(messages, Some(self.time.unix_ms())).await?;
         self.figures.send_modify(|figures| {
-            figures.said += messages.len() as u64;
+            figures.published += messages.len() as u64;
             figures.swept += messages.len() as u64;
         });
         Ok(())

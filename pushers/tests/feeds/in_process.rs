@@ -32,7 +32,10 @@ async fn changes_come_in_order_and_once(engine: Engine) {
     is_silent(&mut feed).await;
     assert_eq!(ledger.fed(feeds::IN_PROCESS).await.unwrap(), Some(world.head()));
     let figures = *feed.figures().borrow();
-    assert_eq!((figures.leads, figures.position, figures.said, figures.swept), (true, world.head(), 3, 0));
+    assert_eq!(
+        (figures.leads, figures.position, figures.published, figures.swept),
+        (true, world.head(), 3, 0)
+    );
     feed.close().await;
     ledger.close().await;
 

@@ -31,7 +31,7 @@ async fn every_change_is_published_with_its_id_and_its_request(engine: Engine) {
     relaying.reaches(changed.position).await;
     assert_eq!(ledger.fed(feeds::RELAY).await.unwrap(), Some(world.head()));
     let figures = *relaying.figures.borrow();
-    assert_eq!((figures.leads, figures.said, figures.swept), (true, 1, 0));
+    assert_eq!((figures.leads, figures.published, figures.swept), (true, 1, 0));
 
     let stream = nats.stream().await.unwrap();
     assert_eq!(stream.cached_info().state.messages, 1);
@@ -88,7 +88,7 @@ async fn a_crash_between_publishing_and_noting_it_publishes_nothing_twice(engine
 
     let relaying = Relaying::start(world.relay(&ledger, &nats));
     relaying.reaches(after).await;
-    assert_eq!(relaying.figures.borrow().said, 1, "it was published again");
+    assert_eq!(relaying.figures.borrow().published, 1, "it was published again");
     assert_eq!(messages(&nats).await, 2, "and the broker had it already");
     assert_eq!(hears(&mut feed, &ledger, 1).await, [("B".to_owned(), after.0)]);
     is_silent(&mut feed).await;
@@ -181,7 +181,7 @@ async fn of_two_relays_one_works_and_the_other_takes_over() {
     assert_eq!(hears(&mut feed, &other, 1).await, [("A".to_owned(), position)]);
     standing_by.reaches(world.head()).await;
     let figures = *standing_by.figures.borrow();
-    assert_eq!((figures.leads, figures.said), (true, 1));
+    assert_eq!((figures.leads, figures.published), (true, 1));
     is_silent(&mut feed).await;
 
     // In order, the lead is handed on at once; and one that cannot reach the broker leaves it to another.

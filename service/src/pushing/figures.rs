@@ -48,7 +48,7 @@ impl Figures {
         let grown = |metric, before: u64, now: u64| {
             self.metrics.counter(metric, &[]).inc_by(now.saturating_sub(before));
         };
-        grown(Metric::MessagesPublished, counted.said, now.said);
+        grown(Metric::MessagesPublished, counted.published, now.published);
         grown(Metric::MessagesSwept, counted.swept, now.swept);
         *counted = now;
     }

@@ -1,4 +1,4 @@
-//! `/inspect`: a page on which anybody may have a pass inspected, where the operator wants that (`HONOKEN_PUBLIC_DOCTOR`). Nothing is kept.
+//! `/inspect`: a page that inspects passes without credentials, where the operator wants that (`HONOKEN_PUBLIC_DOCTOR`). Nothing is kept.
 
 mod multipart;
 mod page;

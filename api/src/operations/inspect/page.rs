@@ -5,11 +5,9 @@ use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use honoken_pkpass::reader::{CertificateReport, Inspection};
+use honoken_pkpass::reader::{CertificateReport, Inspected, Inspection};
 use honoken_pkpass::{Finding, Severity};
 use sha2::{Digest, Sha256};
-
-use crate::doctor::Found;
 
 const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#1c1c1e;background:#fff}\
     h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}form{padding:1rem;border:1px solid #8e8e93;border-radius:.5rem}\
@@ -31,11 +29,11 @@ pub(super) fn empty(note: Option<&str>) -> String {
 }
 
 /// The form, and what was found.
-pub(super) fn of(found: &Found) -> String {
+pub(super) fn of(found: &Inspected) -> String {
     let mut html = String::new();
     match found {
-        Found::Pass(inspection) => inspected(&mut html, inspection),
-        Found::Bundle(bundle) => {
+        Inspected::Pass(inspection) => inspected(&mut html, inspection),
+        Inspected::Bundle(bundle) => {
             let verdict = if bundle.valid {
                 "A phone takes every pass of this bundle"
             } else {
