@@ -22,9 +22,14 @@ bench-peers:
 peers:
     scripts/peers
 
+# Lets libFuzzer make up inputs, for two minutes or as long as said: see docs/fuzzing.md.
+fuzz *args:
+    scripts/fuzz {{ args }}
+
 # Formats the code.
 fmt:
     cargo fmt --all
+    cargo fmt --manifest-path fuzz/Cargo.toml
 
 # What can be said without running it: formatting, clippy, docs, spelling, dependencies.
 lint:

@@ -1,6 +1,6 @@
 //! Parts that the answers of several handlers share.
 //!
-//! - [`headers`]: entity tags as headers; [`update_tag`]: the tags and dates that phones send back
+//! - [`headers`]: entity tags as headers; [`update_tag`]: the tags that phones send back
 //! - [`file_name`]: the name under which a browser saves a pass
 //! - [`job`]: a job as callers see it
 
