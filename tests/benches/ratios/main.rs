@@ -11,6 +11,7 @@
 //! - [`projecting`]: the read model filled from the log, beside the log leaving the server.
 //! - [`visible`]: from a command to its readers, beside a sync of the disk.
 //! - [`signing`]: passes built, beside bare RSA operations.
+//! - [`building`]: the same with ten images.
 //! - [`linting`]: the content of a pass checked, beside reading its JSON.
 //! - [`inspecting`]: a pass of 2 MB inspected, beside `unzip` and `openssl`.
 //! - [`asking`]: a load generator that costs little; [`service`] and [`nginx`] are what it asks.
@@ -32,6 +33,7 @@ use honoken as _;
 mod apns;
 mod append;
 mod asking;
+mod building;
 mod crowded;
 mod crowds;
 mod disk;
@@ -87,6 +89,9 @@ async fn main() {
     }
     if wanted("signing") {
         signing::run().await;
+    }
+    if wanted("building") {
+        building::run().await;
     }
     if wanted("linting") {
         linting::run();

@@ -17,7 +17,7 @@ use crate::{FOLDER, PROGRAM, processor, tickets};
 /// Processor time of one round.
 const ROUND: Duration = Duration::from_millis(500);
 
-const CEILING: Side = Side {
+pub(crate) const CEILING: Side = Side {
     name: "ceiling",
     does: "`openssl speed -seconds 1 rsa2048`, its sign/s: one private-key operation, nothing else",
     unit: "operations per second of one core",
@@ -137,7 +137,7 @@ pub(crate) async fn identity() -> (SigningIdentity, BTreeMap<&'static str, Vec<u
     (identity, names.into_iter().zip([certificate, key, intermediate]).collect())
 }
 
-fn signatures_per_second() -> f64 {
+pub(crate) fn signatures_per_second() -> f64 {
     let output = Command::new("openssl").args(["speed", "-seconds", "1", "rsa2048"]).output();
     let text = String::from_utf8(output.expect("openssl can be started").stdout).expect("a text");
     sign_rate(&text).unwrap_or_else(|| panic!("openssl does not say sign/s: {text}"))
