@@ -1,5 +1,5 @@
 //! One function for each kind of input that comes from outside: it reads bytes as the service does, and panics when a promise about them is
-//! broken. `fuzz/` hands them whatever libFuzzer makes up; the test here hands them what is kept in `fuzz/corpus`, so that an input that once
+//! broken. `fuzz/` hands them whatever libFuzzer makes up; the test `kept_inputs` hands them what is kept in `fuzz/corpus`, so that an input that once
 //! found a fault is read by every run of the tests (`docs/fuzzing.md`).
 
 mod cms;
@@ -28,46 +28,3 @@ pub const KINDS: [(&str, fn(&[u8])); 7] = [
     ("cms", cms),
     ("strings", strings),
 ];
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::fs;
-    use std::panic::catch_unwind;
-    use std::path::{Path, PathBuf};
-
-    use super::*;
-
-    fn fuzz() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz")
-    }
-
-    fn names_in(folder: &str, ending: &str) -> BTreeSet<String> {
-        let entries = fs::read_dir(fuzz().join(folder)).unwrap().map(|entry| entry.unwrap().file_name());
-        entries.map(|name| name.to_str().unwrap().trim_end_matches(ending).to_owned()).collect()
-    }
-
-    #[test]
-    fn every_kept_input_is_read_and_every_kind_has_some() {
-        let mut failed = Vec::new();
-        for (name, read) in KINDS {
-            let folder = fuzz().join("corpus").join(name);
-            let inputs: Vec<PathBuf> =
-                fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-            assert!(inputs.len() >= 3, "{name} has {} inputs", inputs.len());
-            for path in inputs {
-                let input = fs::read(&path).unwrap();
-                if catch_unwind(|| read(&input)).is_err() {
-                    failed.push(path);
-                }
-            }
-        }
-        assert!(failed.is_empty(), "{failed:?}");
-    }
-
-    #[test]
-    fn every_kind_has_a_program_and_a_folder_of_its_name() {
-        let names: BTreeSet<String> = KINDS.iter().map(|(name, _)| (*name).to_owned()).collect();
-        assert_eq!((names_in("fuzz_targets", ".rs"), names_in("corpus", "")), (names.clone(), names));
-    }
-}
