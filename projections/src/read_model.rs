@@ -28,6 +28,7 @@ const SQLITE: &[EmbeddedMigration] = &[
     (10, "scopes", include_str!("../../migrations/sqlite/read_model/0010_scopes.sql")),
     (11, "nfc", include_str!("../../migrations/sqlite/read_model/0011_nfc.sql")),
     (12, "personalization", include_str!("../../migrations/sqlite/read_model/0012_personalization.sql")),
+    (13, "restored_images", include_str!("../../migrations/sqlite/read_model/0013_restored_images.sql")),
 ];
 
 /// Versions from 1000 on are the read model's; the event log, in the same database, has those below.
@@ -44,6 +45,7 @@ const POSTGRES: &[EmbeddedMigration] = &[
     (1010, "scopes", include_str!("../../migrations/postgres/read_model/0010_scopes.sql")),
     (1011, "nfc", include_str!("../../migrations/postgres/read_model/0011_nfc.sql")),
     (1012, "personalization", include_str!("../../migrations/postgres/read_model/0012_personalization.sql")),
+    (1013, "restored_images", include_str!("../../migrations/postgres/read_model/0013_restored_images.sql")),
 ];
 
 /// Instructions for an operator whose file is damaged.

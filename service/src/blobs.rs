@@ -45,13 +45,29 @@ pub enum BlobError {
     Died,
 }
 
-/// An image and those that were made of it.
+/// An image that was checked, and may be stored.
 #[derive(Debug)]
-pub struct Scaled {
-    /// The image that was sent.
-    pub original: Digest,
-    /// Those that were made of it, with their bytes' number.
-    pub images: Vec<(ImageName, Digest, u64)>,
+pub struct Checked {
+    digest: Digest,
+    bytes: Bytes,
+    is_stored: bool,
+}
+
+impl Checked {
+    /// The digest of its bytes.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// The number of its bytes.
+    pub fn length(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// Whether the store has it already, whole.
+    pub fn is_stored(&self) -> bool {
+        self.is_stored
+    }
 }
 
 /// The image store.
@@ -89,6 +105,14 @@ impl Blobs {
     /// # Errors
     /// [`BlobError`] when it is not an image, or the store is unavailable.
     pub async fn put(&self, bytes: Bytes) -> Result<Digest, BlobError> {
+        self.store(self.check(bytes).await?).await
+    }
+
+    /// Checks an image, and looks whether the store has it.
+    ///
+    /// # Errors
+    /// [`BlobError::NotAPng`] when it is not an image.
+    pub async fn check(&self, bytes: Bytes) -> Result<Checked, BlobError> {
         let room = Arc::new(self.room_for(read_png(&bytes)?).await?);
         let (checked, held) = (bytes.clone(), room.clone());
         // Every pixel is decoded, which takes longer than other requests should wait.
@@ -101,35 +125,47 @@ impl Blobs {
         checked.await.map_err(|_| BlobError::Died)??;
         let digest = Digest::of(&bytes);
         // The stored bytes are read, not merely looked up and not from memory: uploading a damaged file again repairs it.
-        if !matches!(self.read_stored(&digest).await, Ok(stored) if *stored.bytes() == bytes) {
+        let is_stored = matches!(self.read_stored(&digest).await, Ok(stored) if *stored.bytes() == bytes);
+        drop(room);
+        Ok(Checked { digest, bytes, is_stored })
+    }
+
+    /// Stores an image that was checked.
+    ///
+    /// # Errors
+    /// When the store is unavailable.
+    pub async fn store(&self, image: Checked) -> Result<Digest, BlobError> {
+        let Checked { digest, bytes, is_stored } = image;
+        if !is_stored {
             self.operator.write(&path(&digest), bytes.clone()).await?;
             self.sync_folders(&digest).await?;
         }
         self.cache.insert(digest.clone(), Arc::new(Image::new(bytes))).await;
-        drop(room);
         Ok(digest)
     }
 
-    /// Stores an image, and those that are made of it for a slot at every scale. Gives the digest of the one, and the others by their names.
+    /// Checks an image, and those that are made of it for a slot at every scale. Gives the one, and the others by their names.
     ///
     /// # Errors
-    /// As [`Blobs::put`].
-    pub async fn put_scaled(&self, slot: ImageSlot, bytes: Bytes) -> Result<Scaled, BlobError> {
-        let original = self.put(bytes.clone()).await?;
+    /// As [`Blobs::check`].
+    pub async fn check_scaled(
+        &self,
+        slot: ImageSlot,
+        bytes: Bytes,
+    ) -> Result<(Checked, Vec<(ImageName, Checked)>), BlobError> {
+        let original = self.check(bytes.clone()).await?;
         let room = self.room_for(read_png(&bytes)?).await?;
         let made = tokio::task::spawn_blocking(move || {
             let made = scaled(slot, &bytes);
-            // Held until the thread is done, and not while the images are stored, which needs room as well.
+            // Held until the thread is done, and not while the images are checked, which needs room as well.
             drop(room);
             made
         });
         let mut images = Vec::new();
         for (name, bytes) in made.await.map_err(|_| BlobError::Died)?? {
-            let bytes = Bytes::from(bytes);
-            let length = bytes.len() as u64;
-            images.push((name, self.put(bytes).await?, length));
+            images.push((name, self.check(Bytes::from(bytes)).await?));
         }
-        Ok(Scaled { original, images })
+        Ok((original, images))
     }
 
     /// Waits until few enough pixels are being decoded for one more image. Small images count as larger than they are, since each needs a

@@ -217,6 +217,7 @@ fn start_jobs(stores: &Stores, clock: Arc<dyn Clock>) -> (JoinHandle<()>, Cancel
     let worker = Worker {
         dispatcher: stores.dispatcher.clone(),
         read_model: stores.read_model.clone(),
+        blobs: stores.blobs.clone(),
         projector: stores.projector.clone(),
         clock,
         stop: stop.clone(),

@@ -15,6 +15,7 @@ use crate::extractors::json_body;
 use crate::extractors::path::Segments;
 use crate::extractors::request_id::RequestId;
 use crate::manage::assets::{image_file, image_response};
+use crate::manage::uploads;
 use crate::openapi::answers::{BroughtByJob, Image};
 use crate::openapi::problems::{NotFound, Unacceptable};
 use crate::openapi::schemas::Png;
@@ -39,7 +40,8 @@ pub async fn put(
 ) -> Result<Response, ApiError> {
     let name = image_file(&segments)?;
     let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
-    let digest = app.blobs.put(bytes).await.map_err(|fault| blob_error(fault, ""))?;
+    let image = app.blobs.check(bytes).await.map_err(|fault| blob_error(fault, ""))?;
+    let digest = uploads::restore(&app, &request_id, image).await?;
     let assets = Images::from([(name.to_string(), digest)]);
     let put = |job| BrandAssetsCommand::PutAssets { assets, job: Some(job) };
     change(&app, &request_id, jobs_below(route.as_str()), put).await

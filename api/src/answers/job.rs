@@ -35,7 +35,7 @@ pub struct AssetChange {
 #[schema(as = Job, example = examples::job)]
 pub struct JobAnswer {
     id: String,
-    /// `passTypeAssets`, `passTypeLocalizations`, `passTypeNfc` or `brandAssets`.
+    /// `passTypeAssets`, `passTypeLocalizations`, `passTypeNfc`, `brandAssets` or `restoredImage`.
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

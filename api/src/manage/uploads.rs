@@ -5,9 +5,12 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use honoken_domain::ids::{Digest, OrganizationId, UploadedImageId};
 use honoken_domain::images::{DefaultImages, Images};
+use honoken_domain::job::{Job, JobCommand, JobWork};
 use honoken_domain::uploaded_image::{UploadedImage, UploadedImageCommand};
 use honoken_event_store::EventLog;
 use honoken_pkpass::image::ImageFile;
+use honoken_service::blobs::Checked;
+use honoken_service::ids;
 
 use crate::auth::integrator::Integrator;
 use crate::error::{ApiError, blob_error};
@@ -27,10 +30,8 @@ pub async fn store(
     request_id: &RequestId,
     image: Bytes,
 ) -> Result<Digest, ApiError> {
-    let bytes = image.len() as u64;
-    let digest = app.blobs.put(image).await.map_err(|fault| blob_error(fault, ""))?;
-    note(app, integrator, request_id, &digest, bytes).await?;
-    Ok(digest)
+    let image = app.blobs.check(image).await.map_err(|fault| blob_error(fault, ""))?;
+    store_checked(app, integrator, request_id, image).await
 }
 
 /// Stores an image that an organisation has sent for a file, and makes one for each scale of it; the organisation may name all of them. Gives the
@@ -45,15 +46,46 @@ pub async fn store_scaled(
     file: &ImageFile,
     image: Bytes,
 ) -> Result<(Digest, Images), ApiError> {
-    let bytes = image.len() as u64;
-    let scaled = app.blobs.put_scaled(file.slot(), image).await.map_err(|fault| blob_error(fault, ""))?;
-    note(app, integrator, request_id, &scaled.original, bytes).await?;
+    let checked = app.blobs.check_scaled(file.slot(), image).await;
+    let (original, made) = checked.map_err(|fault| blob_error(fault, ""))?;
+    let original = store_checked(app, integrator, request_id, original).await?;
     let mut images = Images::new();
-    for (name, digest, bytes) in scaled.images {
-        note(app, integrator, request_id, &digest, bytes).await?;
+    for (name, image) in made {
+        let digest = store_checked(app, integrator, request_id, image).await?;
         images.insert(ImageFile::new(file.language().cloned(), name).to_string(), digest);
     }
-    Ok((scaled.original, images))
+    Ok((original, images))
+}
+
+async fn store_checked(
+    app: &App,
+    integrator: &Integrator,
+    request_id: &RequestId,
+    image: Checked,
+) -> Result<Digest, ApiError> {
+    let bytes = image.length();
+    let digest = restore(app, request_id, image).await?;
+    note(app, integrator, request_id, &digest, bytes).await?;
+    Ok(digest)
+}
+
+/// Stores an image. If passes may show it, the store had lost it: a job states them anew. It is announced before the image is stored, so that no
+/// crash comes between the two.
+///
+/// # Errors
+/// 503.
+pub async fn restore(app: &App, request_id: &RequestId, image: Checked) -> Result<Digest, ApiError> {
+    if !image.is_stored() && app.read_model.is_image_known(image.digest()).await? {
+        let job = ids::job_id(&*app.ids, app.clock.unix_ms());
+        let now = app.clock.unix_seconds();
+        let work = JobWork::RestoredImage { digest: image.digest().clone(), restored_at: now };
+        let total = app.read_model.count_passes(None).await?;
+        let metadata = app.metadata("system:images".to_owned(), None, &request_id.0);
+        let start = JobCommand::Start { work, total, at: now };
+        app.dispatcher.dispatch::<Job>(job.as_str(), start, &(), &metadata).await?;
+        tracing::info!(job.id = %job, "the image {} is stored again: the passes that show it are stated anew", image.digest());
+    }
+    app.blobs.store(image).await.map_err(|fault| blob_error(fault, ""))
 }
 
 /// Notes that an organisation has uploaded an image, so that it may name the digest.

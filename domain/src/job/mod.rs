@@ -15,7 +15,7 @@ pub use event::{JobEvent, JobFailure};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{OrganizationId, PassTypeIdentifier};
+use crate::ids::{Digest, OrganizationId, PassTypeIdentifier, UnixSeconds};
 
 /// What a job does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,13 @@ pub enum JobWork {
     },
     /// Brings the brand's images to all passes. An operator's job.
     BrandAssets,
+    /// States the passes anew that show an image which the store had lost, and has again. An operator's job.
+    RestoredImage {
+        /// The image.
+        digest: Digest,
+        /// When it was uploaded again. Later states were made with the image.
+        restored_at: UnixSeconds,
+    },
 }
 
 /// The kind of a job that brings images of a pass type to its passes.
@@ -58,6 +65,9 @@ pub const PASS_TYPE_NFC: &str = "passTypeNfc";
 /// The kind of a job that brings images of the brand to all passes.
 pub const BRAND_ASSETS: &str = "brandAssets";
 
+/// The kind of a job that states passes anew whose image the store has again.
+pub const RESTORED_IMAGE: &str = "restoredImage";
+
 impl JobWork {
     /// The name of its kind, as callers and tables know it.
     pub fn kind(&self) -> &'static str {
@@ -66,6 +76,7 @@ impl JobWork {
             Self::PassTypeLocalizations { .. } => PASS_TYPE_LOCALIZATIONS,
             Self::PassTypeNfc { .. } => PASS_TYPE_NFC,
             Self::BrandAssets => BRAND_ASSETS,
+            Self::RestoredImage { .. } => RESTORED_IMAGE,
         }
     }
 
@@ -77,7 +88,7 @@ impl JobWork {
             | Self::PassTypeNfc { organization_id, pass_type_identifier } => {
                 Some((organization_id, pass_type_identifier))
             }
-            Self::BrandAssets => None,
+            Self::BrandAssets | Self::RestoredImage { .. } => None,
         }
     }
 }

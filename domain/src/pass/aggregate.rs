@@ -249,6 +249,7 @@ fn change(state: &State, command: PassCommand, at: &Circumstances) -> Result<Vec
         }
         PassCommand::ResolveDefaults => refresh(state, at),
         PassCommand::AdmitDevice => Ok(Vec::new()),
+        PassCommand::StateAnew { image, as_of } => Ok(state_anew(state, &image, as_of, at)),
         PassCommand::SetPersonalization(form) => Ok(change_form(state, Some(form), at)),
         PassCommand::Personalize(enrolment) => enrol(state, enrolment, at),
         PassCommand::Void => Ok(set_voided(state, true, at)),
@@ -438,6 +439,17 @@ fn show_localizations(
     let updated_at = state.next_update(at.now);
     let etag = Tagged { localizations: &shown_localizations, ..state.tagged(updated_at) }.etag();
     vec![PassEvent::LocalizationsChanged { localizations, shown_localizations, etag, updated_at }]
+}
+
+/// The same images in a state that is newer than `as_of`.
+fn state_anew(state: &State, image: &Digest, as_of: UnixSeconds, at: &Circumstances) -> Vec<PassEvent> {
+    if state.updated_at > as_of || !state.images.values().any(|shown| shown == image) {
+        return Vec::new();
+    }
+    let updated_at = state.next_update(at.now.max(UnixSeconds(as_of.0.saturating_add(1))));
+    let (assets, images) = (Images::clone(&state.assets), Images::clone(&state.images));
+    let etag = state.tagged(updated_at).etag();
+    vec![PassEvent::AssetsChanged { assets, images, etag, updated_at }]
 }
 
 fn set_voided(state: &State, voided: bool, at: &Circumstances) -> Vec<PassEvent> {

@@ -75,6 +75,13 @@ pub enum PassCommand {
     RemovePersonalization,
     /// Enrol the person who has filled in the form. The same token again does nothing.
     Personalize(Box<Enrolment>),
+    /// State the pass anew if it shows an image, since phones may have got its file without it.
+    StateAnew {
+        /// The image.
+        image: Digest,
+        /// The time until which files may have been without it. A later state stays as it is.
+        as_of: UnixSeconds,
+    },
     /// Mark the pass as no longer valid.
     Void,
     /// Make a voided pass valid again.

@@ -508,3 +508,20 @@ fn a_pass_keeps_its_images_when_it_would_be_left_without_one_that_it_needs() {
         &PassError::MissingImage { one_of: &[ImageSlot::Icon] },
     );
 }
+
+#[test]
+fn a_pass_whose_image_was_lost_is_stated_anew_once() {
+    let icon = Digest::of(b"brand icon");
+    let images = image("icon.png", "brand icon");
+    let again = |image: &Digest| PassCommand::StateAnew { image: image.clone(), as_of: UnixSeconds(NOW + 9) };
+    let anew = |updated_at| PassEvent::AssetsChanged {
+        assets: Images::new(),
+        images: images.clone(),
+        etag: tag("1A", &images, false, updated_at),
+        updated_at: UnixSeconds(updated_at),
+    };
+    check(vec![issued("1A", NOW)], at(NOW + 30), again(&icon), vec![anew(NOW + 30)]);
+    check(vec![issued("1A", NOW)], at(NOW + 9), again(&icon), vec![anew(NOW + 10)]);
+    check(vec![issued("1A", NOW), anew(NOW + 10)], at(NOW + 31), again(&icon), vec![]);
+    check(vec![issued("1A", NOW)], at(NOW + 30), again(&Digest::of(b"another")), vec![]);
+}

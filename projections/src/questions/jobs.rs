@@ -3,7 +3,7 @@
 use honoken_database::statements::{Row, sql};
 use honoken_domain::ids::{JobId, OrganizationId, PassId, PassTypeIdentifier, UnixSeconds};
 use honoken_domain::job::{
-    BRAND_ASSETS, JobFailure, JobWork, PASS_TYPE_ASSETS, PASS_TYPE_LOCALIZATIONS, PASS_TYPE_NFC,
+    BRAND_ASSETS, JobFailure, JobWork, PASS_TYPE_ASSETS, PASS_TYPE_LOCALIZATIONS, PASS_TYPE_NFC, RESTORED_IMAGE,
 };
 
 use crate::query_error::QueryError;
@@ -67,7 +67,7 @@ impl ReadModel {
     /// A job, by its id.
     pub async fn job(&self, id: &JobId) -> Result<Option<JobRow>, QueryError> {
         let row = sql("select job_id, kind, organization_id, pass_type_identifier, state, cursor, total, done, failed, failures, started_at,
-                    finished_at
+                    finished_at, work
              from wallet_job
              where job_id = $1")
         .bind(id.as_str())
@@ -79,7 +79,7 @@ impl ReadModel {
     /// The next job to work on: the oldest that is not finished.
     pub async fn next_job(&self) -> Result<Option<JobRow>, QueryError> {
         let row = sql("select job_id, kind, organization_id, pass_type_identifier, state, cursor, total, done, failed, failures, started_at,
-                    finished_at
+                    finished_at, work
              from wallet_job
              where finished_at is null and position > 0
              order by position
@@ -126,6 +126,7 @@ fn work(row: &Row) -> sqlx::Result<JobWork> {
             pass_type_identifier: pass_type_identifier()?,
         }),
         BRAND_ASSETS => Ok(JobWork::BrandAssets),
+        RESTORED_IMAGE => row.json("work"),
         other => Err(sqlx::Error::Decode(format!("unknown kind of job {other:?}").into())),
     }
 }

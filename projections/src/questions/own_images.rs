@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use honoken_database::statements::{Row, read_for_each};
+use honoken_database::statements::{Row, read_for_each, sql};
 use honoken_domain::ids::{Digest, OrganizationId};
 
 use crate::query_error::QueryError;
@@ -10,6 +10,19 @@ use crate::read_model::ReadModel;
 use crate::rows::columns::invalid_value;
 
 impl ReadModel {
+    /// Whether an image is known to have been given to a pass or a pass type, to be an organisation's own, or to be the brand's.
+    pub async fn is_image_known(&self, digest: &Digest) -> Result<bool, QueryError> {
+        let row = sql("select organization_id from wallet_image where digest = $1 limit 1")
+            .bind(digest.as_str())
+            .fetch_optional(&self.readers)
+            .await;
+        if row.map_err(QueryError::of("an image"))?.is_some() {
+            return Ok(true);
+        }
+        let brand = self.brand_assets().await?.unwrap_or_default();
+        Ok(brand.values().any(|shown| shown == digest))
+    }
+
     /// Those of these digests whose images are known to be the organisation's own. An image that was uploaded a moment ago may be missing, since
     /// the read model can be behind.
     pub async fn own_images(

@@ -65,7 +65,7 @@ pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) 
     }
 }
 
-/// Inserts the row where it is missing because the event that names the job is parked.
+/// Inserts the row where it is missing: no event names the job, or the one that does is parked.
 async fn start(
     connection: &mut Connection,
     id: &JobId,
@@ -74,9 +74,10 @@ async fn start(
     (total, started_at, sequence): (u64, UnixSeconds, i64),
 ) -> Result<(), ApplyError> {
     let (organization, pass_type) = work.pass_type().unzip();
+    let told = if matches!(work, JobWork::RestoredImage { .. }) { Value::json(work)? } else { Value::Json(None) };
     sql("insert into wallet_job (job_id, position, kind, organization_id, pass_type_identifier, state, total, done, failed, failures, started_at,
-                                 sequence)
-         values ($1, $2, $3, $4, $5, 'running', $6, 0, 0, '[]', $7, $8)
+                                 sequence, work)
+         values ($1, $2, $3, $4, $5, 'running', $6, 0, 0, '[]', $7, $8, $9)
          on conflict (job_id) do update
          set state = excluded.state, total = excluded.total, started_at = excluded.started_at, sequence = excluded.sequence
          where wallet_job.sequence < excluded.sequence")
@@ -88,6 +89,7 @@ async fn start(
     .bind(total.cast_signed())
     .bind(started_at.0)
     .bind(sequence)
+    .bind(told)
     .execute(connection)
     .await?;
     Ok(())

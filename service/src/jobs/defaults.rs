@@ -15,13 +15,16 @@ use honoken_projections::shown_parts::Freshness;
 use crate::jobs::worker::{Next, StepError, Worker};
 
 /// Passes of one step.
-const STEP: u32 = 250;
+pub(super) const STEP: u32 = 250;
 
 /// Commands at a time: enough to share the syncs of the disk, few enough to leave the stores to callers.
 const AT_ONCE: usize = 8;
 
 /// The pass types of some passes.
-type PassTypes = BTreeMap<PassTypeIdentifier, PassTypeRow>;
+pub(super) type PassTypes = BTreeMap<PassTypeIdentifier, PassTypeRow>;
+
+/// The command of a job that brings changed defaults.
+const RESOLVE: PassCommand = PassCommand::ResolveDefaults;
 
 /// The result for one pass.
 enum Outcome {
@@ -54,7 +57,7 @@ impl Worker {
                 Freshness::Outdated => outdated.push(pass.id),
             }
         }
-        failures.append(&mut self.refresh(outdated, &pass_types, job.id.as_str()).await?);
+        failures.append(&mut self.command_all(outdated, &pass_types, &RESOLVE, job.id.as_str()).await?);
         if self.stop.is_cancelled() {
             return Ok(Next::Wait);
         }
@@ -68,12 +71,16 @@ impl Worker {
             let passes = self.read_model.outdated_passes(after.as_ref(), STEP).await?;
             let Some(last) = passes.last().cloned() else { return Ok(()) };
             let pass_types = self.pass_types_of(passes.iter()).await?;
-            self.refresh(passes, &pass_types, "outdated-defaults").await?;
+            self.command_all(passes, &pass_types, &RESOLVE, "outdated-defaults").await?;
             after = Some(last);
         }
     }
 
-    async fn pass_types_of(&self, passes: impl Iterator<Item = &PassId>) -> Result<PassTypes, StepError> {
+    /// The types of these passes.
+    pub(super) async fn pass_types_of(
+        &self,
+        passes: impl Iterator<Item = &PassId>,
+    ) -> Result<PassTypes, StepError> {
         let mut pass_types = PassTypes::new();
         for pass in passes {
             let pass_type = &pass.pass_type_identifier;
@@ -86,16 +93,17 @@ impl Worker {
         Ok(pass_types)
     }
 
-    /// Makes passes resolve their defaults again, and waits until readers see it. Returns the failures.
-    async fn refresh(
+    /// Gives passes a command, and waits until readers see the changes. Returns the failures.
+    pub(super) async fn command_all(
         &self,
         passes: Vec<PassId>,
         pass_types: &PassTypes,
+        command: &PassCommand,
         cause: &str,
     ) -> Result<Vec<JobFailure>, StepError> {
         let outcomes = stream::iter(passes)
             .take_until(self.stop.cancelled())
-            .map(|pass| self.refresh_one(pass, pass_types, cause))
+            .map(|pass| self.command_one(pass, pass_types, command.clone(), cause))
             .buffer_unordered(AT_ONCE)
             .try_collect::<Vec<_>>()
             .await?;
@@ -111,10 +119,11 @@ impl Worker {
         Ok(failures)
     }
 
-    async fn refresh_one(
+    async fn command_one(
         &self,
         pass: PassId,
         pass_types: &PassTypes,
+        command: PassCommand,
         cause: &str,
     ) -> Result<Outcome, StepError> {
         let Some(pass_type) = pass_types.get(&pass.pass_type_identifier) else {
@@ -132,7 +141,6 @@ impl Worker {
             // No content changes here.
             rules: |_, _| Vec::new(),
         };
-        let command = PassCommand::ResolveDefaults;
         let dispatched =
             self.dispatcher.dispatch::<Pass>(&pass.to_string(), command, &circumstances, &metadata).await;
         match dispatched {

@@ -1,7 +1,9 @@
 //! Work that outlives a request: one worker, one job at a time, in the process that runs the projection.
 //!
 //! - [`worker`]: finds the next job, and continues where it was left
+//! - [`restored_image`]: one step of a job that states passes anew whose image the store has again
 //! - [`defaults`]: one step of a job that applies changed images and texts to passes
 
 pub mod defaults;
+pub mod restored_image;
 pub mod worker;

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use honoken_domain::ids::OrganizationId;
-use honoken_domain::job::{Job, JobCommand};
+use honoken_domain::job::{Job, JobCommand, JobWork};
 use honoken_event_store::{DispatchError, Metadata, Position};
 use honoken_projections::jobs::{JobRow, JobState};
 use honoken_projections::{Projector, ReadModel};
 use honoken_telemetry::error_chain;
 use tokio_util::sync::CancellationToken;
 
+use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::commands::Commands;
 
@@ -36,6 +37,8 @@ pub struct Worker {
     pub dispatcher: Arc<Commands>,
     /// Lists the jobs.
     pub read_model: ReadModel,
+    /// The images.
+    pub blobs: Blobs,
     /// Knows whether this process is the one that works, and how far the read model is.
     pub projector: Projector,
     /// The time.
@@ -101,7 +104,13 @@ impl Worker {
         }
         match job.state {
             JobState::Waiting => self.start(job).await,
-            JobState::Running | JobState::Finished => self.bring_defaults(job).await,
+            JobState::Running | JobState::Finished => match &job.work {
+                JobWork::RestoredImage { digest, restored_at } => {
+                    let (digest, restored_at) = (digest.clone(), *restored_at);
+                    self.state_anew(job, digest, restored_at).await
+                }
+                _ => self.bring_defaults(job).await,
+            },
         }
     }
 

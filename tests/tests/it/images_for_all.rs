@@ -418,3 +418,36 @@ async fn of_several_processes_one_carries_a_job_out_and_another_takes_it_over() 
     let changes = image_changes(&home).await;
     assert!(changes.len() == 600 && changes.values().all(|count| *count == 1), "{changes:?}");
 }
+
+#[tokio::test]
+async fn an_image_that_was_lost_and_is_uploaded_again_states_the_passes_that_show_it_anew() {
+    let (honoken, integrator, _operator) = a_service_with_two_passes().await;
+    let (bare, own) = (integrator.state("bare").await, integrator.state("own").await);
+    let pass = integrator.credentials("own").await;
+    honoken.devices().register(&device(1), "token", &pass).await.assert_status(StatusCode::CREATED);
+    let (_, tag) = honoken.devices().lists(&device(1), &pass.pass_type_identifier, None).await.unwrap();
+
+    let logo = drawing::logo(20);
+    let digest = sha256(&logo);
+    let (head, tail) = digest.split_at(2);
+    let file = honoken.ready().data_dir.join("blobs").join(head).join(tail);
+    // What is whole is not stated anew.
+    integrator.uploads(&logo).await;
+    std::fs::remove_file(&file).expect("the image is in the store");
+    integrator.uploads(&logo).await;
+    assert_eq!(std::fs::read(&file).expect("it is back"), logo);
+    let anew = eventually(PATIENCE, "the pass is stated anew", async || {
+        let state = integrator.state("own").await;
+        (state["etag"] != own["etag"]).then_some(state)
+    })
+    .await;
+    assert_eq!(anew["assets"], own["assets"]);
+    assert_eq!(integrator.state("bare").await, bare, "it shows another image");
+    let (serials, tag) =
+        honoken.devices().lists(&device(1), &pass.pass_type_identifier, Some(&tag)).await.unwrap();
+    assert_eq!(serials, ["own"]);
+
+    integrator.uploads(&logo).await;
+    assert_eq!(integrator.state("own").await["etag"], anew["etag"]);
+    assert!(honoken.devices().lists(&device(1), &pass.pass_type_identifier, Some(&tag)).await.is_none());
+}
