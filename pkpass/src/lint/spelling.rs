@@ -29,8 +29,9 @@ pub(super) fn check_spelling(
     let unknown =
         object.keys().filter(|key| key.len() <= LONGEST && !known().any(|known| known == key.as_str()));
     for key in unknown.take(MOST_COMPARED) {
+        let letters = Letters::of(key);
         // A key that is there in its right spelling was not meant by the other.
-        let meant = known().find(|known| !object.contains_key(*known) && is_nearly(key, known));
+        let meant = known().find(|known| letters.are_nearly(known) && !object.contains_key(*known));
         if let Some(meant) = meant {
             let detail = format!("Wallet knows no key {}: did you mean `{meant}`?", quoted(key));
             findings.hint("key_misspelt", &at(parent, key), detail);
@@ -52,14 +53,44 @@ pub(super) fn check_place(
     }
 }
 
-/// Whether two keys differ in case and separators alone, or in so few letters that one is a slip for the other.
-fn is_nearly(key: &str, known: &str) -> bool {
-    let bare = |text: &str| -> String {
-        text.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
-    };
-    let (key, known) = (bare(key), bare(known));
-    let slips = if known.len() < 8 { 1 } else { 2 };
-    key.len().abs_diff(known.len()) <= slips && strsim::osa_distance(&key, &known) <= slips
+/// The letters and digits of a key, without case.
+struct Letters<'a> {
+    key: &'a str,
+    counts: [u8; 36],
+}
+
+impl<'a> Letters<'a> {
+    fn of(key: &'a str) -> Self {
+        Self { key, counts: counts(key) }
+    }
+
+    /// Whether the key differs from another in case and separators alone, or in so few letters that one is a slip for the other.
+    fn are_nearly(&self, known: &str) -> bool {
+        let slips: u8 = if bare(known).count() < 8 { 1 } else { 2 };
+        // A slip changes two counts at most. Nearly all keys are told apart by them, so that few are compared letter by letter.
+        let changed =
+            self.counts.iter().zip(counts(known)).map(|(one, other)| one.abs_diff(other)).sum::<u8>();
+        changed <= 2 * slips && {
+            let (key, known): (String, String) = (bare(self.key).collect(), bare(known).collect());
+            strsim::osa_distance(&key, &known) <= usize::from(slips)
+        }
+    }
+}
+
+fn bare(text: &str) -> impl Iterator<Item = char> {
+    text.bytes().filter(u8::is_ascii_alphanumeric).map(|letter| char::from(letter.to_ascii_lowercase()))
+}
+
+/// How often each letter and digit is in a text of at most [`LONGEST`] bytes.
+fn counts(text: &str) -> [u8; 36] {
+    let mut counts = [0; 36];
+    let digits = bare(text).take(LONGEST).filter_map(|letter| letter.to_digit(36));
+    for count in digits {
+        if let Some(count) = counts.get_mut(count as usize) {
+            *count += 1;
+        }
+    }
+    counts
 }
 
 #[cfg(test)]
@@ -77,7 +108,7 @@ mod tests {
             ("Value", "value"),
             ("barcode_s", "barcodes"),
         ] {
-            assert!(is_nearly(key, known), "{key}");
+            assert!(Letters::of(key).are_nearly(known), "{key}");
         }
         for (key, known) in [
             ("foregroundColor", "backgroundColor"),
@@ -86,7 +117,7 @@ mod tests {
             ("", "key"),
             ("rows", "value"),
         ] {
-            assert!(!is_nearly(key, known), "{key}");
+            assert!(!Letters::of(key).are_nearly(known), "{key}");
         }
     }
 }
