@@ -61,6 +61,9 @@ pub(super) struct Order {
     /// the service makes one.
     #[schema(schema_with = schemas::authentication_token, required = false)]
     pub(super) authentication_token: Option<AuthenticationToken>,
+    /// Whether the pass is void from its first moment: for one that another service has issued and voided, by a key with the scope `passes:import`.
+    #[schema(required = false)]
+    pub(super) voided: bool,
     #[schema(ignore)]
     pub(super) warnings: Vec<Finding>,
 }
@@ -88,7 +91,7 @@ pub async fn handler(
     let headers = request.headers().clone();
     let body = json_body::read_json(request, limits::JSON_BYTES).await?;
     let order = read(body)?;
-    if order.authentication_token.is_some() {
+    if order.authentication_token.is_some() || order.voided {
         integrator.require(&[Scope::PassesImport])?;
     }
     let pass_type = own_pass_type(&app, &integrator, &order.pass_type_identifier).await?;
@@ -114,6 +117,7 @@ pub async fn handler(
         assets: order.assets,
         localizations: order.localizations,
         authentication_token: ordered_token(order.authentication_token, &app),
+        voided: order.voided,
     }));
     let committed = change.try_dispatch(pass_type, command).await.map_err(|fault| match fault {
         // The serial number comes from the key, so the fault is the reused key.
@@ -162,6 +166,7 @@ pub(super) fn read(body: Value) -> Result<Order, ApiError> {
     let localizations = localizations::in_order(&mut fields);
     let token = fields.optional("authenticationToken");
     let authentication_token = fields.parse("authenticationToken", token, AuthenticationToken::parse);
+    let voided = fields.optional_bool("voided").unwrap_or_default();
     let mut warnings = Vec::new();
     if let (Some(ticket_style), Some(content)) = (ticket_style, &content) {
         let (faults, found) = change::lint(PassKind { style: ticket_style, poster }, content, "/content");
@@ -181,6 +186,7 @@ pub(super) fn read(body: Value) -> Result<Order, ApiError> {
             assets,
             localizations,
             authentication_token,
+            voided,
             warnings,
         }),
         // Each missing field was recorded as a fault, and `finish` has refused the body.

@@ -161,7 +161,7 @@ async fn of_order(app: &App, integrator: &Integrator, body: Value) -> Result<Vec
         Err(refused) => findings.extend(refused),
     }
     let shown = localizations::resolve(&order.localizations, &pass_type.default_localizations);
-    findings.extend(lint_localizations(kind, order.content.as_map(), &shown));
+    findings.extend(lint_localizations(kind, order.content.as_map(), &[], &shown));
     let serial_number =
         order.serial_number.unwrap_or_else(|| ids::serial_number(&*app.ids, app.clock.unix_ms()));
     let circumstances = Circumstances {
@@ -181,6 +181,7 @@ async fn of_order(app: &App, integrator: &Integrator, body: Value) -> Result<Vec
         assets: order.assets,
         localizations: order.localizations,
         authentication_token: issue::ordered_token(order.authentication_token, app),
+        voided: order.voided,
     }));
     // A pass that nobody has issued yet decides as every new one does; its events are thrown away.
     let decided = Pass::default().decide(command, &circumstances).map_err(Refusal::into_api_error);

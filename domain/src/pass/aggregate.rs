@@ -1,5 +1,6 @@
 //! The rules of a pass (`decide`) and its memory (`apply`).
 
+use std::iter;
 use std::sync::Arc;
 
 use cqrs_es::Aggregate;
@@ -12,6 +13,7 @@ use crate::etag::Tagged;
 use crate::ids::{Digest, ETag, UnixSeconds};
 use crate::images::{self, Images};
 use crate::localizations::{self, Localizations};
+use crate::pass::form::{change_form, enrol};
 use crate::pass::state::{State, fingerprint, remember, token_digest};
 use crate::pass::{
     Circumstances, ContentPatch, Increment, IssuePass, KeyedContent, KeyedIncrement, KeyedReplacement,
@@ -114,6 +116,15 @@ impl Pass {
 }
 
 fn issue(order: IssuePass, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
+    let voided = order.voided;
+    let issued = issue_valid(order, at)?;
+    let mut pass = Pass::default();
+    pass.apply(issued.clone());
+    let voided = pass.issued.filter(|_| voided).map(|state| set_voided(&state, true, at)).unwrap_or_default();
+    Ok(iter::once(issued).chain(voided).collect())
+}
+
+fn issue_valid(order: IssuePass, at: &Circumstances) -> Result<PassEvent, PassError> {
     let kind = PassKind { style: order.ticket_style, poster: order.poster };
     check_poster(kind)?;
     let nfc_left_out = served::leaves_out_nfc(&order.content, at.allows_nfc);
@@ -138,7 +149,7 @@ fn issue(order: IssuePass, at: &Circumstances) -> Result<Vec<PassEvent>, PassErr
         open_form: None,
     }
     .etag();
-    Ok(vec![PassEvent::Issued(Box::new(PassIssued {
+    Ok(PassEvent::Issued(Box::new(PassIssued {
         organization_id: at.organization_id.clone(),
         pass_type_identifier: order.id.pass_type_identifier,
         serial_number: order.id.serial_number,
@@ -153,7 +164,7 @@ fn issue(order: IssuePass, at: &Circumstances) -> Result<Vec<PassEvent>, PassErr
         authentication_token: order.authentication_token.into_token(),
         etag,
         updated_at: at.now,
-    }))])
+    })))
 }
 
 fn check_poster(PassKind { style, poster }: PassKind) -> Result<(), PassError> {
@@ -330,9 +341,12 @@ fn change_assets(state: &State, assets: Images, at: &Circumstances) -> Result<Ve
 }
 
 /// Its own that hide every change of the others leave the pass as it is, and so does a certificate that allows no more and no less than the one
-/// before.
+/// before. A pass that would be left without an image that it needs gets the texts alone.
 fn refresh(state: &State, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
-    let mut events = refresh_images(state, at)?;
+    let (mut events, fault) = match refresh_images(state, at) {
+        Ok(events) => (events, None),
+        Err(fault) => (Vec::new(), Some(fault)),
+    };
     let mut pass = Pass { issued: Some(state.clone()) };
     for event in &events {
         pass.apply(event.clone());
@@ -342,7 +356,10 @@ fn refresh(state: &State, at: &Circumstances) -> Result<Vec<PassEvent>, PassErro
         let own = Localizations::clone(&state.localizations);
         events.append(&mut show_localizations(&state, own, localizations, at));
     }
-    Ok(events)
+    match fault {
+        Some(fault) if events.is_empty() => Err(fault),
+        _ => Ok(events),
+    }
 }
 
 /// The same for the images and `nfc`.
@@ -368,39 +385,6 @@ fn change_nfc(state: &State, nfc_left_out: bool, at: &Circumstances) -> Vec<Pass
     let updated_at = state.next_update(at.now);
     let etag = Tagged { images: &images, ..state.tagged(updated_at) }.etag();
     vec![PassEvent::NfcChanged { nfc_left_out, images, etag, updated_at }]
-}
-
-/// The pass with another form, or with none: then it has no enrolment either.
-fn change_form(state: &State, form: Option<PersonalizationForm>, at: &Circumstances) -> Vec<PassEvent> {
-    if form.as_ref() == state.form.as_deref() {
-        return Vec::new();
-    }
-    let open_form = form.as_ref().filter(|_| state.enrolment.is_none());
-    let nfc_left_out = served::leaves_out_nfc(&state.content, at.allows_nfc);
-    let parts = Parts { nfc_left_out, has_open_form: open_form.is_some(), ..state.parts() };
-    let images = parts.with_form_logo(&state.images, &at.default_images, at.allows_nfc);
-    if !served::shows_form(&images) && !served::shows_form(&state.images) {
-        let (etag, updated_at) = (state.etag.clone(), state.updated_at);
-        return vec![PassEvent::HiddenPersonalizationChanged { form, etag, updated_at }];
-    }
-    let updated_at = state.next_update(at.now);
-    let etag = Tagged { images: &images, open_form, ..state.tagged(updated_at) }.etag();
-    vec![PassEvent::PersonalizationChanged { form, nfc_left_out, images, etag, updated_at }]
-}
-
-/// The phone may hold an older file in which the form was, so a form that is left out of the current one can be filled in as well.
-fn enrol(state: &State, enrolment: Box<Enrolment>, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
-    match &state.enrolment {
-        Some(known) if known.token == enrolment.token => return Ok(Vec::new()),
-        Some(_) => return Err(PassError::NoOpenForm),
-        None if state.form.is_none() => return Err(PassError::NoOpenForm),
-        None => {}
-    }
-    let parts = Parts { has_open_form: false, ..state.parts() };
-    let images = parts.with_form_logo(&state.images, &at.default_images, at.allows_nfc);
-    let updated_at = state.next_update(at.now);
-    let etag = Tagged { images: &images, open_form: None, ..state.tagged(updated_at) }.etag();
-    Ok(vec![PassEvent::Personalized { enrolment, images, etag, updated_at }])
 }
 
 fn show_images(state: &State, assets: Images, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {

@@ -107,6 +107,8 @@ pub struct IssuePass {
     pub localizations: Localizations,
     /// What phones show for the pass.
     pub authentication_token: OrderedToken,
+    /// Whether it is voided at once: another service has issued it, and voided it.
+    pub voided: bool,
 }
 
 /// The authentication token of an order. It is kept only if this order is the one that issues the pass.

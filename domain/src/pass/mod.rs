@@ -4,6 +4,7 @@ mod aggregate;
 mod command;
 mod error;
 mod event;
+mod form;
 mod increment;
 mod patch;
 mod replacement;

@@ -54,6 +54,7 @@ fn order(seat: &str) -> IssuePass {
         content: content(seat),
         assets: Images::new(),
         localizations: Localizations::new(),
+        voided: false,
         authentication_token: OrderedToken::Fresh(
             AuthenticationToken::parse("0123456789abcdef0123").unwrap(),
         ),

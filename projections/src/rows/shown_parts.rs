@@ -48,7 +48,16 @@ pub enum Freshness {
     Lacking {
         /// The empty slots, of which one is enough.
         one_of: &'static [ImageSlot],
+        /// Whether it would show other texts.
+        are_texts_outdated: bool,
     },
+}
+
+impl Freshness {
+    /// Whether resolving the defaults again would change the pass.
+    pub const fn is_outdated(self) -> bool {
+        matches!(self, Self::Outdated | Self::Lacking { are_texts_outdated: true, .. })
+    }
 }
 
 impl ShownParts {
@@ -81,12 +90,13 @@ impl ShownParts {
             has_open_form: self.has_open_form,
         };
         let images = parts.images(&pass_type.default_images, pass_type.allows_nfc);
+        let texts = localizations::resolve(&self.own_localizations, &pass_type.default_localizations);
+        let are_texts_outdated = texts != self.localizations;
         if images == self.images {
-            let texts = localizations::resolve(&self.own_localizations, &pass_type.default_localizations);
-            return if texts == self.localizations { Freshness::Current } else { Freshness::Outdated };
+            return if are_texts_outdated { Freshness::Outdated } else { Freshness::Current };
         }
         match images::missing_slots(self.kind, &images) {
-            Some(one_of) => Freshness::Lacking { one_of },
+            Some(one_of) => Freshness::Lacking { one_of, are_texts_outdated },
             None => Freshness::Outdated,
         }
     }

@@ -17,7 +17,7 @@ use honoken_domain::pass::{PassEvent, PassKind};
 use crate::rows::columns::{pass_key, pass_type_value, serial_number_value};
 use crate::rows::nfc::NfcInFile;
 use crate::rows::pass_type::find_pass_type;
-use crate::rows::shown_parts::{Freshness, ShownParts, shown_parts};
+use crate::rows::shown_parts::{ShownParts, shown_parts};
 use crate::tables::apply_error::ApplyError;
 
 /// The passes whose images or texts may have changed with the events of a batch.
@@ -95,7 +95,7 @@ pub(crate) async fn apply(
     }
     let is_outdated = |pass: &ShownParts| {
         let pass_type = defaults.get(&pass.id.pass_type_identifier).and_then(Option::as_ref);
-        pass_type.is_some_and(|pass_type| pass.freshness_when_appended(pass_type) == Freshness::Outdated)
+        pass_type.is_some_and(|pass_type| pass.freshness_when_appended(pass_type).is_outdated())
     };
     let row = |id: &PassId| {
         let sequence = sequences.get(id).copied().unwrap_or_default();

@@ -479,6 +479,7 @@ pub(crate) fn order(id: &PassId, seat: &str) -> PassCommand {
         content: content(seat),
         assets: Images::new(),
         localizations: Localizations::new(),
+        voided: false,
         authentication_token: OrderedToken::Fresh(token_of(id)),
     }))
 }

@@ -212,6 +212,7 @@ impl World {
         let id = ticket(serial);
         let command = PassCommand::Issue(Box::new(IssuePass {
             localizations: Localizations::new(),
+            voided: false,
             authentication_token: OrderedToken::Fresh(
                 AuthenticationToken::parse(Digest::of(serial.as_bytes()).as_str()).unwrap(),
             ),

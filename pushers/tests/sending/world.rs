@@ -158,6 +158,7 @@ impl World {
             content: content("first"),
             assets: Images::new(),
             localizations: Localizations::new(),
+            voided: false,
             authentication_token: OrderedToken::Fresh(
                 AuthenticationToken::parse(Digest::of(serial.as_bytes()).as_str()).unwrap(),
             ),

@@ -210,6 +210,7 @@ impl Setup<'_> {
             content: content()?,
             assets,
             localizations: Localizations::new(),
+            voided: false,
             authentication_token: OrderedToken::Fresh(ids::authentication_token(ids)),
         }));
         let dispatcher = &self.stores.dispatcher;

@@ -51,10 +51,12 @@ impl Worker {
         let (mut outdated, mut failures) = (Vec::new(), Vec::new());
         for pass in passes.into_iter().filter(|pass| !pass.retired) {
             let Some(pass_type) = pass_types.get(&pass.id.pass_type_identifier) else { continue };
-            match pass.freshness(pass_type) {
-                Freshness::Current => {}
-                Freshness::Lacking { one_of } => failures.push(lacking(pass.id, one_of)),
-                Freshness::Outdated => outdated.push(pass.id),
+            let freshness = pass.freshness(pass_type);
+            if let Freshness::Lacking { one_of, .. } = freshness {
+                failures.push(lacking(pass.id.clone(), one_of));
+            }
+            if freshness.is_outdated() {
+                outdated.push(pass.id);
             }
         }
         failures.append(&mut self.command_all(outdated, &pass_types, &RESOLVE, job.id.as_str()).await?);

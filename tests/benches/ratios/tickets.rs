@@ -140,6 +140,7 @@ impl Office {
             content: domain_content(0),
             assets: images,
             localizations: Localizations::new(),
+            voided: false,
             authentication_token: OrderedToken::Fresh(
                 AuthenticationToken::parse("0123456789abcdef0123456789abcdef").expect("a token"),
             ),

@@ -8,7 +8,7 @@ use honoken_simulator::Phone;
 use honoken_tests::device::{device, push_token};
 use honoken_tests::server::Ready;
 use honoken_tests::waiting::{PATIENCE, eventually};
-use honoken_tests::{Honoken, Integrator, a_ticket};
+use honoken_tests::{Honoken, Integrator, a_ticket, package};
 use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -128,6 +128,20 @@ async fn a_phone_that_holds_a_pass_of_the_old_service_goes_on_with_it() {
     let updates = phone.wakes().await;
     assert!(updates.len() == 1 && updates[0].changed, "{updates:?}");
     phone.assert_content();
+}
+
+#[tokio::test]
+async fn a_pass_that_the_old_service_had_voided_is_void_from_its_first_moment() {
+    let honoken = a_service().await;
+    let integrator = honoken.integrator();
+    let mut line = pass(&integrator, 1);
+    line["voided"] = json!(true);
+    let output = imports(&honoken, "old.ndjson", &text(&[line]), &[]).await;
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(integrator.state("OLD-1").await["voided"], true);
+    let files = package::files(&integrator.downloads("OLD-1").await);
+    let shown: Value = serde_json::from_slice(&files["pass.json"].0).expect("pass.json");
+    assert_eq!(shown["voided"], true);
 }
 
 #[tokio::test]

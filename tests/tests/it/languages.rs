@@ -228,3 +228,23 @@ async fn languages_that_are_none_are_refused_with_their_place_and_change_nothing
     );
     assert_eq!(integrator.state("a").await, before);
 }
+
+#[tokio::test]
+async fn a_pass_that_would_be_left_without_its_icon_gets_the_texts_of_its_type() {
+    let honoken = a_service().await;
+    let (integrator, operator) = (honoken.integrator(), honoken.operator());
+    integrator.issues("bare").await;
+    for file in ["icon.png", "icon@2x.png", "icon@3x.png"] {
+        let removed = operator.remove_brand_asset(file).await;
+        if removed.status == StatusCode::ACCEPTED {
+            operator.sees_finished(&removed).await;
+        }
+    }
+    let before = integrator.state("bare").await;
+    let texts = strings(&[("1A", "Platz 1A")]);
+    let put = sends(&integrator, Method::PUT, &of_type(&integrator, "de"), &texts).await;
+    let finished = operator.sees_finished(&put).await;
+    assert_eq!(finished["failures"][0]["code"], "missing_image", "{finished}");
+    let after = integrator.state("bare").await;
+    assert_eq!((&after["assets"], &after["localizations"]["de"]), (&before["assets"], &texts));
+}

@@ -121,6 +121,16 @@ fn images_and_texts_that_change_together_are_two_states() {
 }
 
 #[test]
+fn a_pass_that_would_lack_an_image_gets_the_texts_alone() {
+    let without_icon =
+        Circumstances { default_images: DefaultImages::default(), ..with_texts(&[("Gate", "Tor")], NOW + 9) };
+    let texts = changed_to(&[], &[("Gate", "Tor")], NOW + 9);
+    check(vec![issued("1A", NOW)], without_icon.clone(), PassCommand::ResolveDefaults, vec![texts.clone()]);
+    let missing = PassError::MissingImage { one_of: &[ImageSlot::Icon] };
+    refuse(vec![issued("1A", NOW), texts], without_icon, PassCommand::ResolveDefaults, &missing);
+}
+
+#[test]
 fn a_pass_has_not_more_languages_than_the_limit() {
     let language = |number: usize| Language::parse(&format!("en-{number}")).unwrap();
     let full = (0..MAX_LANGUAGES).map(|number| (language(number), texts(&[("A", "B")]))).collect();

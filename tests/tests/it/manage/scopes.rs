@@ -146,7 +146,7 @@ async fn the_key_of_dev_has_every_scope_even_if_it_was_made_before_there_were_an
 }
 
 #[tokio::test]
-async fn only_a_key_for_importing_may_name_the_token_of_a_pass() {
+async fn only_a_key_for_importing_may_name_the_token_of_a_pass_or_issue_a_void_one() {
     let (mut honoken, dev) = a_service_with_a_pass().await;
     let keys = keys_with(&mut honoken, &[None, Some("passes:import")]).await;
     let [plain, import] = &keys[..] else { panic!("two keys") };
@@ -163,6 +163,11 @@ async fn only_a_key_for_importing_may_name_the_token_of_a_pass() {
     import.issue(&order("B-2", &token)).await.assert_status(StatusCode::CREATED);
     assert_eq!(dev.credentials("B-2").await.token, "the-token-on-phones");
     import.issue(&order("B-3", &Value::Null)).await.assert_status(StatusCode::CREATED);
+    let mut void = order("B-4", &Value::Null);
+    void["voided"] = json!(true);
+    assert_eq!(assert_problem(&plain.issue(&void).await, 403)["code"], "missing_scope");
+    import.issue(&void).await.assert_status(StatusCode::CREATED);
+    assert_eq!(dev.state("B-4").await["voided"], true);
     let history = dev.history("B-2", "").await;
     assert!(!history.excerpt().contains("the-token-on-phones"), "{}", history.excerpt());
 }
