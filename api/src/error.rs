@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use honoken_domain::brand_assets::BrandAssetsError;
+use honoken_domain::job::JobError;
 use honoken_domain::organization::Scope;
 use honoken_domain::pass::{ContentFault, PassError};
 use honoken_domain::pass_type::PassTypeError;
@@ -495,6 +496,13 @@ impl Refusal for BrandAssetsError {
 impl Refusal for UploadedImageError {
     fn into_api_error(self) -> ApiError {
         match self {}
+    }
+}
+
+impl Refusal for JobError {
+    /// Callers only start jobs, which is never refused.
+    fn into_api_error(self) -> ApiError {
+        ApiError::Internal(self.into())
     }
 }
 

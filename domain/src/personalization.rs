@@ -2,6 +2,8 @@
 //!
 //! <https://developer.apple.com/documentation/walletpasses/personalize>
 
+use std::iter;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -67,6 +69,13 @@ pub struct PersonalizationForm {
     /// The text that the person agrees to; links are HTML.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms_and_conditions: Option<String>,
+}
+
+impl PersonalizationForm {
+    /// The texts that the person reads.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        iter::once(&*self.description).chain(self.terms_and_conditions.as_deref())
+    }
 }
 
 /// A person who has filled in the form of a pass.

@@ -14,10 +14,14 @@ use crate::pointer::in_assets;
 pub fn lint_images(kind: PassKind, images: &BTreeMap<ImageFile, Option<PngHeader>>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (file, header) in images {
-        if !kind.shows(file.slot()) {
-            findings.push(Finding::warning("image_not_shown", &in_assets(file), not_shown(kind, file.slot())));
-        } else if let Some(Err(other)) = header.map(|header| check_size(&file.name(), header)) {
-            findings.push(Finding::warning("image_size", &in_assets(file), other.to_string()));
+        if kind.shows(file.slot()) {
+            findings.extend(header.and_then(|header| lint_size(file, header)));
+        } else {
+            findings.push(Finding::warning(
+                "image_not_shown",
+                &in_assets(file),
+                not_shown(kind, file.slot()),
+            ));
         }
     }
     findings.extend(images.keys().filter(|file| kind.shows(file.slot())).filter_map(|file| {
@@ -35,6 +39,12 @@ pub fn lint_images(kind: PassKind, images: &BTreeMap<ImageFile, Option<PngHeader
         (!excluded.is_empty()).then(|| Finding::warning("image_excluded", &in_assets(strip), detail))
     }));
     findings
+}
+
+/// A warning about an image of another size than Wallet draws, on whatever pass that shows it.
+pub fn lint_size(file: &ImageFile, header: PngHeader) -> Option<Finding> {
+    let other = check_size(&file.name(), header).err()?;
+    Some(Finding::warning("image_size", &in_assets(file), other.to_string()))
 }
 
 /// Why a phone does not choose a file by its language, if it does not.

@@ -13,13 +13,14 @@ use crate::pointer::at;
 /// Keys that a sentence names.
 const MOST_NAMED: usize = 5;
 
-/// Warnings about texts that a pass with this content never shows, and about languages in which it shows keys instead of texts. Pointers are like
+/// Warnings about texts that a pass with this content, and these texts in the form of a rewards programme, never shows, and about languages in which it shows keys instead of texts. Pointers are like
 /// `/localizations/de`.
 ///
 /// <https://developer.apple.com/documentation/walletpasses/creating-the-source-for-a-pass>
 pub fn lint_localizations(
     kind: PassKind,
     content: &Map<String, Value>,
+    form: &[&str],
     localizations: &Localizations,
 ) -> Vec<Finding> {
     if localizations.is_empty() {
@@ -28,7 +29,8 @@ pub fn lint_localizations(
     // The loose fields bring labels of their own.
     let mut pass = content.clone();
     loose::map_loose_fields(&mut pass, kind.style);
-    let texts = texts_of(&pass);
+    let mut texts = texts_of(&pass);
+    texts.extend(form);
     let keys = |strings: &BTreeMap<String, String>| strings.keys().cloned().collect();
     let keys: BTreeMap<&str, BTreeSet<String>> = localizations
         .iter()
@@ -111,13 +113,15 @@ mod tests {
             "fr": { "strings": { "Gate": "Porte" } },
         }))
         .unwrap();
-        let findings = lint_localizations(kind, content, &localizations);
+        let findings = lint_localizations(kind, content, &[], &localizations);
         let found: Vec<(&str, &str)> = findings.iter().map(|each| (&*each.code, &*each.pointer)).collect();
         assert_eq!(
             found,
             [("strings_key_missing", "/localizations/fr"), ("strings_key_unused", "/localizations")]
         );
         assert!(findings[1].detail.contains("\"Seet\""), "{}", findings[1]);
-        assert_eq!(lint_localizations(kind, content, &Localizations::new()), []);
+        let with_form = lint_localizations(kind, content, &["Seet"], &localizations);
+        assert!(with_form.iter().all(|finding| finding.code != "strings_key_unused"), "{with_form:?}");
+        assert_eq!(lint_localizations(kind, content, &[], &Localizations::new()), []);
     }
 }

@@ -79,7 +79,7 @@ pub use bundle::{MAX_BUNDLE_BYTES, MAX_BUNDLE_PASSES, bundle};
 pub use credential::{Credential, CredentialError, CredentialFiles};
 pub use date::{DateError, ZonedDate};
 pub use finding::{Finding, MAX_FINDINGS, Severity};
-pub use given_images::lint_images;
+pub use given_images::{lint_images, lint_size};
 pub use given_localizations::lint_localizations;
 pub use honoken_styles::{Language, Localization, Localizations, PassKind, TicketStyle};
 pub use identity::{IdentityError, SigningIdentity};

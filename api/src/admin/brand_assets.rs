@@ -4,19 +4,17 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::response::Response;
 use honoken_domain::brand_assets::{BRAND_ID, BrandAssets, BrandAssetsCommand};
 use honoken_domain::ids::JobId;
-use honoken_domain::images::Images;
 use honoken_domain::job::JobWork;
-use honoken_pkpass::image::MAX_IMAGE_BYTES;
 use honoken_service::ids;
 
-use crate::answers::job::accepted;
-use crate::error::{ApiError, blob_error};
-use crate::extractors::json_body;
+use crate::answers::job::{Remarks, accepted};
+use crate::error::ApiError;
 use crate::extractors::path::Segments;
 use crate::extractors::request_id::RequestId;
 use crate::manage::assets::{image_file, image_response};
-use crate::manage::uploads;
+use crate::manage::default_image::DefaultImage;
 use crate::openapi::answers::{BroughtByJob, Image};
+use crate::openapi::parameters::EveryScale;
 use crate::openapi::problems::{NotFound, Unacceptable};
 use crate::openapi::schemas::Png;
 use crate::openapi::tags::ADMIN;
@@ -24,12 +22,14 @@ use crate::state::{App, AppState};
 
 /// `PUT /admin/brand-assets/{file}`
 ///
+/// With `?scale=auto` the image is made at every scale that Wallet draws; they take the place of all that the brand has for the slot.
+///
 /// # Errors
 /// 401, 413, 422 when the file name or the image is not acceptable, 503.
 #[utoipa::path(
     put, path = "/brand-assets/{file}", tag = ADMIN,
     operation_id = "putBrandAsset", summary = "Give all passes a default image",
-    request_body(content((Png = "image/png"))), responses(BroughtByJob, Unacceptable),
+    params(EveryScale), request_body(content((Png = "image/png"))), responses(BroughtByJob, Unacceptable),
 )]
 pub async fn put(
     State(app): State<AppState>,
@@ -38,13 +38,18 @@ pub async fn put(
     segments: Segments,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let name = image_file(&segments)?;
-    let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
-    let image = app.blobs.check(bytes).await.map_err(|fault| blob_error(fault, ""))?;
-    let digest = uploads::restore(&app, &request_id, image).await?;
-    let assets = Images::from([(name.to_string(), digest)]);
-    let put = |job| BrandAssetsCommand::PutAssets { assets, job: Some(job) };
-    change(&app, &request_id, jobs_below(route.as_str()), put).await
+    let image = DefaultImage::of(&segments, &request)?;
+    let stored = image.store_for_brand(&app, &request_id, request).await?;
+    let (assets, is_scaled) = (stored.images.clone(), stored.is_scaled);
+    let put = |job| {
+        let job = Some(job);
+        if is_scaled {
+            BrandAssetsCommand::PutScales { assets, job }
+        } else {
+            BrandAssetsCommand::PutAssets { assets, job }
+        }
+    };
+    change(&app, &request_id, jobs_below(route.as_str()), put, stored.into()).await
 }
 
 /// `DELETE /admin/brand-assets/{file}`
@@ -63,7 +68,7 @@ pub async fn delete(
 ) -> Result<Response, ApiError> {
     let file = image_file(&segments)?.to_string();
     let remove = |job| BrandAssetsCommand::RemoveAsset { file, job: Some(job) };
-    change(&app, &request_id, jobs_below(route.as_str()), remove).await
+    change(&app, &request_id, jobs_below(route.as_str()), remove, Remarks::default()).await
 }
 
 /// `GET /admin/brand-assets/{file}`
@@ -84,12 +89,13 @@ async fn change(
     request_id: &RequestId,
     jobs: &str,
     command: impl FnOnce(JobId) -> BrandAssetsCommand,
+    remarks: Remarks,
 ) -> Result<Response, ApiError> {
     let job = ids::job_id(&*app.ids, app.clock.unix_ms());
     let metadata = app.metadata("operator".to_owned(), None, &request_id.0);
     let committed =
         app.dispatcher.dispatch::<BrandAssets>(BRAND_ID, command(job.clone()), &(), &metadata).await?;
-    accepted(app, &committed, (job, JobWork::BrandAssets), jobs).await
+    accepted(app, &committed, (job, JobWork::BrandAssets), jobs, remarks).await
 }
 
 /// The address of jobs, under the prefix that the caller used.

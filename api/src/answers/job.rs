@@ -3,10 +3,12 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use honoken_domain::ids::JobId;
+use honoken_domain::images::Images;
 use honoken_domain::job::{JobFailure, JobWork};
 use honoken_domain::rfc3339;
 use honoken_domain::snapshot::Snapshot;
 use honoken_event_store::Committed;
+use honoken_pkpass::Finding;
 use honoken_projections::jobs::{JobRow, JobState};
 use honoken_service::limits;
 use http::{HeaderValue, StatusCode, header};
@@ -15,6 +17,7 @@ use utoipa::ToSchema;
 
 use crate::error::ApiError;
 use crate::openapi::examples;
+use crate::openapi::schemas::Warning;
 use crate::state::App;
 
 /// The answer to a change of images or texts that many passes show.
@@ -27,6 +30,23 @@ pub struct AssetChange {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     job: Option<JobAnswer>,
+    /// The images that were made of the one that was sent, with their digests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<std::collections::BTreeMap<String, String>>)]
+    assets: Option<Images>,
+    /// What a phone shows otherwise than it was sent, if anything.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Warning>)]
+    warnings: Vec<Finding>,
+}
+
+/// What there is to say about a change besides its job.
+#[derive(Debug, Default)]
+pub struct Remarks {
+    /// The images that were made of the one that was sent.
+    pub assets: Option<Images>,
+    /// What a phone shows otherwise than it was sent.
+    pub warnings: Vec<Finding>,
 }
 
 /// A job.
@@ -109,9 +129,11 @@ pub async fn accepted<A: Snapshot>(
     committed: &Committed<A>,
     (id, work): (JobId, JobWork),
     root: &str,
+    remarks: Remarks,
 ) -> Result<Response, ApiError> {
+    let Remarks { assets, warnings } = remarks;
     if committed.events.is_empty() {
-        return Ok(Json(AssetChange { changed: false, job: None }).into_response());
+        return Ok(Json(AssetChange { changed: false, job: None, assets, warnings }).into_response());
     }
     let is_shown = app.projector.shows(committed, limits::VISIBLE).await;
     let row = if is_shown { app.read_model.job(&id).await? } else { None };
@@ -127,7 +149,7 @@ pub async fn accepted<A: Snapshot>(
         started_at: None,
         finished_at: None,
     });
-    let body = Json(AssetChange { changed: true, job: Some(job.into()) });
+    let body = Json(AssetChange { changed: true, job: Some(job.into()), assets, warnings });
     let mut response = (StatusCode::ACCEPTED, body).into_response();
     if let Ok(location) = HeaderValue::try_from(format!("{root}/{id}")) {
         response.headers_mut().insert(header::LOCATION, location);

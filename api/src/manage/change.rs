@@ -332,8 +332,10 @@ pub fn own_image_warnings(
 /// Everything about the texts in other languages of a pass as it is now that a phone does not show.
 pub fn localization_warnings(committed: &Committed<Pass>) -> Vec<Finding> {
     let aggregate = &committed.aggregate;
+    let form = aggregate.open_form().into_iter();
+    let form: Vec<&str> = form.flat_map(|(form, _)| form.texts()).collect();
     match (aggregate.shown(), aggregate.shown_localizations()) {
-        (Some((kind, content)), Some(texts)) => lint_localizations(kind, content.as_map(), texts),
+        (Some((kind, content)), Some(texts)) => lint_localizations(kind, content.as_map(), &form, texts),
         _ => Vec::new(),
     }
 }

@@ -4,6 +4,7 @@ pub mod assets;
 pub mod blobs;
 pub mod change;
 pub mod change_metadata;
+pub mod default_image;
 pub mod history;
 pub mod idempotency_key;
 pub mod import_registration;

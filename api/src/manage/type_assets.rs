@@ -3,22 +3,20 @@
 use axum::extract::{Request, State};
 use axum::response::Response;
 use honoken_domain::ids::{JobId, OrganizationId, PassTypeIdentifier};
-use honoken_domain::images::Images;
 use honoken_domain::job::JobWork;
 use honoken_domain::pass_type::{PassType, PassTypeCommand};
-use honoken_pkpass::image::MAX_IMAGE_BYTES;
 use honoken_projections::pass_types::PassTypeRow;
 use honoken_service::ids;
 
-use crate::answers::job::accepted;
+use crate::answers::job::{Remarks, accepted};
 use crate::auth::integrator::Integrator;
 use crate::error::ApiError;
-use crate::extractors::json_body;
 use crate::extractors::path::Segments;
 use crate::extractors::request_id::RequestId;
 use crate::manage::assets::{image_file, image_response};
-use crate::manage::uploads;
+use crate::manage::default_image::DefaultImage;
 use crate::openapi::answers::{BroughtByJob, Image};
+use crate::openapi::parameters::EveryScale;
 use crate::openapi::problems::{NotFound, Unacceptable};
 use crate::openapi::schemas::Png;
 use crate::openapi::tags::MANAGE;
@@ -26,12 +24,14 @@ use crate::state::{App, AppState};
 
 /// `PUT /manage/v1/pass-types/{type}/assets/{file}`
 ///
+/// With `?scale=auto` the image is made at every scale that Wallet draws; they take the place of all that the type has for the slot.
+///
 /// # Errors
 /// 401, 404, 413, 422 when the file name or the image is not acceptable, 503.
 #[utoipa::path(
     put, path = "/manage/v1/pass-types/{type}/assets/{file}", tag = MANAGE,
     operation_id = "putPassTypeAsset", summary = "Give the passes of a type a default image",
-    request_body(content((Png = "image/png"))), responses(BroughtByJob, NotFound, Unacceptable),
+    params(EveryScale), request_body(content((Png = "image/png"))), responses(BroughtByJob, NotFound, Unacceptable),
 )]
 pub async fn put(
     State(app): State<AppState>,
@@ -40,13 +40,19 @@ pub async fn put(
     segments: Segments,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let file = image_file(&segments)?;
+    let image = DefaultImage::of(&segments, &request)?;
     let pass_type = own_pass_type(&app, &integrator, &segments).await?;
-    let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
-    let digest = uploads::store(&app, &integrator, &request_id, bytes).await?;
-    let assets = Images::from([(file.to_string(), digest)]);
-    let put = |job| PassTypeCommand::PutAssets { assets, job: Some(job) };
-    change(&app, &integrator, &request_id, &pass_type, put, work).await
+    let stored = image.store(&app, &integrator, &request_id, request).await?;
+    let (assets, is_scaled) = (stored.images.clone(), stored.is_scaled);
+    let put = |job| {
+        let job = Some(job);
+        if is_scaled {
+            PassTypeCommand::PutScales { assets, job }
+        } else {
+            PassTypeCommand::PutAssets { assets, job }
+        }
+    };
+    change(&app, &integrator, &request_id, &pass_type, put, work, stored.into()).await
 }
 
 /// `DELETE /manage/v1/pass-types/{type}/assets/{file}`
@@ -67,7 +73,7 @@ pub async fn delete(
     let file = image_file(&segments)?.to_string();
     let pass_type = own_pass_type(&app, &integrator, &segments).await?;
     let remove = |job| PassTypeCommand::RemoveAsset { file, job: Some(job) };
-    change(&app, &integrator, &request_id, &pass_type, remove, work).await
+    change(&app, &integrator, &request_id, &pass_type, remove, work, Remarks::default()).await
 }
 
 /// `GET /manage/v1/pass-types/{type}/assets/{file}`: the type's own image, not the brand's.
@@ -102,6 +108,7 @@ pub async fn change(
     pass_type: &PassTypeRow,
     command: impl FnOnce(JobId) -> PassTypeCommand,
     work: fn(OrganizationId, PassTypeIdentifier) -> JobWork,
+    remarks: Remarks,
 ) -> Result<Response, ApiError> {
     let job = ids::job_id(&*app.ids, app.clock.unix_ms());
     let metadata =
@@ -109,7 +116,7 @@ pub async fn change(
     let id = pass_type.pass_type_identifier.as_str();
     let committed = app.dispatcher.dispatch::<PassType>(id, command(job.clone()), &(), &metadata).await?;
     let work = work(integrator.organization_id.clone(), pass_type.pass_type_identifier.clone());
-    accepted(app, &committed, (job, work), "/manage/v1/jobs").await
+    accepted(app, &committed, (job, work), "/manage/v1/jobs", remarks).await
 }
 
 /// The pass type in the path, if it is the caller's.

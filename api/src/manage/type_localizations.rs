@@ -6,6 +6,7 @@ use honoken_domain::ids::{OrganizationId, PassTypeIdentifier};
 use honoken_domain::job::JobWork;
 use honoken_domain::pass_type::PassTypeCommand;
 
+use crate::answers::job::Remarks;
 use crate::auth::integrator::Integrator;
 use crate::error::ApiError;
 use crate::extractors::path::Segments;
@@ -38,7 +39,7 @@ pub async fn put(
     let pass_type = own_pass_type(&app, &integrator, &segments).await?;
     let localization = localizations::read(request).await?;
     let put = |job| PassTypeCommand::PutLocalization { language, localization, job: Some(job) };
-    change(&app, &integrator, &request_id, &pass_type, put, work).await
+    change(&app, &integrator, &request_id, &pass_type, put, work, Remarks::default()).await
 }
 
 /// `DELETE /manage/v1/pass-types/{type}/localizations/{lang}`
@@ -59,7 +60,7 @@ pub async fn delete(
     let language = language(&segments)?;
     let pass_type = own_pass_type(&app, &integrator, &segments).await?;
     let remove = |job| PassTypeCommand::RemoveLocalization { language, job: Some(job) };
-    change(&app, &integrator, &request_id, &pass_type, remove, work).await
+    change(&app, &integrator, &request_id, &pass_type, remove, work, Remarks::default()).await
 }
 
 /// `GET /manage/v1/pass-types/{type}/localizations/{lang}`

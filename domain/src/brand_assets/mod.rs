@@ -1,4 +1,4 @@
-//! The images that every pass falls back to in the end. There is one set, under the id [`BRAND_ID`]. All in one file: there are two
+//! The images that every pass falls back to in the end. There is one set, under the id [`BRAND_ID`]. All in one file: there are three
 //! commands, one event, and nothing to refuse.
 
 use strum::IntoStaticStr;
@@ -8,7 +8,7 @@ use cqrs_es::{Aggregate, DomainEvent};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::JobId;
-use crate::images::Images;
+use crate::images::{self, Images};
 
 /// The id of the only [`BrandAssets`].
 pub const BRAND_ID: &str = "brand";
@@ -28,6 +28,13 @@ pub enum BrandAssetsCommand {
         /// File names and digests of bytes that are stored already.
         assets: Images,
         /// The job that brings them to the passes that exist already. Without one these stay as they are.
+        job: Option<JobId>,
+    },
+    /// Give every pass an image to fall back to at every scale, in place of all that are there for its slot.
+    PutScales {
+        /// File names and digests of bytes that are stored already.
+        assets: Images,
+        /// As above.
         job: Option<JobId>,
     },
     /// Take one of these images away.
@@ -64,6 +71,10 @@ impl BrandAssets {
         let job = match command {
             BrandAssetsCommand::PutAssets { assets: more, job } => {
                 assets.extend(more);
+                job
+            }
+            BrandAssetsCommand::PutScales { assets: more, job } => {
+                assets = images::in_place_of_slots(&assets, more);
                 job
             }
             BrandAssetsCommand::RemoveAsset { file, job } => {

@@ -5,7 +5,7 @@ use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{JobId, OrganizationId, TeamIdentifier};
-use crate::images::Images;
+use crate::images::{self, Images};
 use crate::localizations::{self, Localizations};
 use crate::pass_type::{PassTypeCommand, PassTypeError, PassTypeEvent};
 
@@ -33,6 +33,7 @@ impl PassType {
             }
             (
                 PassTypeCommand::PutAssets { .. }
+                | PassTypeCommand::PutScales { .. }
                 | PassTypeCommand::RemoveAsset { .. }
                 | PassTypeCommand::PutLocalization { .. }
                 | PassTypeCommand::RemoveLocalization { .. },
@@ -42,6 +43,9 @@ impl PassType {
                 let mut assets = self.assets.clone();
                 assets.extend(more);
                 Ok(self.change_assets(assets, job))
+            }
+            (PassTypeCommand::PutScales { assets: more, job }, Some(_)) => {
+                Ok(self.change_assets(images::in_place_of_slots(&self.assets, more), job))
             }
             (PassTypeCommand::RemoveAsset { file, job }, Some(_)) => {
                 let mut assets = self.assets.clone();

@@ -26,6 +26,13 @@ pub enum PassTypeCommand {
         /// The job that brings them to the passes that exist already. Without one these stay as they are.
         job: Option<JobId>,
     },
+    /// Give the passes of this type an image to fall back to at every scale, in place of all that are there for its slot.
+    PutScales {
+        /// File names and digests of bytes that are stored already.
+        assets: Images,
+        /// As above.
+        job: Option<JobId>,
+    },
     /// Take one of these images away, so that the brand's shows again.
     RemoveAsset {
         /// File name, `logo@2x.png`.

@@ -26,7 +26,7 @@ pub(super) fn check(files: &Files, pass: Option<&Map<String, Value>>) -> Vec<Fin
         let (content, is_usable) = check_content(path, name.as_ref().ok(), bytes);
         match &name {
             Err(why) => {
-                findings.push(Finding::warning("image_unknown", &in_assets(path), format!("{path}: {why}")))
+                findings.push(Finding::warning("image_unknown", &in_assets(path), format!("{path}: {why}")));
             }
             Ok(name) if is_usable => {
                 usable.insert((place.0, *name), path.as_str());

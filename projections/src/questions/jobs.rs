@@ -3,7 +3,8 @@
 use honoken_database::statements::{Row, sql};
 use honoken_domain::ids::{JobId, OrganizationId, PassId, PassTypeIdentifier, UnixSeconds};
 use honoken_domain::job::{
-    BRAND_ASSETS, JobFailure, JobWork, PASS_TYPE_ASSETS, PASS_TYPE_LOCALIZATIONS, PASS_TYPE_NFC, RESTORED_IMAGE,
+    BRAND_ASSETS, JobFailure, JobWork, PASS_TYPE_ASSETS, PASS_TYPE_LOCALIZATIONS, PASS_TYPE_NFC,
+    RESTORED_IMAGE,
 };
 
 use crate::query_error::QueryError;

@@ -74,7 +74,8 @@ async fn start(
     (total, started_at, sequence): (u64, UnixSeconds, i64),
 ) -> Result<(), ApplyError> {
     let (organization, pass_type) = work.pass_type().unzip();
-    let told = if matches!(work, JobWork::RestoredImage { .. }) { Value::json(work)? } else { Value::Json(None) };
+    let told =
+        if matches!(work, JobWork::RestoredImage { .. }) { Value::json(work)? } else { Value::Json(None) };
     sql("insert into wallet_job (job_id, position, kind, organization_id, pass_type_identifier, state, total, done, failed, failures, started_at,
                                  sequence, work)
          values ($1, $2, $3, $4, $5, 'running', $6, 0, 0, '[]', $7, $8, $9)

@@ -4,7 +4,9 @@ use honoken_domain::content::Content;
 use honoken_domain::json;
 use honoken_domain::pass::{ContentPatch, PatchOperation};
 use honoken_pkpass::reader::{Trust, inspect_file};
-use honoken_pkpass::{Finding, MAX_FINDINGS, PassKind, PassSource, TicketStyle, lint, pass_json};
+use honoken_pkpass::{
+    Finding, Localizations, MAX_FINDINGS, PassKind, PassSource, TicketStyle, lint, pass_json,
+};
 use serde_json::{Map, Value};
 
 /// Reads a content, checks it, patches it and writes a `pass.json` of it.
@@ -59,6 +61,9 @@ fn shown(kind: PassKind, content: &Map<String, Value>) {
         kind,
         voided: false,
         content,
+        localizations: const { &Localizations::new() },
+        leaves_out_nfc: false,
+        personalization: None,
     };
     let pass: Value = serde_json::from_slice(&pass_json(&source, &[])).expect("pass.json is JSON");
     assert_eq!(pass["serialNumber"], "A-1", "the content cannot change who the pass is");

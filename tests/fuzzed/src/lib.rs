@@ -18,8 +18,11 @@ pub use package::zip;
 pub use strings::strings;
 pub use tags::tags;
 
+/// Reads an input, and panics when a promise about it is broken.
+pub type Read = fn(&[u8]);
+
 /// Every kind by its name, which is that of its folder in `fuzz/corpus` and of its program in `fuzz/fuzz_targets`.
-pub const KINDS: [(&str, fn(&[u8])); 7] = [
+pub const KINDS: [(&str, Read); 7] = [
     ("content", content),
     ("conditions", conditions),
     ("tags", tags),

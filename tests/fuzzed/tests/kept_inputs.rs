@@ -12,8 +12,9 @@ fn fuzz() -> PathBuf {
 }
 
 fn names_in(folder: &str, ending: &str) -> BTreeSet<String> {
-    let entries = fs::read_dir(fuzz().join(folder)).unwrap().map(|entry| entry.unwrap().file_name());
-    entries.map(|name| name.to_str().unwrap().trim_end_matches(ending).to_owned()).collect()
+    let entries = fs::read_dir(fuzz().join(folder)).expect("the folder is there");
+    let names = entries.map(|entry| entry.expect("it can be read").file_name());
+    names.map(|name| name.to_str().expect("a text").trim_end_matches(ending).to_owned()).collect()
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use honoken_tests::storage::files_below;
 
 /// The crates that are built for use.
-pub(crate) const ROOMS: [&str; 13] = [
+pub(crate) const ROOMS: [&str; 14] = [
     "telemetry",
     "database",
     "styles",

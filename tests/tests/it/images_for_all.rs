@@ -123,6 +123,44 @@ async fn what_changes_nothing_begins_no_job() {
 }
 
 #[tokio::test]
+async fn one_large_default_image_is_made_at_every_scale_and_one_of_another_size_is_warned_about() {
+    let (_honoken, integrator, operator) = a_service_with_two_passes().await;
+    let large = drawing::png(480, 150, 40);
+    operator.sees_finished(&integrator.put_type_asset("logo@2x.png", large.clone()).await).await;
+    let warned = integrator.put_type_asset("logo.png", large.clone()).await;
+    operator.sees_finished(&warned).await;
+    assert_eq!(warned.json()["warnings"][0]["code"], "image_size", "{}", warned.json());
+
+    let put_type = async |file: &str| {
+        let path = format!("/manage/v1/pass-types/{}/assets/{file}", integrator.pass_type_identifier());
+        integrator.request(Method::PUT, &path, &[("content-type", "image/png")], large.clone()).await
+    };
+    let put = put_type("logo.png?scale=auto").await;
+    operator.sees_finished(&put).await;
+    let made = put.json()["assets"].clone();
+    assert_eq!(put.json().get("warnings"), None, "they have the right sizes");
+    let state = integrator.state("bare").await;
+    for file in ["logo.png", "logo@2x.png", "logo@3x.png"] {
+        assert!(made[file].is_string() && made[file] != sha256(&large), "{made}");
+        assert_eq!(state["assets"][file], made[file]);
+    }
+    let again = put_type("logo.png?scale=auto").await;
+    assert_eq!(again.assert_status(StatusCode::OK).json(), json!({ "changed": false, "assets": made }));
+    for refused in ["logo@2x.png?scale=auto", "logo.png?scale=2", "logo.png?size=auto"] {
+        assert_problem(&put_type(refused).await, 422);
+        assert_problem(&operator.put_brand_asset(refused, large.clone()).await, 422);
+    }
+
+    let put = operator.put_brand_asset("icon.png?scale=auto", drawing::png(200, 200, 90)).await;
+    operator.sees_finished(&put).await;
+    let made = put.json()["assets"].clone();
+    let shown = integrator.state("bare").await["assets"].clone();
+    for (file, _) in ICONS {
+        assert!(made[file].is_string() && shown[file] == made[file], "{made} {shown}");
+    }
+}
+
+#[tokio::test]
 async fn an_image_that_is_taken_away_shows_what_is_behind_it_again() {
     let (_honoken, integrator, operator) = a_service_with_two_passes().await;
     let before = integrator.state("bare").await;
