@@ -104,13 +104,11 @@ fn name(name: &X509NameRef) -> String {
 }
 
 fn check_dates(signer: &X509Ref, issuer: Option<&X509Ref>, signing_time: Option<i64>, notes: &mut Notes) {
-    let Some(signing_time) = signing_time else { return };
     for (certificate, whose) in [(Some(signer), "the signer"), (issuer, "the intermediate")] {
         let Some(validity) = certificate.map(Validity::of) else { continue };
         let place = in_archive(FILE);
-        match validity {
-            Ok(validity) if validity.contains(signing_time) => {}
-            Ok(validity) => {
+        match (validity, signing_time) {
+            (Ok(validity), Some(signing_time)) if !validity.contains(signing_time) => {
                 let [from, until, made] =
                     [validity.not_before, validity.not_after, signing_time].map(rfc3339);
                 let detail = format!(
@@ -119,7 +117,8 @@ fn check_dates(signer: &X509Ref, issuer: Option<&X509Ref>, signing_time: Option<
                 );
                 notes.problem_at("certificate_not_valid", &place, detail);
             }
-            Err(_) => {
+            (Ok(_), _) => {}
+            (Err(_), _) => {
                 let detail = format!("the certificate of {whose} has dates that cannot be read");
                 notes.problem_at("certificate_not_valid", &place, detail);
             }
