@@ -4,6 +4,7 @@
 
 use std::io::Cursor;
 
+use ::png::Transformations;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -141,6 +142,8 @@ pub fn decode_png(bytes: &[u8]) -> Result<PngHeader, PngError> {
     let limits = ::png::Limits { bytes: DECODER_BYTES };
     let mut decoder = ::png::Decoder::new_with_limits(Cursor::new(bytes), limits);
     decoder.set_ignore_text_chunk(true);
+    // As for drawing it at other scales: a palette that is missing is only missed then.
+    decoder.set_transformations(COLOURS);
     let rows = move || -> Result<(), ::png::DecodingError> {
         let mut reader = decoder.read_info()?;
         while reader.next_row()?.is_some() {}
@@ -148,6 +151,10 @@ pub fn decode_png(bytes: &[u8]) -> Result<PngHeader, PngError> {
     };
     rows().map(|()| header).map_err(|_| PngError::Pixels)
 }
+
+/// Red, green, blue and alpha, or grey and alpha, a byte each.
+pub(super) const COLOURS: Transformations =
+    Transformations::EXPAND.union(Transformations::STRIP_16).union(Transformations::ALPHA);
 
 /// Memory for decoding: rows, a palette, a colour profile.
 pub(super) const DECODER_BYTES: usize = 16 * 1024 * 1024;

@@ -4,9 +4,9 @@ use std::io::Cursor;
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{PixelType, ResizeOptions, Resizer};
-use png::{BitDepth, ColorType, Encoder, Transformations};
+use png::{BitDepth, ColorType, Encoder};
 
-use crate::image::png::{DECODER_BYTES, PngError, PngHeader, read_png};
+use crate::image::png::{COLOURS, DECODER_BYTES, PngError, PngHeader, read_png};
 use crate::image::{ImageName, ImageSlot, Scale};
 
 use honoken_styles::Points;
@@ -90,7 +90,7 @@ fn decode(bytes: &[u8], size: Size) -> Result<Vec<u8>, PngError> {
     let limits = ::png::Limits { bytes: DECODER_BYTES };
     let mut decoder = ::png::Decoder::new_with_limits(Cursor::new(bytes), limits);
     decoder.set_ignore_text_chunk(true);
-    decoder.set_transformations(Transformations::normalize_to_color8() | Transformations::ALPHA);
+    decoder.set_transformations(COLOURS);
     let unreadable = |_| PngError::Pixels;
     let mut reader = decoder.read_info().map_err(unreadable)?;
     let mut pixels = vec![0; reader.output_buffer_size().ok_or(PngError::Pixels)?];
