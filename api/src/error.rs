@@ -12,7 +12,7 @@ use honoken_domain::pass_type::PassTypeError;
 use honoken_domain::registration::RegistrationError;
 use honoken_domain::uploaded_image::UploadedImageError;
 use honoken_event_store::DispatchError;
-use honoken_projections::{OperationError, QueryError};
+use honoken_projections::QueryError;
 use honoken_service::blobs::BlobError;
 use honoken_service::built_passes::BuildFailure;
 use honoken_service::permits::Overloaded;
@@ -174,6 +174,18 @@ impl ApiError {
     pub const CROSS_SITE: Self = Self::Forbidden {
         code: "cross_site",
         detail: "A browser sent this request for a page of another site. Behind a proxy, let the proxy pass `Host` on, or set HONOKEN_PUBLIC_URL to the address that browsers see.",
+    };
+
+    /// 403 for an operator who may only read.
+    pub const MISSING_ROLE: Self = Self::Forbidden {
+        code: "missing_role",
+        detail: "A viewer reads and changes nothing: this needs an operator with the role `operator` or `owner`.",
+    };
+
+    /// 403 for an operator who may do everything but this.
+    pub const MISSING_OWNER: Self = Self::Forbidden {
+        code: "missing_role",
+        detail: "Operators are the business of owners: this needs an operator with the role `owner`.",
     };
 
     /// The same answer for a body that holds the faulty value at this pointer.
@@ -526,20 +538,6 @@ impl<E: Refusal> From<DispatchError<E>> for ApiError {
 impl From<QueryError> for ApiError {
     fn from(fault: QueryError) -> Self {
         Self::Unavailable(fault.into())
-    }
-}
-
-impl From<OperationError> for ApiError {
-    fn from(fault: OperationError) -> Self {
-        match fault {
-            OperationError::NotParked => Self::Conflict { code: "not_parked", detail: fault.to_string() },
-            OperationError::StillUnappliable(_) => {
-                Self::Conflict { code: "still_unappliable", detail: fault.to_string() }
-            }
-            OperationError::Store(_) | OperationError::Log(_) | OperationError::Stopped => {
-                Self::Unavailable(fault.into())
-            }
-        }
     }
 }
 

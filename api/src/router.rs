@@ -1,5 +1,7 @@
 //! Every route, in one list. Paths and methods stand above the handlers; `crate::openapi` says how to add one.
 
+use std::sync::Arc;
+
 use axum::{Extension, Router, middleware};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -7,6 +9,7 @@ use utoipa_axum::routes;
 
 use crate::auth::operator;
 use crate::error::ApiError;
+use crate::layers::audit::{self, Actions};
 use crate::layers::{around, cross_site};
 use crate::openapi::document;
 use crate::operations::{docs, health, inspect, metrics};
@@ -15,8 +18,11 @@ use crate::{admin, device, manage};
 
 /// The service. Give it requests whose path has been through [`strip_prefix`](crate::routes::strip_prefix).
 pub fn router(app: AppState) -> Router {
+    let actions = Arc::new(Actions::of(&mut operator().into_openapi()));
     let operator = Router::from(operator())
+        .route_layer(middleware::from_fn(operator::require_role))
         .route_layer(middleware::from_fn_with_state(app.clone(), cross_site::refuse))
+        .route_layer(middleware::from_fn_with_state((app.clone(), actions), audit::note))
         .route_layer(middleware::from_fn_with_state(app.clone(), operator::require_operator));
     let routes = list(operator);
     let routes =
@@ -90,7 +96,13 @@ fn open() -> OpenApiRouter<AppState> {
 fn operator() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .routes(routes!(admin::brand_assets::get, admin::brand_assets::put, admin::brand_assets::delete))
+        .routes(routes!(admin::audit::list))
         .routes(routes!(admin::jobs::handler))
+        .routes(routes!(admin::keys::create, admin::keys::list))
+        .routes(routes!(admin::keys::revoke))
+        .routes(routes!(admin::keys::rotate))
+        .routes(routes!(admin::operators::add, admin::operators::list))
+        .routes(routes!(admin::operators::change, admin::operators::remove))
         .routes(routes!(admin::projections::list))
         .routes(routes!(admin::parked::list))
         .routes(routes!(admin::parked::retry))
@@ -143,6 +155,20 @@ mod tests {
 
     use super::*;
     use crate::routes::{LIST, PASS, REGISTRATION};
+
+    #[test]
+    fn the_reads_that_are_not_noted_are_operations_of_operators() {
+        let mut document = operator().into_openapi();
+        let reads: BTreeSet<String> = document
+            .paths
+            .paths
+            .values_mut()
+            .filter_map(|item| item.get.as_ref()?.operation_id.clone())
+            .collect();
+        for name in audit::HARMLESS {
+            assert!(reads.contains(*name), "{name} is no read of operators");
+        }
+    }
 
     #[test]
     fn the_paths_that_are_counted_are_routes() {

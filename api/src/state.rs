@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use honoken_event_store::{Log, Metadata};
+use honoken_office::Office;
 use honoken_projections::{Projector, ReadModel};
 use honoken_pushers::ledger::Ledger;
 use honoken_service::blobs::Blobs;
@@ -11,6 +12,8 @@ use honoken_service::bundles::Bundles;
 use honoken_service::clock::Clock;
 use honoken_service::commands::Commands;
 use honoken_service::ids::IdSource;
+use honoken_service::key_uses::KeyUses;
+use honoken_service::operators::Operators;
 use honoken_service::permits::Permits;
 use honoken_service::personalization::Personalizations;
 use honoken_service::service::Service;
@@ -26,12 +29,15 @@ use crate::layers::body_budget::Bodies;
 use crate::layers::in_flight::InFlight;
 use crate::layers::load_shedding::{self, AreaPermits};
 use crate::layers::rate_limits::{self, RateLimits};
+use crate::layers::refused_credentials::RefusedCredentials;
 
 /// The configuration of the API.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The operator; without one every login fails.
+    /// The operator of the configuration; without one only stored operators can log in.
     pub admin: Option<AdminCredentials>,
+    /// Characters that the password of a stored operator has at least.
+    pub fewest_password_characters: usize,
     /// The limits on concurrent requests.
     pub load: load_shedding::Options,
     /// The rate limits.
@@ -65,6 +71,12 @@ pub struct App {
     pub built_passes: BuiltPasses,
     /// Signs the tokens of persons who enrol, and seals their data.
     pub personalizations: Personalizations,
+    /// The records of the operators' office.
+    pub office: Office,
+    /// The operators that are stored there.
+    pub operators: Operators,
+    /// Takes note of the uses of API keys.
+    pub key_uses: KeyUses,
     /// Memory for bundles of them.
     pub bundles: Bundles,
     /// The time.
@@ -89,6 +101,8 @@ pub struct App {
     pub bodies: Arc<Bodies>,
     /// The use of the rate limits by each caller.
     pub rates: Arc<RateLimits>,
+    /// The wrong credentials that were shown.
+    pub refused: Arc<RefusedCredentials>,
     /// Orders the requests of each device.
     pub turns: Arc<Turns>,
     /// Inspects passes.
@@ -116,6 +130,7 @@ impl App {
             bodies: Arc::default(),
             rates: Arc::new(RateLimits::new(options.rates, &metrics)),
             anonymous_lines: Arc::new(AnonymousLines::new(&metrics)),
+            refused: Arc::new(RefusedCredentials::new(&metrics)),
             turns: Arc::default(),
             doctor: Arc::default(),
             in_flight: InFlight::of(&metrics),
@@ -130,6 +145,9 @@ impl App {
             blobs: stores.blobs.clone(),
             built_passes: service.built_passes.clone(),
             personalizations: service.personalizations.clone(),
+            office: stores.office.clone(),
+            operators: Operators::new(stores.office.clone(), service.ids.clone()),
+            key_uses: service.key_uses.clone(),
             bundles: Bundles::default(),
             clock: service.clock.clone(),
             ids: service.ids.clone(),

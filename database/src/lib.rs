@@ -2,13 +2,14 @@
 //! log, the read model and the delivery ledger. This crate does not know what an event is.
 //!
 //! [`sqlite`] opens files, [`postgres`] opens servers; [`statements`] run on either. [`sqlite_file`] detects that a file is damaged. [`lease`]: which
-//! of several processes does a task.
+//! of several processes does a task. [`shared_connection`]: the one connection of a small store.
 //!
 //! Migrations are append-only, and every one leaves a schema that the release before it can still use: an older process may go on, and be
 //! started again, beside a newer schema.
 
 pub mod lease;
 pub mod postgres;
+pub mod shared_connection;
 pub mod sqlite;
 pub mod sqlite_file;
 pub mod statements;

@@ -23,6 +23,11 @@ pub fn milliseconds(unix_ms: i64) -> String {
         .unwrap_or_else(|| unix_ms.to_string())
 }
 
+/// Reads a moment with any offset from UTC; a part of a second is dropped.
+pub fn parse(text: &str) -> Option<UnixSeconds> {
+    OffsetDateTime::parse(text, &Rfc3339).ok().map(|moment| UnixSeconds(moment.unix_timestamp()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,5 +44,15 @@ mod tests {
             (checked(UnixSeconds(i64::MAX)), seconds(UnixSeconds(i64::MAX))),
             (None, i64::MAX.to_string())
         );
+    }
+
+    #[test]
+    fn a_moment_is_read_with_any_offset() {
+        for text in ["2023-11-14T22:13:20Z", "2023-11-14T23:13:20+01:00", "2023-11-14T22:13:20.999Z"] {
+            assert_eq!(parse(text), Some(UnixSeconds(1_700_000_000)), "{text}");
+        }
+        for wrong in ["", "2023-11-14", "2023-11-14T22:13:20", "1700000000"] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
     }
 }

@@ -20,7 +20,7 @@ impl Snapshot for crate::registration::Registration {
 }
 
 impl Snapshot for crate::organization::Organization {
-    const SHAPE: u32 = 3;
+    const SHAPE: u32 = 4;
 }
 
 impl Snapshot for crate::pass_type::PassType {
@@ -125,6 +125,8 @@ mod tests {
             "ApiKeyRevoked",
             "ApiKeyAdded.v1.scopes",
             "ApiKeyScopesChanged",
+            "ApiKeyAdded.v1.expiry",
+            "ApiKeyExpiryChanged",
         ]);
         check::<BrandAssets>(&["BrandAssetsChanged"]);
         check::<Certificate>(&["CertificateInstalled", "CertificateRenewed", "CertificateResealed"]);

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use crate::config::ConfigError;
 
 /// The least number of characters.
-const FEWEST: usize = 12;
+pub const FEWEST: usize = 12;
 
 /// Checks that `serve` accepts these credentials.
 ///

@@ -99,11 +99,13 @@ impl Process {
     pub fn api_options(
         &self,
         admin: Option<AdminCredentials>,
+        fewest_password_characters: usize,
         rates: rate_limits::Options,
     ) -> state::Options {
         let config = &self.config;
         state::Options {
             admin,
+            fewest_password_characters,
             load: config.load,
             rates,
             public_url: config.public_url.clone(),

@@ -52,7 +52,8 @@ pub async fn run(process: Process, roles: Vec<Role>, stop: CancellationToken) ->
     };
     let (started, data_dir, storage) = started;
     let base_url = started.sockets.base_url.clone();
-    let options = process.api_options(process.config.admin.clone(), process.config.rates);
+    let (admin, rates) = (process.config.admin.clone(), process.config.rates);
+    let options = process.api_options(admin, operator_password::FEWEST, rates);
     let ready = format!("{}\n", json!({ "baseUrl": base_url, "dataDir": data_dir }));
     let ended =
         process.answer(started, options, stop, &ready, || tracing::info!("ready at {base_url}")).await;
@@ -102,7 +103,7 @@ fn warn_about_defaults(process: &Process, base_url: &str) {
     }
     if process.config.admin.is_none() {
         tracing::warn!(
-            "HONOKEN_ADMIN_USERNAME and HONOKEN_ADMIN_PASSWORD are not set: the admin routes cannot be used"
+            "HONOKEN_ADMIN_USERNAME and HONOKEN_ADMIN_PASSWORD are not set: only stored operators can use the admin routes"
         );
     }
 }

@@ -29,6 +29,7 @@ const SQLITE: &[EmbeddedMigration] = &[
     (11, "nfc", include_str!("../../migrations/sqlite/read_model/0011_nfc.sql")),
     (12, "personalization", include_str!("../../migrations/sqlite/read_model/0012_personalization.sql")),
     (13, "restored_images", include_str!("../../migrations/sqlite/read_model/0013_restored_images.sql")),
+    (16, "key_expiry", include_str!("../../migrations/sqlite/read_model/0016_key_expiry.sql")),
 ];
 
 /// Versions from 1000 on are the read model's; the event log, in the same database, has those below.
@@ -46,6 +47,7 @@ const POSTGRES: &[EmbeddedMigration] = &[
     (1011, "nfc", include_str!("../../migrations/postgres/read_model/0011_nfc.sql")),
     (1012, "personalization", include_str!("../../migrations/postgres/read_model/0012_personalization.sql")),
     (1013, "restored_images", include_str!("../../migrations/postgres/read_model/0013_restored_images.sql")),
+    (1016, "key_expiry", include_str!("../../migrations/postgres/read_model/0016_key_expiry.sql")),
 ];
 
 /// Instructions for an operator whose file is damaged.

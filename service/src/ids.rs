@@ -76,6 +76,12 @@ pub fn job_id(ids: &dyn IdSource, unix_ms: i64) -> JobId {
     JobId::parse(uuid.to_string()).expect("a UUID is the name of a job")
 }
 
+/// The name of an entry that sorts by age: UUID version 7.
+pub fn entry_id(ids: &dyn IdSource, unix_ms: i64) -> String {
+    let millis = u64::try_from(unix_ms).unwrap_or_default();
+    Builder::from_unix_timestamp_millis(millis, &random(ids)).into_uuid().to_string()
+}
+
 /// The serial number that belongs to an `Idempotency-Key`: the same for the same key, type and organisation, so that a retry after a lost
 /// answer names the same pass.
 pub fn serial_number_for_key(

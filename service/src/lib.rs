@@ -8,6 +8,7 @@
 //! - [`personalization`]: the persons who enrol in rewards programmes with their passes
 //! - [`encryption_keys`], [`install`] and [`apns_keys`]: private keys, sealed; [`push_credentials`]: the credentials of pushes;
 //!   [`follower`] keeps both up to date
+//! - [`key_uses`]: when API keys were last used; [`operators`]: the passwords of operators
 //! - [`jobs`]: work that outlives a request; [`pushing`]: pushes to phones; [`dead_tokens`]: tokens that APNs calls dead
 //! - [`dev`]: the content that `honoken dev` puts into its folder
 //! - [`clock`] and [`ids`]: time and randomness, passed as arguments; [`shutdown`]: how a process ends; [`limits`]: the numbers
@@ -27,7 +28,9 @@ pub mod follower;
 pub mod ids;
 pub mod install;
 pub mod jobs;
+pub mod key_uses;
 pub mod limits;
+pub mod operators;
 pub mod permits;
 pub mod personalization;
 pub mod push_credentials;

@@ -38,3 +38,18 @@ pub const BUILDS_WAITING: u32 = 16_384;
 
 /// The longest that a request waits until its pass can be built: time for more than a thousand signatures on each core.
 pub const BUILD_TURN: Duration = Duration::from_secs(20);
+
+/// Uses of API keys that wait to be noted.
+pub const KEY_USES_WAITING: usize = 1024;
+
+/// API keys of which a process remembers when it noted their use.
+pub const KEYS_REMEMBERED: u64 = 10_000;
+
+/// Passwords that are hashed or compared at a time: each takes 19 MiB and a core.
+pub const PASSWORDS_AT_WORK: usize = 2;
+
+/// Logins of operators that are remembered to have been right.
+pub const LOGINS_REMEMBERED: u64 = 1000;
+
+/// How long they are remembered.
+pub const LOGIN_REMEMBERED: Duration = Duration::from_mins(1);

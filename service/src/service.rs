@@ -13,6 +13,7 @@ use crate::built_passes::BuiltPasses;
 use crate::clock::Clock;
 use crate::ids::IdSource;
 use crate::jobs::worker::Worker;
+use crate::key_uses::KeyUses;
 use crate::personalization::Personalizations;
 use crate::push_credentials::PushCredentials;
 use crate::pushing::options::{ApnsOptions, NatsOptions, Options as PushingOptions};
@@ -81,6 +82,8 @@ pub struct Service {
     pub personalizations: Personalizations,
     /// The feed through which changes reach the ledger of deliveries, by the name of its checkpoint.
     pub feed: &'static str,
+    /// Takes note of the uses of API keys.
+    pub key_uses: KeyUses,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Random values.
@@ -91,6 +94,8 @@ pub struct Service {
     followers: Vec<JoinHandle<()>>,
     /// The worker of jobs, if this process has one.
     jobs: Option<(JoinHandle<()>, CancellationToken)>,
+    /// Writes the uses of API keys.
+    noting: (JoinHandle<()>, CancellationToken),
 }
 
 impl Service {
@@ -153,7 +158,22 @@ impl Service {
         let parts = Parts { relay: roles.relay, pusher: roles.pusher, commands: roles.api };
         let pushing = Some(Pushing::start(parts, given).await?);
         let feed = pushing::feed_of(options.nats.as_ref());
-        Ok(Self { stores, built_passes, personalizations, feed, clock, ids, pushing, followers, jobs })
+        let stop = CancellationToken::new();
+        let (key_uses, noting) = KeyUses::start(stores.office.clone(), stop.clone());
+        let noting = (tokio::spawn(noting), stop);
+        Ok(Self {
+            stores,
+            built_passes,
+            personalizations,
+            feed,
+            key_uses,
+            clock,
+            ids,
+            pushing,
+            followers,
+            jobs,
+            noting,
+        })
     }
 
     /// The parts of pushing, until they are ended. A part that uses NATS is run there too.
@@ -202,6 +222,11 @@ impl Service {
             stop.cancel();
             shutdown.close("the worker of jobs", ended(&mut worker, "the worker of jobs")).await;
         }
+        let (mut noting, stop) = self.noting;
+        stop.cancel();
+        shutdown
+            .close("noting the uses of API keys", ended(&mut noting, "noting the uses of API keys"))
+            .await;
         self.stores.end_projector(shutdown).await;
         for mut follower in self.followers {
             let part = "following certificates and APNs keys";

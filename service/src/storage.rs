@@ -10,6 +10,7 @@ use honoken_database::postgres;
 use honoken_event_store::{
     Epoch, Log, PostgresLog, SqliteLog, postgres as postgres_log, sqlite as sqlite_log,
 };
+use honoken_office::{self as office, Office};
 use honoken_projections::{ReadModel, read_model};
 use honoken_pushers::ledger::{self, Ledger};
 use honoken_vault::{self as vault, Vault};
@@ -67,12 +68,14 @@ impl Storage {
                     self.open_read_model().await?.close().await;
                     self.open_ledger().await?.close().await;
                     self.open_vault().await?.close().await;
+                    self.open_office().await?.close().await;
                 }
                 Self::Server(options) => {
                     postgres_log::migrate(options).await?;
                     read_model::migrate(options).await?;
                     ledger::migrate(options).await?;
                     vault::migrate(options).await?;
+                    office::migrate(options).await?;
                 }
             }
             Ok(())
@@ -161,6 +164,22 @@ impl Storage {
         })
     }
 
+    /// Opens the records of the operators' office.
+    ///
+    /// # Errors
+    /// When they cannot be opened.
+    pub fn open_office(&self) -> BoxFuture<'_, anyhow::Result<Office>> {
+        Box::pin(async move {
+            match self {
+                Self::Files(folder) => {
+                    let file = private(folder, OFFICE)?;
+                    Office::in_file(&file).await.with_context(|| about(&file))
+                }
+                Self::Server(options) => Ok(Office::on_server(options).await?),
+            }
+        })
+    }
+
     /// Gives the event log another epoch. No process may be using it.
     ///
     /// # Errors
@@ -180,6 +199,7 @@ const EVENTS: &str = "events.sqlite";
 const READ_MODEL: &str = "read_model.sqlite";
 const DELIVERIES: &str = "deliveries.sqlite";
 const PERSON_KEYS: &str = "person_keys.sqlite";
+const OFFICE: &str = "office.sqlite";
 
 /// A file that only its owner can read, whatever the mode of the folder: it holds authentication tokens.
 fn private(folder: &Folder, name: &str) -> anyhow::Result<PathBuf> {

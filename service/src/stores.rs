@@ -11,6 +11,7 @@ use anyhow::Context;
 use futures::future::BoxFuture;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Log, Position};
+use honoken_office::Office;
 use honoken_projections::{OperationError, Part, Progress, Projector, ReadModel};
 use honoken_pushers::ledger::Ledger;
 use honoken_telemetry::metrics::Metrics;
@@ -39,6 +40,8 @@ pub struct Stores {
     pub ledger: Ledger,
     /// The keys of personal data.
     pub vault: Vault,
+    /// The records of the operators' office.
+    pub office: Office,
     /// Images.
     pub blobs: Blobs,
     /// The metrics.
@@ -54,7 +57,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Stores {
-    /// Opens the event log, the read model, the ledger and the keys of personal data in their storage, and the images in the data folder.
+    /// Opens the event log, the read model, the ledger, the keys of personal data and the records of the office in their storage, and the images in the data folder.
     ///
     /// # Errors
     /// When a store cannot be opened.
@@ -69,13 +72,26 @@ impl Stores {
             let read_model = storage.open_read_model().await?;
             let ledger = storage.open_ledger().await?;
             let vault = storage.open_vault().await?;
+            let office = storage.open_office().await?;
             let log = Arc::new(set_back::open_log(storage, ids, &read_model, &ledger).await?);
             let stop = CancellationToken::new();
             let (projector, running) =
                 start_projector(log.clone(), read_model.clone(), part, stop.clone()).await?;
             let blobs = Blobs::in_folder(&data_dir.join("blobs"))?;
             let dispatcher = Arc::new(Commands::new(log.clone(), metrics.clone()));
-            Ok(Self { log, dispatcher, read_model, projector, ledger, vault, blobs, metrics, running, stop })
+            Ok(Self {
+                log,
+                dispatcher,
+                read_model,
+                projector,
+                ledger,
+                vault,
+                office,
+                blobs,
+                metrics,
+                running,
+                stop,
+            })
         })
     }
 
@@ -134,6 +150,7 @@ impl Stores {
         drop(self.projector);
         shutdown.close("the ledger of deliveries", self.ledger.close()).await;
         shutdown.close("the keys of personal data", self.vault.close()).await;
+        shutdown.close("the records of the office", self.office.close()).await;
         shutdown.close("the read model", self.read_model.close()).await;
         drop(self.dispatcher);
         if let Some(log) = Arc::into_inner(self.log) {

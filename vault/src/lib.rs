@@ -4,16 +4,15 @@
 //! Keys are sealed themselves, and this crate cannot open them: a copy of the table alone says nothing. It does not know what they seal.
 
 use std::path::Path;
-use std::sync::Arc;
 
+use honoken_database::shared_connection::{Location, SharedConnection};
 use honoken_database::sqlite::Durability;
 use honoken_database::sqlite_file::SqliteFile;
-use honoken_database::statements::{Connection, Row, Statement, sql};
+use honoken_database::statements::{Row, Statement, sql};
 use honoken_database::{EmbeddedMigration, MigrationError, postgres};
 use honoken_domain::ids::{PassId, PassTypeIdentifier, SerialNumber};
 use honoken_domain::sealed::Sealed;
 use sqlx::postgres::PgConnectOptions;
-use tokio::sync::Mutex;
 
 const SQLITE: &[EmbeddedMigration] =
     &[(1, "person_keys", include_str!("../../migrations/sqlite/person_keys/0001_person_keys.sql"))];
@@ -48,18 +47,13 @@ pub enum OpenError {
     Schema(#[from] MigrationError),
 }
 
+/// Bytes that are deleted are overwritten in the pages of the file.
+const SETTINGS: &[&str] = &["pragma secure_delete = on"];
+
 /// The keys. Clones share one connection, since persons enrol and are forgotten rarely.
 #[derive(Debug, Clone)]
 pub struct Vault {
-    location: Location,
-    /// None before the first use, and after a failure.
-    connection: Arc<Mutex<Option<Connection>>>,
-}
-
-#[derive(Debug, Clone)]
-enum Location {
-    File(SqliteFile),
-    Server(Box<PgConnectOptions>),
+    connection: SharedConnection,
 }
 
 /// Brings the tables on a server to the newest schema.
@@ -81,7 +75,7 @@ impl Vault {
         let mut connection = file.open_writer(Durability::EveryCommit).await?;
         file.heeds(honoken_database::migrate(&mut connection, SQLITE).await)?;
         sqlx::Connection::close(connection).await?;
-        Ok(Self { location: Location::File(file), connection: Arc::default() })
+        Ok(Self { connection: SharedConnection::to(Location::File { file, settings: SETTINGS }) })
     }
 
     /// Opens the keys on a server, whose tables must have been made by [`migrate`].
@@ -92,7 +86,7 @@ impl Vault {
         let mut connection = postgres::open_writer(options).await?;
         honoken_database::ensure_migrated(&mut connection, POSTGRES).await?;
         sqlx::Connection::close(connection).await?;
-        Ok(Self { location: Location::Server(Box::new(options.clone())), connection: Arc::default() })
+        Ok(Self { connection: SharedConnection::to(Location::Server(Box::new(options.clone()))) })
     }
 
     /// The key of a pass, sealed.
@@ -129,7 +123,7 @@ impl Vault {
         let doing = "destroying a key";
         let delete = sql("delete from person_key where pass_type_identifier = $1 and serial_number = $2");
         self.run(doing, of_pass(delete, pass)).await?;
-        if matches!(self.location, Location::File(_)) {
+        if self.connection.is_to_a_file() {
             // Deleted bytes were overwritten in the pages, which now replace those in the file; older ones in the log of the file go as well.
             self.run(doing, sql("pragma wal_checkpoint(truncate)")).await?;
         }
@@ -159,10 +153,7 @@ impl Vault {
 
     /// Closes the connection.
     pub async fn close(&self) {
-        if let Some(connection) = self.connection.lock().await.take() {
-            // Everything was committed; a connection that was lost is closed as well.
-            drop(connection.close().await);
-        }
+        self.connection.close().await;
     }
 
     async fn ask(
@@ -174,32 +165,9 @@ impl Vault {
         rows.iter().map(row).collect::<sqlx::Result<_>>().map_err(|source| VaultError { doing, source })
     }
 
-    /// Runs a statement on the connection, once more on a new one where the old one was lost. Every statement here may be repeated. A connection
-    /// whose work is given up half way is closed.
+    /// Every statement here may be repeated.
     async fn run(&self, doing: &'static str, statement: Statement) -> Result<Vec<Row>, VaultError> {
-        let mut shared = self.connection.lock().await;
-        if let Some(mut connection) = shared.take()
-            && let Ok(rows) = statement.clone().fetch_all(&mut connection).await
-        {
-            *shared = Some(connection);
-            return Ok(rows);
-        }
-        let failed = |source| VaultError { doing, source };
-        let mut connection = self.open().await.map_err(failed)?;
-        let rows = statement.fetch_all(&mut connection).await.map_err(failed)?;
-        *shared = Some(connection);
-        Ok(rows)
-    }
-
-    async fn open(&self) -> sqlx::Result<Connection> {
-        match &self.location {
-            Location::File(file) => {
-                let mut connection = Connection::sqlite(file, Durability::EveryCommit).await?;
-                sql("pragma secure_delete = on").fetch_all(&mut connection).await?;
-                Ok(connection)
-            }
-            Location::Server(options) => Connection::postgres(options).await,
-        }
+        self.connection.run(statement).await.map_err(|source| VaultError { doing, source })
     }
 }
 

@@ -8,6 +8,7 @@ use honoken_domain::job::JobWork;
 use honoken_service::ids;
 
 use crate::answers::job::{Remarks, accepted};
+use crate::auth::operator::Operator;
 use crate::error::ApiError;
 use crate::extractors::path::Segments;
 use crate::extractors::request_id::RequestId;
@@ -33,6 +34,7 @@ use crate::state::{App, AppState};
 )]
 pub async fn put(
     State(app): State<AppState>,
+    operator: Operator,
     route: MatchedPath,
     request_id: RequestId,
     segments: Segments,
@@ -49,7 +51,7 @@ pub async fn put(
             BrandAssetsCommand::PutAssets { assets, job }
         }
     };
-    change(&app, &request_id, jobs_below(route.as_str()), put, stored.into()).await
+    change(&app, &operator, &request_id, jobs_below(route.as_str()), put, stored.into()).await
 }
 
 /// `DELETE /admin/brand-assets/{file}`
@@ -62,13 +64,14 @@ pub async fn put(
 )]
 pub async fn delete(
     State(app): State<AppState>,
+    operator: Operator,
     route: MatchedPath,
     request_id: RequestId,
     segments: Segments,
 ) -> Result<Response, ApiError> {
     let file = image_file(&segments)?.to_string();
     let remove = |job| BrandAssetsCommand::RemoveAsset { file, job: Some(job) };
-    change(&app, &request_id, jobs_below(route.as_str()), remove, Remarks::default()).await
+    change(&app, &operator, &request_id, jobs_below(route.as_str()), remove, Remarks::default()).await
 }
 
 /// `GET /admin/brand-assets/{file}`
@@ -86,13 +89,14 @@ pub async fn get(State(app): State<AppState>, segments: Segments) -> Result<Resp
 
 async fn change(
     app: &App,
+    operator: &Operator,
     request_id: &RequestId,
     jobs: &str,
     command: impl FnOnce(JobId) -> BrandAssetsCommand,
     remarks: Remarks,
 ) -> Result<Response, ApiError> {
     let job = ids::job_id(&*app.ids, app.clock.unix_ms());
-    let metadata = app.metadata("operator".to_owned(), None, &request_id.0);
+    let metadata = app.metadata(operator.actor(), None, &request_id.0);
     let committed =
         app.dispatcher.dispatch::<BrandAssets>(BRAND_ID, command(job.clone()), &(), &metadata).await?;
     accepted(app, &committed, (job, JobWork::BrandAssets), jobs, remarks).await

@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::{Request, State};
 use honoken_domain::ids::RegistrationId;
 use honoken_event_store::Position;
-use honoken_projections::WALLET;
 use honoken_projections::parked_events::ParkedEvent;
+use honoken_projections::{OperationError, WALLET};
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -143,5 +143,19 @@ fn check_projection(segments: &Segments) -> Result<(), ApiError> {
         Ok(())
     } else {
         Err(ApiError::NotFound { what: "projection" })
+    }
+}
+
+impl From<OperationError> for ApiError {
+    fn from(fault: OperationError) -> Self {
+        match fault {
+            OperationError::NotParked => Self::Conflict { code: "not_parked", detail: fault.to_string() },
+            OperationError::StillUnappliable(_) => {
+                Self::Conflict { code: "still_unappliable", detail: fault.to_string() }
+            }
+            OperationError::Store(_) | OperationError::Log(_) | OperationError::Stopped => {
+                Self::Unavailable(fault.into())
+            }
+        }
     }
 }

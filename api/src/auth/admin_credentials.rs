@@ -1,4 +1,4 @@
-//! The operator's name and password.
+//! Name and password of the operator of the configuration.
 
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;

@@ -3,13 +3,15 @@
 use axum::extract::{FromRequestParts, MatchedPath};
 use honoken_domain::ids::{Digest, OrganizationId};
 use honoken_domain::organization::{Scope, Scopes};
-use honoken_projections::organizations::KeyGrant;
+use honoken_projections::organizations::{ApiKeyRow, KeyGrant};
+use honoken_telemetry::metrics::Credentials;
 use honoken_telemetry::request::caller_is_known;
 use http::request::Parts;
 
 use crate::auth::header::credentials;
 use crate::auth::scopes;
 use crate::error::ApiError;
+use crate::extractors::path::Segments;
 use crate::state::{App, AppState};
 
 /// The organisation whose API key was sent.
@@ -29,7 +31,9 @@ impl FromRequestParts<AppState> for Integrator {
         let key = credentials(&parts.headers, &["Bearer"]).ok_or(ApiError::UnauthorizedKey)?;
         let Some(integrator) = Self::with_key(app, key).await? else {
             let client = app.rates.client(&parts.headers, parts.extensions.get().copied());
-            return Err(app.rates.record_wrong_key(client));
+            let Ok(segments) = Segments::from_request_parts(parts, app).await;
+            app.refused.note(Credentials::Key, client, segments.pass().as_ref());
+            return Err(app.rates.record_wrong_key(client).await);
         };
         app.rates.check_organization(&integrator.organization_id).await?;
         let route = parts.extensions.get().map_or("", MatchedPath::as_str);
@@ -46,8 +50,12 @@ impl Integrator {
     pub async fn with_key(app: &App, key: &str) -> Result<Option<Self>, ApiError> {
         // The digest is looked up, not the key, so the time taken does not reveal how much of a key was right.
         let digest = Digest::of(key.as_bytes());
-        let grant = app.read_model.grant_of_key(&digest).await?;
-        let actor = format!("api-key:{}", &digest.as_str()[..12]);
+        let now = app.clock.unix_seconds();
+        let grant = app.read_model.grant_of_key(&digest, now).await?;
+        if grant.is_some() {
+            app.key_uses.note(&digest, now);
+        }
+        let actor = format!("api-key:{}", &digest.as_str()[..ApiKeyRow::ID_DIGITS]);
         Ok(grant.map(|KeyGrant { organization_id, scopes }| {
             caller_is_known();
             Self { organization_id, actor, scopes }

@@ -2,7 +2,7 @@
 //!
 //! - [`phone`], [`integrator`], [`operator`]: one file for each
 //! - [`scopes`]: what the key of an integrator has to allow
-//! - [`admin_credentials`]: the operator's name and password
+//! - [`admin_credentials`]: the name and password of the operator of the configuration
 
 pub mod admin_credentials;
 mod header;

@@ -3,6 +3,7 @@
 use axum::extract::FromRequestParts;
 use honoken_domain::ids::PassId;
 use honoken_projections::passes::PassRow;
+use honoken_telemetry::metrics::Credentials;
 use honoken_telemetry::request::caller_is_known;
 use http::request::Parts;
 use subtle::ConstantTimeEq;
@@ -37,7 +38,11 @@ impl FromRequestParts<AppState> for AuthorizedPass {
         // Whether a name can exist is clear from the request alone, so nothing is looked up for one that cannot.
         let Some(id) = segments.pass() else { return Err(ApiError::UnauthorizedDevice) };
         let row = app.read_model.pass_row_that_opens(&id, |row| is_token_of(row, shown)).await?;
-        let row = row.ok_or(ApiError::UnauthorizedDevice)?;
+        let Some(row) = row else {
+            let client = app.rates.client(&parts.headers, parts.extensions.get().copied());
+            app.refused.note(Credentials::Token, client, Some(&id));
+            return Err(ApiError::UnauthorizedDevice);
+        };
         caller_is_known();
         Ok(Self { id, row })
     }

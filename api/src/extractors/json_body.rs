@@ -1,5 +1,6 @@
 //! Request bodies: bounded, read strictly, and parsed field by field so that every fault can be named by its pointer.
 
+use std::ops::RangeInclusive;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -90,6 +91,17 @@ pub async fn read_json(request: Request, limit: usize) -> Result<Value, ApiError
     parse(&read(request, limit).await?)
 }
 
+/// Reads a JSON body that may be left out.
+///
+/// # Errors
+/// Those of [`read_json`], for a body that is there.
+pub async fn read_json_or_nothing(request: Request, limit: usize) -> Result<Option<Value>, ApiError> {
+    if request.body().is_end_stream() {
+        return Ok(None);
+    }
+    read_json(request, limit).await.map(Some)
+}
+
 /// Parses JSON.
 ///
 /// # Errors
@@ -176,6 +188,18 @@ impl Fields {
             return None;
         };
         Some(value)
+    }
+
+    /// Takes an optional whole number within bounds.
+    pub fn optional_integer(&mut self, name: &str, bounds: RangeInclusive<i64>) -> Option<i64> {
+        let value = self.optional(name)?;
+        let number = value.as_i64().filter(|number| bounds.contains(number));
+        if number.is_none() {
+            let (first, last) = bounds.into_inner();
+            let detail = format!("`{name}` must be a whole number from {first} to {last}");
+            self.fault("invalid", format!("/{name}"), detail);
+        }
+        number
     }
 
     /// Ends the reading: any field that is left is unknown.

@@ -262,6 +262,7 @@ mod tests {
         let service = honoken_service::service::Service::start(stores, options).await.unwrap();
         let options = Options {
             admin: None,
+            fewest_password_characters: 12,
             load: load_shedding::Options::default(),
             rates: rate_limits::Options::default(),
             public_url: None,

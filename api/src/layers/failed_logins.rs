@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::limits;
@@ -45,15 +46,19 @@ impl FailedLogins {
         Self { limit: limit.get() as usize, clients }
     }
 
-    /// For secrets that could be guessed: compares the secret that a client shows, and records a failure. A client that has failed too
-    /// often gets one comparison a second, so that guessing is hopeless and the holder of the secret still gets in.
+    /// For secrets that could be guessed: looks up the secret that a client shows, and records a failure when nobody has it. A client that has
+    /// failed too often gets one comparison a second, so that guessing is hopeless and the holder of the secret still gets in.
     ///
     /// # Errors
     /// The time until the next comparison. Nothing was compared.
-    pub fn compare(&self, address: IpAddr, is_right: impl FnOnce() -> bool) -> Result<bool, Duration> {
+    pub async fn compare<T, E>(
+        &self,
+        address: IpAddr,
+        holder: impl Future<Output = Result<Option<T>, E>>,
+    ) -> Result<Result<Option<T>, E>, Duration> {
         let client = self.client(address);
         // Held during the comparison, so that each of several attempts at the same moment sees the failures of the others.
-        let mut client = client.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut client = client.lock().await;
         let now = Instant::now();
         if self.time_until_below_limit(&client, now).is_some()
             && let Some(wait) = client.compared.and_then(|at| remaining(at + PACE, now))
@@ -61,20 +66,20 @@ impl FailedLogins {
             return Err(wait);
         }
         client.compared = Some(now);
-        let is_right = is_right();
-        if !is_right {
+        let holder = holder.await;
+        if matches!(holder, Ok(None)) {
             self.push_failure(&mut client, now);
         }
-        Ok(is_right)
+        Ok(holder)
     }
 
     /// For secrets that cannot be guessed, which are always compared: records that a client failed.
     ///
     /// # Errors
     /// When the client had failed too often before: the time until its failures are forgotten.
-    pub fn record_failure(&self, address: IpAddr) -> Result<(), Duration> {
+    pub async fn record_failure(&self, address: IpAddr) -> Result<(), Duration> {
         let client = self.client(address);
-        let mut client = client.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut client = client.lock().await;
         let now = Instant::now();
         let too_often = self.time_until_below_limit(&client, now).is_some();
         self.push_failure(&mut client, now);
@@ -108,6 +113,7 @@ fn remaining(until: Instant, now: Instant) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
     use std::net::Ipv4Addr;
 
     use super::*;
@@ -119,43 +125,54 @@ mod tests {
         FailedLogins::at_most(NonZeroU32::new(limit).unwrap())
     }
 
+    /// Whether a secret was right; the time to wait when it was not compared.
+    async fn compared(logins: &FailedLogins, address: IpAddr, is_right: bool) -> Result<bool, Duration> {
+        let holder = async move { Ok::<_, Infallible>(is_right.then_some(())) };
+        logins.compare(address, holder).await.map(|holder| holder.unwrap().is_some())
+    }
+
+    async fn not_compared(logins: &FailedLogins) -> Result<(), Duration> {
+        let holder = async { panic!("it is compared") };
+        logins.compare::<(), Infallible>(ONE, holder).await.map(drop)
+    }
+
     #[tokio::test(start_paused = true)]
     async fn after_too_many_failures_there_is_one_comparison_a_second_right_or_wrong() {
         let logins = at_most(10);
         for _ in 0..10 {
-            assert_eq!(logins.compare(ONE, || false), Ok(false));
+            assert_eq!(compared(&logins, ONE, false).await, Ok(false));
         }
-        assert_eq!(logins.compare(ONE, || panic!("it is not compared")), Err(PACE));
-        assert_eq!(logins.compare(OTHER, || true), Ok(true), "nobody else is concerned");
+        assert_eq!(not_compared(&logins).await, Err(PACE));
+        assert_eq!(compared(&logins, OTHER, true).await, Ok(true), "nobody else is concerned");
         tokio::time::advance(Duration::from_millis(400)).await;
-        assert_eq!(logins.compare(ONE, || panic!("nor now")), Err(Duration::from_millis(600)));
+        assert_eq!(not_compared(&logins).await, Err(Duration::from_millis(600)));
         tokio::time::advance(Duration::from_millis(600)).await;
-        assert_eq!(logins.compare(ONE, || true), Ok(true));
-        assert_eq!(logins.compare(ONE, || panic!("the next one has to wait again")), Err(PACE));
+        assert_eq!(compared(&logins, ONE, true).await, Ok(true));
+        assert_eq!(not_compared(&logins).await, Err(PACE));
         tokio::time::advance(PACE).await;
-        assert_eq!(logins.compare(ONE, || false), Ok(false));
+        assert_eq!(compared(&logins, ONE, false).await, Ok(false));
     }
 
     #[tokio::test(start_paused = true)]
     async fn failures_are_forgotten_after_a_minute() {
         let logins = at_most(2);
-        assert_eq!(logins.compare(ONE, || false), Ok(false));
+        assert_eq!(compared(&logins, ONE, false).await, Ok(false));
         tokio::time::advance(Duration::from_secs(30)).await;
-        assert_eq!(logins.compare(ONE, || false), Ok(false));
-        assert!(logins.compare(ONE, || true).is_err());
+        assert_eq!(compared(&logins, ONE, false).await, Ok(false));
+        assert!(not_compared(&logins).await.is_err());
         tokio::time::advance(Duration::from_secs(30)).await;
         for _ in 0..5 {
-            assert_eq!(logins.compare(ONE, || true), Ok(true), "one failure is left");
+            assert_eq!(compared(&logins, ONE, true).await, Ok(true), "one failure is left");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_is_wrong_on_and_on_is_told_how_long_to_stop() {
         let logins = at_most(2);
-        assert_eq!((logins.record_failure(ONE), logins.record_failure(ONE)), (Ok(()), Ok(())));
-        assert_eq!(logins.record_failure(ONE), Err(MINUTE));
-        assert_eq!(logins.record_failure(OTHER), Ok(()));
+        assert_eq!((logins.record_failure(ONE).await, logins.record_failure(ONE).await), (Ok(()), Ok(())));
+        assert_eq!(logins.record_failure(ONE).await, Err(MINUTE));
+        assert_eq!(logins.record_failure(OTHER).await, Ok(()));
         tokio::time::advance(MINUTE).await;
-        assert_eq!(logins.record_failure(ONE), Ok(()));
+        assert_eq!(logins.record_failure(ONE).await, Ok(()));
     }
 }

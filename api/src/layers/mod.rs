@@ -6,9 +6,11 @@
 //! - [`rate_limits`]: limits by caller, over [`failed_logins`], [`registration_limits`] and [`keyed_limit`]; [`client_address`]: the
 //!   address of a caller
 //! - [`cross_site`]: refuses requests that a foreign page makes a browser send
+//! - [`audit`]: notes what operators do; [`refused_credentials`]: tells of callers whose credentials are wrong again and again
 
 pub mod around;
 pub mod at_hand;
+pub mod audit;
 pub mod body_budget;
 pub mod client_address;
 pub mod cross_site;
@@ -18,4 +20,5 @@ pub mod keyed_limit;
 pub mod load_shedding;
 pub mod panics;
 pub mod rate_limits;
+pub mod refused_credentials;
 pub mod registration_limits;

@@ -135,24 +135,27 @@ impl RateLimits {
         })
     }
 
-    /// Compares an operator's password.
+    /// Looks up who has an operator's password.
     ///
     /// # Errors
-    /// 429 when this client failed too often: nothing was compared.
-    pub fn compare_password(
+    /// 429 when this client failed too often: nothing was compared. Those of the look-up.
+    pub async fn compare_password<T>(
         &self,
         client: Option<IpAddr>,
-        is_right: impl FnOnce() -> bool,
-    ) -> Result<bool, ApiError> {
-        let Some((passwords, address)) = self.passwords.as_ref().zip(client) else { return Ok(is_right()) };
-        passwords.compare(address, is_right).map_err(|wait| self.refuse(RateLimit::Failures, wait))
+        holder: impl Future<Output = Result<Option<T>, ApiError>>,
+    ) -> Result<Option<T>, ApiError> {
+        let Some((passwords, address)) = self.passwords.as_ref().zip(client) else { return holder.await };
+        let compared = passwords.compare(address, holder).await;
+        compared.map_err(|wait| self.refuse(RateLimit::Failures, wait))?
     }
 
     /// Records that a client sent a wrong API key. Returns the answer: 401, or 429 when it failed too often.
-    pub fn record_wrong_key(&self, client: Option<IpAddr>) -> ApiError {
-        let noted =
-            self.keys.as_ref().zip(client).map_or(Ok(()), |(keys, address)| keys.record_failure(address));
-        noted.map_or_else(|wait| self.refuse(RateLimit::Failures, wait), |()| ApiError::UnauthorizedKey)
+    pub async fn record_wrong_key(&self, client: Option<IpAddr>) -> ApiError {
+        let Some((keys, address)) = self.keys.as_ref().zip(client) else { return ApiError::UnauthorizedKey };
+        match keys.record_failure(address).await {
+            Ok(()) => ApiError::UnauthorizedKey,
+            Err(wait) => self.refuse(RateLimit::Failures, wait),
+        }
     }
 
     /// Counts a registration of a device that is new to a pass.
@@ -249,14 +252,14 @@ mod tests {
         let failures = Some(Failures { passwords: two, keys: two });
         let rate_limits = rate_limits(Options { failures, ..Default::default() });
         for _ in 0..2 {
-            assert!(matches!(rate_limits.record_wrong_key(CLIENT), ApiError::UnauthorizedKey));
+            assert!(matches!(rate_limits.record_wrong_key(CLIENT).await, ApiError::UnauthorizedKey));
         }
-        let answer = rate_limits.record_wrong_key(CLIENT);
+        let answer = rate_limits.record_wrong_key(CLIENT).await;
         assert!(matches!(answer, ApiError::TooManyRequests { retry_after: 60 }), "{answer:?}");
         for _ in 0..2 {
-            assert!(!rate_limits.compare_password(CLIENT, || false).unwrap());
+            assert_eq!(rate_limits.compare_password::<()>(CLIENT, async { Ok(None) }).await.unwrap(), None);
         }
-        let answer = rate_limits.compare_password(CLIENT, || true).unwrap_err();
+        let answer = rate_limits.compare_password(CLIENT, async { Ok(Some(())) }).await.unwrap_err();
         assert!(matches!(answer, ApiError::TooManyRequests { retry_after: 1 }), "{answer:?}");
         assert_eq!(rate_limits.refusals.each_ref().map(IntCounter::get), [0, 2, 0, 0, 0, 0]);
     }
@@ -267,8 +270,8 @@ mod tests {
         let pass = PassId::parse("pass.com.example/A-1").unwrap();
         for _ in 0..1000 {
             rate_limits.check_organization(&OrganizationId::parse("one").unwrap()).await.unwrap();
-            assert!(matches!(rate_limits.record_wrong_key(CLIENT), ApiError::UnauthorizedKey));
-            assert!(!rate_limits.compare_password(CLIENT, || false).unwrap());
+            assert!(matches!(rate_limits.record_wrong_key(CLIENT).await, ApiError::UnauthorizedKey));
+            assert_eq!(rate_limits.compare_password::<()>(CLIENT, async { Ok(None) }).await.unwrap(), None);
             rate_limits.check_new_device(&pass, CLIENT).unwrap();
             rate_limits.check_known_device(&pass, CLIENT).unwrap();
         }

@@ -247,7 +247,8 @@ fn require_scopes(operation: &mut Operation, needed: &[Scope]) {
     problems::add::<problems::MissingScope>(operation);
 }
 
-fn http_method(method: &HttpMethod) -> Method {
+/// The method of a request.
+pub fn http_method(method: &HttpMethod) -> Method {
     match method {
         HttpMethod::Get => Method::GET,
         HttpMethod::Post => Method::POST,

@@ -90,6 +90,70 @@ pub fn pass_state() -> Value {
     })
 }
 
+/// Of the order of an API key.
+pub fn new_api_key() -> Value {
+    json!({ "label": "till", "scopes": ["passes:read", "passes:write"], "expiresAt": "2099-01-01T00:00:00Z" })
+}
+
+/// Of the replacement of an API key.
+pub fn rotate_api_key() -> Value {
+    json!({ "overlapSeconds": 86_400 })
+}
+
+/// Of an API key that was made.
+pub fn made_api_key() -> Value {
+    json!({ "id": "2c70e12b7a06", "key": "honoken_bXkgdmVyeSBvd24gc2VjcmV0IG9mIDMyIGJ5dGVzIQ" })
+}
+
+/// Of the API keys of an organisation.
+pub fn api_keys() -> Value {
+    json!({ "keys": [{
+        "id": "2c70e12b7a06",
+        "label": "till",
+        "scopes": ["passes:read", "passes:write"],
+        "createdAt": "2026-11-21T10:00:00Z",
+        "expiresAt": "2099-01-01T00:00:00Z",
+        "lastUsed": "2026-11-21T12:31:09Z",
+        "revoked": false
+    }] })
+}
+
+/// Of the order of an operator.
+pub fn new_operator() -> Value {
+    json!({ "name": "vera", "role": "viewer", "password": "correct horse battery staple" })
+}
+
+/// Of the change of an operator.
+pub fn operator_change() -> Value {
+    json!({ "role": "operator" })
+}
+
+/// Of an operator.
+pub fn operator() -> Value {
+    json!({ "name": "vera", "role": "viewer", "createdAt": "2026-11-21T10:00:00Z", "configured": false })
+}
+
+/// Of all operators.
+pub fn operators() -> Value {
+    let configured = json!({ "name": "admin", "role": "owner", "createdAt": null, "configured": true });
+    json!({ "operators": [configured, operator()] })
+}
+
+/// Of what operators did.
+pub fn audit() -> Value {
+    json!({
+        "entries": [{
+            "at": "2026-11-21T10:00:00.123Z",
+            "actor": "vera",
+            "from": "192.0.2.7",
+            "action": "revokeApiKey",
+            "target": "/organizations/club/keys/2c70e12b7a06",
+            "result": 204
+        }],
+        "next": null
+    })
+}
+
 /// Of an operator's push.
 pub fn pushed() -> Value {
     json!({ "devices": 2 })

@@ -70,6 +70,19 @@ pub fn in_paths() -> Vec<Parameter> {
             text().min_length(Some(1)).max_length(Some(64)),
             "019aa62d-8c00-7000-8000-5b1f6a3c9d10",
         ),
+        named("organization", "Id of an organisation.", text().min_length(Some(1)), sample::ORGANIZATION),
+        named(
+            "key",
+            "Id of an API key: 12 hex digits, from the answer that made it or from the list.",
+            text().pattern(Some("^[0-9a-f]{12}$")),
+            "2c70e12b7a06",
+        ),
+        named(
+            "operator",
+            "Name of a stored operator.",
+            text().min_length(Some(1)).max_length(Some(64)),
+            "vera",
+        ),
         named(
             "message",
             "Name of a parked message, from the list.",
@@ -138,6 +151,34 @@ impl IntoParams for OfStyle {
         vec![parameter(ParameterIn::Query, "ticketStyle", description, style, "event")]
     }
 }
+
+/// Declares a parameter of the query that is text.
+macro_rules! text_in_query {
+    ($(#[$doc:meta])* $type:ident, $name:literal, $example:literal, $description:literal) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $type;
+
+        impl IntoParams for $type {
+            fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+                vec![parameter(ParameterIn::Query, $name, $description, text(), $example)]
+            }
+        }
+    };
+}
+
+text_in_query!(
+    /// `cursor` of a page of actions.
+    AuditCursor, "cursor", "019aa62d-8c00-7000-8000-5b1f6a3c9d10", "`next` of the page before."
+);
+text_in_query!(
+    /// `actor` of actions.
+    AuditActor, "actor", "vera", "Only what this operator did."
+);
+text_in_query!(
+    /// `action` of actions.
+    AuditAction, "action", "revokeApiKey", "Only these actions."
+);
 
 /// Declares a header that handlers name in `params(…)`.
 macro_rules! header {

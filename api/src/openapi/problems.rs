@@ -44,8 +44,9 @@ problems! {
     UnauthorizedOperator: ApiError::UnauthorizedOperator, "The operator's credentials are missing or wrong.";
     MissingScope: ApiError::MissingScope { needed: &[Scope::PassesWrite] },
         "`missing_scope`: the API key may not do this; `detail` names the scope that would do.";
-    CrossSite: ApiError::CROSS_SITE, "`cross_site`: a browser sent the request for a page of another site.";
-    NotInProduction: ApiError::NOT_IN_PRODUCTION, "`not_in_production`: `ENVIRONMENT` is `production`, where phones are woken for changes alone. Or `cross_site`: a browser sent the request for a page of another site.";
+    CrossSite: ApiError::CROSS_SITE, "`cross_site`: a browser sent the request for a page of another site. Or `missing_role`: the operator's role does not allow it.";
+    MissingRole: ApiError::MISSING_OWNER, "`missing_role`: the operator's role does not allow it.";
+    NotInProduction: ApiError::NOT_IN_PRODUCTION, "`not_in_production`: `ENVIRONMENT` is `production`, where phones are woken for changes alone. Or `cross_site`: a browser sent the request for a page of another site. Or `missing_role`: the operator's role does not allow it.";
     NotFound: ApiError::NO_PASS, "The resource does not exist, or it belongs to another organisation.";
     BodyTimeout: ApiError::BodyTimeout, "The body did not arrive in 20 seconds.";
     Conflict: ApiError::Conflict { code: "already_issued", detail: "a pass with this serial number was already issued".into() },

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use honoken_domain::localizations::{MAX_LANGUAGES, MAX_STRINGS};
+use honoken_domain::organization::Scope;
 use honoken_domain::pass::{MAX_OPERATIONS, TicketStyle};
 use honoken_domain::personalization::PersonalizationField;
+use honoken_office::operators::Role;
 use honoken_pkpass::image::ImageSlot;
 use serde_json::Value;
 use utoipa::openapi::schema::{
@@ -268,9 +270,13 @@ pub const CODES: &[&str] = &[
     "idempotency_key_reused",
     "internal",
     "issued_with_another_token",
+    "key_expired",
+    "key_revoked",
     "log_refuses_writes",
     "method_not_allowed",
+    "missing_role",
     "missing_scope",
+    "name_taken",
     "not_found",
     "not_in_production",
     "not_parked",
@@ -282,6 +288,8 @@ pub const CODES: &[&str] = &[
     "still_unreadable",
     "timed_out",
     "too_large",
+    "too_many_keys",
+    "too_many_operators",
     "too_many_requests",
     "unacceptable",
     "unauthorized",
@@ -289,6 +297,17 @@ pub const CODES: &[&str] = &[
     "unreadable",
     "unsupported_media_type",
 ];
+
+/// The scopes of an API key.
+pub fn scopes() -> ArrayBuilder {
+    let scope = text().enum_values(Some(Scope::ALL.map(Scope::as_str)));
+    ArrayBuilder::new().items(scope).min_items(Some(1))
+}
+
+/// What an operator may do.
+pub fn role() -> ObjectBuilder {
+    text().enum_values(Some(Role::ALL.map(Role::as_str)))
+}
 
 /// The name of a problem.
 pub fn problem_code() -> ObjectBuilder {

@@ -6,15 +6,24 @@ use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::Digest;
-use crate::organization::{OrganizationCommand, OrganizationError, OrganizationEvent, Scopes};
+use crate::ids::{Digest, UnixSeconds};
+use crate::organization::{MOST_KEYS, OrganizationCommand, OrganizationError, OrganizationEvent, Scopes};
 
 /// An organisation as its events tell it. The default is an id that nobody has used.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Organization {
     name: Option<String>,
-    keys: BTreeMap<Digest, Scopes>,
+    keys: BTreeMap<Digest, ApiKey>,
     revoked_digests: BTreeSet<Digest>,
+}
+
+/// A key that is not revoked; it may have ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct ApiKey {
+    label: String,
+    scopes: Scopes,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<UnixSeconds>,
 }
 
 impl Organization {
@@ -29,33 +38,56 @@ impl Organization {
             }
             (OrganizationCommand::Create { name, .. }, Some(taken)) if name == *taken => Ok(Vec::new()),
             (OrganizationCommand::Create { .. }, Some(_)) => Err(OrganizationError::AlreadyCreated),
-            (OrganizationCommand::AddApiKey { .. } | OrganizationCommand::RevokeApiKey { .. }, None) => {
-                Err(OrganizationError::Unknown)
+            (
+                OrganizationCommand::AddApiKey { .. }
+                | OrganizationCommand::RotateApiKey { .. }
+                | OrganizationCommand::RevokeApiKey { .. },
+                None,
+            ) => Err(OrganizationError::Unknown),
+            (OrganizationCommand::AddApiKey { key_digest, label, scopes, expires_at }, Some(_)) => {
+                self.add_key(key_digest, ApiKey { label, scopes, expires_at })
             }
-            (OrganizationCommand::AddApiKey { key_digest, .. }, Some(_))
-                if self.revoked_digests.contains(&key_digest) =>
-            {
-                Err(OrganizationError::KeyRevoked)
-            }
-            (OrganizationCommand::AddApiKey { key_digest, label, scopes }, Some(_)) => {
-                Ok(match self.keys.get(&key_digest) {
-                    Some(known) if *known == scopes => Vec::new(),
-                    Some(_) => vec![OrganizationEvent::ApiKeyScopesChanged { key_digest, scopes }],
-                    None => vec![OrganizationEvent::ApiKeyAdded { key_digest, label, scopes }],
-                })
-            }
-            (OrganizationCommand::RevokeApiKey { key_digest }, Some(_))
-                if self.revoked_digests.contains(&key_digest) =>
-            {
-                Ok(Vec::new())
-            }
-            (OrganizationCommand::RevokeApiKey { key_digest }, Some(_)) => {
-                if self.keys.contains_key(&key_digest) {
-                    Ok(vec![OrganizationEvent::ApiKeyRevoked { key_digest }])
-                } else {
-                    Err(OrganizationError::UnknownKey)
+            (
+                OrganizationCommand::RotateApiKey { key_digest, new_digest, new_expires_at, now, ends_at },
+                Some(_),
+            ) => {
+                let key = self.key(&key_digest)?;
+                if key.expires_at.is_some_and(|end| end <= now) {
+                    return Err(OrganizationError::KeyExpired);
                 }
+                let new = ApiKey { expires_at: new_expires_at, ..key.clone() };
+                let mut events = self.add_key(new_digest, new)?;
+                if key.expires_at.is_none_or(|end| ends_at < end) {
+                    events.push(OrganizationEvent::ApiKeyExpiryChanged { key_digest, expires_at: ends_at });
+                }
+                Ok(events)
             }
+            (OrganizationCommand::RevokeApiKey { key_digest }, Some(_)) => match self.key(&key_digest) {
+                Ok(_) => Ok(vec![OrganizationEvent::ApiKeyRevoked { key_digest }]),
+                Err(OrganizationError::KeyRevoked) => Ok(Vec::new()),
+                Err(refusal) => Err(refusal),
+            },
+        }
+    }
+
+    fn key(&self, digest: &Digest) -> Result<&ApiKey, OrganizationError> {
+        match self.keys.get(digest) {
+            Some(key) => Ok(key),
+            None if self.revoked_digests.contains(digest) => Err(OrganizationError::KeyRevoked),
+            None => Err(OrganizationError::UnknownKey),
+        }
+    }
+
+    fn add_key(&self, key_digest: Digest, key: ApiKey) -> Result<Vec<OrganizationEvent>, OrganizationError> {
+        let ApiKey { label, scopes, expires_at } = key;
+        match self.key(&key_digest) {
+            Ok(known) if known.scopes == scopes => Ok(Vec::new()),
+            Ok(_) => Ok(vec![OrganizationEvent::ApiKeyScopesChanged { key_digest, scopes }]),
+            Err(OrganizationError::UnknownKey) if self.keys.len() < MOST_KEYS => {
+                Ok(vec![OrganizationEvent::ApiKeyAdded { key_digest, label, scopes, expires_at }])
+            }
+            Err(OrganizationError::UnknownKey) => Err(OrganizationError::TooManyKeys),
+            Err(refusal) => Err(refusal),
         }
     }
 }
@@ -82,9 +114,18 @@ impl Aggregate for Organization {
     fn apply(&mut self, event: OrganizationEvent) {
         match event {
             OrganizationEvent::Created { name, .. } => self.name = Some(name),
-            OrganizationEvent::ApiKeyAdded { key_digest, scopes, .. }
-            | OrganizationEvent::ApiKeyScopesChanged { key_digest, scopes } => {
-                self.keys.insert(key_digest, scopes);
+            OrganizationEvent::ApiKeyAdded { key_digest, label, scopes, expires_at } => {
+                self.keys.insert(key_digest, ApiKey { label, scopes, expires_at });
+            }
+            OrganizationEvent::ApiKeyScopesChanged { key_digest, scopes } => {
+                if let Some(key) = self.keys.get_mut(&key_digest) {
+                    key.scopes = scopes;
+                }
+            }
+            OrganizationEvent::ApiKeyExpiryChanged { key_digest, expires_at } => {
+                if let Some(key) = self.keys.get_mut(&key_digest) {
+                    key.expires_at = Some(expires_at);
+                }
             }
             OrganizationEvent::ApiKeyRevoked { key_digest } => {
                 self.keys.remove(&key_digest);

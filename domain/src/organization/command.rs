@@ -2,7 +2,7 @@
 
 use strum::IntoStaticStr;
 
-use crate::ids::{Digest, OrganizationId};
+use crate::ids::{Digest, OrganizationId, UnixSeconds};
 use crate::organization::Scopes;
 
 /// An intent, in the imperative.
@@ -25,6 +25,21 @@ pub enum OrganizationCommand {
         label: String,
         /// What its holder may do.
         scopes: Scopes,
+        /// The moment from which on it is refused; none for a key that does not end by itself. A known key keeps its own.
+        expires_at: Option<UnixSeconds>,
+    },
+    /// Give the holder of a key another one, with the same label and scopes; the old one ends after an overlap.
+    RotateApiKey {
+        /// SHA-256 of the old key.
+        key_digest: Digest,
+        /// SHA-256 of the new key.
+        new_digest: Digest,
+        /// The moment from which on the new key is refused.
+        new_expires_at: Option<UnixSeconds>,
+        /// Now: a key that has ended is not rotated.
+        now: UnixSeconds,
+        /// The moment from which on the old key is refused, unless it ends before.
+        ends_at: UnixSeconds,
     },
     /// Let the holder of a key act for it no more, for ever.
     RevokeApiKey {

@@ -3,7 +3,7 @@
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Digest, OrganizationId};
+use crate::ids::{Digest, OrganizationId, UnixSeconds};
 use crate::organization::Scopes;
 
 /// A fact about an organisation.
@@ -27,6 +27,17 @@ pub enum OrganizationEvent {
         /// What its holder may do. Not there for a key that was made without scopes, or before there were any.
         #[serde(default, skip_serializing_if = "Scopes::are_default")]
         scopes: Scopes,
+        /// The moment from which on it is refused. Not there for a key that does not end by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<UnixSeconds>,
+    },
+    /// A key ends at another moment than it was made with.
+    #[serde(rename = "ApiKeyExpiryChanged", rename_all = "camelCase")]
+    ApiKeyExpiryChanged {
+        /// SHA-256 of the key.
+        key_digest: Digest,
+        /// The moment from which on it is refused.
+        expires_at: UnixSeconds,
     },
     /// The holder of a key may do something else from here on.
     #[serde(rename = "ApiKeyScopesChanged", rename_all = "camelCase")]
@@ -50,6 +61,7 @@ impl DomainEvent for OrganizationEvent {
         match self {
             Self::Created { .. } => "OrganizationCreated",
             Self::ApiKeyAdded { .. } => "ApiKeyAdded",
+            Self::ApiKeyExpiryChanged { .. } => "ApiKeyExpiryChanged",
             Self::ApiKeyScopesChanged { .. } => "ApiKeyScopesChanged",
             Self::ApiKeyRevoked { .. } => "ApiKeyRevoked",
         }

@@ -1,4 +1,4 @@
-//! An integrator: a ticket shop, a club, an airline, the digests of its API keys, and their scopes.
+//! An integrator: a ticket shop, a club, an airline, the digests of its API keys, their scopes and their ends.
 
 mod aggregate;
 mod command;
@@ -10,6 +10,6 @@ mod tests;
 
 pub use aggregate::Organization;
 pub use command::OrganizationCommand;
-pub use error::OrganizationError;
+pub use error::{MOST_KEYS, OrganizationError};
 pub use event::OrganizationEvent;
 pub use scopes::{Scope, Scopes, UnknownScope};

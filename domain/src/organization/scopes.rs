@@ -1,4 +1,4 @@
-//! What the holder of an API key may do beside reading.
+//! What the holder of an API key may do.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// One permission of an API key. The set is closed; the names are a promise to callers and to the event log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Scope {
+    /// See passes, their files and their histories. Whoever may issue or change passes sees them too.
+    #[serde(rename = "passes:read")]
+    PassesRead,
     /// Issue passes and change them, their images and the images of their type.
     #[serde(rename = "passes:write")]
     PassesWrite,
@@ -18,9 +21,15 @@ pub enum Scope {
     /// Erase the content of passes for ever.
     #[serde(rename = "passes:erase")]
     PassesErase,
+    /// Upload images, and change those of passes and of their types.
+    #[serde(rename = "assets:write")]
+    AssetsWrite,
     /// Make and revoke links from which passes are added.
     #[serde(rename = "links:write")]
     LinksWrite,
+    /// Make, change and remove webhooks.
+    #[serde(rename = "webhooks:write")]
+    WebhooksWrite,
     /// Start jobs that change many passes, and control them.
     #[serde(rename = "jobs:write")]
     JobsWrite,
@@ -31,11 +40,14 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope, in the order in which they are listed.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
+        Self::PassesRead,
         Self::PassesWrite,
         Self::PassesImport,
         Self::PassesErase,
+        Self::AssetsWrite,
         Self::LinksWrite,
+        Self::WebhooksWrite,
         Self::JobsWrite,
         Self::TemplatesWrite,
     ];
@@ -43,10 +55,13 @@ impl Scope {
     /// Its name.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::PassesRead => "passes:read",
             Self::PassesWrite => "passes:write",
             Self::PassesImport => "passes:import",
             Self::PassesErase => "passes:erase",
+            Self::AssetsWrite => "assets:write",
             Self::LinksWrite => "links:write",
+            Self::WebhooksWrite => "webhooks:write",
             Self::JobsWrite => "jobs:write",
             Self::TemplatesWrite => "templates:write",
         }
@@ -129,7 +144,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_told_the_known_ones() {
-        for wrong in ["", "passes", "passes:Write", " passes:write", "passes:read"] {
+        for wrong in ["", "passes", "passes:Write", " passes:write", "assets:read"] {
             let said = Scope::parse(wrong).unwrap_err().to_string();
             assert!(said.contains(&format!("`{wrong}`")), "{said}");
             assert!(Scope::ALL.iter().all(|scope| said.contains(scope.as_str())), "{said}");
@@ -139,7 +154,16 @@ mod tests {
     #[test]
     fn a_key_without_scopes_has_all_but_those_that_are_only_given_by_name() {
         let names: Vec<_> = Scopes::default().names().collect();
-        assert_eq!(names, ["passes:write", "links:write", "jobs:write", "templates:write"]);
+        let usual = [
+            "passes:read",
+            "passes:write",
+            "assets:write",
+            "links:write",
+            "webhooks:write",
+            "jobs:write",
+            "templates:write",
+        ];
+        assert_eq!(names, usual);
         assert_eq!(Scopes::all().names().count(), Scope::ALL.len());
     }
 
@@ -147,6 +171,6 @@ mod tests {
     fn a_key_with_scopes_has_those_alone() {
         let import = Scopes::of([Scope::PassesImport]);
         assert!(import.allow(Scope::PassesImport) && !import.allow(Scope::PassesWrite));
-        assert_eq!(Scopes::of([]).names().count(), 0, "such a key reads");
+        assert_eq!(Scopes::of([]).names().count(), 0);
     }
 }

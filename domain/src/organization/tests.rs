@@ -3,7 +3,7 @@
 use cqrs_es::test::TestFramework;
 
 use super::*;
-use crate::ids::{Digest, OrganizationId};
+use crate::ids::{Digest, OrganizationId, UnixSeconds};
 
 fn create(name: &str) -> OrganizationCommand {
     OrganizationCommand::Create { organization_id: OrganizationId::parse("club").unwrap(), name: name.into() }
@@ -18,12 +18,43 @@ fn add_key(key: &str) -> OrganizationCommand {
 }
 
 fn add_key_with(key: &str, scopes: Scopes) -> OrganizationCommand {
-    OrganizationCommand::AddApiKey { key_digest: Digest::of(key.as_bytes()), label: "till".into(), scopes }
+    OrganizationCommand::AddApiKey {
+        key_digest: Digest::of(key.as_bytes()),
+        label: "till".into(),
+        scopes,
+        expires_at: None,
+    }
 }
 
 fn key_added(key: &str) -> OrganizationEvent {
-    let scopes = Scopes::default();
-    OrganizationEvent::ApiKeyAdded { key_digest: Digest::of(key.as_bytes()), label: "till".into(), scopes }
+    key_that_ends(key, None)
+}
+
+fn key_that_ends(key: &str, expires_at: Option<i64>) -> OrganizationEvent {
+    OrganizationEvent::ApiKeyAdded {
+        key_digest: Digest::of(key.as_bytes()),
+        label: "till".into(),
+        scopes: Scopes::default(),
+        expires_at: expires_at.map(UnixSeconds),
+    }
+}
+
+/// At 1000, with an overlap of 100 seconds.
+fn rotate(key: &str, new: &str, new_expires_at: Option<i64>) -> OrganizationCommand {
+    OrganizationCommand::RotateApiKey {
+        key_digest: Digest::of(key.as_bytes()),
+        new_digest: Digest::of(new.as_bytes()),
+        new_expires_at: new_expires_at.map(UnixSeconds),
+        now: UnixSeconds(1000),
+        ends_at: UnixSeconds(1100),
+    }
+}
+
+fn ends(key: &str, at: i64) -> OrganizationEvent {
+    OrganizationEvent::ApiKeyExpiryChanged {
+        key_digest: Digest::of(key.as_bytes()),
+        expires_at: UnixSeconds(at),
+    }
 }
 
 fn revoke_key(key: &str) -> OrganizationCommand {
@@ -99,6 +130,51 @@ fn a_new_key_has_the_scopes_that_it_was_made_with() {
         key_digest: Digest::of(b"a"),
         label: "till".into(),
         scopes: scopes.clone(),
+        expires_at: None,
     };
     check(vec![created("Club")], add_key_with("a", scopes), vec![added]);
+}
+
+#[test]
+fn a_rotated_key_ends_after_the_overlap_and_the_new_one_may_do_the_same() {
+    let history = vec![created("Club"), key_added("a")];
+    check(history, rotate("a", "b", None), vec![key_added("b"), ends("a", 1100)]);
+    let scopes = Scopes::of([Scope::PassesRead]);
+    let changed =
+        OrganizationEvent::ApiKeyScopesChanged { key_digest: Digest::of(b"a"), scopes: scopes.clone() };
+    let history = vec![created("Club"), key_that_ends("a", Some(5000)), changed];
+    let added = OrganizationEvent::ApiKeyAdded {
+        key_digest: Digest::of(b"b"),
+        label: "till".into(),
+        scopes,
+        expires_at: Some(UnixSeconds(9000)),
+    };
+    check(history, rotate("a", "b", Some(9000)), vec![added, ends("a", 1100)]);
+}
+
+#[test]
+fn a_key_that_ends_before_the_overlap_still_does_when_it_is_rotated() {
+    let history = vec![created("Club"), key_that_ends("a", Some(1050))];
+    check(history, rotate("a", "b", None), vec![key_added("b")]);
+    let history = vec![created("Club"), key_added("a"), ends("a", 1050)];
+    check(history, rotate("a", "b", None), vec![key_added("b")]);
+}
+
+#[test]
+fn a_key_that_has_ended_or_is_revoked_or_unknown_is_not_rotated() {
+    let history = vec![created("Club"), key_that_ends("a", Some(1000))];
+    refuse(history, rotate("a", "b", None), &OrganizationError::KeyExpired);
+    let history = vec![created("Club"), key_added("a"), key_revoked("a")];
+    refuse(history.clone(), rotate("a", "b", None), &OrganizationError::KeyRevoked);
+    refuse(history, rotate("c", "d", None), &OrganizationError::UnknownKey);
+    refuse(vec![], rotate("a", "b", None), &OrganizationError::Unknown);
+}
+
+#[test]
+fn an_organisation_has_so_many_keys_and_room_again_for_each_that_is_revoked() {
+    let keys = (0..MOST_KEYS).map(|number| key_added(&number.to_string()));
+    let history: Vec<_> = std::iter::once(created("Club")).chain(keys).collect();
+    refuse(history.clone(), add_key("one more"), &OrganizationError::TooManyKeys);
+    refuse(history.clone(), rotate("1", "one more", None), &OrganizationError::TooManyKeys);
+    check([history, vec![key_revoked("1")]].concat(), add_key("one more"), vec![key_added("one more")]);
 }

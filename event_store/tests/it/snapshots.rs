@@ -24,6 +24,7 @@ pub(crate) fn add_key(number: usize) -> OrganizationCommand {
         key_digest: Digest::of(number.to_string().as_bytes()),
         label: number.to_string(),
         scopes: Scopes::default(),
+        expires_at: None,
     }
 }
 

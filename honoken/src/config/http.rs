@@ -16,8 +16,8 @@ pub(super) const VARIABLES: &[Variable] = &[
     ),
     read(
         "HONOKEN_ADMIN_USERNAME",
-        "the operator's name, without a colon; set it together with the password or not at all",
-        "in `dev`: `admin`; in `serve`: none, and the admin routes cannot be used",
+        "the name of the operator of the configuration, without a colon; set it together with the password or not at all",
+        "in `dev`: `admin`; in `serve`: none, and only [stored operators](operating.md#operators) can use the admin routes",
     ),
     secret(
         "HONOKEN_ADMIN_PASSWORD",

@@ -83,7 +83,8 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
         apns: config.apns.endpoint.clone(),
     };
     let root = std::fs::read(&greeting.ca_file).context("the development root cannot be read")?;
-    let mut options = process.api_options(Some(admin), rates);
+    // As short as that of the configuration may be here.
+    let mut options = process.api_options(Some(admin), 1, rates);
     // The passes of this service are the ones that a developer has inspected.
     options.doctor.trust = options.doctor.trust.and(&root)?;
     let announce = || {

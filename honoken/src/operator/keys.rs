@@ -4,7 +4,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use honoken_domain::apns_key::{ApnsKey, ApnsKeyCommand, ApnsKeyInstallation};
 use honoken_domain::certificate::{Certificate, CertificateCommand, Installation};
-use honoken_domain::ids::{Digest, OrganizationId};
+use honoken_domain::ids::{Digest, OrganizationId, UnixSeconds};
 use honoken_domain::organization::{Organization, OrganizationCommand, OrganizationError, Scope, Scopes};
 use honoken_domain::rfc3339;
 use honoken_domain::sealed::{Sealed, SealingKeys};
@@ -30,9 +30,9 @@ Examples:
   key=$(honoken keys create --organization club --label website)
   honoken keys create --organization club --label take-over --scopes passes:import
 
-Scopes: passes:write (issue and change passes), passes:import (issue passes of another service with their tokens, register devices),
-passes:erase, links:write, jobs:write, templates:write. Every key reads. A key that is made without --scopes has all of them but passes:import
-and passes:erase.
+Scopes: passes:read, passes:write (issue and change passes, and see them), passes:import (issue passes of another service with their tokens,
+register devices), passes:erase, assets:write, links:write, webhooks:write, jobs:write, templates:write. A key that is made without --scopes has
+all of them but passes:import and passes:erase.
 
 The key is printed once, alone on standard output, and is stored nowhere: only its SHA-256 is.";
 
@@ -84,9 +84,12 @@ pub struct Create {
     /// The purpose of the key, in your words.
     #[arg(long, value_name = "LABEL")]
     label: String,
-    /// What the holder of the key may do beside reading, separated by commas. Without this option: all but `passes:import` and `passes:erase`.
+    /// What the holder of the key may do, separated by commas. Without this option: all but `passes:import` and `passes:erase`.
     #[arg(long, value_name = "SCOPES", value_delimiter = ',', value_parser = Scope::parse)]
     scopes: Option<Vec<Scope>>,
+    /// The moment from which on the key is refused, like `2027-03-01T19:30:00+01:00`. Without this option it does not end by itself.
+    #[arg(long, value_name = "MOMENT", value_parser = moment)]
+    expires_at: Option<UnixSeconds>,
     #[command(flatten)]
     location: StorageOptions,
 }
@@ -108,14 +111,15 @@ pub struct Reseal {
     location: StorageOptions,
 }
 
-/// The digits of a digest that name a key, in lists and in the metadata of events.
-const NAME_DIGITS: usize = 12;
+fn moment(text: &str) -> Result<UnixSeconds, &'static str> {
+    rfc3339::parse(text).ok_or("a moment is written as in RFC 3339, like 2027-03-01T19:30:00+01:00")
+}
 
 /// Parses the name of a key. The API key itself is refused: others could see it, and the history of the shell would keep it.
 fn key_name(text: &str) -> Result<String, String> {
     let text = text.trim_start_matches("api-key:");
-    let is_one =
-        (NAME_DIGITS..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_one = (ApiKeyRow::ID_DIGITS..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_one {
         Ok(text.to_lowercase())
     } else {
@@ -169,10 +173,12 @@ pub(crate) async fn ensure_organization(
 }
 
 async fn create(options: &Create, environment: &Environment) -> anyhow::Result<()> {
-    let Create { organization, name, label, scopes, location } = options;
+    let Create { organization, name, label, scopes, expires_at, location } = options;
     let is_a_label =
         !label.trim().is_empty() && label.chars().count() <= 256 && !label.chars().any(char::is_control);
     anyhow::ensure!(is_a_label, "--label must have 1 to 256 characters and no control characters");
+    let is_to_come = expires_at.is_none_or(|end| end > environment.clock.unix_seconds());
+    anyhow::ensure!(is_to_come, "--expires-at must be in the future");
     let storage = location.storage(&environment.config)?;
     let key = Zeroizing::new(format!("honoken_{}", ids::secret(&*environment.ids)));
     Session::with(&storage, LogPresence::CreateIfMissing, environment, async |session| {
@@ -181,6 +187,7 @@ async fn create(options: &Create, environment: &Environment) -> anyhow::Result<(
             key_digest: Digest::of(key.as_bytes()),
             label: label.clone(),
             scopes: scopes.clone().map(Scopes::of).unwrap_or_default(),
+            expires_at: *expires_at,
         };
         let id = organization.as_str();
         let added = session.dispatcher.dispatch::<Organization>(id, add, &(), session.metadata()).await?;
@@ -198,15 +205,16 @@ async fn list(options: &ListOptions, environment: &Environment) -> anyhow::Resul
     .await
 }
 
-impl Entry<6> for ApiKeyRow {
-    const TITLES: [&'static str; 6] = ["KEY", "ORGANISATION", "LABEL", "ADDED", "STATE", "SCOPES"];
+impl Entry<7> for ApiKeyRow {
+    const TITLES: [&'static str; 7] = ["KEY", "ORGANISATION", "LABEL", "ADDED", "ENDS", "STATE", "SCOPES"];
 
-    fn line(&self) -> [String; 6] {
+    fn line(&self) -> [String; 7] {
         [
-            name_of(self).to_owned(),
+            self.id().to_owned(),
             self.organization_id.to_string(),
             self.label.clone(),
             date(self.added_at),
+            self.expires_at.map_or_else(|| "-".to_owned(), date),
             if self.revoked { "revoked" } else { "valid" }.to_owned(),
             self.scopes.names().collect::<Vec<_>>().join(","),
         ]
@@ -214,19 +222,16 @@ impl Entry<6> for ApiKeyRow {
 
     fn json(&self) -> Value {
         json!({
-            "key": name_of(self),
+            "key": self.id(),
             "organizationId": self.organization_id,
             "organizationName": self.organization_name,
             "label": self.label,
             "addedAt": rfc3339::checked(self.added_at),
+            "expiresAt": self.expires_at.and_then(rfc3339::checked),
             "revoked": self.revoked,
             "scopes": self.scopes.names().collect::<Vec<_>>(),
         })
     }
-}
-
-fn name_of(key: &ApiKeyRow) -> &str {
-    &key.key_digest.as_str()[..NAME_DIGITS]
 }
 
 async fn revoke(options: &Revoke, environment: &Environment) -> anyhow::Result<()> {
@@ -247,7 +252,7 @@ async fn revoke(options: &Revoke, environment: &Environment) -> anyhow::Result<(
             session.dispatcher.dispatch::<Organization>(id, revoke, &(), session.metadata()).await?;
         session.settle(revoked.position).await;
         let ApiKeyRow { organization_id, label, .. } = key;
-        print_line(&format!("the key {} of {organization_id} ({label}) is refused from now on", name_of(key)))
+        print_line(&format!("the key {} of {organization_id} ({label}) is refused from now on", key.id()))
     })
     .await
 }

@@ -1,7 +1,7 @@
 //! `wallet_organization` and `wallet_api_key`: the organisations that may send commands, and the keys that they send with.
 
 use honoken_database::statements::{Connection, Value, sql};
-use honoken_domain::ids::{Digest, OrganizationId};
+use honoken_domain::ids::{Digest, OrganizationId, UnixSeconds};
 use honoken_domain::organization::{OrganizationEvent, Scopes};
 use honoken_event_store::RecordedEvent;
 
@@ -18,9 +18,13 @@ pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) 
         OrganizationEvent::Created { name, .. } => {
             insert(connection, &organization_id, &name, sequence).await
         }
-        OrganizationEvent::ApiKeyAdded { key_digest, label, scopes } => {
+        OrganizationEvent::ApiKeyAdded { key_digest, label, scopes, expires_at } => {
             insert_key(connection, &organization_id, &key_digest, &label, recorded_at).await?;
-            give_scopes(connection, &key_digest, &scopes, sequence).await
+            give_scopes(connection, &key_digest, &scopes, sequence).await?;
+            give_end(connection, &key_digest, expires_at, sequence).await
+        }
+        OrganizationEvent::ApiKeyExpiryChanged { key_digest, expires_at } => {
+            give_end(connection, &key_digest, Some(expires_at), sequence).await
         }
         OrganizationEvent::ApiKeyScopesChanged { key_digest, scopes } => {
             give_scopes(connection, &key_digest, &scopes, sequence).await
@@ -75,6 +79,22 @@ async fn give_scopes(
         .bind(sequence)
         .execute(connection)
         .await?;
+    Ok(())
+}
+
+async fn give_end(
+    connection: &mut Connection,
+    key_digest: &Digest,
+    expires_at: Option<UnixSeconds>,
+    sequence: i64,
+) -> Result<(), ApplyError> {
+    sql("update wallet_api_key set expires_at = $2, expiry_sequence = $3
+         where key_digest = $1 and expiry_sequence < $3")
+    .bind(key_digest.as_str())
+    .bind(expires_at.map(|end| end.0))
+    .bind(sequence)
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

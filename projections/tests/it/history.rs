@@ -145,6 +145,7 @@ impl World {
                     key_digest,
                     label: format!("key {key}"),
                     scopes: if imports { Scopes::of([Scope::PassesImport]) } else { Scopes::default() },
+                    expires_at: None,
                 };
                 self.asks_club(command).await;
             }

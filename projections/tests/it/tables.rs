@@ -6,7 +6,7 @@ use honoken_domain::apns_key::ApnsKeyCommand;
 use honoken_domain::brand_assets::{BRAND_ID, BrandAssets};
 use honoken_domain::certificate::CertificateCommand;
 use honoken_domain::content::Content;
-use honoken_domain::ids::{Digest, TeamIdentifier};
+use honoken_domain::ids::{Digest, TeamIdentifier, UnixSeconds};
 use honoken_domain::images::{DefaultImages, Images};
 use honoken_domain::localizations::Localizations;
 use honoken_domain::organization::{Organization, Scope, Scopes};
@@ -248,13 +248,16 @@ async fn a_poster_is_known_as_one(engine: Engine) {
     running.stops().await;
 }
 
+/// The moment at which keys are shown.
+const NOW: UnixSeconds = UnixSeconds(1_700_000_000);
+
 async fn a_key_names_the_organization_it_was_given_to(engine: Engine) {
     let world = World::new(engine).await;
     let running = world.projects().await;
     world.creates_organization("shop").await;
     let added = world.adds_api_key("secret").await;
     assert!(running.projector.shows(&added, LIMIT).await);
-    let owner = async |key: &str| running.model.grant_of_key(&Digest::of(key.as_bytes())).await.unwrap();
+    let owner = async |key: &str| running.model.grant_of_key(&Digest::of(key.as_bytes()), NOW).await.unwrap();
     assert_eq!(owner("secret").await, Some(KeyGrant { organization_id: club(), scopes: Scopes::default() }));
     assert_eq!(owner("guess").await, None);
     assert_eq!(
@@ -270,7 +273,7 @@ async fn a_key_has_the_scopes_that_it_was_given_last(engine: Engine) {
     let running = world.projects().await;
     let scopes = async |added: Committed<Organization>| {
         assert!(running.projector.shows(&added, LIMIT).await);
-        let grant = running.model.grant_of_key(&Digest::of(b"till")).await.unwrap().unwrap();
+        let grant = running.model.grant_of_key(&Digest::of(b"till"), NOW).await.unwrap().unwrap();
         let listed = running.model.api_keys().await.unwrap();
         assert_eq!(
             listed.into_iter().map(|key| key.scopes).collect::<Vec<_>>(),
@@ -287,6 +290,35 @@ async fn a_key_has_the_scopes_that_it_was_given_last(engine: Engine) {
     running.stops().await;
 }
 
+async fn a_key_names_nobody_from_its_end_on(engine: Engine) {
+    let world = World::new(engine).await;
+    let running = world.projects().await;
+    world.adds_api_key("till").await;
+    let rotated = world.rotates_api_key("till", "new till", Some(5000)).await;
+    assert!(running.projector.shows(&rotated, LIMIT).await);
+    let works = async |key: &str, now| {
+        let digest = Digest::of(key.as_bytes());
+        running.model.grant_of_key(&digest, UnixSeconds(now)).await.unwrap().is_some()
+    };
+    for (key, end) in [("till", 1100), ("new till", 5000)] {
+        assert!(works(key, end - 1).await && !works(key, end).await, "{key}");
+    }
+    world.adds_api_key("gate").await;
+    world.creates_organization("shop").await;
+    let again = world.rotates_api_key("new till", "last till", None).await;
+    assert!(running.projector.shows(&again, LIMIT).await);
+    let keys = running.model.api_keys_of(&club()).await.unwrap();
+    assert_eq!(keys, running.model.api_keys().await.unwrap());
+    let mut ends: Vec<_> =
+        keys.iter().map(|key| (key.label.as_str(), key.expires_at.map(|end| end.0))).collect();
+    ends.sort_unstable();
+    assert_eq!(
+        ends,
+        [("key gate", None), ("key till", None), ("key till", Some(1100)), ("key till", Some(1100))]
+    );
+    running.stops().await;
+}
+
 async fn a_revoked_key_names_nobody_and_stays_listed(engine: Engine) {
     let world = World::new(engine).await;
     let running = world.projects().await;
@@ -294,7 +326,7 @@ async fn a_revoked_key_names_nobody_and_stays_listed(engine: Engine) {
     world.adds_api_key("gate").await;
     let revoked = world.revokes_api_key("till").await;
     assert!(running.projector.shows(&revoked, LIMIT).await);
-    let owner = async |key: &str| running.model.grant_of_key(&Digest::of(key.as_bytes())).await.unwrap();
+    let owner = async |key: &str| running.model.grant_of_key(&Digest::of(key.as_bytes()), NOW).await.unwrap();
     assert_eq!(owner("till").await, None);
     assert_eq!(owner("gate").await.map(|grant| grant.organization_id), Some(club()));
     let keys = running.model.api_keys().await.unwrap();
@@ -526,6 +558,7 @@ on_both_engines! {
     a_poster_is_known_as_one,
     a_key_names_the_organization_it_was_given_to,
     a_key_has_the_scopes_that_it_was_given_last,
+    a_key_names_nobody_from_its_end_on,
     a_revoked_key_names_nobody_and_stays_listed,
     a_certificate_is_shown_as_it_was_installed_renewed_resealed_and_revoked_last,
     an_apns_key_is_shown_as_it_was_installed_resealed_and_revoked_last,

@@ -193,6 +193,24 @@ impl World {
             key_digest: Digest::of(key.as_bytes()),
             label: format!("key {key}"),
             scopes,
+            expires_at: None,
+        };
+        self.dispatch::<Organization>("club", command, &()).await.unwrap()
+    }
+
+    /// Replaces a key by another one at 1000; the new one is refused from `ends` on, the old one from 1100.
+    pub(crate) async fn rotates_api_key(
+        &self,
+        key: &str,
+        new: &str,
+        ends: Option<i64>,
+    ) -> Committed<Organization> {
+        let command = OrganizationCommand::RotateApiKey {
+            key_digest: Digest::of(key.as_bytes()),
+            new_digest: Digest::of(new.as_bytes()),
+            new_expires_at: ends.map(UnixSeconds),
+            now: UnixSeconds(1000),
+            ends_at: UnixSeconds(1100),
         };
         self.dispatch::<Organization>("club", command, &()).await.unwrap()
     }

@@ -37,7 +37,8 @@ pub const ORGANIZATION_NAME: &str = "Honoken Development";
 /// The serial number of the sample.
 pub const SERIAL_NUMBER: &str = "SAMPLE-1";
 
-const ORGANIZATION: &str = "dev";
+/// The id of the development organisation.
+pub const ORGANIZATION: &str = "dev";
 
 /// [`PASS_TYPE`], checked.
 pub fn pass_type() -> PassTypeIdentifier {
@@ -154,6 +155,7 @@ impl Setup<'_> {
             key_digest: Digest::of(api_key.expose_secret().as_bytes()),
             label: "development".to_owned(),
             scopes: Scopes::all(),
+            expires_at: None,
         };
         match dispatcher.dispatch::<Organization>(ORGANIZATION, add_key, &(), &metadata).await {
             Err(DispatchError::Refused(OrganizationError::KeyRevoked)) => tracing::warn!(

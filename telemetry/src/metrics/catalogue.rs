@@ -25,6 +25,8 @@ pub enum Metric {
     RequestsShed,
     /// `honoken.requests.rate_limited`
     RequestsRateLimited,
+    /// `honoken.credentials.refused`
+    CredentialsRefused,
     /// `honoken.requests.panicked`
     RequestsPanicked,
     /// `honoken.commands`
@@ -135,6 +137,7 @@ pub(super) const TABLE: &[Row] = &[
     Row { metric: Metric::RequestsWaiting, name: "honoken.requests.waiting", kind: Kind::Gauge, unit: Unit::None, labels: &[Label::Queue], help: "requests in flight that wait for their turn" },
     Row { metric: Metric::RequestsShed, name: "honoken.requests.shed", kind: Kind::Counter, unit: Unit::None, labels: &[Label::Queue], help: "requests answered 503 because too many waited for their turn, or they had waited too long" },
     Row { metric: Metric::RequestsRateLimited, name: "honoken.requests.rate_limited", kind: Kind::Counter, unit: Unit::None, labels: &[Label::Limit], help: "requests answered 429" },
+    Row { metric: Metric::CredentialsRefused, name: "honoken.credentials.refused", kind: Kind::Counter, unit: Unit::None, labels: &[Label::Credentials], help: "wrong credentials: tokens of passes (also for passes that do not exist), API keys, passwords of operators; repeated ones of one address are named in the log output" },
     Row { metric: Metric::RequestsPanicked, name: "honoken.requests.panicked", kind: Kind::Counter, unit: Unit::None, labels: &[], help: "requests answered 500 because their handler panicked: a bug, please report it" },
     Row { metric: Metric::Commands, name: "honoken.commands", kind: Kind::Counter, unit: Unit::None, labels: &[Label::Aggregate, Label::Command, Label::CommandResult], help: "decided commands, by result" },
     Row { metric: Metric::CommandDuration, name: "honoken.command.duration", kind: Kind::Histogram, unit: Unit::Seconds, labels: &[Label::Aggregate], help: "time from a command to its events on disk, or to its refusal" },

@@ -25,6 +25,8 @@ pub enum Label {
     ClosedBecause,
     /// The limit that a caller exceeded.
     Limit,
+    /// The credentials that a caller showed.
+    Credentials,
     /// The type of an aggregate.
     Aggregate,
     /// The command that it was given.
@@ -99,6 +101,7 @@ impl Label {
             Self::Queue => "queue",
             Self::ClosedBecause => "because",
             Self::Limit => "limit",
+            Self::Credentials => "credentials",
             Self::Aggregate => "aggregate",
             Self::Command => "command",
             Self::CommandResult | Self::BuildResult => "result",
@@ -126,6 +129,7 @@ impl Label {
             Self::Queue => Values::Closed(Queue::NAMES),
             Self::ClosedBecause => Values::Closed(ClosedBecause::NAMES),
             Self::Limit => Values::Closed(RateLimit::NAMES),
+            Self::Credentials => Values::Closed(Credentials::NAMES),
             Self::Aggregate => Values::Described("name of the aggregate"),
             Self::Command => Values::Described("name of the command, such as `replace_content`"),
             Self::CommandResult => Values::Closed(CommandResult::NAMES),
@@ -225,6 +229,17 @@ values! {
     Visits = "visits",
     /// Persons who enrol with their passes.
     Personalizations = "personalizations",
+}
+
+values! {
+    /// The credentials that a caller showed.
+    Credentials:
+    /// The authentication token of a pass.
+    Token = "token",
+    /// An API key.
+    Key = "key",
+    /// The password of an operator.
+    Password = "password",
 }
 
 values! {
@@ -376,5 +391,6 @@ label_values!(
     Store as Store,
     ConnectionState as ConnectionState,
     AnonymousLine as AnonymousLine,
+    Credentials as Credentials,
     LinePriority as LinePriority
 );

@@ -25,8 +25,8 @@ use labels::Values;
 
 pub use catalogue::{Metric, table};
 pub use labels::{
-    AnonymousLine, Area, BuildResult, ClosedBecause, CommandResult, ConnectionState, Label, LabelSets,
-    LabelValue, LinePriority, MessageClass, Queue, RateLimit, Store, Value,
+    AnonymousLine, Area, BuildResult, ClosedBecause, CommandResult, ConnectionState, Credentials, Label,
+    LabelSets, LabelValue, LinePriority, MessageClass, Queue, RateLimit, Store, Value,
 };
 
 /// Seconds, from an answer out of memory to the longest that a request may take.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use honoken_tests::storage::files_below;
 
 /// The crates that are built for use.
-pub(crate) const ROOMS: [&str; 14] = [
+pub(crate) const ROOMS: [&str; 15] = [
     "telemetry",
     "database",
     "styles",
@@ -17,6 +17,7 @@ pub(crate) const ROOMS: [&str; 14] = [
     "projections",
     "pushers",
     "vault",
+    "office",
     "pkpass",
     "simulator",
     "service",
@@ -81,6 +82,7 @@ fn dependencies_point_one_way() {
         "projections",
         "pushers",
         "vault",
+        "office",
         "pkpass",
     ];
     let with = |these: &[&'static str], others: &[&'static str]| [these, others].concat();
@@ -94,6 +96,7 @@ fn dependencies_point_one_way() {
         ("projections", with(&stores, &["event_store"])),
         ("pkpass", vec!["styles"]),
         ("vault", stores.to_vec()),
+        ("office", stores.to_vec()),
         ("simulator", vec![]),
         ("pushers", with(&stores, &["event_store", "projections"])),
         ("service", service.to_vec()),

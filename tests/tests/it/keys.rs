@@ -102,7 +102,29 @@ async fn a_key_that_is_not_there_an_organisation_of_another_name_and_a_key_itsel
             refused(&["keys", "create", "--organization", "club", "--label", "x", "--scopes", wrong]).await;
         assert!(said.contains("there is no scope") && said.contains("`passes:import`"), "{wrong}: {said}");
     }
+    for wrong in ["tomorrow", "2020-01-01T00:00:00Z", ""] {
+        let arguments = ["keys", "create", "--organization", "club", "--label", "x", "--expires-at", wrong];
+        let said = refused(&arguments).await;
+        assert!(said.contains("--expires-at"), "{wrong}: {said}");
+    }
     assert_eq!(office.home.storage().recorded().await, before);
+}
+
+#[tokio::test]
+async fn a_key_is_listed_with_its_end() {
+    let office = Office::new().await;
+    office.is_set_up().await;
+    let create = ["keys", "create", "--organization", "club", "--label", "fair"];
+    office.does(&[&create[..], &["--expires-at", "2099-03-01T19:30:00+01:00"]].concat()).await;
+    office.makes_api_key("till").await;
+    let keys = listed(&office).await;
+    let end = |label: &str| {
+        let mut keys = keys.as_array().expect("a list").iter();
+        keys.find(|key| key["label"] == label).expect("the key is listed")["expiresAt"].clone()
+    };
+    assert_eq!((end("fair"), end("till")), ("2099-03-01T18:30:00Z".into(), Value::Null));
+    let list = office.does(&["keys", "list"]).await;
+    assert!(list.contains("ENDS") && list.contains("2099-03-01"), "{list}");
 }
 
 #[tokio::test]
@@ -118,7 +140,15 @@ async fn a_key_is_listed_with_its_scopes() {
         keys.find(|key| key["label"] == label).expect("the key is listed")["scopes"].clone()
     };
     assert_eq!(scopes("take-over").await, serde_json::json!(["passes:write", "passes:import"]));
-    let default = serde_json::json!(["passes:write", "links:write", "jobs:write", "templates:write"]);
+    let default = serde_json::json!([
+        "passes:read",
+        "passes:write",
+        "assets:write",
+        "links:write",
+        "webhooks:write",
+        "jobs:write",
+        "templates:write"
+    ]);
     assert_eq!(scopes("till").await, default);
     let list = office.does(&["keys", "list"]).await;
     assert!(list.contains("SCOPES") && list.contains("passes:write,passes:import"), "{list}");

@@ -1,8 +1,10 @@
 //! What the service promises, told by those who use it. One module per theme; each test is a sentence.
 
 mod admin;
+mod admin_keys;
 mod apns_keys;
 mod arguments;
+mod audit;
 mod certs;
 mod command_line;
 mod connections;
@@ -34,6 +36,7 @@ mod metrics;
 mod migrate;
 mod nats_commands;
 mod nfc;
+mod operators;
 mod overload;
 mod parked;
 mod phone_tool;

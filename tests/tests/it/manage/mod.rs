@@ -27,7 +27,7 @@ use honoken_tests::{Honoken, Integrator};
 use crate::a_service;
 
 /// A service with one ticket, and its integrator.
-async fn a_service_with_a_pass() -> (Honoken, Integrator) {
+pub(crate) async fn a_service_with_a_pass() -> (Honoken, Integrator) {
     let honoken = a_service().await;
     let integrator = honoken.integrator();
     integrator.issues("A-1").await;
