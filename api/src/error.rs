@@ -1,22 +1,13 @@
-//! Errors as callers see them: `application/problem+json` (RFC 9457) with a stable code. Only this file maps an error to a status.
+//! Errors as callers see them: `application/problem+json` (RFC 9457) with a stable code. Only this file gives an error its status;
+//! [`crate::causes`] says which answer a failure of a lower room gets.
 
 use std::error::Error;
-use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
-use honoken_domain::brand_assets::BrandAssetsError;
-use honoken_domain::job::JobError;
+use honoken_domain::ids::PassTypeIdentifier;
 use honoken_domain::organization::Scope;
-use honoken_domain::pass::{ContentFault, PassError};
-use honoken_domain::pass_type::PassTypeError;
-use honoken_domain::registration::RegistrationError;
-use honoken_domain::uploaded_image::UploadedImageError;
-use honoken_event_store::DispatchError;
-use honoken_projections::QueryError;
-use honoken_service::blobs::BlobError;
-use honoken_service::built_passes::BuildFailure;
+use honoken_domain::pass::ContentFault;
 use honoken_service::permits::Overloaded;
-use honoken_service::personalization::PersonalizationFailure;
 use honoken_telemetry::error_chain;
 use honoken_telemetry::metrics::AnonymousLine;
 use honoken_telemetry::request::may_log;
@@ -46,6 +37,33 @@ impl Fault {
     }
 }
 
+/// What is wrong with the API key of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyFault {
+    /// There is no header `Authorization`.
+    Missing,
+    /// The header does not begin with `Bearer`.
+    NotBearer,
+    /// The key is none that is valid.
+    Unknown,
+}
+
+impl KeyFault {
+    fn detail(self) -> &'static str {
+        match self {
+            Self::Missing => {
+                "The request has no API key: send `Authorization: Bearer` with an API key of your organisation."
+            }
+            Self::NotBearer => {
+                "The header `Authorization` must begin with `Bearer ` and go on with an API key of your organisation; it has another form."
+            }
+            Self::Unknown => {
+                "The API key is unknown, revoked or expired: send `Authorization: Bearer` with a valid API key of your organisation."
+            }
+        }
+    }
+}
+
 /// An answer that is not a success: one variant per answer.
 #[derive(Debug)]
 pub enum ApiError {
@@ -59,7 +77,7 @@ pub enum ApiError {
     /// 401 to a phone: one constant answer, whatever the reason.
     UnauthorizedDevice,
     /// 401 to an integrator.
-    UnauthorizedKey,
+    UnauthorizedKey(KeyFault),
     /// 401 to the sender of a command over NATS.
     UnauthorizedSender,
     /// 401 to an operator.
@@ -94,6 +112,8 @@ pub enum ApiError {
         /// The reason.
         detail: String,
     },
+    /// 409: an event of the pass cannot be read, so the pass stands still. The cause is logged.
+    PassParked(Box<dyn Error + Send + Sync>),
     /// 409: the state does not allow a value of the body.
     ConflictAt {
         /// Stable name of the rule.
@@ -131,6 +151,17 @@ pub enum ApiError {
     Unavailable(Box<dyn Error + Send + Sync>),
     /// 503, for readiness only: the event log's store refused the last change, and has accepted none since.
     LogRefusesWrites,
+    /// 503 to integrators and operators: no certificate signs passes of this type.
+    NoCertificate {
+        /// The type.
+        pass_type_identifier: PassTypeIdentifier,
+        /// The reason, and what to do.
+        why: String,
+    },
+    /// 503 to phones in the same case, without the reason: an operator has to act, so they need not come back soon.
+    CannotSign(Box<dyn Error + Send + Sync>),
+    /// 503: no process fills the read model, so nothing that was changed becomes visible.
+    NoProjector,
     /// 503: the service is overloaded.
     Overloaded,
     /// 503: the request took too long.
@@ -145,6 +176,9 @@ const PATCH_TYPES: &str = "application/merge-patch+json, application/json-patch+
 
 /// Seconds after which a caller may retry.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+/// Likewise where an operator has to act first.
+const RETRY_AFTER_OPERATOR: HeaderValue = HeaderValue::from_static("300");
 
 /// Likewise under overload: time for the waiting requests to be served.
 const RETRY_AFTER_LOAD: HeaderValue = HeaderValue::from_static("5");
@@ -202,6 +236,17 @@ impl ApiError {
         }
     }
 
+    /// The same answer to a phone, which learns nothing about certificates.
+    #[must_use]
+    pub fn for_phone(self) -> Self {
+        match self {
+            Self::NoCertificate { why, .. } => Self::CannotSign(why.into()),
+            // A status that Apple's protocol does not have; the registration may succeed once an operator has acted.
+            Self::PassParked(cause) => Self::CannotSign(cause),
+            other => other,
+        }
+    }
+
     /// Whether the same request may succeed later without any action.
     pub fn is_temporary(&self) -> bool {
         matches!(
@@ -209,6 +254,7 @@ impl ApiError {
             Self::TooManyRequests { .. }
                 | Self::Unavailable(_)
                 | Self::LogRefusesWrites
+                | Self::NoProjector
                 | Self::Overloaded
                 | Self::TimedOut
         )
@@ -219,23 +265,27 @@ impl ApiError {
         match self {
             Self::Unreadable { .. } => StatusCode::BAD_REQUEST,
             Self::UnauthorizedDevice
-            | Self::UnauthorizedKey
+            | Self::UnauthorizedKey(_)
             | Self::UnauthorizedSender
             | Self::UnauthorizedOperator => StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } | Self::MissingScope { .. } => StatusCode::FORBIDDEN,
             Self::NotFound { .. } | Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::Conflict { .. } | Self::ConflictAt { .. } => StatusCode::CONFLICT,
+            Self::Conflict { .. } | Self::ConflictAt { .. } | Self::PassParked(_) => StatusCode::CONFLICT,
             Self::PreconditionFailed { .. } => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType | Self::UnsupportedPatch => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unacceptable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Unavailable(_) | Self::LogRefusesWrites | Self::Overloaded | Self::TimedOut => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Unavailable(_)
+            | Self::LogRefusesWrites
+            | Self::NoCertificate { .. }
+            | Self::CannotSign(_)
+            | Self::NoProjector
+            | Self::Overloaded
+            | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -248,11 +298,7 @@ impl ApiError {
                 "Unauthorized",
                 "Send `Authorization: ApplePass` with the authentication token of this pass.".into(),
             ),
-            Self::UnauthorizedKey => (
-                "unauthorized",
-                "Unauthorized",
-                "Send `Authorization: Bearer` with an API key of your organisation.".into(),
-            ),
+            Self::UnauthorizedKey(fault) => ("unauthorized", "Unauthorized", fault.detail().into()),
             Self::UnauthorizedSender => (
                 "unauthorized",
                 "Unauthorized",
@@ -289,6 +335,11 @@ impl ApiError {
             }
             Self::Conflict { code, detail } => (code, "Conflict", detail.clone()),
             Self::ConflictAt { code, fault } => (code, "Conflict", fault.detail.clone()),
+            Self::PassParked(_) => (
+                "pass_parked",
+                "The pass stands still",
+                "An event of this pass cannot be read, so it is served as it was and cannot be changed. An operator can retry the event or skip it (`/admin/projections/wallet/parked`), and after a skip repair the pass (`POST /admin/passes/{type}/{serial}/repair`).".into(),
+            ),
             Self::PreconditionFailed { detail } => ("precondition_failed", "Precondition failed", detail.clone()),
             Self::TooLarge { limit } => {
                 ("too_large", "Body too large", format!("The limit is {limit} bytes."))
@@ -330,6 +381,21 @@ impl ApiError {
                 "The event log refuses changes",
                 "Reads are answered. Changes are refused until the data store accepts writes again, which is tested every second.".into(),
             ),
+            Self::NoCertificate { pass_type_identifier, why } => (
+                "no_certificate",
+                "No certificate",
+                format!("Passes of {pass_type_identifier} cannot be signed: {why}."),
+            ),
+            Self::CannotSign(_) => (
+                "unavailable",
+                "Unavailable",
+                "The request cannot be carried out now. Try again after `Retry-After` seconds.".into(),
+            ),
+            Self::NoProjector => (
+                "no_projector",
+                "No projector",
+                "No process fills the read model, so changes are kept and not visible yet: an operator has to start a process with the role `projector`.".into(),
+            ),
             Self::Overloaded => (
                 "overloaded",
                 "Overloaded",
@@ -349,7 +415,7 @@ impl ApiError {
             Self::UnauthorizedDevice => {
                 Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("ApplePass")))
             }
-            Self::UnauthorizedKey => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            Self::UnauthorizedKey(_) => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
             Self::UnauthorizedOperator => Some((
                 header::WWW_AUTHENTICATE,
                 HeaderValue::from_static("Basic realm=\"honoken\", charset=\"UTF-8\""),
@@ -357,9 +423,10 @@ impl ApiError {
             Self::UnsupportedPatch => {
                 Some((HeaderName::from_static("accept-patch"), HeaderValue::from_static(PATCH_TYPES)))
             }
-            Self::Unavailable(_) | Self::LogRefusesWrites | Self::TimedOut => {
+            Self::Unavailable(_) | Self::LogRefusesWrites | Self::NoProjector | Self::TimedOut => {
                 Some((header::RETRY_AFTER, RETRY_AFTER))
             }
+            Self::CannotSign(_) => Some((header::RETRY_AFTER, RETRY_AFTER_OPERATOR)),
             Self::Overloaded => Some((header::RETRY_AFTER, RETRY_AFTER_LOAD)),
             Self::TooManyRequests { retry_after } => {
                 Some((header::RETRY_AFTER, HeaderValue::from(*retry_after)))
@@ -386,9 +453,29 @@ impl ApiError {
         serde_json::to_value(self.problem()).unwrap_or_default()
     }
 
-    /// Logs the cause of a 5xx, once.
+    /// Logs the cause of an answer that does not tell it, once.
     pub fn log(&self) {
-        let (Self::Internal(cause) | Self::Unavailable(cause)) = self else { return };
+        let cause = match self {
+            Self::Internal(cause)
+            | Self::Unavailable(cause)
+            | Self::CannotSign(cause)
+            | Self::PassParked(cause) => cause,
+            Self::NoCertificate { pass_type_identifier, why } => {
+                if may_log(AnonymousLine::Error, 1) > 0 {
+                    tracing::error!(pass.r#type = %pass_type_identifier, "could not sign a pass of {pass_type_identifier}: {why}");
+                }
+                return;
+            }
+            Self::NoProjector => {
+                if may_log(AnonymousLine::Error, 1) > 0 {
+                    tracing::error!(
+                        "could not answer a request: no process fills the read model; start one with the role projector"
+                    );
+                }
+                return;
+            }
+            _ => return,
+        };
         if may_log(AnonymousLine::Error, 1) > 0 {
             tracing::error!(error = error_chain(&**cause), "could not answer a request");
         }
@@ -430,12 +517,6 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Maps an aggregate's refusal to an answer.
-pub trait Refusal: Error + Send + Sync + 'static {
-    /// The answer.
-    fn into_api_error(self) -> ApiError;
-}
-
 impl From<Overloaded> for ApiError {
     fn from(_: Overloaded) -> Self {
         Self::Overloaded
@@ -445,154 +526,5 @@ impl From<Overloaded> for ApiError {
 impl From<ContentFault> for Fault {
     fn from(fault: ContentFault) -> Self {
         Self { code: fault.code, pointer: fault.pointer, detail: fault.detail }
-    }
-}
-
-impl Refusal for PassError {
-    fn into_api_error(self) -> ApiError {
-        let detail = self.to_string();
-        match self {
-            Self::Unknown => ApiError::NO_PASS,
-            Self::AlreadyIssued => ApiError::Conflict { code: "already_issued", detail },
-            Self::OtherToken => ApiError::Conflict { code: "issued_with_another_token", detail },
-            Self::Retired => ApiError::Conflict { code: "retired", detail },
-            Self::KeyReused | Self::OrderReused => {
-                ApiError::Conflict { code: "idempotency_key_reused", detail }
-            }
-            Self::PreconditionFailed { .. } => ApiError::PreconditionFailed { detail },
-            Self::MissingImage { one_of } => {
-                let slot = one_of.first().map_or("icon", |slot| slot.as_str());
-                ApiError::fault("missing_image", format!("/assets/{slot}.png"), detail)
-            }
-            // Only a phone can cause it, and every refusal to a phone is the same.
-            Self::NoOpenForm => ApiError::UnauthorizedDevice,
-            Self::NoPoster { .. } => ApiError::fault("no_poster", "/poster", detail),
-            Self::UnacceptableContent { faults } => {
-                ApiError::Unacceptable { errors: faults.into_iter().map(Fault::from).collect() }
-            }
-            Self::ContentNotAnObject => ApiError::fault("wrong_type", "", detail),
-            Self::ContentTooLarge => ApiError::fault("content_too_large", "", detail),
-            Self::StrayNul { pointer } => ApiError::fault("stray_nul", pointer, detail),
-            Self::ContentTooDeep => ApiError::fault("content_too_deep", "", detail),
-            Self::LocalizationsTooLarge(_) => ApiError::fault("too_many_localizations", "", detail),
-            Self::PatchTestFailed { operation } => ApiError::ConflictAt {
-                code: "patch_test_failed",
-                fault: Fault::new("patch_test_failed", format!("/{operation}"), detail),
-            },
-            Self::PatchFailed { operation, member, .. } => {
-                ApiError::fault("patch_failed", format!("/{operation}/{member}"), detail)
-            }
-            Self::NothingToIncrement => ApiError::fault("nothing_there", "/pointer", detail),
-            Self::NotANumber => ApiError::fault("not_a_number", "/pointer", detail),
-            Self::IncrementOutOfRange => ApiError::fault("out_of_range", "/by", detail),
-        }
-    }
-}
-
-impl Refusal for PassTypeError {
-    fn into_api_error(self) -> ApiError {
-        match &self {
-            Self::Unknown => ApiError::NotFound { what: "pass type" },
-            Self::AlreadyCreated => ApiError::Conflict { code: "already_created", detail: self.to_string() },
-            Self::LocalizationsTooLarge(_) => ApiError::fault("too_many_localizations", "", self.to_string()),
-        }
-    }
-}
-
-impl Refusal for BrandAssetsError {
-    fn into_api_error(self) -> ApiError {
-        match self {}
-    }
-}
-
-impl Refusal for UploadedImageError {
-    fn into_api_error(self) -> ApiError {
-        match self {}
-    }
-}
-
-impl Refusal for JobError {
-    /// Callers only start jobs, which is never refused.
-    fn into_api_error(self) -> ApiError {
-        ApiError::Internal(self.into())
-    }
-}
-
-impl Refusal for RegistrationError {
-    fn into_api_error(self) -> ApiError {
-        match self {}
-    }
-}
-
-impl<E: Refusal> From<DispatchError<E>> for ApiError {
-    fn from(fault: DispatchError<E>) -> Self {
-        match fault {
-            DispatchError::Refused(refusal) => refusal.into_api_error(),
-            DispatchError::Log(fault) => fault.into(),
-            DispatchError::Conflict | DispatchError::OutcomeUnknown(_) => Self::Unavailable(fault.into()),
-            DispatchError::Undecodable { .. } => Self::Internal(fault.into()),
-        }
-    }
-}
-
-impl From<QueryError> for ApiError {
-    fn from(fault: QueryError) -> Self {
-        Self::Unavailable(fault.into())
-    }
-}
-
-impl From<Arc<BuildFailure>> for ApiError {
-    fn from(fault: Arc<BuildFailure>) -> Self {
-        match &*fault {
-            // The operator has to fix a missing or expired certificate; the phone retries.
-            BuildFailure::Image(
-                BlobError::Store(_) | BlobError::Folder(_) | BlobError::Unknown(_) | BlobError::Damaged(_),
-            )
-            | BuildFailure::NoCertificate(_)
-            | BuildFailure::Certificate { .. } => Self::Unavailable(fault.into()),
-            BuildFailure::Image(_) | BuildFailure::Build(_) | BuildFailure::Died => {
-                Self::Internal(fault.into())
-            }
-        }
-    }
-}
-
-impl From<PersonalizationFailure> for ApiError {
-    fn from(fault: PersonalizationFailure) -> Self {
-        match fault {
-            // An operator has to mend it; the caller retries.
-            PersonalizationFailure::NoCertificate
-            | PersonalizationFailure::Certificate(_)
-            | PersonalizationFailure::NoKeys
-            | PersonalizationFailure::Sealed(_)
-            | PersonalizationFailure::Vault(_) => Self::Unavailable(fault.into()),
-            PersonalizationFailure::Signature(_) | PersonalizationFailure::Unreadable => {
-                Self::Internal(fault.into())
-            }
-        }
-    }
-}
-
-/// A blob error as the answer to an upload; `pointer` names the place in the body, empty for the body itself.
-pub fn blob_error(fault: BlobError, pointer: &str) -> ApiError {
-    match fault {
-        BlobError::NotAPng(_) => ApiError::fault("not_a_png", pointer, fault.to_string()),
-        BlobError::UnknownName(_) => ApiError::fault("unknown_image", pointer, fault.to_string()),
-        BlobError::Damaged(digest) => ApiError::fault(
-            "unknown_blob",
-            pointer,
-            format!(
-                "the stored bytes of the image {digest} are damaged; send it to `POST /manage/v1/blobs` again"
-            ),
-        ),
-        BlobError::Unknown(digest) => ApiError::fault(
-            "unknown_blob",
-            pointer,
-            format!(
-                "your organisation has uploaded no image with the digest {digest}; send it to `POST /manage/v1/blobs` first"
-            ),
-        ),
-        BlobError::Died => ApiError::Internal(fault.into()),
-        BlobError::Store(_) | BlobError::Folder(_) => ApiError::Unavailable(fault.into()),
     }
 }

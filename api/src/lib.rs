@@ -10,6 +10,7 @@
 pub mod admin;
 pub mod answers;
 pub mod auth;
+pub mod causes;
 pub mod device;
 pub mod doctor;
 pub mod error;

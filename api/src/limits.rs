@@ -99,6 +99,9 @@ pub const CONNECTIONS: usize = 16_384;
 /// there is room. All of them together stay within the 256 MiB that callers without credentials may use.
 pub const BUFFERED_CONNECTIONS: usize = 6144;
 
+/// Connections at a time on the separate address for operators.
+pub const ADMIN_CONNECTIONS: usize = 256;
+
 /// Connections at a time on the separate address for metrics.
 pub const METRICS_CONNECTIONS: usize = 16;
 

@@ -18,16 +18,28 @@ use crate::{admin, device, manage};
 
 /// The service. Give it requests whose path has been through [`strip_prefix`](crate::routes::strip_prefix).
 pub fn router(app: AppState) -> Router {
-    let actions = Arc::new(Actions::of(&mut operator().into_openapi()));
-    let operator = Router::from(operator())
-        .route_layer(middleware::from_fn(operator::require_role))
-        .route_layer(middleware::from_fn_with_state(app.clone(), cross_site::refuse))
-        .route_layer(middleware::from_fn_with_state((app.clone(), actions), audit::note))
-        .route_layer(middleware::from_fn_with_state(app.clone(), operator::require_operator));
-    let routes = list(operator);
+    let routes =
+        if app.options.admin_is_elsewhere { Router::from(open()) } else { list(guarded_operator(&app)) };
     let routes =
         if app.options.metrics_are_elsewhere { routes } else { routes.merge(Router::from(metrics())) };
     finished(routes, app)
+}
+
+/// The routes on the separate address for operators.
+pub fn admin_alone(app: AppState) -> Router {
+    let operator = guarded_operator(&app);
+    let routes = Router::from(health()).nest("/admin", operator.clone()).nest("/api/admin", operator);
+    finished(routes, app)
+}
+
+/// The operator's routes behind the checks that all of them have.
+fn guarded_operator(app: &AppState) -> Router<AppState> {
+    let actions = Arc::new(Actions::of(&mut operator().into_openapi()));
+    Router::from(operator())
+        .route_layer(middleware::from_fn(operator::require_role))
+        .route_layer(middleware::from_fn_with_state(app.clone(), cross_site::refuse))
+        .route_layer(middleware::from_fn_with_state((app.clone(), actions), audit::note))
+        .route_layer(middleware::from_fn_with_state(app.clone(), operator::require_operator))
 }
 
 /// All routes except the metrics, without layers.
@@ -107,6 +119,7 @@ fn operator() -> OpenApiRouter<AppState> {
         .routes(routes!(admin::parked::list))
         .routes(routes!(admin::parked::retry))
         .routes(routes!(admin::parked::skip))
+        .routes(routes!(admin::repair::handler))
         .routes(routes!(admin::push::handler))
         .routes(routes!(admin::pushing::state))
         .routes(routes!(admin::pushing::pause_relay))

@@ -44,9 +44,11 @@ pub struct Options {
     pub rates: rate_limits::Options,
     /// The URL under which browsers reach the service, where one was configured.
     pub public_url: Option<Url>,
-    /// Whether the metrics are answered at an address of their own.
+    /// Whether the metrics are answered at an address of their own, or not at all.
     pub metrics_are_elsewhere: bool,
-    /// Whether `ENVIRONMENT` is `production`.
+    /// Whether the routes of operators are answered at an address of their own.
+    pub admin_is_elsewhere: bool,
+    /// Whether `ENVIRONMENT` means production.
     pub is_production: bool,
     /// How passes are inspected.
     pub doctor: doctor::Options,

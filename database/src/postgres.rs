@@ -2,6 +2,8 @@
 //!
 //! One database holds the event log and the read model, with one table of migrations in which each owner has its own versions.
 
+use std::error::Error;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -67,5 +69,61 @@ pub async fn within<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Res
     match tokio::time::timeout(2 * SILENCE, work).await {
         Ok(outcome) => outcome,
         Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    }
+}
+
+/// The server and the database that a configuration names, without its secrets: `honoken on db.example.com:5432`.
+pub fn place(options: &PgConnectOptions) -> String {
+    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    match options.get_socket() {
+        Some(socket) => format!("{database} on {}", socket.display()),
+        None => format!("{database} on {}:{}", options.get_host(), options.get_port()),
+    }
+}
+
+/// What an operator can do about a failure to use a server, where its kind tells.
+pub fn advice(fault: &(dyn Error + 'static)) -> Option<&'static str> {
+    let mut cause = Some(fault);
+    while let Some(fault) = cause {
+        if let Some(advice) = fault.downcast_ref::<sqlx::Error>().and_then(of_driver) {
+            return Some(advice);
+        }
+        cause = fault.source();
+    }
+    None
+}
+
+fn of_driver(fault: &sqlx::Error) -> Option<&'static str> {
+    match fault {
+        sqlx::Error::Database(fault) => match fault.code()?.as_ref() {
+            "28P01" | "28000" => {
+                Some("the server refuses the user or the password: check both, and pg_hba.conf")
+            }
+            "3D000" => {
+                Some("the server has no database of this name: create it with `createdb`, or name another")
+            }
+            "42501" => Some("the user lacks rights: let it own the database"),
+            "53300" => Some("the server has no connection left: raise max_connections, or end other clients"),
+            "57P03" => Some("the server is starting or stopping: try again in a moment"),
+            _ => None,
+        },
+        sqlx::Error::Tls(_) => Some(
+            "TLS with the server failed: check `sslmode` and `sslrootcert` in the URL, and the server's certificate",
+        ),
+        sqlx::Error::Io(fault) => Some(match fault.kind() {
+            ErrorKind::ConnectionRefused => {
+                "no server listens there: start it, or name another host and port"
+            }
+            ErrorKind::TimedOut => {
+                "the server does not answer: check host and port, and the firewalls between"
+            }
+            ErrorKind::NotFound => "there is no such socket: start the server, or name another host",
+            // The standard library has no kind for it.
+            _ if fault.to_string().contains("lookup address") => {
+                "the name of the host has no address: check its spelling, and the name server"
+            }
+            _ => "the server cannot be reached: check host and port, and the network",
+        }),
+        _ => None,
     }
 }

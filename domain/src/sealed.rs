@@ -1,7 +1,8 @@
 //! Secrets as events may hold them: sealed with AES-256-GCM under one of several keys, which have numbers so that they can be changed.
 //!
-//! A sealed secret is text, `v{number of the key}.{base64url of nonce, ciphertext and tag}`. It is bound to what it is the secret of: moved
-//! into another event it does not open. Nonces come from outside, and must be random: two secrets under the same key and nonce would both be
+//! A sealed secret is text, `{number of the key}:{base64 of the nonce}:{base64 of ciphertext and tag}`. An earlier form was
+//! `v{number of the key}.{base64url of nonce, ciphertext and tag}`, and still opens. A secret is bound to what it is the secret of: moved into
+//! another event it does not open. Nonces come from outside, and must be random: two secrets under the same key and nonce would both be
 //! laid open.
 
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use std::fmt;
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Key, Nonce};
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -87,6 +88,11 @@ impl SealingKeys {
         self.current
     }
 
+    /// Whether there is a key of this number.
+    pub fn has(&self, version: u32) -> bool {
+        self.keys.contains_key(&version)
+    }
+
     /// Joins a key of another number, which opens and does not seal. A key that is there stays.
     #[must_use]
     pub fn with(mut self, version: u32, key: SealingKey) -> Self {
@@ -99,8 +105,8 @@ impl SealingKeys {
         let payload = Payload { msg: secret, aad: owner.as_bytes() };
         let sealed = self.keys[&self.current].cipher().encrypt(&Nonce::from(nonce), payload);
         let sealed = sealed.expect("AES-GCM takes any message that fits into memory");
-        let bytes = [&nonce[..], &sealed].concat();
-        Sealed { version: self.current, text: format!("v{}.{}", self.current, URL_SAFE_NO_PAD.encode(bytes)) }
+        let (version, nonce, sealed) = (self.current, STANDARD.encode(nonce), STANDARD.encode(sealed));
+        Sealed { version, text: format!("{version}:{nonce}:{sealed}") }
     }
 
     /// Opens what was sealed for this owner.
@@ -110,11 +116,9 @@ impl SealingKeys {
     pub fn open(&self, sealed: &Sealed, owner: &str) -> Result<Zeroizing<Vec<u8>>, UnsealError> {
         let version = sealed.version;
         let key = self.keys.get(&version).ok_or(UnsealError::NoKey { version })?;
-        let bytes = sealed.bytes().unwrap_or_default();
-        let (nonce, text) =
-            bytes.split_first_chunk::<NONCE_BYTES>().ok_or(UnsealError::DoesNotOpen { version })?;
-        let payload = Payload { msg: text, aad: owner.as_bytes() };
-        let opened = key.cipher().decrypt(&Nonce::from(*nonce), payload);
+        let (nonce, text) = sealed.parts().ok_or(UnsealError::DoesNotOpen { version })?;
+        let payload = Payload { msg: &text, aad: owner.as_bytes() };
+        let opened = key.cipher().decrypt(&Nonce::from(nonce), payload);
         opened.map(Zeroizing::new).map_err(|_| UnsealError::DoesNotOpen { version })
     }
 }
@@ -129,7 +133,9 @@ pub struct Sealed {
 
 /// Text that is no sealed secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a sealed secret must be `v`, the number of a key, `.` and base64url")]
+#[error(
+    "a sealed secret must be the number of a key, and base64 of a nonce and of a ciphertext, with `:` between them"
+)]
 pub struct NotSealed;
 
 impl Sealed {
@@ -139,11 +145,15 @@ impl Sealed {
     /// [`NotSealed`] when the text is none.
     pub fn parse(text: impl Into<String>) -> Result<Self, NotSealed> {
         let text = text.into();
-        let (version, _) = text.strip_prefix('v').and_then(|rest| rest.split_once('.')).ok_or(NotSealed)?;
+        let version = match text.strip_prefix('v') {
+            Some(old) => old.split_once('.'),
+            None => text.split_once(':'),
+        };
+        let (version, _) = version.ok_or(NotSealed)?;
         let digits = version.bytes().all(|byte| byte.is_ascii_digit());
         let version = version.parse().ok().filter(|_| digits).ok_or(NotSealed)?;
         let sealed = Self { version, text };
-        let long_enough = sealed.bytes().is_some_and(|bytes| bytes.len() >= NONCE_BYTES + TAG_BYTES);
+        let long_enough = sealed.parts().is_some_and(|(_, text)| text.len() >= TAG_BYTES);
         if long_enough { Ok(sealed) } else { Err(NotSealed) }
     }
 
@@ -157,9 +167,18 @@ impl Sealed {
         &self.text
     }
 
-    fn bytes(&self) -> Option<Vec<u8>> {
-        let (_, encoded) = self.text.split_once('.')?;
-        URL_SAFE_NO_PAD.decode(encoded).ok()
+    /// The nonce, and the ciphertext with its tag.
+    fn parts(&self) -> Option<([u8; NONCE_BYTES], Vec<u8>)> {
+        if self.text.starts_with('v') {
+            let (_, encoded) = self.text.split_once('.')?;
+            let bytes = URL_SAFE_NO_PAD.decode(encoded).ok()?;
+            let (nonce, text) = bytes.split_first_chunk()?;
+            return Some((*nonce, text.to_vec()));
+        }
+        let (_, encoded) = self.text.split_once(':')?;
+        let (nonce, text) = encoded.split_once(':')?;
+        let nonce = STANDARD.decode(nonce).ok()?.try_into().ok()?;
+        Some((nonce, STANDARD.decode(text).ok()?))
     }
 }
 
@@ -179,7 +198,7 @@ impl From<Sealed> for String {
 
 impl fmt::Debug for Sealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sealed(v{}, [redacted])", self.version)
+        write!(f, "Sealed({}, [redacted])", self.version)
     }
 }
 
@@ -211,8 +230,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_today_is_what_was_sealed_ever() {
-        assert_eq!(sealed().as_str(), "v1.AwMDAwMDAwMDAwMDVpvAcT9cyyteZgH32J87zWWx4pdUyQ");
+    fn a_sealed_secret_is_number_nonce_and_ciphertext() {
+        assert_eq!(sealed().as_str(), "1:AwMDAwMDAwMDAwMD:VpvAcT9cyyteZgH32J87zWWx4pdUyQ==");
+    }
+
+    #[test]
+    fn what_was_sealed_in_the_earlier_form_still_opens() {
+        let old = Sealed::parse("v1.AwMDAwMDAwMDAwMDVpvAcT9cyyteZgH32J87zWWx4pdUyQ").unwrap();
+        assert_eq!(old.key_version(), 1);
+        assert_eq!(*keys(&[(1, 7)], 1).open(&old, OWNER).unwrap(), b"secret");
+        assert_eq!(
+            old.as_str(),
+            "v1.AwMDAwMDAwMDAwMDVpvAcT9cyyteZgH32J87zWWx4pdUyQ",
+            "events are never changed"
+        );
     }
 
     #[test]
@@ -247,9 +278,28 @@ mod tests {
 
     #[test]
     fn text_that_is_no_sealed_secret_is_refused() {
-        for wrong in
-            ["", "v1", "v1.", "1.AAAA", "v.AAAA", "v-1.AAAA", "v+1.AAAA", "v1.short", "v99999999999.AAAA"]
-        {
+        let long = STANDARD.encode([7; 40]);
+        let nonce = STANDARD.encode([7; NONCE_BYTES]);
+        for wrong in [
+            "",
+            "v1",
+            "v1.",
+            "1.AAAA",
+            "v.AAAA",
+            "v-1.AAAA",
+            "v+1.AAAA",
+            "v1.short",
+            "v99999999999.AAAA",
+            "1:",
+            "1::",
+            &format!("1:{long}"),
+            &format!(":{nonce}:{long}"),
+            &format!("+1:{nonce}:{long}"),
+            &format!("1:{nonce}:AAAA"),
+            &format!("1:AAAA:{long}"),
+            &format!("1:{nonce}:{long}:"),
+            &format!("99999999999:{nonce}:{long}"),
+        ] {
             assert_eq!(Sealed::parse(wrong), Err(NotSealed), "{wrong}");
         }
         assert!(serde_json::from_str::<Sealed>("\"v1.AAAA\"").is_err());
@@ -260,7 +310,7 @@ mod tests {
         let shown = format!("{:?} {:?}", keys(&[(1, 7)], 1), sealed());
         assert_eq!(
             shown,
-            "SealingKeys { keys: {1: SealingKey([redacted])}, current: 1 } Sealed(v1, [redacted])"
+            "SealingKeys { keys: {1: SealingKey([redacted])}, current: 1 } Sealed(1, [redacted])"
         );
     }
 
@@ -268,12 +318,17 @@ mod tests {
         #[test]
         fn any_change_of_any_byte_is_noticed(at in 0..34_usize, change in 1..=255_u8) {
             let sealed = sealed();
-            let mut bytes = sealed.bytes().unwrap();
+            let (nonce, text) = sealed.parts().unwrap();
+            let mut bytes = [&nonce[..], &text].concat();
             let at = at % bytes.len();
             bytes[at] ^= change;
-            let changed = Sealed::parse(format!("v1.{}", URL_SAFE_NO_PAD.encode(&bytes))).unwrap();
-            let opened = keys(&[(1, 7)], 1).open(&changed, OWNER).map(|opened| opened.to_vec());
-            prop_assert_eq!(opened, Err(UnsealError::DoesNotOpen { version: 1 }));
+            let (nonce, text) = bytes.split_at(NONCE_BYTES);
+            let new = format!("1:{}:{}", STANDARD.encode(nonce), STANDARD.encode(text));
+            for changed in [new, format!("v1.{}", URL_SAFE_NO_PAD.encode(&bytes))] {
+                let changed = Sealed::parse(changed).unwrap();
+                let opened = keys(&[(1, 7)], 1).open(&changed, OWNER).map(|opened| opened.to_vec());
+                prop_assert_eq!(opened, Err(UnsealError::DoesNotOpen { version: 1 }));
+            }
         }
 
         #[test]

@@ -9,10 +9,14 @@ use cqrs_es::Aggregate;
 pub trait Snapshot: Aggregate + Clone + 'static {
     /// Raised whenever a stored state would not be what the events lead to.
     const SHAPE: u32;
+
+    /// The name of the event that states the whole aggregate: with it, earlier events are not needed, whether they can be read or not.
+    const WHOLE: Option<&'static str> = None;
 }
 
 impl Snapshot for crate::pass::Pass {
     const SHAPE: u32 = 4;
+    const WHOLE: Option<&'static str> = Some(crate::pass::REPAIRED);
 }
 
 impl Snapshot for crate::registration::Registration {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cqrs_es::event_sink::EventSink;
+use cqrs_es::persist::SerializedEvent;
 use cqrs_es::{Aggregate, DomainEvent};
 use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
@@ -29,7 +30,7 @@ use crate::turn::Turn;
 const SNAPSHOT_EVERY: u64 = 100;
 
 /// Commands for different aggregates hardly ever share one of these.
-const STRIPES: usize = 1024;
+pub(crate) const STRIPES: usize = 1024;
 
 /// The actor, the organisation and the request, kept beside every event. The event that caused a command will join them when events cause
 /// commands.
@@ -102,13 +103,13 @@ pub enum DispatchError<E: std::error::Error> {
 /// Carries commands to aggregates.
 #[derive(Debug)]
 pub struct Dispatcher<L> {
-    log: Arc<L>,
-    upcasters: Upcasters,
-    states: States,
+    pub(crate) log: Arc<L>,
+    pub(crate) upcasters: Upcasters,
+    pub(crate) states: States,
     /// Commands for one aggregate wait for each other here, in the order in which they came, instead of racing to a conflict. Conflicts are
     /// with other processes alone.
-    stripes: Vec<Mutex<()>>,
-    hasher: RandomState,
+    pub(crate) stripes: Vec<Mutex<()>>,
+    pub(crate) hasher: RandomState,
 }
 
 impl<L: EventLog + Snapshots> Dispatcher<L> {
@@ -202,16 +203,8 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
                 end(turn).await;
                 return Ok(Err(reason));
             }
-            let new_events: Vec<NewEvent> = events.iter().map(new_event).collect();
-            let bytes: usize = new_events.iter().map(|event| event.payload.len()).sum();
-            let append = Append {
-                aggregate_type: A::TYPE,
-                aggregate_id: aggregate_id.to_owned(),
-                expected_sequence: state.sequence,
-                events: new_events,
-                metadata: serde_json::to_string(metadata).expect("metadata is made of strings"),
-                recorded_at_ms: metadata.recorded_at_ms,
-            };
+            let append = append_of::<A>(aggregate_id, state.sequence, &events, metadata);
+            let bytes: usize = append.events.iter().map(|event| event.payload.len()).sum();
             match self.log.append(append).await {
                 Ok(position) => {
                     state.aggregate = Arc::new(aggregate);
@@ -252,7 +245,10 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
     }
 
     /// The state of an aggregate: the stored one, if it is of the shape that this release understands, and the events behind it.
-    async fn load<A: Snapshot>(&self, aggregate_id: &str) -> Result<State<A>, DispatchError<A::Error>> {
+    pub(crate) async fn load<A: Snapshot>(
+        &self,
+        aggregate_id: &str,
+    ) -> Result<State<A>, DispatchError<A::Error>> {
         let stored = self.log.load_snapshot(A::TYPE, aggregate_id).await?;
         let mut state = stored.and_then(understood::<A>).unwrap_or_default();
         self.catch_up(aggregate_id, &mut state).await?;
@@ -265,7 +261,13 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
         aggregate_id: &str,
         state: &mut State<A>,
     ) -> Result<bool, DispatchError<A::Error>> {
-        let events = self.log.load::<A>(aggregate_id, state.sequence).await?;
+        let events = match self.log.load::<A>(aggregate_id, state.sequence).await {
+            Err(fault @ LogError::Unreadable { .. }) => {
+                let behind = self.behind_damage::<A>(aggregate_id, state.sequence).await?;
+                behind.ok_or(fault)?
+            }
+            loaded => from_last_whole::<A>(loaded?),
+        };
         let Some(last) = events.last() else { return Ok(false) };
         let sequence = last.sequence as u64;
         let aggregate = Arc::make_mut(&mut state.aggregate);
@@ -315,8 +317,14 @@ async fn end(turn: Option<Turn>) {
     }
 }
 
+/// The last event that states the whole aggregate and those behind it; all of them where none does.
+fn from_last_whole<A: Snapshot>(mut events: Vec<SerializedEvent>) -> Vec<SerializedEvent> {
+    let last = A::WHOLE.and_then(|whole| events.iter().rposition(|event| event.event_type == whole));
+    events.split_off(last.unwrap_or_default())
+}
+
 /// A stored state, unless it is of another shape, or of the right one and yet not readable: then the events say it all.
-fn understood<A: Snapshot>(stored: StoredSnapshot) -> Option<State<A>> {
+pub(crate) fn understood<A: Snapshot>(stored: StoredSnapshot) -> Option<State<A>> {
     let StoredSnapshot { sequence, position, shape, state } = stored;
     let aggregate: A = (shape == A::SHAPE).then(|| serde_json::from_str(&state).ok()).flatten()?;
     Some(State {
@@ -339,6 +347,23 @@ fn size_of_json(value: &serde_json::Value) -> u64 {
         Value::Object(entries) => {
             entries.iter().map(|(key, value)| key.len() as u64 + 4 + size_of_json(value)).sum::<u64>() + 2
         }
+    }
+}
+
+/// Events of an aggregate, to be appended behind this sequence.
+pub(crate) fn append_of<A: Aggregate>(
+    aggregate_id: &str,
+    expected_sequence: u64,
+    events: &[A::Event],
+    metadata: &Metadata,
+) -> Append {
+    Append {
+        aggregate_type: A::TYPE,
+        aggregate_id: aggregate_id.to_owned(),
+        expected_sequence,
+        events: events.iter().map(new_event).collect(),
+        metadata: serde_json::to_string(metadata).expect("metadata is made of strings"),
+        recorded_at_ms: metadata.recorded_at_ms,
     }
 }
 

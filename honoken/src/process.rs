@@ -60,12 +60,26 @@ impl Process {
     /// # Errors
     /// When either cannot be done; the sentence says what to do.
     pub async fn bind(&self) -> anyhow::Result<Sockets> {
-        let sockets = Sockets::bind(&self.listen, self.config.metrics_listen).await?;
+        let sockets = Sockets::bind(&self.listen, &self.config).await?;
         if let Some(file) = &self.ready_file {
             data_dir::remove_if_there(file)
                 .with_context(|| format!("could not replace {}", file.display()))?;
         }
         Ok(sockets)
+    }
+
+    /// Refuses a configuration that is not safe in production.
+    ///
+    /// # Errors
+    /// With the variable, and what to do.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let is_plain = self.config.public_url.as_ref().is_some_and(|url| url.scheme() == "http");
+        anyhow::ensure!(
+            !(self.config.is_production() && is_plain),
+            "HONOKEN_PUBLIC_URL begins with http://, and ENVIRONMENT is production: phones would send the tokens of passes in the clear, and iOS refuses \
+             such passes. Set it to the https:// address under which phones reach the service, or ENVIRONMENT to another name to try it"
+        );
+        Ok(())
     }
 
     /// The metrics of this process, with the dropped lines of log output.
@@ -109,8 +123,9 @@ impl Process {
             load: config.load,
             rates,
             public_url: config.public_url.clone(),
-            metrics_are_elsewhere: config.metrics_listen.is_some(),
-            is_production: config.identity.environment.as_deref() == Some("production"),
+            metrics_are_elsewhere: !config.has_public_metrics(),
+            admin_is_elsewhere: config.admin_listen.is_some(),
+            is_production: config.is_production(),
             doctor: doctor::Options {
                 is_public: config.doctor.is_public,
                 trust: config.doctor.trust.clone(),
@@ -182,6 +197,18 @@ impl Process {
             connections_per_address: None,
             counts: counts.clone(),
             anonymous_lines: lines.clone(),
+            tls: None,
+        });
+        let tls = sockets.tls;
+        let admin = sockets.admin.filter(|_| roles.api).map(|listener| HttpListener {
+            listener,
+            router: router::admin_alone(app.clone()),
+            connections: limits::ADMIN_CONNECTIONS,
+            buffered_connections: limits::ADMIN_CONNECTIONS,
+            connections_per_address: None,
+            counts: counts.clone(),
+            anonymous_lines: lines.clone(),
+            tls: tls.clone(),
         });
         let main = HttpListener {
             listener: sockets.main,
@@ -191,13 +218,16 @@ impl Process {
             connections_per_address: self.config.connections.per_address_of(allowed),
             counts,
             anonymous_lines: lines.clone(),
+            tls: tls.clone(),
         };
         let metrics = OptionFuture::from(metrics.map(|listener| server::serve(listener, stop.clone())));
+        let admin = OptionFuture::from(admin.map(|listener| server::serve(listener, stop.clone())));
         let main = server::serve(main, stop.clone());
         let until = stop.clone();
         async move {
             let reporting = lines.report_until(&until);
-            tokio::join!(main, metrics, reporting);
+            let following = OptionFuture::from(tls.as_ref().map(|tls| tls.follow(&until)));
+            tokio::join!(main, metrics, admin, reporting, following);
             lines.report();
         }
     }

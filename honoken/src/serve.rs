@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use honoken_domain::sealed::SealingKeys;
+use honoken_event_store::Mark;
 use honoken_projections::Part;
 use honoken_service::data_dir::{self, Folder};
-use honoken_service::encryption_keys;
+use honoken_service::encryption_keys::{self, Missing};
 use honoken_service::service::{Roles, Service};
 use honoken_service::storage::Storage;
 use honoken_service::stores::Stores;
@@ -54,7 +55,11 @@ pub async fn run(process: Process, roles: Vec<Role>, stop: CancellationToken) ->
     let base_url = started.sockets.base_url.clone();
     let (admin, rates) = (process.config.admin.clone(), process.config.rates);
     let options = process.api_options(admin, operator_password::FEWEST, rates);
-    let ready = format!("{}\n", json!({ "baseUrl": base_url, "dataDir": data_dir }));
+    let mut ready = json!({ "baseUrl": base_url, "dataDir": data_dir });
+    if let Some(url) = started.sockets.admin_url.as_deref().filter(|_| roles.api) {
+        ready["adminUrl"] = url.into();
+    }
+    let ready = format!("{ready}\n");
     let ended =
         process.answer(started, options, stop, &ready, || tracing::info!("ready at {base_url}")).await;
     // The storage kept other processes out of the folder while the service ran.
@@ -68,9 +73,11 @@ async fn start(process: &Process, roles: Roles) -> anyhow::Result<(Started, Path
     let folder = || Ok(Arc::new(Folder::open(&process.data_dir)?));
     let storage = Storage::of(config.database.as_ref(), &process.data_dir, folder)?;
     check(roles, &storage, config.nats.is_some())?;
+    process.check()?;
     let data_dir = data_dir::prepare(&process.data_dir)?;
     let sockets = process.bind().await?;
-    let keys = if roles.need_keys() { keys(process, &storage, &data_dir)? } else { None };
+    storage.put_mark(Mark::Serve).await?;
+    let keys = if roles.need_keys() { keys(process, &storage, &data_dir).await? } else { None };
     let part = if roles.projector { Part::Run } else { Part::Watch };
     let stores = Stores::open(&storage, &data_dir, part, &**ids, process.metrics()).await?;
     let service = Service::start(stores, process.service_options(roles, keys, &sockets)).await?;
@@ -110,12 +117,15 @@ fn warn_about_defaults(process: &Process, base_url: &str) {
 
 /// The keys that open private keys. A data folder that only this process uses gets one of its own; several processes have to be given the
 /// same.
-fn keys(process: &Process, storage: &Storage, data_dir: &Path) -> anyhow::Result<Option<SealingKeys>> {
+async fn keys(process: &Process, storage: &Storage, data_dir: &Path) -> anyhow::Result<Option<SealingKeys>> {
     let configured = process.config.encryption_keys.as_ref();
     if let Storage::Files(folder) = storage {
+        let found = encryption_keys::find(configured, folder.path())?;
+        encryption_keys::check(found.as_ref(), storage, folder.path(), Missing::IsMade).await?;
         return encryption_keys::ensure(configured, folder.path(), &*process.ids).map(Some);
     }
     let keys = encryption_keys::find(configured, data_dir)?;
+    encryption_keys::check(keys.as_ref(), storage, data_dir, Missing::StaysSo).await?;
     if keys.is_none() {
         tracing::warn!(
             "the encryption key is missing, so no certificate can be used: {}",

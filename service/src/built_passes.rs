@@ -32,16 +32,21 @@ const CACHE_BYTES: u64 = 256 * 1024 * 1024;
 /// Why a pass could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildFailure {
-    /// No usable certificate is installed for its type.
-    #[error("no certificate that can be used is installed for {0}")]
-    NoCertificate(PassTypeIdentifier),
+    /// No certificate of its type can sign it now: none is installed, or the one that is has been revoked, has expired or does not open.
+    #[error("passes of {pass_type_identifier} cannot be signed: {why}")]
+    NoCertificate {
+        /// Its type.
+        pass_type_identifier: PassTypeIdentifier,
+        /// The reason, and what to do.
+        why: String,
+    },
     /// An image of the pass could not be read.
     #[error("an image of the pass could not be read")]
     Image(#[source] BlobError),
     /// The files could not be put together or signed.
     #[error("the pass could not be built")]
     Build(#[source] BuildError),
-    /// The certificate is expired or belongs to another pass type or team.
+    /// The certificate belongs to another pass type or team.
     #[error("the certificate of {pass_type_identifier} cannot sign this pass")]
     Certificate {
         /// The pass type of the certificate.
@@ -155,8 +160,11 @@ impl BuiltPasses {
         now: UnixSeconds,
     ) -> Result<Bytes, Arc<BuildFailure>> {
         let pass_type_identifier = &id.pass_type_identifier;
-        let signer = self.signers.get(pass_type_identifier);
-        let signer = signer.ok_or_else(|| BuildFailure::NoCertificate(pass_type_identifier.clone()))?;
+        // A file that was signed in time stays as it is; only a new one needs a certificate that is valid now.
+        let signer = match self.signers.get(pass_type_identifier) {
+            Some(signer) => signer,
+            None => self.usable(pass_type_identifier, now)?,
+        };
         let key = self.key(&document.row.etag, &signer);
         let (was_built, is_incomplete) = (AtomicBool::new(false), AtomicBool::new(false));
         let stored_under = key.clone();
@@ -178,6 +186,17 @@ impl BuiltPasses {
         outcome
     }
 
+    fn usable(
+        &self,
+        pass_type_identifier: &PassTypeIdentifier,
+        now: UnixSeconds,
+    ) -> Result<Arc<Signer>, BuildFailure> {
+        self.signers.usable(pass_type_identifier, now).map_err(|why| BuildFailure::NoCertificate {
+            pass_type_identifier: pass_type_identifier.clone(),
+            why,
+        })
+    }
+
     async fn build(
         &self,
         id: &PassId,
@@ -187,6 +206,7 @@ impl BuiltPasses {
         is_incomplete: &AtomicBool,
     ) -> Result<Bytes, BuildFailure> {
         let pass_type_identifier = id.pass_type_identifier.clone();
+        self.usable(&pass_type_identifier, now)?;
         signer
             .identity
             .check(pass_type_identifier.as_str(), document.team_identifier.as_str(), now.0)
@@ -421,10 +441,12 @@ mod tests {
         let document = document(&blobs).await;
         let nobody = built_passes(Signers::none(), blobs.clone());
         let fault = nobody.get(&id(), document.clone(), NOW).await.unwrap_err();
-        assert!(matches!(*fault, BuildFailure::NoCertificate(_)));
+        assert!(fault.to_string().contains("`honoken certs install`"), "{fault}");
+        assert!(matches!(*fault, BuildFailure::NoCertificate { .. }));
 
         let expired = built_passes(signers(), blobs);
         let fault = expired.get(&id(), document, UnixSeconds(i64::MAX)).await.unwrap_err();
-        assert!(matches!(*fault, BuildFailure::Certificate { .. }));
+        assert!(matches!(*fault, BuildFailure::NoCertificate { .. }));
+        assert!(fault.to_string().contains("expired"), "{fault}");
     }
 }

@@ -7,9 +7,10 @@ use futures::future::BoxFuture;
 use honoken_domain::apns_key::ApnsKey;
 use honoken_domain::brand_assets::BrandAssets;
 use honoken_domain::certificate::Certificate;
+use honoken_domain::ids::PassId;
 use honoken_domain::job::Job;
 use honoken_domain::organization::Organization;
-use honoken_domain::pass::Pass;
+use honoken_domain::pass::{Circumstances, Pass, PassCommand, PassError};
 use honoken_domain::pass_type::PassType;
 use honoken_domain::registration::Registration;
 use honoken_domain::snapshot::Snapshot;
@@ -69,6 +70,32 @@ impl Commands {
         };
         let committed = A::carry(self, aggregate_id, command, services, metadata, &mut is_admitted).await?;
         Ok(committed.ok_or_else(|| refusal.expect("events that are not admitted have a reason")))
+    }
+
+    /// States a pass anew of which an event cannot be read: see [`Dispatcher::dispatch_past_damage`].
+    ///
+    /// # Errors
+    /// [`DispatchError`]. A refusal has appended nothing.
+    pub fn repair_pass<'a>(
+        &'a self,
+        id: &'a PassId,
+        circumstances: &'a Circumstances,
+        metadata: &'a Metadata,
+    ) -> BoxFuture<'a, Result<Option<Committed<Pass>>, DispatchError<PassError>>> {
+        Box::pin(async move {
+            let (started, command) = (Instant::now(), PassCommand::Repair);
+            let name = (&command).into();
+            let id = id.to_string();
+            let outcome =
+                self.dispatcher.dispatch_past_damage::<Pass>(&id, command, circumstances, metadata).await;
+            let result = match &outcome {
+                Ok(Some(_)) => CommandResult::Changed,
+                Ok(None) => CommandResult::Unchanged,
+                Err(fault) => failure(fault),
+            };
+            self.note::<Pass>(name, result, started.elapsed());
+            outcome
+        })
     }
 
     /// Carries a command out, and counts its result. `None` when the events were not admitted.

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::data_dir;
 use crate::ids::{self, IdSource};
+use crate::storage::Storage;
 
 /// The number of the data folder's own key.
 pub const OF_FOLDER: u32 = 0;
@@ -62,6 +63,50 @@ pub fn ensure(
     let own = SealingKey::new(*bytes);
     Ok(SealingKeys::new([(OF_FOLDER, own)].into(), OF_FOLDER).expect("the current key was just put in"))
 }
+
+/// Refuses to go on where secrets are sealed under the data folder's key and that is missing, or where a new key would be made although secrets
+/// are sealed under another: it would open none of them, and the next backup would have lost the old one.
+///
+/// # Errors
+/// With the list of what needs the key; or when the storage cannot be read.
+pub async fn check(
+    keys: Option<&SealingKeys>,
+    storage: &Storage,
+    data_dir: &Path,
+    missing: Missing,
+) -> anyhow::Result<()> {
+    let needs = |version: u32| match keys {
+        Some(keys) => version == OF_FOLDER && !keys.has(version),
+        None => missing == Missing::IsMade || version == OF_FOLDER,
+    };
+    let sealed = storage.sealed_secrets().await?;
+    let needy = sealed.into_iter().filter(|(_, version)| needs(*version));
+    let needy: Vec<String> = needy.map(|(what, version)| format!("{what} (key {version})")).collect();
+    if needy.is_empty() {
+        return Ok(());
+    }
+    let more = needy.len().saturating_sub(LISTED);
+    let list = needy[..needy.len().min(LISTED)].join(", ");
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    anyhow::bail!(
+        "the encryption key is missing under which this is sealed: {list}{more}. Put {} back from the backup (key 0), or set HONOKEN_ENCRYPTION_KEY_V1 \
+         and so on. No new key was made, since it would open none of it. What is lost for good can be revoked with `honoken certs revoke` and \
+         `honoken apns-keys revoke`, and installed again",
+        data_dir::encryption_key_file(data_dir).display()
+    )
+}
+
+/// What happens where a process has no key at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// One is made in the data folder.
+    IsMade,
+    /// The process goes on without.
+    StaysSo,
+}
+
+/// The most secrets that are listed.
+const LISTED: usize = 20;
 
 /// A key as people write it: 32 bytes as base64 or as 64 hex digits.
 pub fn read(text: &str) -> Option<SealingKey> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use honoken_domain::ids::{Digest, PassId, UnixSeconds};
 use honoken_domain::personalization::{Enrolment, PersonalizationForm, TokenSignature};
 use honoken_domain::sealed::{KEY_BYTES, Sealed, SealingKey, SealingKeys, UnsealError};
-use honoken_pkpass::{IdentityError, PersonalizationToken};
+use honoken_pkpass::PersonalizationToken;
 use honoken_vault::{Vault, VaultError};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -45,12 +45,9 @@ impl fmt::Debug for Person {
 /// Why a token was not signed, or a person not sealed or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum PersonalizationFailure {
-    /// No usable certificate is installed for the pass type.
-    #[error("no certificate that can be used is installed for the pass type of a token")]
-    NoCertificate,
-    /// The certificate is expired.
-    #[error("the certificate cannot sign a token")]
-    Certificate(#[source] IdentityError),
+    /// No certificate of the pass type can sign now; with the reason, and what to do.
+    #[error("a token cannot be signed: {0}")]
+    NoCertificate(String),
     /// OpenSSL did not sign.
     #[error("a token could not be signed")]
     Signature(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -99,13 +96,8 @@ impl Personalizations {
         token: PersonalizationToken,
         now: UnixSeconds,
     ) -> Result<TokenSignature, PersonalizationFailure> {
-        let signer = self.signers.get(&pass.pass_type_identifier);
-        let signer = signer.ok_or(PersonalizationFailure::NoCertificate)?;
-        let team = signer.identity.team_identifier();
-        signer
-            .identity
-            .check(pass.pass_type_identifier.as_str(), team, now.0)
-            .map_err(PersonalizationFailure::Certificate)?;
+        let signer = self.signers.usable(&pass.pass_type_identifier, now);
+        let signer = signer.map_err(PersonalizationFailure::NoCertificate)?;
         let outcome = tokio::task::spawn_blocking(move || token.sign(&signer.identity)).await;
         let outcome = outcome.map_err(|fault| PersonalizationFailure::Signature(fault.into()))?;
         outcome.map(TokenSignature::new).map_err(|fault| PersonalizationFailure::Signature(fault.into()))

@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use honoken_domain::sealed::SealingKeys;
+use honoken_event_store::{EventLog, Position};
+use honoken_projections::{Progress, ReadModel};
+use honoken_telemetry::error_chain;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +23,7 @@ use crate::push_credentials::PushCredentials;
 use crate::pushing::options::{ApnsOptions, NatsOptions, Options as PushingOptions};
 use crate::pushing::{self, Given, Parts, Pushing};
 use crate::shutdown::Shutdown;
-use crate::signers::{Count, Signers};
+use crate::signers::Signers;
 use crate::stores::{Stores, ended};
 
 /// The roles of a process.
@@ -125,11 +129,12 @@ impl Service {
             signers = followed;
             followers.push(tokio::spawn(follow));
         }
-        if roles.api && signers.count(clock.unix_seconds()) == Count::default() {
-            tracing::warn!(
-                "no certificate is installed: passes are kept, and cannot be signed (see `honoken certs install --help`; `honoken dev` \
-                 installs the development certificate of its folder)"
-            );
+        if roles.api {
+            followers.push(tokio::spawn(warn_without_certificate(
+                stores.read_model.clone(),
+                stores.projector.progress(),
+                *stores.log.head().borrow(),
+            )));
         }
         if let Some(why) = options.not_sent {
             credentials = PushCredentials::not_sent(why);
@@ -233,6 +238,25 @@ impl Service {
             shutdown.close(part, ended(&mut follower, part)).await;
         }
         self.stores.close_behind_projector(shutdown).await;
+    }
+}
+
+/// Warns where no certificate is installed. The read model has to show the event log first: one that is filled again, as after a restore, has no
+/// certificates yet.
+async fn warn_without_certificate(
+    read_model: ReadModel,
+    mut progress: watch::Receiver<Progress>,
+    head: Position,
+) {
+    if progress.wait_for(|progress| progress.position >= head).await.is_err() {
+        return;
+    }
+    match read_model.certificates_changed_after(Position(0)).await {
+        Ok(certificates) if certificates.iter().all(|certificate| certificate.revoked) => tracing::warn!(
+            "no certificate is installed: passes are kept, and cannot be signed (see `honoken certs install --help`)"
+        ),
+        Ok(_) => {}
+        Err(fault) => tracing::warn!(error = error_chain(&fault), "the certificates could not be read"),
     }
 }
 

@@ -196,10 +196,22 @@ impl Signers {
         pass_type_identifier: &PassTypeIdentifier,
         now: UnixSeconds,
     ) -> Result<Arc<PassCertificate>, String> {
+        self.usable(pass_type_identifier, now).map(|signer| signer.for_pushing.clone())
+    }
+
+    /// The certificate that signs passes of this type now.
+    ///
+    /// # Errors
+    /// A sentence that says why there is none, and what to do.
+    pub fn usable(
+        &self,
+        pass_type_identifier: &PassTypeIdentifier,
+        now: UnixSeconds,
+    ) -> Result<Arc<Signer>, String> {
         let about = || format!("the certificate of {pass_type_identifier}");
         match self.0.borrow().get(pass_type_identifier) {
             Some((_, Known::Signs(signer))) => match signer.standing(now) {
-                Standing::Good | Standing::Expiring => Ok(signer.for_pushing.clone()),
+                Standing::Good | Standing::Expiring => Ok(signer.clone()),
                 Standing::Expired => {
                     Err(format!("{} expired on {}: {RENEW}", about(), date(signer.not_after)))
                 }

@@ -1,20 +1,24 @@
 //! Where the event log, the read model and the ledger of deliveries are: in files of a folder, or in a database of a Postgres server. The futures
 //! are boxed for the reason that [`crate::stores`] gives.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use futures::future::BoxFuture;
 use honoken_database::postgres;
+use honoken_domain::sealed::Sealed;
 use honoken_event_store::{
-    Epoch, Log, PostgresLog, SqliteLog, postgres as postgres_log, sqlite as sqlite_log,
+    Epoch, Log, Mark, Origin, PostgresLog, SecretEvent, SqliteLog, postgres as postgres_log,
+    sqlite as sqlite_log,
 };
 use honoken_office::{self as office, Office};
 use honoken_projections::{ReadModel, read_model};
 use honoken_pushers::ledger::{self, Ledger};
 use honoken_vault::{self as vault, Vault};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 
 use crate::data_dir::{Folder, ensure_private};
 use crate::ids::{self, IdSource};
@@ -71,11 +75,11 @@ impl Storage {
                     self.open_office().await?.close().await;
                 }
                 Self::Server(options) => {
-                    postgres_log::migrate(options).await?;
-                    read_model::migrate(options).await?;
-                    ledger::migrate(options).await?;
-                    vault::migrate(options).await?;
-                    office::migrate(options).await?;
+                    on_server(options, postgres_log::migrate(options)).await?;
+                    on_server(options, read_model::migrate(options)).await?;
+                    on_server(options, ledger::migrate(options)).await?;
+                    on_server(options, vault::migrate(options)).await?;
+                    on_server(options, office::migrate(options)).await?;
                 }
             }
             Ok(())
@@ -98,6 +102,73 @@ impl Storage {
         Ok(())
     }
 
+    /// What is known about the beginning of the event log. Nothing is made where there is none.
+    ///
+    /// # Errors
+    /// When the storage cannot be reached or read.
+    pub fn origin(&self) -> BoxFuture<'_, anyhow::Result<Origin>> {
+        Box::pin(async move {
+            match self {
+                Self::Files(folder) => {
+                    let file = folder.path().join(EVENTS);
+                    if !file.is_file() {
+                        return Ok(Origin::default());
+                    }
+                    sqlite_log::origin(&file).await.with_context(|| about(&file))
+                }
+                Self::Server(options) => on_server(options, postgres_log::origin(options)).await,
+            }
+        })
+    }
+
+    /// What is sealed, in words, and the number of the key that it is sealed under. Nothing is made where there is none.
+    ///
+    /// # Errors
+    /// When the storage cannot be reached or read.
+    pub fn sealed_secrets(&self) -> BoxFuture<'_, anyhow::Result<Vec<(String, u32)>>> {
+        Box::pin(async move {
+            let (events, has_persons) = match self {
+                Self::Files(folder) => {
+                    let (file, persons) = (folder.path().join(EVENTS), folder.path().join(PERSON_KEYS));
+                    if !file.is_file() {
+                        return Ok(Vec::new());
+                    }
+                    let events = sqlite_log::secret_events(&file).await.with_context(|| about(&file))?;
+                    (events, persons.is_file())
+                }
+                Self::Server(options) => {
+                    (on_server(options, postgres_log::secret_events(options)).await?, true)
+                }
+            };
+            let mut sealed = of_events(events);
+            if has_persons {
+                let vault = self.open_vault().await?;
+                let keys = vault.all().await;
+                vault.close().await;
+                let persons = keys?.into_iter();
+                sealed
+                    .extend(persons.map(|(pass, key)| (format!("the person of {pass}"), key.key_version())));
+            }
+            Ok(sealed)
+        })
+    }
+
+    /// Leaves a mark in the event log, before it is opened.
+    ///
+    /// # Errors
+    /// When the event log cannot be opened or written.
+    pub fn put_mark(&self, mark: Mark) -> BoxFuture<'_, anyhow::Result<()>> {
+        Box::pin(async move {
+            match self {
+                Self::Files(folder) => {
+                    let file = private(folder, EVENTS)?;
+                    sqlite_log::put_mark(&file, mark).await.with_context(|| about(&file))
+                }
+                Self::Server(options) => on_server(options, postgres_log::put_mark(options, mark)).await,
+            }
+        })
+    }
+
     /// Opens the event log.
     ///
     /// # Errors
@@ -111,7 +182,9 @@ impl Storage {
                     let log = SqliteLog::open(&file, new_epoch).await.with_context(|| about(&file))?;
                     Ok(Log::Sqlite(log))
                 }
-                Self::Server(options) => Ok(Log::Postgres(PostgresLog::open(options, new_epoch).await?)),
+                Self::Server(options) => {
+                    Ok(Log::Postgres(on_server(options, PostgresLog::open(options, new_epoch)).await?))
+                }
             }
         })
     }
@@ -127,7 +200,7 @@ impl Storage {
                     let file = private(folder, READ_MODEL)?;
                     ReadModel::in_file(&file).await.with_context(|| about(&file))
                 }
-                Self::Server(options) => Ok(ReadModel::on_server(options).await?),
+                Self::Server(options) => on_server(options, ReadModel::on_server(options)).await,
             }
         })
     }
@@ -143,7 +216,7 @@ impl Storage {
                     let file = private(folder, DELIVERIES)?;
                     Ledger::in_file(&file).await.with_context(|| about(&file))
                 }
-                Self::Server(options) => Ok(Ledger::on_server(options).await?),
+                Self::Server(options) => on_server(options, Ledger::on_server(options)).await,
             }
         })
     }
@@ -159,7 +232,7 @@ impl Storage {
                     let file = private(folder, PERSON_KEYS)?;
                     Vault::in_file(&file).await.with_context(|| about(&file))
                 }
-                Self::Server(options) => Ok(Vault::on_server(options).await?),
+                Self::Server(options) => on_server(options, Vault::on_server(options)).await,
             }
         })
     }
@@ -189,10 +262,46 @@ impl Storage {
             let epoch = ids::epoch(ids);
             Ok(match self {
                 Self::Files(folder) => sqlite_log::change_epoch(&private(folder, EVENTS)?, epoch).await?,
-                Self::Server(options) => postgres_log::change_epoch(options, epoch).await?,
+                Self::Server(options) => {
+                    on_server(options, postgres_log::change_epoch(options, epoch)).await?
+                }
             })
         })
     }
+}
+
+/// The certificates and APNs keys that are in use after these events.
+fn of_events(events: Vec<SecretEvent>) -> Vec<(String, u32)> {
+    let mut sealed = BTreeMap::new();
+    for event in events {
+        let kind = if event.aggregate_type == "ApnsKey" { "the APNs key" } else { "the certificate of" };
+        let what = format!("{kind} {}", event.aggregate_id);
+        if event.event_type.ends_with("Revoked") {
+            sealed.remove(&what);
+            continue;
+        }
+        let payload: Value = serde_json::from_str(&event.payload).unwrap_or_default();
+        let text = payload[&event.event_type]["privateKey"].as_str();
+        if let Some(secret) = text.and_then(|text| Sealed::parse(text).ok()) {
+            sealed.insert(what, secret.key_version());
+        }
+    }
+    sealed.into_iter().collect()
+}
+
+/// Does something with a server. A failure names the variable, the server and, where it can be told, what to do.
+async fn on_server<T, E: std::error::Error + Send + Sync + 'static>(
+    options: &postgres::Options,
+    work: impl Future<Output = Result<T, E>>,
+) -> anyhow::Result<T> {
+    work.await.map_err(|fault| {
+        let place = postgres::place(options);
+        let about = match postgres::advice(&fault) {
+            Some(advice) => format!("the database of DATABASE_URL, {place}, cannot be used: {advice}"),
+            None => format!("the database of DATABASE_URL, {place}, cannot be used"),
+        };
+        anyhow::Error::new(fault).context(about)
+    })
 }
 
 const EVENTS: &str = "events.sqlite";

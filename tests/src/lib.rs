@@ -16,6 +16,7 @@
 //! - [`load`]: [`Load`](load::Load), integrators and phones at work while a test disturbs the service.
 //! - [`chromium`]: a real browser, driven as if by hand.
 //! - [`apple`]: who turns requests into certificates.
+//! - [`authority`]: who certifies servers and their clients.
 //! - [`metrics`]: [`Scrape`], a look at `/metrics`.
 //! - [`operator`]: [`Operator`], who looks after projections.
 //! - [`problem`]: what every refusal looks like.
@@ -28,6 +29,7 @@
 //! Nothing here knows the inside of another crate of the workspace, except that `honoken` has a `main`.
 
 pub mod apple;
+pub mod authority;
 pub mod chromium;
 pub mod device;
 pub mod drawing;

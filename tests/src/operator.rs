@@ -7,6 +7,8 @@ use honoken_simulator::{Answer, HttpClient};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 
+use crate::Integrator;
+use crate::integrator::encoded;
 use crate::server::Ready;
 use crate::waiting::{PATIENCE, eventually};
 
@@ -181,6 +183,13 @@ impl Operator {
     /// Tries a parked event again.
     pub async fn retries(&self, position: u64) -> Answer {
         let path = format!("/admin/projections/wallet/parked/{position}/retry");
+        self.request(Method::POST, &path, &Value::Null).await
+    }
+
+    /// Has a pass stated anew of which an event was skipped.
+    pub async fn repairs(&self, integrator: &Integrator, serial_number: &str) -> Answer {
+        let (pass_type, serial_number) = (integrator.pass_type_identifier(), encoded(serial_number));
+        let path = format!("/admin/passes/{pass_type}/{serial_number}/repair");
         self.request(Method::POST, &path, &Value::Null).await
     }
 

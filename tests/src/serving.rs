@@ -22,6 +22,9 @@ pub struct ServeReady {
     pub base_url: Option<String>,
     /// Where files are kept.
     pub data_dir: PathBuf,
+    /// Where operators are answered, if that is elsewhere.
+    #[serde(default)]
+    pub admin_url: Option<String>,
 }
 
 /// How to start a `serve`: [`Home::serve`](crate::server::Home::serve) begins with every role, any free port, and the
@@ -55,8 +58,12 @@ impl Serve {
             roles: None,
             listen,
             data_dir,
-            // Nothing that a test does may reach Apple.
-            variables: vec![("HONOKEN_APNS_ENDPOINT".to_owned(), "https://127.0.0.1:1".to_owned())],
+            variables: vec![
+                // Nothing that a test does may reach Apple.
+                ("HONOKEN_APNS_ENDPOINT".to_owned(), "https://127.0.0.1:1".to_owned()),
+                // Many tests look at the metrics.
+                ("HONOKEN_METRICS_LISTEN".to_owned(), "public".to_owned()),
+            ],
             open_files: None,
             stderr_is_piped: false,
         }

@@ -15,7 +15,8 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::auth::operator::Operator;
-use crate::error::{ApiError, Fault, Refusal};
+use crate::causes::Refusal;
+use crate::error::{ApiError, Fault};
 use crate::extractors::json_body::{self, Fields};
 use crate::extractors::path::Segments;
 use crate::extractors::request_id::RequestId;
@@ -269,14 +270,14 @@ fn scopes(fields: &mut Fields) -> Scopes {
         fields.fault("invalid", "/scopes", detail);
         return Scopes::default();
     };
-    let mut named = Vec::new();
+    let mut found = Vec::new();
     for (place, name) in names.iter().enumerate() {
         match Scope::parse(name.as_str().unwrap_or_default()) {
-            Ok(scope) => named.push(scope),
+            Ok(scope) => found.push(scope),
             Err(fault) => fields.note(Fault::new("invalid", format!("/scopes/{place}"), fault.to_string())),
         }
     }
-    Scopes::of(named)
+    Scopes::of(found)
 }
 
 fn organization(segments: &Segments) -> Result<OrganizationId, ApiError> {

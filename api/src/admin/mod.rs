@@ -10,3 +10,4 @@ pub mod parked;
 pub mod projections;
 pub mod push;
 pub mod pushing;
+pub mod repair;

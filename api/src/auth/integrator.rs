@@ -7,10 +7,11 @@ use honoken_projections::organizations::{ApiKeyRow, KeyGrant};
 use honoken_telemetry::metrics::Credentials;
 use honoken_telemetry::request::caller_is_known;
 use http::request::Parts;
+use http::{HeaderMap, header};
 
 use crate::auth::header::credentials;
 use crate::auth::scopes;
-use crate::error::ApiError;
+use crate::error::{ApiError, KeyFault};
 use crate::extractors::path::Segments;
 use crate::state::{App, AppState};
 
@@ -28,7 +29,8 @@ impl FromRequestParts<AppState> for Integrator {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
-        let key = credentials(&parts.headers, &["Bearer"]).ok_or(ApiError::UnauthorizedKey)?;
+        let key = credentials(&parts.headers, &["Bearer"]).filter(|key| !key.is_empty());
+        let key = key.ok_or_else(|| ApiError::UnauthorizedKey(fault_without_key(&parts.headers)))?;
         let Some(integrator) = Self::with_key(app, key).await? else {
             let client = app.rates.client(&parts.headers, parts.extensions.get().copied());
             let Ok(segments) = Segments::from_request_parts(parts, app).await;
@@ -40,6 +42,11 @@ impl FromRequestParts<AppState> for Integrator {
         integrator.require(scopes::needed(&parts.method, route))?;
         Ok(integrator)
     }
+}
+
+/// What is wrong with headers in which there is no key.
+fn fault_without_key(headers: &HeaderMap) -> KeyFault {
+    if headers.contains_key(header::AUTHORIZATION) { KeyFault::NotBearer } else { KeyFault::Missing }
 }
 
 impl Integrator {

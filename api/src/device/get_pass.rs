@@ -64,7 +64,8 @@ async fn built(app: &App, pass: &AuthorizedPass, admission: &Admission) -> Resul
     let document =
         document.ok_or_else(|| ApiError::Unavailable("the type of the pass is not projected".into()))?;
     let row = document.row.clone();
-    let file = app.built_passes.get(&pass.id, document, app.clock.unix_seconds()).await?;
+    let file = app.built_passes.get(&pass.id, document, app.clock.unix_seconds()).await;
+    let file = file.map_err(|fault| ApiError::from(fault).for_phone())?;
     Ok(file_response(&pass.id, &row, file))
 }
 

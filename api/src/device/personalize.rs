@@ -17,6 +17,7 @@ use http::header;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::device::register::not_visible;
 use crate::error::ApiError;
 use crate::extractors::client::Client;
 use crate::extractors::json_body::{self, Fields};
@@ -144,11 +145,11 @@ async fn enrol(
         app.dispatcher.dispatch::<Pass>(&id.to_string(), command, &circumstances, &metadata).await;
     let committed = dispatched.map_err(|fault| match fault {
         honoken_event_store::DispatchError::Refused(_) => ApiError::UnauthorizedDevice,
-        fault => fault.into(),
+        fault => ApiError::from(fault).for_phone(),
     })?;
     if !app.projector.shows(&committed, service_limits::VISIBLE).await {
         // The phone fetches the pass next, and would find it unchanged. After a 503 it comes back with the same token.
-        return Err(ApiError::Unavailable("the enrolment is on disk, but not visible yet".into()));
+        return Err(not_visible(app, "the enrolment is on disk, but not visible yet").await);
     }
     let enrolment = committed.aggregate.enrolment();
     let signature =

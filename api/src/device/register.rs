@@ -18,7 +18,7 @@ use crate::limits;
 use crate::openapi::problems::TooManyRegistrations;
 use crate::openapi::tags::DEVICE;
 use crate::openapi::{examples, schemas};
-use crate::state::AppState;
+use crate::state::{App, AppState};
 
 /// The means to wake the phone. Other fields are ignored, as Apple may add some.
 #[derive(ToSchema)]
@@ -69,9 +69,18 @@ pub async fn handler(
     if !app.projector.shows(&committed, service_limits::VISIBLE).await {
         // Otherwise the list that follows would be empty, and the phone would be content with it. After a 503 it comes back, and finds
         // itself registered.
-        return Err(ApiError::Unavailable("the registration is on disk, but not visible yet".into()));
+        return Err(not_visible(&app, "the registration is on disk, but not visible yet").await);
     }
     Ok(if is_new { StatusCode::CREATED } else { StatusCode::OK })
+}
+
+/// The answer about a change that is on disk and that readers do not see yet.
+pub async fn not_visible(app: &App, cause: &'static str) -> ApiError {
+    match app.read_model.is_projected().await {
+        Ok(false) => ApiError::NoProjector,
+        Ok(true) => ApiError::Unavailable(cause.into()),
+        Err(fault) => fault.into(),
+    }
 }
 
 fn order(body: &[u8]) -> Result<Body, ApiError> {

@@ -16,7 +16,7 @@ use honoken_service::{ids, limits as service_limits};
 use honoken_telemetry::logging;
 use honoken_telemetry::metrics::{AnonymousLine, Area, Metric, Metrics, Value};
 use honoken_telemetry::request::{CurrentRequest, NO_ADDRESS, Timings};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use hyper::body::Body as _;
 use tokio::time::Instant;
 use tower::{Layer, Service};
@@ -26,6 +26,7 @@ use crate::extractors::request_id::RequestId;
 use crate::layers::at_hand::{AtHand, BodyRoom};
 use crate::layers::load_shedding::Admission;
 use crate::layers::panics::after_panic;
+use crate::layers::shortened_path::shortened_path;
 use crate::server::framing::Refusal;
 use crate::state::{App, AppState};
 use crate::{limits, routes};
@@ -33,7 +34,7 @@ use crate::{limits, routes};
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Gives every request its id, its permit and its time limit, counts it, and logs one line when it is done. The line names the route, not
-/// the path: a path holds serial numbers and device identifiers, which are secrets.
+/// the path: a path holds serial numbers and device identifiers, which are secrets. Where nothing was found, it names the path as well, shortened.
 ///
 /// One layer does all of it, because each layer costs every request a cloned service and an allocated future.
 #[derive(Debug, Clone)]
@@ -136,6 +137,7 @@ struct Asked {
     started: Instant,
     method: Method,
     route: Route,
+    uri: Uri,
     area: Area,
 }
 
@@ -143,7 +145,13 @@ impl Asked {
     fn of(request: &Request) -> Self {
         let route = Route(request.extensions().get::<MatchedPath>().cloned());
         let area = Area::of(route.as_str());
-        Self { started: Instant::now(), method: request.method().clone(), route, area }
+        Self {
+            started: Instant::now(),
+            method: request.method().clone(),
+            route,
+            uri: request.uri().clone(),
+            area,
+        }
     }
 
     /// The metric for what a phone does, by Apple's names.
@@ -199,6 +207,12 @@ impl Done {
                 http.method = %method, http.route = route, http.status = status, duration_ms,
                 waiting_ms, body_ms, log_ms, building_ms,
                 "slow request: {method} {route} {status}"
+            );
+        } else if self.status == StatusCode::NOT_FOUND {
+            let path = shortened_path(self.asked.uri.path());
+            tracing::info!(
+                http.method = %method, http.route = route, http.path = path, http.status = status, duration_ms,
+                "{method} {path} {status}"
             );
         } else {
             tracing::info!(http.method = %method, http.route = route, http.status = status, duration_ms, "{method} {route} {status}");
@@ -267,6 +281,7 @@ mod tests {
             rates: rate_limits::Options::default(),
             public_url: None,
             metrics_are_elsewhere: false,
+            admin_is_elsewhere: false,
             doctor: doctor::Options { is_public: false, trust: Trust::apple() },
             is_production: false,
             sample_success_rate: 1.0,

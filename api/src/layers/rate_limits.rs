@@ -15,7 +15,7 @@ use http::HeaderMap;
 use moka::future::Cache;
 use prometheus::IntCounter;
 
-use crate::error::ApiError;
+use crate::error::{ApiError, KeyFault};
 use crate::layers::client_address::{ClientAddresses, Peer, counted_as};
 use crate::layers::failed_logins::FailedLogins;
 use crate::layers::keyed_limit::KeyedLimit;
@@ -151,9 +151,11 @@ impl RateLimits {
 
     /// Records that a client sent a wrong API key. Returns the answer: 401, or 429 when it failed too often.
     pub async fn record_wrong_key(&self, client: Option<IpAddr>) -> ApiError {
-        let Some((keys, address)) = self.keys.as_ref().zip(client) else { return ApiError::UnauthorizedKey };
+        let Some((keys, address)) = self.keys.as_ref().zip(client) else {
+            return ApiError::UnauthorizedKey(KeyFault::Unknown);
+        };
         match keys.record_failure(address).await {
-            Ok(()) => ApiError::UnauthorizedKey,
+            Ok(()) => ApiError::UnauthorizedKey(KeyFault::Unknown),
             Err(wait) => self.refuse(RateLimit::Failures, wait),
         }
     }
@@ -252,7 +254,7 @@ mod tests {
         let failures = Some(Failures { passwords: two, keys: two });
         let rate_limits = rate_limits(Options { failures, ..Default::default() });
         for _ in 0..2 {
-            assert!(matches!(rate_limits.record_wrong_key(CLIENT).await, ApiError::UnauthorizedKey));
+            assert!(matches!(rate_limits.record_wrong_key(CLIENT).await, ApiError::UnauthorizedKey(_)));
         }
         let answer = rate_limits.record_wrong_key(CLIENT).await;
         assert!(matches!(answer, ApiError::TooManyRequests { retry_after: 60 }), "{answer:?}");
@@ -270,7 +272,7 @@ mod tests {
         let pass = PassId::parse("pass.com.example/A-1").unwrap();
         for _ in 0..1000 {
             rate_limits.check_organization(&OrganizationId::parse("one").unwrap()).await.unwrap();
-            assert!(matches!(rate_limits.record_wrong_key(CLIENT).await, ApiError::UnauthorizedKey));
+            assert!(matches!(rate_limits.record_wrong_key(CLIENT).await, ApiError::UnauthorizedKey(_)));
             assert_eq!(rate_limits.compare_password::<()>(CLIENT, async { Ok(None) }).await.unwrap(), None);
             rate_limits.check_new_device(&pass, CLIENT).unwrap();
             rate_limits.check_known_device(&pass, CLIENT).unwrap();

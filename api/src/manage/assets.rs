@@ -12,7 +12,8 @@ use http::{HeaderValue, header};
 
 use crate::answers::headers::etag;
 use crate::auth::integrator::Integrator;
-use crate::error::{ApiError, Fault, blob_error};
+use crate::causes::blob_error;
+use crate::error::{ApiError, Fault};
 use crate::extractors::json_body;
 use crate::extractors::path::Segments;
 use crate::manage::change::{Change, ImageChange, image_warnings};

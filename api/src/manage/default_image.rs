@@ -8,7 +8,8 @@ use honoken_pkpass::{Finding, lint_size};
 
 use crate::answers::job::Remarks;
 use crate::auth::integrator::Integrator;
-use crate::error::{ApiError, blob_error};
+use crate::causes::blob_error;
+use crate::error::ApiError;
 use crate::extractors::json_body;
 use crate::extractors::path::Segments;
 use crate::extractors::query::Parameters;

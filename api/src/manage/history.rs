@@ -141,7 +141,7 @@ fn data(payload: Value, event_type: &str) -> Value {
         _ => Value::Null,
     };
     if let Value::Object(members) = &mut data {
-        for hidden in ["authenticationToken", "enrolment"] {
+        for hidden in ["authenticationToken", "enrolment", "token"] {
             members.remove(hidden);
         }
     }

@@ -20,7 +20,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::auth::integrator::Integrator;
-use crate::error::{ApiError, blob_error};
+use crate::causes::blob_error;
+use crate::error::ApiError;
 use crate::extractors::json_body::{self, Fields, escape};
 use crate::extractors::request_id::RequestId;
 use crate::limits;

@@ -16,7 +16,8 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::auth::integrator::Integrator;
-use crate::error::{ApiError, Refusal};
+use crate::causes::Refusal;
+use crate::error::ApiError;
 use crate::extractors::json_body;
 use crate::extractors::query::Parameters;
 use crate::limits;

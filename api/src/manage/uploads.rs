@@ -13,7 +13,8 @@ use honoken_service::blobs::Checked;
 use honoken_service::ids;
 
 use crate::auth::integrator::Integrator;
-use crate::error::{ApiError, blob_error};
+use crate::causes::blob_error;
+use crate::error::ApiError;
 use crate::extractors::request_id::RequestId;
 use crate::state::App;
 

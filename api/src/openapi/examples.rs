@@ -154,6 +154,11 @@ pub fn audit() -> Value {
     })
 }
 
+/// Of a pass that was stated anew.
+pub fn repaired() -> Value {
+    json!({ "changed": true, "projected": true, "position": 15 })
+}
+
 /// Of an operator's push.
 pub fn pushed() -> Value {
     json!({ "devices": 2 })

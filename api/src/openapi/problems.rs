@@ -9,7 +9,7 @@ use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{ContentBuilder, Object, Ref, RefOr, Response, ResponseBuilder, Type};
 
-use crate::error::ApiError;
+use crate::error::{ApiError, KeyFault};
 
 /// Declares the answers, and [`all`] of them for the components of the document.
 macro_rules! problems {
@@ -40,7 +40,7 @@ problems! {
         "The request cannot be read: broken JSON, a key twice, U+0000 outside the message of a barcode, a number outside of RFC 8785's range, nesting beyond 64 levels.";
     UnauthorizedDevice: ApiError::UnauthorizedDevice,
         "Wrong, missing or malformed token, unknown pass type or unknown serial number: one answer, which does not tell the cases apart.";
-    UnauthorizedKey: ApiError::UnauthorizedKey, "The API key is missing or unknown.";
+    UnauthorizedKey: ApiError::UnauthorizedKey(KeyFault::Missing), "The API key is missing, stands without `Bearer`, or is unknown; `detail` tells which.";
     UnauthorizedOperator: ApiError::UnauthorizedOperator, "The operator's credentials are missing or wrong.";
     MissingScope: ApiError::MissingScope { needed: &[Scope::PassesWrite] },
         "`missing_scope`: the API key may not do this; `detail` names the scope that would do.";
@@ -67,8 +67,8 @@ problems! {
     TooManyVisits: ApiError::TooManyRequests { retry_after: 1 },
         "Too many files come from one address. Come back after `Retry-After` seconds.";
     Internal: ApiError::Internal("".into()), "A fault of the service. The answer does not describe it; the log output does, under the request's id.";
-    Unavailable: ApiError::Unavailable("".into()), "The data store is unavailable, the service is overloaded, or the request took too long. Come back after `Retry-After` seconds.";
-    NotReady: ApiError::LogRefusesWrites, "The process cannot do its work. `code` is `log_refuses_writes` while the event log refuses every change, for example because its disk is full; else `unavailable`.";
+    Unavailable: ApiError::Unavailable("".into()), "The data store is unavailable, the service is overloaded, or the request took too long: come back after `Retry-After` seconds. `no_certificate`, without that header: no certificate signs passes of the type, and `detail` says what to do. `no_projector`: no process fills the read model.";
+    NotReady: ApiError::LogRefusesWrites, "The process cannot do its work. `code` is `log_refuses_writes` while the event log refuses every change, for example because its disk is full; `no_projector` while no process fills the read model; else `unavailable`.";
 }
 
 fn response(description: &str, error: &ApiError) -> Response {

@@ -84,7 +84,7 @@ pub async fn ready(State(app): State<AppState>) -> Result<Response, ApiError> {
         return Err(ApiError::LogRefusesWrites);
     }
     if !is_projected {
-        return Err(ApiError::Unavailable("no process fills the read model".into()));
+        return Err(ApiError::NoProjector);
     }
     let projected = app.read_model.checkpoint(WALLET).await?;
     let far_behind = match app.log.read_after(Position(projected.0 + ACCEPTABLE_LAG), 1).await {

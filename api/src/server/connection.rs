@@ -1,6 +1,6 @@
 //! One connection from start to end: it waits for a first byte, serves HTTP/1.1, and closes so that its last answer arrives.
 //!
-//! Only HTTP/1.1: TLS and HTTP/2 end at the proxy that a service on the internet stands behind. Every wait for the other side is bounded,
+//! Only HTTP/1.1: HTTP/2 ends at the proxy that a service on the internet stands behind, and TLS does too, unless files for it are configured. Every wait for the other side is bounded,
 //! so that silent clients cannot use up the connections: the head of a request here, bodies in `json_body`, reading the answer in the
 //! stream.
 
@@ -27,6 +27,7 @@ use tower::ServiceExt;
 
 use super::connections::{ConnectionPhase, ConnectionStatus, Slot};
 use super::framing::{self, Refusal};
+use super::socket::Socket;
 use super::stream::{LargeHead, Stream};
 use super::{Shared, lingering_close, request_body};
 use crate::layers::client_address::{Peer, counted_as};
@@ -35,9 +36,10 @@ use crate::routes::strip_prefix;
 
 /// Serves a connection until it closes. Each part is dropped when the next one begins, so that a waiting connection is small.
 pub(super) async fn run(socket: TcpStream, peer: IpAddr, slot: &Slot, shared: &Shared) {
+    let Some(socket) = Box::pin(secured(socket, slot, shared)).await else { return };
     let (status, mut resting) = (slot.status(), Resting { socket, read: Bytes::new() });
     let socket = loop {
-        if !Box::pin(wait_for_first_byte(&resting, status, shared)).await {
+        if !Box::pin(wait_for_first_byte(&mut resting, status, shared)).await {
             return;
         }
         // This also happens when the connection is to make room: a whole request that has arrived is answered.
@@ -62,9 +64,33 @@ pub(super) async fn run(socket: TcpStream, peer: IpAddr, slot: &Slot, shared: &S
     }
 }
 
+/// The socket, with TLS where it ends here. `None` when the other side does not get that far in time.
+async fn secured(socket: TcpStream, slot: &Slot, shared: &Shared) -> Option<Socket> {
+    let Some(tls) = &shared.tls else { return Some(Socket::Plain(socket)) };
+    let mut resting = Resting { socket: Socket::Plain(socket), read: Bytes::new() };
+    if !wait_for_first_byte(&mut resting, slot.status(), shared).await {
+        return None;
+    }
+    let Socket::Plain(socket) = resting.socket else { return None };
+    let _buffers = slot.buffers().await;
+    let accepted = tokio::select! {
+        accepted = timeout(limits::HEADERS, tls.acceptor().accept(socket)) => accepted.ok()?,
+        () = slot.status().close_requested() => return None,
+        () = shared.stop.cancelled() => return None,
+    };
+    slot.status().enter(ConnectionPhase::Idle);
+    match accepted {
+        Ok(stream) => Some(Socket::Tls(Box::new(stream))),
+        Err(fault) => {
+            tracing::debug!(error = %fault, "a connection did not get as far as TLS");
+            None
+        }
+    }
+}
+
 /// A connection that waits for a request, without buffers.
 struct Resting {
-    socket: TcpStream,
+    socket: Socket,
     /// The bytes of it that have been read already.
     read: Bytes,
 }
@@ -74,13 +100,13 @@ enum HttpEnd {
     /// The connection waits for its next request, and another needs its buffers.
     Resting(Resting),
     /// One side ended the connection.
-    Ended(TcpStream),
+    Ended(Socket),
     /// It had to make room.
     CutOff,
 }
 
 /// Waits for the first byte, because hyper allocates its buffers before it reads. Returns `false` when the connection is to end.
-async fn wait_for_first_byte(resting: &Resting, status: &ConnectionStatus, shared: &Shared) -> bool {
+async fn wait_for_first_byte(resting: &mut Resting, status: &ConnectionStatus, shared: &Shared) -> bool {
     if !resting.read.is_empty() {
         return true;
     }

@@ -7,13 +7,15 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::socket::Socket;
 use crate::limits;
 
 /// Ends our side of the connection, and reads until the other side has ended its own: for a bounded time and a bounded number of bytes.
-pub(super) async fn close(mut socket: TcpStream) {
+pub(super) async fn close(mut socket: Socket) {
     if socket.shutdown().await.is_ok() {
         // It makes no difference whether the other side ends in time: the socket is closed now.
-        drop(timeout(limits::LINGER, drain(&socket)).await);
+        // What comes now is discarded unread, so TLS does not matter.
+        drop(timeout(limits::LINGER, drain(socket.tcp())).await);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The HTTP server: bounded connections, bounded heads, and a shutdown that lets requests in flight finish.
 //!
 //! [`connections`] counts the open connections and makes room; `connection.rs` serves one, over a stream (`stream.rs`) that reads no more
-//! than may be held in memory, with `request_body.rs` for the part of a body that a handler leaves unread, and `lingering_close.rs` for its
+//! than may be held in memory, over a socket in the clear or with TLS (`socket.rs`, [`tls`]), with `request_body.rs` for the part of a body that a handler leaves unread, and `lingering_close.rs` for its
 //! end.
 
 mod connection;
@@ -10,9 +10,11 @@ pub mod framing;
 mod lingering_close;
 pub mod options;
 mod request_body;
+mod socket;
 mod stream;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,6 +33,7 @@ use tokio_util::task::TaskTracker;
 use crate::layers::body_budget::Budget;
 use crate::limits;
 use connections::{Connections, Slot};
+use tls::Tls;
 
 /// A socket that accepts requests, the router that answers them, and its limits.
 pub struct HttpListener {
@@ -48,6 +51,8 @@ pub struct HttpListener {
     pub counts: Counts,
     /// Limits the log lines that callers without credentials cause.
     pub anonymous_lines: Arc<AnonymousLines>,
+    /// TLS, unless it ends elsewhere.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// The metrics of connections, of all listeners together.
@@ -77,12 +82,12 @@ pub fn serve(options: HttpListener, stop: CancellationToken) -> BoxFuture<'stati
 }
 
 async fn accept_until(options: HttpListener, stop: CancellationToken) {
-    let HttpListener { listener, router, counts, anonymous_lines, .. } = options;
+    let HttpListener { listener, router, counts, anonymous_lines, tls, .. } = options;
     let (most, buffered) = (options.connections, options.buffered_connections);
     let connections = Arc::new(Connections::new(most, buffered, options.connections_per_address, counts));
     let tasks = TaskTracker::new();
     let large_heads = Budget::new(limits::LARGE_HEADS_BYTES);
-    let shared = Shared { router, stop: stop.clone(), large_heads, anonymous_lines };
+    let shared = Shared { router, stop: stop.clone(), large_heads, anonymous_lines, tls };
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -121,6 +126,7 @@ struct Shared {
     /// The memory budget for large heads.
     large_heads: Arc<Budget>,
     anonymous_lines: Arc<AnonymousLines>,
+    tls: Option<Arc<Tls>>,
 }
 
 struct Accepted {

@@ -11,10 +11,10 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 use super::connections::{ConnectionPhase, ConnectionStatus};
+use super::socket::Socket;
 use crate::layers::body_budget::{Budget, Reservation};
 use crate::limits;
 
@@ -24,7 +24,7 @@ const READ: usize = 8 * 1024 - 1;
 /// The socket of a connection, with its limits.
 pub(super) struct Stream {
     /// `Take` limits how much may be read.
-    socket: Take<TcpStream>,
+    socket: Take<Socket>,
     status: Arc<ConnectionStatus>,
     large_head: Arc<LargeHead>,
     /// Bytes that were read before the connection released its buffers, and are delivered first.
@@ -74,7 +74,7 @@ impl LargeHead {
 
 impl Stream {
     pub(super) fn new(
-        socket: TcpStream,
+        socket: Socket,
         before: Bytes,
         status: Arc<ConnectionStatus>,
         large_head: Arc<LargeHead>,
@@ -83,7 +83,7 @@ impl Stream {
     }
 
     /// The socket, once HTTP has ended.
-    pub(super) fn into_socket(self) -> TcpStream {
+    pub(super) fn into_socket(self) -> Socket {
         self.socket.into_inner()
     }
 

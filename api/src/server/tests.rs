@@ -37,6 +37,7 @@ impl Server {
             connections_per_address: None,
             counts: Counts::of(&metrics),
             anonymous_lines: Arc::new(AnonymousLines::new(&metrics)),
+            tls: None,
         };
         let stop = CancellationToken::new();
         tokio::spawn(serve(listener_options, stop.clone()));

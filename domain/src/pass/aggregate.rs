@@ -13,6 +13,7 @@ use crate::etag::Tagged;
 use crate::ids::{Digest, ETag, UnixSeconds};
 use crate::images::{self, Images};
 use crate::localizations::{self, Localizations};
+use crate::pass::anew::{repair, state_anew};
 use crate::pass::form::{change_form, enrol};
 use crate::pass::state::{State, fingerprint, remember, token_digest};
 use crate::pass::{
@@ -217,6 +218,7 @@ fn change(state: &State, command: PassCommand, at: &Circumstances) -> Result<Vec
     match command {
         PassCommand::Issue(order) => repeat(state, &order),
         PassCommand::Retire => Ok(retire(state, at)),
+        PassCommand::Repair => Ok(vec![repair(state, at)]),
         // A retired pass keeps no person's data either.
         PassCommand::RemovePersonalization => Ok(change_form(state, None, at)),
         _ if state.retired => Err(PassError::Retired),
@@ -425,17 +427,6 @@ fn show_localizations(
     vec![PassEvent::LocalizationsChanged { localizations, shown_localizations, etag, updated_at }]
 }
 
-/// The same images in a state that is newer than `as_of`.
-fn state_anew(state: &State, image: &Digest, as_of: UnixSeconds, at: &Circumstances) -> Vec<PassEvent> {
-    if state.updated_at > as_of || !state.images.values().any(|shown| shown == image) {
-        return Vec::new();
-    }
-    let updated_at = state.next_update(at.now.max(UnixSeconds(as_of.0.saturating_add(1))));
-    let (assets, images) = (Images::clone(&state.assets), Images::clone(&state.images));
-    let etag = state.tagged(updated_at).etag();
-    vec![PassEvent::AssetsChanged { assets, images, etag, updated_at }]
-}
-
 fn set_voided(state: &State, voided: bool, at: &Circumstances) -> Vec<PassEvent> {
     if voided == state.voided {
         return Vec::new();
@@ -480,6 +471,7 @@ impl Aggregate for Pass {
     fn apply(&mut self, event: PassEvent) {
         match (event, &mut self.issued) {
             (PassEvent::Issued(issued), _) => self.issued = Some(State::from(*issued)),
+            (PassEvent::Repaired(repaired), _) => self.issued = Some(State::from(*repaired)),
             (
                 PassEvent::ContentChanged {
                     content,

@@ -82,6 +82,8 @@ pub enum PassCommand {
         /// The time until which files may have been without it. A later state stays as it is.
         as_of: UnixSeconds,
     },
+    /// State everything about the pass in one event, so that its earlier events are not needed any more: one of them cannot be read.
+    Repair,
     /// Mark the pass as no longer valid.
     Void,
     /// Make a voided pass valid again.

@@ -7,12 +7,15 @@ use crate::content::Content;
 use crate::ids::{AuthenticationToken, ETag, OrganizationId, PassTypeIdentifier, SerialNumber, UnixSeconds};
 use crate::images::Images;
 use crate::localizations::Localizations;
-use crate::pass::{KeyedIncrement, KeyedReplacement, TicketStyle};
+use crate::pass::{KeyedIncrement, KeyedReplacement, PassRepaired, TicketStyle};
 use crate::personalization::{Enrolment, PersonalizationForm};
 
 const HIDDEN_ASSETS_CHANGED: &str = "PassHiddenAssetsChanged";
 const HIDDEN_LOCALIZATIONS_CHANGED: &str = "PassHiddenLocalizationsChanged";
 const HIDDEN_PERSONALIZATION_CHANGED: &str = "PassHiddenPersonalizationChanged";
+
+/// The name of the event that states the whole pass anew.
+pub const REPAIRED: &str = "PassRepaired";
 
 /// The names of the events behind the first that lead to no new state.
 pub const HIDDEN_CHANGES: [&str; 3] =
@@ -153,6 +156,9 @@ pub enum PassEvent {
         /// Time of the new state.
         updated_at: UnixSeconds,
     },
+    /// Everything about it, stated anew because an earlier event cannot be read. It is a whole state: whoever reads it needs nothing before it.
+    #[serde(rename = "PassRepaired")]
+    Repaired(Box<PassRepaired>),
     /// It is no longer valid.
     #[serde(rename = "PassVoided", rename_all = "camelCase")]
     Voided {
@@ -221,6 +227,7 @@ impl PassEvent {
     pub fn etag(&self) -> &ETag {
         match self {
             Self::Issued(issued) => &issued.etag,
+            Self::Repaired(repaired) => &repaired.etag,
             Self::ContentChanged { etag, .. }
             | Self::MetadataChanged { etag, .. }
             | Self::AssetsChanged { etag, .. }
@@ -252,6 +259,7 @@ impl PassEvent {
     pub fn updated_at(&self) -> UnixSeconds {
         match self {
             Self::Issued(issued) => issued.updated_at,
+            Self::Repaired(repaired) => repaired.updated_at,
             Self::ContentChanged { updated_at, .. }
             | Self::MetadataChanged { updated_at, .. }
             | Self::AssetsChanged { updated_at, .. }
@@ -283,6 +291,7 @@ impl DomainEvent for PassEvent {
             Self::PersonalizationChanged { .. } => "PassPersonalizationChanged",
             Self::HiddenPersonalizationChanged { .. } => HIDDEN_PERSONALIZATION_CHANGED,
             Self::Personalized { .. } => "PassPersonalized",
+            Self::Repaired(_) => REPAIRED,
             Self::Voided { .. } => "PassVoided",
             Self::Reinstated { .. } => "PassReinstated",
             Self::Retired { .. } => "PassRetired",

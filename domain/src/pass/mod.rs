@@ -1,6 +1,7 @@
 //! One pass: issued once, changed, voided, reinstated and in the end retired.
 
 mod aggregate;
+mod anew;
 mod command;
 mod error;
 mod event;
@@ -13,9 +14,10 @@ mod state;
 mod tests;
 
 pub use aggregate::Pass;
+pub use anew::PassRepaired;
 pub use command::{Circumstances, ContentRules, IssuePass, OrderedToken, PassCommand, Precondition};
 pub use error::{ContentFault, PassError};
-pub use event::{HIDDEN_CHANGES, PassEvent, PassIssued};
+pub use event::{HIDDEN_CHANGES, PassEvent, PassIssued, REPAIRED};
 pub use honoken_styles::{PassKind, TicketStyle};
 pub use increment::{Increment, KeyedIncrement, REMEMBERED};
 pub use json_patch::{PatchOperation, jsonptr::PointerBuf};

@@ -1,5 +1,6 @@
-//! The rules of a pass, one sentence each. Counting, patches, repeated orders, another style and the end of a pass have files of their own.
+//! The rules of a pass, one sentence each. Counting, patches, repeated orders, another style, repair and the end of a pass have files of their own.
 
+mod anew;
 mod counting;
 mod languages;
 mod metadata;

@@ -27,7 +27,9 @@ use crate::error::{AppendError, LogError};
 use crate::event::{Append, RecordedEvent};
 use crate::group_commit::GroupCommit;
 use crate::log::EventLog;
+use crate::marks::{self, Mark, Origin};
 use crate::position::Position;
+use crate::secrets::{self, SECRET_EVENTS, SecretEvent};
 use crate::snapshots::{self, LOAD_SNAPSHOT, Snapshots, StoredSnapshot};
 use crate::stored::{self, HISTORY, LOAD, POSITION_OF, READ_AFTER};
 pub use crate::turn::Turn;
@@ -39,8 +41,13 @@ use wakeups::{Topic, Wakeups};
 use writer::Writer;
 
 /// Versions below 1000 are the event log's; the read model, in the same database, has its own from there.
-const MIGRATIONS: &[EmbeddedMigration] =
-    &[(1, "events", include_str!("../../../migrations/postgres/event_store/0001_events.sql"))];
+const MIGRATIONS: &[EmbeddedMigration] = &[
+    (1, "events", include_str!("../../../migrations/postgres/event_store/0001_events.sql")),
+    (2, "log_marks", include_str!("../../../migrations/postgres/event_store/0002_log_marks.sql")),
+];
+
+/// Whether a table exists.
+const HAS_TABLE: &str = "select to_regclass($1) is not null";
 
 /// Connections for loading streams and following the event log.
 const READERS: u32 = 8;
@@ -88,6 +95,54 @@ pub async fn change_epoch(options: &PgConnectOptions, epoch: Epoch) -> Result<Ep
     let mut connection = connect(options).await?;
     honoken_database::ensure_migrated(&mut connection, MIGRATIONS).await?;
     put_epoch(&mut connection, epoch::CHANGE, epoch).await.map_err(LogError::unavailable("written"))
+}
+
+/// What is known about the beginning of an event log, whose tables need not be there or may be those of an older release.
+///
+/// # Errors
+/// [`LogError`] when the server is unavailable.
+pub async fn origin(options: &PgConnectOptions) -> Result<Origin, LogError> {
+    let mut connection = connect(options).await?;
+    let has_table = async |connection: &mut PgConnection, table: &'static str| {
+        let asked = sqlx::query_scalar(HAS_TABLE).bind(table).fetch_one(connection).await;
+        asked.map_err(LogError::unavailable("read"))
+    };
+    if !has_table(&mut connection, "events").await? {
+        return Ok(Origin::default());
+    }
+    let marks = if has_table(&mut connection, "log_marks").await? {
+        sqlx::query_scalar(marks::MARKS).fetch_all(&mut connection).await
+    } else {
+        Ok(Vec::new())
+    };
+    Origin::of(
+        marks,
+        sqlx::query_scalar(marks::HAS_EVENTS).fetch_one(&mut connection).await,
+        sqlx::query_scalar(marks::ORGANIZATIONS).fetch_all(&mut connection).await,
+    )
+}
+
+/// The events with sealed secrets.
+///
+/// # Errors
+/// [`LogError`] when the server is unavailable, or the tables are not there.
+pub async fn secret_events(options: &PgConnectOptions) -> Result<Vec<SecretEvent>, LogError> {
+    let mut connection = connect(options).await?;
+    honoken_database::ensure_migrated(&mut connection, MIGRATIONS).await?;
+    let rows = sqlx::query(SECRET_EVENTS).fetch_all(&mut connection).await;
+    let rows = rows.map_err(LogError::unavailable("read"))?;
+    Ok(rows.iter().filter_map(secrets::of_postgres).collect())
+}
+
+/// Leaves a mark in an event log.
+///
+/// # Errors
+/// [`LogError`] when the server is unavailable, or the tables are not there.
+pub async fn put_mark(options: &PgConnectOptions, mark: Mark) -> Result<(), LogError> {
+    let mut connection = connect(options).await?;
+    honoken_database::ensure_migrated(&mut connection, MIGRATIONS).await?;
+    let put = sqlx::query(marks::PUT).bind(mark.as_str()).execute(&mut connection).await;
+    put.map(drop).map_err(LogError::unavailable("written"))
 }
 
 impl PostgresLog {

@@ -14,7 +14,9 @@ use crate::error::{AppendError, LogError};
 use crate::event::{Append, RecordedEvent};
 use crate::group_commit::GroupCommit;
 use crate::log::EventLog;
+use crate::marks::{self, Mark, Origin};
 use crate::position::Position;
+use crate::secrets::{self, SECRET_EVENTS, SecretEvent};
 use crate::snapshots::{self, LOAD_SNAPSHOT, Snapshots, StoredSnapshot};
 use crate::stored::{self, HISTORY, LOAD, POSITION_OF, READ_AFTER};
 use honoken_database::sqlite::Durability;
@@ -25,6 +27,7 @@ use writer::Writer;
 const MIGRATIONS: &[EmbeddedMigration] = &[
     (1, "events", include_str!("../../../migrations/sqlite/event_store/0001_events.sql")),
     (2, "snapshots", include_str!("../../../migrations/sqlite/event_store/0002_snapshots.sql")),
+    (3, "log_marks", include_str!("../../../migrations/sqlite/event_store/0003_log_marks.sql")),
 ];
 
 /// The remedy for a damaged file.
@@ -99,6 +102,48 @@ pub async fn change_epoch(file: &Path, epoch: Epoch) -> Result<Epoch, LogError> 
     let changed = file.heeds(put_epoch(&mut connection, epoch::CHANGE, epoch).await);
     let closed = sqlx::Connection::close(connection).await;
     changed.and_then(|epoch| closed.map(|()| epoch)).map_err(LogError::unavailable("written"))
+}
+
+/// What is known about the beginning of the event log in a closed file.
+///
+/// # Errors
+/// [`LogError`] when the file cannot be opened or read.
+pub async fn origin(file: &Path) -> Result<Origin, LogError> {
+    let file = SqliteFile::new(file, REMEDY);
+    let mut connection = migrated(&file).await?;
+    let known = Origin::of(
+        file.heeds(sqlx::query_scalar(marks::MARKS).fetch_all(&mut connection).await),
+        file.heeds(sqlx::query_scalar(marks::HAS_EVENTS).fetch_one(&mut connection).await),
+        file.heeds(sqlx::query_scalar(marks::ORGANIZATIONS).fetch_all(&mut connection).await),
+    );
+    let closed = sqlx::Connection::close(connection).await;
+    known.and_then(|known| closed.map(|()| known).map_err(LogError::unavailable("read")))
+}
+
+/// The events with sealed secrets in a closed file.
+///
+/// # Errors
+/// [`LogError`] when the file cannot be opened or read.
+pub async fn secret_events(file: &Path) -> Result<Vec<SecretEvent>, LogError> {
+    let file = SqliteFile::new(file, REMEDY);
+    let mut connection = migrated(&file).await?;
+    let rows = file.heeds(sqlx::query(SECRET_EVENTS).fetch_all(&mut connection).await);
+    let closed = sqlx::Connection::close(connection).await;
+    let rows = rows.and_then(|rows| closed.map(|()| rows)).map_err(LogError::unavailable("read"))?;
+    Ok(rows.iter().filter_map(secrets::of_sqlite).collect())
+}
+
+/// Leaves a mark in the event log of a closed file, which is made where it is missing.
+///
+/// # Errors
+/// [`LogError`] when the file cannot be opened or written.
+pub async fn put_mark(file: &Path, mark: Mark) -> Result<(), LogError> {
+    let file = SqliteFile::new(file, REMEDY);
+    let mut connection = migrated(&file).await?;
+    let put = sqlx::query(marks::PUT).bind(mark.as_str()).execute(&mut connection).await;
+    let put = file.heeds(put);
+    let closed = sqlx::Connection::close(connection).await;
+    put.and(closed).map_err(LogError::unavailable("written"))
 }
 
 async fn migrated(file: &SqliteFile) -> Result<SqliteConnection, LogError> {

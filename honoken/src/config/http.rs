@@ -4,14 +4,16 @@ use std::net::SocketAddr;
 
 use honoken_api::auth::admin_credentials::AdminCredentials;
 use honoken_api::extractors::path;
+use honoken_api::server::tls::TlsFiles;
 use url::Url;
 
+use super::MetricsPlace;
 use super::variable::{ConfigError, Variable, Variables, parsed, read, secret};
 
 pub(super) const VARIABLES: &[Variable] = &[
     read(
         "HONOKEN_PUBLIC_URL",
-        "the address under which phones reach the service: the `webServiceURL` of every pass, and the origin of the operator's pages in a browser. `https://` in production; may have a path, but none that begins like another area of the service (`/manage`, `/admin`, …)",
+        "the address under which phones reach the service: the `webServiceURL` of every pass, and the origin of the operator's pages in a browser. `https://` in production, where `http://` is refused; may have a path, but none that begins like another area of the service (`/manage`, `/admin`, …)",
         "the address that the service listens on",
     ),
     read(
@@ -26,9 +28,20 @@ pub(super) const VARIABLES: &[Variable] = &[
     ),
     read(
         "HONOKEN_METRICS_LISTEN",
-        "the address and port (such as `127.0.0.1:9464`) at which `/metrics` is answered, and then only there",
-        "the address of all other routes, without credentials",
+        "the address and port (such as `127.0.0.1:9464`) at which `/metrics` is answered, and then only there; or `public`: at the address of all other routes, without credentials",
+        "in production `/metrics` is not answered; else `public`",
     ),
+    read(
+        "HONOKEN_ADMIN_LISTEN",
+        "the address and port (such as `127.0.0.1:9443`) at which the routes of operators are answered, and then only there: at the address of all other routes `/admin` and `/api/admin` are 404",
+        "the address of all other routes",
+    ),
+    read(
+        "HONOKEN_TLS_CERT_FILE",
+        "a PEM file with the certificate of the service and its intermediates: the service speaks TLS itself then, at the main address and at that of operators. Both files are read again when they change; set it together with the next",
+        "none: a proxy ends TLS",
+    ),
+    read("HONOKEN_TLS_KEY_FILE", "a PEM file with the private key of that certificate", "none"),
 ];
 
 pub(super) fn public_url(variable: Variables<'_>) -> Result<Option<Url>, ConfigError> {
@@ -58,8 +71,34 @@ fn parse(text: &str) -> Result<Url, ConfigError> {
     Ok(url)
 }
 
-pub(super) fn metrics_listen(variable: Variables<'_>) -> Result<Option<SocketAddr>, ConfigError> {
-    parsed(variable, "HONOKEN_METRICS_LISTEN", "an address and a port, such as 127.0.0.1:9464")
+pub(super) fn metrics(variable: Variables<'_>) -> Result<Option<MetricsPlace>, ConfigError> {
+    const NAME: &str = "HONOKEN_METRICS_LISTEN";
+    if variable(NAME)?.as_deref() == Some("public") {
+        return Ok(Some(MetricsPlace::Public));
+    }
+    let address = parsed(variable, NAME, "`public`, or an address and a port, such as 127.0.0.1:9464")?;
+    Ok(address.map(MetricsPlace::At))
+}
+
+pub(super) fn tls(variable: Variables<'_>) -> Result<Option<TlsFiles>, ConfigError> {
+    let [certificate, key] = ["HONOKEN_TLS_CERT_FILE", "HONOKEN_TLS_KEY_FILE"];
+    let missing = |variable| ConfigError {
+        variable,
+        problem: "is missing: set HONOKEN_TLS_CERT_FILE and HONOKEN_TLS_KEY_FILE together, or neither"
+            .to_owned(),
+    };
+    match (variable(certificate)?, variable(key)?) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(missing(key)),
+        (None, Some(_)) => Err(missing(certificate)),
+        (Some(certificate), Some(key)) => {
+            Ok(Some(TlsFiles { certificate: certificate.into(), key: key.into() }))
+        }
+    }
+}
+
+pub(super) fn admin_listen(variable: Variables<'_>) -> Result<Option<SocketAddr>, ConfigError> {
+    parsed(variable, "HONOKEN_ADMIN_LISTEN", "an address and a port, such as 127.0.0.1:9443")
 }
 
 pub(super) fn admin(variable: Variables<'_>) -> Result<Option<AdminCredentials>, ConfigError> {

@@ -35,7 +35,7 @@ pub(super) const VARIABLES: &[Variable] = &[
     ),
     read(
         "ENVIRONMENT",
-        "the environment that the service runs in, in the same places: `production`, `staging`, …",
+        "the environment that the service runs in, in the same places: `production`, `staging`, … `production` and `prod`, in any case, mean production, where some calls and settings are refused",
         "in `dev`: `development`; else `production`",
     ),
 ];

@@ -1,7 +1,7 @@
 //! The configuration, read once, at start, from the environment. No other code reads it.
 //!
 //! A value that is missing or malformed stops the start with a sentence that names the variable. Variables that an earlier service used and
-//! this one does not are named in a warning; unknown variables are ignored. Each file is a section: its rows give the meaning of a variable
+//! this one does not are named in a warning, and so are unknown ones that begin like ours. Each file is a section: its rows give the meaning of a variable
 //! and its default, and the functions below them read it. The tables of `docs/configuration.md` are generated from the rows.
 
 mod apns;
@@ -18,6 +18,7 @@ mod sections;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod unknown;
 mod variable;
 mod without_effect;
 
@@ -28,6 +29,7 @@ use honoken_api::auth::admin_credentials::AdminCredentials;
 use honoken_api::layers::load_shedding;
 use honoken_api::layers::rate_limits::Options as RateLimits;
 use honoken_api::server::options::Connections;
+use honoken_api::server::tls::TlsFiles;
 use honoken_domain::sealed::SealingKeys;
 use honoken_pkpass::reader::Trust;
 use honoken_service::pushing::options;
@@ -60,8 +62,12 @@ pub struct Config {
     pub logging: Logging,
     /// The identity of this process, in every line of log output and in the metrics.
     pub identity: Identity,
-    /// `HONOKEN_METRICS_LISTEN`: a separate address for `/metrics`.
-    pub metrics_listen: Option<SocketAddr>,
+    /// `HONOKEN_METRICS_LISTEN`: where `/metrics` is answered. Default: in production nowhere, else at the address of all other routes.
+    pub metrics: Option<MetricsPlace>,
+    /// `HONOKEN_ADMIN_LISTEN`: a separate address for the routes of operators.
+    pub admin_listen: Option<SocketAddr>,
+    /// `HONOKEN_TLS_CERT_FILE` and `HONOKEN_TLS_KEY_FILE`: the files with which the service speaks TLS itself.
+    pub tls: Option<TlsFiles>,
     /// The limits on concurrent requests.
     pub load: load_shedding::Options,
     /// `HONOKEN_BUILDS_WAITING`: requests that may wait for a pass to be built and signed.
@@ -82,13 +88,39 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
+/// Where `/metrics` is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricsPlace {
+    /// At the address of all other routes.
+    Public,
+    /// At an address of its own.
+    At(SocketAddr),
+}
+
 impl Config {
+    /// Whether `ENVIRONMENT` is production: `production` or `prod`, in any case.
+    pub fn is_production(&self) -> bool {
+        let environment = self.identity.environment.as_deref().unwrap_or_default().trim();
+        ["production", "prod"].iter().any(|name| name.eq_ignore_ascii_case(environment))
+    }
+
+    /// Whether `/metrics` is answered at the address of all other routes.
+    pub fn has_public_metrics(&self) -> bool {
+        match self.metrics {
+            None => !self.is_production(),
+            Some(MetricsPlace::Public) => true,
+            Some(MetricsPlace::At(_)) => false,
+        }
+    }
+
     /// Reads the environment.
     ///
     /// # Errors
     /// [`ConfigError`] names the first variable that cannot be used.
     pub fn from_environment() -> Result<Self, ConfigError> {
-        Self::read(&environment)
+        let mut config = Self::read(&environment)?;
+        config.warnings.extend(unknown::warnings(names().iter().map(String::as_str)));
+        Ok(config)
     }
 
     fn read(variable: Variables<'_>) -> Result<Self, ConfigError> {
@@ -112,7 +144,9 @@ impl Config {
             encryption_keys: encryption_keys::encryption_keys(variable)?,
             logging: logging::logging(variable)?,
             identity: logging::identity(variable)?,
-            metrics_listen: http::metrics_listen(variable)?,
+            metrics: http::metrics(variable)?,
+            admin_listen: http::admin_listen(variable)?,
+            tls: http::tls(variable)?,
             load: load::load(variable)?,
             builds_waiting: load::builds_waiting(variable)?,
             connections: load::connections(variable, &rates)?,
@@ -140,6 +174,13 @@ pub fn inspect_trust() -> Result<Trust, ConfigError> {
 /// [`ConfigError`] when the variable is no text.
 pub fn api_key() -> Result<Option<SecretString>, ConfigError> {
     import::api_key(&environment)
+}
+
+/// The names of all variables that are set. One that is not UTF-8 is none of ours.
+#[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+fn names() -> Vec<String> {
+    let set = std::env::vars_os().filter(|(_, value)| !value.is_empty());
+    set.filter_map(|(name, _)| name.into_string().ok()).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]

@@ -73,6 +73,8 @@ fn a_malformed_value_names_its_variable() {
         ("LOG_SAMPLE_SUCCESS_RATE", "-0.1"),
         ("LOG_SAMPLE_SUCCESS_RATE", "NaN"),
         ("HONOKEN_METRICS_LISTEN", "localhost"),
+        ("HONOKEN_METRICS_LISTEN", "Public"),
+        ("HONOKEN_ADMIN_LISTEN", "9443"),
         ("HONOKEN_REQUESTS_AT_WORK", "0"),
         ("HONOKEN_REQUESTS_WAITING", "-1"),
         ("HONOKEN_BUILDS_WAITING", "many"),
@@ -100,7 +102,31 @@ fn a_malformed_value_names_its_variable() {
         refused(&[(variable, value)], variable);
     }
     refused(&[("RATE_LIMIT_MANAGE_BURST", "5")], "RATE_LIMIT_MANAGE_PER_SECOND");
+    refused(&[("HONOKEN_TLS_CERT_FILE", "a.pem")], "HONOKEN_TLS_KEY_FILE");
+    refused(&[("HONOKEN_TLS_KEY_FILE", "a.key")], "HONOKEN_TLS_CERT_FILE");
+    refused(&[("NATS_CA_FILE", "/a.pem")], "NATS_URL");
+    refused(&[("NATS_URL", "tls://one"), ("NATS_CA_FILE", "/nowhere/a.pem")], "NATS_CA_FILE");
+    refused(&[("NATS_URL", "tls://one"), ("NATS_CA_FILE", "/dev/null")], "NATS_CA_FILE");
+    let file = std::env::current_exe().unwrap();
+    let file = file.to_str().unwrap();
+    refused(&[("NATS_URL", "tls://one"), ("NATS_CLIENT_CERT_FILE", file)], "NATS_CLIENT_KEY_FILE");
+    refused(&[("NATS_URL", "tls://one"), ("NATS_CLIENT_KEY_FILE", file)], "NATS_CLIENT_CERT_FILE");
     refused(&[("HONOKEN_ADMIN_USERNAME", "a:b"), ("HONOKEN_ADMIN_PASSWORD", "x")], "HONOKEN_ADMIN_USERNAME");
+}
+
+#[test]
+fn production_has_two_names_in_any_case_and_public_metrics_only_where_asked() {
+    let of = |environment: &str, metrics: &str| {
+        let config = read(&[("ENVIRONMENT", environment), ("HONOKEN_METRICS_LISTEN", metrics)]);
+        let config = config.unwrap();
+        (config.is_production(), config.has_public_metrics())
+    };
+    for name in ["production", "Production", "PROD", " prod "] {
+        assert_eq!(of(name, "public"), (true, true), "{name}");
+        assert_eq!(of(name, "127.0.0.1:9464"), (true, false), "{name}");
+    }
+    assert_eq!(of("products", "public"), (false, true));
+    assert_eq!(of("staging", "127.0.0.1:9464"), (false, false));
 }
 
 #[test]
@@ -334,7 +360,7 @@ fn the_documented_variables_are_those_of_the_code() {
 #[test]
 fn secrets_are_not_shown_by_debug() {
     let config = read(&[("HONOKEN_ENCRYPTION_KEY_V1", &"ab".repeat(32))]).unwrap();
-    assert!(!format!("{config:?}").contains("abab") && !format!("{config:?}").contains("171"));
+    assert!(!format!("{config:?}").contains("abab") && !format!("{config:?}").contains("171, 171"));
     let config = read(&[("HONOKEN_ADMIN_USERNAME", "admin"), ("HONOKEN_ADMIN_PASSWORD", "hunter2")]).unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));
 }

@@ -15,6 +15,8 @@ use url::Url;
 pub struct Greeting<'a> {
     /// The URL of the service.
     pub base_url: String,
+    /// The URL of the routes of operators, if they have an address of their own.
+    pub admin_url: Option<String>,
     /// The data folder.
     pub folder: &'a Folder,
     /// The key of the development organisation.
@@ -30,7 +32,7 @@ pub struct Greeting<'a> {
 impl Greeting<'_> {
     /// The content of the ready file.
     pub fn ready_file(&self) -> String {
-        let mut text = json!({
+        let mut ready = json!({
             "baseUrl": self.base_url,
             "apiKey": self.api_key.expose_secret(),
             "adminUsername": self.admin.username,
@@ -39,10 +41,11 @@ impl Greeting<'_> {
             "serialNumber": SERIAL_NUMBER,
             "caFile": self.ca_file,
             "dataDir": self.folder.path(),
-        })
-        .to_string();
-        text.push('\n');
-        text
+        });
+        if let Some(url) = &self.admin_url {
+            ready["adminUrl"] = url.as_str().into();
+        }
+        format!("{ready}\n")
     }
 
     /// Prints the greeting on standard output. The lines to paste read the key from its file, so that it is not shown.

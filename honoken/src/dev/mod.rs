@@ -10,8 +10,8 @@ use honoken_api::auth::admin_credentials::AdminCredentials;
 use honoken_api::layers::rate_limits;
 use honoken_projections::Part;
 use honoken_service::data_dir::Folder;
-use honoken_service::dev::{authority, sample};
-use honoken_service::encryption_keys;
+use honoken_service::dev::{authority, ownership, sample};
+use honoken_service::encryption_keys::{self, Missing};
 use honoken_service::service::{Roles, Service};
 use honoken_service::shutdown::Shutdown;
 use honoken_service::storage::Storage;
@@ -30,22 +30,28 @@ const NOT_SENT: &str =
 /// # Errors
 /// When the folder, the address or a store cannot be used; the sentence says what to do.
 pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()> {
-    let folder = Arc::new(Folder::open(&process.data_dir)?);
-    let sockets = process.bind().await?;
     let Process { clock, ids, config, .. } = &process;
+    let folder = Arc::new(Folder::open(&process.data_dir)?);
+    let storage = Storage::of(config.database.as_ref(), folder.path(), || Ok(folder.clone()))?;
+    ownership::check(&storage).await?;
+    process.check()?;
+    let sockets = process.bind().await?;
     let secrets = folder.secrets(&**ids)?;
     let now = clock.unix_seconds();
     let authority = authority::ensure(&folder, &**ids, now)?;
     let credential = authority.credential(now)?;
-    let storage = Storage::of(config.database.as_ref(), folder.path(), || Ok(folder.clone()))?;
     let key_folder = if let Storage::Files(files) = &storage { files.clone() } else { folder.clone() };
-    let keys = encryption_keys::ensure(config.encryption_keys.as_ref(), key_folder.path(), &**ids)?;
-
     let stores = async {
         storage.migrate(&**ids).await?;
-        Stores::open(&storage, folder.path(), Part::Run, &**ids, process.metrics()).await
+        ownership::claim(&storage).await?;
+        let configured = config.encryption_keys.as_ref();
+        let found = encryption_keys::find(configured, key_folder.path())?;
+        encryption_keys::check(found.as_ref(), &storage, key_folder.path(), Missing::IsMade).await?;
+        let keys = encryption_keys::ensure(configured, key_folder.path(), &**ids)?;
+        let stores = Stores::open(&storage, folder.path(), Part::Run, &**ids, process.metrics()).await?;
+        anyhow::Ok((stores, keys))
     };
-    let stores = tokio::select! {
+    let (stores, keys) = tokio::select! {
         stores = stores => stores?,
         () = stop.cancelled() => return Ok(()),
     };
@@ -80,6 +86,7 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
         admin: admin.clone(),
         ca_file: authority.root_file,
         base_url: sockets.base_url.clone(),
+        admin_url: sockets.admin_url.clone(),
         apns: config.apns.endpoint.clone(),
     };
     let root = std::fs::read(&greeting.ca_file).context("the development root cannot be read")?;

@@ -270,6 +270,7 @@ async fn reseal(options: &Reseal, environment: &Environment) -> anyhow::Result<(
         let resealing = Resealing { session, keys: &keys, environment };
         let (certificates, failed_certificates) = resealing.certificates().await?;
         let (apns_keys, failed_apns_keys) = resealing.apns_keys().await?;
+        let revoked = resealing.revoked().await?;
         let (persons, failed_persons) = resealing.persons(&storage).await?;
         let current = keys.current();
         anyhow::ensure!(
@@ -277,9 +278,14 @@ async fn reseal(options: &Reseal, environment: &Environment) -> anyhow::Result<(
             "{failed_certificates} certificates, {failed_apns_keys} APNs keys and {failed_persons} keys of personal data are still sealed under \
              another key than {current}; {certificates}, {apns_keys} and {persons} were sealed anew"
         );
+        let left = if revoked > 0 {
+            format!(" ({revoked} revoked certificates and APNs keys were left under the keys of before: nothing needs them any more)")
+        } else {
+            String::new()
+        };
         print_line(&format!(
-            "{certificates} certificates, {apns_keys} APNs keys and {persons} keys of personal data were sealed anew; all of them are sealed \
-             under encryption key {current}"
+            "{certificates} certificates, {apns_keys} APNs keys and {persons} keys of personal data were sealed anew; all that is in use is sealed \
+             under encryption key {current}{left}"
         ))
     })
     .await
@@ -323,6 +329,17 @@ impl Resealing<'_> {
             }
         }
         Ok((resealed, failed))
+    }
+
+    /// How many are under another key and stay there, since they are revoked.
+    async fn revoked(&self) -> anyhow::Result<usize> {
+        let certificates = self.session.read_model.certificates_changed_after(Position(0)).await?;
+        let certificates = certificates.iter().filter(|row| row.revoked);
+        let apns_keys = self.session.read_model.apns_keys_changed_after(Position(0)).await?;
+        let apns_keys = apns_keys.iter().filter(|row| !row.active);
+        let sealed = certificates.map(|row| &row.installation.private_key);
+        let sealed = sealed.chain(apns_keys.map(|row| &row.installation.private_key));
+        Ok(sealed.filter(|sealed| self.is_old(sealed)).count())
     }
 
     /// How many were sealed anew, and how many could not be.

@@ -16,7 +16,7 @@ use honoken_pushers::labels::label_sets;
 use honoken_service::clock::Clock;
 use honoken_service::commands::Commands;
 use honoken_service::data_dir::Folder;
-use honoken_service::encryption_keys;
+use honoken_service::encryption_keys::{self, Missing};
 use honoken_service::ids::{self, IdSource};
 use honoken_service::storage::Storage;
 use honoken_service::stores::start_projector;
@@ -163,7 +163,7 @@ impl Session {
 ///
 /// # Errors
 /// When there is none and none may be generated, since other processes would not have it.
-pub fn sealing_keys(
+pub async fn sealing_keys(
     storage: &Storage,
     location: &StorageOptions,
     environment: &Environment,
@@ -171,6 +171,8 @@ pub fn sealing_keys(
     let Environment { config, ids, .. } = environment;
     match storage {
         Storage::Files(folder) => {
+            let found = encryption_keys::find(config.encryption_keys.as_ref(), folder.path())?;
+            encryption_keys::check(found.as_ref(), storage, folder.path(), Missing::IsMade).await?;
             encryption_keys::ensure(config.encryption_keys.as_ref(), folder.path(), &**ids)
         }
         Storage::Server(_) => encryption_keys::find(config.encryption_keys.as_ref(), &location.data_dir)?

@@ -67,6 +67,11 @@ impl GivenImages {
                 let digests = issued.assets.values().cloned();
                 self.of_issued_passes.extend(digests.map(|digest| (issued.organization_id.clone(), digest)));
             }
+            PassEvent::Repaired(repaired) => {
+                let digests = repaired.assets.values().cloned();
+                self.of_issued_passes
+                    .extend(digests.map(|digest| (repaired.organization_id.clone(), digest)));
+            }
             PassEvent::AssetsChanged { assets, .. } | PassEvent::HiddenAssetsChanged { assets, .. } => {
                 self.of_changed_passes.extend(assets.values().map(|digest| (id.clone(), digest.clone())));
             }

@@ -59,6 +59,7 @@ impl PartChanges {
             | PassEvent::PersonalizationChanged { .. }
             | PassEvent::HiddenPersonalizationChanged { .. }
             | PassEvent::Personalized { .. }
+            | PassEvent::Repaired(_)
             | PassEvent::Retired { .. } => PartChange::Row,
             // Only `nfc` makes a content depend on more than the pass.
             PassEvent::ContentChanged { nfc_left_out, .. } => {

@@ -176,6 +176,16 @@ impl Change {
             }
             PassEvent::Personalized { images, .. } => self.images = Value::json(&images)?,
             PassEvent::HiddenPersonalizationChanged { .. } => {}
+            PassEvent::Repaired(repaired) => {
+                self.nfc = Some(NfcInFile::of(&repaired.content, repaired.nfc_left_out));
+                self.content = Some(repaired.content);
+                self.assets = Value::json(&repaired.assets)?;
+                self.images = Value::json(&repaired.images)?;
+                self.localizations = Value::json(&repaired.localizations)?;
+                self.shown_localizations = Value::json(&repaired.shown_localizations)?;
+                self.kind = Some(PassKind { style: repaired.ticket_style, poster: repaired.poster });
+                (self.voided, self.retired) = (Some(repaired.voided), Some(repaired.retired));
+            }
             PassEvent::Voided { .. } => self.voided = Some(true),
             PassEvent::Reinstated { .. } => self.voided = Some(false),
             PassEvent::Retired { .. } => (self.voided, self.retired) = (Some(true), Some(true)),

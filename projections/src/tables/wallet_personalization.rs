@@ -41,6 +41,12 @@ impl FormChanges {
                 let change = self.0.entry(id.clone()).or_default();
                 (change.enrolment, change.sequence) = (Some(enrolment.clone()), sequence);
             }
+            PassEvent::Repaired(repaired) => {
+                let change = self.0.entry(id.clone()).or_default();
+                (change.clears, change.sequence) = (true, sequence);
+                change.form.clone_from(&repaired.form);
+                change.enrolment = repaired.enrolment.clone().map(Box::new);
+            }
             PassEvent::Issued(_)
             | PassEvent::ContentChanged { .. }
             | PassEvent::MetadataChanged { .. }

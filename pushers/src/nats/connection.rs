@@ -6,9 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_nats::jetstream::{self, Context};
-use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use async_nats::{Client, ClientError, ConnectOptions, Event, Server, ServerAddr};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+use super::reasons::{Shows, reason};
 
 /// Waits between attempts to connect, from the first to the longest.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
@@ -24,10 +27,21 @@ const LOST: &str = "the connection was lost";
 pub struct NatsOptions {
     /// `nats://` or `tls://`, several of one cluster with commas between them. May hold a user and a password, or a token.
     pub url: SecretString,
-    /// A `.creds` file with the JWT and the seed of a user.
+    /// A `.creds` file with the JWT and the seed of a user, or a file with the seed of an nkey.
     pub creds_file: Option<PathBuf>,
+    /// The files for TLS.
+    pub tls: NatsTls,
     /// The name of the connection, which the server shows operators.
     pub name: String,
+}
+
+/// The files for TLS, PEM. They are read again for every connection, so they may be replaced. With one of them every server must speak TLS.
+#[derive(Debug, Clone, Default)]
+pub struct NatsTls {
+    /// The authorities of the servers' certificates. Default: those of the operating system.
+    pub ca_file: Option<PathBuf>,
+    /// A client certificate with its chain, and its private key.
+    pub client_files: Option<(PathBuf, PathBuf)>,
 }
 
 /// Why NATS could not be used.
@@ -37,7 +51,9 @@ pub enum NatsError {
     #[error("{0}")]
     Options(String),
     /// The credentials cannot be read.
-    #[error("the file that NATS_CREDS_FILE names cannot be read as NATS credentials")]
+    #[error(
+        "the file that NATS_CREDS_FILE names cannot be read as NATS credentials: it must be a .creds file, or hold the seed of an nkey (SU…)"
+    )]
     Credentials(#[source] std::io::Error),
     /// The connection was lost before there was an answer.
     #[error("the connection to NATS was lost")]
@@ -89,14 +105,21 @@ impl Nats {
     pub async fn connect(options: &NatsOptions) -> Result<Self, NatsError> {
         let (servers, login) = parse(options.url.expose_secret())?;
         let (state, link) = watch::channel(Link::default());
-        let link_log = Arc::new(Mutex::new(LinkLog { state, logged: None }));
+        let shows = if options.tls.client_files.is_some() { Shows::Certificate } else { Shows::Nothing };
+        let link_log = Arc::new(Mutex::new(LinkLog { state, logged: None, shows }));
+        let observed = link_log.clone();
         let mut connect = ConnectOptions::new()
             .name(&options.name)
             .retry_on_initial_connect()
             .max_reconnects(None)
             .reconnect_delay_callback(delay)
+            // Chooses no server, and is only told what became of the last attempts.
+            .reconnect_to_server_callback(move |servers, _| {
+                lock(&observed).on_attempt(&servers);
+                std::future::ready(None)
+            })
             .event_callback(move |event| {
-                link_log.lock().unwrap_or_else(std::sync::PoisonError::into_inner).on_event(&event);
+                lock(&link_log).on_event(&event);
                 std::future::ready(())
             });
         connect = match login {
@@ -105,8 +128,21 @@ impl Nats {
             Login::User(user, password) => connect.user_and_password(user, password),
         };
         if let Some(file) = &options.creds_file {
-            connect = connect.credentials_file(file).await.map_err(NatsError::Credentials)?;
+            let text = tokio::fs::read_to_string(file).await.map_err(NatsError::Credentials)?;
+            let text = Zeroizing::new(text);
+            connect = match nkey_seed(&text) {
+                Some(seed) => connect.nkey(seed.to_owned()),
+                None => connect.credentials(&text).map_err(NatsError::Credentials)?,
+            };
         }
+        let NatsTls { ca_file, client_files } = &options.tls;
+        if let Some(file) = ca_file {
+            connect = connect.add_root_certificates(file.clone());
+        }
+        if let Some((certificate, key)) = client_files {
+            connect = connect.add_client_certificate(certificate.clone(), key.clone());
+        }
+        connect = connect.require_tls(ca_file.is_some() || client_files.is_some());
         let client = connect.connect(servers).await.map_err(NatsError::doing("cannot connect to NATS"))?;
         let context = jetstream::new(client.clone());
         Ok(Self { client, context, link, stream_seen: Arc::default() })
@@ -223,6 +259,21 @@ fn login_in(url: &url::Url) -> Option<Login> {
     })
 }
 
+/// The seed of a user's nkey in a file that holds nothing else, beside comments.
+fn nkey_seed(text: &str) -> Option<&str> {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let seed = lines.next().filter(|line| line.starts_with("SU") && line.len() == NKEY_SEED)?;
+    (lines.next().is_none() && seed.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(seed)
+}
+
+/// Characters of a seed: 36 bytes as base32.
+const NKEY_SEED: usize = 58;
+
+/// Nothing between lock and unlock can panic half way.
+fn lock(link_log: &Mutex<LinkLog>) -> std::sync::MutexGuard<'_, LinkLog> {
+    link_log.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 /// Never zero: a server that takes a connection and ends it must not be asked without a pause.
 fn delay(attempts: usize) -> Duration {
     let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
@@ -234,9 +285,23 @@ struct LinkLog {
     state: watch::Sender<Link>,
     /// `None` while it is up; else why it is not, as it was logged.
     logged: Option<String>,
+    shows: Shows,
 }
 
 impl LinkLog {
+    /// Logs why the last attempts failed, before the next.
+    fn on_attempt(&mut self, servers: &[Server]) {
+        let failed = servers.iter().filter_map(|server| {
+            let text = server.last_error.as_deref()?;
+            Some(format!("{server}: {}", reason(text, self.shows)))
+        });
+        let mut failed: Vec<String> = failed.collect();
+        failed.sort();
+        if !failed.is_empty() {
+            self.on_unreachable(&failed.join("; "));
+        }
+    }
+
     fn on_event(&mut self, event: &Event) {
         match event {
             Event::Connected => {
@@ -248,6 +313,8 @@ impl LinkLog {
                 self.state.send_modify(|link| link.up = false);
                 self.on_unreachable(LOST);
             }
+            // An attempt has failed, with less about it than `on_attempt` is told.
+            Event::ClientError(ClientError::Other(_)) => {}
             Event::ClientError(fault) => self.on_unreachable(&fault.to_string()),
             Event::ServerError(fault) => self.on_unreachable(&fault.to_string()),
             Event::LameDuckMode => tracing::warn!("the NATS server is about to shut down"),
@@ -298,6 +365,23 @@ mod tests {
         ] {
             let fault = parse(wrong).unwrap_err().to_string();
             assert!(fault.contains("NATS_URL") && !fault.contains("hunter2"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_file_holds_a_seed_or_something_else() {
+        let seed = format!("SU{}", "A".repeat(56));
+        for text in [seed.clone(), format!("\n# of the relay\n{seed}\n")] {
+            assert_eq!(nkey_seed(&text), Some(seed.as_str()));
+        }
+        for other in [
+            "",
+            "SUSHORT",
+            &format!("{seed}\n{seed}"),
+            &format!("SA{}", "A".repeat(56)),
+            "-----BEGIN NATS USER JWT-----",
+        ] {
+            assert_eq!(nkey_seed(other), None, "{other}");
         }
     }
 

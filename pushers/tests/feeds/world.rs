@@ -26,7 +26,7 @@ use honoken_projections::{Part, Projector, ReadModel};
 use honoken_pushers::feed::in_process::InProcessFeed;
 use honoken_pushers::feed::{Feed, Received};
 use honoken_pushers::ledger::{self, Ledger};
-use honoken_pushers::nats::{JetStreamFeed, Nats, NatsOptions, Relay, RelaySettings};
+use honoken_pushers::nats::{JetStreamFeed, Nats, NatsOptions, NatsTls, Relay, RelaySettings};
 use honoken_pushers::ports;
 use honoken_pushers::source::Source;
 pub(crate) use honoken_test_stores::{Engine, eventually, on_both_engines, soon};
@@ -352,7 +352,12 @@ impl Relaying {
 }
 
 pub(crate) async fn connect(server: &honoken_test_nats::Server) -> Nats {
-    let options = NatsOptions { url: server.url().into(), creds_file: None, name: "honoken".into() };
+    let options = NatsOptions {
+        url: server.url().into(),
+        creds_file: None,
+        tls: NatsTls::default(),
+        name: "honoken".into(),
+    };
     Nats::connect(&options).await.unwrap()
 }
 

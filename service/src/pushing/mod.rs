@@ -199,12 +199,13 @@ pub fn feed_of(nats: Option<&NatsOptions>) -> &'static str {
 
 /// Connects to NATS, if it is configured and a part of this process uses it.
 async fn connection(parts: Parts, given: &Given<'_>) -> anyhow::Result<Option<Nats>> {
-    let Some(NatsOptions { url, creds_file }) = given.nats else { return Ok(None) };
+    let Some(NatsOptions { url, creds_file, tls }) = given.nats else { return Ok(None) };
     if !(parts.relay || parts.pusher || parts.commands) {
         return Ok(None);
     }
-    let (url, creds_file, name) = (url.clone(), creds_file.clone(), given.service_name.to_owned());
-    let nats = Nats::connect(&nats::NatsOptions { url, creds_file, name }).await;
+    let (url, creds_file, tls) = (url.clone(), creds_file.clone(), tls.clone());
+    let name = given.service_name.to_owned();
+    let nats = Nats::connect(&nats::NatsOptions { url, creds_file, tls, name }).await;
     nats.map(Some).context("NATS cannot be used")
 }
 

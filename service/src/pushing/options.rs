@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use honoken_pushers::apns::PushType;
+pub use honoken_pushers::nats::NatsTls;
 use secrecy::SecretString;
 use url::Url;
 
@@ -62,6 +63,8 @@ pub struct ApnsOptions {
 pub struct NatsOptions {
     /// Its URL, which may hold a password or a token.
     pub url: SecretString,
-    /// A file of NATS' own format with a user's JWT and seed.
+    /// A file of NATS' own format with a user's JWT and seed, or with the seed of an nkey.
     pub creds_file: Option<PathBuf>,
+    /// The files for TLS.
+    pub tls: NatsTls,
 }

@@ -27,6 +27,8 @@ const PORTS: usize = 5;
 #[derive(Debug)]
 pub struct Server {
     folder: TempDir,
+    /// Further settings, in the server's own format.
+    settings: String,
     port: u16,
     process: Option<Child>,
 }
@@ -38,8 +40,17 @@ impl Server {
     ///
     /// When `nats-server` is not installed or does not start.
     pub async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// A new server with further settings in its own format, such as `tls { … }`; the paths in it are absolute.
+    ///
+    /// # Panics
+    ///
+    /// When `nats-server` is not installed or does not start.
+    pub async fn start_with(settings: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("honoken-nats-").tempdir().expect("a temporary folder");
-        let mut server = Self { folder, port: 0, process: None };
+        let mut server = Self { folder, settings: settings.to_owned(), port: 0, process: None };
         for _ in 0..PORTS {
             server.port = free_port();
             if server.starts().await.is_ok() {
@@ -52,6 +63,11 @@ impl Server {
     /// Where it is, `nats://…`: the same after it was started again.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Stops the server in order. Does nothing when it is not running.
@@ -120,6 +136,9 @@ impl Server {
         let mut command = Command::new(program::nats_server());
         command.args(["--addr", "127.0.0.1", "--port", &self.port.to_string(), "--jetstream", "--store_dir"]);
         command.arg(self.folder.path().join("store"));
+        let file = self.folder.path().join("settings.conf");
+        fs::write(&file, &self.settings).expect("a file for the settings");
+        command.arg("--config").arg(file);
         command.current_dir(self.folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(self.appends_to_log());
         let process = self.process.insert(command.spawn().expect("the server starts"));

@@ -503,13 +503,11 @@ async fn an_expired_certificate_signs_nothing_and_says_so_until_it_is_renewed() 
     .await;
     // Another state, since what was signed once is kept.
     phones.moves_to("A-1", "2B").await;
-    phones
-        .pkpass("A-1")
-        .await
-        .assert_status(StatusCode::SERVICE_UNAVAILABLE)
-        .assert_header("retry-after", "1");
-    let complaint = serving.logs("the certificate expired at").await;
-    assert!(complaint.contains(PASS_TYPE), "{}", serving.output());
+    let refused = phones.pkpass("A-1").await;
+    refused.assert_status(StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!((&refused.json()["code"], refused.header("retry-after")), (&json!("no_certificate"), None));
+    let complaint = serving.logs("could not sign a pass").await;
+    assert!(complaint.contains(PASS_TYPE) && complaint.contains("expired on"), "{}", serving.output());
 
     serving.terminate().await;
     serving.restart().await;
@@ -724,9 +722,14 @@ async fn dev_installs_the_certificate_of_its_folder_and_goes_on_with_it() {
     assert_eq!(signed_by(&honoken.integrator(), &ready.serial_number).await, expected);
     assert_eq!(honoken.ready().ca_file, ready.ca_file);
 
-    // The encryption key is one of the secrets that are made anew when they are lost.
+    // The encryption key is no secret that is made anew when it is lost: a certificate is sealed under it.
     honoken.terminate().await;
-    fs::remove_file(folder.join("secrets/encryption-key")).unwrap();
+    let (key, aside) = (folder.join("secrets/encryption-key"), folder.join("aside"));
+    fs::rename(&key, &aside).unwrap();
+    let refused = said(&honoken.home().runs(&["dev", "--listen", "127.0.0.1:0"]).await);
+    let what = format!("the certificate of {} (key 0)", ready.pass_type_identifier);
+    assert!(refused.contains(&what) && !key.exists(), "{refused}");
+    fs::rename(&aside, &key).unwrap();
     honoken.restart().await;
     assert_eq!(signed_by(&honoken.integrator(), &ready.serial_number).await, expected);
     honoken.terminate().await;
@@ -737,8 +740,8 @@ async fn dev_installs_the_certificate_of_its_folder_and_goes_on_with_it() {
     serving.terminate().await;
     let revoked = honoken.home().runs(&["certs", "revoke", "--pass-type", &ready.pass_type_identifier]).await;
     assert!(revoked.status.success(), "{}", said(&revoked));
-    honoken.restart().await;
-    let refused = honoken.integrator().pkpass(&ready.serial_number).await;
+    serving.restart().await;
+    let refused = serving.integrator(&ready).pkpass(&ready.serial_number).await;
     refused.assert_status(StatusCode::SERVICE_UNAVAILABLE);
 }
 

@@ -52,10 +52,11 @@ async fn events_that_are_not_text_are_parked_and_stop_nothing_but_their_own_pass
         assert_eq!(integrator.state(column).await["content"]["seat"], "1A", "{column}: it stands still");
         let refused = integrator.replace(column, &a_ticket("4D")).await;
         assert_eq!(
-            assert_problem(&refused, 500)["code"],
-            "internal",
+            assert_problem(&refused, 409)["code"],
+            "pass_parked",
             "{column}: it is not there to be changed"
         );
+        assert_eq!(assert_problem(&operator.repairs(&integrator, column).await, 409)["code"], "pass_parked");
         let history = integrator.history(column, "").await;
         let history = history.assert_status(StatusCode::OK).json();
         let sequences: Vec<_> =
@@ -77,6 +78,50 @@ async fn events_that_are_not_text_are_parked_and_stop_nothing_but_their_own_pass
         assert!(skipped.status.is_success(), "{}", skipped.excerpt());
     }
     assert_eq!(operator.wallet_projection().await["parked"], 0);
+
+    // Without what was skipped they go on, here and after the memory of the process is gone.
+    let payload = integrator.credentials("payload").await;
+    let registered = honoken.devices().register(&device(1), &push_token(1, 0), &payload).await;
+    registered.assert_status(StatusCode::CREATED);
+    for column in OF_A_KNOWN_PASS {
+        let refused = integrator.replace(column, &a_ticket("4D")).await;
+        assert_eq!(
+            assert_problem(&refused, 409)["code"],
+            "pass_parked",
+            "{column}: skipping is not repairing"
+        );
+        let before = integrator.state(column).await;
+        let repaired = operator.repairs(&integrator, column).await;
+        repaired.assert_status(StatusCode::ACCEPTED);
+        assert_eq!(
+            (&repaired.json()["changed"], &repaired.json()["projected"]),
+            (&json!(true), &json!(true))
+        );
+        let state = integrator.state(column).await;
+        assert_eq!(
+            (&state["content"], &state["position"]),
+            (&before["content"], &repaired.json()["position"])
+        );
+        assert_ne!(state["etag"], before["etag"], "{column}: phones may have seen more");
+        let again = operator.repairs(&integrator, column).await;
+        assert_eq!(again.assert_status(StatusCode::ACCEPTED).json()["changed"], false);
+        assert!(integrator.moves_to(column, "4D").await.changed);
+    }
+    operator.sees_everybody_woken().await;
+    honoken.terminate().await;
+    honoken.restart().await;
+    let (integrator, operator) = (honoken.integrator(), honoken.operator());
+    for column in OF_A_KNOWN_PASS {
+        integrator.moves_to(column, "5E").await;
+        assert_eq!(integrator.state(column).await["content"]["seat"], "5E");
+    }
+    let unknown = operator.repairs(&integrator, "nobody").await;
+    assert_problem(&unknown, 404);
+    honoken.terminate().await;
+    let rebuilt = honoken.home().runs(&["rebuild"]).await;
+    assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
+    honoken.restart().await;
+    assert_eq!(honoken.integrator().state("payload").await["content"]["seat"], "5E");
 }
 
 /// The files, and what is said about each when it is damaged.

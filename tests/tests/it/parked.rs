@@ -102,8 +102,7 @@ async fn later_changes_of_the_same_pass_wait_and_come_with_the_retry() {
     assert_eq!(integrator.state("A-1").await["etag"], before["etag"], "the pass stands still");
     integrator.moves_to("A-2", "2B").await;
     let answer = integrator.replace("A-1", &json!({ "description": "x" })).await;
-    assert!(answer.status.is_server_error(), "a damaged pass cannot be changed: {}", answer.excerpt());
-    assert_is_problem(&answer);
+    assert_eq!(assert_problem(&answer, 409)["code"], "pass_parked", "a damaged pass cannot be changed");
 
     // An upgrade that understands the event, as far as the projection can tell.
     honoken.terminate().await;

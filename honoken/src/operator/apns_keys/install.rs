@@ -56,7 +56,7 @@ pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow:
         );
     }
     let storage = location.storage(&environment.config)?;
-    let keys = sealing_keys(&storage, location, environment)?;
+    let keys = sealing_keys(&storage, location, environment).await?;
     Session::with(&storage, LogPresence::CreateIfMissing, environment, async |session| {
         install(session, &id, &file, &keys, environment).await
     })

@@ -80,7 +80,7 @@ pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow:
         "the certificate cannot sign now: ask Apple for another one with `honoken certs request`, or take a newer intermediate".to_owned()
     })?;
     let storage = options.location.storage(&environment.config)?;
-    let keys = sealing_keys(&storage, &options.location, environment)?;
+    let keys = sealing_keys(&storage, &options.location, environment).await?;
     let installation = install::installation(&credential, options.enhanced(), &keys, &*environment.ids)?;
     Session::with(&storage, LogPresence::CreateIfMissing, environment, async |session| {
         let installer = Installer { options, environment, session, credential: &credential, keys: &keys };
