@@ -60,15 +60,16 @@ impl RefusedCredentials {
             Credentials::Key => "API keys",
             Credentials::Password => "passwords of operators",
         };
-        match pass {
-            Some(pass) => tracing::warn!(
+        if let Some(pass) = pass {
+            tracing::warn!(
                 client.address = %client, credentials.wrong = wrong, pass.id = %pass,
                 "{client} showed {wrong} wrong {kind}, the last one for the pass {pass}"
-            ),
-            None => tracing::warn!(
+            );
+        } else {
+            tracing::warn!(
                 client.address = %client, credentials.wrong = wrong,
                 "{client} showed {wrong} wrong {kind}"
-            ),
+            );
         }
     }
 
