@@ -289,7 +289,7 @@ impl ApiError {
         }
     }
 
-    /// The stable code, title and sentence. Those of a 5xx reveal nothing internal.
+    /// The stable code, title and sentence.
     fn words(&self) -> (&'static str, &'static str, String) {
         match self {
             Self::Unreadable { detail, .. } => ("unreadable", "The request cannot be read", detail.clone()),
@@ -370,9 +370,20 @@ impl ApiError {
                 "Too many requests",
                 format!("Rate limit exceeded. Try again after {retry_after} seconds."),
             ),
-            Self::Internal(_) => {
-                ("internal", "Internal error", "The request failed inside the service. No change is known to have been made.".into())
-            }
+            Self::Internal(_)
+            | Self::Unavailable(_)
+            | Self::LogRefusesWrites
+            | Self::NoCertificate { .. }
+            | Self::CannotSign(_)
+            | Self::NoProjector
+            | Self::Overloaded
+            | Self::TimedOut => self.words_of_failure(),
+        }
+    }
+
+    /// The same for a 5xx. They reveal nothing internal.
+    fn words_of_failure(&self) -> (&'static str, &'static str, String) {
+        match self {
             Self::Unavailable(_) => {
                 ("unavailable", "Unavailable", "The data store is unavailable. Try again after `Retry-After` seconds.".into())
             }
@@ -406,6 +417,9 @@ impl ApiError {
                 "Timed out",
                 "The request took too long; a change may or may not have happened. Try again after `Retry-After` seconds.".into(),
             ),
+            _ => {
+                ("internal", "Internal error", "The request failed inside the service. No change is known to have been made.".into())
+            }
         }
     }
 

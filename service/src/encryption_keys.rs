@@ -80,13 +80,13 @@ pub async fn check(
         None => missing == Missing::IsMade || version == OF_FOLDER,
     };
     let sealed = storage.sealed_secrets().await?;
-    let needy = sealed.into_iter().filter(|(_, version)| needs(*version));
-    let needy: Vec<String> = needy.map(|(what, version)| format!("{what} (key {version})")).collect();
-    if needy.is_empty() {
+    let locked = sealed.into_iter().filter(|(_, version)| needs(*version));
+    let locked: Vec<String> = locked.map(|(what, version)| format!("{what} (key {version})")).collect();
+    if locked.is_empty() {
         return Ok(());
     }
-    let more = needy.len().saturating_sub(LISTED);
-    let list = needy[..needy.len().min(LISTED)].join(", ");
+    let more = locked.len().saturating_sub(LISTED);
+    let list = locked[..locked.len().min(LISTED)].join(", ");
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     anyhow::bail!(
         "the encryption key is missing under which this is sealed: {list}{more}. Put {} back from the backup (key 0), or set HONOKEN_ENCRYPTION_KEY_V1 \
