@@ -39,7 +39,7 @@ struct NewKey {
     #[schema(min_length = 1, max_length = 256)]
     label: String,
     /// What its holder may do. Without it: everything but `passes:import` and `passes:erase`.
-    #[schema(schema_with = schemas::scopes, required = false)]
+    #[schema(schema_with = schemas::optional_scopes, required = false)]
     scopes: Scopes,
     /// The moment from which on the key is refused. Without it the key does not end by itself.
     #[schema(value_type = Option<String>, format = DateTime, required = false)]
@@ -52,7 +52,7 @@ struct NewKey {
 #[schema(as = RotateApiKey, rename_all = "camelCase", example = examples::rotate_api_key)]
 struct Rotation {
     /// Seconds for which the old key still works.
-    #[schema(default = 86_400, minimum = 0, maximum = 31_536_000, required = false)]
+    #[schema(value_type = Option<i64>, default = 86_400, minimum = 0, maximum = 31_536_000, required = false)]
     overlap_seconds: i64,
 }
 

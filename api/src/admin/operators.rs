@@ -44,7 +44,7 @@ struct Order {
 #[schema(as = OperatorChange, example = examples::operator_change)]
 struct Change {
     /// What the operator may do from now on.
-    #[schema(schema_with = schemas::role, required = false)]
+    #[schema(schema_with = schemas::optional_role, required = false)]
     role: Option<Role>,
     /// The password from now on.
     #[schema(value_type = Option<String>, format = Password, min_length = 12, max_length = 1024, required = false)]

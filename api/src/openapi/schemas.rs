@@ -304,6 +304,17 @@ pub fn scopes() -> ArrayBuilder {
     ArrayBuilder::new().items(scope).min_items(Some(1))
 }
 
+/// The same where they need not be there.
+pub fn optional_scopes() -> ArrayBuilder {
+    scopes().schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
+}
+
+/// What an operator may do, where it need not be there.
+pub fn optional_role() -> ObjectBuilder {
+    let names = Role::ALL.map(|role| Some(role.as_str())).into_iter().chain([None]);
+    text().schema_type(SchemaType::from_iter([Type::String, Type::Null])).enum_values(Some(names))
+}
+
 /// What an operator may do.
 pub fn role() -> ObjectBuilder {
     text().enum_values(Some(Role::ALL.map(Role::as_str)))
