@@ -33,8 +33,8 @@ struct Order {
     /// What the operator may do.
     #[schema(schema_with = schemas::role)]
     role: Role,
-    /// The password, of which only the argon2 hash is stored.
-    #[schema(value_type = String, format = Password, min_length = 12, max_length = 1024)]
+    /// The password, of which only the argon2 hash is stored: at least 12 characters; in `dev`, one.
+    #[schema(value_type = String, format = Password, min_length = 1, max_length = 1024)]
     password: SecretString,
 }
 
@@ -46,8 +46,8 @@ struct Change {
     /// What the operator may do from now on.
     #[schema(schema_with = schemas::optional_role, required = false)]
     role: Option<Role>,
-    /// The password from now on.
-    #[schema(value_type = Option<String>, format = Password, min_length = 12, max_length = 1024, required = false)]
+    /// The password from now on: at least 12 characters; in `dev`, one.
+    #[schema(value_type = Option<String>, format = Password, min_length = 1, max_length = 1024, required = false)]
     password: Option<SecretString>,
 }
 
