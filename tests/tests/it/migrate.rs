@@ -63,8 +63,8 @@ async fn migrating_does_not_disturb_processes_at_work() {
 async fn a_later_release_migrates(home: &Honoken) {
     let storage = home.storage();
     for (version, change) in [
-        (2, "alter table events add column of_later_releases text"),
-        (3, "create table of_later_releases (id bigint primary key)"),
+        (900, "alter table events add column of_later_releases text"),
+        (901, "create table of_later_releases (id bigint primary key)"),
         (1900, "alter table wallet_pass add column of_later_releases bigint not null default 0"),
         (1901, "alter table projection_checkpoint add column of_later_releases text"),
     ] {
