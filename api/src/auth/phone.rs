@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use honoken_domain::ids::PassId;
 use honoken_projections::passes::PassRow;
-use honoken_telemetry::metrics::Credentials;
+use honoken_telemetry::metrics::{Credentials, RateLimit};
 use honoken_telemetry::request::caller_is_known;
 use http::request::Parts;
 use subtle::ConstantTimeEq;
@@ -11,13 +11,14 @@ use subtle::ConstantTimeEq;
 use crate::auth::header::credentials;
 use crate::error::ApiError;
 use crate::extractors::path::Segments;
+use crate::layers::at_hand;
 use crate::state::AppState;
 
 /// The pass that a phone has shown its token for.
 ///
 /// An unknown type, an unknown serial number, and a wrong, missing or malformed token get one answer after the same work: a caller learns
 /// nothing from the answer or from its time, not even that a serial number exists. (A name that cannot be that of a pass is refused sooner:
-/// the caller can see that itself.)
+/// the caller can see that itself.) Beyond a number of wrong tokens, all of these are answered 429, and a right one passes.
 #[derive(Debug, Clone)]
 pub struct AuthorizedPass {
     /// The pass.
@@ -41,9 +42,14 @@ impl FromRequestParts<AppState> for AuthorizedPass {
         let Some(row) = row else {
             let client = app.rates.client(&parts.headers, parts.extensions.get().copied());
             app.refused.note(Credentials::Token, client, Some(&id));
-            return Err(ApiError::UnauthorizedDevice);
+            return Err(app.rates.record_wrong_token(client).await);
         };
         caller_is_known();
+        // Counted only now: a caller without the token uses up nobody's share.
+        if let Some(standing) = app.rates.take_passkit(parts, &id, segments.get("device").as_deref()) {
+            at_hand::note_standing(standing);
+            app.rates.check_standing(RateLimit::Passkit, Some(&standing))?;
+        }
         Ok(Self { id, row })
     }
 }

@@ -17,6 +17,7 @@ use crate::error::ApiError;
 use crate::layers::load_shedding::Admission;
 use crate::openapi::answers::{NotModified, PassFile};
 use crate::openapi::parameters::{IfModifiedSince, IfNoneMatch};
+use crate::openapi::problems::TooManyDownloads;
 use crate::openapi::tags::DEVICE;
 use crate::state::{App, AppState};
 
@@ -28,12 +29,12 @@ use crate::state::{App, AppState};
 /// content even if the pass changes meanwhile.
 ///
 /// # Errors
-/// 401, 503.
+/// 401, 429 when too many downloads or wrong tokens come from one address, 503.
 #[utoipa::path(
     get, path = "/v1/passes/{type}/{serial}", tag = DEVICE,
     operation_id = "getPass", summary = "Get the latest version of a pass",
     security(("authenticationToken" = [])), params(IfNoneMatch, IfModifiedSince),
-    responses(PassFile, NotModified),
+    responses(PassFile, NotModified, TooManyDownloads),
 )]
 pub async fn handler(
     State(app): State<AppState>,

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use honoken_service::{ids, limits as service_limits};
 use honoken_telemetry::logging;
-use honoken_telemetry::metrics::{AnonymousLine, Area, Metric, Metrics, Value};
+use honoken_telemetry::metrics::{AnonymousLine, Area, Metric, Metrics, RateLimit, Value};
 use honoken_telemetry::request::{CurrentRequest, NO_ADDRESS, Timings};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use hyper::body::Body as _;
@@ -71,10 +71,13 @@ impl Service<Request> for Surrounded {
         let admission = app.permits.admission(asked.area);
         let peer = request.extensions().get().copied();
         app.rates.warn_of_unknown_proxy(request.headers(), peer);
-        let address = app.rates.client(request.headers(), peer).unwrap_or(NO_ADDRESS);
+        let client = app.rates.client(request.headers(), peer);
+        let address = client.unwrap_or(NO_ADDRESS);
+        let standing = app.rates.take_general(request.uri(), client);
         let current = CurrentRequest::new(id, address, app.anonymous_lines.clone());
         let body = body_room(&app, &request, asked.area, address);
-        let at_hand = Arc::new(AtHand { admission, body });
+        let standing = standing.map_or_else(OnceLock::new, OnceLock::from);
+        let at_hand = Arc::new(AtHand { admission, body, standing });
         let refusal = request.extensions().get::<Refusal>().copied();
         // The future does nothing before it is first polled.
         let answer = self.route.call(request);
@@ -82,11 +85,17 @@ impl Service<Request> for Surrounded {
             let current = current.clone();
             async move {
                 let in_flight = app.in_flight.count(asked.area);
-                let mut response = match refusal {
-                    None => answered(&app, &at_hand.admission, &current, answer).await,
-                    Some(refusal) => ApiError::from(refusal).into_response(),
+                let refusal = refusal.map_or(Ok(()), |refusal| Err(ApiError::from(refusal)));
+                let allowed = refusal
+                    .and_then(|()| app.rates.check_standing(RateLimit::General, at_hand.standing.get()));
+                let mut response = match allowed {
+                    Ok(()) => answered(&app, &at_hand.admission, &current, answer).await,
+                    Err(refused) => refused.into_response(),
                 };
                 drop(in_flight);
+                if let Some(standing) = at_hand.standing.get() {
+                    standing.add_to(response.headers_mut());
+                }
                 asked.ends(&app, &current, response.status());
                 // `sent_id` lets only visible ASCII through, and a UUID is nothing else.
                 if let Ok(value) = HeaderValue::from_str(current.id()) {

@@ -1,7 +1,8 @@
-//! What this crate keeps with the current request, besides what telemetry keeps: its admission, and the memory reserved for its body.
+//! What this crate keeps with the current request, besides what telemetry keeps: its admission, the memory reserved for its body, and where its caller
+//! stands under a limit.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -9,6 +10,7 @@ use http::request::Parts;
 use crate::error::ApiError;
 use crate::layers::body_budget::{Budget, Reservation};
 use crate::layers::load_shedding::Admission;
+use crate::layers::window_limits::Standing;
 
 /// What this crate keeps with a request while it is worked on.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub struct AtHand {
     pub admission: Admission,
     /// `None` for a request without a body.
     pub body: Option<BodyRoom>,
+    /// Where its caller stands under the limit that it was counted under, if any; the answer tells.
+    pub standing: OnceLock<Standing>,
 }
 
 /// The budget that a body is charged to, and the bytes reserved so far.
@@ -34,6 +38,12 @@ tokio::task_local! {
 /// The admission of the current request.
 pub fn admission() -> Admission {
     AT_HAND.try_with(|at_hand| at_hand.admission.clone()).unwrap_or_default()
+}
+
+/// Notes that the current request was counted under a limit. No request is counted under two.
+pub fn note_standing(standing: Standing) {
+    // Without a current request there is no answer to tell it.
+    let _ = AT_HAND.try_with(|at_hand| *at_hand.standing.get_or_init(|| standing));
 }
 
 /// Reserves memory for the body of the current request, until the request is answered.

@@ -1,4 +1,5 @@
-//! Rate limits: requests of an organisation, failed logins of a client, and writes of devices. Each process counts for itself.
+//! Rate limits: requests of an organisation, requests of an address, failed logins of a client, and what devices ask for and write. Each process
+//! counts for itself.
 //!
 //! Memory is bounded: the latest callers are remembered, and organisations only once their key was right.
 
@@ -7,11 +8,13 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::MatchedPath;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use honoken_domain::ids::{DeviceLibraryIdentifier, OrganizationId, PassId};
 use honoken_telemetry::metrics::{Metric, Metrics, RateLimit};
-use http::HeaderMap;
+use http::request::Parts;
+use http::{HeaderMap, Method, Uri};
 use moka::future::Cache;
 use prometheus::IntCounter;
 
@@ -20,7 +23,8 @@ use crate::layers::client_address::{ClientAddresses, Peer, counted_as};
 use crate::layers::failed_logins::FailedLogins;
 use crate::layers::keyed_limit::KeyedLimit;
 use crate::layers::registration_limits::RegistrationLimits;
-use crate::limits;
+use crate::layers::window_limits::{Standing, WindowLimit, whole_seconds};
+use crate::{limits, routes};
 
 /// The configured rate limits. The default has none, as in `dev`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,9 +39,18 @@ pub struct Options {
     pub registrations_per_minute: Option<NonZeroU32>,
     /// `RATE_LIMIT_PERSONALIZATIONS`: persons who enrol from one client address in a minute.
     pub personalizations_per_minute: Option<NonZeroU32>,
+    /// `RATE_LIMIT_GENERAL`: requests of one client address in a window, but those of phones, health and metrics.
+    pub general: Option<NonZeroU32>,
+    /// `RATE_LIMIT_PASSKIT`: registrations of a device, and downloads of a pass, from one client address in a window.
+    pub passkit: Option<NonZeroU32>,
+    /// `RATE_LIMIT_WINDOW`: how long a window is; default: [`WINDOW`].
+    pub window: Option<Duration>,
     /// `RATE_LIMIT_PROXIES`: how many proxies stand before this process.
     pub proxies: u32,
 }
+
+/// How long a window of `RATE_LIMIT_GENERAL` and `RATE_LIMIT_PASSKIT` is, unless configured otherwise.
+pub const WINDOW: Duration = Duration::from_mins(1);
 
 /// How often one client address may fail in a minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +59,8 @@ pub struct Failures {
     pub passwords: NonZeroU32,
     /// With a wrong API key.
     pub keys: NonZeroU32,
+    /// With a wrong authentication token of a pass.
+    pub tokens: NonZeroU32,
 }
 
 impl Default for Failures {
@@ -53,6 +68,7 @@ impl Default for Failures {
         Self {
             passwords: NonZeroU32::new(10).expect("it is not zero"),
             keys: NonZeroU32::new(60).expect("it is not zero"),
+            tokens: NonZeroU32::new(60).expect("it is not zero"),
         }
     }
 }
@@ -64,9 +80,12 @@ pub struct RateLimits {
     organizations: Cache<OrganizationId, Arc<DefaultDirectRateLimiter>>,
     passwords: Option<FailedLogins>,
     keys: Option<FailedLogins>,
+    tokens: Option<FailedLogins>,
     registrations: RegistrationLimits,
     visits: KeyedLimit,
     personalizations: Option<KeyedLimit>,
+    general: Option<WindowLimit>,
+    passkit: Option<WindowLimit>,
     addresses: ClientAddresses,
     /// Whether any limit is by client address.
     by_address: bool,
@@ -87,21 +106,32 @@ impl RateLimits {
             RateLimit::Device,
             RateLimit::Visits,
             RateLimit::Personalizations,
+            RateLimit::General,
+            RateLimit::Passkit,
         ];
+        let window = options.window.unwrap_or(WINDOW);
+        let in_window = |limit: RateLimit, most| WindowLimit::new(limit.name(), most, window);
+        let failures =
+            |of: fn(Failures) -> NonZeroU32| options.failures.map(|most| FailedLogins::at_most(of(most)));
         Self {
             manage,
             organizations: Cache::new(limits::RATED_CALLERS),
-            passwords: options.failures.map(|failures| FailedLogins::at_most(failures.passwords)),
-            keys: options.failures.map(|failures| FailedLogins::at_most(failures.keys)),
+            passwords: failures(|most| most.passwords),
+            keys: failures(|most| most.keys),
+            tokens: failures(|most| most.tokens),
             registrations: RegistrationLimits::new(options.registrations_per_minute),
             visits: KeyedLimit::new(Quota::per_minute(limits::VISITS_PER_MINUTE)),
             personalizations: options
                 .personalizations_per_minute
                 .map(|most| KeyedLimit::new(Quota::per_minute(most))),
+            general: options.general.map(|most| in_window(RateLimit::General, most)),
+            passkit: options.passkit.map(|most| in_window(RateLimit::Passkit, most)),
             addresses: ClientAddresses::behind(options.proxies),
             by_address: options.failures.is_some()
                 || options.registrations_per_minute.is_some()
-                || options.personalizations_per_minute.is_some(),
+                || options.personalizations_per_minute.is_some()
+                || options.general.is_some()
+                || options.passkit.is_some(),
             refusals: limits.map(|limit| metrics.counter(Metric::RequestsRateLimited, &[limit.into()])),
         }
     }
@@ -135,6 +165,33 @@ impl RateLimits {
         })
     }
 
+    /// Counts a request under `RATE_LIMIT_GENERAL`. `None` where it does not apply: for phones, health and metrics.
+    pub fn take_general(&self, uri: &Uri, client: Option<IpAddr>) -> Option<Standing> {
+        let (general, client) = self.general.as_ref().zip(client)?;
+        if is_without_general_limit(uri.path()) { None } else { general.take(client, &()) }
+    }
+
+    /// Counts a request that a phone has shown the right token for, under `RATE_LIMIT_PASSKIT`: a registration by its device, a download by its pass.
+    /// `None` for all other requests.
+    pub fn take_passkit(&self, parts: &Parts, pass: &PassId, device: Option<&str>) -> Option<Standing> {
+        let passkit = self.passkit.as_ref()?;
+        let client = self.client(&parts.headers, parts.extensions.get().copied())?;
+        match (&parts.method, parts.extensions.get().map_or("", MatchedPath::as_str)) {
+            (&Method::POST, routes::REGISTRATION) => passkit.take(client, &("device", device?)),
+            (&Method::GET | &Method::HEAD, routes::PASS) => passkit.take(client, &("pass", pass)),
+            _ => None,
+        }
+    }
+
+    /// Refuses a request that was one too many.
+    ///
+    /// # Errors
+    /// 429 then.
+    pub fn check_standing(&self, limit: RateLimit, standing: Option<&Standing>) -> Result<(), ApiError> {
+        let wait = standing.and_then(Standing::exceeded);
+        wait.map_or(Ok(()), |wait| Err(self.refuse(limit, wait)))
+    }
+
     /// Looks up who has an operator's password.
     ///
     /// # Errors
@@ -151,11 +208,24 @@ impl RateLimits {
 
     /// Records that a client sent a wrong API key. Returns the answer: 401, or 429 when it failed too often.
     pub async fn record_wrong_key(&self, client: Option<IpAddr>) -> ApiError {
-        let Some((keys, address)) = self.keys.as_ref().zip(client) else {
-            return ApiError::UnauthorizedKey(KeyFault::Unknown);
-        };
-        match keys.record_failure(address).await {
-            Ok(()) => ApiError::UnauthorizedKey(KeyFault::Unknown),
+        let answer = ApiError::UnauthorizedKey(KeyFault::Unknown);
+        self.record_wrong(self.keys.as_ref(), client, answer).await
+    }
+
+    /// Records that a client sent a wrong token of a pass. Returns the answer, likewise.
+    pub async fn record_wrong_token(&self, client: Option<IpAddr>) -> ApiError {
+        self.record_wrong(self.tokens.as_ref(), client, ApiError::UnauthorizedDevice).await
+    }
+
+    async fn record_wrong(
+        &self,
+        failed: Option<&FailedLogins>,
+        client: Option<IpAddr>,
+        answer: ApiError,
+    ) -> ApiError {
+        let Some((failed, address)) = failed.zip(client) else { return answer };
+        match failed.record_failure(address).await {
+            Ok(()) => answer,
             Err(wait) => self.refuse(RateLimit::Failures, wait),
         }
     }
@@ -217,9 +287,13 @@ impl RateLimits {
 
     fn refuse(&self, limit: RateLimit, wait: Duration) -> ApiError {
         self.refusals[limit as usize].inc();
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        ApiError::TooManyRequests { retry_after: seconds.max(1) }
+        ApiError::TooManyRequests { retry_after: whole_seconds(wait).max(1) }
     }
+}
+
+/// Whether `RATE_LIMIT_GENERAL` leaves this path alone.
+pub fn is_without_general_limit(path: &str) -> bool {
+    path == "/metrics" || ["/v1/", "/api/v1/", "/health/"].iter().any(|root| path.starts_with(root))
 }
 
 #[cfg(test)]
@@ -245,13 +319,13 @@ mod tests {
         let refused = rate_limits.check_organization(&one).await.unwrap_err();
         assert!(matches!(refused, ApiError::TooManyRequests { retry_after: 1 }), "{refused:?}");
         rate_limits.check_organization(&other).await.unwrap();
-        assert_eq!(rate_limits.refusals.each_ref().map(IntCounter::get), [1, 0, 0, 0, 0, 0]);
+        assert_eq!(rate_limits.refusals.each_ref().map(IntCounter::get), [1, 0, 0, 0, 0, 0, 0, 0]);
     }
 
     #[tokio::test]
-    async fn failures_are_counted_apart_for_keys_and_passwords() {
+    async fn failures_are_counted_apart_for_keys_passwords_and_tokens() {
         let two = NonZeroU32::new(2).unwrap();
-        let failures = Some(Failures { passwords: two, keys: two });
+        let failures = Some(Failures { passwords: two, keys: two, tokens: two });
         let rate_limits = rate_limits(Options { failures, ..Default::default() });
         for _ in 0..2 {
             assert!(matches!(rate_limits.record_wrong_key(CLIENT).await, ApiError::UnauthorizedKey(_)));
@@ -259,11 +333,16 @@ mod tests {
         let answer = rate_limits.record_wrong_key(CLIENT).await;
         assert!(matches!(answer, ApiError::TooManyRequests { retry_after: 60 }), "{answer:?}");
         for _ in 0..2 {
+            assert!(matches!(rate_limits.record_wrong_token(CLIENT).await, ApiError::UnauthorizedDevice));
+        }
+        let answer = rate_limits.record_wrong_token(CLIENT).await;
+        assert!(matches!(answer, ApiError::TooManyRequests { retry_after: 60 }), "{answer:?}");
+        for _ in 0..2 {
             assert_eq!(rate_limits.compare_password::<()>(CLIENT, async { Ok(None) }).await.unwrap(), None);
         }
         let answer = rate_limits.compare_password(CLIENT, async { Ok(Some(())) }).await.unwrap_err();
         assert!(matches!(answer, ApiError::TooManyRequests { retry_after: 1 }), "{answer:?}");
-        assert_eq!(rate_limits.refusals.each_ref().map(IntCounter::get), [0, 2, 0, 0, 0, 0]);
+        assert_eq!(rate_limits.refusals.each_ref().map(IntCounter::get), [0, 3, 0, 0, 0, 0, 0, 0]);
     }
 
     #[tokio::test]
@@ -276,7 +355,26 @@ mod tests {
             assert_eq!(rate_limits.compare_password::<()>(CLIENT, async { Ok(None) }).await.unwrap(), None);
             rate_limits.check_new_device(&pass, CLIENT).unwrap();
             rate_limits.check_known_device(&pass, CLIENT).unwrap();
+            assert!(matches!(rate_limits.record_wrong_token(CLIENT).await, ApiError::UnauthorizedDevice));
+            assert_eq!(rate_limits.take_general(&Uri::from_static("/docs"), CLIENT), None);
         }
+    }
+
+    #[test]
+    fn phones_health_and_metrics_are_not_under_the_general_limit() {
+        let rate_limits = rate_limits(Options { general: NonZeroU32::new(2), ..Default::default() });
+        let refuses = |path: &'static str| {
+            let standing = rate_limits.take_general(&Uri::from_static(path), CLIENT);
+            rate_limits.check_standing(RateLimit::General, standing.as_ref()).is_err()
+        };
+        for path in ["/v1/log", "/v1/nowhere", "/api/v1/log", "/health/live", "/health/ready", "/metrics"] {
+            assert!((0..5).all(|_| !refuses(path)), "{path}");
+        }
+        assert!(!refuses("/manage/v1/passes") && !refuses("/nowhere"));
+        for path in ["/", "/docs", "/admin/projections", "/api/admin/projections", "/metrics/", "/v1"] {
+            assert!(refuses(path), "{path}");
+        }
+        assert_eq!(rate_limits.refusals.each_ref().map(IntCounter::get), [0, 0, 0, 0, 0, 0, 6, 0]);
     }
 
     #[tokio::test]

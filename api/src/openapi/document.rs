@@ -21,6 +21,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::auth::scopes;
 use crate::error::{Fault, Problem};
+use crate::layers::rate_limits::is_without_general_limit;
 use crate::openapi::tags::{ADMIN, DEVICE, MANAGE, RUNNING};
 use crate::openapi::{answers, parameters, problems};
 
@@ -95,6 +96,20 @@ fn components() -> Components {
     components.schemas.insert(Fault::name().into_owned(), Fault::schema());
     answers::schemas(&mut components);
     components.headers.insert(REQUEST_ID.to_owned(), request_id_header().into());
+    for (name, description, example) in [
+        (
+            "RateLimit",
+            "Where the caller stands under a limit in a window of time (`RATE_LIMIT_GENERAL`, `RATE_LIMIT_PASSKIT`), where one is set: the requests that are left, and the seconds until the window ends.",
+            "\"passkit\";r=9;t=60",
+        ),
+        (
+            "RateLimit-Policy",
+            "The limit itself, where one is set: the requests of a window, and its length in seconds.",
+            "\"passkit\";q=10;w=60",
+        ),
+    ] {
+        components.headers.insert(name.to_owned(), text_header(description, example).into());
+    }
     components.parameters.insert(REQUEST_ID.to_owned(), parameters::request_id().into());
     for parameter in parameters::in_paths() {
         components.parameters.insert(parameter.name.clone(), parameter.into());
@@ -121,6 +136,14 @@ fn http(scheme: HttpAuthScheme, description: &str) -> SecurityScheme {
 }
 
 const REQUEST_ID: &str = "X-Request-Id";
+
+fn text_header(description: &str, example: &str) -> utoipa::openapi::header::Header {
+    HeaderBuilder::new()
+        .schema(Some(Object::with_type(Type::String)))
+        .description(Some(description))
+        .example(Some(example.into()))
+        .build()
+}
 
 fn request_id_header() -> utoipa::openapi::header::Header {
     HeaderBuilder::new()
@@ -213,7 +236,8 @@ fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation
     } else if operation.security.is_some() {
         problems::add::<problems::UnauthorizedDevice>(operation);
     }
-    if manages || operates {
+    let is_limited = !is_without_general_limit(path);
+    if is_limited {
         problems::add::<problems::TooManyRequests>(operation);
     }
     if operation.request_body.is_some() {
@@ -223,12 +247,21 @@ fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation
     }
     problems::add::<problems::Internal>(operation);
     problems::add::<problems::Unavailable>(operation);
+    let is_counted = is_limited || operation.operation_id.as_deref().is_some_and(is_under_passkit_limit);
+    let limits = if is_counted { &problems::RATE_LIMIT[..] } else { &[] };
     for response in operation.responses.responses.values_mut() {
         if let RefOr::T(response) = response {
-            let header = Ref::new(format!("#/components/headers/{REQUEST_ID}"));
-            response.headers.insert(REQUEST_ID.to_owned(), RefOr::Ref(header));
+            for name in limits.iter().chain(&[REQUEST_ID]) {
+                let header = Ref::new(format!("#/components/headers/{name}"));
+                response.headers.insert((*name).to_owned(), RefOr::Ref(header));
+            }
         }
     }
+}
+
+/// Whether `RATE_LIMIT_PASSKIT` counts an operation.
+fn is_under_passkit_limit(operation: &str) -> bool {
+    ["registerDevice", "getPass"].contains(&operation)
 }
 
 /// Any key will do where no scope is needed; else a key with one of these.

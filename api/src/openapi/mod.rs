@@ -25,8 +25,8 @@
 //!    (`#[schema(example = examples::change_answer)]`).
 //!
 //! Do not repeat in a handler what [`complete`](document::complete) adds by rule: the parameters in the path ([`parameters`] knows them by
-//! name), the header `X-Request-Id` both ways, 500 and 503 everywhere, 429 where credentials are needed except on the routes of phones
-//! (those that write declare it themselves), 403 where an operator changes something and where a key needs a scope ([`crate::auth::scopes`] says which), 400, 408 and 413 where there is a body, and the
+//! name), the header `X-Request-Id` both ways, 500 and 503 everywhere, 429 except on the routes of phones
+//! (those that are limited declare it themselves), health and metrics, with the headers of the limits in a window, 403 where an operator changes something and where a key needs a scope ([`crate::auth::scopes`] says which), 400, 408 and 413 where there is a body, and the
 //! credentials of the area with their 401. A phone's route that needs the token declares `security(("authenticationToken" = []))`; no other
 //! route needs `security`.
 //!

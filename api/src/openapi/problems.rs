@@ -59,9 +59,11 @@ problems! {
     Unacceptable: ApiError::fault("required", "/passTypeIdentifier", "`passTypeIdentifier` is missing"),
         "The body can be read and is not acceptable: `errors` names every fault by its pointer.";
     TooManyRequests: ApiError::TooManyRequests { retry_after: 1 },
-        "The organisation sends too many requests, or this client sent too many wrong credentials. Come back after `Retry-After` seconds.";
+        "The organisation or this client address sends too many requests (`RateLimit` and `RateLimit-Policy` name the limit of the address), or this client sent too many wrong credentials. Come back after `Retry-After` seconds.";
     TooManyRegistrations: ApiError::TooManyRequests { retry_after: 1 },
-        "The device registers and unregisters too often, or too many devices of this pass come from one address. Come back after `Retry-After` seconds.";
+        "The device registers and unregisters too often, too many devices of this pass or too many registrations of this device come from one address, or the address sent too many wrong tokens. Come back after `Retry-After` seconds.";
+    TooManyDownloads: ApiError::TooManyRequests { retry_after: 1 },
+        "Too many downloads of this pass come from one address (`RATE_LIMIT_PASSKIT`), or the address sent too many wrong tokens. Come back after `Retry-After` seconds.";
     TooManyPersonalizations: ApiError::TooManyRequests { retry_after: 1 },
         "Too many requests to enrol a person come from one address. Come back after `Retry-After` seconds.";
     TooManyVisits: ApiError::TooManyRequests { retry_after: 1 },
@@ -70,6 +72,9 @@ problems! {
     Unavailable: ApiError::Unavailable("".into()), "The data store is unavailable, the service is overloaded, or the request took too long: come back after `Retry-After` seconds. `no_certificate`, without that header: no certificate signs passes of the type, and `detail` says what to do. `no_projector`: no process fills the read model.";
     NotReady: ApiError::LogRefusesWrites, "The process cannot do its work. `code` is `log_refuses_writes` while the event log refuses every change, for example because its disk is full; `no_projector` while no process fills the read model; else `unavailable`.";
 }
+
+/// The headers that tell a caller where it stands under a limit.
+pub const RATE_LIMIT: [&str; 2] = ["RateLimit", "RateLimit-Policy"];
 
 fn response(description: &str, error: &ApiError) -> Response {
     let problem = ContentBuilder::new()
@@ -85,8 +90,11 @@ fn response(description: &str, error: &ApiError) -> Response {
         let example = headers[name].to_str().unwrap_or_default();
         response.headers.insert(titled(name.as_str()), header.example(Some(example.into())).build().into());
     }
-    let request_id = Ref::new("#/components/headers/X-Request-Id");
-    response.headers.insert("X-Request-Id".to_owned(), RefOr::Ref(request_id));
+    let limits = if matches!(error, ApiError::TooManyRequests { .. }) { &RATE_LIMIT[..] } else { &[] };
+    for name in limits.iter().chain(&["X-Request-Id"]) {
+        let header = Ref::new(format!("#/components/headers/{name}"));
+        response.headers.insert((*name).to_owned(), RefOr::Ref(header));
+    }
     response
 }
 

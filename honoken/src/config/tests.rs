@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::time::Duration;
 
-use honoken_api::layers::rate_limits::Failures;
+use honoken_api::layers::rate_limits::{Failures, WINDOW};
 use honoken_api::layers::registration_limits::REGISTRATIONS_PER_MINUTE;
 use honoken_service::apns_keys::file::KeyFile;
 use honoken_service::limits;
@@ -83,6 +84,13 @@ fn a_malformed_value_names_its_variable() {
         ("RATE_LIMIT_FAILURES_PER_MINUTE", "0"),
         ("RATE_LIMIT_REGISTRATIONS", "0"),
         ("RATE_LIMIT_REGISTRATIONS", "none"),
+        ("RATE_LIMIT_GENERAL", "0"),
+        ("RATE_LIMIT_GENERAL", "-5"),
+        ("RATE_LIMIT_PASSKIT", "1e3"),
+        ("RATE_LIMIT_PASSKIT", "4294967296"),
+        ("RATE_LIMIT_WINDOW", "0"),
+        ("RATE_LIMIT_WINDOW", "60s"),
+        ("RATE_LIMIT_WINDOW", "86400001"),
         ("RATE_LIMIT_PROXIES", "yes"),
         ("OUTBOX_BATCH_SIZE", "0"),
         ("OUTBOX_BATCH_SIZE", "5001"),
@@ -137,8 +145,22 @@ fn failures_and_registrations_are_limited_unless_something_else_is_said() {
     let rates = [("RATE_LIMIT_FAILURES_PER_MINUTE", "3"), ("RATE_LIMIT_REGISTRATIONS", "off")];
     let rates = read(&rates).unwrap().rates;
     let three = NonZeroU32::new(3).unwrap();
-    assert_eq!(rates.failures, Some(Failures { passwords: three, keys: three }));
+    assert_eq!(rates.failures, Some(Failures { passwords: three, keys: three, tokens: three }));
     assert_eq!(rates.registrations_per_minute, None);
+}
+
+#[test]
+fn limits_in_a_window_are_off_unless_they_are_set() {
+    let of = |variables: &[(&str, &str)]| {
+        let config = read(variables).unwrap();
+        assert_eq!(config.warnings, <[String; 0]>::default());
+        let limit = |limit: Option<NonZeroU32>| limit.map(NonZeroU32::get);
+        (limit(config.rates.general), limit(config.rates.passkit), config.rates.window)
+    };
+    assert_eq!(of(&[]), (None, None, None));
+    assert_eq!(of(&[("RATE_LIMIT_GENERAL", "off"), ("RATE_LIMIT_PASSKIT", "7")]), (None, Some(7), None));
+    let all = [("RATE_LIMIT_GENERAL", "9"), ("RATE_LIMIT_PASSKIT", "7"), ("RATE_LIMIT_WINDOW", "1500")];
+    assert_eq!(of(&all), (Some(9), Some(7), Some(Duration::from_millis(1500))));
 }
 
 #[test]
@@ -334,6 +356,7 @@ fn defaults_in_the_table_are_those_of_the_code() {
         ("HONOKEN_REQUESTS_WAITING", load_shedding::Options::default().requests_waiting.to_string()),
         ("HONOKEN_BUILDS_WAITING", limits::BUILDS_WAITING.to_string()),
         ("RATE_LIMIT_REGISTRATIONS", REGISTRATIONS_PER_MINUTE.to_string()),
+        ("RATE_LIMIT_WINDOW", WINDOW.as_millis().to_string()),
         ("OUTBOX_BATCH_SIZE", options::Options::default().batch_size.to_string()),
         ("OUTBOX_RETRY_ATTEMPTS", options::Options::default().retry_attempts.to_string()),
         ("OUTBOX_RETENTION_DAYS", options::Options::default().retention_days.to_string()),

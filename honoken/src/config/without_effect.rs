@@ -20,8 +20,5 @@ pub(super) const VARIABLES: &[Variable] = &[
     without_effect("APNS_MODE", "is obsolete: passes are pushed through Apple's production host only"),
     without_effect("APNS_ENV", "is obsolete: passes are pushed through Apple's production host only"),
     without_effect("APNS_TOPIC", "has no effect: the topic of a push is the pass type identifier"),
-    without_effect("RATE_LIMIT_GENERAL", "has no effect yet: see the other RATE_LIMIT_ variables"),
-    without_effect("RATE_LIMIT_PASSKIT", "has no effect yet: see the other RATE_LIMIT_ variables"),
-    without_effect("RATE_LIMIT_WINDOW", "has no effect yet: see the other RATE_LIMIT_ variables"),
     without_effect("UPDATE_TAG_STRATEGY", "is obsolete: update tags are positions in the event log"),
 ];

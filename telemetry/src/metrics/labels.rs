@@ -229,6 +229,10 @@ values! {
     Visits = "visits",
     /// Persons who enrol with their passes.
     Personalizations = "personalizations",
+    /// Requests of one address, but those of phones.
+    General = "general",
+    /// Registrations of a device and downloads of a pass that come from one address.
+    Passkit = "passkit",
 }
 
 values! {

@@ -25,6 +25,7 @@ mod import;
 mod inspect;
 mod keys;
 mod languages;
+mod limits;
 mod lint;
 mod log_lines;
 mod log_output;
