@@ -85,6 +85,7 @@ impl Refusal for PassTypeError {
         match &self {
             Self::Unknown => ApiError::NotFound { what: "pass type" },
             Self::AlreadyCreated => ApiError::Conflict { code: "already_created", detail: self.to_string() },
+            Self::AnotherOrganization { .. } | Self::AnotherTeam { .. } => ApiError::needs_force(&self),
             Self::LocalizationsTooLarge(_) => ApiError::fault("too_many_localizations", "", self.to_string()),
         }
     }

@@ -195,6 +195,12 @@ impl ApiError {
         Self::Unreadable { errors: vec![Fault::new(code, pointer, detail.clone())], detail }
     }
 
+    /// 409 for a change that an operator has to mean.
+    pub fn needs_force(refusal: &dyn Error) -> Self {
+        let detail = format!("{refusal}; send `\"force\": true` if this is meant");
+        Self::Conflict { code: "needs_force", detail }
+    }
+
     /// 404 for a pass.
     pub const NO_PASS: Self = Self::NotFound { what: "pass" };
 

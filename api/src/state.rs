@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use honoken_domain::sealed::SealingKeys;
 use honoken_event_store::{Log, Metadata};
 use honoken_office::Office;
 use honoken_projections::{Projector, ReadModel};
@@ -13,6 +14,8 @@ use honoken_service::clock::Clock;
 use honoken_service::commands::Commands;
 use honoken_service::ids::IdSource;
 use honoken_service::key_uses::KeyUses;
+use honoken_service::limits;
+use honoken_service::operations::context::Context;
 use honoken_service::operators::Operators;
 use honoken_service::permits::Permits;
 use honoken_service::personalization::Personalizations;
@@ -79,6 +82,8 @@ pub struct App {
     pub operators: Operators,
     /// Takes note of the uses of API keys.
     pub key_uses: KeyUses,
+    /// The keys that seal what operators send.
+    pub keys: Option<SealingKeys>,
     /// Memory for bundles of them.
     pub bundles: Bundles,
     /// The time.
@@ -150,6 +155,7 @@ impl App {
             office: stores.office.clone(),
             operators: Operators::new(stores.office.clone(), service.ids.clone()),
             key_uses: service.key_uses.clone(),
+            keys: service.keys.clone(),
             bundles: Bundles::default(),
             clock: service.clock.clone(),
             ids: service.ids.clone(),
@@ -160,6 +166,18 @@ impl App {
     /// How many requests wait in each queue.
     pub fn waiting(&self) -> impl Iterator<Item = (Queue, usize)> {
         self.permits.all().into_iter().chain([self.built_passes.permits()]).map(Permits::waiting)
+    }
+
+    /// What an operation of an operator needs.
+    pub fn operation<'a>(&'a self, metadata: &'a Metadata) -> Context<'a> {
+        Context {
+            dispatcher: &self.dispatcher,
+            read_model: &self.read_model,
+            projector: &self.projector,
+            ids: &*self.ids,
+            metadata,
+            visible: limits::VISIBLE,
+        }
     }
 
     /// The metadata of a command's events: the caller, the request, and the time.

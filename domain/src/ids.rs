@@ -140,6 +140,17 @@ id!(
 );
 
 id!(
+    /// `certRef`: the name under which operators install a certificate, renew it and revoke it. Without another one it is the pass type
+    /// identifier.
+    CertRef,
+    "certRef",
+    "must be 1 to 128 letters, digits, `-`, `_` and `.`, and begin with a letter or a digit",
+    |value| value.len() <= 128
+        && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        && value.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
+);
+
+id!(
     /// `teamIdentifier`: Apple's name for a developer team, the `OU` of its certificates.
     TeamIdentifier,
     "teamIdentifier",
@@ -171,11 +182,28 @@ id!(
     is_lower_hex_64
 );
 
-shown!(PassTypeIdentifier, SerialNumber, OrganizationId, JobId, TeamIdentifier, KeyIdentifier, Digest, ETag);
+shown!(
+    PassTypeIdentifier,
+    SerialNumber,
+    OrganizationId,
+    JobId,
+    CertRef,
+    TeamIdentifier,
+    KeyIdentifier,
+    Digest,
+    ETag
+);
 redacted!(DeviceLibraryIdentifier, PushToken, AuthenticationToken);
 
 fn is_lower_hex_64(value: &str) -> bool {
     value.len() == 64 && value.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+impl CertRef {
+    /// The name of the certificate of a pass type for which no other name was chosen.
+    pub fn of_pass_type(pass_type_identifier: &PassTypeIdentifier) -> Self {
+        Self(pass_type_identifier.0.clone())
+    }
 }
 
 impl DeviceLibraryIdentifier {
@@ -335,6 +363,19 @@ mod tests {
         assert!(PassTypeIdentifier::parse("pass.com.example.ticket").is_ok());
         for wrong in ["", "pass.", "com.example", "pass.a b", "pass.ä", "pass.a/b"] {
             assert!(PassTypeIdentifier::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_pass_type_identifier_is_a_name_for_its_certificate() {
+        let longest = format!("pass.{}", "a".repeat(123));
+        for name in ["pass.com.example.ticket", "pass.-", longest.as_str()] {
+            let of_type = CertRef::of_pass_type(&PassTypeIdentifier::parse(name).unwrap());
+            assert_eq!(CertRef::parse(name), Ok(of_type));
+        }
+        assert!(CertRef::parse("club_2026").is_ok());
+        for wrong in ["", ".", "..", "-a", "a b", "a/b", "ä", &"x".repeat(129)] {
+            assert!(CertRef::parse(wrong).is_err(), "{wrong}");
         }
     }
 

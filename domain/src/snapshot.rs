@@ -28,7 +28,7 @@ impl Snapshot for crate::organization::Organization {
 }
 
 impl Snapshot for crate::pass_type::PassType {
-    const SHAPE: u32 = 2;
+    const SHAPE: u32 = 3;
 }
 
 impl Snapshot for crate::brand_assets::BrandAssets {
@@ -36,7 +36,7 @@ impl Snapshot for crate::brand_assets::BrandAssets {
 }
 
 impl Snapshot for crate::certificate::Certificate {
-    const SHAPE: u32 = 2;
+    const SHAPE: u32 = 3;
 }
 
 impl Snapshot for crate::apns_key::ApnsKey {
@@ -115,7 +115,12 @@ mod tests {
             "PassNfcChanged",
             "PassRetired",
         ]);
-        check::<PassType>(&["PassTypeCreated", "PassTypeAssetsChanged", "PassTypeLocalizationsChanged"]);
+        check::<PassType>(&[
+            "PassTypeCreated",
+            "PassTypeAssetsChanged",
+            "PassTypeLocalizationsChanged",
+            "PassTypeAssigned",
+        ]);
         check::<Registration>(&[
             "DeviceRegistered.v1.imported",
             "PushTokenChanged.v1.imported",
@@ -133,7 +138,13 @@ mod tests {
             "ApiKeyExpiryChanged",
         ]);
         check::<BrandAssets>(&["BrandAssetsChanged"]);
-        check::<Certificate>(&["CertificateInstalled", "CertificateRenewed", "CertificateResealed"]);
+        check::<Certificate>(&[
+            "CertificateInstalled",
+            "CertificateRenewed",
+            "CertificateResealed",
+            "CertificateRequested",
+            "CertificateRequestResealed",
+        ]);
         check::<ApnsKey>(&["ApnsKeyInstalled", "ApnsKeyResealed"]);
         check::<Job>(&["JobStarted", "JobAdvanced", "JobFinished"]);
         check::<UploadedImage>(&["ImageUploaded"]);

@@ -61,6 +61,12 @@ pub(crate) fn intermediate_that_issued(certificate: &X509Ref) -> Option<&'static
     issued.map(|(generation, _)| *generation)
 }
 
+/// Whether one of Apple's intermediates has issued a certificate (PEM): phones take passes of no other authority. `false` for what is none.
+pub fn is_issued_by_apple(pem: &[u8]) -> bool {
+    let certificates = certificate::certificates(pem).unwrap_or_default();
+    certificates.first().is_some_and(|certificate| intermediate_that_issued(certificate).is_some())
+}
+
 /// Whether this is one of Apple's roots, which some signatures carry.
 pub(crate) fn is_root(certificate: &X509Ref) -> bool {
     certificate::fingerprint(certificate).is_ok_and(|fingerprint| ROOTS.contains(&fingerprint.as_str()))

@@ -74,6 +74,7 @@ mod strings_file;
 #[cfg(test)]
 mod tests;
 
+pub use apple::is_issued_by_apple;
 pub use build::{BUILDER_VERSION, BuildError, build};
 pub use bundle::{MAX_BUNDLE_BYTES, MAX_BUNDLE_PASSES, bundle};
 pub use credential::{Credential, CredentialError, CredentialFiles};

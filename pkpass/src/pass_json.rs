@@ -73,8 +73,10 @@ fn write_server_keys(pass: &mut Map<String, Value>, source: &PassSource<'_>) {
     write("passTypeIdentifier", json!(source.pass_type_identifier));
     write("serialNumber", json!(source.serial_number));
     write("teamIdentifier", json!(source.team_identifier));
-    write("webServiceURL", json!(source.web_service_url));
-    write("authenticationToken", json!(source.authentication_token));
+    if !source.web_service_url.is_empty() {
+        write("webServiceURL", json!(source.web_service_url));
+        write("authenticationToken", json!(source.authentication_token));
+    }
     if source.voided {
         write("voided", json!(true));
     }

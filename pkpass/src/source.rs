@@ -22,7 +22,8 @@ pub struct PassSource<'a> {
     pub team_identifier: &'a str,
     /// Written as `organizationName` when the content does not name one.
     pub organization_name: &'a str,
-    /// Written as `webServiceURL`: where the phone asks for updates, without the trailing `/v1`.
+    /// Written as `webServiceURL`: where the phone asks for updates, without the trailing `/v1`. Empty for a pass that is never updated, which
+    /// has no token either.
     pub web_service_url: &'a str,
     /// Written as `authenticationToken`; at least 16 characters. A secret: `Debug` does not print it.
     pub authentication_token: &'a str,

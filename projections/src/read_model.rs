@@ -29,6 +29,11 @@ const SQLITE: &[EmbeddedMigration] = &[
     (11, "nfc", include_str!("../../migrations/sqlite/read_model/0011_nfc.sql")),
     (12, "personalization", include_str!("../../migrations/sqlite/read_model/0012_personalization.sql")),
     (13, "restored_images", include_str!("../../migrations/sqlite/read_model/0013_restored_images.sql")),
+    (
+        14,
+        "certificates_by_name",
+        include_str!("../../migrations/sqlite/read_model/0014_certificates_by_name.sql"),
+    ),
     (16, "key_expiry", include_str!("../../migrations/sqlite/read_model/0016_key_expiry.sql")),
 ];
 
@@ -47,6 +52,11 @@ const POSTGRES: &[EmbeddedMigration] = &[
     (1011, "nfc", include_str!("../../migrations/postgres/read_model/0011_nfc.sql")),
     (1012, "personalization", include_str!("../../migrations/postgres/read_model/0012_personalization.sql")),
     (1013, "restored_images", include_str!("../../migrations/postgres/read_model/0013_restored_images.sql")),
+    (
+        1014,
+        "certificates_by_name",
+        include_str!("../../migrations/postgres/read_model/0014_certificates_by_name.sql"),
+    ),
     (1016, "key_expiry", include_str!("../../migrations/postgres/read_model/0016_key_expiry.sql")),
 ];
 

@@ -53,10 +53,13 @@ pub(crate) struct Follower<T> {
     seen: Position,
     /// Whether the next refresh reads all rows, because a change before `seen` may still come.
     reads_all: bool,
+    /// How far the read model was when it was read last.
+    followed: watch::Sender<Position>,
 }
 
 impl<T: Table> Follower<T> {
-    /// Reads the table as it is now. The future follows it from then on, and ends when the projector does.
+    /// Reads the table as it is now. The future follows it from then on, and ends when the projector does; the receiver tells how far it has
+    /// come in the event log.
     ///
     /// # Errors
     /// When the read model cannot be asked.
@@ -64,10 +67,11 @@ impl<T: Table> Follower<T> {
         table: T,
         read_model: ReadModel,
         progress: watch::Receiver<Progress>,
-    ) -> Result<impl Future<Output = ()> + Send + 'static, QueryError> {
-        let mut follower = Self { table, read_model, progress, seen: Position(0), reads_all: true };
-        follower.refresh().await?;
-        Ok(follower.run())
+    ) -> Result<(watch::Receiver<Position>, impl Future<Output = ()> + Send + 'static), QueryError> {
+        let (followed, receiver) = watch::channel(Position(0));
+        let mut this = Self { table, read_model, progress, seen: Position(0), reads_all: true, followed };
+        this.refresh().await?;
+        Ok((receiver, this.run()))
     }
 
     async fn run(mut self) {
@@ -103,9 +107,11 @@ impl<T: Table> Follower<T> {
         let mut rows = T::changed_after(&self.read_model, after).await?;
         self.reads_all = is_parked;
         rows.retain(|row| self.table.differs_from_known(row));
-        let Some(last) = rows.iter().map(T::position).max() else { return Ok(()) };
-        self.table.update(rows).await;
-        self.seen = self.seen.max(last);
+        if let Some(last) = rows.iter().map(T::position).max() {
+            self.table.update(rows).await;
+            self.seen = self.seen.max(last);
+        }
+        self.followed.send_replace(progress.position);
         Ok(())
     }
 }

@@ -1,10 +1,9 @@
 //! Turns a certificate and its key into the command that lets it sign: sealed, and carried to its aggregate.
 
-use anyhow::Context;
-use honoken_domain::certificate::{Certificate, CertificateCommand, Installation};
-use honoken_domain::ids::{Digest, PassTypeIdentifier, TeamIdentifier, UnixSeconds};
+use honoken_domain::certificate::{Certificate, CertificateCommand, CertificateError, Installation};
+use honoken_domain::ids::{CertRef, Digest, InvalidId, PassTypeIdentifier, TeamIdentifier, UnixSeconds};
 use honoken_domain::sealed::{Sealed, SealingKeys};
-use honoken_event_store::{Committed, Metadata};
+use honoken_event_store::{Committed, DispatchError, Metadata};
 use honoken_pkpass::Credential;
 
 use crate::commands::Commands;
@@ -17,6 +16,38 @@ pub enum Enhanced {
     ByName,
     /// The operator says that Apple allows them.
     Said,
+    /// The operator says that Apple does not.
+    Denied,
+}
+
+/// Why a certificate is none for passes.
+#[derive(Debug, thiserror::Error)]
+pub enum NotForPasses {
+    /// Its subject names no pass type.
+    #[error(
+        "the certificate is for `{uid}` (UID of its subject), which is not a pass type identifier: it is another kind of certificate"
+    )]
+    PassType {
+        /// What it names.
+        uid: String,
+        /// The rule that this breaks.
+        #[source]
+        source: InvalidId,
+    },
+    /// Its subject names no team.
+    #[error(
+        "the certificate belongs to `{ou}` (OU of its subject), which is not a team identifier: it is another kind of certificate"
+    )]
+    Team {
+        /// What it names.
+        ou: String,
+        /// The rule that this breaks.
+        #[source]
+        source: InvalidId,
+    },
+    /// OpenSSL cannot tell its serial number or its digest.
+    #[error("the certificate cannot be read")]
+    Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// A credential as an event may hold it.
@@ -28,21 +59,27 @@ pub fn installation(
     enhanced: Enhanced,
     keys: &SealingKeys,
     ids: &dyn IdSource,
-) -> anyhow::Result<Installation> {
+) -> Result<Installation, NotForPasses> {
     let identity = &credential.identity;
     let uid = identity.pass_type_identifier();
-    let pass_type_identifier = PassTypeIdentifier::parse(uid).with_context(|| {
-        format!("the certificate is for `{uid}` (UID of its subject), which is not a pass type identifier: it is another kind of certificate")
-    })?;
+    let pass_type_identifier = PassTypeIdentifier::parse(uid)
+        .map_err(|source| NotForPasses::PassType { uid: uid.to_owned(), source })?;
     let ou = identity.team_identifier();
-    let team_identifier = TeamIdentifier::parse(ou).with_context(|| {
-        format!("the certificate belongs to `{ou}` (OU of its subject), which is not a team identifier: it is another kind of certificate")
-    })?;
-    let fingerprint = Digest::parse(identity.fingerprint())?;
+    let team_identifier =
+        TeamIdentifier::parse(ou).map_err(|source| NotForPasses::Team { ou: ou.to_owned(), source })?;
+    let fingerprint =
+        Digest::parse(identity.fingerprint()).map_err(|fault| NotForPasses::Unreadable(fault.into()))?;
     let private_key = seal(&credential.private_key, &pass_type_identifier, &fingerprint, keys, ids);
     let seconds = |at: time::OffsetDateTime| UnixSeconds(at.unix_timestamp());
+    let is_enhanced = match enhanced {
+        Enhanced::ByName => identity.is_named_for_nfc(),
+        Enhanced::Said => true,
+        Enhanced::Denied => false,
+    };
     Ok(Installation {
-        certificate_serial: identity.certificate_serial()?,
+        certificate_serial: identity
+            .certificate_serial()
+            .map_err(|fault| NotForPasses::Unreadable(fault.into()))?,
         not_before: seconds(identity.not_before().max(identity.intermediate_not_before())),
         not_after: seconds(identity.not_after().min(identity.intermediate_not_after())),
         certificate: credential.certificate.clone(),
@@ -51,8 +88,10 @@ pub fn installation(
         team_identifier,
         fingerprint,
         private_key,
-        is_enhanced: Some(enhanced == Enhanced::Said || identity.is_named_for_nfc()),
+        is_enhanced: Some(is_enhanced),
         job: None,
+        description: None,
+        requested_key: None,
     })
 }
 
@@ -68,29 +107,42 @@ pub fn seal(
     keys.seal(private_key.as_bytes(), &owner, ids::nonce(ids))
 }
 
-/// Installs a credential. When that changes whether its passes may have `nfc`, a job states those anew. When the same certificate is in use already, its key is sealed anew: the old seal may no longer open.
+/// Whether a certificate takes the place of any other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takeover {
+    /// Only of one of the same team that ends no later.
+    OfSuccessor,
+    /// Of any of the same pass type: the operator says so.
+    Forced,
+}
+
+/// Installs a certificate under a name. When that changes whether its passes may have `nfc`, a job states those anew. When the same certificate is
+/// in use already, its key is sealed anew: the old seal may no longer open.
 ///
 /// # Errors
-/// When the certificate names no pass type, one of another team is in use, or the event log is unavailable.
+/// When the certificate in use does not give way, or the event log is unavailable.
 pub async fn install(
     dispatcher: &Commands,
-    credential: &Credential,
-    enhanced: Enhanced,
-    keys: &SealingKeys,
+    cert_ref: &CertRef,
+    mut installation: Installation,
+    takeover: Takeover,
     ids: &dyn IdSource,
     metadata: &Metadata,
-) -> anyhow::Result<Committed<Certificate>> {
-    let mut installation = installation(credential, enhanced, keys, ids)?;
+) -> Result<Committed<Certificate>, DispatchError<CertificateError>> {
     installation.job = Some(ids::job_id(ids, metadata.recorded_at_ms));
-    let id = installation.pass_type_identifier.to_string();
+    let id = cert_ref.as_str();
     let reseal = CertificateCommand::Reseal {
         fingerprint: installation.fingerprint.clone(),
         private_key: installation.private_key.clone(),
     };
-    let install = CertificateCommand::Install(Box::new(installation));
-    let installed = dispatcher.dispatch::<Certificate>(&id, install, &(), metadata).await?;
+    let installation = Box::new(installation);
+    let install = match takeover {
+        Takeover::OfSuccessor => CertificateCommand::Install(installation),
+        Takeover::Forced => CertificateCommand::Replace(installation),
+    };
+    let installed = dispatcher.dispatch::<Certificate>(id, install, &(), metadata).await?;
     if !installed.events.is_empty() {
         return Ok(installed);
     }
-    Ok(dispatcher.dispatch::<Certificate>(&id, reseal, &(), metadata).await?)
+    dispatcher.dispatch::<Certificate>(id, reseal, &(), metadata).await
 }

@@ -30,6 +30,7 @@ pub mod install;
 pub mod jobs;
 pub mod key_uses;
 pub mod limits;
+pub mod operations;
 pub mod operators;
 pub mod permits;
 pub mod personalization;

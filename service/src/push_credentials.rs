@@ -200,7 +200,7 @@ impl PushCredentials {
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), QueryError> {
         let (installed, receiver) = watch::channel(Arc::default());
         let table = ApnsKeys { keys, installed };
-        let follow = Follower::start(table, read_model.clone(), progress).await?;
+        let (_, follow) = Follower::start(table, read_model.clone(), progress).await?;
         let teams = RwLock::default();
         let source = InstalledCredentials { signers, keys: receiver, read_model, teams, clock };
         Ok((Self(Source::Installed(Arc::new(source))), follow))
@@ -260,7 +260,7 @@ mod tests {
 
     use honoken_domain::apns_key::ApnsKeyCommand;
     use honoken_domain::certificate::{Certificate, CertificateCommand};
-    use honoken_domain::ids::{Digest, OrganizationId};
+    use honoken_domain::ids::{CertRef, Digest, OrganizationId};
     use honoken_domain::pass_type::{PassType, PassTypeCommand};
     use honoken_domain::sealed::SealingKey;
     use honoken_event_store::Metadata;
@@ -368,7 +368,12 @@ mod tests {
             let (keys, metadata) = (sealing_keys(1), self.metadata());
             let dispatcher = &self.stores.dispatcher;
             let enhanced = install::Enhanced::ByName;
-            install::install(dispatcher, &credential, enhanced, &keys, &SystemIds, &metadata).await.unwrap();
+            let installation = install::installation(&credential, enhanced, &keys, &SystemIds).unwrap();
+            let cert_ref = CertRef::of_pass_type(&topic());
+            let takeover = install::Takeover::Forced;
+            install::install(dispatcher, &cert_ref, installation, takeover, &SystemIds, &metadata)
+                .await
+                .unwrap();
         }
 
         /// Installs a key under this id, sealed under the encryption key of this number, and returns its public half.

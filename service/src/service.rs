@@ -84,6 +84,8 @@ pub struct Service {
     pub built_passes: BuiltPasses,
     /// Signs the tokens of persons who enrol, and seals their data.
     pub personalizations: Personalizations,
+    /// The keys that open and seal private keys.
+    pub keys: Option<SealingKeys>,
     /// The feed through which changes reach the ledger of deliveries, by the name of its checkpoint.
     pub feed: &'static str,
     /// Takes note of the uses of API keys.
@@ -117,7 +119,7 @@ impl Service {
             stores.fit_together().await?;
         }
         let mut followers = Vec::new();
-        let keys_of_persons = keys.clone();
+        let (keys_of_persons, keys_of_operators) = (keys.clone(), keys.clone());
         let (mut signers, mut credentials) =
             (Signers::none(), PushCredentials::not_sent("this process does not push"));
         if roles.need_keys() {
@@ -170,6 +172,7 @@ impl Service {
             stores,
             built_passes,
             personalizations,
+            keys: keys_of_operators,
             feed,
             key_uses,
             clock,

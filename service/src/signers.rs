@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use honoken_domain::certificate::{Certificate, Installation};
 use honoken_domain::ids::{Digest, PassTypeIdentifier, TeamIdentifier, UnixSeconds};
@@ -60,6 +61,12 @@ pub fn open(keys: Option<&SealingKeys>, installation: &Installation) -> Result<S
     SigningIdentity::from_pem(certificate, &private_key, intermediate).map_err(Unusable::Identity)
 }
 
+/// Names what a certificate signs with: another one when the files would differ.
+pub fn revision(installation: &Installation) -> String {
+    let parts = [installation.certificate.as_str(), &installation.intermediate].concat();
+    Digest::of(parts.as_bytes()).to_string()
+}
+
 /// A certificate that can sign.
 pub struct Signer {
     /// Certificate, key and intermediate.
@@ -81,8 +88,7 @@ impl std::fmt::Debug for Signer {
 
 impl Signer {
     fn new(installation: &Installation, identity: SigningIdentity) -> Self {
-        let parts = [installation.certificate.as_str(), &installation.intermediate].concat();
-        let revision = Digest::of(parts.as_bytes()).to_string();
+        let revision = revision(installation);
         let for_pushing = Arc::new(PassCertificate {
             certificate: identity.certificate().to_owned(),
             chain: identity.chain().iter().map(ToOwned::to_owned).collect(),
@@ -125,6 +131,26 @@ pub fn standing(not_before: UnixSeconds, not_after: UnixSeconds, now: UnixSecond
     }
 }
 
+/// The state of a certificate, in the word that operators see. `opens` says whether this process can use its key.
+pub fn state(row: &CertificateRow, opens: bool, now: UnixSeconds) -> &'static str {
+    let Installation { not_before, not_after, .. } = row.installation;
+    match (row.revoked, opens) {
+        (true, _) => "revoked",
+        (false, false) => "unusable",
+        (false, true) => match standing(not_before, not_after, now) {
+            Standing::Good => "good",
+            Standing::Expiring => "expiring",
+            Standing::NotYetValid => "not yet valid",
+            Standing::Expired => "expired",
+        },
+    }
+}
+
+/// The whole days until a moment; negative behind it.
+pub fn days_left(not_after: UnixSeconds, now: UnixSeconds) -> i64 {
+    (not_after.0 - now.0).div_euclid(24 * 60 * 60)
+}
+
 /// The state of the latest certificate of a pass type.
 #[derive(Debug, Clone)]
 enum Known {
@@ -137,7 +163,11 @@ type Installed = BTreeMap<PassTypeIdentifier, (Position, Known)>;
 
 /// The certificates that sign, by pass type. Clones see the same ones.
 #[derive(Debug, Clone)]
-pub struct Signers(watch::Receiver<Arc<Installed>>);
+pub struct Signers {
+    installed: watch::Receiver<Arc<Installed>>,
+    /// How far in the event log they are known.
+    followed: watch::Receiver<Position>,
+}
 
 /// The numbers of certificates, by standing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -153,7 +183,7 @@ pub struct Count {
 impl Signers {
     /// For a process that signs nothing.
     pub fn none() -> Self {
-        Self(watch::channel(Arc::default()).1)
+        Self { installed: watch::channel(Arc::default()).1, followed: watch::channel(Position(0)).1 }
     }
 
     /// The certificates of the read model as it is now, and a future that keeps them up to date until the projector ends.
@@ -168,7 +198,15 @@ impl Signers {
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), QueryError> {
         let (installed, receiver) = watch::channel(Arc::default());
         let table = Certificates { keys, clock, installed };
-        Ok((Self(receiver), Follower::start(table, read_model, progress).await?))
+        let (followed, follow) = Follower::start(table, read_model, progress).await?;
+        Ok((Self { installed: receiver, followed }, follow))
+    }
+
+    /// Waits until this process signs as the event log says up to a position, for a bounded time.
+    pub async fn reach(&self, position: Position, limit: Duration) -> bool {
+        let mut followed = self.followed.clone();
+        let reached = followed.wait_for(|followed| *followed >= position);
+        matches!(tokio::time::timeout(limit, reached).await, Ok(Ok(_)))
     }
 
     /// A single certificate, without a read model.
@@ -176,12 +214,13 @@ impl Signers {
     pub(crate) fn of(installation: &Installation, identity: SigningIdentity) -> Self {
         let known = Known::Signs(Arc::new(Signer::new(installation, identity)));
         let installed = [(installation.pass_type_identifier.clone(), (Position(1), known))];
-        Self(watch::channel(Arc::new(installed.into())).1)
+        let installed = watch::channel(Arc::new(installed.into())).1;
+        Self { installed, followed: watch::channel(Position(1)).1 }
     }
 
     /// The certificate that signs passes of this type.
     pub fn get(&self, pass_type_identifier: &PassTypeIdentifier) -> Option<Arc<Signer>> {
-        match self.0.borrow().get(pass_type_identifier) {
+        match self.installed.borrow().get(pass_type_identifier) {
             Some((_, Known::Signs(signer))) => Some(signer.clone()),
             Some((_, Known::Unusable { .. } | Known::Revoked)) | None => None,
         }
@@ -209,7 +248,7 @@ impl Signers {
         now: UnixSeconds,
     ) -> Result<Arc<Signer>, String> {
         let about = || format!("the certificate of {pass_type_identifier}");
-        match self.0.borrow().get(pass_type_identifier) {
+        match self.installed.borrow().get(pass_type_identifier) {
             Some((_, Known::Signs(signer))) => match signer.standing(now) {
                 Standing::Good | Standing::Expiring => Ok(signer.clone()),
                 Standing::Expired => {
@@ -235,7 +274,7 @@ impl Signers {
     /// Counts the certificates by standing.
     pub fn count(&self, now: UnixSeconds) -> Count {
         let mut count = Count::default();
-        for (_, known) in self.0.borrow().values() {
+        for (_, known) in self.installed.borrow().values() {
             match known {
                 Known::Signs(signer) => match signer.standing(now) {
                     Standing::Good => count.usable += 1,

@@ -270,19 +270,26 @@ impl Storage {
     }
 }
 
-/// The certificates and APNs keys that are in use after these events.
+/// The certificates and APNs keys that are in use after these events, and the keys that wait for a certificate.
 fn of_events(events: Vec<SecretEvent>) -> Vec<(String, u32)> {
     let mut sealed = BTreeMap::new();
-    for event in events {
-        let kind = if event.aggregate_type == "ApnsKey" { "the APNs key" } else { "the certificate of" };
-        let what = format!("{kind} {}", event.aggregate_id);
-        if event.event_type.ends_with("Revoked") {
-            sealed.remove(&what);
-            continue;
+    for SecretEvent { aggregate_type, aggregate_id, event_type, payload } in events {
+        let kind = if aggregate_type == "ApnsKey" { "the APNs key" } else { "the certificate of" };
+        let (signs, waits) = (
+            format!("{kind} {aggregate_id}"),
+            format!("the key that waits for the certificate {aggregate_id}"),
+        );
+        let payload: Value = serde_json::from_str(&payload).unwrap_or_default();
+        let payload = &payload[&event_type];
+        if event_type == "CertificateRequestWithdrawn" || payload["requestedKey"].is_string() {
+            sealed.remove(&waits);
         }
-        let payload: Value = serde_json::from_str(&event.payload).unwrap_or_default();
-        let text = payload[&event.event_type]["privateKey"].as_str();
+        if event_type.ends_with("Revoked") {
+            sealed.remove(&signs);
+        }
+        let text = payload["privateKey"].as_str();
         if let Some(secret) = text.and_then(|text| Sealed::parse(text).ok()) {
+            let what = if event_type.starts_with("CertificateRequest") { waits } else { signs };
             sealed.insert(what, secret.key_version());
         }
     }

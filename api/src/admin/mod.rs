@@ -2,11 +2,16 @@
 
 pub mod audit;
 pub mod brand_assets;
+pub mod certificate_answer;
+pub mod certificate_body;
+pub mod certificate_requests;
+pub mod certificates;
 pub mod jobs;
 pub mod keys;
 pub mod messages;
 pub mod operators;
 pub mod parked;
+pub mod pass_types;
 pub mod projections;
 pub mod push;
 pub mod pushing;

@@ -202,6 +202,21 @@ impl Fields {
         number
     }
 
+    /// Takes an optional object, and reads its fields; the faults in it are named by their places in the whole body.
+    pub fn optional_object<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let Value::Object(object) = self.optional(name)? else {
+            self.fault("wrong_type", format!("/{name}"), format!("`{name}` must be an object"));
+            return None;
+        };
+        let mut inner = Self { object, faults: Vec::new() };
+        let value = read(&mut inner);
+        let Err(ApiError::Unacceptable { errors }) = inner.finish() else { return Some(value) };
+        self.faults.extend(
+            errors.into_iter().map(|fault| Fault { pointer: format!("/{name}{}", fault.pointer), ..fault }),
+        );
+        Some(value)
+    }
+
     /// Ends the reading: any field that is left is unknown.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod json_body;
+pub mod paging;
 pub mod path;
 pub mod query;
 pub mod request_id;

@@ -371,3 +371,91 @@ pub fn filled_in_form() -> Value {
         }
     })
 }
+
+/// Of a certificate that an operator sends.
+pub fn certificate_order() -> Value {
+    let pem = |what: &str| format!("-----BEGIN {what}-----\n…\n-----END {what}-----\n");
+    json!({
+        "bundleData": {
+            "wwdr": pem("CERTIFICATE"),
+            "signerCert": pem("CERTIFICATE"),
+            "signerKey": pem("PRIVATE KEY"),
+            "signerKeyPassphrase": ""
+        },
+        "isEnhanced": false,
+        "teamId": "ABCDE12345",
+        "description": "Tickets of the club",
+        "organization": "club"
+    })
+}
+
+/// Of a certificate.
+pub fn certificate() -> Value {
+    json!({
+        "certRef": "club-2026",
+        "passTypeIdentifier": "pass.com.example.ticket",
+        "teamIdentifier": "ABCDE12345",
+        "isEnhanced": false,
+        "description": "Tickets of the club",
+        "notBefore": "2026-11-21T10:00:00Z",
+        "notAfter": "2027-12-21T10:00:00Z",
+        "daysLeft": 395,
+        "fingerprint": DIGEST,
+        "revision": DIGEST,
+        "installedAt": "2026-11-21T10:00:00Z",
+        "keyVersion": 1,
+        "state": "good",
+        "passTypes": ["pass.com.example.ticket"],
+        "requested": false,
+        "warnings": []
+    })
+}
+
+/// Of the answer to an order.
+pub fn certificate_change() -> Value {
+    let mut certificate = certificate();
+    certificate["changed"] = true.into();
+    certificate
+}
+
+/// Of a page of certificates.
+pub fn certificates() -> Value {
+    json!({ "certs": [certificate()], "next": null })
+}
+
+/// Of what a certificate is requested for.
+pub fn certificate_request_order() -> Value {
+    json!({ "passTypeIdentifier": "pass.com.example.ticket", "teamId": "ABCDE12345" })
+}
+
+/// Of a request.
+pub fn certificate_request() -> Value {
+    json!({ "csr": "-----BEGIN CERTIFICATE REQUEST-----\n…\n-----END CERTIFICATE REQUEST-----\n" })
+}
+
+/// Of the owner of a pass type.
+pub fn pass_type_order() -> Value {
+    json!({ "organization": "club", "certRef": "club-2026" })
+}
+
+/// Of a pass type.
+pub fn pass_type() -> Value {
+    json!({
+        "passTypeIdentifier": "pass.com.example.ticket",
+        "organization": "club",
+        "certRef": "club-2026",
+        "teamIdentifier": "ABCDE12345"
+    })
+}
+
+/// Of a pass type after an order.
+pub fn pass_type_change() -> Value {
+    let mut pass_type = pass_type();
+    pass_type["changed"] = true.into();
+    pass_type
+}
+
+/// Of a page of pass types.
+pub fn pass_types() -> Value {
+    json!({ "passTypes": [pass_type()], "next": null })
+}

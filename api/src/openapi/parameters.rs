@@ -65,6 +65,12 @@ pub fn in_paths() -> Vec<Parameter> {
             "de",
         ),
         named(
+            "certRef",
+            "Name of a certificate, chosen by the operator who installs it; that of the command line is the pass type identifier.",
+            schemas::cert_ref(),
+            "club-2026",
+        ),
+        named(
             "id",
             "Name of a job, from the answer to the change.",
             text().min_length(Some(1)).max_length(Some(64)),

@@ -121,6 +121,31 @@ pub fn pass_type_identifier() -> ObjectBuilder {
     text().max_length(Some(128)).pattern(Some(r"^pass\.[A-Za-z0-9.-]+$"))
 }
 
+/// A developer team.
+pub fn team_identifier() -> ObjectBuilder {
+    text().pattern(Some("^[A-Z0-9]{10}$"))
+}
+
+/// A developer team. Where it need not be there.
+pub fn optional_team_identifier() -> ObjectBuilder {
+    team_identifier().schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+}
+
+/// The id of an organisation. Where it need not be there.
+pub fn optional_organization_id() -> ObjectBuilder {
+    organization_id().schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+}
+
+/// The id of an organisation.
+pub fn organization_id() -> ObjectBuilder {
+    text().pattern(Some("^[A-Za-z0-9_-]{1,64}$"))
+}
+
+/// The name of a certificate.
+pub fn cert_ref() -> ObjectBuilder {
+    text().pattern(Some("^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"))
+}
+
 /// A serial number, or anything else that is chosen freely.
 pub fn without_control_characters(most: usize) -> ObjectBuilder {
     text().min_length(Some(1)).max_length(Some(most)).pattern(Some("^[^\\u0000-\\u001f\\u007f-\\u009f]+$"))
@@ -265,7 +290,10 @@ pub struct InspectForm {
 pub const CODES: &[&str] = &[
     "already_created",
     "already_issued",
+    "another_installed",
+    "another_pass_type",
     "body_timeout",
+    "cannot_sign",
     "cross_site",
     "idempotency_key_reused",
     "internal",
@@ -277,6 +305,8 @@ pub const CODES: &[&str] = &[
     "missing_role",
     "missing_scope",
     "name_taken",
+    "needs_force",
+    "no_encryption_key",
     "not_found",
     "not_in_production",
     "not_parked",
@@ -284,6 +314,7 @@ pub const CODES: &[&str] = &[
     "patch_test_failed",
     "precondition_failed",
     "retired",
+    "revoked",
     "still_unappliable",
     "still_unreadable",
     "timed_out",

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Digest, JobId, PassTypeIdentifier, TeamIdentifier, UnixSeconds};
+use crate::ids::{CertRef, Digest, JobId, PassTypeIdentifier, TeamIdentifier, UnixSeconds};
 use crate::sealed::Sealed;
 
 /// A certificate that was checked before it came here, with all that a signer needs.
@@ -37,6 +37,33 @@ pub struct Installation {
     /// way round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<JobId>,
+    /// What an operator says about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The key that was made here for it, by the SHA-256 of its public half; absent where the operator sent the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_key: Option<Digest>,
+}
+
+/// A private key that was made here and waits for its certificate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestedKey {
+    /// The pass type that a certificate is requested for.
+    pub pass_type_identifier: PassTypeIdentifier,
+    /// The developer team that requests it.
+    pub team_identifier: TeamIdentifier,
+    /// SHA-256 of the public half (DER, `SubjectPublicKeyInfo`).
+    pub public_key: Digest,
+    /// The private key (PKCS #8, PEM), sealed for [`RequestedKey::owner`].
+    pub private_key: Sealed,
+}
+
+impl RequestedKey {
+    /// Whose the sealed key is: of this certificate name and public half, so that it opens nowhere else.
+    pub fn owner(cert_ref: &CertRef, public_key: &Digest) -> String {
+        format!("certificate-request/{cert_ref}/{public_key}")
+    }
 }
 
 impl Installation {
@@ -83,6 +110,26 @@ pub enum CertificateEvent {
         /// Which certificate.
         fingerprint: Digest,
     },
+    /// A key was made, and waits for its certificate; one that waited before is gone.
+    #[serde(rename = "CertificateRequested")]
+    Requested(RequestedKey),
+    /// The waiting key is under another seal.
+    #[serde(rename = "CertificateRequestResealed", rename_all = "camelCase")]
+    RequestResealed {
+        /// Which key.
+        public_key: Digest,
+        /// The same key.
+        private_key: Sealed,
+    },
+    /// The waiting key is gone.
+    #[serde(rename = "CertificateRequestWithdrawn", rename_all = "camelCase")]
+    RequestWithdrawn {
+        /// Which key.
+        public_key: Digest,
+    },
+    /// Every process is to read the read model again.
+    #[serde(rename = "CertificateInvalidated")]
+    Invalidated {},
 }
 
 impl DomainEvent for CertificateEvent {
@@ -92,6 +139,10 @@ impl DomainEvent for CertificateEvent {
             Self::Renewed(_) => "CertificateRenewed",
             Self::Resealed { .. } => "CertificateResealed",
             Self::Revoked { .. } => "CertificateRevoked",
+            Self::Requested(_) => "CertificateRequested",
+            Self::RequestResealed { .. } => "CertificateRequestResealed",
+            Self::RequestWithdrawn { .. } => "CertificateRequestWithdrawn",
+            Self::Invalidated {} => "CertificateInvalidated",
         }
         .to_owned()
     }

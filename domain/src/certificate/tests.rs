@@ -25,6 +25,8 @@ fn installation(name: &str, team: &str) -> Box<Installation> {
         private_key: sealed(1),
         is_enhanced: Some(false),
         job: None,
+        description: None,
+        requested_key: None,
     })
 }
 
@@ -159,4 +161,94 @@ fn the_name_in_an_old_certificate_says_whether_nfc_is_allowed() {
     assert!(!allows("Pass Type ID: pass.com.example", None));
     assert!(allows("Pass Type ID: pass.com.example", Some(true)));
     assert!(!allows("Pass Type ID with NFC: pass.com.example", Some(false)));
+}
+
+fn ends(name: &str, not_after: i64) -> Box<Installation> {
+    Box::new(Installation { not_after: UnixSeconds(not_after), ..*installation(name, TEAM) })
+}
+
+#[test]
+fn a_certificate_that_ends_earlier_replaces_another_only_on_purpose() {
+    let history = || vec![CertificateEvent::Installed(ends("2027", 200))];
+    let refusal = CertificateError::EndsEarlier { installed: UnixSeconds(200), given: UnixSeconds(100) };
+    refuse(history(), CertificateCommand::Install(ends("2026", 100)), &refusal);
+    let renewed = CertificateEvent::Renewed(ends("2026", 100));
+    check(history(), CertificateCommand::Replace(ends("2026", 100)), vec![renewed]);
+    let same_day = CertificateEvent::Renewed(ends("again", 200));
+    check(history(), CertificateCommand::Install(ends("again", 200)), vec![same_day]);
+}
+
+#[test]
+fn a_certificate_of_another_team_takes_over_on_purpose_and_one_of_another_pass_type_never() {
+    let other = installation("2027", "ZZZZZ12345");
+    let renewed = CertificateEvent::Renewed(other.clone());
+    check(vec![installed("2026")], CertificateCommand::Replace(other), vec![renewed]);
+    let pass_type_identifier = PassTypeIdentifier::parse("pass.com.example.other").unwrap();
+    let other = Box::new(Installation { pass_type_identifier, ..*installation("other", TEAM) });
+    let refusal = CertificateError::AnotherPassType {
+        installed: PassTypeIdentifier::parse("pass.com.example").unwrap(),
+    };
+    refuse(vec![installed("2026")], CertificateCommand::Replace(other.clone()), &refusal);
+    let after_revoking = vec![installed("2026"), revoked("2026")];
+    check(
+        after_revoking,
+        CertificateCommand::Install(other.clone()),
+        vec![CertificateEvent::Installed(other)],
+    );
+}
+
+#[test]
+fn another_description_is_a_change() {
+    let described =
+        || Box::new(Installation { description: Some("the till".into()), ..*installation("2026", TEAM) });
+    let renewed = CertificateEvent::Renewed(described());
+    check(vec![installed("2026")], CertificateCommand::Install(described()), vec![renewed.clone()]);
+    check(vec![installed("2026"), renewed], CertificateCommand::Install(described()), vec![]);
+}
+
+fn requested(name: &str) -> RequestedKey {
+    RequestedKey {
+        pass_type_identifier: PassTypeIdentifier::parse("pass.com.example").unwrap(),
+        team_identifier: TeamIdentifier::parse(TEAM).unwrap(),
+        public_key: Digest::of(name.as_bytes()),
+        private_key: sealed(7),
+    }
+}
+
+#[test]
+fn a_key_waits_for_its_certificate_and_for_no_other() {
+    let waits = || vec![CertificateEvent::Requested(requested("key"))];
+    check(vec![], CertificateCommand::Request(requested("key")), waits());
+    let reseal = |name: &str| CertificateCommand::ResealRequest {
+        public_key: Digest::of(name.as_bytes()),
+        private_key: sealed(8),
+    };
+    let resealed =
+        CertificateEvent::RequestResealed { public_key: Digest::of(b"key"), private_key: sealed(8) };
+    check(waits(), reseal("key"), vec![resealed]);
+    refuse(waits(), reseal("other"), &CertificateError::NotRequested);
+    let of_the_key = |name: &str| {
+        let requested_key = Some(Digest::of(b"key"));
+        CertificateEvent::Installed(Box::new(Installation { requested_key, ..*installation(name, TEAM) }))
+    };
+    refuse([waits(), vec![of_the_key("2026")]].concat(), reseal("key"), &CertificateError::NotRequested);
+    let another = vec![CertificateEvent::Requested(requested("next")), of_the_key("2026")];
+    let resealed =
+        CertificateEvent::RequestResealed { public_key: Digest::of(b"next"), private_key: sealed(8) };
+    check([waits(), another].concat(), reseal("next"), vec![resealed]);
+}
+
+#[test]
+fn what_is_revoked_takes_a_waiting_key_with_it() {
+    let withdrawn = CertificateEvent::RequestWithdrawn { public_key: Digest::of(b"key") };
+    let waits = CertificateEvent::Requested(requested("key"));
+    check(vec![waits.clone()], CertificateCommand::Revoke, vec![withdrawn.clone()]);
+    let history = vec![installed("2026"), waits];
+    check(history, CertificateCommand::Revoke, vec![revoked("2026"), withdrawn]);
+}
+
+#[test]
+fn only_what_is_installed_can_be_read_again() {
+    check(vec![installed("2026")], CertificateCommand::Invalidate, vec![CertificateEvent::Invalidated {}]);
+    refuse(vec![], CertificateCommand::Invalidate, &CertificateError::Unknown);
 }

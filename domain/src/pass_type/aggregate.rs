@@ -4,7 +4,7 @@ use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{JobId, OrganizationId, TeamIdentifier};
+use crate::ids::{CertRef, JobId, OrganizationId, TeamIdentifier};
 use crate::images::{self, Images};
 use crate::localizations::{self, Localizations};
 use crate::pass_type::{PassTypeCommand, PassTypeError, PassTypeEvent};
@@ -13,6 +13,8 @@ use crate::pass_type::{PassTypeCommand, PassTypeError, PassTypeEvent};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PassType {
     owner: Option<(OrganizationId, TeamIdentifier)>,
+    /// The certificate that signs its passes; that of its own name where none was chosen.
+    cert_ref: Option<CertRef>,
     assets: Images,
     localizations: Localizations,
 }
@@ -25,11 +27,59 @@ impl PassType {
     pub fn decide(&self, command: PassTypeCommand) -> Result<Vec<PassTypeEvent>, PassTypeError> {
         match (command, &self.owner) {
             (PassTypeCommand::Create { pass_type_identifier, organization_id, team_identifier }, None) => {
-                Ok(vec![PassTypeEvent::Created { pass_type_identifier, organization_id, team_identifier }])
+                let cert_ref = None;
+                Ok(vec![PassTypeEvent::Created {
+                    pass_type_identifier,
+                    organization_id,
+                    team_identifier,
+                    cert_ref,
+                }])
             }
             (PassTypeCommand::Create { organization_id, team_identifier, .. }, Some(owner)) => {
                 let same = *owner == (organization_id, team_identifier);
                 if same { Ok(Vec::new()) } else { Err(PassTypeError::AlreadyCreated) }
+            }
+            (
+                PassTypeCommand::Assign {
+                    pass_type_identifier,
+                    organization_id,
+                    team_identifier,
+                    cert_ref,
+                    ..
+                },
+                None,
+            ) => {
+                let is_own_name = cert_ref == CertRef::of_pass_type(&pass_type_identifier);
+                let cert_ref = Some(cert_ref).filter(|_| !is_own_name);
+                Ok(vec![PassTypeEvent::Created {
+                    pass_type_identifier,
+                    organization_id,
+                    team_identifier,
+                    cert_ref,
+                }])
+            }
+            (
+                PassTypeCommand::Assign {
+                    pass_type_identifier,
+                    organization_id,
+                    team_identifier,
+                    cert_ref,
+                    force,
+                    job,
+                },
+                Some((owner, team)),
+            ) => {
+                let known = self.cert_ref.clone();
+                let known = known.unwrap_or_else(|| CertRef::of_pass_type(&pass_type_identifier));
+                if (owner, team, &known) == (&organization_id, &team_identifier, &cert_ref) {
+                    Ok(Vec::new())
+                } else if *owner != organization_id && !force {
+                    Err(PassTypeError::AnotherOrganization { owner: owner.clone() })
+                } else if *team != team_identifier && !force {
+                    Err(PassTypeError::AnotherTeam { team: team.clone() })
+                } else {
+                    Ok(vec![PassTypeEvent::Assigned { organization_id, team_identifier, cert_ref, job }])
+                }
             }
             (
                 PassTypeCommand::PutAssets { .. }
@@ -105,8 +155,13 @@ impl Aggregate for PassType {
 
     fn apply(&mut self, event: PassTypeEvent) {
         match event {
-            PassTypeEvent::Created { organization_id, team_identifier, .. } => {
+            PassTypeEvent::Created { organization_id, team_identifier, cert_ref, .. } => {
                 self.owner = Some((organization_id, team_identifier));
+                self.cert_ref = cert_ref;
+            }
+            PassTypeEvent::Assigned { organization_id, team_identifier, cert_ref, .. } => {
+                self.owner = Some((organization_id, team_identifier));
+                self.cert_ref = Some(cert_ref);
             }
             PassTypeEvent::AssetsChanged { assets, .. } => self.assets = assets,
             PassTypeEvent::LocalizationsChanged { localizations, .. } => self.localizations = localizations,

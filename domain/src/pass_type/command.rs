@@ -2,7 +2,7 @@
 
 use strum::IntoStaticStr;
 
-use crate::ids::{JobId, OrganizationId, PassTypeIdentifier, TeamIdentifier};
+use crate::ids::{CertRef, JobId, OrganizationId, PassTypeIdentifier, TeamIdentifier};
 use crate::images::Images;
 use crate::localizations::{Language, Localization};
 
@@ -18,6 +18,21 @@ pub enum PassTypeCommand {
         organization_id: OrganizationId,
         /// The developer team whose certificate signs its passes.
         team_identifier: TeamIdentifier,
+    },
+    /// Give the pass type to an organisation, and let this certificate sign its passes; it need not exist before.
+    Assign {
+        /// The identifier, as registered with Apple.
+        pass_type_identifier: PassTypeIdentifier,
+        /// Whose it is.
+        organization_id: OrganizationId,
+        /// The developer team of the certificate.
+        team_identifier: TeamIdentifier,
+        /// The certificate.
+        cert_ref: CertRef,
+        /// Whether it may come from another organisation or team, which orphans the passes that phones hold.
+        force: bool,
+        /// The job that brings the passes with `nfc` up to date.
+        job: Option<JobId>,
     },
     /// Give the passes of this type images to fall back to, beside those that are there.
     PutAssets {

@@ -3,7 +3,7 @@
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{JobId, OrganizationId, PassTypeIdentifier, TeamIdentifier};
+use crate::ids::{CertRef, JobId, OrganizationId, PassTypeIdentifier, TeamIdentifier};
 use crate::images::Images;
 use crate::localizations::Localizations;
 
@@ -19,6 +19,22 @@ pub enum PassTypeEvent {
         organization_id: OrganizationId,
         /// The developer team whose certificate signs its passes.
         team_identifier: TeamIdentifier,
+        /// The certificate that signs its passes; absent where it has the name of the pass type.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cert_ref: Option<CertRef>,
+    },
+    /// Another organisation owns it, or another certificate signs its passes.
+    #[serde(rename = "PassTypeAssigned", rename_all = "camelCase")]
+    Assigned {
+        /// Whose it is, with its passes, their histories and their tokens.
+        organization_id: OrganizationId,
+        /// The developer team whose certificate signs its passes.
+        team_identifier: TeamIdentifier,
+        /// The certificate that signs its passes.
+        cert_ref: CertRef,
+        /// The job that brings the passes with `nfc` up to date, where one certificate allows `nfc` and the other does not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        job: Option<JobId>,
     },
     /// The images that its passes fall back to changed.
     #[serde(rename = "PassTypeAssetsChanged", rename_all = "camelCase")]
@@ -44,6 +60,7 @@ impl DomainEvent for PassTypeEvent {
     fn event_type(&self) -> String {
         match self {
             Self::Created { .. } => "PassTypeCreated",
+            Self::Assigned { .. } => "PassTypeAssigned",
             Self::AssetsChanged { .. } => "PassTypeAssetsChanged",
             Self::LocalizationsChanged { .. } => "PassTypeLocalizationsChanged",
         }

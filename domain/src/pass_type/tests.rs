@@ -3,7 +3,7 @@
 use cqrs_es::test::TestFramework;
 
 use super::*;
-use crate::ids::{Digest, JobId, OrganizationId, PassTypeIdentifier, TeamIdentifier};
+use crate::ids::{CertRef, Digest, JobId, OrganizationId, PassTypeIdentifier, TeamIdentifier};
 use crate::images::Images;
 use crate::localizations::{Language, Localization, Localizations, MAX_LANGUAGES, TooLarge};
 
@@ -20,6 +20,29 @@ fn created(organization: &str) -> PassTypeEvent {
         pass_type_identifier: PassTypeIdentifier::parse("pass.com.example").unwrap(),
         organization_id: OrganizationId::parse(organization).unwrap(),
         team_identifier: TeamIdentifier::parse("ABCDE12345").unwrap(),
+        cert_ref: None,
+    }
+}
+
+const TEAM: &str = "ABCDE12345";
+
+fn assign(organization: &str, team: &str, cert_ref: &str, force: bool) -> PassTypeCommand {
+    PassTypeCommand::Assign {
+        pass_type_identifier: PassTypeIdentifier::parse("pass.com.example").unwrap(),
+        organization_id: OrganizationId::parse(organization).unwrap(),
+        team_identifier: TeamIdentifier::parse(team).unwrap(),
+        cert_ref: CertRef::parse(cert_ref).unwrap(),
+        force,
+        job: None,
+    }
+}
+
+fn assigned(organization: &str, team: &str, cert_ref: &str) -> PassTypeEvent {
+    PassTypeEvent::Assigned {
+        organization_id: OrganizationId::parse(organization).unwrap(),
+        team_identifier: TeamIdentifier::parse(team).unwrap(),
+        cert_ref: CertRef::parse(cert_ref).unwrap(),
+        job: None,
     }
 }
 
@@ -110,4 +133,25 @@ fn texts_of_a_language_are_put_once_and_removed() {
     let full = (0..MAX_LANGUAGES).map(|number| (language(number), localization.clone())).collect();
     let too_many = PassTypeError::LocalizationsTooLarge(TooLarge::Languages);
     refuse(vec![created("club"), changed(full)], put, &too_many);
+}
+
+#[test]
+fn another_certificate_of_the_same_team_is_named_without_further_ado() {
+    check(vec![], assign("club", TEAM, "pass.com.example", false), vec![created("club")]);
+    check(vec![created("club")], assign("club", TEAM, "pass.com.example", false), vec![]);
+    let next = assigned("club", TEAM, "2027");
+    check(vec![created("club")], assign("club", TEAM, "2027", false), vec![next.clone()]);
+    check(vec![created("club"), next], assign("club", TEAM, "2027", false), vec![]);
+}
+
+#[test]
+fn another_organisation_or_team_gets_a_pass_type_only_on_purpose() {
+    let history = || vec![created("club")];
+    let owner = OrganizationId::parse("club").unwrap();
+    let refusal = PassTypeError::AnotherOrganization { owner };
+    refuse(history(), assign("other", TEAM, "2027", false), &refusal);
+    let refusal = PassTypeError::AnotherTeam { team: TeamIdentifier::parse(TEAM).unwrap() };
+    refuse(history(), assign("club", "ZZZZZ12345", "2027", false), &refusal);
+    let moved = assigned("other", "ZZZZZ12345", "2027");
+    check(history(), assign("other", "ZZZZZ12345", "2027", true), vec![moved]);
 }

@@ -3,8 +3,8 @@
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use honoken_domain::apns_key::{ApnsKey, ApnsKeyCommand, ApnsKeyInstallation};
-use honoken_domain::certificate::{Certificate, CertificateCommand, Installation};
-use honoken_domain::ids::{Digest, OrganizationId, UnixSeconds};
+use honoken_domain::certificate::{Certificate, CertificateCommand, Installation, RequestedKey};
+use honoken_domain::ids::{CertRef, Digest, OrganizationId, UnixSeconds};
 use honoken_domain::organization::{Organization, OrganizationCommand, OrganizationError, Scope, Scopes};
 use honoken_domain::rfc3339;
 use honoken_domain::sealed::{Sealed, SealingKeys};
@@ -13,6 +13,7 @@ use honoken_projections::apns_keys::ApnsKeyRow;
 use honoken_projections::certificates::CertificateRow;
 use honoken_projections::organizations::ApiKeyRow;
 use honoken_service::apns_keys::seal;
+use honoken_service::operations::requests;
 use honoken_service::personalization::Personalizations;
 use honoken_service::signers::{Signers, date};
 use honoken_service::storage::Storage;
@@ -167,6 +168,9 @@ pub(crate) async fn ensure_organization(
         ),
         created => {
             session.settle(created?.position).await;
+            tracing::info!(
+                "made the organisation {organization_id} (\"{name}\"), which did not exist before"
+            );
             Ok(())
         }
     }
@@ -300,16 +304,29 @@ struct Resealing<'a> {
 impl Resealing<'_> {
     /// How many were sealed anew, and how many could not be.
     async fn certificates(&self) -> anyhow::Result<(usize, usize)> {
-        let rows = self.session.read_model.certificates_changed_after(Position(0)).await?;
+        let all = self.session.read_model.all_named_certificates().await?;
         let is_old = |row: &&CertificateRow| !row.revoked && self.is_old(&row.installation.private_key);
         let (mut resealed, mut failed) = (0, 0);
-        for CertificateRow { installation, .. } in rows.iter().filter(is_old) {
-            if let Err(fault) = self.certificate(installation).await {
-                failed += 1;
-                let pass_type = &installation.pass_type_identifier;
-                tracing::error!(pass.r#type = %pass_type, "the certificate of {pass_type} was not sealed anew: {fault:#}");
-            } else {
-                resealed += 1;
+        for named in &all {
+            if let Some(row) = named.installed.as_ref().filter(is_old) {
+                if let Err(fault) = self.certificate(row).await {
+                    failed += 1;
+                    let pass_type = &row.installation.pass_type_identifier;
+                    tracing::error!(pass.r#type = %pass_type, "the certificate of {pass_type} was not sealed anew: {fault:#}");
+                } else {
+                    resealed += 1;
+                }
+            }
+            if let Some(key) = named.requested.as_ref().filter(|key| self.is_old(&key.private_key)) {
+                if let Err(fault) = self.waiting_key(&named.cert_ref, key).await {
+                    failed += 1;
+                    let name = &named.cert_ref;
+                    tracing::error!(
+                        "the key that waits for the certificate {name} was not sealed anew: {fault:#}"
+                    );
+                } else {
+                    resealed += 1;
+                }
             }
         }
         Ok((resealed, failed))
@@ -355,14 +372,26 @@ impl Resealing<'_> {
         sealed.key_version() != self.keys.current()
     }
 
-    async fn certificate(&self, stored: &Installation) -> anyhow::Result<()> {
+    async fn waiting_key(&self, cert_ref: &CertRef, stored: &RequestedKey) -> anyhow::Result<()> {
+        let public_key = &stored.public_key;
+        let opened = self.keys.open(&stored.private_key, &RequestedKey::owner(cert_ref, public_key))?;
+        let private_key = requests::seal(&opened, cert_ref, public_key, self.keys, &*self.environment.ids);
+        let command = CertificateCommand::ResealRequest { public_key: public_key.clone(), private_key };
+        let (id, metadata) = (cert_ref.as_str(), self.session.metadata());
+        let resealed = self.session.dispatcher.dispatch::<Certificate>(id, command, &(), metadata).await?;
+        self.session.settle(resealed.position).await;
+        Ok(())
+    }
+
+    async fn certificate(&self, row: &CertificateRow) -> anyhow::Result<()> {
+        let stored = &row.installation;
         let (pass_type, fingerprint) = (&stored.pass_type_identifier, &stored.fingerprint);
         let owner = Installation::owner(pass_type, fingerprint);
         let opened = self.keys.open(&stored.private_key, &owner)?;
         let text = std::str::from_utf8(&opened).context("the sealed bytes are not a key")?;
         let private_key = install::seal(text, pass_type, fingerprint, self.keys, &*self.environment.ids);
         let command = CertificateCommand::Reseal { fingerprint: fingerprint.clone(), private_key };
-        let (id, metadata) = (pass_type.as_str(), self.session.metadata());
+        let (id, metadata) = (row.cert_ref.as_str(), self.session.metadata());
         let resealed = self.session.dispatcher.dispatch::<Certificate>(id, command, &(), metadata).await?;
         self.session.settle(resealed.position).await;
         Ok(())

@@ -18,6 +18,7 @@ use honoken_service::commands::Commands;
 use honoken_service::data_dir::Folder;
 use honoken_service::encryption_keys::{self, Missing};
 use honoken_service::ids::{self, IdSource};
+use honoken_service::operations::context::Context as OperationContext;
 use honoken_service::storage::Storage;
 use honoken_service::stores::start_projector;
 use honoken_telemetry::metrics::Metrics;
@@ -140,6 +141,18 @@ impl Session {
     /// The metadata of the command's events: the actor and the time.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    /// What the operations of `honoken_service::operations` need.
+    pub fn context<'a>(&'a self, environment: &'a Environment) -> OperationContext<'a> {
+        OperationContext {
+            dispatcher: &self.dispatcher,
+            read_model: &self.read_model,
+            projector: &self.projector,
+            ids: &*environment.ids,
+            metadata: &self.metadata,
+            visible: VISIBLE,
+        }
     }
 
     /// Waits until readers see every event up to a position, for a bounded time.

@@ -13,6 +13,7 @@ const DELETES: &[&str] = &[
     "delete from wallet_pass_type",
     "delete from wallet_brand_assets",
     "delete from wallet_cert",
+    "delete from wallet_cert_ref",
     "delete from wallet_apns_key",
     "delete from wallet_pass",
     "delete from wallet_pass_content",

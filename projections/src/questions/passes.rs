@@ -111,7 +111,7 @@ impl ReadModel {
              join wallet_pass_content content using (pass_type_identifier, serial_number)
              left join wallet_personalization personalization using (pass_type_identifier, serial_number)
              join wallet_pass_type pass_type using (pass_type_identifier)
-             join wallet_organization organization on organization.organization_id = pass.organization_id
+             join wallet_organization organization on organization.organization_id = coalesce(content.issued_by, pass.organization_id)
              where pass.pass_type_identifier = $1 and pass.serial_number = $2",
         )
         .bind(id.pass_type_identifier.as_str())

@@ -237,7 +237,22 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
         let Change { issued, kind, voided, retired, state, .. } = change;
         // The first event has both.
         let (Some(issued), Some(kind)) = (issued, kind) else { continue };
-        contents.push(content);
+        let [pass_type, serial, content, words, assets, images, localizations, shown, nfc, sequence] =
+            content;
+        let issued_by = issued.organization_id.as_str().into();
+        contents.push([
+            pass_type,
+            serial,
+            content,
+            words,
+            assets,
+            images,
+            localizations,
+            shown,
+            nfc,
+            issued_by,
+            sequence,
+        ]);
         let [etag, updated_at, update_tag, sequence] = state.values();
         passes.push([
             pass_type_value(&id),
@@ -256,28 +271,39 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
     }
     execute_for_each(
         connection,
-        "with new (pass_type_identifier, serial_number, content, words, assets, images, localizations, shown_localizations, nfc, sequence)
+        "with new (pass_type_identifier, serial_number, content, words, assets, images, localizations, shown_localizations, nfc, issued_by,
+                   sequence)
            as (values {rows})
          insert into wallet_pass_content (pass_type_identifier, serial_number, content, words, assets, images, localizations,
-                                          shown_localizations, nfc)
+                                          shown_localizations, nfc, issued_by)
          select new.pass_type_identifier, new.serial_number, new.content, new.words, new.assets, new.images, new.localizations,
-                new.shown_localizations, new.nfc
+                new.shown_localizations, new.nfc, new.issued_by
          from new
          where not exists (select 1 from wallet_pass pass
                            where pass.pass_type_identifier = new.pass_type_identifier and pass.serial_number = new.serial_number
                              and pass.sequence >= new.sequence)
          on conflict (pass_type_identifier, serial_number) do update
          set content = excluded.content, words = excluded.words, assets = excluded.assets, images = excluded.images,
-             localizations = excluded.localizations, shown_localizations = excluded.shown_localizations, nfc = excluded.nfc",
+             localizations = excluded.localizations, shown_localizations = excluded.shown_localizations, nfc = excluded.nfc,
+             issued_by = excluded.issued_by",
         contents,
     )
     .await?;
-    // Last, since its sequence makes a repetition of the statement above harmless.
+    // Last, since its sequence makes a repetition of the statement above harmless. A pass belongs to the organisation that owns its type now:
+    // one that was decided just before the type was given away still names the earlier owner.
     execute_for_each(
         connection,
-        "insert into wallet_pass (pass_type_identifier, serial_number, authentication_token, organization_id, ticket_style, poster,
+        "with new (pass_type_identifier, serial_number, authentication_token, organization_id, ticket_style, poster, voided, retired, etag,
+                   updated_at, update_tag, sequence)
+           as (values {rows})
+         insert into wallet_pass (pass_type_identifier, serial_number, authentication_token, organization_id, ticket_style, poster,
                                   voided, retired, etag, updated_at, update_tag, sequence)
-         values {rows}
+         select new.pass_type_identifier, new.serial_number, new.authentication_token,
+                coalesce((select pass_type.organization_id from wallet_pass_type pass_type
+                          where pass_type.pass_type_identifier = new.pass_type_identifier), new.organization_id),
+                new.ticket_style, new.poster, new.voided, new.retired, new.etag, new.updated_at, new.update_tag, new.sequence
+         from new
+         where true
          on conflict (pass_type_identifier, serial_number) do update
          set ticket_style = excluded.ticket_style, poster = excluded.poster, voided = excluded.voided, retired = excluded.retired,
              etag = excluded.etag, updated_at = excluded.updated_at, update_tag = excluded.update_tag, sequence = excluded.sequence

@@ -26,6 +26,14 @@ const ROWS: &[(&str, &str)] = &[
         "'t', 's', cast('{}' as JSON), 'w', cast('{}' as JSON), cast('{}' as JSON), cast('{}' as JSON), cast('{}' as JSON), 'n', cast(1 as bigint)",
     ),
     (
+        "with new (pass_type_identifier, serial_number, content, words, assets, images, localizations, shown_localizations, nfc, issued_by,",
+        "'t', 's', cast('{}' as JSON), 'w', cast('{}' as JSON), cast('{}' as JSON), cast('{}' as JSON), cast('{}' as JSON), 'n', 'o', cast(1 as bigint)",
+    ),
+    (
+        "with new (pass_type_identifier, serial_number, authentication_token, organization_id, ticket_style, poster, voided, ",
+        "'t', 's', 'a', 'o', 'event', true, true, true, 'e', cast(1 as bigint), cast(1 as bigint), cast(1 as bigint)",
+    ),
+    (
         "with new (pass_type_identifier, serial_number, ticket_style, poster, voided, ",
         "'t', 's', 'event', true, true, true, 'e', 1, 1, cast(1 as bigint)",
     ),
@@ -42,10 +50,6 @@ const ROWS: &[(&str, &str)] = &[
         "'t', 's', 't', 'p', cast(1 as bigint)",
     ),
     ("insert into wallet_image (organization_id, digest) values", "'o', 'd'"),
-    (
-        "insert into wallet_pass ",
-        "'t', 's', 'a', 'o', 'event', true, true, true, 'e', 1, 1, cast(1 as bigint)",
-    ),
     ("insert into wallet_device ", "'t', 'd', 'p', 1, cast(1 as bigint)"),
 ];
 

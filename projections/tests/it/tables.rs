@@ -6,7 +6,7 @@ use honoken_domain::apns_key::ApnsKeyCommand;
 use honoken_domain::brand_assets::{BRAND_ID, BrandAssets};
 use honoken_domain::certificate::CertificateCommand;
 use honoken_domain::content::Content;
-use honoken_domain::ids::{Digest, TeamIdentifier, UnixSeconds};
+use honoken_domain::ids::{CertRef, Digest, TeamIdentifier, UnixSeconds};
 use honoken_domain::images::{DefaultImages, Images};
 use honoken_domain::localizations::Localizations;
 use honoken_domain::organization::{Organization, Scope, Scopes};
@@ -194,6 +194,7 @@ async fn a_pass_type_is_shown_with_its_owner_its_images_and_the_brands(engine: E
     let mut expected = PassTypeRow {
         pass_type_identifier: identifier.clone(),
         organization_id: club(),
+        cert_ref: CertRef::of_pass_type(&identifier),
         team_identifier: TeamIdentifier::parse("ABCDE12345").unwrap(),
         default_localizations: Localizations::new(),
         default_images: DefaultImages::default(),

@@ -464,6 +464,8 @@ pub(crate) fn installation(pass_type_name: &str, name: &str) -> Installation {
         private_key: sealed(1),
         is_enhanced: Some(false),
         job: None,
+        description: None,
+        requested_key: None,
     }
 }
 
@@ -594,7 +596,7 @@ async fn dump(location: &Location) -> Dump {
         ),
     };
     let tables = connection.column(tables).await;
-    assert_eq!(tables.len(), 17, "{tables:?}");
+    assert_eq!(tables.len(), 18, "{tables:?}");
     let mut dump = Dump::new();
     for table in tables {
         let columns = connection.column(&columns_of.replace("{table}", &table)).await;

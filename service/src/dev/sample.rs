@@ -5,7 +5,9 @@ use anyhow::Context;
 use futures::future::BoxFuture;
 use honoken_domain::brand_assets::{BRAND_ID, BrandAssets, BrandAssetsCommand};
 use honoken_domain::content::Content;
-use honoken_domain::ids::{Digest, OrganizationId, PassId, PassTypeIdentifier, SerialNumber, TeamIdentifier};
+use honoken_domain::ids::{
+    CertRef, Digest, OrganizationId, PassId, PassTypeIdentifier, SerialNumber, TeamIdentifier,
+};
 use honoken_domain::images::Images;
 use honoken_domain::localizations::Localizations;
 use honoken_domain::organization::{Organization, OrganizationCommand, OrganizationError, Scopes};
@@ -24,7 +26,7 @@ use serde_json::json;
 use crate::clock::Clock;
 use crate::dev::drawing::{self, Drawing};
 use crate::ids::{self, IdSource};
-use crate::install::Enhanced;
+use crate::install::{Enhanced, Takeover};
 use crate::stores::Stores;
 use crate::{content_rules, install, limits, signers};
 
@@ -88,9 +90,15 @@ pub fn certificate<'a>(
     credential: &'a Credential,
 ) -> BoxFuture<'a, anyhow::Result<()>> {
     Box::pin(async move {
-        let row = stores.read_model.certificate(&pass_type()).await?;
+        let cert_ref = CertRef::of_pass_type(&pass_type());
+        let row = stores.read_model.named_certificate(&cert_ref).await?.and_then(|named| named.installed);
         let is_this =
             |row: &CertificateRow| row.installation.fingerprint.as_str() == credential.identity.fingerprint();
+        let is_of_others = |row: &CertificateRow| row.installation.team_identifier.as_str() != TEAM;
+        if row.as_ref().is_some_and(is_of_others) {
+            tracing::info!("an operator has installed a certificate of another team as {cert_ref}: it stays");
+            return Ok(());
+        }
         let mut enhanced = Enhanced::ByName;
         if let Some(row) = row.filter(is_this) {
             if row.installation.allows_nfc() {
@@ -109,8 +117,11 @@ pub fn certificate<'a>(
         }
         let setup = Setup { stores, clock };
         let about = "could not install the development certificate";
+        let installation = install::installation(credential, enhanced, keys, ids).context(about)?;
+        let (dispatcher, metadata) = (&stores.dispatcher, setup.metadata());
+        // The folder's authority may be younger than the certificate that signs, and end earlier.
         let installed =
-            install::install(&stores.dispatcher, credential, enhanced, keys, ids, &setup.metadata()).await;
+            install::install(dispatcher, &cert_ref, installation, Takeover::Forced, ids, &metadata).await;
         setup.settle(installed.context(about)?.position).await
     })
 }

@@ -1,6 +1,7 @@
 //! What the service promises, told by those who use it. One module per theme; each test is a sentence.
 
 mod admin;
+mod admin_certificates;
 mod admin_keys;
 mod apns_keys;
 mod arguments;

@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use honoken_domain::certificate::{Certificate, CertificateEvent, Installation};
-use honoken_domain::ids::OrganizationId;
-use honoken_domain::pass_type::{PassType, PassTypeCommand, PassTypeError};
+use honoken_domain::certificate::{CertificateError, Installation};
+use honoken_domain::ids::{CertRef, OrganizationId, PassTypeIdentifier};
+use honoken_domain::pass_type::PassTypeError;
 use honoken_domain::sealed::SealingKeys;
-use honoken_event_store::{Committed, DispatchError};
-use honoken_pkpass::{Credential, CredentialFiles};
-use honoken_service::install::{self, Enhanced};
-use honoken_service::signers::{self, Standing, date, standing};
+use honoken_event_store::DispatchError;
+use honoken_pkpass::CredentialFiles;
+use honoken_service::install::{Enhanced, Takeover};
+use honoken_service::operations::certificates::{self, Change, InstallFailure, Installed, Order};
+use honoken_service::operations::credentials::{self, Given};
+use honoken_service::operations::pass_types::{self, Assignment};
+use honoken_service::signers::{Standing, date, standing};
 use zeroize::Zeroizing;
 
 use crate::operator::keys::ensure_organization;
@@ -58,6 +61,13 @@ pub struct Options {
     /// Say that Apple allows this certificate to sign passes with NFC. Not needed where its name says so ("Pass Type ID with NFC").
     #[arg(long)]
     enhanced: bool,
+    /// The name to install it under. Without one: the name by which its pass type names its certificate, at first the pass type itself.
+    #[arg(long, value_name = "NAME", value_parser = |text: &str| CertRef::parse(text))]
+    cert_ref: Option<CertRef>,
+    /// Install it although it ends earlier than the one in use, or although the pass type moves to another team or organisation: phones then take no
+    /// update of the passes that they hold.
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     location: StorageOptions,
 }
@@ -66,6 +76,10 @@ impl Options {
     fn enhanced(&self) -> Enhanced {
         if self.enhanced { Enhanced::Said } else { Enhanced::ByName }
     }
+
+    fn takeover(&self) -> Takeover {
+        if self.force { Takeover::Forced } else { Takeover::OfSuccessor }
+    }
 }
 
 /// The limit on the size of a file: more than any certificate or key has.
@@ -73,23 +87,22 @@ const FILE_BYTES: u64 = 1024 * 1024;
 
 pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow::Result<()> {
     // Everything that can be wrong with the files is found before anything is opened.
-    let credential = credential(options)?;
-    let identity = &credential.identity;
+    let given = given(options)?;
+    let identity = &given.credential.identity;
     let now = environment.clock.unix_seconds();
     identity.check(identity.pass_type_identifier(), identity.team_identifier(), now.0).with_context(|| {
         "the certificate cannot sign now: ask Apple for another one with `honoken certs request`, or take a newer intermediate".to_owned()
     })?;
     let storage = options.location.storage(&environment.config)?;
     let keys = sealing_keys(&storage, &options.location, environment).await?;
-    let installation = install::installation(&credential, options.enhanced(), &keys, &*environment.ids)?;
     Session::with(&storage, LogPresence::CreateIfMissing, environment, async |session| {
-        let installer = Installer { options, environment, session, credential: &credential, keys: &keys };
-        installer.run(&installation).await
+        let installer = Installer { options, environment, session, keys: &keys };
+        installer.run(given).await
     })
     .await
 }
 
-fn credential(options: &Options) -> anyhow::Result<Credential> {
+fn given(options: &Options) -> anyhow::Result<Given> {
     let certificate = read(&options.certificate)?;
     let key = options.key.as_deref().map(read).transpose()?;
     let intermediate = options.intermediate.as_deref().map(read).transpose()?;
@@ -101,7 +114,7 @@ fn credential(options: &Options) -> anyhow::Result<Credential> {
         password: password.as_ref().map(|password| password.as_str()),
         intermediate: intermediate.as_deref().map(Vec::as_slice),
     };
-    Ok(Credential::read(files)?)
+    Ok(credentials::with_own_key(files)?)
 }
 
 fn read(file: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
@@ -125,93 +138,64 @@ struct Installer<'a> {
     options: &'a Options,
     environment: &'a Environment,
     session: &'a Session,
-    credential: &'a Credential,
     keys: &'a SealingKeys,
 }
 
 impl Installer<'_> {
-    async fn run(&self, installation: &Installation) -> anyhow::Result<()> {
-        let pass_type = &installation.pass_type_identifier;
-        self.check_pass_type(installation).await?;
-        if let Some(organization) = &self.options.organization {
-            let name = self.options.name.as_deref();
-            ensure_organization(self.session, organization, name).await?;
-            self.give_pass_type_to(organization, installation).await?;
+    async fn run(&self, given: Given) -> anyhow::Result<()> {
+        let Options { organization, name, cert_ref, .. } = self.options;
+        if let Some(organization) = organization {
+            self.check_owner(&given).await?;
+            ensure_organization(self.session, organization, name.as_deref()).await?;
         }
-        let row = self.session.read_model.certificate(pass_type).await?;
-        let is_in_use = row.is_some_and(|row| {
-            let in_use = &row.installation;
-            !row.revoked
-                && (&in_use.fingerprint, &in_use.intermediate)
-                    == (&installation.fingerprint, &installation.intermediate)
-                && in_use.allows_nfc() == installation.allows_nfc()
-                && signers::open(Some(self.keys), in_use).is_ok()
-        });
-        if is_in_use {
-            return print_line(&format!(
-                "the certificate of {pass_type} is installed already; no change was made"
-            ));
-        }
-        let (ids, enhanced) = (&*self.environment.ids, self.options.enhanced());
-        let (dispatcher, metadata) = (&self.session.dispatcher, self.session.metadata());
-        let installed =
-            install::install(dispatcher, self.credential, enhanced, self.keys, ids, metadata).await?;
-        self.session.settle(installed.position).await;
-        self.report(installation, &installed).await
-    }
-
-    /// A certificate that could never sign a pass here is not installed.
-    async fn check_pass_type(&self, installation: &Installation) -> anyhow::Result<()> {
-        let Installation { pass_type_identifier, team_identifier, .. } = installation;
-        let Some(row) = self.session.read_model.pass_type(pass_type_identifier).await? else { return Ok(()) };
-        anyhow::ensure!(
-            row.team_identifier == *team_identifier,
-            "{pass_type_identifier} belongs to team {}, and the certificate is of team {team_identifier}",
-            row.team_identifier
-        );
-        if let Some(organization) = &self.options.organization {
-            anyhow::ensure!(
-                row.organization_id == *organization,
-                "{pass_type_identifier} belongs to the organisation {}: leave out --organization to renew its certificate",
-                row.organization_id
-            );
-        }
-        Ok(())
-    }
-
-    async fn give_pass_type_to(
-        &self,
-        organization_id: &OrganizationId,
-        installation: &Installation,
-    ) -> anyhow::Result<()> {
-        let pass_type_identifier = &installation.pass_type_identifier;
-        let create = PassTypeCommand::Create {
-            pass_type_identifier: pass_type_identifier.clone(),
-            organization_id: organization_id.clone(),
-            team_identifier: installation.team_identifier.clone(),
+        let order = Order {
+            cert_ref: cert_ref.clone(),
+            given,
+            team: None,
+            enhanced: self.options.enhanced(),
+            description: None,
+            organization: organization.clone(),
+            takeover: self.options.takeover(),
         };
-        let id = pass_type_identifier.as_str();
-        match self.session.dispatcher.dispatch::<PassType>(id, create, &(), self.session.metadata()).await {
-            Err(DispatchError::Refused(PassTypeError::AlreadyCreated)) => {
-                anyhow::bail!("{pass_type_identifier} belongs to another organisation or team")
-            }
-            given => {
-                self.session.settle(given?.position).await;
-                Ok(())
-            }
-        }
+        let context = self.session.context(self.environment);
+        let team = order.given.credential.identity.team_identifier().to_owned();
+        let installed = certificates::install(&context, self.keys, order).await;
+        let installed = installed.map_err(|failure| explained(failure, &team))?;
+        self.report(&installed)
     }
 
-    async fn report(
-        &self,
-        installation: &Installation,
-        installed: &Committed<Certificate>,
-    ) -> anyhow::Result<()> {
-        let Installation { pass_type_identifier, team_identifier, not_before, not_after, .. } = installation;
-        let what = match installed.events.first() {
-            Some(CertificateEvent::Renewed(_)) => "renewed",
-            Some(CertificateEvent::Resealed { .. }) => "sealed anew",
-            Some(CertificateEvent::Installed(_) | CertificateEvent::Revoked { .. }) | None => "installed",
+    /// Refuses another owner of the pass type before an organisation is made for it.
+    async fn check_owner(&self, given: &Given) -> anyhow::Result<()> {
+        let identity = &given.credential.identity;
+        let Ok(pass_type) = PassTypeIdentifier::parse(identity.pass_type_identifier()) else { return Ok(()) };
+        let row = self.session.read_model.pass_type(&pass_type).await?;
+        let (Some(row), Some(organization_id)) = (row, &self.options.organization) else { return Ok(()) };
+        let wanted = Assignment {
+            pass_type_identifier: pass_type,
+            organization_id: organization_id.clone(),
+            team_identifier: row.team_identifier.clone(),
+            cert_ref: row.cert_ref.clone(),
+            allows_nfc: row.allows_nfc,
+        };
+        pass_types::check(&row, &wanted, self.options.takeover())
+            .map_err(|refusal| InstallFailure::PassType(DispatchError::Refused(refusal)))
+            .map_err(|failure| explained(failure, identity.team_identifier()))
+    }
+
+    fn report(&self, installed: &Installed) -> anyhow::Result<()> {
+        let Some(row) = &installed.named.installed else { return Ok(()) };
+        let Installation { pass_type_identifier, team_identifier, not_before, not_after, .. } =
+            &row.installation;
+        let what = match installed.change {
+            Change::Installed => "installed",
+            Change::Renewed => "renewed",
+            Change::SealedAnew => "sealed anew",
+            Change::None if installed.is_assigned => "given away",
+            Change::None => {
+                return print_line(&format!(
+                    "the certificate of {pass_type_identifier} is installed already; no change was made"
+                ));
+            }
         };
         print_line(&format!(
             "{what}: the certificate of {pass_type_identifier} (team {team_identifier}) signs until {}",
@@ -220,20 +204,45 @@ impl Installer<'_> {
         if standing(*not_before, *not_after, self.environment.clock.unix_seconds()) == Standing::Expiring {
             print_line("it expires soon: ask Apple for another one with `honoken certs request`")?;
         }
-        if installation.allows_nfc() {
+        if row.installation.allows_nfc() {
             print_line("it may sign passes with NFC")?;
         }
-        if let Some(CertificateEvent::Installed(event) | CertificateEvent::Renewed(event)) =
-            installed.events.first()
-            && let Some(job) = &event.job
-        {
+        if !honoken_pkpass::is_issued_by_apple(row.installation.certificate.as_bytes()) {
+            print_line(
+                "none of Apple's intermediates has issued it: no phone will take a pass that it signs",
+            )?;
+        }
+        if let Some(job) = &installed.job {
             print_line(&format!("the job {job} brings the passes with `nfc` up to date"))?;
         }
-        if self.session.read_model.pass_type(pass_type_identifier).await?.is_none() {
+        if !installed.named.has_owner {
             print_line(&format!(
                 "no organisation has {pass_type_identifier} yet: run the command again with --organization ID to issue passes"
+            ))?;
+        } else if !installed.named.is_named {
+            print_line(&format!(
+                "the passes of {pass_type_identifier} are signed with another certificate: run the command again with --organization ID to sign them with this one"
             ))?;
         }
         Ok(())
     }
+}
+
+/// The refusal of a certificate of this team, in the words of this command.
+fn explained(failure: InstallFailure, team: &str) -> anyhow::Error {
+    let advice = match &failure {
+        InstallFailure::PassType(DispatchError::Refused(PassTypeError::AnotherOrganization { .. })) => {
+            "leave out --organization to renew its certificate, or say --force"
+        }
+        InstallFailure::PassType(DispatchError::Refused(PassTypeError::AnotherTeam { .. })) => {
+            return anyhow::anyhow!(
+                "{failure}: the certificate is of team {team}; say --force if this is meant"
+            );
+        }
+        InstallFailure::Certificate(DispatchError::Refused(
+            CertificateError::AnotherTeam { .. } | CertificateError::EndsEarlier { .. },
+        )) => "say --force if this is meant",
+        _ => return failure.into(),
+    };
+    anyhow::anyhow!("{failure}: {advice}")
 }

@@ -1,12 +1,11 @@
 //! `honoken certs list`: lists the certificates.
 
 use honoken_domain::certificate::Installation;
-use honoken_domain::ids::UnixSeconds;
+use honoken_domain::ids::{CertRef, PassTypeIdentifier, UnixSeconds};
 use honoken_domain::rfc3339;
 use honoken_domain::sealed::SealingKeys;
-use honoken_event_store::Position;
 use honoken_projections::certificates::CertificateRow;
-use honoken_service::signers::{self, Standing, date, standing};
+use honoken_service::signers::{self, date};
 use honoken_telemetry::error_chain;
 use serde_json::{Value, json};
 
@@ -19,16 +18,17 @@ Examples:
   honoken certs list --json | jq -r '.[] | select(.daysLeft < 30) | .passTypeIdentifier'
 
 STATE is `good`, `expiring` (within 30 days), `expired`, `not yet valid`, `unusable` (it does not open with the encryption keys of this
-command) or `revoked`. NFC says whether it may sign passes with NFC. KEY is the number of the encryption key that it is sealed under, 0 for the data folder's own.";
+command) or `revoked`. NAME is what `--cert-ref` and the routes of operators know it by. NFC says whether it may sign passes with NFC. KEY is the number of the encryption key that it is sealed under, 0 for the data folder's own.";
 
 pub(super) async fn run(options: &ListOptions, environment: &Environment) -> anyhow::Result<()> {
     let storage = options.location.storage(&environment.config)?;
     let keys = opening_keys(&storage, &options.location, environment)?;
     let now = environment.clock.unix_seconds();
     Session::with(&storage, LogPresence::MustExist, environment, async |session| {
-        let mut rows = session.read_model.certificates_changed_after(Position(0)).await?;
-        rows.sort_by(|a, b| a.installation.pass_type_identifier.cmp(&b.installation.pass_type_identifier));
-        let shown: Vec<Shown> = rows.into_iter().map(|row| Shown::new(row, keys.as_ref(), now)).collect();
+        let rows = session.read_model.all_named_certificates().await?;
+        let rows = rows.into_iter().filter_map(|named| named.installed);
+        let mut shown: Vec<Shown> = rows.map(|row| Shown::new(row, keys.as_ref(), now)).collect();
+        shown.sort_by(|a, b| a.name().cmp(&b.name()));
         options.print(&shown)
     })
     .await
@@ -43,29 +43,23 @@ struct Shown {
 
 impl Shown {
     fn new(row: CertificateRow, keys: Option<&SealingKeys>, now: UnixSeconds) -> Self {
-        let Installation { not_before, not_after, .. } = row.installation;
         let opened = signers::open(keys, &row.installation);
-        let state = match (row.revoked, &opened) {
-            (true, _) => "revoked",
-            (false, Err(_)) => "unusable",
-            (false, Ok(_)) => match standing(not_before, not_after, now) {
-                Standing::Good => "good",
-                Standing::Expiring => "expiring",
-                Standing::NotYetValid => "not yet valid",
-                Standing::Expired => "expired",
-            },
-        };
+        let state = signers::state(&row, opened.is_ok(), now);
         let problem = opened.err().filter(|_| !row.revoked).map(|fault| error_chain(&fault));
-        let days_left = (not_after.0 - now.0).div_euclid(24 * 60 * 60);
+        let days_left = signers::days_left(row.installation.not_after, now);
         Self { row, state, days_left, problem }
+    }
+
+    fn name(&self) -> (&PassTypeIdentifier, &CertRef) {
+        (&self.row.installation.pass_type_identifier, &self.row.cert_ref)
     }
 }
 
-impl Entry<8> for Shown {
-    const TITLES: [&'static str; 8] =
-        ["PASS TYPE", "TEAM", "SERIAL", "NOT AFTER", "DAYS", "NFC", "KEY", "STATE"];
+impl Entry<9> for Shown {
+    const TITLES: [&'static str; 9] =
+        ["PASS TYPE", "TEAM", "SERIAL", "NOT AFTER", "DAYS", "NFC", "KEY", "STATE", "NAME"];
 
-    fn line(&self) -> [String; 8] {
+    fn line(&self) -> [String; 9] {
         let Installation {
             pass_type_identifier,
             team_identifier,
@@ -83,6 +77,7 @@ impl Entry<8> for Shown {
             if self.row.installation.allows_nfc() { "yes" } else { "no" }.to_owned(),
             private_key.key_version().to_string(),
             self.state.to_owned(),
+            self.row.cert_ref.to_string(),
         ]
     }
 
@@ -98,6 +93,7 @@ impl Entry<8> for Shown {
             ..
         } = &self.row.installation;
         json!({
+            "certRef": self.row.cert_ref,
             "passTypeIdentifier": pass_type_identifier,
             "teamIdentifier": team_identifier,
             "certificateSerial": certificate_serial,

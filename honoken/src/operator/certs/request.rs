@@ -6,13 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use honoken_domain::ids::PassTypeIdentifier;
 use honoken_service::data_dir;
-use openssl::error::ErrorStack;
-use openssl::hash::MessageDigest;
-use openssl::nid::Nid;
-use openssl::pkey::PKey;
-use openssl::rsa::Rsa;
-use openssl::x509::{X509NameBuilder, X509Req};
-use zeroize::Zeroizing;
+use honoken_service::operations::requests::{self, MadeRequest};
 
 use crate::operator::print::print_line;
 
@@ -22,9 +16,6 @@ Examples:
 
 Then upload the .certSigningRequest at https://developer.apple.com/account/resources/identifiers/list/passTypeId, download the .cer,
 and hand both to `honoken certs install`. docs/certificates.md has every step.";
-
-/// Apple takes RSA keys of this size.
-const KEY_BITS: u32 = 2048;
 
 /// The pass type, and the folder for the files.
 #[derive(Debug, Args)]
@@ -49,9 +40,10 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
             file.display()
         );
     }
-    let (key, request) = make(pass_type).context("OpenSSL could not make a key")?;
+    let MadeRequest { private_key, request } =
+        requests::make(pass_type).context("OpenSSL could not make a key")?;
     data_dir::make_folder(out)?;
-    write(&key_file, &key)?;
+    write(&key_file, &private_key)?;
     write(&request_file, &request)?;
     let (key, request) = (key_file.display(), request_file.display());
     print_line(&format!(
@@ -67,25 +59,4 @@ download the certificate, and install it with the intermediate that Apple names 
 
 fn write(file: &Path, content: &str) -> anyhow::Result<()> {
     data_dir::write_secret(file, content).with_context(|| format!("could not write {}", file.display()))
-}
-
-/// Private key and request, PEM.
-fn make(pass_type: &PassTypeIdentifier) -> Result<(Zeroizing<String>, String), ErrorStack> {
-    let key = PKey::from_rsa(Rsa::generate(KEY_BITS)?)?;
-    // Apple takes the key and writes a subject of its own.
-    let mut name = X509NameBuilder::new()?;
-    name.append_entry_by_nid(Nid::COMMONNAME, &common_name(pass_type))?;
-    let mut request = X509Req::builder()?;
-    request.set_version(0)?;
-    request.set_subject_name(&name.build())?;
-    request.set_pubkey(&key)?;
-    request.sign(&key, MessageDigest::sha256())?;
-    let key = Zeroizing::new(key.private_key_to_pem_pkcs8()?);
-    let text = |pem: &[u8]| String::from_utf8_lossy(pem).into_owned();
-    Ok((Zeroizing::new(text(&key)), text(&request.build().to_pem()?)))
-}
-
-/// A common name has 64 characters at the most (RFC 5280), fewer than an identifier may have.
-fn common_name(pass_type: &PassTypeIdentifier) -> String {
-    pass_type.as_str().chars().take(64).collect()
 }

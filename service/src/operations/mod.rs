@@ -1,0 +1,15 @@
+//! What operators do, over HTTP and on the command line alike: each rule is here once, or in the aggregate that it is about.
+//!
+//! - [`context`]: what every operation needs
+//! - [`certificates`]: installs, revokes and invalidates certificates; [`requests`]: keys that are made here, and the requests for Apple;
+//!   [`credentials`]: certificates and keys as operators send them; [`certificate_warnings`]: what is wrong with one that was installed
+//! - [`pass_types`]: the owner of a pass type, and the certificate that signs its passes
+//! - [`test_pass`]: a pass that shows whether a certificate signs
+
+pub mod certificate_warnings;
+pub mod certificates;
+pub mod context;
+pub mod credentials;
+pub mod pass_types;
+pub mod requests;
+pub mod test_pass;
