@@ -108,6 +108,9 @@ fn open() -> OpenApiRouter<AppState> {
 fn operator() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .routes(routes!(admin::brand_assets::get, admin::brand_assets::put, admin::brand_assets::delete))
+        .routes(routes!(admin::apns_keys::get, admin::apns_keys::put, admin::apns_keys::delete))
+        .routes(routes!(admin::apns_keys::list))
+        .routes(routes!(admin::apns_keys::test))
         .routes(routes!(admin::audit::list))
         .routes(routes!(admin::jobs::handler))
         .routes(routes!(admin::keys::create, admin::keys::list))

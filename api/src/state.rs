@@ -19,6 +19,7 @@ use honoken_service::operations::context::Context;
 use honoken_service::operators::Operators;
 use honoken_service::permits::Permits;
 use honoken_service::personalization::Personalizations;
+use honoken_service::pushing::trial::Trials;
 use honoken_service::service::Service;
 use honoken_telemetry::log_output::AnonymousLines;
 use honoken_telemetry::metrics::{Metric, Metrics, Queue};
@@ -82,6 +83,8 @@ pub struct App {
     pub operators: Operators,
     /// Takes note of the uses of API keys.
     pub key_uses: KeyUses,
+    /// Asks APNs about credentials.
+    pub trials: Trials,
     /// The keys that seal what operators send.
     pub keys: Option<SealingKeys>,
     /// Memory for bundles of them.
@@ -155,6 +158,7 @@ impl App {
             office: stores.office.clone(),
             operators: Operators::new(stores.office.clone(), service.ids.clone()),
             key_uses: service.key_uses.clone(),
+            trials: service.trials.clone(),
             keys: service.keys.clone(),
             bundles: Bundles::default(),
             clock: service.clock.clone(),

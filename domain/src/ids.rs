@@ -151,6 +151,16 @@ id!(
 );
 
 id!(
+    /// `keyRef`: the name under which operators install an APNs key. Without another one it is Apple's id of the key.
+    KeyRef,
+    "keyRef",
+    "must be 1 to 128 letters, digits, `-`, `_` and `.`, and begin with a letter or a digit",
+    |value| value.len() <= 128
+        && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        && value.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
+);
+
+id!(
     /// `teamIdentifier`: Apple's name for a developer team, the `OU` of its certificates.
     TeamIdentifier,
     "teamIdentifier",
@@ -188,6 +198,7 @@ shown!(
     OrganizationId,
     JobId,
     CertRef,
+    KeyRef,
     TeamIdentifier,
     KeyIdentifier,
     Digest,
@@ -203,6 +214,13 @@ impl CertRef {
     /// The name of the certificate of a pass type for which no other name was chosen.
     pub fn of_pass_type(pass_type_identifier: &PassTypeIdentifier) -> Self {
         Self(pass_type_identifier.0.clone())
+    }
+}
+
+impl KeyRef {
+    /// The name of a key for which no other name was chosen.
+    pub fn of_key(key_identifier: &KeyIdentifier) -> Self {
+        Self(key_identifier.0.clone())
     }
 }
 

@@ -40,7 +40,7 @@ impl Snapshot for crate::certificate::Certificate {
 }
 
 impl Snapshot for crate::apns_key::ApnsKey {
-    const SHAPE: u32 = 1;
+    const SHAPE: u32 = 2;
 }
 
 impl Snapshot for crate::job::Job {
@@ -145,7 +145,7 @@ mod tests {
             "CertificateRequested",
             "CertificateRequestResealed",
         ]);
-        check::<ApnsKey>(&["ApnsKeyInstalled", "ApnsKeyResealed"]);
+        check::<ApnsKey>(&["ApnsKeyInstalled.v1.named", "ApnsKeyResealed"]);
         check::<Job>(&["JobStarted", "JobAdvanced", "JobFinished"]);
         check::<UploadedImage>(&["ImageUploaded"]);
     }

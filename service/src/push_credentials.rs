@@ -180,7 +180,7 @@ struct InstalledCredentials {
     signers: Signers,
     keys: watch::Receiver<Arc<Installed>>,
     read_model: ReadModel,
-    /// The team of each pass type, which never changes.
+    /// The team of each pass type without a certificate. One that moves to another team has a certificate from then on.
     teams: RwLock<HashMap<PassTypeIdentifier, TeamIdentifier>>,
     clock: Arc<dyn Clock>,
 }

@@ -21,6 +21,7 @@ use crate::key_uses::KeyUses;
 use crate::personalization::Personalizations;
 use crate::push_credentials::PushCredentials;
 use crate::pushing::options::{ApnsOptions, NatsOptions, Options as PushingOptions};
+use crate::pushing::trial::Trials;
 use crate::pushing::{self, Given, Parts, Pushing};
 use crate::shutdown::Shutdown;
 use crate::signers::Signers;
@@ -86,6 +87,8 @@ pub struct Service {
     pub personalizations: Personalizations,
     /// The keys that open and seal private keys.
     pub keys: Option<SealingKeys>,
+    /// Asks APNs about credentials.
+    pub trials: Trials,
     /// The feed through which changes reach the ledger of deliveries, by the name of its checkpoint.
     pub feed: &'static str,
     /// Takes note of the uses of API keys.
@@ -162,6 +165,8 @@ impl Service {
             clock: clock.clone(),
             ids: ids.clone(),
         };
+        let (apns, push_type) = (options.apns.clone(), options.pushing.push_type);
+        let trials = Trials::new(apns, push_type, options.not_sent, clock.clone(), ids.clone());
         let parts = Parts { relay: roles.relay, pusher: roles.pusher, commands: roles.api };
         let pushing = Some(Pushing::start(parts, given).await?);
         let feed = pushing::feed_of(options.nats.as_ref());
@@ -173,6 +178,7 @@ impl Service {
             built_passes,
             personalizations,
             keys: keys_of_operators,
+            trials,
             feed,
             key_uses,
             clock,

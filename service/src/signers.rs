@@ -155,8 +155,8 @@ pub fn days_left(not_after: UnixSeconds, now: UnixSeconds) -> i64 {
 #[derive(Debug, Clone)]
 enum Known {
     Signs(Arc<Signer>),
-    Unusable { why: Arc<Unusable>, not_after: UnixSeconds },
-    Revoked,
+    Unusable { why: Arc<Unusable>, not_after: UnixSeconds, team_identifier: TeamIdentifier },
+    Revoked { team_identifier: TeamIdentifier },
 }
 
 type Installed = BTreeMap<PassTypeIdentifier, (Position, Known)>;
@@ -222,7 +222,7 @@ impl Signers {
     pub fn get(&self, pass_type_identifier: &PassTypeIdentifier) -> Option<Arc<Signer>> {
         match self.installed.borrow().get(pass_type_identifier) {
             Some((_, Known::Signs(signer))) => Some(signer.clone()),
-            Some((_, Known::Unusable { .. } | Known::Revoked)) | None => None,
+            Some((_, Known::Unusable { .. } | Known::Revoked { .. })) | None => None,
         }
     }
 
@@ -259,7 +259,7 @@ impl Signers {
                 }
             },
             Some((_, Known::Unusable { .. })) => Err(format!("{} cannot be used: {UNUSABLE}", about())),
-            Some((_, Known::Revoked)) => Err(format!("{} was revoked: {RENEW}", about())),
+            Some((_, Known::Revoked { .. })) => Err(format!("{} was revoked: {RENEW}", about())),
             None => Err(format!(
                 "no certificate of {pass_type_identifier} is installed: install it with `honoken certs install`"
             )),
@@ -268,7 +268,14 @@ impl Signers {
 
     /// The team of a pass type, if a certificate of it is installed.
     pub fn team_of(&self, pass_type_identifier: &PassTypeIdentifier) -> Option<TeamIdentifier> {
-        self.get(pass_type_identifier).map(|signer| signer.team_identifier.clone())
+        let installed = self.installed.borrow();
+        let (_, known) = installed.get(pass_type_identifier)?;
+        Some(match known {
+            Known::Signs(signer) => signer.team_identifier.clone(),
+            Known::Unusable { team_identifier, .. } | Known::Revoked { team_identifier } => {
+                team_identifier.clone()
+            }
+        })
     }
 
     /// Counts the certificates by standing.
@@ -285,7 +292,7 @@ impl Signers {
                     Standing::NotYetValid | Standing::Expired => count.unusable += 1,
                 },
                 Known::Unusable { .. } => count.unusable += 1,
-                Known::Revoked => {}
+                Known::Revoked { .. } => {}
             }
         }
         count
@@ -343,7 +350,7 @@ impl Table for Certificates {
         for (pass_type_identifier, (_, known)) in &**self.installed.borrow() {
             let is_fine = match known {
                 Known::Signs(signer) => signer.standing(now) == Standing::Good,
-                Known::Revoked => true,
+                Known::Revoked { .. } => true,
                 Known::Unusable { .. } => false,
             };
             if !is_fine {
@@ -356,11 +363,15 @@ impl Table for Certificates {
 fn open_row(keys: Option<&SealingKeys>, row: CertificateRow) -> (PassTypeIdentifier, (Position, Known)) {
     let CertificateRow { installation, revoked, position, .. } = row;
     let known = if revoked {
-        Known::Revoked
+        Known::Revoked { team_identifier: installation.team_identifier.clone() }
     } else {
         match open(keys, &installation) {
             Ok(identity) => Known::Signs(Arc::new(Signer::new(&installation, identity))),
-            Err(fault) => Known::Unusable { why: Arc::new(fault), not_after: installation.not_after },
+            Err(fault) => Known::Unusable {
+                why: Arc::new(fault),
+                not_after: installation.not_after,
+                team_identifier: installation.team_identifier.clone(),
+            },
         }
     };
     (installation.pass_type_identifier, (position, known))
@@ -369,13 +380,13 @@ fn open_row(keys: Option<&SealingKeys>, row: CertificateRow) -> (PassTypeIdentif
 /// Logs the state of a certificate, at a level that fits it.
 fn log_state(pass_type_identifier: &PassTypeIdentifier, known: &Known, now: UnixSeconds, since: &str) {
     match known {
-        Known::Revoked => {
+        Known::Revoked { .. } => {
             tracing::info!(
                 pass.r#type = %pass_type_identifier,
                 "the certificate of {pass_type_identifier} was revoked: its passes cannot be signed"
             );
         }
-        Known::Unusable { why, not_after } => {
+        Known::Unusable { why, not_after, .. } => {
             tracing::error!(
                 pass.r#type = %pass_type_identifier,
                 "the certificate of {pass_type_identifier}, valid until {}, cannot be used: {}; {UNUSABLE}",

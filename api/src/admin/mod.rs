@@ -1,5 +1,6 @@
 //! The routes of operators.
 
+pub mod apns_keys;
 pub mod audit;
 pub mod brand_assets;
 pub mod certificate_answer;

@@ -23,9 +23,11 @@ use crate::state::AppState;
 /// Reads that show no secret and nobody's data, by the name of the operation. All others are noted, as is everything that is no read.
 pub const HARMLESS: &[&str] = &[
     "getAnyJob",
+    "getApnsKey",
     "getBrandAsset",
     "getCertificate",
     "getPushing",
+    "listApnsKeys",
     "listAudit",
     "listCertificates",
     "listParkedEvents",

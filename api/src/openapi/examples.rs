@@ -459,3 +459,41 @@ pub fn pass_type_change() -> Value {
 pub fn pass_types() -> Value {
     json!({ "passTypes": [pass_type()], "next": null })
 }
+
+/// Of an APNs key that an operator sends.
+pub fn apns_key_order() -> Value {
+    let p8 = "-----BEGIN PRIVATE KEY-----\n…\n-----END PRIVATE KEY-----\n";
+    json!({ "teamId": "ABCDE12345", "keyId": "KEY1234567", "p8": p8, "isActive": true })
+}
+
+/// Of an APNs key.
+pub fn apns_key() -> Value {
+    json!({
+        "keyRef": "club-push",
+        "teamId": "ABCDE12345",
+        "keyId": "KEY1234567",
+        "isActive": true,
+        "state": "in use",
+        "problem": null,
+        "fingerprint": DIGEST,
+        "installedAt": "2026-11-21T10:00:00Z",
+        "keyVersion": 1
+    })
+}
+
+/// Of the answer to an order.
+pub fn apns_key_change() -> Value {
+    let mut key = apns_key();
+    key["changed"] = true.into();
+    key
+}
+
+/// Of the APNs keys.
+pub fn apns_keys() -> Value {
+    json!({ "apnsKeys": [apns_key()] })
+}
+
+/// Of what APNs says about a key.
+pub fn apns_key_trial() -> Value {
+    json!({ "result": "taken", "reason": null, "passTypeIdentifier": "pass.com.example.ticket" })
+}

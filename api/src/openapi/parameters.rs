@@ -71,6 +71,12 @@ pub fn in_paths() -> Vec<Parameter> {
             "club-2026",
         ),
         named(
+            "keyRef",
+            "Name of an APNs key, chosen by the operator who installs it; that of the command line is Apple's id of the key.",
+            schemas::cert_ref(),
+            "club-push",
+        ),
+        named(
             "id",
             "Name of a job, from the answer to the change.",
             text().min_length(Some(1)).max_length(Some(64)),

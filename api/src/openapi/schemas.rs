@@ -291,6 +291,7 @@ pub const CODES: &[&str] = &[
     "already_created",
     "already_issued",
     "another_installed",
+    "another_key",
     "another_pass_type",
     "body_timeout",
     "cannot_sign",
@@ -307,9 +308,11 @@ pub const CODES: &[&str] = &[
     "name_taken",
     "needs_force",
     "no_encryption_key",
+    "no_pass_type",
     "not_found",
     "not_in_production",
     "not_parked",
+    "nothing_is_pushed",
     "overloaded",
     "patch_test_failed",
     "precondition_failed",
@@ -327,6 +330,7 @@ pub const CODES: &[&str] = &[
     "unavailable",
     "unreadable",
     "unsupported_media_type",
+    "unusable_key",
 ];
 
 /// The scopes of an API key.

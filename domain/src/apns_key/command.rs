@@ -14,6 +14,8 @@ pub enum ApnsKeyCommand {
     Install(ApnsKeyInstallation),
     /// Likewise, but only if there never was one under its id: for configuration that is read at every start.
     InstallFirst(ApnsKeyInstallation),
+    /// Know this key, and do not push with it.
+    Keep(ApnsKeyInstallation),
     /// Keep the same private key under another seal.
     Reseal {
         /// The key that is meant.

@@ -3,7 +3,7 @@
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ApnsKeyId, Digest, KeyIdentifier, TeamIdentifier};
+use crate::ids::{ApnsKeyId, Digest, KeyIdentifier, KeyRef, TeamIdentifier};
 use crate::sealed::Sealed;
 
 /// A key that was checked before it came here.
@@ -18,9 +18,17 @@ pub struct ApnsKeyInstallation {
     pub fingerprint: Digest,
     /// The private key (PKCS #8, PEM; P-256), sealed for [`ApnsKeyInstallation::owner`].
     pub private_key: Sealed,
+    /// The name that an operator has chosen for it; absent where none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_ref: Option<KeyRef>,
 }
 
 impl ApnsKeyInstallation {
+    /// The name of the key for operators.
+    pub fn name(&self) -> KeyRef {
+        self.key_ref.clone().unwrap_or_else(|| KeyRef::of_key(&self.key_identifier))
+    }
+
     /// The name of the key with its team.
     pub fn id(&self) -> ApnsKeyId {
         ApnsKeyId {

@@ -3,7 +3,7 @@
 use cqrs_es::test::TestFramework;
 
 use super::*;
-use crate::ids::{Digest, KeyIdentifier, TeamIdentifier};
+use crate::ids::{Digest, KeyIdentifier, KeyRef, TeamIdentifier};
 use crate::sealed::Sealed;
 
 fn sealed(byte: u8) -> Sealed {
@@ -18,6 +18,7 @@ fn installation(name: &str, byte: u8) -> ApnsKeyInstallation {
         key_identifier: KeyIdentifier::parse("KEY1234567").unwrap(),
         fingerprint: Digest::of(name.as_bytes()),
         private_key: sealed(byte),
+        key_ref: None,
     }
 }
 
@@ -63,6 +64,31 @@ fn a_key_is_installed_once_whatever_its_seal() {
 #[test]
 fn the_right_file_takes_the_place_of_the_wrong_one_that_was_installed_under_its_id() {
     check(vec![installed("wrong")], install("right"), vec![installed("right")]);
+}
+
+#[test]
+fn a_key_gets_a_name_and_keeps_it_when_none_is_given() {
+    let named = |name: &str| ApnsKeyInstallation {
+        key_ref: Some(KeyRef::parse(name).unwrap()),
+        ..installation("right", 1)
+    };
+    let history = vec![ApnsKeyEvent::Installed(named("main"))];
+    check(history.clone(), install("right"), vec![]);
+    check(history.clone(), ApnsKeyCommand::Install(named("main")), vec![]);
+    let renamed = vec![ApnsKeyEvent::Installed(named("other"))];
+    check(history, ApnsKeyCommand::Install(named("other")), renamed);
+}
+
+#[test]
+fn a_key_is_known_and_not_pushed_with_until_it_is_installed() {
+    let keep = ApnsKeyCommand::Keep(installation("right", 1));
+    check(vec![], keep.clone(), vec![installed("right"), revoked("right")]);
+    let history = vec![installed("right"), revoked("right")];
+    check(history.clone(), keep.clone(), vec![]);
+    check(history, install("right"), vec![installed("right")]);
+    check(vec![installed("right")], keep.clone(), vec![revoked("right")]);
+    check(vec![installed("wrong")], keep.clone(), vec![installed("right"), revoked("right")]);
+    check(vec![installed("wrong"), revoked("wrong")], keep, vec![installed("right"), revoked("right")]);
 }
 
 #[test]

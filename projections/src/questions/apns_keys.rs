@@ -2,7 +2,7 @@
 
 use honoken_database::statements::{Row, sql};
 use honoken_domain::apns_key::ApnsKeyInstallation;
-use honoken_domain::ids::{ApnsKeyId, Digest, KeyIdentifier, TeamIdentifier, UnixSeconds};
+use honoken_domain::ids::{ApnsKeyId, Digest, KeyIdentifier, KeyRef, TeamIdentifier, UnixSeconds};
 use honoken_domain::sealed::Sealed;
 use honoken_event_store::Position;
 
@@ -30,7 +30,7 @@ impl ReadModel {
     /// there are none.
     pub async fn apns_keys_changed_after(&self, position: Position) -> Result<Vec<ApnsKeyRow>, QueryError> {
         let rows = sql(
-            "select team_identifier, key_identifier, fingerprint, private_key, installed_at, installed, active, position
+            "select team_identifier, key_identifier, fingerprint, private_key, installed_at, installed, active, position, key_ref
              from wallet_apns_key
              where position > $1
              order by position",
@@ -44,7 +44,7 @@ impl ReadModel {
     /// An APNs key, also when it was revoked.
     pub async fn apns_key(&self, id: &ApnsKeyId) -> Result<Option<ApnsKeyRow>, QueryError> {
         let found = sql(
-            "select team_identifier, key_identifier, fingerprint, private_key, installed_at, installed, active, position
+            "select team_identifier, key_identifier, fingerprint, private_key, installed_at, installed, active, position, key_ref
              from wallet_apns_key
              where team_identifier = $1 and key_identifier = $2",
         )
@@ -64,6 +64,11 @@ fn row(row: &Row) -> sqlx::Result<ApnsKeyRow> {
             key_identifier: KeyIdentifier::parse(text("key_identifier")?).map_err(invalid_value)?,
             fingerprint: Digest::parse(text("fingerprint")?).map_err(invalid_value)?,
             private_key: Sealed::parse(text("private_key")?).map_err(invalid_value)?,
+            key_ref: row
+                .get::<Option<String>>("key_ref")?
+                .map(KeyRef::parse)
+                .transpose()
+                .map_err(invalid_value)?,
         },
         installed_at: UnixSeconds(row.get("installed_at")?),
         installed: Position(row.get::<i64>("installed")?.cast_unsigned()),

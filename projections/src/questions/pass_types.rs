@@ -26,6 +26,22 @@ pub struct OwnedPassType {
 }
 
 impl ReadModel {
+    /// A pass type of a team, if it has one.
+    pub async fn pass_type_of_team(
+        &self,
+        team: &TeamIdentifier,
+    ) -> Result<Option<PassTypeIdentifier>, QueryError> {
+        let found = sql("select pass_type_identifier from wallet_pass_type where team_identifier = $1
+             order by pass_type_identifier limit 1")
+        .bind(team.as_str())
+        .fetch_optional(&self.readers)
+        .await;
+        let parse = |row: &Row| {
+            PassTypeIdentifier::parse(row.get::<String>("pass_type_identifier")?).map_err(invalid_value)
+        };
+        found.and_then(|row| row.as_ref().map(parse).transpose()).map_err(QueryError::of("a pass type"))
+    }
+
     /// One pass type, by its identifier.
     pub async fn pass_type(
         &self,

@@ -2,7 +2,7 @@
 
 use honoken_database::statements::{Connection, sql};
 use honoken_domain::apns_key::{ApnsKeyEvent, ApnsKeyInstallation};
-use honoken_domain::ids::ApnsKeyId;
+use honoken_domain::ids::{ApnsKeyId, KeyRef};
 use honoken_domain::sealed::Sealed;
 use honoken_event_store::RecordedEvent;
 
@@ -26,11 +26,11 @@ async fn put(
     installation: &ApnsKeyInstallation,
     change: &Change,
 ) -> Result<(), ApplyError> {
-    sql("insert into wallet_apns_key (team_identifier, key_identifier, fingerprint, private_key, installed_at, installed, active, position, sequence)
-         values ($1, $2, $3, $4, $5, $6, $7, $6, $8)
+    sql("insert into wallet_apns_key (team_identifier, key_identifier, fingerprint, private_key, installed_at, installed, active, position, sequence, key_ref)
+         values ($1, $2, $3, $4, $5, $6, $7, $6, $8, $9)
          on conflict (team_identifier, key_identifier) do update
          set fingerprint = excluded.fingerprint, private_key = excluded.private_key, installed_at = excluded.installed_at,
-             installed = excluded.installed, active = excluded.active, position = excluded.position, sequence = excluded.sequence
+             installed = excluded.installed, active = excluded.active, position = excluded.position, sequence = excluded.sequence, key_ref = excluded.key_ref
          where wallet_apns_key.sequence < excluded.sequence")
     .bind(id.team_identifier.as_str())
     .bind(id.key_identifier.as_str())
@@ -40,6 +40,7 @@ async fn put(
     .bind(change.position)
     .bind(true)
     .bind(change.sequence)
+    .bind(installation.key_ref.as_ref().map(KeyRef::as_str))
     .execute(connection)
     .await?;
     Ok(())

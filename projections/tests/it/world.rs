@@ -11,7 +11,7 @@ use honoken_domain::brand_assets::{BRAND_ID, BrandAssets, BrandAssetsCommand};
 use honoken_domain::certificate::{Certificate, CertificateCommand, CertificateError, Installation};
 use honoken_domain::content::Content;
 use honoken_domain::ids::{
-    ApnsKeyId, AuthenticationToken, DeviceLibraryIdentifier, Digest, OrganizationId, PassId,
+    ApnsKeyId, AuthenticationToken, DeviceLibraryIdentifier, Digest, KeyRef, OrganizationId, PassId,
     PassTypeIdentifier, PushToken, RegistrationId, SerialNumber, TeamIdentifier, UnixSeconds,
     UploadedImageId,
 };
@@ -478,6 +478,7 @@ pub(crate) fn apns_key_id(key: u8) -> ApnsKeyId {
 pub(crate) fn apns_key(key: u8, file: &str) -> ApnsKeyInstallation {
     let ApnsKeyId { team_identifier, key_identifier } = apns_key_id(key);
     ApnsKeyInstallation {
+        key_ref: (key > 1).then(|| KeyRef::parse(format!("key-{key}")).unwrap()),
         team_identifier,
         key_identifier,
         fingerprint: Digest::of(file.as_bytes()),

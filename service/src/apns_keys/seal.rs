@@ -19,6 +19,7 @@ pub fn installation(
         key_identifier: id.key_identifier.clone(),
         private_key: seal(&file.pem, id, &file.fingerprint, keys, ids),
         fingerprint: file.fingerprint.clone(),
+        key_ref: None,
     }
 }
 

@@ -3,9 +3,11 @@
 //! - [`context`]: what every operation needs
 //! - [`certificates`]: installs, revokes and invalidates certificates; [`requests`]: keys that are made here, and the requests for Apple;
 //!   [`credentials`]: certificates and keys as operators send them; [`certificate_warnings`]: what is wrong with one that was installed
+//! - [`apns_keys`]: installs and revokes APNs keys
 //! - [`pass_types`]: the owner of a pass type, and the certificate that signs its passes
 //! - [`test_pass`]: a pass that shows whether a certificate signs
 
+pub mod apns_keys;
 pub mod certificate_warnings;
 pub mod certificates;
 pub mod context;

@@ -1,6 +1,7 @@
 //! Sets up pushing: which parts of it run in a process, what they are given, and how they end.
 //!
 //! - [`options`]: its configuration
+//! - [`trial`]: whether APNs takes a credential
 //! - [`counts`] and `figures.rs`: its metrics
 //!
 //! The parts themselves are in the crate `pushers`. Without NATS, messages go from the event log to the ledger within the process.
@@ -8,6 +9,7 @@
 pub mod counts;
 mod figures;
 pub mod options;
+pub mod trial;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -209,6 +211,26 @@ async fn connection(parts: Parts, given: &Given<'_>) -> anyhow::Result<Option<Na
     nats.map(Some).context("NATS cannot be used")
 }
 
+/// The client of APNs.
+fn client(
+    options: &ApnsOptions,
+    push_type: apns::PushType,
+    max_connections: usize,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<ApnsClient> {
+    let ApnsOptions { endpoint, ca_file, .. } = options;
+    let default = apns::Options::default();
+    let ca_pem = ca_file.as_ref().map(std::fs::read).transpose();
+    let options = apns::Options {
+        endpoint: endpoint.clone().unwrap_or(default.endpoint),
+        ca_pem: ca_pem.context("HONOKEN_APNS_CA_FILE cannot be read")?,
+        push_type,
+        max_connections,
+        ..default
+    };
+    Ok(ApnsClient::new(options, clock)?)
+}
+
 impl Given<'_> {
     fn source(&self) -> Source<Log> {
         let Stores { log, read_model, projector, .. } = self.stores;
@@ -217,17 +239,7 @@ impl Given<'_> {
 
     fn ports(&self) -> anyhow::Result<Ports<ApnsClient, PushCredentials, DeadTokenCommands>> {
         let Options { push_type, connections, .. } = self.options;
-        let ApnsOptions { endpoint, ca_file, .. } = self.apns;
-        let default = apns::Options::default();
-        let ca_pem = ca_file.as_ref().map(std::fs::read).transpose();
-        let options = apns::Options {
-            endpoint: endpoint.clone().unwrap_or(default.endpoint),
-            ca_pem: ca_pem.context("HONOKEN_APNS_CA_FILE cannot be read")?,
-            push_type,
-            max_connections: connections.get() as usize,
-            ..default
-        };
-        let apns = ApnsClient::new(options, self.clock.clone())?;
+        let apns = client(self.apns, push_type, connections.get() as usize, self.clock.clone())?;
         Ok(Ports {
             apns: Arc::new(apns),
             credentials: Arc::new(self.credentials.clone()),

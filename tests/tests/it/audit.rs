@@ -22,11 +22,13 @@ async fn entries(operator: &Operator, query: &str) -> Vec<Value> {
 }
 
 /// The reads that show nothing secret.
-const NOT_NOTED: [&str; 9] = [
+const NOT_NOTED: [&str; 11] = [
     "getAnyJob",
+    "getApnsKey",
     "getBrandAsset",
     "getCertificate",
     "getPushing",
+    "listApnsKeys",
     "listAudit",
     "listCertificates",
     "listParkedEvents",

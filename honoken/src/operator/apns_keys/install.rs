@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use honoken_domain::apns_key::{ApnsKey, ApnsKeyCommand};
 use honoken_domain::ids::{ApnsKeyId, KeyIdentifier, TeamIdentifier};
 use honoken_domain::sealed::SealingKeys;
 use honoken_service::apns_keys::file::KeyFile;
-use honoken_service::apns_keys::seal;
-use honoken_service::push_credentials;
+use honoken_service::operations::apns_keys::{self, Change, Order};
 use zeroize::Zeroizing;
 
 use crate::operator::print::print_line;
@@ -58,7 +56,7 @@ pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow:
     let storage = location.storage(&environment.config)?;
     let keys = sealing_keys(&storage, location, environment).await?;
     Session::with(&storage, LogPresence::CreateIfMissing, environment, async |session| {
-        install(session, &id, &file, &keys, environment).await
+        install(session, &id, file, &keys, environment).await
     })
     .await
 }
@@ -79,28 +77,19 @@ fn name_in(file: &Path) -> Option<KeyIdentifier> {
 async fn install(
     session: &Session,
     id: &ApnsKeyId,
-    file: &KeyFile,
+    file: KeyFile,
     keys: &SealingKeys,
     environment: &Environment,
 ) -> anyhow::Result<()> {
-    let row = session.read_model.apns_key(id).await?;
-    let known = row.filter(|row| row.active && row.installation.fingerprint == file.fingerprint);
-    let installation = seal::installation(id, file, keys, &*environment.ids);
-    let command = match known {
-        Some(row) if push_credentials::open(Some(keys), &row.installation).is_ok() => {
+    let order = Order { key_ref: None, id: id.clone(), file, is_active: true };
+    let (change, _) = apns_keys::install(&session.context(environment), keys, order).await?;
+    let what = match change {
+        Change::None => {
             return print_line(&format!("the APNs key {id} is installed already; no change was made"));
         }
-        // The old seal no longer opens.
-        Some(_) => ApnsKeyCommand::Reseal {
-            fingerprint: installation.fingerprint,
-            private_key: installation.private_key,
-        },
-        None => ApnsKeyCommand::Install(installation),
+        Change::SealedAnew => "sealed anew",
+        Change::Installed | Change::Kept => "installed",
     };
-    let what = if matches!(command, ApnsKeyCommand::Reseal { .. }) { "sealed anew" } else { "installed" };
-    let installed =
-        session.dispatcher.dispatch::<ApnsKey>(&id.to_string(), command, &(), session.metadata()).await?;
-    session.settle(installed.position).await;
     print_line(&format!(
         "{what}: the APNs key {id}; all pass types of team {} are pushed with it",
         id.team_identifier

@@ -2,12 +2,9 @@
 
 use honoken_domain::apns_key::ApnsKeyInstallation;
 use honoken_domain::rfc3339;
-use honoken_domain::sealed::SealingKeys;
 use honoken_event_store::Position;
-use honoken_projections::apns_keys::ApnsKeyRow;
-use honoken_service::push_credentials;
+use honoken_service::apns_keys::standing::{self, Standing};
 use honoken_service::signers::date;
-use honoken_telemetry::error_chain;
 use serde_json::{Value, json};
 
 use crate::operator::list::{Entry, ListOptions};
@@ -25,45 +22,13 @@ pub(super) async fn run(options: &ListOptions, environment: &Environment) -> any
     let storage = options.location.storage(&environment.config)?;
     let keys = opening_keys(&storage, &options.location, environment)?;
     Session::with(&storage, LogPresence::MustExist, environment, async |session| {
-        let shown = shown(session.read_model.apns_keys_changed_after(Position(0)).await?, keys.as_ref());
-        options.print(&shown)
+        let rows = session.read_model.apns_keys_changed_after(Position(0)).await?;
+        options.print(&standing::of(rows, keys.as_ref()))
     })
     .await
 }
 
-struct Shown {
-    row: ApnsKeyRow,
-    state: &'static str,
-    problem: Option<String>,
-}
-
-/// By team, and the newest of each first.
-fn shown(mut rows: Vec<ApnsKeyRow>, keys: Option<&SealingKeys>) -> Vec<Shown> {
-    rows.sort_by(|a, b| {
-        let team = |row: &ApnsKeyRow| row.installation.team_identifier.clone();
-        team(a).cmp(&team(b)).then(b.installed.cmp(&a.installed))
-    });
-    let mut in_use = None;
-    let mut shown = Vec::new();
-    for row in rows {
-        let opened = push_credentials::open(keys, &row.installation);
-        let team = &row.installation.team_identifier;
-        let state = match (row.active, &opened) {
-            (false, _) => "revoked",
-            (true, Err(_)) => "unusable",
-            (true, Ok(_)) if in_use.as_ref() == Some(team) => "spare",
-            (true, Ok(_)) => {
-                in_use = Some(team.clone());
-                "in use"
-            }
-        };
-        let problem = opened.err().filter(|_| row.active).map(|fault| error_chain(&fault));
-        shown.push(Shown { row, state, problem });
-    }
-    shown
-}
-
-impl Entry<5> for Shown {
+impl Entry<5> for Standing {
     const TITLES: [&'static str; 5] = ["TEAM", "KEY", "INSTALLED", "SEALED", "STATE"];
 
     fn line(&self) -> [String; 5] {
@@ -78,9 +43,10 @@ impl Entry<5> for Shown {
     }
 
     fn json(&self) -> Value {
-        let ApnsKeyInstallation { team_identifier, key_identifier, fingerprint, private_key } =
+        let ApnsKeyInstallation { team_identifier, key_identifier, fingerprint, private_key, .. } =
             &self.row.installation;
         json!({
+            "keyRef": self.row.installation.name(),
             "teamIdentifier": team_identifier,
             "keyIdentifier": key_identifier,
             "fingerprint": fingerprint,

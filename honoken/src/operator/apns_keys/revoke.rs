@@ -1,9 +1,8 @@
 //! `honoken apns-keys revoke`: stops pushing with a key.
 
 use clap::Args;
-use honoken_domain::apns_key::{ApnsKey, ApnsKeyCommand, ApnsKeyError};
 use honoken_domain::ids::{ApnsKeyId, KeyIdentifier, TeamIdentifier};
-use honoken_event_store::DispatchError;
+use honoken_service::operations::apns_keys;
 
 use crate::operator::print::print_line;
 use crate::operator::session::{Environment, LogPresence, Session, StorageOptions};
@@ -32,13 +31,11 @@ pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow:
     let storage = options.location.storage(&environment.config)?;
     let id = ApnsKeyId { team_identifier: options.team_id.clone(), key_identifier: options.key_id.clone() };
     Session::with(&storage, LogPresence::MustExist, environment, async |session| {
-        let (key, revoke) = (id.to_string(), ApnsKeyCommand::Revoke);
-        match session.dispatcher.dispatch::<ApnsKey>(&key, revoke, &(), session.metadata()).await {
-            Err(DispatchError::Refused(ApnsKeyError::Unknown)) => {
-                anyhow::bail!("no APNs key {id} is in use; `honoken apns-keys list` shows those that are")
-            }
-            revoked => session.settle(revoked?.position).await,
-        }
+        let revoked = apns_keys::revoke(&session.context(environment), &id).await?;
+        anyhow::ensure!(
+            revoked.is_some(),
+            "no APNs key {id} is in use; `honoken apns-keys list` shows those that are"
+        );
         print_line(&format!("the APNs key {id} is no longer used for pushes"))
     })
     .await

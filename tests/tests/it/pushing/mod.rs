@@ -1,5 +1,6 @@
 //! From a change to the phone: through the built program to a stand-in for APNs, and through whatever breaks on the way.
 
+mod admin_keys;
 mod answers;
 mod broker;
 mod changes;
