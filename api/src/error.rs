@@ -216,6 +216,12 @@ impl ApiError {
         detail: "A browser sent this request for a page of another site. Behind a proxy, let the proxy pass `Host` on, or set HONOKEN_PUBLIC_URL to the address that browsers see.",
     };
 
+    /// 403 for the keys of an organisation that an operator has disabled.
+    pub const ORGANIZATION_DISABLED: Self = Self::Forbidden {
+        code: "organization_disabled",
+        detail: "The organisation of this API key is disabled. Its passes are served to phones as they are; ask the operator of this service to enable it.",
+    };
+
     /// 403 for an operator who may only read.
     pub const MISSING_ROLE: Self = Self::Forbidden {
         code: "missing_role",

@@ -123,6 +123,8 @@ fn operator() -> OpenApiRouter<AppState> {
         .routes(routes!(admin::certificate_requests::csr))
         .routes(routes!(admin::certificate_requests::test))
         .routes(routes!(admin::certificate_requests::invalidate))
+        .routes(routes!(admin::organizations::list, admin::organizations::post))
+        .routes(routes!(admin::organizations::patch))
         .routes(routes!(admin::pass_types::put))
         .routes(routes!(admin::pass_types::list))
         .routes(routes!(admin::projections::list))

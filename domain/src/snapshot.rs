@@ -24,7 +24,7 @@ impl Snapshot for crate::registration::Registration {
 }
 
 impl Snapshot for crate::organization::Organization {
-    const SHAPE: u32 = 4;
+    const SHAPE: u32 = 5;
 }
 
 impl Snapshot for crate::pass_type::PassType {
@@ -136,6 +136,9 @@ mod tests {
             "ApiKeyScopesChanged",
             "ApiKeyAdded.v1.expiry",
             "ApiKeyExpiryChanged",
+            "OrganizationRenamed",
+            "OrganizationDisabled",
+            "OrganizationImagesLimited",
         ]);
         check::<BrandAssets>(&["BrandAssetsChanged"]);
         check::<Certificate>(&[

@@ -34,6 +34,7 @@ const SQLITE: &[EmbeddedMigration] = &[
         "certificates_by_name",
         include_str!("../../migrations/sqlite/read_model/0014_certificates_by_name.sql"),
     ),
+    (15, "organizations", include_str!("../../migrations/sqlite/read_model/0015_organizations.sql")),
     (16, "key_expiry", include_str!("../../migrations/sqlite/read_model/0016_key_expiry.sql")),
 ];
 
@@ -57,6 +58,7 @@ const POSTGRES: &[EmbeddedMigration] = &[
         "certificates_by_name",
         include_str!("../../migrations/postgres/read_model/0014_certificates_by_name.sql"),
     ),
+    (1015, "organizations", include_str!("../../migrations/postgres/read_model/0015_organizations.sql")),
     (1016, "key_expiry", include_str!("../../migrations/postgres/read_model/0016_key_expiry.sql")),
 ];
 

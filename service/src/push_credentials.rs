@@ -223,6 +223,10 @@ impl Credentials for PushCredentials {
 
 impl InstalledCredentials {
     async fn of(&self, topic: &PassTypeIdentifier) -> Result<Credential, NoCredential> {
+        let is_disabled = self.read_model.is_owner_disabled(topic).await;
+        if is_disabled.map_err(|fault| NoCredential::Unavailable(Box::new(fault)))? {
+            return Err(NoCredential::NotSent(format!("the organisation of {topic} is disabled")));
+        }
         let team = self.team_of(topic).await?;
         if let Some(team) = &team
             && let Some(key) = self.keys.borrow().newest.get(team)

@@ -27,7 +27,7 @@ use crate::openapi::tags::ADMIN;
 use crate::openapi::{examples, schemas};
 use crate::state::{App, AppState};
 
-const NO_ORGANIZATION: ApiError = ApiError::NotFound { what: "organisation" };
+pub(super) const NO_ORGANIZATION: ApiError = ApiError::NotFound { what: "organisation" };
 const NO_KEY: ApiError = ApiError::NotFound { what: "API key" };
 
 /// What a new key is for.
@@ -280,7 +280,8 @@ fn scopes(fields: &mut Fields) -> Scopes {
     Scopes::of(found)
 }
 
-fn organization(segments: &Segments) -> Result<OrganizationId, ApiError> {
+/// The organisation in the path.
+pub(super) fn organization(segments: &Segments) -> Result<OrganizationId, ApiError> {
     OrganizationId::parse(segments.get("organization").unwrap_or_default()).map_err(|_| NO_ORGANIZATION)
 }
 

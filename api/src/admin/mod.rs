@@ -11,6 +11,7 @@ pub mod jobs;
 pub mod keys;
 pub mod messages;
 pub mod operators;
+pub mod organizations;
 pub mod parked;
 pub mod pass_types;
 pub mod projections;

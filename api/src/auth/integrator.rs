@@ -53,7 +53,7 @@ impl Integrator {
     /// The integrator with this API key; `None` when the key is not valid.
     ///
     /// # Errors
-    /// 503 when the read model is unavailable.
+    /// 403 when the organisation is disabled, 503 when the read model is unavailable.
     pub async fn with_key(app: &App, key: &str) -> Result<Option<Self>, ApiError> {
         // The digest is looked up, not the key, so the time taken does not reveal how much of a key was right.
         let digest = Digest::of(key.as_bytes());
@@ -62,8 +62,12 @@ impl Integrator {
         if grant.is_some() {
             app.key_uses.note(&digest, now);
         }
+        if grant.as_ref().is_some_and(|grant| grant.disabled) {
+            caller_is_known();
+            return Err(ApiError::ORGANIZATION_DISABLED);
+        }
         let actor = format!("api-key:{}", &digest.as_str()[..ApiKeyRow::ID_DIGITS]);
-        Ok(grant.map(|KeyGrant { organization_id, scopes }| {
+        Ok(grant.map(|KeyGrant { organization_id, scopes, .. }| {
             caller_is_known();
             Self { organization_id, actor, scopes }
         }))

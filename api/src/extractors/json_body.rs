@@ -152,6 +152,11 @@ impl Fields {
         self.object.remove(name).filter(|value| !value.is_null())
     }
 
+    /// Takes an optional field for which `null` means something: the outer `None` is an absent one.
+    pub fn nullable(&mut self, name: &str) -> Option<Option<Value>> {
+        self.object.remove(name).map(|value| Some(value).filter(|value| !value.is_null()))
+    }
+
     /// Takes a required field.
     pub fn required(&mut self, name: &str) -> Option<Value> {
         let value = self.optional(name);

@@ -30,6 +30,7 @@ pub const HARMLESS: &[&str] = &[
     "listApnsKeys",
     "listAudit",
     "listCertificates",
+    "listOrganizations",
     "listParkedEvents",
     "listPassTypes",
     "listProjections",

@@ -19,7 +19,7 @@ use crate::manage::scale::{self, SCALE};
 use crate::manage::uploads;
 use crate::openapi::examples;
 use crate::openapi::parameters::{EveryScale, ImageFile};
-use crate::openapi::problems::Unacceptable;
+use crate::openapi::problems::{Conflict, Unacceptable};
 use crate::openapi::schemas::{self, Png};
 use crate::openapi::tags::MANAGE;
 use crate::state::AppState;
@@ -49,7 +49,7 @@ const FILE: &str = "file";
 #[utoipa::path(
     post, path = "/manage/v1/blobs", tag = MANAGE,
     operation_id = "uploadBlob", summary = "Upload an image", params(ImageFile, EveryScale), request_body(content((Png = "image/png"))),
-    responses((status = 201, body = Uploaded, description = "The image is stored and belongs to the organisation, which may name its digest in `assets`. Another organisation may do so only after it has uploaded the image itself."), Unacceptable),
+    responses((status = 201, body = Uploaded, description = "The image is stored and belongs to the organisation, which may name its digest in `assets`. Another organisation may do so only after it has uploaded the image itself."), Conflict, Unacceptable),
 )]
 pub async fn handler(
     State(app): State<AppState>,

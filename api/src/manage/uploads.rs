@@ -65,9 +65,28 @@ async fn store_checked(
     image: Checked,
 ) -> Result<Digest, ApiError> {
     let bytes = image.length();
+    check_room(app, &integrator.organization_id, image.digest(), bytes).await?;
     let digest = restore(app, request_id, image).await?;
     note(app, integrator, request_id, &digest, bytes).await?;
     Ok(digest)
+}
+
+/// Refuses an image for which an organisation has no room. Uploads at the same moment may exceed the limit together, by their own size at the most.
+async fn check_room(
+    app: &App,
+    organization_id: &OrganizationId,
+    digest: &Digest,
+    bytes: u64,
+) -> Result<(), ApiError> {
+    let Some(room) = app.read_model.image_room(organization_id, digest).await? else { return Ok(()) };
+    if room.used.saturating_add(bytes) <= room.most {
+        return Ok(());
+    }
+    let detail = format!(
+        "the image has {bytes} bytes, and the images of your organisation may have {} in all and have {}: send a smaller one, or ask the operator of this service for more room",
+        room.most, room.used
+    );
+    Err(ApiError::Conflict { code: "images_too_large", detail })
 }
 
 /// Stores an image. If passes may show it, the store had lost it: a job states them anew. It is announced before the image is stored, so that no

@@ -497,3 +497,23 @@ pub fn apns_keys() -> Value {
 pub fn apns_key_trial() -> Value {
     json!({ "result": "taken", "reason": null, "passTypeIdentifier": "pass.com.example.ticket" })
 }
+
+/// Of a new organisation.
+pub fn organization_order() -> Value {
+    json!({ "id": "club", "name": "The Club" })
+}
+
+/// Of what is to be different about an organisation.
+pub fn organization_change() -> Value {
+    json!({ "name": "The Club at the Lake", "disabled": false, "imageBytes": 50_000_000 })
+}
+
+/// Of an organisation.
+pub fn organization() -> Value {
+    json!({ "id": "club", "name": "The Club at the Lake", "disabled": false, "imageBytes": 50_000_000 })
+}
+
+/// Of a page of organisations.
+pub fn organizations() -> Value {
+    json!({ "organizations": [organization()], "next": null })
+}

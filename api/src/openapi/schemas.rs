@@ -141,6 +141,16 @@ pub fn organization_id() -> ObjectBuilder {
     text().pattern(Some("^[A-Za-z0-9_-]{1,64}$"))
 }
 
+/// The name of an organisation for people.
+pub fn name_for_people() -> ObjectBuilder {
+    without_control_characters(256)
+}
+
+/// The name of an organisation for people. Where it need not be there.
+pub fn optional_name_for_people() -> ObjectBuilder {
+    without_control_characters(256).schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+}
+
 /// The name of a certificate.
 pub fn cert_ref() -> ObjectBuilder {
     text().pattern(Some("^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"))
@@ -297,6 +307,7 @@ pub const CODES: &[&str] = &[
     "cannot_sign",
     "cross_site",
     "idempotency_key_reused",
+    "images_too_large",
     "internal",
     "issued_with_another_token",
     "key_expired",

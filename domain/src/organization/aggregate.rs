@@ -7,12 +7,19 @@ use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Digest, UnixSeconds};
-use crate::organization::{MOST_KEYS, OrganizationCommand, OrganizationError, OrganizationEvent, Scopes};
+use crate::organization::{
+    MOST_KEYS, OrganizationChange, OrganizationCommand, OrganizationError, OrganizationEvent, Scopes,
+};
 
 /// An organisation as its events tell it. The default is an id that nobody has used.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Organization {
+    /// The first name, which passes keep.
     name: Option<String>,
+    /// The name for operators, if it is another one.
+    renamed: Option<String>,
+    disabled: bool,
+    image_bytes: Option<u64>,
     keys: BTreeMap<Digest, ApiKey>,
     revoked_digests: BTreeSet<Digest>,
 }
@@ -36,10 +43,14 @@ impl Organization {
             (OrganizationCommand::Create { organization_id, name }, None) => {
                 Ok(vec![OrganizationEvent::Created { organization_id, name }])
             }
-            (OrganizationCommand::Create { name, .. }, Some(taken)) if name == *taken => Ok(Vec::new()),
+            (OrganizationCommand::Create { name, .. }, Some(taken)) if name == *self.shown(taken) => {
+                Ok(Vec::new())
+            }
             (OrganizationCommand::Create { .. }, Some(_)) => Err(OrganizationError::AlreadyCreated),
+            (OrganizationCommand::Change(change), Some(first)) => Ok(self.changed(first, change)),
             (
-                OrganizationCommand::AddApiKey { .. }
+                OrganizationCommand::Change(_)
+                | OrganizationCommand::AddApiKey { .. }
                 | OrganizationCommand::RotateApiKey { .. }
                 | OrganizationCommand::RevokeApiKey { .. },
                 None,
@@ -68,6 +79,23 @@ impl Organization {
                 Err(refusal) => Err(refusal),
             },
         }
+    }
+
+    /// The name that operators see.
+    fn shown<'a>(&'a self, first: &'a String) -> &'a String {
+        self.renamed.as_ref().unwrap_or(first)
+    }
+
+    fn changed(&self, first: &String, change: OrganizationChange) -> Vec<OrganizationEvent> {
+        let OrganizationChange { name, disabled, image_bytes } = change;
+        let renamed = name.filter(|name| name != self.shown(first));
+        let renamed = renamed.map(|name| OrganizationEvent::Renamed { name });
+        let disabled = disabled.filter(|disabled| *disabled != self.disabled).map(|disabled| {
+            if disabled { OrganizationEvent::Disabled {} } else { OrganizationEvent::Enabled {} }
+        });
+        let limited = image_bytes.filter(|bytes| *bytes != self.image_bytes);
+        let limited = limited.map(|bytes| OrganizationEvent::ImagesLimited { bytes });
+        [renamed, disabled, limited].into_iter().flatten().collect()
     }
 
     fn key(&self, digest: &Digest) -> Result<&ApiKey, OrganizationError> {
@@ -114,6 +142,10 @@ impl Aggregate for Organization {
     fn apply(&mut self, event: OrganizationEvent) {
         match event {
             OrganizationEvent::Created { name, .. } => self.name = Some(name),
+            OrganizationEvent::Renamed { name } => self.renamed = Some(name),
+            OrganizationEvent::Disabled {} => self.disabled = true,
+            OrganizationEvent::Enabled {} => self.disabled = false,
+            OrganizationEvent::ImagesLimited { bytes } => self.image_bytes = bytes,
             OrganizationEvent::ApiKeyAdded { key_digest, label, scopes, expires_at } => {
                 self.keys.insert(key_digest, ApiKey { label, scopes, expires_at });
             }

@@ -13,10 +13,12 @@ pub enum OrganizationCommand {
     Create {
         /// Its name in this service.
         organization_id: OrganizationId,
-        /// Its name for people; the `organizationName` of passes that name no other. It cannot be changed: the tags of those passes do not
-        /// name it.
+        /// Its name for people; the `organizationName` of passes that name no other. Those keep it when the organisation is renamed: their tags
+        /// do not name it.
         name: String,
     },
+    /// Call it something else from here on, let it act no more or again, or limit its images.
+    Change(OrganizationChange),
     /// Let the holder of a key act for it, within these scopes; a known key gets them in place of those that it had.
     AddApiKey {
         /// SHA-256 of the key. The key itself is never stored.
@@ -46,4 +48,15 @@ pub enum OrganizationCommand {
         /// SHA-256 of the key.
         key_digest: Digest,
     },
+}
+
+/// What an operator changes about an organisation; what is absent stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OrganizationChange {
+    /// Its name for operators.
+    pub name: Option<String>,
+    /// Whether its API keys are refused and nothing is pushed for it.
+    pub disabled: Option<bool>,
+    /// The most bytes that the images have in all which it has uploaded; `Some(None)` for no such limit.
+    pub image_bytes: Option<Option<u64>>,
 }

@@ -39,6 +39,25 @@ pub enum OrganizationEvent {
         /// The moment from which on it is refused.
         expires_at: UnixSeconds,
     },
+    /// Operators call it something else from here on.
+    #[serde(rename = "OrganizationRenamed", rename_all = "camelCase")]
+    Renamed {
+        /// Its name for operators.
+        name: String,
+    },
+    /// Its API keys are refused from here on, and nothing is pushed for it.
+    #[serde(rename = "OrganizationDisabled")]
+    Disabled {},
+    /// It may act again.
+    #[serde(rename = "OrganizationEnabled")]
+    Enabled {},
+    /// Its images have a limit from here on, another one, or none.
+    #[serde(rename = "OrganizationImagesLimited", rename_all = "camelCase")]
+    ImagesLimited {
+        /// The most bytes that the images have in all which it has uploaded; absent for no limit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bytes: Option<u64>,
+    },
     /// The holder of a key may do something else from here on.
     #[serde(rename = "ApiKeyScopesChanged", rename_all = "camelCase")]
     ApiKeyScopesChanged {
@@ -60,6 +79,10 @@ impl DomainEvent for OrganizationEvent {
     fn event_type(&self) -> String {
         match self {
             Self::Created { .. } => "OrganizationCreated",
+            Self::Renamed { .. } => "OrganizationRenamed",
+            Self::Disabled {} => "OrganizationDisabled",
+            Self::Enabled {} => "OrganizationEnabled",
+            Self::ImagesLimited { .. } => "OrganizationImagesLimited",
             Self::ApiKeyAdded { .. } => "ApiKeyAdded",
             Self::ApiKeyExpiryChanged { .. } => "ApiKeyExpiryChanged",
             Self::ApiKeyScopesChanged { .. } => "ApiKeyScopesChanged",

@@ -9,7 +9,7 @@ mod scopes;
 mod tests;
 
 pub use aggregate::Organization;
-pub use command::OrganizationCommand;
+pub use command::{OrganizationChange, OrganizationCommand};
 pub use error::{MOST_KEYS, OrganizationError};
 pub use event::OrganizationEvent;
 pub use scopes::{Scope, Scopes, UnknownScope};

@@ -178,3 +178,43 @@ fn an_organisation_has_so_many_keys_and_room_again_for_each_that_is_revoked() {
     refuse(history.clone(), rotate("1", "one more", None), &OrganizationError::TooManyKeys);
     check([history, vec![key_revoked("1")]].concat(), add_key("one more"), vec![key_added("one more")]);
 }
+
+fn change(change: OrganizationChange) -> OrganizationCommand {
+    OrganizationCommand::Change(change)
+}
+
+#[test]
+fn an_organisation_is_renamed_and_known_by_its_new_name() {
+    let rename = |name: &str| change(OrganizationChange { name: Some(name.into()), ..Default::default() });
+    let renamed = OrganizationEvent::Renamed { name: "The Club".into() };
+    check(vec![created("Club")], rename("The Club"), vec![renamed.clone()]);
+    check(vec![created("Club")], rename("Club"), vec![]);
+    let history = vec![created("Club"), renamed];
+    check(history.clone(), rename("The Club"), vec![]);
+    check(history.clone(), create("The Club"), vec![]);
+    refuse(history.clone(), create("Club"), &OrganizationError::AlreadyCreated);
+    check(history, rename("Club"), vec![OrganizationEvent::Renamed { name: "Club".into() }]);
+    refuse(vec![], rename("Club"), &OrganizationError::Unknown);
+}
+
+#[test]
+fn an_organisation_is_disabled_once_and_enabled_once() {
+    let disable = |disabled| change(OrganizationChange { disabled: Some(disabled), ..Default::default() });
+    check(vec![created("Club")], disable(false), vec![]);
+    check(vec![created("Club")], disable(true), vec![OrganizationEvent::Disabled {}]);
+    let history = vec![created("Club"), OrganizationEvent::Disabled {}];
+    check(history.clone(), disable(true), vec![]);
+    check(history.clone(), change(OrganizationChange::default()), vec![]);
+    check(history, disable(false), vec![OrganizationEvent::Enabled {}]);
+}
+
+#[test]
+fn the_images_of_an_organisation_get_a_limit_and_lose_it() {
+    let limit = |bytes| change(OrganizationChange { image_bytes: Some(bytes), ..Default::default() });
+    let limited = |bytes| OrganizationEvent::ImagesLimited { bytes };
+    check(vec![created("Club")], limit(None), vec![]);
+    check(vec![created("Club")], limit(Some(1000)), vec![limited(Some(1000))]);
+    let history = vec![created("Club"), limited(Some(1000))];
+    check(history.clone(), limit(Some(1000)), vec![]);
+    check(history, limit(None), vec![limited(None)]);
+}

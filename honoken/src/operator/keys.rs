@@ -13,7 +13,7 @@ use honoken_projections::apns_keys::ApnsKeyRow;
 use honoken_projections::certificates::CertificateRow;
 use honoken_projections::organizations::ApiKeyRow;
 use honoken_service::apns_keys::seal;
-use honoken_service::operations::requests;
+use honoken_service::operations::{organizations, requests};
 use honoken_service::personalization::Personalizations;
 use honoken_service::signers::{Signers, date};
 use honoken_service::storage::Storage;
@@ -147,6 +147,7 @@ pub async fn run(command: &KeysCommand, environment: &Environment) -> anyhow::Re
 /// When it exists under another name, or the event log is unavailable.
 pub(crate) async fn ensure_organization(
     session: &Session,
+    environment: &Environment,
     organization_id: &OrganizationId,
     name: Option<&str>,
 ) -> anyhow::Result<()> {
@@ -155,22 +156,14 @@ pub(crate) async fn ensure_organization(
         return Ok(());
     }
     let name = name.unwrap_or(organization_id.as_str());
-    let is_a_name =
-        !name.trim().is_empty() && name.chars().count() <= 256 && !name.chars().any(char::is_control);
-    anyhow::ensure!(is_a_name, "--name must have 1 to 256 characters and no control characters");
-    let create =
-        OrganizationCommand::Create { organization_id: organization_id.clone(), name: name.to_owned() };
-    let id = organization_id.as_str();
-    match session.dispatcher.dispatch::<Organization>(id, create, &(), session.metadata()).await {
+    anyhow::ensure!(organizations::is_a_name(name), "--name {}", organizations::NAME_RULE);
+    match organizations::create(&session.context(environment), organization_id, name).await {
         Err(DispatchError::Refused(OrganizationError::AlreadyCreated)) => anyhow::bail!(
-            "the organisation {organization_id} exists already, as \"{}\": its name cannot be changed, so leave out --name",
+            "the organisation {organization_id} exists already, as \"{}\": leave out --name, or rename it with `PATCH /admin/organizations/{organization_id}`",
             known.unwrap_or_default()
         ),
         created => {
-            session.settle(created?.position).await;
-            tracing::info!(
-                "made the organisation {organization_id} (\"{name}\"), which did not exist before"
-            );
+            created?;
             Ok(())
         }
     }
@@ -186,7 +179,7 @@ async fn create(options: &Create, environment: &Environment) -> anyhow::Result<(
     let storage = location.storage(&environment.config)?;
     let key = Zeroizing::new(format!("honoken_{}", ids::secret(&*environment.ids)));
     Session::with(&storage, LogPresence::CreateIfMissing, environment, async |session| {
-        ensure_organization(session, organization, name.as_deref()).await?;
+        ensure_organization(session, environment, organization, name.as_deref()).await?;
         let add = OrganizationCommand::AddApiKey {
             key_digest: Digest::of(key.as_bytes()),
             label: label.clone(),

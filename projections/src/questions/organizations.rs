@@ -1,7 +1,7 @@
 //! Organisations and their API keys.
 
 use honoken_database::statements::{Row, sql};
-use honoken_domain::ids::{Digest, OrganizationId, UnixSeconds};
+use honoken_domain::ids::{Digest, OrganizationId, PassTypeIdentifier, UnixSeconds};
 use honoken_domain::organization::Scopes;
 
 use crate::query_error::QueryError;
@@ -51,6 +51,30 @@ pub struct KeyGrant {
     pub organization_id: OrganizationId,
     /// What its holder may do.
     pub scopes: Scopes,
+    /// Whether the organisation may not act at present.
+    pub disabled: bool,
+}
+
+/// An organisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrganizationRow {
+    /// Its name in this service.
+    pub organization_id: OrganizationId,
+    /// Its name for operators.
+    pub name: String,
+    /// Whether its keys are refused and nothing is pushed for it.
+    pub disabled: bool,
+    /// The most bytes that the images have in all which it has uploaded.
+    pub image_bytes: Option<u64>,
+}
+
+/// The room that an organisation has for images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageRoom {
+    /// Bytes of the images that it has uploaded.
+    pub used: u64,
+    /// The most that it may have.
+    pub most: u64,
 }
 
 impl ReadModel {
@@ -60,7 +84,10 @@ impl ReadModel {
         key_digest: &Digest,
         now: UnixSeconds,
     ) -> Result<Option<KeyGrant>, QueryError> {
-        let row = sql("select organization_id, scopes from wallet_api_key
+        let row = sql("select organization_id, scopes,
+                    coalesce((select disabled from wallet_organization organization
+                              where organization.organization_id = wallet_api_key.organization_id), false) as disabled
+             from wallet_api_key
              where key_digest = $1 and not revoked and (expires_at is null or expires_at > $2)")
         .bind(key_digest.as_str())
         .bind(now.0)
@@ -71,6 +98,7 @@ impl ReadModel {
                 organization_id: OrganizationId::parse(row.get::<String>("organization_id")?)
                     .map_err(invalid_value)?,
                 scopes: row.optional_json("scopes")?.unwrap_or_default(),
+                disabled: row.get("disabled")?,
             })
         };
         row.and_then(|row| row.map(grant).transpose()).map_err(QueryError::of("an API key"))
@@ -90,7 +118,7 @@ impl ReadModel {
     async fn api_keys_between(&self, first: &str, last: &str) -> Result<Vec<ApiKeyRow>, QueryError> {
         let rows = sql(
             "select key.key_digest, key.organization_id, key.label, key.added_at, key.revoked, key.scopes, key.expires_at,
-                    (select name from wallet_organization organization
+                    (select coalesce(shown_name, name) from wallet_organization organization
                      where organization.organization_id = key.organization_id) as organization_name
              from wallet_api_key key
              where key.organization_id >= $1 and key.organization_id <= $2
@@ -103,18 +131,97 @@ impl ReadModel {
         rows.and_then(|rows| rows.iter().map(api_key_row).collect()).map_err(QueryError::of("the API keys"))
     }
 
+    /// The organisations behind an id, in the order of the ids; `limit` of them at the most.
+    pub async fn organizations(&self, after: &str, limit: u32) -> Result<Vec<OrganizationRow>, QueryError> {
+        let rows = sql("select organization_id, coalesce(shown_name, name) as name, disabled, image_bytes
+             from wallet_organization
+             where organization_id > $1
+             order by organization_id
+             limit $2")
+        .bind(after)
+        .bind(i64::from(limit))
+        .fetch_all(&self.readers)
+        .await;
+        rows.and_then(|rows| rows.iter().map(organization_row).collect())
+            .map_err(QueryError::of("the organisations"))
+    }
+
+    /// An organisation.
+    pub async fn organization(
+        &self,
+        organization_id: &OrganizationId,
+    ) -> Result<Option<OrganizationRow>, QueryError> {
+        let row = sql("select organization_id, coalesce(shown_name, name) as name, disabled, image_bytes
+             from wallet_organization
+             where organization_id = $1")
+        .bind(organization_id.as_str())
+        .fetch_optional(&self.readers)
+        .await;
+        row.and_then(|row| row.as_ref().map(organization_row).transpose())
+            .map_err(QueryError::of("an organisation"))
+    }
+
+    /// Whether the owner of a pass type is disabled.
+    pub async fn is_owner_disabled(&self, topic: &PassTypeIdentifier) -> Result<bool, QueryError> {
+        let row = sql("select organization.disabled
+             from wallet_pass_type pass_type
+             join wallet_organization organization on organization.organization_id = pass_type.organization_id
+             where pass_type.pass_type_identifier = $1")
+        .bind(topic.as_str())
+        .fetch_optional(&self.readers)
+        .await;
+        let disabled = row.and_then(|row| row.map(|row| row.get::<bool>("disabled")).transpose());
+        Ok(disabled.map_err(QueryError::of("an organisation"))?.unwrap_or(false))
+    }
+
+    /// The room that an organisation has for an image, which counts once however often it is uploaded; `None` where its images have no limit.
+    pub async fn image_room(
+        &self,
+        organization_id: &OrganizationId,
+        digest: &Digest,
+    ) -> Result<Option<ImageRoom>, QueryError> {
+        let row = sql("select image_bytes,
+                    (select cast(coalesce(sum(bytes), 0) as bigint) from wallet_image image
+                     where image.organization_id = $1 and image.digest <> $2) as used
+             from wallet_organization
+             where organization_id = $1 and image_bytes is not null")
+        .bind(organization_id.as_str())
+        .bind(digest.as_str())
+        .fetch_optional(&self.readers)
+        .await;
+        let room = |row: Row| {
+            Ok(ImageRoom {
+                used: row.get::<i64>("used")?.cast_unsigned(),
+                most: row.get::<i64>("image_bytes")?.cast_unsigned(),
+            })
+        };
+        row.and_then(|row| row.map(room).transpose()).map_err(QueryError::of("the room for images"))
+    }
+
     /// The name of an organisation, for people.
     pub async fn organization_name(
         &self,
         organization_id: &OrganizationId,
     ) -> Result<Option<String>, QueryError> {
-        let row = sql("select name from wallet_organization where organization_id = $1")
-            .bind(organization_id.as_str())
-            .fetch_optional(&self.readers)
-            .await;
+        let row = sql(
+            "select coalesce(shown_name, name) as name from wallet_organization where organization_id = $1",
+        )
+        .bind(organization_id.as_str())
+        .fetch_optional(&self.readers)
+        .await;
         row.and_then(|row| row.map(|row| row.get("name")).transpose())
             .map_err(QueryError::of("an organisation"))
     }
+}
+
+fn organization_row(row: &Row) -> sqlx::Result<OrganizationRow> {
+    Ok(OrganizationRow {
+        organization_id: OrganizationId::parse(row.get::<String>("organization_id")?)
+            .map_err(invalid_value)?,
+        name: row.get("name")?,
+        disabled: row.get("disabled")?,
+        image_bytes: row.get::<Option<i64>>("image_bytes")?.map(i64::cast_unsigned),
+    })
 }
 
 fn api_key_row(row: &Row) -> sqlx::Result<ApiKeyRow> {

@@ -16,7 +16,20 @@ pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) 
     let event: OrganizationEvent = serde_json::from_value(recorded.event.payload)?;
     match event {
         OrganizationEvent::Created { name, .. } => {
-            insert(connection, &organization_id, &name, sequence).await
+            insert(connection, &organization_id, &name, sequence, recorded_at).await
+        }
+        OrganizationEvent::Renamed { name } => {
+            set(connection, &organization_id, Column::ShownName, name.as_str(), sequence).await
+        }
+        OrganizationEvent::Disabled {} => {
+            set(connection, &organization_id, Column::Disabled, true, sequence).await
+        }
+        OrganizationEvent::Enabled {} => {
+            set(connection, &organization_id, Column::Disabled, false, sequence).await
+        }
+        OrganizationEvent::ImagesLimited { bytes } => {
+            let bytes = bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+            set(connection, &organization_id, Column::ImageBytes, bytes, sequence).await
         }
         OrganizationEvent::ApiKeyAdded { key_digest, label, scopes, expires_at } => {
             insert_key(connection, &organization_id, &key_digest, &label, recorded_at).await?;
@@ -38,14 +51,46 @@ async fn insert(
     organization_id: &OrganizationId,
     name: &str,
     sequence: i64,
+    recorded_at: i64,
 ) -> Result<(), ApplyError> {
-    sql("insert into wallet_organization (organization_id, name, sequence) values ($1, $2, $3)
+    sql("insert into wallet_organization (organization_id, name, sequence, created_at) values ($1, $2, $3, $4)
          on conflict do nothing")
     .bind(organization_id.as_str())
     .bind(name)
     .bind(sequence)
+    .bind(recorded_at)
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+/// A column that one kind of event changes.
+#[derive(Clone, Copy)]
+enum Column {
+    ShownName,
+    Disabled,
+    ImageBytes,
+}
+
+async fn set(
+    connection: &mut Connection,
+    organization_id: &OrganizationId,
+    column: Column,
+    value: impl Into<Value>,
+    sequence: i64,
+) -> Result<(), ApplyError> {
+    let statement = match column {
+        Column::ShownName => {
+            "update wallet_organization set shown_name = $2, sequence = $3 where organization_id = $1 and sequence < $3"
+        }
+        Column::Disabled => {
+            "update wallet_organization set disabled = $2, sequence = $3 where organization_id = $1 and sequence < $3"
+        }
+        Column::ImageBytes => {
+            "update wallet_organization set image_bytes = $2, sequence = $3 where organization_id = $1 and sequence < $3"
+        }
+    };
+    sql(statement).bind(organization_id.as_str()).bind(value).bind(sequence).execute(connection).await?;
     Ok(())
 }
 

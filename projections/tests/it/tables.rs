@@ -259,7 +259,10 @@ async fn a_key_names_the_organization_it_was_given_to(engine: Engine) {
     let added = world.adds_api_key("secret").await;
     assert!(running.projector.shows(&added, LIMIT).await);
     let owner = async |key: &str| running.model.grant_of_key(&Digest::of(key.as_bytes()), NOW).await.unwrap();
-    assert_eq!(owner("secret").await, Some(KeyGrant { organization_id: club(), scopes: Scopes::default() }));
+    assert_eq!(
+        owner("secret").await,
+        Some(KeyGrant { organization_id: club(), scopes: Scopes::default(), disabled: false })
+    );
     assert_eq!(owner("guess").await, None);
     assert_eq!(
         world.column("select organization_id || ' is ' || name from wallet_organization order by 1").await,

@@ -4,6 +4,7 @@
 //! - [`certificates`]: installs, revokes and invalidates certificates; [`requests`]: keys that are made here, and the requests for Apple;
 //!   [`credentials`]: certificates and keys as operators send them; [`certificate_warnings`]: what is wrong with one that was installed
 //! - [`apns_keys`]: installs and revokes APNs keys
+//! - [`organizations`]: makes, renames and disables them
 //! - [`pass_types`]: the owner of a pass type, and the certificate that signs its passes
 //! - [`test_pass`]: a pass that shows whether a certificate signs
 
@@ -12,6 +13,7 @@ pub mod certificate_warnings;
 pub mod certificates;
 pub mod context;
 pub mod credentials;
+pub mod organizations;
 pub mod pass_types;
 pub mod requests;
 pub mod test_pass;

@@ -3,6 +3,7 @@
 mod admin;
 mod admin_certificates;
 mod admin_keys;
+mod admin_organizations;
 mod apns_keys;
 mod arguments;
 mod audit;

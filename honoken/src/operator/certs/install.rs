@@ -146,7 +146,7 @@ impl Installer<'_> {
         let Options { organization, name, cert_ref, .. } = self.options;
         if let Some(organization) = organization {
             self.check_owner(&given).await?;
-            ensure_organization(self.session, organization, name.as_deref()).await?;
+            ensure_organization(self.session, self.environment, organization, name.as_deref()).await?;
         }
         let order = Order {
             cert_ref: cert_ref.clone(),

@@ -6,6 +6,7 @@ mod broker;
 mod changes;
 mod clock;
 mod crashes;
+mod disabled;
 mod imported;
 mod operator;
 mod processes;

@@ -1,0 +1,89 @@
+//! Organisations: made on purpose, renamed, limited, disabled.
+
+use honoken_pkpass::reader;
+use honoken_tests::Operator;
+use honoken_tests::drawing::noise;
+use honoken_tests::problem::{assert_points_at, assert_problem};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::a_service;
+
+const PATH: &str = "/admin/organizations";
+
+async fn asks(operator: &Operator, method: Method, path: &str, body: &Value) -> Value {
+    operator.request(method, path, body).await.assert_status(StatusCode::OK).json()
+}
+
+#[tokio::test]
+async fn an_organisation_is_made_on_purpose_and_announced() {
+    let honoken = a_service().await;
+    let operator = honoken.operator();
+    let other = json!({ "id": "other", "name": "The Others" });
+    let made = operator.request(Method::POST, PATH, &other).await.assert_status(StatusCode::CREATED).json();
+    assert_eq!(made, json!({ "id": "other", "name": "The Others", "disabled": false, "imageBytes": null }));
+    assert!(honoken.home().output().contains("made the organisation other"), "it is announced");
+    assert_eq!(asks(&operator, Method::POST, PATH, &other).await, made);
+    let refused = operator.request(Method::POST, PATH, &json!({ "id": "other", "name": "Somebody" })).await;
+    assert_eq!(assert_problem(&refused, 409)["code"], "already_created");
+    for (pointer, wrong) in [
+        ("/id", json!({ "id": "a b", "name": "n" })),
+        ("/name", json!({ "id": "third", "name": " " })),
+        ("/name", json!({ "id": "third" })),
+        ("/erasable", json!({ "id": "third", "name": "n", "erasable": true })),
+    ] {
+        let refused = operator.request(Method::POST, PATH, &wrong).await;
+        assert_problem(&refused, 422);
+        assert_points_at(&refused, pointer);
+    }
+    let first = asks(&operator, Method::GET, "/admin/organizations?limit=1", &Value::Null).await;
+    assert_eq!(first["organizations"][0]["id"], "dev");
+    let next = format!("{PATH}?cursor={}", first["next"].as_str().expect("another page"));
+    let last = asks(&operator, Method::GET, &next, &Value::Null).await;
+    assert_eq!((&last["organizations"], &last["next"]), (&json!([made]), &Value::Null));
+    // Nothing else makes one.
+    let keys =
+        operator.request(Method::POST, "/admin/organizations/third/keys", &json!({ "label": "x" })).await;
+    assert_problem(&keys, 404);
+    assert_problem(&operator.request(Method::PATCH, "/admin/organizations/third", &json!({})).await, 404);
+
+    // A name for the eyes of operators: the passes keep the first one.
+    let integrator = honoken.integrator();
+    integrator.issues("A-1").await;
+    let name_in = async |serial: &str| {
+        let file = integrator.downloads(serial).await;
+        reader::inspect(&file).pass.expect("a pass").organization_name
+    };
+    let before = name_in("A-1").await;
+    let dev = format!("{PATH}/dev");
+    let renamed = asks(&operator, Method::PATCH, &dev, &json!({ "name": "Another" })).await;
+    assert_eq!(renamed["name"], "Another");
+    integrator.issues("A-2").await;
+    assert_eq!((name_in("A-1").await, name_in("A-2").await), (before.clone(), before));
+    for (pointer, wrong) in [
+        ("/name", json!({ "name": "" })),
+        ("/disabled", json!({ "disabled": "yes" })),
+        ("/imageBytes", json!({ "imageBytes": -1 })),
+        ("/erasable", json!({ "erasable": true })),
+        ("/id", json!({ "id": "dev" })),
+    ] {
+        let refused = operator.request(Method::PATCH, &dev, &wrong).await;
+        assert_problem(&refused, 422);
+        assert_points_at(&refused, pointer);
+    }
+
+    // Images have so much room in all.
+    let (small, large) = (noise(10, 10), noise(40, 40));
+    let uploads = async |png: &[u8]| integrator.upload(png.to_vec()).await;
+    uploads(&small).await.assert_status(StatusCode::CREATED);
+    let most = small.len() + large.len() - 1;
+    asks(&operator, Method::PATCH, &dev, &json!({ "imageBytes": most })).await;
+    let refused = uploads(&large).await;
+    assert_eq!(assert_problem(&refused, 409)["code"], "images_too_large");
+    uploads(&small).await.assert_status(StatusCode::CREATED);
+    asks(&operator, Method::PATCH, &dev, &json!({ "imageBytes": most + 1 })).await;
+    uploads(&large).await.assert_status(StatusCode::CREATED);
+    let unlimited = asks(&operator, Method::PATCH, &dev, &json!({ "imageBytes": null })).await;
+    assert_eq!(unlimited["imageBytes"], Value::Null);
+    uploads(&noise(41, 41)).await.assert_status(StatusCode::CREATED);
+}
