@@ -11,6 +11,9 @@ use tokio::sync::watch;
 /// The time between two reports of problems.
 const REPORT_INTERVAL: Duration = Duration::from_hours(24);
 
+/// The time between two looks at the clock.
+const NEWS_INTERVAL: Duration = Duration::from_hours(1);
+
 /// The time between two reads of the read model, however fast it changes.
 const REFRESH_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -42,6 +45,9 @@ pub(crate) trait Table: Send + 'static {
 
     /// Logs again, once a day, what is wrong.
     fn log_problems(&self);
+
+    /// Logs, within the hour, what time alone has changed. Nothing, unless a table says otherwise.
+    fn log_news(&mut self) {}
 }
 
 /// Follows the changes of a table.
@@ -77,10 +83,13 @@ impl<T: Table> Follower<T> {
     async fn run(mut self) {
         let mut daily = tokio::time::interval(REPORT_INTERVAL);
         daily.tick().await;
+        let mut hourly = tokio::time::interval(NEWS_INTERVAL);
+        hourly.tick().await;
         loop {
             tokio::select! {
                 changed = self.progress.changed() => if changed.is_err() { return },
                 _ = daily.tick() => self.table.log_problems(),
+                _ = hourly.tick() => self.table.log_news(),
             }
             while let Err(fault) = self.refresh().await {
                 tracing::warn!(error = error_chain(&fault), "the {} could not be read", T::NAME);

@@ -24,6 +24,9 @@ use crate::follower::{Follower, Table};
 /// Expiry is announced this long before it happens.
 pub const WARN_BEFORE_SECONDS: i64 = 30 * 24 * 60 * 60;
 
+/// Days before the end of a certificate at which that is announced, once each.
+pub const ANNOUNCED_DAYS: [i64; 5] = [1, 7, 14, 30, 60];
+
 /// The advice for an expired or revoked certificate.
 const RENEW: &str = "renew it with `honoken certs request` and `honoken certs install`";
 
@@ -146,6 +149,12 @@ pub fn state(row: &CertificateRow, opens: bool, now: UnixSeconds) -> &'static st
     }
 }
 
+/// The least of the announced numbers of days within which a certificate ends; `None` while it lasts longer, and behind its end.
+pub fn ends_within(not_after: UnixSeconds, now: UnixSeconds) -> Option<i64> {
+    let left = not_after.0 - now.0;
+    (left >= 0).then(|| ANNOUNCED_DAYS.into_iter().find(|days| left <= days * 24 * 60 * 60)).flatten()
+}
+
 /// The whole days until a moment; negative behind it.
 pub fn days_left(not_after: UnixSeconds, now: UnixSeconds) -> i64 {
     (not_after.0 - now.0).div_euclid(24 * 60 * 60)
@@ -197,7 +206,7 @@ impl Signers {
         progress: watch::Receiver<Progress>,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), QueryError> {
         let (installed, receiver) = watch::channel(Arc::default());
-        let table = Certificates { keys, clock, installed };
+        let table = Certificates { keys, clock, installed, announced: BTreeMap::new() };
         let (followed, follow) = Follower::start(table, read_model, progress).await?;
         Ok((Self { installed: receiver, followed }, follow))
     }
@@ -278,6 +287,29 @@ impl Signers {
         })
     }
 
+    /// The last seconds of the certificates that sign now.
+    fn ends(&self, now: UnixSeconds) -> Vec<UnixSeconds> {
+        let installed = self.installed.borrow();
+        let ends = installed.values().filter_map(|(_, known)| match known {
+            Known::Signs(signer) if matches!(signer.standing(now), Standing::Good | Standing::Expiring) => {
+                Some(signer.not_after)
+            }
+            _ => None,
+        });
+        ends.collect()
+    }
+
+    /// How many certificates that sign now end within so many days.
+    pub fn ending_within(&self, days: i64, now: UnixSeconds) -> usize {
+        let within = |end: &UnixSeconds| end.0 - now.0 <= days * 24 * 60 * 60;
+        self.ends(now).iter().filter(|end| within(end)).count()
+    }
+
+    /// The end of the certificate that ends first, if that was announced.
+    pub fn first_end(&self, now: UnixSeconds) -> Option<UnixSeconds> {
+        self.ends(now).into_iter().min().filter(|end| ends_within(*end, now).is_some())
+    }
+
     /// Counts the certificates by standing.
     pub fn count(&self, now: UnixSeconds) -> Count {
         let mut count = Count::default();
@@ -304,6 +336,22 @@ struct Certificates {
     keys: Option<SealingKeys>,
     clock: Arc<dyn Clock>,
     installed: watch::Sender<Arc<Installed>>,
+    /// The number of days that was announced last for each certificate.
+    announced: BTreeMap<PassTypeIdentifier, (Position, i64)>,
+}
+
+impl Certificates {
+    /// Notes within how many days a certificate ends. Returns whether that was not announced before.
+    fn is_news(
+        &mut self,
+        pass_type_identifier: &PassTypeIdentifier,
+        position: Position,
+        end: UnixSeconds,
+    ) -> bool {
+        let Some(days) = ends_within(end, self.clock.unix_seconds()) else { return false };
+        let announced = Some((position, days));
+        self.announced.insert(pass_type_identifier.clone(), (position, days)) != announced
+    }
 }
 
 impl Table for Certificates {
@@ -337,7 +385,10 @@ impl Table for Certificates {
         let Ok(opened) = opened.await else { return };
         let opened: Vec<(PassTypeIdentifier, (Position, Known))> = opened;
         let now = self.clock.unix_seconds();
-        for (pass_type_identifier, (_, known)) in &opened {
+        for (pass_type_identifier, (position, known)) in &opened {
+            if let Known::Signs(signer) = known {
+                self.is_news(pass_type_identifier, *position, signer.not_after);
+            }
             log_state(pass_type_identifier, known, now, "from now on");
         }
         let mut installed = Installed::clone(&self.installed.borrow());
@@ -349,11 +400,24 @@ impl Table for Certificates {
         let now = self.clock.unix_seconds();
         for (pass_type_identifier, (_, known)) in &**self.installed.borrow() {
             let is_fine = match known {
-                Known::Signs(signer) => signer.standing(now) == Standing::Good,
+                // That it ends is told once for each of the announced days.
+                Known::Signs(signer) => matches!(signer.standing(now), Standing::Good | Standing::Expiring),
                 Known::Revoked { .. } => true,
                 Known::Unusable { .. } => false,
             };
             if !is_fine {
+                log_state(pass_type_identifier, known, now, "still");
+            }
+        }
+    }
+
+    fn log_news(&mut self) {
+        let now = self.clock.unix_seconds();
+        let installed = self.installed.borrow().clone();
+        for (pass_type_identifier, (position, known)) in &*installed {
+            if let Known::Signs(signer) = known
+                && self.is_news(pass_type_identifier, *position, signer.not_after)
+            {
                 log_state(pass_type_identifier, known, now, "still");
             }
         }
@@ -397,14 +461,19 @@ fn log_state(pass_type_identifier: &PassTypeIdentifier, known: &Known, now: Unix
         Known::Signs(signer) => {
             let (from, until) = (date(signer.not_before), date(signer.not_after));
             match signer.standing(now) {
-                Standing::Good => tracing::info!(
-                    pass.r#type = %pass_type_identifier,
-                    "the certificate of {pass_type_identifier} signs {since}, until {until}"
-                ),
-                Standing::Expiring => tracing::warn!(
-                    pass.r#type = %pass_type_identifier,
-                    "the certificate of {pass_type_identifier} expires on {until}: {RENEW}"
-                ),
+                Standing::Good | Standing::Expiring => {
+                    if let Some(days) = ends_within(signer.not_after, now) {
+                        tracing::warn!(
+                            pass.r#type = %pass_type_identifier,
+                            "the certificate of {pass_type_identifier} expires on {until}, within {days} days: {RENEW}"
+                        );
+                    } else {
+                        tracing::info!(
+                            pass.r#type = %pass_type_identifier,
+                            "the certificate of {pass_type_identifier} signs {since}, until {until}"
+                        );
+                    }
+                }
                 Standing::NotYetValid => tracing::error!(
                     pass.r#type = %pass_type_identifier,
                     "the certificate of {pass_type_identifier} is not valid before {from}: its passes cannot be signed until then"
@@ -427,6 +496,23 @@ pub fn date(at: UnixSeconds) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_end_is_announced_once_for_each_number_of_days() {
+        let (end, day) = (UnixSeconds(400 * 86_400), 86_400);
+        let mut announced = Vec::new();
+        let mut last = None;
+        // Every hour of the last hundred days, and of ten days behind the end.
+        for hour in 300 * 24..410 * 24 {
+            let within = ends_within(end, UnixSeconds(hour * 3600));
+            if within.is_some() && within != last {
+                announced.push((within.unwrap(), (end.0 - hour * 3600) / day));
+            }
+            last = within;
+        }
+        assert_eq!(announced, [(60, 60), (30, 30), (14, 14), (7, 7), (1, 1)]);
+        assert_eq!(ends_within(end, UnixSeconds(end.0 + 1)), None);
+    }
 
     #[test]
     fn a_certificate_is_announced_thirty_days_before_its_end() {

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use honoken_event_store::{EventLog, LogError, Position};
 use honoken_projections::WALLET;
-use honoken_service::signers::Count;
+use honoken_service::signers::{self, Count};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -29,6 +29,10 @@ struct Ready {
     #[schema(example = "ready", pattern = "^ready$")]
     status: &'static str,
     certificates: Certificates,
+    /// The end of a certificate, once it is within sixty days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "a certificate expires on 2027-05-14 17:30:00 UTC, in 13 days")]
+    note: Option<String>,
 }
 
 /// The number of certificates, by whether they sign.
@@ -99,6 +103,9 @@ pub async fn ready(State(app): State<AppState>) -> Result<Response, ApiError> {
         ));
     }
     // An unusable certificate is reported but does not make the process unready: the others sign, and phones ask for more than passes.
-    let certificates = app.built_passes.signers().count(app.clock.unix_seconds()).into();
-    Ok(Json(Ready { status: "ready", certificates }).into_response())
+    let (signers, now) = (app.built_passes.signers(), app.clock.unix_seconds());
+    let note = signers.first_end(now).map(|end| {
+        format!("a certificate expires on {}, in {} days", signers::date(end), signers::days_left(end, now))
+    });
+    Ok(Json(Ready { status: "ready", certificates: signers.count(now).into(), note }).into_response())
 }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use honoken_database::Pool;
 use honoken_event_store::EventLog;
-use honoken_telemetry::metrics::{CONTENT_TYPE, ConnectionState, Metric, Store};
+use honoken_telemetry::metrics::{CONTENT_TYPE, ConnectionState, Metric, Store, WithinDays};
 use http::header;
 
 use crate::error::ApiError;
@@ -43,6 +43,12 @@ fn update_gauges(app: &App) {
     let count = |metric, more: u64| app.metrics.counter(metric, &[]).inc_by(more);
     count(Metric::ReadModelQuestions, app.read_model.take_questions());
     count(Metric::PassRowsLookedFor, app.read_model.take_rows_looked_for());
+    let now = app.clock.unix_seconds();
+    for within in WithinDays::ALL {
+        let ending = app.built_passes.signers().ending_within(within.days(), now);
+        let gauge = app.metrics.gauge(Metric::CertificatesEnding, &[(*within).into()]);
+        gauge.set(i64::try_from(ending).unwrap_or(i64::MAX));
+    }
     for (queue, waiting) in app.waiting() {
         app.metrics
             .gauge(Metric::RequestsWaiting, &[queue.into()])

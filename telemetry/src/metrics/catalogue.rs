@@ -53,6 +53,8 @@ pub enum Metric {
     PassesCacheSize,
     /// `honoken.pass.signing`
     PassSigning,
+    /// `honoken.certificates.ending`
+    CertificatesEnding,
     /// `honoken.log.head`
     LogHead,
     /// `honoken.projection.position`
@@ -151,6 +153,7 @@ pub(super) const TABLE: &[Row] = &[
     Row { metric: Metric::PassesCached, name: "honoken.passes.cached", kind: Kind::Counter, unit: Unit::None, labels: &[], help: "requests for a pass that were answered from memory" },
     Row { metric: Metric::PassesCacheSize, name: "honoken.passes.cache.size", kind: Kind::Gauge, unit: Unit::Bytes, labels: &[], help: "size of the built passes in memory" },
     Row { metric: Metric::PassSigning, name: "honoken.pass.signing", kind: Kind::Histogram, unit: Unit::Seconds, labels: &[], help: "time to make the manifest, the signature and the archive of one pass, without the wait for a free core" },
+    Row { metric: Metric::CertificatesEnding, name: "honoken.certificates.ending", kind: Kind::Gauge, unit: Unit::None, labels: &[Label::WithinDays], help: "certificates that sign now, and expire within so many days" },
     Row { metric: Metric::LogHead, name: "honoken.log.head", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "position of the last event that this process knows" },
     Row { metric: Metric::ProjectionPosition, name: "honoken.projection.position", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "position up to which readers see every event" },
     Row { metric: Metric::ProjectionLag, name: "honoken.projection.lag", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "events between `honoken.projection.position` and `honoken.log.head`" },

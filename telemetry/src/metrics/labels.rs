@@ -37,6 +37,8 @@ pub enum Label {
     BuildResult,
     /// The meaning of a line of a phone's log.
     Class,
+    /// The days until a certificate ends.
+    WithinDays,
     /// A store.
     Store,
     /// The state of a database connection.
@@ -106,6 +108,7 @@ impl Label {
             Self::Command => "command",
             Self::CommandResult | Self::BuildResult => "result",
             Self::Class => "class",
+            Self::WithinDays => "within_days",
             Self::Store => "store",
             Self::ConnectionState | Self::DeliveryState => "state",
             Self::PushOutcome => "outcome",
@@ -135,6 +138,7 @@ impl Label {
             Self::CommandResult => Values::Closed(CommandResult::NAMES),
             Self::BuildResult => Values::Closed(BuildResult::NAMES),
             Self::Class => Values::Closed(MessageClass::NAMES),
+            Self::WithinDays => Values::Closed(WithinDays::NAMES),
             Self::Store => Values::Closed(Store::NAMES),
             Self::ConnectionState => Values::Closed(ConnectionState::NAMES),
             Self::PushOutcome | Self::DeliveryState | Self::Pausable => Values::Closed(sets.of(self)),
@@ -273,6 +277,34 @@ values! {
 }
 
 values! {
+    /// The days until a certificate ends.
+    WithinDays:
+    /// Sixty.
+    Sixty = "60",
+    /// Thirty.
+    Thirty = "30",
+    /// Fourteen.
+    Fourteen = "14",
+    /// Seven.
+    Seven = "7",
+    /// One.
+    One = "1",
+}
+
+impl WithinDays {
+    /// The number.
+    pub fn days(self) -> i64 {
+        match self {
+            Self::Sixty => 60,
+            Self::Thirty => 30,
+            Self::Fourteen => 14,
+            Self::Seven => 7,
+            Self::One => 1,
+        }
+    }
+}
+
+values! {
     /// Which store.
     Store:
     /// The event log.
@@ -393,6 +425,7 @@ label_values!(
     BuildResult as BuildResult,
     MessageClass as Class,
     Store as Store,
+    WithinDays as WithinDays,
     ConnectionState as ConnectionState,
     AnonymousLine as AnonymousLine,
     Credentials as Credentials,

@@ -488,6 +488,20 @@ async fn a_certificate_that_expires_soon_is_announced() {
     );
     let counted = certificates_in_health(&serving).await;
     assert_eq!(counted, json!({ "usable": 1, "expiring": 1, "unusable": 0 }));
+    let asks = async |path: &str| {
+        let answer = serving.request(Method::GET, path, HeaderMap::new(), "").await;
+        String::from_utf8_lossy(&answer.assert_status(StatusCode::OK).body).into_owned()
+    };
+    let ready = asks("/health/ready").await;
+    assert!(
+        ready.contains("\"note\":\"a certificate expires on ") && ready.contains(", in 14 days"),
+        "{ready}"
+    );
+    let metrics = asks("/metrics").await;
+    for (days, count) in [(60, 1), (30, 1), (14, 0), (7, 0), (1, 0)] {
+        let line = format!("honoken_certificates_ending{{within_days=\"{days}\"}} {count}\n");
+        assert!(metrics.contains(&line), "{line}: {metrics}");
+    }
 }
 
 #[tokio::test]
