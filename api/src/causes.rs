@@ -131,7 +131,8 @@ impl From<QueryError> for ApiError {
 impl From<Arc<BuildFailure>> for ApiError {
     fn from(fault: Arc<BuildFailure>) -> Self {
         match &*fault {
-            BuildFailure::Image(
+            BuildFailure::Store(_)
+            | BuildFailure::Image(
                 BlobError::Store(_) | BlobError::Folder(_) | BlobError::Unknown(_) | BlobError::Damaged(_),
             ) => Self::Unavailable(fault.into()),
             BuildFailure::NoCertificate { pass_type_identifier, why } => {
@@ -153,7 +154,8 @@ impl From<PersonalizationFailure> for ApiError {
         match fault {
             PersonalizationFailure::NoCertificate(_) => Self::CannotSign(fault.into()),
             // An operator has to mend it; the caller retries.
-            PersonalizationFailure::NoKeys
+            PersonalizationFailure::Store(_)
+            | PersonalizationFailure::NoKeys
             | PersonalizationFailure::Sealed(_)
             | PersonalizationFailure::Vault(_) => Self::Unavailable(fault.into()),
             PersonalizationFailure::Signature(_) | PersonalizationFailure::Unreadable => {

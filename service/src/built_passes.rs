@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 use crate::blobs::{BlobError, Blobs};
 use crate::limits;
 use crate::permits::Permits;
-use crate::signers::{Signer, Signers};
+use crate::signers::{Certified, NoSigner, Signers};
 
 /// Bytes of built passes kept in memory.
 const CACHE_BYTES: u64 = 256 * 1024 * 1024;
@@ -40,6 +40,9 @@ pub enum BuildFailure {
         /// The reason, and what to do.
         why: String,
     },
+    /// The certificate could not be read.
+    #[error(transparent)]
+    Store(NoSigner),
     /// An image of the pass could not be read.
     #[error("an image of the pass could not be read")]
     Image(#[source] BlobError),
@@ -117,8 +120,8 @@ impl BuiltPasses {
 
     /// The file of the state with this tag, if it is in memory.
     pub async fn cached(&self, id: &PassId, etag: &ETag) -> Option<Bytes> {
-        let signer = self.signers.get(&id.pass_type_identifier)?;
-        let file = self.cache.get(&self.key(etag, &signer)).await;
+        let certified = self.signers.get(&id.pass_type_identifier)?;
+        let file = self.cache.get(&self.key(etag, &certified)).await;
         if file.is_some() {
             self.hits.inc();
         }
@@ -140,10 +143,10 @@ impl BuiltPasses {
         &self.signers
     }
 
-    fn key(&self, etag: &ETag, signer: &Signer) -> Key {
+    fn key(&self, etag: &ETag, certified: &Certified) -> Key {
         Key {
             etag: etag.clone(),
-            certificate: signer.revision.clone(),
+            certificate: certified.revision.clone(),
             web_service_url: self.web_service_url.clone(),
             builder_version: BUILDER_VERSION,
         }
@@ -161,16 +164,16 @@ impl BuiltPasses {
     ) -> Result<Bytes, Arc<BuildFailure>> {
         let pass_type_identifier = &id.pass_type_identifier;
         // A file that was signed in time stays as it is; only a new one needs a certificate that is valid now.
-        let signer = match self.signers.get(pass_type_identifier) {
-            Some(signer) => signer,
+        let certified = match self.signers.get(pass_type_identifier) {
+            Some(certified) => certified,
             None => self.usable(pass_type_identifier, now)?,
         };
-        let key = self.key(&document.row.etag, &signer);
+        let key = self.key(&document.row.etag, &certified);
         let (was_built, is_incomplete) = (AtomicBool::new(false), AtomicBool::new(false));
         let stored_under = key.clone();
         let build = async {
             was_built.store(true, Ordering::Relaxed);
-            let outcome = self.build(id, document, signer, now, &is_incomplete).await;
+            let outcome = self.build(id, document, certified, now, &is_incomplete).await;
             let result = if outcome.is_ok() { BuildResult::Built } else { BuildResult::Failed };
             self.metrics.count(Metric::PassesBuilt, &[result.into()]);
             outcome
@@ -190,7 +193,7 @@ impl BuiltPasses {
         &self,
         pass_type_identifier: &PassTypeIdentifier,
         now: UnixSeconds,
-    ) -> Result<Arc<Signer>, BuildFailure> {
+    ) -> Result<Arc<Certified>, BuildFailure> {
         self.signers.usable(pass_type_identifier, now).map_err(|why| BuildFailure::NoCertificate {
             pass_type_identifier: pass_type_identifier.clone(),
             why,
@@ -201,12 +204,19 @@ impl BuiltPasses {
         &self,
         id: &PassId,
         document: PassDocument,
-        signer: Arc<Signer>,
+        certified: Arc<Certified>,
         now: UnixSeconds,
         is_incomplete: &AtomicBool,
     ) -> Result<Bytes, BuildFailure> {
         let pass_type_identifier = id.pass_type_identifier.clone();
         self.usable(&pass_type_identifier, now)?;
+        let signer = Box::pin(self.signers.load(&pass_type_identifier, &certified)).await;
+        let signer = signer.map_err(|fault| match fault {
+            NoSigner::None(why) => {
+                BuildFailure::NoCertificate { pass_type_identifier: pass_type_identifier.clone(), why }
+            }
+            NoSigner::Unavailable(_) => BuildFailure::Store(fault),
+        })?;
         signer
             .identity
             .check(pass_type_identifier.as_str(), document.team_identifier.as_str(), now.0)

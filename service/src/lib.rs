@@ -42,3 +42,4 @@ pub mod shutdown;
 pub mod signers;
 pub mod storage;
 pub mod stores;
+pub mod validity;

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::encryption_keys::HOW_TO_SET;
 use crate::ids::{self, IdSource};
-use crate::signers::Signers;
+use crate::signers::{NoSigner, Signers};
 
 /// The number of a pass's own key, under which its persons are sealed.
 const OF_PASS: u32 = 1;
@@ -48,6 +48,9 @@ pub enum PersonalizationFailure {
     /// No certificate of the pass type can sign now; with the reason, and what to do.
     #[error("a token cannot be signed: {0}")]
     NoCertificate(String),
+    /// The certificate could not be read.
+    #[error(transparent)]
+    Store(NoSigner),
     /// OpenSSL did not sign.
     #[error("a token could not be signed")]
     Signature(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -96,8 +99,12 @@ impl Personalizations {
         token: PersonalizationToken,
         now: UnixSeconds,
     ) -> Result<TokenSignature, PersonalizationFailure> {
-        let signer = self.signers.usable(&pass.pass_type_identifier, now);
-        let signer = signer.map_err(PersonalizationFailure::NoCertificate)?;
+        let pass_type = &pass.pass_type_identifier;
+        let certified = self.signers.usable(pass_type, now).map_err(PersonalizationFailure::NoCertificate)?;
+        let signer = self.signers.load(pass_type, &certified).await.map_err(|fault| match fault {
+            NoSigner::None(why) => PersonalizationFailure::NoCertificate(why),
+            NoSigner::Unavailable(_) => PersonalizationFailure::Store(fault),
+        })?;
         let outcome = tokio::task::spawn_blocking(move || token.sign(&signer.identity)).await;
         let outcome = outcome.map_err(|fault| PersonalizationFailure::Signature(fault.into()))?;
         outcome.map(TokenSignature::new).map_err(|fault| PersonalizationFailure::Signature(fault.into()))

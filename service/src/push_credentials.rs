@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use crate::apns_keys::file::{self, KeyFileError};
 use crate::clock::Clock;
 use crate::follower::{Follower, Table};
-use crate::signers::Signers;
+use crate::signers::{NoSigner, Signers};
 
 /// Why an APNs key of the read model cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -233,12 +233,15 @@ impl InstalledCredentials {
         {
             return Ok(Credential::Key(key.clone()));
         }
-        let certificate = self.signers.for_pushing(topic, self.clock.unix_seconds());
-        certificate.map(Credential::Certificate).map_err(|why| {
-            let team = team.map_or_else(|| "its team".to_owned(), |team| format!("team {team}"));
-            NoCredential::NotInstalled(format!(
-                "pushes of {topic} have no credential: {why}; or install an APNs key of {team} with `honoken apns-keys install`"
-            ))
+        let certificate = self.signers.for_pushing(topic, self.clock.unix_seconds()).await;
+        certificate.map(Credential::Certificate).map_err(|fault| match fault {
+            NoSigner::Unavailable(_) => NoCredential::Unavailable(Box::new(fault)),
+            NoSigner::None(why) => {
+                let team = team.map_or_else(|| "its team".to_owned(), |team| format!("team {team}"));
+                NoCredential::NotInstalled(format!(
+                    "pushes of {topic} have no credential: {why}; or install an APNs key of {team} with `honoken apns-keys install`"
+                ))
+            }
         })
     }
 
@@ -318,6 +321,7 @@ mod tests {
     struct World {
         stores: Stores,
         credentials: PushCredentials,
+        signers: Signers,
         clock: Arc<HeldClock>,
         _folder: TempDir,
     }
@@ -335,10 +339,11 @@ mod tests {
             let followed = Signers::follow(read_model.clone(), keys.clone(), clock.clone(), progress.clone());
             let (signers, follow) = followed.await.unwrap();
             tokio::spawn(follow);
-            let followed = PushCredentials::follow(read_model, keys, signers, clock.clone(), progress);
+            let followed =
+                PushCredentials::follow(read_model, keys, signers.clone(), clock.clone(), progress);
             let (credentials, follow) = followed.await.unwrap();
             tokio::spawn(follow);
-            let world = Self { stores, credentials, clock, _folder: folder };
+            let world = Self { stores, credentials, signers, clock, _folder: folder };
             let create = PassTypeCommand::Create {
                 pass_type_identifier: topic(),
                 organization_id: OrganizationId::parse("club").unwrap(),
@@ -428,6 +433,34 @@ mod tests {
 
     fn team_key(key: &str) -> String {
         format!("{}/{key}", sample::TEAM)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_certificate_that_is_not_parsed_any_more_is_parsed_once_for_all_that_wait_for_it() {
+        let world = World::new().await;
+        world.installs_certificate().await;
+        let first = world.will_push_with(|id| id.starts_with("certificate:")).await;
+        let certified = world.signers.get(&topic()).unwrap();
+        world.signers.forget_parsed();
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..16 {
+            let (signers, certified) = (world.signers.clone(), certified.clone());
+            waiting.spawn(async move { signers.load(&topic(), &certified).await.unwrap() });
+        }
+        let loaded = waiting.join_all().await;
+        assert!(loaded.iter().all(|one| Arc::ptr_eq(one, &loaded[0])), "it was parsed more than once");
+
+        world.installs_certificate().await;
+        world.will_push_with(|id| id.starts_with("certificate:") && id != first).await;
+        let old = world.signers.load(&topic(), &certified).await.unwrap();
+        assert!(
+            Arc::ptr_eq(&old, &loaded[0]),
+            "a request in flight finishes with the one that it began with"
+        );
+        world.signers.forget_parsed();
+        let fault = world.signers.load(&topic(), &certified).await.unwrap_err();
+        assert!(matches!(fault, NoSigner::None(_)), "another certificate is not taken for it: {fault}");
+        world.closes().await;
     }
 
     #[tokio::test]

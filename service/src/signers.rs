@@ -1,5 +1,5 @@
-//! The certificates that sign passes, by pass type. They come from the read model, and are opened and parsed once, and again when one is
-//! installed, renewed or revoked.
+//! The certificates that sign passes, by pass type. They come from the read model. What is known of each is in memory; certificates and keys
+//! are opened and parsed when one is installed or renewed, those that were used last are kept, and others are parsed again when they are needed.
 //!
 //! A problem with a certificate is logged when it is found, and every day: the pass type, the date, and what to do.
 
@@ -16,16 +16,14 @@ use honoken_projections::certificates::CertificateRow;
 use honoken_projections::{Progress, QueryError, ReadModel};
 use honoken_pushers::ports::PassCertificate;
 use honoken_telemetry::error_chain;
+use moka::future::Cache;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::follower::{Follower, Table};
+use crate::validity::ends_within;
 
-/// Expiry is announced this long before it happens.
-pub const WARN_BEFORE_SECONDS: i64 = 30 * 24 * 60 * 60;
-
-/// Days before the end of a certificate at which that is announced, once each.
-pub const ANNOUNCED_DAYS: [i64; 5] = [1, 7, 14, 30, 60];
+pub use crate::validity::{Standing, date, days_left, standing};
 
 /// The advice for an expired or revoked certificate.
 const RENEW: &str = "renew it with `honoken certs request` and `honoken certs install`";
@@ -74,33 +72,47 @@ pub fn revision(installation: &Installation) -> String {
 pub struct Signer {
     /// Certificate, key and intermediate.
     pub identity: SigningIdentity,
-    /// Changes whenever the files that it signs would differ.
-    pub revision: String,
-    /// The same, in the form that pushes use.
+    /// The same, as pushes use it.
     for_pushing: Arc<PassCertificate>,
-    team_identifier: TeamIdentifier,
-    not_before: UnixSeconds,
-    not_after: UnixSeconds,
 }
 
 impl std::fmt::Debug for Signer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Signer").field("identity", &self.identity).finish_non_exhaustive()
+        f.debug_struct("Signer").field("revision", &self.for_pushing.revision).finish_non_exhaustive()
     }
 }
 
 impl Signer {
     fn new(installation: &Installation, identity: SigningIdentity) -> Self {
-        let revision = revision(installation);
         let for_pushing = Arc::new(PassCertificate {
             certificate: identity.certificate().to_owned(),
             chain: identity.chain().iter().map(ToOwned::to_owned).collect(),
             key: identity.private_key().to_owned(),
-            revision: revision.clone(),
+            revision: revision(installation),
         });
-        let Installation { not_before, not_after, .. } = *installation;
-        let team_identifier = installation.team_identifier.clone();
-        Self { identity, revision, for_pushing, team_identifier, not_before, not_after }
+        Self { identity, for_pushing }
+    }
+}
+
+/// What is known of a certificate that can sign, without the certificate itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certified {
+    /// Names what is signed with: another one when the files would differ.
+    pub revision: String,
+    team_identifier: TeamIdentifier,
+    not_before: UnixSeconds,
+    not_after: UnixSeconds,
+}
+
+impl Certified {
+    fn of(installation: &Installation) -> Self {
+        let Installation { team_identifier, not_before, not_after, .. } = installation;
+        Self {
+            revision: revision(installation),
+            team_identifier: team_identifier.clone(),
+            not_before: *not_before,
+            not_after: *not_after,
+        }
     }
 
     fn standing(&self, now: UnixSeconds) -> Standing {
@@ -108,30 +120,27 @@ impl Signer {
     }
 }
 
-/// Whether a certificate can sign at a moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// It can sign.
-    Good,
-    /// It can sign, and expires soon.
-    Expiring,
-    /// It is not valid yet.
-    NotYetValid,
-    /// It has expired.
-    Expired,
+/// Parsed certificates, by revision: those that were used last.
+type Parsed = Cache<String, Arc<Signer>>;
+
+/// The most certificates that are kept parsed. One takes some ten kilobytes.
+const MOST_PARSED: u64 = 1024;
+
+/// Where a certificate is read from that is not parsed any more.
+struct Source {
+    read_model: ReadModel,
+    keys: Option<SealingKeys>,
 }
 
-/// The standing of a certificate with these dates.
-pub fn standing(not_before: UnixSeconds, not_after: UnixSeconds, now: UnixSeconds) -> Standing {
-    if now < not_before {
-        Standing::NotYetValid
-    } else if now > not_after {
-        Standing::Expired
-    } else if not_after.0 - now.0 < WARN_BEFORE_SECONDS {
-        Standing::Expiring
-    } else {
-        Standing::Good
-    }
+/// Why there is no certificate to sign with.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NoSigner {
+    /// None signs the passes of the type now; the sentence says why, and what to do.
+    #[error("{0}")]
+    None(String),
+    /// The read model is unavailable.
+    #[error("the certificate could not be read")]
+    Unavailable(#[source] Arc<QueryError>),
 }
 
 /// The state of a certificate, in the word that operators see. `opens` says whether this process can use its key.
@@ -149,21 +158,10 @@ pub fn state(row: &CertificateRow, opens: bool, now: UnixSeconds) -> &'static st
     }
 }
 
-/// The least of the announced numbers of days within which a certificate ends; `None` while it lasts longer, and behind its end.
-pub fn ends_within(not_after: UnixSeconds, now: UnixSeconds) -> Option<i64> {
-    let left = not_after.0 - now.0;
-    (left >= 0).then(|| ANNOUNCED_DAYS.into_iter().find(|days| left <= days * 24 * 60 * 60)).flatten()
-}
-
-/// The whole days until a moment; negative behind it.
-pub fn days_left(not_after: UnixSeconds, now: UnixSeconds) -> i64 {
-    (not_after.0 - now.0).div_euclid(24 * 60 * 60)
-}
-
 /// The state of the latest certificate of a pass type.
 #[derive(Debug, Clone)]
 enum Known {
-    Signs(Arc<Signer>),
+    Signs(Arc<Certified>),
     Unusable { why: Arc<Unusable>, not_after: UnixSeconds, team_identifier: TeamIdentifier },
     Revoked { team_identifier: TeamIdentifier },
 }
@@ -171,11 +169,19 @@ enum Known {
 type Installed = BTreeMap<PassTypeIdentifier, (Position, Known)>;
 
 /// The certificates that sign, by pass type. Clones see the same ones.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Signers {
     installed: watch::Receiver<Arc<Installed>>,
+    parsed: Parsed,
+    source: Option<Arc<Source>>,
     /// How far in the event log they are known.
     followed: watch::Receiver<Position>,
+}
+
+impl std::fmt::Debug for Signers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signers").field("installed", &self.installed).finish_non_exhaustive()
+    }
 }
 
 /// The numbers of certificates, by standing.
@@ -192,7 +198,8 @@ pub struct Count {
 impl Signers {
     /// For a process that signs nothing.
     pub fn none() -> Self {
-        Self { installed: watch::channel(Arc::default()).1, followed: watch::channel(Position(0)).1 }
+        let (_, installed) = watch::channel(Arc::default());
+        Self { installed, parsed: parsed(), source: None, followed: watch::channel(Position(0)).1 }
     }
 
     /// The certificates of the read model as it is now, and a future that keeps them up to date until the projector ends.
@@ -206,9 +213,12 @@ impl Signers {
         progress: watch::Receiver<Progress>,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), QueryError> {
         let (installed, receiver) = watch::channel(Arc::default());
-        let table = Certificates { keys, clock, installed, announced: BTreeMap::new() };
+        let source = Some(Arc::new(Source { read_model: read_model.clone(), keys: keys.clone() }));
+        let parsed = parsed();
+        let table =
+            Certificates { keys, clock, installed, parsed: parsed.clone(), announced: BTreeMap::new() };
         let (followed, follow) = Follower::start(table, read_model, progress).await?;
-        Ok((Self { installed: receiver, followed }, follow))
+        Ok((Self { installed: receiver, parsed, source, followed }, follow))
     }
 
     /// Waits until this process signs as the event log says up to a position, for a bounded time.
@@ -221,17 +231,70 @@ impl Signers {
     /// A single certificate, without a read model.
     #[cfg(test)]
     pub(crate) fn of(installation: &Installation, identity: SigningIdentity) -> Self {
-        let known = Known::Signs(Arc::new(Signer::new(installation, identity)));
-        let installed = [(installation.pass_type_identifier.clone(), (Position(1), known))];
+        let certified = Arc::new(Certified::of(installation));
+        let parsed = parsed();
+        let signer = Arc::new(Signer::new(installation, identity));
+        futures::executor::block_on(parsed.insert(certified.revision.clone(), signer));
+        let installed = [(installation.pass_type_identifier.clone(), (Position(1), Known::Signs(certified)))];
         let installed = watch::channel(Arc::new(installed.into())).1;
-        Self { installed, followed: watch::channel(Position(1)).1 }
+        Self { installed, parsed, source: None, followed: watch::channel(Position(1)).1 }
     }
 
-    /// The certificate that signs passes of this type.
-    pub fn get(&self, pass_type_identifier: &PassTypeIdentifier) -> Option<Arc<Signer>> {
+    /// As if no certificate had been used for long.
+    #[cfg(test)]
+    pub(crate) fn forget_parsed(&self) {
+        self.parsed.invalidate_all();
+    }
+
+    /// What is known of the certificate that signs passes of this type, whether it is valid now or not.
+    pub fn get(&self, pass_type_identifier: &PassTypeIdentifier) -> Option<Arc<Certified>> {
         match self.installed.borrow().get(pass_type_identifier) {
-            Some((_, Known::Signs(signer))) => Some(signer.clone()),
+            Some((_, Known::Signs(certified))) => Some(certified.clone()),
             Some((_, Known::Unusable { .. } | Known::Revoked { .. })) | None => None,
+        }
+    }
+
+    /// The parsed certificate of this revision. One that was not used for long is read and parsed again, once for all that wait for it.
+    ///
+    /// # Errors
+    /// When it cannot be read, or another one has taken its place.
+    pub async fn load(
+        &self,
+        pass_type_identifier: &PassTypeIdentifier,
+        certified: &Certified,
+    ) -> Result<Arc<Signer>, NoSigner> {
+        let reading = self.read(pass_type_identifier, certified);
+        let loaded = self.parsed.try_get_with_by_ref(&certified.revision, reading).await;
+        loaded.map_err(Arc::unwrap_or_clone)
+    }
+
+    async fn read(
+        &self,
+        pass_type_identifier: &PassTypeIdentifier,
+        certified: &Certified,
+    ) -> Result<Arc<Signer>, NoSigner> {
+        let replaced = || {
+            NoSigner::None(format!(
+                "the certificate of {pass_type_identifier} is being replaced: try again in a moment"
+            ))
+        };
+        let source = self.source.clone().ok_or_else(replaced)?;
+        let row = source.read_model.certificate(pass_type_identifier).await;
+        let row = row.map_err(|fault| NoSigner::Unavailable(Arc::new(fault)))?;
+        let row = row.filter(|row| revision(&row.installation) == certified.revision);
+        let installation = row.ok_or_else(replaced)?.installation;
+        let parsed = tokio::task::spawn_blocking(move || {
+            open(source.keys.as_ref(), &installation).map(|identity| Signer::new(&installation, identity))
+        });
+        match parsed.await {
+            Ok(Ok(signer)) => Ok(Arc::new(signer)),
+            Ok(Err(fault)) => {
+                let told = error_chain(&fault);
+                Err(NoSigner::None(format!(
+                    "the certificate of {pass_type_identifier} cannot be used: {told}; {UNUSABLE}"
+                )))
+            }
+            Err(_) => Err(replaced()),
         }
     }
 
@@ -239,12 +302,13 @@ impl Signers {
     ///
     /// # Errors
     /// A sentence that says what to do.
-    pub fn for_pushing(
+    pub async fn for_pushing(
         &self,
         pass_type_identifier: &PassTypeIdentifier,
         now: UnixSeconds,
-    ) -> Result<Arc<PassCertificate>, String> {
-        self.usable(pass_type_identifier, now).map(|signer| signer.for_pushing.clone())
+    ) -> Result<Arc<PassCertificate>, NoSigner> {
+        let certified = self.usable(pass_type_identifier, now).map_err(NoSigner::None)?;
+        Ok(self.load(pass_type_identifier, &certified).await?.for_pushing.clone())
     }
 
     /// The certificate that signs passes of this type now.
@@ -255,7 +319,7 @@ impl Signers {
         &self,
         pass_type_identifier: &PassTypeIdentifier,
         now: UnixSeconds,
-    ) -> Result<Arc<Signer>, String> {
+    ) -> Result<Arc<Certified>, String> {
         let about = || format!("the certificate of {pass_type_identifier}");
         match self.installed.borrow().get(pass_type_identifier) {
             Some((_, Known::Signs(signer))) => match signer.standing(now) {
@@ -280,7 +344,7 @@ impl Signers {
         let installed = self.installed.borrow();
         let (_, known) = installed.get(pass_type_identifier)?;
         Some(match known {
-            Known::Signs(signer) => signer.team_identifier.clone(),
+            Known::Signs(certified) => certified.team_identifier.clone(),
             Known::Unusable { team_identifier, .. } | Known::Revoked { team_identifier } => {
                 team_identifier.clone()
             }
@@ -336,6 +400,7 @@ struct Certificates {
     keys: Option<SealingKeys>,
     clock: Arc<dyn Clock>,
     installed: watch::Sender<Arc<Installed>>,
+    parsed: Parsed,
     /// The number of days that was announced last for each certificate.
     announced: BTreeMap<PassTypeIdentifier, (Position, i64)>,
 }
@@ -377,13 +442,22 @@ impl Table for Certificates {
     }
 
     async fn update(&mut self, rows: Vec<CertificateRow>) {
-        let keys = self.keys.clone();
-        // Parsing many keys takes a while, so it is not done on the threads that answer requests.
-        let opened = tokio::task::spawn_blocking(move || {
-            rows.into_iter().map(|row| open_row(keys.as_ref(), row)).collect()
-        });
-        let Ok(opened) = opened.await else { return };
-        let opened: Vec<(PassTypeIdentifier, (Position, Known))> = opened;
+        let mut opened = Vec::new();
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let (keys, some) = (self.keys.clone(), rows.by_ref().take(OPENED_TOGETHER).collect::<Vec<_>>());
+            // Parsing many keys takes a while, so it is not done on the threads that answer requests.
+            let parsing = tokio::task::spawn_blocking(move || {
+                some.into_iter().map(|row| open_row(keys.as_ref(), row)).collect::<Vec<_>>()
+            });
+            let Ok(parsed) = parsing.await else { return };
+            for Opened { pass_type_identifier, position, known, signer } in parsed {
+                if let (Known::Signs(certified), Some(signer)) = (&known, signer) {
+                    self.parsed.insert(certified.revision.clone(), Arc::new(signer)).await;
+                }
+                opened.push((pass_type_identifier, (position, known)));
+            }
+        }
         let now = self.clock.unix_seconds();
         for (pass_type_identifier, (position, known)) in &opened {
             if let Known::Signs(signer) = known {
@@ -424,21 +498,40 @@ impl Table for Certificates {
     }
 }
 
-fn open_row(keys: Option<&SealingKeys>, row: CertificateRow) -> (PassTypeIdentifier, (Position, Known)) {
+/// Rows that are parsed before their certificates go to the cache, so that no more of them are in memory.
+const OPENED_TOGETHER: usize = 64;
+
+/// The cache of parsed certificates.
+fn parsed() -> Parsed {
+    Cache::new(MOST_PARSED)
+}
+
+/// A row that was opened.
+struct Opened {
+    pass_type_identifier: PassTypeIdentifier,
+    position: Position,
+    known: Known,
+    signer: Option<Signer>,
+}
+
+fn open_row(keys: Option<&SealingKeys>, row: CertificateRow) -> Opened {
     let CertificateRow { installation, revoked, position, .. } = row;
-    let known = if revoked {
-        Known::Revoked { team_identifier: installation.team_identifier.clone() }
+    let (known, signer) = if revoked {
+        (Known::Revoked { team_identifier: installation.team_identifier.clone() }, None)
     } else {
         match open(keys, &installation) {
-            Ok(identity) => Known::Signs(Arc::new(Signer::new(&installation, identity))),
-            Err(fault) => Known::Unusable {
-                why: Arc::new(fault),
-                not_after: installation.not_after,
-                team_identifier: installation.team_identifier.clone(),
-            },
+            Ok(identity) => {
+                let certified = Arc::new(Certified::of(&installation));
+                (Known::Signs(certified), Some(Signer::new(&installation, identity)))
+            }
+            Err(fault) => {
+                let (not_after, team_identifier) =
+                    (installation.not_after, installation.team_identifier.clone());
+                (Known::Unusable { why: Arc::new(fault), not_after, team_identifier }, None)
+            }
         }
     };
-    (installation.pass_type_identifier, (position, known))
+    Opened { pass_type_identifier: installation.pass_type_identifier, position, known, signer }
 }
 
 /// Logs the state of a certificate, at a level that fits it.
@@ -484,49 +577,5 @@ fn log_state(pass_type_identifier: &PassTypeIdentifier, known: &Known, now: Unix
                 ),
             }
         }
-    }
-}
-
-/// A moment in readable form, `2027-05-14 17:30:00 UTC`.
-pub fn date(at: UnixSeconds) -> String {
-    let at = time::OffsetDateTime::from_unix_timestamp(at.0).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
-    format!("{} {:02}:{:02}:{:02} UTC", at.date(), at.hour(), at.minute(), at.second())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_end_is_announced_once_for_each_number_of_days() {
-        let (end, day) = (UnixSeconds(400 * 86_400), 86_400);
-        let mut announced = Vec::new();
-        let mut last = None;
-        // Every hour of the last hundred days, and of ten days behind the end.
-        for hour in 300 * 24..410 * 24 {
-            let within = ends_within(end, UnixSeconds(hour * 3600));
-            if within.is_some() && within != last {
-                announced.push((within.unwrap(), (end.0 - hour * 3600) / day));
-            }
-            last = within;
-        }
-        assert_eq!(announced, [(60, 60), (30, 30), (14, 14), (7, 7), (1, 1)]);
-        assert_eq!(ends_within(end, UnixSeconds(end.0 + 1)), None);
-    }
-
-    #[test]
-    fn a_certificate_is_announced_thirty_days_before_its_end() {
-        let of = |now| standing(UnixSeconds(1000), UnixSeconds(1000 + 400 * 86_400), UnixSeconds(now));
-        assert_eq!(of(999), Standing::NotYetValid);
-        assert_eq!(of(1000), Standing::Good);
-        assert_eq!(of(1000 + 370 * 86_400), Standing::Good);
-        assert_eq!(of(1000 + 370 * 86_400 + 1), Standing::Expiring);
-        assert_eq!(of(1000 + 400 * 86_400), Standing::Expiring);
-        assert_eq!(of(1000 + 400 * 86_400 + 1), Standing::Expired);
-    }
-
-    #[test]
-    fn a_date_is_one_for_people() {
-        assert_eq!(date(UnixSeconds(1_810_226_400)), "2027-05-13 16:40:00 UTC");
     }
 }
