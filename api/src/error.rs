@@ -17,6 +17,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::auth::scopes;
+use crate::auth::signing::SignatureFault;
 use crate::openapi::schemas;
 
 /// One fault of a body.
@@ -82,6 +83,8 @@ pub enum ApiError {
     UnauthorizedSender,
     /// 401 to an operator.
     UnauthorizedOperator,
+    /// 401 to an operator whose request is not signed as it has to be.
+    SignatureRequired(SignatureFault),
     /// 403: not allowed here, for any caller.
     Forbidden {
         /// Stable name of the rule.
@@ -279,7 +282,8 @@ impl ApiError {
             Self::UnauthorizedDevice
             | Self::UnauthorizedKey(_)
             | Self::UnauthorizedSender
-            | Self::UnauthorizedOperator => StatusCode::UNAUTHORIZED,
+            | Self::UnauthorizedOperator
+            | Self::SignatureRequired(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } | Self::MissingScope { .. } => StatusCode::FORBIDDEN,
             Self::NotFound { .. } | Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -320,6 +324,11 @@ impl ApiError {
                 "unauthorized",
                 "Unauthorized",
                 "Send Basic credentials of the operator.".into(),
+            ),
+            Self::SignatureRequired(fault) => (
+                "signature_required",
+                "Signature required",
+                format!("Requests of operators have to be signed here (RFC 9421), as `honoken admin` does: {fault}."),
             ),
             Self::Forbidden { code, detail } => (code, "Forbidden", (*detail).into()),
             Self::MissingScope { needed } => (
@@ -442,7 +451,7 @@ impl ApiError {
                 Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("ApplePass")))
             }
             Self::UnauthorizedKey(_) => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
-            Self::UnauthorizedOperator => Some((
+            Self::UnauthorizedOperator | Self::SignatureRequired(_) => Some((
                 header::WWW_AUTHENTICATE,
                 HeaderValue::from_static("Basic realm=\"honoken\", charset=\"UTF-8\""),
             )),

@@ -27,6 +27,7 @@ use prometheus::IntCounter;
 use url::Url;
 
 use crate::auth::admin_credentials::AdminCredentials;
+use crate::auth::signing::SigningKey;
 use crate::device::turns::Turns;
 use crate::doctor::{self, Doctor};
 use crate::layers::body_budget::Bodies;
@@ -40,6 +41,8 @@ use crate::layers::refused_credentials::RefusedCredentials;
 pub struct Options {
     /// The operator of the configuration; without one only stored operators can log in.
     pub admin: Option<AdminCredentials>,
+    /// The key under which operators sign their requests; without one they need not.
+    pub signing_key: Option<SigningKey>,
     /// Characters that the password of a stored operator has at least.
     pub fewest_password_characters: usize,
     /// The limits on concurrent requests.

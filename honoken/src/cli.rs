@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::operator::session::{Environment, StorageOptions};
 use crate::operator::{apns_keys, certs, database, keys};
 use crate::process::Process;
-use crate::{dev, import, inspect, phone, release, serve};
+use crate::{admin, dev, import, inspect, phone, release, serve};
 
 /// Issues, signs and updates Apple Wallet passes.
 #[derive(Debug, Parser)]
@@ -72,6 +72,9 @@ enum Command {
     /// Send passes and registrations of another service to a running one, line by line.
     #[command(after_help = import::EXAMPLES)]
     Import(import::Options),
+    /// Send one request of an operator to a running service, signed where a key is set.
+    #[command(after_help = admin::EXAMPLES)]
+    Admin(admin::Options),
     /// Print a script with which a shell completes the commands and options of this program.
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
@@ -162,6 +165,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Phone(options) => run_alone(async |stop| phone::try_out(&options, &SystemIds, stop).await),
         Command::Phones(options) => run_alone(async |stop| phone::measure(&options, &SystemIds, stop).await),
         Command::Import(options) => run_alone(async |stop| import::run(&options, stop).await),
+        Command::Admin(options) => {
+            run_alone(async |stop| admin::run(&options, &SystemIds, &SystemClock, stop).await)
+        }
         Command::Completions { shell } => {
             // Written to memory first: standard output may be closed, which is no reason to panic.
             let mut script = Vec::new();

@@ -119,6 +119,7 @@ impl Process {
         let config = &self.config;
         state::Options {
             admin,
+            signing_key: config.admin_signing_key.clone(),
             fewest_password_characters,
             load: config.load,
             rates,

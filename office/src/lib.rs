@@ -3,11 +3,13 @@
 //!
 //! - [`audit`]: what operators did
 //! - [`key_uses`]: when each API key was last used
+//! - [`signed_nonces`]: the nonces of signed requests
 //! - [`operators`]: who may operate the service, with their roles and the hashes of their passwords
 
 pub mod audit;
 pub mod key_uses;
 pub mod operators;
+pub mod signed_nonces;
 
 use std::path::Path;
 
@@ -22,6 +24,7 @@ const SQLITE: &[EmbeddedMigration] = &[
     (1, "key_uses", include_str!("../../migrations/sqlite/office/0001_key_uses.sql")),
     (2, "operators", include_str!("../../migrations/sqlite/office/0002_operators.sql")),
     (3, "audit", include_str!("../../migrations/sqlite/office/0003_audit.sql")),
+    (4, "signed_nonces", include_str!("../../migrations/sqlite/office/0004_signed_nonces.sql")),
 ];
 
 /// Versions from 4001 on are the office's; the other stores, in the same database, have those below.
@@ -29,6 +32,7 @@ const POSTGRES: &[EmbeddedMigration] = &[
     (4001, "key_uses", include_str!("../../migrations/postgres/office/0001_key_uses.sql")),
     (4002, "operators", include_str!("../../migrations/postgres/office/0002_operators.sql")),
     (4003, "audit", include_str!("../../migrations/postgres/office/0003_audit.sql")),
+    (4004, "signed_nonces", include_str!("../../migrations/postgres/office/0004_signed_nonces.sql")),
 ];
 
 /// The remedy for a file that is damaged.
@@ -120,6 +124,7 @@ mod tests {
 
     use super::audit::{Entry, Filter, PAGE};
     use super::operators::{Added, MOST_OPERATORS, NewOperator, Role};
+    use super::signed_nonces::{MOST_NONCES, NonceUse};
     use super::*;
 
     /// The records in a file, and on a server.
@@ -186,6 +191,41 @@ mod tests {
                 let expected: Vec<_> = (0..all).rev().map(entry).filter(is_asked_for).collect();
                 assert!(!more && found == expected, "{actor:?} {action:?}");
             }
+            office.close().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_nonce_counts_once_until_its_signature_has_ended() {
+        let (folder, server) = (tempfile::tempdir().unwrap(), honoken_test_postgres::database().await);
+        for office in offices(folder.path(), server.url()).await {
+            let uses = async |nonce: &str, id: &str, until: i64, now: i64| {
+                office.use_nonce(nonce, id, UnixSeconds(until), UnixSeconds(now)).await.unwrap()
+            };
+            assert_eq!(uses("one", "1", 1300, 1000).await, NonceUse::First);
+            assert_eq!(
+                uses("one", "1", 1300, 1000).await,
+                NonceUse::First,
+                "a repeated statement finds its own row"
+            );
+            assert_eq!(uses("one", "2", 1300, 1001).await, NonceUse::Used);
+            assert_eq!(uses("two", "3", 1301, 1001).await, NonceUse::First);
+            // Of processes that use one at the same time, one is the first.
+            let ids: Vec<_> = (0..20).map(|number| format!("at once {number}")).collect();
+            let at_once = ids.iter().map(|id| uses("three", id, 1300, 1002));
+            let first = futures::future::join_all(at_once).await;
+            assert_eq!(first.iter().filter(|result| **result == NonceUse::First).count(), 1, "{first:?}");
+            assert_eq!(uses("one", "4", 1300, 1600).await, NonceUse::Used, "clocks differ");
+            assert_eq!(uses("one", "5", 2000, 1601).await, NonceUse::First, "it is forgotten");
+            let fill = "with recursive number (n) as (select 1 union all select n + 1 from number where n < $1)
+                        insert into signed_nonce (nonce, use, ends_at) select 'n' || n, '6', 9000 from number";
+            office
+                .run("filling", honoken_database::statements::sql(fill).bind(MOST_NONCES - 2))
+                .await
+                .unwrap();
+            assert_eq!(uses("full", "7", 2000, 1601).await, NonceUse::TooMany);
+            assert_eq!(uses("one", "8", 2000, 1601).await, NonceUse::Used);
+            assert_eq!(uses("full", "9", 20_000, 9001).await, NonceUse::First, "there is room again");
             office.close().await;
         }
     }

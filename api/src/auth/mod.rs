@@ -2,6 +2,7 @@
 //!
 //! - [`phone`], [`integrator`], [`operator`]: one file for each
 //! - [`scopes`]: what the key of an integrator has to allow
+//! - [`signing`]: the signatures of operators' requests, over `structured_fields`
 //! - [`admin_credentials`]: the name and password of the operator of the configuration
 
 pub mod admin_credentials;
@@ -10,3 +11,6 @@ pub mod integrator;
 pub mod operator;
 pub mod phone;
 pub mod scopes;
+mod signed;
+pub mod signing;
+mod structured_fields;

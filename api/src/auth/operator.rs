@@ -14,6 +14,7 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use crate::auth::header::credentials;
+use crate::auth::signed;
 use crate::error::ApiError;
 use crate::state::{App, AppState};
 
@@ -32,18 +33,35 @@ pub struct Operator {
 /// 401 for other callers, 429 for a client that failed too often.
 pub async fn require_operator(
     State(app): State<AppState>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
     let shown = credentials(request.headers(), &["Basic"]).ok_or(ApiError::UnauthorizedOperator)?;
     let client = app.rates.client(request.headers(), request.extensions().get().copied());
     let shown = Zeroizing::new(STANDARD.decode(shown).unwrap_or_default());
-    let operator = app.rates.compare_password(client, Operator::with_credentials(&app, &shown)).await?;
+    let signature = signed::verify_head(&app, &request);
+    // A request without a right signature learns nothing about the password. Only one that may be a guess counts as a failure.
+    if let Err(fault) = &signature
+        && !fault.is_guess()
+    {
+        return Err(ApiError::SignatureRequired(*fault));
+    }
+    let holder =
+        async { if signature.is_ok() { Operator::with_credentials(&app, &shown).await } else { Ok(None) } };
+    let operator = app.rates.compare_password(client, holder).await?;
+    let verified = signature.map_err(|fault| {
+        app.refused.note(Credentials::Signature, client, None);
+        ApiError::SignatureRequired(fault)
+    })?;
     let Some(operator) = operator else {
         app.refused.note(Credentials::Password, client, None);
         return Err(ApiError::UnauthorizedOperator);
     };
     caller_is_known();
+    let mut request = match verified {
+        None => request,
+        Some(verified) => signed::verify_rest(&app, client, &verified, request).await?,
+    };
     request.extensions_mut().insert(operator);
     Ok(next.run(request).await)
 }

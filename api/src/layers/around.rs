@@ -285,6 +285,7 @@ mod tests {
         let service = honoken_service::service::Service::start(stores, options).await.unwrap();
         let options = Options {
             admin: None,
+            signing_key: None,
             fewest_password_characters: 12,
             load: load_shedding::Options::default(),
             rates: rate_limits::Options::default(),

@@ -53,6 +53,10 @@ pub fn note_standing(standing: Standing) {
 pub async fn reserve_body(bytes: usize) -> Result<(), ApiError> {
     let Ok(at_hand) = AT_HAND.try_with(Arc::clone) else { return Ok(()) };
     let Some(room) = &at_hand.body else { return Ok(()) };
+    // A body that was read in order to be verified is read again by its handler, from where it is in memory.
+    if room.reserved.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+        return Ok(());
+    }
     let reservation = room.budget.clone().reserve(room.client, bytes).await.ok_or(ApiError::Overloaded)?;
     *room.reserved.lock().unwrap_or_else(PoisonError::into_inner) = Some(reservation);
     Ok(())

@@ -206,6 +206,14 @@ impl RateLimits {
         compared.map_err(|wait| self.refuse(RateLimit::Failures, wait))?
     }
 
+    /// Records that a client sent a body that is not the signed one, as a failed login.
+    pub async fn record_wrong_body(&self, client: Option<IpAddr>) {
+        if let Some((passwords, address)) = self.passwords.as_ref().zip(client) {
+            // Whether it has failed too often is asked before its next login.
+            let _ = passwords.record_failure(address).await;
+        }
+    }
+
     /// Records that a client sent a wrong API key. Returns the answer: 401, or 429 when it failed too often.
     pub async fn record_wrong_key(&self, client: Option<IpAddr>) -> ApiError {
         let answer = ApiError::UnauthorizedKey(KeyFault::Unknown);

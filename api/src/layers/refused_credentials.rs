@@ -43,8 +43,8 @@ impl RefusedCredentials {
             .time_to_idle(2 * INTERVAL)
             .build();
         let counter = |of: &Credentials| metrics.counter(Metric::CredentialsRefused, &[(*of).into()]);
-        let [token, key, password] = [Credentials::Token, Credentials::Key, Credentials::Password];
-        Self { sources, counters: [counter(&token), counter(&key), counter(&password)] }
+        let all = [Credentials::Token, Credentials::Key, Credentials::Password, Credentials::Signature];
+        Self { sources, counters: all.each_ref().map(counter) }
     }
 
     /// Notes wrong credentials, for this pass where a pass was asked for. They themselves are not looked at.
@@ -59,6 +59,7 @@ impl RefusedCredentials {
             Credentials::Token => "tokens of passes",
             Credentials::Key => "API keys",
             Credentials::Password => "passwords of operators",
+            Credentials::Signature => "signatures of operators' requests",
         };
         if let Some(pass) = pass {
             tracing::warn!(

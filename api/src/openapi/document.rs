@@ -75,7 +75,7 @@ pub fn empty() -> OpenApi {
             ),
             tag(
                 ADMIN,
-                "The requests of operators, with Basic credentials. The same routes exist below `/api/admin`.",
+                "The requests of operators, with Basic credentials. The same routes exist below `/api/admin`. Where `HONOKEN_ADMIN_SIGNING_KEY` is set, each request is also signed (RFC 9421; docs/operating.md has the details, and `honoken admin` signs).",
             ),
             tag(RUNNING, "Health, metrics and this document, without credentials."),
         ]))

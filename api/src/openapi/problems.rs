@@ -41,7 +41,7 @@ problems! {
     UnauthorizedDevice: ApiError::UnauthorizedDevice,
         "Wrong, missing or malformed token, unknown pass type or unknown serial number: one answer, which does not tell the cases apart.";
     UnauthorizedKey: ApiError::UnauthorizedKey(KeyFault::Missing), "The API key is missing, stands without `Bearer`, or is unknown; `detail` tells which.";
-    UnauthorizedOperator: ApiError::UnauthorizedOperator, "The operator's credentials are missing or wrong.";
+    UnauthorizedOperator: ApiError::UnauthorizedOperator, "The operator's credentials are missing or wrong. Or `signature_required`, where `HONOKEN_ADMIN_SIGNING_KEY` is set: the request is not signed as it has to be; `detail` names the fault.";
     MissingScope: ApiError::MissingScope { needed: &[Scope::PassesWrite] },
         "`missing_scope`: the API key may not do this; `detail` names the scope that would do.";
     CrossSite: ApiError::CROSS_SITE, "`cross_site`: a browser sent the request for a page of another site. Or `missing_role`: the operator's role does not allow it.";

@@ -329,6 +329,7 @@ pub const CODES: &[&str] = &[
     "precondition_failed",
     "retired",
     "revoked",
+    "signature_required",
     "still_unappliable",
     "still_unreadable",
     "timed_out",

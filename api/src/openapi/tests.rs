@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::auth::signing::SignatureFault;
 use crate::error::ApiError;
 use crate::openapi::schemas::CODES;
 use crate::router;
@@ -154,7 +155,13 @@ fn every_code_of_a_problem_is_listed() {
         .map(str::to_owned)
         .collect();
     assert!(codes.len() >= 3, "{codes:?}");
-    let others = [ApiError::NoSuchPath, ApiError::MethodNotAllowed, ApiError::TimedOut, ApiError::Overloaded];
+    let others = [
+        ApiError::NoSuchPath,
+        ApiError::MethodNotAllowed,
+        ApiError::TimedOut,
+        ApiError::Overloaded,
+        ApiError::SignatureRequired(SignatureFault::Missing),
+    ];
     let others = others.iter().map(|error| error.as_json()["code"].as_str().unwrap().to_owned());
     codes.extend(others);
     let document = document();

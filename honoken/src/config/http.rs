@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 
 use honoken_api::auth::admin_credentials::AdminCredentials;
+use honoken_api::auth::signing::SigningKey;
 use honoken_api::extractors::path;
 use honoken_api::server::tls::TlsFiles;
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::MetricsPlace;
 use super::variable::{ConfigError, Variable, Variables, parsed, read, secret};
@@ -25,6 +27,11 @@ pub(super) const VARIABLES: &[Variable] = &[
         "HONOKEN_ADMIN_PASSWORD",
         "the operator's password, at least 12 characters long: `serve` refuses a shorter one (`openssl rand -base64 24` makes a good one)",
         "in `dev`: generated, in `secrets/admin-password`; in `serve`: none",
+    ),
+    secret(
+        "HONOKEN_ADMIN_SIGNING_KEY",
+        "base64 of at least 32 bytes (`openssl rand -base64 32`), the same for all processes: every request of an operator has to be [signed](operating.md#signed-requests) with it; `honoken admin` signs with it",
+        "none: requests of operators need no signature",
     ),
     read(
         "HONOKEN_METRICS_LISTEN",
@@ -99,6 +106,15 @@ pub(super) fn tls(variable: Variables<'_>) -> Result<Option<TlsFiles>, ConfigErr
 
 pub(super) fn admin_listen(variable: Variables<'_>) -> Result<Option<SocketAddr>, ConfigError> {
     parsed(variable, "HONOKEN_ADMIN_LISTEN", "an address and a port, such as 127.0.0.1:9443")
+}
+
+pub(super) fn admin_signing_key(variable: Variables<'_>) -> Result<Option<SigningKey>, ConfigError> {
+    const NAME: &str = "HONOKEN_ADMIN_SIGNING_KEY";
+    let parse = |text: String| {
+        let text = Zeroizing::new(text);
+        SigningKey::parse(&text).map_err(|fault| ConfigError { variable: NAME, problem: fault.to_string() })
+    };
+    variable(NAME)?.map(parse).transpose()
 }
 
 pub(super) fn admin(variable: Variables<'_>) -> Result<Option<AdminCredentials>, ConfigError> {

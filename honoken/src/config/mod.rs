@@ -26,6 +26,7 @@ use std::env::VarError;
 use std::net::SocketAddr;
 
 use honoken_api::auth::admin_credentials::AdminCredentials;
+use honoken_api::auth::signing::SigningKey;
 use honoken_api::layers::load_shedding;
 use honoken_api::layers::rate_limits::Options as RateLimits;
 use honoken_api::server::options::Connections;
@@ -53,6 +54,8 @@ pub struct Config {
     pub public_url: Option<Url>,
     /// `HONOKEN_ADMIN_USERNAME` and `HONOKEN_ADMIN_PASSWORD`, both or neither. `dev` generates them where they are missing.
     pub admin: Option<AdminCredentials>,
+    /// `HONOKEN_ADMIN_SIGNING_KEY`: the key under which operators sign their requests. Default: they need not.
+    pub admin_signing_key: Option<SigningKey>,
     /// `DATABASE_URL`: where event log, read model and deliveries are. Default: in the data folder.
     pub database: Option<Database>,
     /// `HONOKEN_ENCRYPTION_KEY_V1` and so on, and `HONOKEN_ENCRYPTION_KEY_CURRENT`: the keys under which private keys are sealed. Default:
@@ -141,6 +144,7 @@ impl Config {
             public_url: http::public_url(variable)?,
             database: storage::database(variable)?,
             admin: http::admin(variable)?,
+            admin_signing_key: http::admin_signing_key(variable)?,
             encryption_keys: encryption_keys::encryption_keys(variable)?,
             logging: logging::logging(variable)?,
             identity: logging::identity(variable)?,
@@ -166,6 +170,14 @@ impl Config {
 /// [`ConfigError`] when the variable names a file that cannot be used.
 pub fn inspect_trust() -> Result<Trust, ConfigError> {
     doctor::trust(&environment)
+}
+
+/// What `honoken admin` sends: name and password of an operator, and the key to sign with, if requests are to be signed.
+///
+/// # Errors
+/// [`ConfigError`] when a variable cannot be used.
+pub fn admin_client() -> Result<(Option<AdminCredentials>, Option<SigningKey>), ConfigError> {
+    Ok((http::admin(&environment)?, http::admin_signing_key(&environment)?))
 }
 
 /// The API key that `honoken import` sends: the one thing that it takes from the environment.

@@ -76,6 +76,8 @@ fn a_malformed_value_names_its_variable() {
         ("HONOKEN_METRICS_LISTEN", "localhost"),
         ("HONOKEN_METRICS_LISTEN", "Public"),
         ("HONOKEN_ADMIN_LISTEN", "9443"),
+        ("HONOKEN_ADMIN_SIGNING_KEY", "hunter2"),
+        ("HONOKEN_ADMIN_SIGNING_KEY", "aHVudGVyMmh1bnRlcjI="),
         ("HONOKEN_REQUESTS_AT_WORK", "0"),
         ("HONOKEN_REQUESTS_WAITING", "-1"),
         ("HONOKEN_BUILDS_WAITING", "many"),
@@ -382,6 +384,10 @@ fn the_documented_variables_are_those_of_the_code() {
 
 #[test]
 fn secrets_are_not_shown_by_debug() {
+    let key = read(&[("HONOKEN_ADMIN_SIGNING_KEY", &"abcd".repeat(11))]).unwrap();
+    assert!(key.admin_signing_key.is_some() && !format!("{key:?}").contains("abcd"));
+    let fault = read(&[("HONOKEN_ADMIN_SIGNING_KEY", "hunter2")]).unwrap_err().to_string();
+    assert!(fault.contains("openssl rand -base64 32") && !fault.contains("hunter2"), "{fault}");
     let config = read(&[("HONOKEN_ENCRYPTION_KEY_V1", &"ab".repeat(32))]).unwrap();
     assert!(!format!("{config:?}").contains("abab") && !format!("{config:?}").contains("171, 171"));
     let config = read(&[("HONOKEN_ADMIN_USERNAME", "admin"), ("HONOKEN_ADMIN_PASSWORD", "hunter2")]).unwrap();

@@ -25,11 +25,11 @@ use honoken_simulator::HttpClient;
 use http::HeaderValue;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
-use url::{Host, Url};
 
 use crate::config;
 use crate::operator::print::print_line;
 use crate::phone::{exit_code_of, print_progress, trust};
+use crate::server_address;
 use journal::{Files, Journal};
 use lines::Lines;
 use run::Import;
@@ -185,28 +185,11 @@ fn authorization(key_file: Option<&Path>) -> anyhow::Result<HeaderValue> {
 
 /// Parses the address of a service.
 fn server(text: &str) -> Result<String, String> {
-    let url = Url::parse(text).map_err(|fault| format!("{fault}; an example: https://passes.example.com"))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err("an http or https address is needed, such as https://passes.example.com".to_owned());
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("the API key alone is sent: take name and password out of the address".to_owned());
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("/manage/… is appended to the address, so it must end with its path".to_owned());
-    }
-    Ok(text.trim_end_matches('/').to_owned())
+    server_address::parse(text, "the API key alone is sent")
 }
 
 fn warn_of_plain_http(server: &str) {
-    let Ok(url) = Url::parse(server) else { return };
-    let is_here = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    if url.scheme() == "http" && !is_here {
+    if server_address::is_open_to_others(server) {
         print_progress("the API key and the tokens of passes go over the network unencrypted: use https");
     }
 }
@@ -214,22 +197,6 @@ fn warn_of_plain_http(server: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_address_of_a_service_ends_before_manage_and_holds_no_secret() {
-        assert_eq!(server("https://passes.example.com/"), Ok("https://passes.example.com".to_owned()));
-        assert_eq!(server("http://[::1]:8080/wallet"), Ok("http://[::1]:8080/wallet".to_owned()));
-        for (bad, hint) in [
-            ("passes.example.com", "https://"),
-            ("ftp://passes.example.com", "https"),
-            ("https://user:hunter2@passes.example.com", "password"),
-            ("https://passes.example.com/?a=b", "path"),
-            ("", "https://"),
-        ] {
-            let refusal = server(bad).expect_err(bad);
-            assert!(refusal.contains(hint) && !refusal.contains("hunter2"), "{bad}: {refusal}");
-        }
-    }
 
     #[test]
     fn the_key_comes_from_a_file_whole_and_alone() {

@@ -248,6 +248,8 @@ values! {
     Key = "key",
     /// The password of an operator.
     Password = "password",
+    /// The signature of an operator's request.
+    Signature = "signature",
 }
 
 values! {

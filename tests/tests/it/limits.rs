@@ -38,7 +38,7 @@ impl Behind {
         });
         let push_token = json!({ "pushToken": push_token(1, 0) }).to_string();
         let body = if method == Method::POST { push_token } else { String::new() };
-        self.serving.request(method, path, http::HeaderMap::from_iter(headers), body).await
+        self.serving.request(method, path, headers.collect(), body).await
     }
 
     async fn manages(&self, path: &str, address: &str) -> Answer {

@@ -57,6 +57,7 @@ mod safe_by_default;
 mod secrets;
 mod set_back;
 mod shutdown;
+mod signed;
 mod six_changes;
 mod true_causes;
 
