@@ -136,6 +136,10 @@ pub enum ApiError {
     },
     /// 415: the body is of another type.
     UnsupportedMediaType,
+    /// 415: the body is a form, where the bytes of a file are expected.
+    FormInsteadOfFile,
+    /// 415: the body is not the form of a page.
+    NotAForm,
     /// 415: the body is not a patch of a known kind.
     UnsupportedPatch,
     /// 422: readable, but not acceptable.
@@ -291,7 +295,10 @@ impl ApiError {
             Self::Conflict { .. } | Self::ConflictAt { .. } | Self::PassParked(_) => StatusCode::CONFLICT,
             Self::PreconditionFailed { .. } => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType | Self::UnsupportedPatch => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedMediaType
+            | Self::FormInsteadOfFile
+            | Self::NotAForm
+            | Self::UnsupportedPatch => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unacceptable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -369,6 +376,16 @@ impl ApiError {
                 "unsupported_media_type",
                 "Unsupported media type",
                 "Send JSON with `Content-Type: application/json`.".into(),
+            ),
+            Self::FormInsteadOfFile => (
+                "unsupported_media_type",
+                "Unsupported media type",
+                "The body is a form. Send the bytes of the file alone, like `curl --data-binary @logo.png -H 'Content-Type: image/png'`, not `curl -F`.".into(),
+            ),
+            Self::NotAForm => (
+                "unsupported_media_type",
+                "Unsupported media type",
+                "Send a form, `Content-Type: multipart/form-data`, with the file in the field `pass`. Programs have `POST /manage/v1/lint`.".into(),
             ),
             Self::UnsupportedPatch => (
                 "unsupported_media_type",

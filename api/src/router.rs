@@ -12,7 +12,7 @@ use crate::error::ApiError;
 use crate::layers::audit::{self, Actions};
 use crate::layers::{around, cross_site};
 use crate::openapi::document;
-use crate::operations::{docs, health, inspect, metrics};
+use crate::operations::{docs, health, home, inspect, metrics};
 use crate::state::AppState;
 use crate::{admin, device, manage};
 
@@ -96,6 +96,7 @@ fn open() -> OpenApiRouter<AppState> {
         .routes(routes!(manage::lint::handler));
 
     health()
+        .routes(routes!(home::handler))
         .routes(routes!(document::handler))
         .routes(routes!(docs::page))
         .routes(routes!(docs::part))

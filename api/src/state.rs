@@ -30,6 +30,7 @@ use crate::auth::admin_credentials::AdminCredentials;
 use crate::auth::signing::SigningKey;
 use crate::device::turns::Turns;
 use crate::doctor::{self, Doctor};
+use crate::first_steps::FirstSteps;
 use crate::layers::body_budget::Bodies;
 use crate::layers::in_flight::InFlight;
 use crate::layers::load_shedding::{self, AreaPermits};
@@ -57,6 +58,8 @@ pub struct Options {
     pub admin_is_elsewhere: bool,
     /// Whether `ENVIRONMENT` means production.
     pub is_production: bool,
+    /// The first steps that the page at `/` shows.
+    pub first_steps: Option<FirstSteps>,
     /// How passes are inspected.
     pub doctor: doctor::Options,
     /// The share of successful requests that are logged, 0 to 1.

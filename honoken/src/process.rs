@@ -127,6 +127,7 @@ impl Process {
             metrics_are_elsewhere: !config.has_public_metrics(),
             admin_is_elsewhere: config.admin_listen.is_some(),
             is_production: config.is_production(),
+            first_steps: None,
             doctor: doctor::Options {
                 is_public: config.doctor.is_public,
                 trust: config.doctor.trust.clone(),

@@ -27,13 +27,13 @@ pub(crate) fn strings_file(localization: &Localization) -> Vec<u8> {
     if text.is_ascii() {
         return text.into_bytes();
     }
-    std::iter::once('\u{feff}').chain(text.chars()).flat_map(utf_16).collect()
+    let mut bytes = Vec::with_capacity(BYTE_ORDER_MARK.len() + 2 * text.len());
+    bytes.extend_from_slice(&BYTE_ORDER_MARK);
+    bytes.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
+    bytes
 }
 
-fn utf_16(character: char) -> Vec<u8> {
-    let mut units = [0; 2];
-    character.encode_utf16(&mut units).iter().flat_map(|unit| unit.to_le_bytes()).collect()
-}
+const BYTE_ORDER_MARK: [u8; 2] = [0xff, 0xfe];
 
 fn escape(from: &str, to: &mut String) {
     for character in from.chars() {

@@ -16,7 +16,7 @@ use crate::manage::assets::{image_file, image_response};
 use crate::manage::default_image::DefaultImage;
 use crate::openapi::answers::{BroughtByJob, Image};
 use crate::openapi::parameters::EveryScale;
-use crate::openapi::problems::{NotFound, Unacceptable};
+use crate::openapi::problems::{FormInsteadOfFile, NotFound, Unacceptable};
 use crate::openapi::schemas::Png;
 use crate::openapi::tags::ADMIN;
 use crate::state::{App, AppState};
@@ -30,7 +30,8 @@ use crate::state::{App, AppState};
 #[utoipa::path(
     put, path = "/brand-assets/{file}", tag = ADMIN,
     operation_id = "putBrandAsset", summary = "Give all passes a default image",
-    params(EveryScale), request_body(content((Png = "image/png"))), responses(BroughtByJob, Unacceptable),
+    params(EveryScale), request_body(content((Png = "application/octet-stream"), (Png = "image/png"))),
+    responses(BroughtByJob, FormInsteadOfFile, Unacceptable),
 )]
 pub async fn put(
     State(app): State<AppState>,

@@ -42,7 +42,7 @@ struct Body {
     get, path = "/v1/devices/{device}/registrations/{type}", tag = DEVICE,
     operation_id = "listUpdatedPasses", summary = "List the passes of a device that changed",
     params((
-        "passesUpdatedSince" = Option<String>, Query, example = "a045723f-14",
+        "passesUpdatedSince" = Option<String>, Query,
         description = "The `lastUpdated` of an earlier answer; a date is understood, too. Without it, or if it cannot be read, all passes are listed."
     )),
     responses(

@@ -91,6 +91,17 @@ pub async fn read_json(request: Request, limit: usize) -> Result<Value, ApiError
     parse(&read(request, limit).await?)
 }
 
+/// Reads the bytes of a file, whatever content type they are said to have.
+///
+/// # Errors
+/// Those of [`read`], and 415 for a form: the file would have to be taken out of it.
+pub async fn read_file(request: Request, limit: usize) -> Result<Bytes, ApiError> {
+    if essence(request.headers()).is_some_and(|essence| essence.starts_with("multipart/")) {
+        return Err(ApiError::FormInsteadOfFile);
+    }
+    read(request, limit).await
+}
+
 /// Reads a JSON body that may be left out.
 ///
 /// # Errors
@@ -112,12 +123,15 @@ pub fn parse(bytes: &[u8]) -> Result<Value, ApiError> {
     })
 }
 
+/// The content type of the body, without parameters and in small letters; empty if it is not legible.
+pub fn essence(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().unwrap_or_default();
+    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
 /// A body without a content type counts as JSON: no other kind is accepted here.
 fn may_be_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return true };
-    let essence =
-        value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json"
+    essence(headers).is_none_or(|essence| essence == "application/json")
 }
 
 /// The fields of a JSON object, taken one by one; the faults of all of them are collected.

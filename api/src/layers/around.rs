@@ -294,6 +294,7 @@ mod tests {
             admin_is_elsewhere: false,
             doctor: doctor::Options { is_public: false, trust: Trust::apple() },
             is_production: false,
+            first_steps: None,
             sample_success_rate: 1.0,
         };
         Arc::new(App::new(&service, options))

@@ -23,7 +23,7 @@ use crate::manage::state::own_document;
 use crate::manage::uploads;
 use crate::openapi::answers::{Changed, Image};
 use crate::openapi::parameters::{EveryScale, IfMatch, Urgent};
-use crate::openapi::problems::{Conflict, NotFound, PreconditionFailed, Unacceptable};
+use crate::openapi::problems::{Conflict, FormInsteadOfFile, NotFound, PreconditionFailed, Unacceptable};
 use crate::openapi::schemas::Png;
 use crate::openapi::tags::MANAGE;
 use crate::state::{App, AppState};
@@ -37,8 +37,8 @@ use crate::state::{App, AppState};
 #[utoipa::path(
     put, path = "/manage/v1/passes/{type}/{serial}/assets/{file}", tag = MANAGE,
     operation_id = "putPassAsset", summary = "Give a pass an image of its own",
-    params(IfMatch, Urgent, EveryScale), request_body(content((Png = "image/png"))),
-    responses(Changed, NotFound, Conflict, PreconditionFailed, Unacceptable),
+    params(IfMatch, Urgent, EveryScale), request_body(content((Png = "application/octet-stream"), (Png = "image/png"))),
+    responses(Changed, NotFound, Conflict, PreconditionFailed, FormInsteadOfFile, Unacceptable),
 )]
 pub async fn put(
     ImageChange { change, scaled }: ImageChange,
@@ -50,7 +50,7 @@ pub async fn put(
         scale::check(&file)?;
     }
     let pass_type = change.own_pass_type().await?;
-    let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
+    let bytes = json_body::read_file(request, MAX_IMAGE_BYTES).await?;
     let size = read_png(&bytes).map_err(|fault| blob_error(fault.into(), ""))?;
     let (app, integrator, request_id) = (&change.app, &change.integrator, &change.request_id);
     let (command, sizes, made) = if scaled {

@@ -19,7 +19,7 @@ use crate::manage::scale::{self, SCALE};
 use crate::manage::uploads;
 use crate::openapi::examples;
 use crate::openapi::parameters::{EveryScale, ImageFile};
-use crate::openapi::problems::{Conflict, Unacceptable};
+use crate::openapi::problems::{Conflict, FormInsteadOfFile, Unacceptable};
 use crate::openapi::schemas::{self, Png};
 use crate::openapi::tags::MANAGE;
 use crate::state::AppState;
@@ -48,8 +48,8 @@ const FILE: &str = "file";
 /// 401, 413, 422 when it is not a PNG file, 503.
 #[utoipa::path(
     post, path = "/manage/v1/blobs", tag = MANAGE,
-    operation_id = "uploadBlob", summary = "Upload an image", params(ImageFile, EveryScale), request_body(content((Png = "image/png"))),
-    responses((status = 201, body = Uploaded, description = "The image is stored and belongs to the organisation, which may name its digest in `assets`. Another organisation may do so only after it has uploaded the image itself."), Conflict, Unacceptable),
+    operation_id = "uploadBlob", summary = "Upload an image", params(ImageFile, EveryScale), request_body(content((Png = "application/octet-stream"), (Png = "image/png"))),
+    responses((status = 201, body = Uploaded, description = "The image is stored and belongs to the organisation, which may name its digest in `assets`. Another organisation may do so only after it has uploaded the image itself."), Conflict, FormInsteadOfFile, Unacceptable),
 )]
 pub async fn handler(
     State(app): State<AppState>,
@@ -59,7 +59,7 @@ pub async fn handler(
     request: Request,
 ) -> Result<Response, ApiError> {
     let file = file(&uri)?;
-    let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
+    let bytes = json_body::read_file(request, MAX_IMAGE_BYTES).await?;
     let (digest, assets) = match file {
         Some(file) => {
             let stored = uploads::store_scaled(&app, &integrator, &request_id, &file, bytes).await?;

@@ -68,7 +68,7 @@ impl DefaultImage {
         request_id: &RequestId,
         request: Request,
     ) -> Result<Stored, ApiError> {
-        let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
+        let bytes = json_body::read_file(request, MAX_IMAGE_BYTES).await?;
         let warnings = self.warnings(&bytes)?;
         let images = if self.is_scaled {
             uploads::store_scaled(app, integrator, request_id, &self.file, bytes).await?.1
@@ -89,7 +89,7 @@ impl DefaultImage {
         request_id: &RequestId,
         request: Request,
     ) -> Result<Stored, ApiError> {
-        let bytes = json_body::read(request, MAX_IMAGE_BYTES).await?;
+        let bytes = json_body::read_file(request, MAX_IMAGE_BYTES).await?;
         let warnings = self.warnings(&bytes)?;
         let mut images = Images::new();
         if self.is_scaled {

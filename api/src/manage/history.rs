@@ -80,8 +80,8 @@ struct Page {
     get, path = "/manage/v1/passes/{type}/{serial}/history", tag = MANAGE,
     operation_id = "passHistory", summary = "List the events of a pass",
     params(
-        ("cursor" = Option<String>, Query, description = "The `next` of the previous page.", example = "100"),
-        ("limit" = Option<u32>, Query, description = "The number of events on a page; 100 by default.", minimum = 1, maximum = 500, example = 100),
+        ("cursor" = Option<String>, Query, description = "The `next` of the previous page."),
+        ("limit" = Option<u32>, Query, description = "The number of events on a page; 100 by default.", minimum = 1, maximum = 500),
     ),
     responses((status = 200, body = History, description = "A page of events."), NotFound, Unacceptable),
 )]

@@ -10,7 +10,7 @@ use honoken_domain::pass::{
 };
 use honoken_pkpass::{Finding, Severity, lint_localizations, reader};
 use honoken_service::{content_rules, ids};
-use http::{HeaderMap, header};
+use http::HeaderMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -94,14 +94,15 @@ pub async fn handler(
 }
 
 fn is_file(headers: &HeaderMap) -> bool {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = json_body::essence(headers);
     matches!(
-        essence.as_str(),
-        "application/vnd.apple.pkpass"
-            | "application/vnd.apple.pkpasses"
-            | "application/zip"
-            | "application/octet-stream"
+        essence.as_deref(),
+        Some(
+            "application/vnd.apple.pkpass"
+                | "application/vnd.apple.pkpasses"
+                | "application/zip"
+                | "application/octet-stream"
+        )
     )
 }
 

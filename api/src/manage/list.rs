@@ -73,16 +73,16 @@ pub struct Entry {
     get, path = "/manage/v1/passes", tag = MANAGE,
     operation_id = "listPasses", summary = "List and search passes",
     params(
-        ("passTypeIdentifier" = Option<String>, Query, example = "pass.dev.honoken.event", description = "Passes of this type only."),
+        ("passTypeIdentifier" = Option<String>, Query, description = "Passes of this type only."),
         (
-            "q" = Option<String>, Query, max_length = 256, example = "order-7 12a",
+            "q" = Option<String>, Query, max_length = 256,
             description = "Passes that have, for each of these words (8 at most), a word that begins with it: in the serial number, or in the texts and values on the pass."
         ),
         (
-            "cursor" = Option<String>, Query, example = "cGFzcy5kZXYuaG9ub2tlbi5ldmVudC9PUkRFUi03",
+            "cursor" = Option<String>, Query,
             description = "The `next` of the previous page."
         ),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, example = 50, description = "The number of passes on a page; 50 by default."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "The number of passes on a page; 50 by default."),
     ),
     responses((status = 200, body = Passes, description = "A page of passes; `next` is null on the last one."), Unacceptable),
 )]

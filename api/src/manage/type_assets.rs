@@ -17,7 +17,7 @@ use crate::manage::assets::{image_file, image_response};
 use crate::manage::default_image::DefaultImage;
 use crate::openapi::answers::{BroughtByJob, Image};
 use crate::openapi::parameters::EveryScale;
-use crate::openapi::problems::{Conflict, NotFound, Unacceptable};
+use crate::openapi::problems::{Conflict, FormInsteadOfFile, NotFound, Unacceptable};
 use crate::openapi::schemas::Png;
 use crate::openapi::tags::MANAGE;
 use crate::state::{App, AppState};
@@ -31,7 +31,8 @@ use crate::state::{App, AppState};
 #[utoipa::path(
     put, path = "/manage/v1/pass-types/{type}/assets/{file}", tag = MANAGE,
     operation_id = "putPassTypeAsset", summary = "Give the passes of a type a default image",
-    params(EveryScale), request_body(content((Png = "image/png"))), responses(BroughtByJob, NotFound, Conflict, Unacceptable),
+    params(EveryScale), request_body(content((Png = "application/octet-stream"), (Png = "image/png"))),
+    responses(BroughtByJob, NotFound, Conflict, FormInsteadOfFile, Unacceptable),
 )]
 pub async fn put(
     State(app): State<AppState>,

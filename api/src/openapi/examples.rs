@@ -41,7 +41,8 @@ pub fn content() -> Value {
         "venueName": "Town Hall",
         "section": "Stalls",
         "seat": "12A",
-        "barcodes": [{ "format": "PKBarcodeFormatQR", "message": "ORDER-7", "messageEncoding": "iso-8859-1" }]
+        "barcodes": [{ "format": "PKBarcodeFormatQR", "message": "ORDER-7", "messageEncoding": "iso-8859-1" }],
+        "userInfo": { "visits": 1 }
     })
 }
 
@@ -58,8 +59,7 @@ pub fn order() -> Value {
 /// Of the order of a bundle.
 pub fn bundle() -> Value {
     json!({ "passes": [
-        { "passTypeIdentifier": "pass.dev.honoken.event", "serialNumber": "ORDER-7" },
-        { "passTypeIdentifier": "pass.dev.honoken.event", "serialNumber": "ORDER-8" }
+        { "passTypeIdentifier": "pass.dev.honoken.event", "serialNumber": "SAMPLE-1" }
     ] })
 }
 
@@ -264,7 +264,7 @@ pub fn json_patch() -> Value {
 
 /// Of an increment.
 pub fn increment() -> Value {
-    json!({ "pointer": "/storeCard/primaryFields/0/value", "by": 5 })
+    json!({ "pointer": "/userInfo/visits", "by": 1 })
 }
 
 /// Of a page of a history.

@@ -14,28 +14,35 @@ fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
 
-fn parameter(
+/// A parameter that may be left out. Its example is part of the description: the page `/docs` would send one of its own accord.
+fn optional(
     location: ParameterIn,
     name: &str,
     description: &str,
     schema: ObjectBuilder,
-    example: impl Into<Value>,
+    example: &str,
 ) -> Parameter {
-    let required = if location == ParameterIn::Path { Required::True } else { Required::False };
+    let description = format!("{description} For example `{example}`.");
     ParameterBuilder::new()
         .name(name)
         .parameter_in(location)
-        .required(required)
+        .required(Required::False)
         .description(Some(description))
         .schema(Some(schema))
-        .example(Some(example.into()))
         .build()
 }
 
 /// Every name that a path may hold in braces.
 pub fn in_paths() -> Vec<Parameter> {
     fn named(name: &str, description: &str, schema: ObjectBuilder, example: impl Into<Value>) -> Parameter {
-        parameter(ParameterIn::Path, name, description, schema, example)
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .description(Some(description))
+            .schema(Some(schema))
+            .example(Some(example.into()))
+            .build()
     }
     let integer = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
     vec![
@@ -109,7 +116,7 @@ pub fn in_paths() -> Vec<Parameter> {
 
 /// `X-Request-Id`, which every route takes.
 pub fn request_id() -> Parameter {
-    parameter(
+    optional(
         ParameterIn::Header,
         "X-Request-Id",
         "The caller's id for this request: 1 to 128 visible ASCII characters. Another value is ignored.",
@@ -126,7 +133,7 @@ impl IntoParams for Urgent {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let description = "Wake the phones at once. Otherwise a phone that was woken a moment ago is woken again when the push window ends.";
         let flag = ObjectBuilder::new().schema_type(Type::Boolean).default(Some(false.into()));
-        vec![parameter(ParameterIn::Query, "urgent", description, flag, true)]
+        vec![optional(ParameterIn::Query, "urgent", description, flag, "true")]
     }
 }
 
@@ -137,7 +144,7 @@ pub struct EveryScale;
 impl IntoParams for EveryScale {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let description = "`auto`: make the image at 1x, 2x and 3x, as large as Wallet draws it, of the one that is sent. The file is named without a scale.";
-        vec![parameter(ParameterIn::Query, "scale", description, text().enum_values(Some(["auto"])), "auto")]
+        vec![optional(ParameterIn::Query, "scale", description, text().enum_values(Some(["auto"])), "auto")]
     }
 }
 
@@ -148,7 +155,7 @@ pub struct ImageFile;
 impl IntoParams for ImageFile {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let description = "With `scale=auto`: the file for which every scale is made.";
-        vec![parameter(ParameterIn::Query, "file", description, text(), "logo.png")]
+        vec![optional(ParameterIn::Query, "file", description, text(), "logo.png")]
     }
 }
 
@@ -160,7 +167,7 @@ impl IntoParams for OfStyle {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let description = "What a bare `pass.json` is drawn as; with it the body is one. Without it the style dictionary tells.";
         let style = text().enum_values(Some(TicketStyle::NAMES.iter().copied()));
-        vec![parameter(ParameterIn::Query, "ticketStyle", description, style, "event")]
+        vec![optional(ParameterIn::Query, "ticketStyle", description, style, "event")]
     }
 }
 
@@ -173,7 +180,7 @@ macro_rules! text_in_query {
 
         impl IntoParams for $type {
             fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-                vec![parameter(ParameterIn::Query, $name, $description, text(), $example)]
+                vec![optional(ParameterIn::Query, $name, $description, text(), $example)]
             }
         }
     };
@@ -201,7 +208,7 @@ macro_rules! header {
 
         impl IntoParams for $type {
             fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-                vec![parameter(ParameterIn::Header, $name, $description, $schema, $example)]
+                vec![optional(ParameterIn::Header, $name, $description, $schema, $example)]
             }
         }
     };

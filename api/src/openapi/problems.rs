@@ -55,6 +55,7 @@ problems! {
         "`If-Match` names another state than the current one.";
     TooLarge: ApiError::TooLarge { limit: crate::limits::JSON_BYTES }, "The body is too large; `detail` names the limit.";
     UnsupportedMediaType: ApiError::UnsupportedMediaType, "The body is of another content type.";
+    FormInsteadOfFile: ApiError::FormInsteadOfFile, "The body is a form (`multipart/form-data`); the bytes of the file are expected.";
     UnsupportedPatch: ApiError::UnsupportedPatch, "The body is not a patch of a type that `Accept-Patch` names.";
     Unacceptable: ApiError::fault("required", "/passTypeIdentifier", "`passTypeIdentifier` is missing"),
         "The body can be read and is not acceptable: `errors` names every fault by its pointer.";

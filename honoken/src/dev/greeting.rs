@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use honoken_api::auth::admin_credentials::AdminCredentials;
+use honoken_api::first_steps::FirstSteps;
 use honoken_service::data_dir::Folder;
 use honoken_service::dev::sample::{PASS_TYPE, SERIAL_NUMBER};
 use secrecy::{ExposeSecret, SecretString};
@@ -48,18 +49,39 @@ impl Greeting<'_> {
         format!("{ready}\n")
     }
 
-    /// Prints the greeting on standard output. The lines to paste read the key from its file, so that it is not shown.
-    ///
-    /// # Errors
-    /// When standard output is closed.
-    pub fn print(&self) -> std::io::Result<()> {
+    /// The first steps, as lines to paste into a shell. They read the key from its file, so that it is not shown.
+    pub fn first_steps(&self) -> FirstSteps {
         let Self { base_url, .. } = self;
-        let folder = self.folder.path().display();
         let key = format!("-H \"Authorization: Bearer $(cat {})\"", quoted(&self.folder.api_key_file()));
         let json = "-H 'Content-Type: application/json'";
         let pass = format!("{base_url}/manage/v1/passes/{PASS_TYPE}/{SERIAL_NUMBER}");
         let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("honoken"));
-        let program = quoted(&program);
+        let lines = vec![
+            ("Download the sample pass:", format!("curl -fsS {key} -o sample.pkpass {pass}/pkpass")),
+            (
+                "Change its seat:",
+                format!(
+                    "curl -fsS {key} {json} -X PUT -d '{{\"eventName\": \"Opening Night\", \"seat\": \"14C\"}}' {pass}/content"
+                ),
+            ),
+            (
+                "Issue a pass of your own:",
+                format!(
+                    "curl -fsS {key} {json} -d '{{\"passTypeIdentifier\": \"{PASS_TYPE}\", \"ticketStyle\": \"event\", \"content\": {{\"eventName\": \"My Event\", \"seat\": \"1\"}}}}' {base_url}/manage/v1/passes"
+                ),
+            ),
+            ("Inspect the pass:", format!("{} inspect sample.pkpass", quoted(&program))),
+        ];
+        FirstSteps { lines, folder: self.folder.path().display().to_string() }
+    }
+
+    /// Prints the greeting on standard output.
+    ///
+    /// # Errors
+    /// When standard output is closed.
+    pub fn print(&self) -> std::io::Result<()> {
+        let base_url = &self.base_url;
+        let FirstSteps { lines, folder } = self.first_steps();
         let pushes = self.apns.as_ref().map_or_else(
             || "recorded and not sent; HONOKEN_APNS_ENDPOINT names a server to send them to".to_owned(),
             |endpoint| format!("sent to {endpoint}"),
@@ -74,20 +96,13 @@ impl Greeting<'_> {
   root     {}
   sample   {PASS_TYPE} / {SERIAL_NUMBER}
   pushes   {pushes}
-
-Download the sample pass, change its seat, issue a pass of your own:
-
-  curl -fsS {key} -o sample.pkpass {pass}/pkpass
-  curl -fsS {key} {json} -X PUT -d '{{\"eventName\": \"Opening Night\", \"seat\": \"14C\"}}' {pass}/content
-  curl -fsS {key} {json} -d '{{\"passTypeIdentifier\": \"{PASS_TYPE}\", \"ticketStyle\": \"event\", \"content\": {{\"eventName\": \"My Event\", \"seat\": \"1\"}}}}' {base_url}/manage/v1/passes
-
-Inspect the pass with
-
-  {program} inspect sample.pkpass
-
-Stop with Ctrl-C; the next run continues in the same folder.",
+",
             self.ca_file.display(),
         )?;
+        for (purpose, line) in lines {
+            writeln!(out, "{purpose}\n\n  {line}\n")?;
+        }
+        writeln!(out, "Stop with Ctrl-C; the next run continues in the same folder.")?;
         out.flush()
     }
 }

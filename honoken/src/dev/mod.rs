@@ -94,6 +94,7 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
     let mut options = process.api_options(Some(admin), 1, rates);
     // The passes of this service are the ones that a developer has inspected.
     options.doctor.trust = options.doctor.trust.and(&root)?;
+    options.first_steps = Some(greeting.first_steps());
     let announce = || {
         if let Err(fault) = greeting.print() {
             tracing::warn!(error = %fault, "standard output is closed");

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 
+use memchr::memmem;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
@@ -83,16 +84,7 @@ pub(super) fn open<'a>(bytes: &'a [u8], notes: &mut Notes) -> Option<Archive<'a>
 /// Each entry of the directory takes memory before it can be counted, so its mark is counted in the bytes. Passes of a bundle that are stored
 /// as they are have marks of their own.
 fn has_too_many_entries(bytes: &[u8]) -> bool {
-    const MARK: &[u8] = b"PK\x01\x02";
-    let (mut rest, mut marks) = (bytes, 0);
-    while let Some(at) = rest.iter().position(|byte| *byte == MARK[0]) {
-        rest = &rest[at..];
-        if rest.starts_with(MARK) {
-            marks += 1;
-        }
-        rest = &rest[1..];
-    }
-    marks > MOST_MARKS
+    memmem::find_iter(bytes, b"PK\x01\x02").nth(MOST_MARKS).is_some()
 }
 
 /// Ten passes of as many files as are read, and as many again.

@@ -251,6 +251,8 @@ fn content() -> anyhow::Result<Content> {
                 "timeStyle": "PKDateStyleShort"
             }]
         },
+        // A number to try increments with; phones ignore it.
+        "userInfo": { "visits": 1 },
         "backgroundColor": "rgb(94, 53, 177)",
         "foregroundColor": "rgb(255, 255, 255)",
         "labelColor": "rgb(209, 196, 233)",

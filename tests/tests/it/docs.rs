@@ -1,17 +1,19 @@
-//! `/docs` in a real browser: it shows the document, and no request leaves for another host.
+//! `/` and `/docs` in a real browser: they show the first steps and the document, what is tried out there is acceptable as it stands, and no
+//! request leaves for another host.
 
 use std::fs::File;
 use std::process::Stdio;
 use std::time::Duration;
 
 use honoken_tests::Honoken;
+use honoken_tests::chromium::Browser;
 use http::{HeaderMap, Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
-use crate::a_service;
+use crate::{a_fresh_service, a_service};
 
 /// Long enough for a browser on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -143,6 +145,94 @@ async fn every_part_of_the_page_has_its_type_and_a_strict_policy() {
     for path in ["/docs/../openapi.json", "/docs/page.html", "/docs/", "/docs/%2e%2e%2fstart.js"] {
         asks(&honoken, path).await.assert_status(StatusCode::NOT_FOUND);
     }
+}
+
+/// Opens an operation on the page and executes it with what is filled in already. Gives the status, or says that the page asks for a file.
+const EXECUTES: &str = "(async id => {
+  const until = async it => {
+    for (let attempt = 0; attempt < 2000; attempt++) {
+      const found = it();
+      if (found) return found;
+      await new Promise(resolve => setTimeout(resolve, 10));
+    }
+    throw new Error('it does not come: ' + it);
+  };
+  const block = document.getElementById(id);
+  block.querySelector('.opblock-summary-control').click();
+  (await until(() => block.querySelector('.try-out__btn'))).click();
+  const execute = await until(() => block.querySelector('.execute'));
+  const file = block.querySelector('input[type=file]');
+  execute.click();
+  const status = await until(() => block.querySelector('.live-responses-table .response .response-col_status') || (file && file.closest('.opblock-section-request-body')));
+  const shown = status.matches('.response-col_status') ? parseInt(status.textContent) + ' ' + block.querySelector('.live-responses-table .response').innerText : 'asks for a file';
+  block.querySelector('.opblock-summary-control').click();
+  return shown;
+})";
+
+/// Fills in the credentials of the page, as a person does.
+const AUTHORIZES: &str = "(async values => {
+  const until = async it => {
+    for (let attempt = 0; attempt < 2000; attempt++) {
+      const found = it();
+      if (found) return found;
+      await new Promise(resolve => setTimeout(resolve, 10));
+    }
+    throw new Error('it does not come: ' + it);
+  };
+  (await until(() => document.querySelector('.btn.authorize'))).click();
+  for (const [selector, value] of values) {
+    const input = await until(() => document.querySelector(selector));
+    Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set.call(input, value);
+    input.dispatchEvent(new Event('input', { bubbles: true }));
+  }
+  for (const form of document.querySelectorAll('.auth-container form')) form.querySelector('.authorize').click();
+  (await until(() => document.querySelectorAll('.auth-container .authorize').length == 0 && document.querySelector('.btn-done'))).click();
+})";
+
+#[tokio::test]
+async fn what_is_tried_out_is_sent_as_it_is_filled_in() {
+    let honoken = a_fresh_service().await;
+    let ready = honoken.ready();
+    let token = honoken.integrator().credentials(&ready.serial_number).await.token;
+    let mut browser = Browser::start().await;
+    assert_eq!(browser.opens(&honoken.url("/docs")).await, 200);
+    let values = json!([
+        ["#auth-bearer-value, [aria-label=auth-bearer-value]", ready.api_key],
+        ["#api_key_value, [aria-label=auth-apikey-value]", format!("ApplePass {token}")],
+        ["#auth-basic-username, [aria-label=auth-basic-username]", ready.admin_username],
+        ["#auth-basic-password, [aria-label=auth-basic-password]", ready.admin_password],
+    ]);
+    browser.runs(&format!("{AUTHORIZES}({values})")).await;
+    // `tests/it/document.rs` tries what is filled in everywhere; here the browser shows that this is what it sends.
+    for (operation, expected) in [
+        ("replaceContent", "200"),
+        ("incrementNumber", "200"),
+        ("listPasses", "200"),
+        ("putPassAsset", "asks for a file"),
+    ] {
+        let shown = browser.runs(&format!("{EXECUTES}('operations-manage-{operation}')")).await;
+        let shown = shown.as_str().expect("a text");
+        assert!(shown.starts_with(expected), "{operation}: {shown}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_page_leads_to_the_others_and_shows_the_first_steps_in_dev() {
+    let honoken = a_service().await;
+    let answer = asks(&honoken, "/").await;
+    answer.assert_status(StatusCode::OK).assert_header("content-type", "text/html; charset=utf-8");
+    let page = String::from_utf8(answer.body.to_vec()).expect("text");
+    for part in
+        ["href=\"docs\"", "href=\"openapi.json\"", "First steps", "curl -fsS", env!("CARGO_PKG_VERSION")]
+    {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let ready = honoken.ready();
+    for secret in [&ready.api_key, &ready.admin_password] {
+        assert!(!page.contains(secret.as_str()), "a secret is on the page");
+    }
+    let seen = browser(&honoken.url("/")).await;
+    assert!(seen.asked.is_empty() && seen.console.is_empty(), "{:?} {:?}", seen.asked, seen.console);
 }
 
 async fn asks(honoken: &Honoken, path: &str) -> honoken_simulator::Answer {

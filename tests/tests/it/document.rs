@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, StatusCode};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-use crate::a_service;
+use crate::{a_fresh_service, a_service};
 
 /// The document of a running service.
 pub(crate) struct Document {
@@ -218,4 +218,51 @@ async fn the_routes_of_phones_are_explained_under_any_prefix() {
     let device = tags.iter().find(|tag| tag["name"] == "device").unwrap();
     let description = text(&device["description"]);
     assert!(description.contains("under any prefix") && description.contains("/api/v1/"), "{description}");
+}
+
+/// Operations that need a file, or a secret that only the operator has.
+const NEED_MORE: &[&str] = &["inspectFile", "putCertificate", "putApnsKey"];
+
+/// The page `/docs` fills in the examples of the path and of the first body, and leaves out what may be left out (`docs::…` has a browser do so).
+#[tokio::test]
+async fn what_the_page_fills_in_is_acceptable_without_editing() {
+    let honoken = a_fresh_service().await;
+    let document = Document::of(&honoken).await;
+    let ready = honoken.ready();
+    let token = honoken.integrator().credentials(&ready.serial_number).await.token;
+    let credentials = |security: Option<&str>| match security? {
+        "operator" => Some(crate::properties::basic(ready)),
+        "apiKey" => format!("Bearer {}", ready.api_key).parse().ok(),
+        _ => format!("ApplePass {token}").parse().ok(),
+    };
+    // What can be done no more after a pass has been retired comes first.
+    let mut operations = document.operations();
+    operations.sort_by_key(|operation| operation.method == Method::DELETE);
+    let mut refused = Vec::new();
+    for operation in operations {
+        let body = operation.bodies.first();
+        let is_file = body.is_some_and(|(media, _)| media == "application/octet-stream");
+        if is_file || NEED_MORE.contains(&operation.id.as_str()) {
+            continue;
+        }
+        let path = operation
+            .in_path
+            .iter()
+            .fold(operation.path.clone(), |path, (name, value)| path.replace(&format!("{{{name}}}"), value));
+        let mut headers = HeaderMap::new();
+        if let Some(value) = credentials(operation.security.as_deref()) {
+            headers.insert("authorization", value);
+        }
+        let body = body.map(|(media, example)| {
+            headers.insert("content-type", media.parse().expect("a media type"));
+            example.to_string()
+        });
+        let answer =
+            honoken.request(operation.method.clone(), &path, headers, body.unwrap_or_default()).await;
+        let status = answer.status.as_u16();
+        if [400, 401, 412, 415, 422].contains(&status) || status >= 500 {
+            refused.push(format!("{}: {}", operation.id, answer.excerpt()));
+        }
+    }
+    assert!(refused.is_empty(), "{}", refused.join("\n"));
 }

@@ -4,8 +4,8 @@ mod multipart;
 mod page;
 
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+use http::header;
 
 use crate::error::ApiError;
 use crate::extractors::client::Client;
@@ -14,6 +14,7 @@ use crate::limits;
 use crate::openapi::problems::{NotFound, TooManyVisits, UnsupportedMediaType};
 use crate::openapi::schemas::InspectForm;
 use crate::openapi::tags::RUNNING;
+use crate::operations;
 use crate::state::AppState;
 
 /// `GET /inspect`
@@ -32,7 +33,7 @@ pub async fn page(State(app): State<AppState>) -> Result<Response, ApiError> {
     if !app.options.doctor.is_public {
         return Err(ApiError::NoSuchPath);
     }
-    Ok(answer(page::empty(None)))
+    Ok(operations::page::answer(page::empty(None)))
 }
 
 /// `POST /inspect`
@@ -61,28 +62,13 @@ pub async fn inspect(
     }
     app.rates.check_visit(client)?;
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let boundary = content_type.and_then(multipart::boundary).ok_or(ApiError::UnsupportedMediaType)?;
+    let boundary = content_type.and_then(multipart::boundary).ok_or(ApiError::NotAForm)?;
     let body = json_body::read(request, limits::PUBLIC_INSPECTED_BYTES).await?;
     let Some(file) = multipart::file(&body, &boundary).filter(|file| !file.is_empty()) else {
-        return Ok(answer(page::empty(Some("There is no file in the form, or it is empty: choose one."))));
+        return Ok(operations::page::answer(page::empty(Some(
+            "There is no file in the form, or it is empty: choose one.",
+        ))));
     };
     let found = app.doctor.for_visitor(file, &options.trust).await?;
-    Ok(answer(page::of(&found)))
-}
-
-fn answer(html: String) -> Response {
-    let mut headers = HeaderMap::new();
-    for (name, value) in [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::CACHE_CONTROL, "no-store"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    // Made of ASCII: words and a Base64 digest.
-    if let Ok(policy) = HeaderValue::from_str(&page::CONTENT_SECURITY_POLICY) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
-    (headers, html).into_response()
+    Ok(operations::page::answer(page::of(&found)))
 }

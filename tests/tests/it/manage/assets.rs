@@ -36,6 +36,21 @@ async fn a_blob_may_come_with_any_content_type() {
 }
 
 #[tokio::test]
+async fn a_form_instead_of_an_image_is_415_and_says_how_to_send_one() {
+    let (honoken, integrator) = a_service_with_a_pass().await;
+    let recorded = honoken.storage().recorded().await;
+    let headers = [("content-type", "Multipart/Form-Data; boundary=x")];
+    let own = integrator.asset_path("A-1", "logo.png");
+    let of_type = format!("/manage/v1/pass-types/{}/assets/logo.png", integrator.pass_type_identifier());
+    for (method, path) in [(Method::POST, "/manage/v1/blobs"), (Method::PUT, &own), (Method::PUT, &of_type)] {
+        let answer = integrator.request(method, path, &headers, "--x--").await;
+        assert_eq!(assert_problem(&answer, 415)["code"], "unsupported_media_type", "{path}");
+        assert!(answer.json()["detail"].as_str().unwrap().contains("curl --data-binary"), "{path}");
+    }
+    assert_eq!(honoken.storage().recorded().await, recorded);
+}
+
+#[tokio::test]
 async fn what_is_not_a_whole_png_is_422() {
     let honoken = a_service().await;
     let integrator = honoken.integrator();

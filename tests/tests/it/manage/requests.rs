@@ -12,7 +12,6 @@ async fn an_unknown_route_is_404() {
     let honoken = a_service().await;
     let integrator = honoken.integrator();
     let unknown = [
-        "/",
         "/nothing",
         "/manage",
         "/manage/v1",
