@@ -56,7 +56,7 @@ assert [entry.serial_number for entry in passes.parsed.passes] == ["GENERATED-1"
 phone = client.AuthenticatedClient(
     base_url=ready["baseUrl"], prefix="ApplePass", token=json.loads(sample.read("pass.json"))["authenticationToken"]
 )
-registration = models.Registration.from_dict({"pushToken": "00" * 32})
+registration = models.DeviceRegistration.from_dict({"pushToken": "00" * 32})
 registered = operation("device", "register_device")(
     "ab" * 16, pass_type, ready["serialNumber"], client=phone, body=registration
 )

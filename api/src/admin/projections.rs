@@ -29,7 +29,7 @@ struct Projection {
     parked: u64,
     /// A rebuild that runs over HTTP. No such call exists yet, so the value is always `null`: `honoken rebuild` is a command, which on Postgres may
     /// run beside the service.
-    #[schema(value_type = Option<Object>, required = true)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, serde_json::Value>>, required = true)]
     rebuild: Option<()>,
 }
 

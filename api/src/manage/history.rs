@@ -59,7 +59,7 @@ struct Event {
     /// The author of the change: `api-key:…` with the beginning of the key's digest, or `system:…`.
     actor: String,
     /// The data of the event, without the authentication token and the data of persons. Null if the stored event is damaged and cannot be read.
-    #[schema(value_type = Option<Object>, required = true)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, serde_json::Value>>, required = true)]
     data: Value,
 }
 

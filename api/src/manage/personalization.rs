@@ -68,7 +68,7 @@ struct AnswerShape {
     terms_and_conditions: Option<String>,
     /// Once a person has filled in the form, for a key with the scope `passes:write`: what the form asked for, by Apple's names. Null when the data
     /// was destroyed.
-    #[schema(value_type = Option<Object>, required = false)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, serde_json::Value>>, required = false)]
     person: Option<Person>,
 }
 

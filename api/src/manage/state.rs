@@ -53,7 +53,7 @@ struct PassState {
     localizations: Localizations,
     /// The form of a rewards programme. Present only while it is in the file.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Object, required = false)]
+    #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>, required = false)]
     personalization: Option<PersonalizationForm>,
     etag: String,
     #[schema(format = DateTime)]

@@ -76,7 +76,12 @@ body!(
 );
 
 fn object(description: &str, example: Value) -> Object {
-    let object = ObjectBuilder::new().schema_type(Type::Object).description(Some(description));
+    // Said outright: generators take an object without properties for one that has none.
+    let any = Some(AdditionalProperties::FreeForm(true));
+    let object = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .additional_properties(any)
+        .description(Some(description));
     #[expect(deprecated, reason = "one example is enough")]
     let object = object.example(Some(example));
     object.build()

@@ -202,3 +202,29 @@ fn the_documented_interface_is_that_of_the_handlers() {
     text.push('\n');
     honoken_test_documents::check_json("docs/openapi.json", &text);
 }
+
+/// Generators take an object without properties for one that has none.
+#[test]
+fn every_object_says_what_may_be_in_it() {
+    fn look(place: &str, value: &Value, silent: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                let kind = &value["type"];
+                let is_object =
+                    kind == "object" || kind.as_array().is_some_and(|kinds| kinds.contains(&"object".into()));
+                let speaks =
+                    ["properties", "additionalProperties"].iter().any(|key| members.contains_key(*key));
+                if is_object && !speaks {
+                    silent.push(place.to_owned());
+                }
+                let inner = members.iter().filter(|(name, _)| *name != "example");
+                inner.for_each(|(name, value)| look(&format!("{place}/{name}"), value, silent));
+            }
+            Value::Array(values) => values.iter().for_each(|value| look(place, value, silent)),
+            _ => {}
+        }
+    }
+    let mut silent = Vec::new();
+    look("", &document()["components"]["schemas"], &mut silent);
+    assert_eq!(silent, [""; 0]);
+}
