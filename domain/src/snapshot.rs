@@ -24,7 +24,7 @@ impl Snapshot for crate::registration::Registration {
 }
 
 impl Snapshot for crate::organization::Organization {
-    const SHAPE: u32 = 5;
+    const SHAPE: u32 = 6;
 }
 
 impl Snapshot for crate::pass_type::PassType {

@@ -36,6 +36,11 @@ const SQLITE: &[EmbeddedMigration] = &[
     ),
     (15, "organizations", include_str!("../../migrations/sqlite/read_model/0015_organizations.sql")),
     (16, "key_expiry", include_str!("../../migrations/sqlite/read_model/0016_key_expiry.sql")),
+    (
+        18,
+        "test_organizations",
+        include_str!("../../migrations/sqlite/read_model/0018_test_organizations.sql"),
+    ),
 ];
 
 /// Versions from 1000 on are the read model's; the event log, in the same database, has those below.
@@ -60,6 +65,11 @@ const POSTGRES: &[EmbeddedMigration] = &[
     ),
     (1015, "organizations", include_str!("../../migrations/postgres/read_model/0015_organizations.sql")),
     (1016, "key_expiry", include_str!("../../migrations/postgres/read_model/0016_key_expiry.sql")),
+    (
+        1018,
+        "test_organizations",
+        include_str!("../../migrations/postgres/read_model/0018_test_organizations.sql"),
+    ),
 ];
 
 /// Instructions for an operator whose file is damaged.

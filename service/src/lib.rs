@@ -6,7 +6,7 @@
 //! - [`commands`] carries commands to aggregates; [`content_rules`] are the rules for a pass's content that need `pkpass`
 //! - [`built_passes`] builds `.pkpass` files and signs them with [`signers`], with images from [`blobs`]; [`permits`] bound the work
 //! - [`personalization`]: the persons who enrol in rewards programmes with their passes
-//! - [`encryption_keys`], [`install`] and [`apns_keys`]: private keys, sealed; [`push_credentials`]: the credentials of pushes;
+//! - [`encryption_keys`], [`install`] and [`apns_keys`]: private keys, sealed; [`push_credentials`]: the credentials of pushes; [`push_destination`]: Apple, or a stand-in;
 //!   [`follower`] keeps both up to date
 //! - [`key_uses`]: when API keys were last used; [`operators`]: the passwords of operators
 //! - [`jobs`]: work that outlives a request; [`pushing`]: pushes to phones; [`dead_tokens`]: tokens that APNs calls dead
@@ -35,6 +35,7 @@ pub mod operators;
 pub mod permits;
 pub mod personalization;
 pub mod push_credentials;
+pub mod push_destination;
 pub mod pushing;
 pub mod service;
 pub mod set_back;

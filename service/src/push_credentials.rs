@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::apns_keys::file::{self, KeyFileError};
 use crate::clock::Clock;
 use crate::follower::{Follower, Table};
+use crate::push_destination::Destination;
 use crate::signers::{NoSigner, Signers};
 
 /// Why an APNs key of the read model cannot be used.
@@ -183,6 +184,7 @@ struct InstalledCredentials {
     /// The team of each pass type without a certificate. One that moves to another team has a certificate from then on.
     teams: RwLock<HashMap<PassTypeIdentifier, TeamIdentifier>>,
     clock: Arc<dyn Clock>,
+    destination: Destination,
 }
 
 impl PushCredentials {
@@ -197,12 +199,13 @@ impl PushCredentials {
         signers: Signers,
         clock: Arc<dyn Clock>,
         progress: watch::Receiver<Progress>,
+        destination: Destination,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), QueryError> {
         let (installed, receiver) = watch::channel(Arc::default());
         let table = ApnsKeys { keys, installed };
         let (_, follow) = Follower::start(table, read_model.clone(), progress).await?;
         let teams = RwLock::default();
-        let source = InstalledCredentials { signers, keys: receiver, read_model, teams, clock };
+        let source = InstalledCredentials { signers, keys: receiver, read_model, teams, clock, destination };
         Ok((Self(Source::Installed(Arc::new(source))), follow))
     }
 
@@ -223,9 +226,17 @@ impl Credentials for PushCredentials {
 
 impl InstalledCredentials {
     async fn of(&self, topic: &PassTypeIdentifier) -> Result<Credential, NoCredential> {
-        let is_disabled = self.read_model.is_owner_disabled(topic).await;
-        if is_disabled.map_err(|fault| NoCredential::Unavailable(Box::new(fault)))? {
+        let permission = self.read_model.push_permission(topic).await;
+        let permission = permission.map_err(|fault| NoCredential::Unavailable(Box::new(fault)))?;
+        if permission.is_some_and(|organization| organization.disabled) {
             return Err(NoCredential::NotSent(format!("the organisation of {topic} is disabled")));
+        }
+        if self.destination == Destination::Apple
+            && permission.is_some_and(|organization| organization.is_test)
+        {
+            return Err(NoCredential::NotSent(format!(
+                "{topic} belongs to a test organisation, for which nothing is pushed to Apple"
+            )));
         }
         let team = self.team_of(topic).await?;
         if let Some(team) = &team
@@ -268,6 +279,7 @@ mod tests {
     use honoken_domain::apns_key::ApnsKeyCommand;
     use honoken_domain::certificate::{Certificate, CertificateCommand};
     use honoken_domain::ids::{CertRef, Digest, OrganizationId};
+    use honoken_domain::organization::{Organization, OrganizationCommand};
     use honoken_domain::pass_type::{PassType, PassTypeCommand};
     use honoken_domain::sealed::SealingKey;
     use honoken_event_store::Metadata;
@@ -339,8 +351,14 @@ mod tests {
             let followed = Signers::follow(read_model.clone(), keys.clone(), clock.clone(), progress.clone());
             let (signers, follow) = followed.await.unwrap();
             tokio::spawn(follow);
-            let followed =
-                PushCredentials::follow(read_model, keys, signers.clone(), clock.clone(), progress);
+            let followed = PushCredentials::follow(
+                read_model,
+                keys,
+                signers.clone(),
+                clock.clone(),
+                progress,
+                Destination::Apple,
+            );
             let (credentials, follow) = followed.await.unwrap();
             tokio::spawn(follow);
             let world = Self { stores, credentials, signers, clock, _folder: folder };
@@ -433,6 +451,21 @@ mod tests {
 
     fn team_key(key: &str) -> String {
         format!("{}/{key}", sample::TEAM)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nothing_is_pushed_to_apple_for_a_test_organisation() {
+        let world = World::new().await;
+        world.installs_certificate().await;
+        let create = |id: &str, test| OrganizationCommand::Create {
+            organization_id: OrganizationId::parse(id).unwrap(),
+            name: "A club".to_owned(),
+            test,
+        };
+        world.asks::<Organization>("club", create("club", true)).await;
+        world.stores.caught_up().await.unwrap();
+        let refused = world.credentials.of(&topic()).await;
+        assert!(matches!(refused, Err(NoCredential::NotSent(why)) if why.contains("test organisation")));
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -20,6 +20,7 @@ use crate::jobs::worker::Worker;
 use crate::key_uses::KeyUses;
 use crate::personalization::Personalizations;
 use crate::push_credentials::PushCredentials;
+use crate::push_destination::Destination;
 use crate::pushing::options::{ApnsOptions, NatsOptions, Options as PushingOptions};
 use crate::pushing::trial::Trials;
 use crate::pushing::{self, Given, Parts, Pushing};
@@ -145,8 +146,16 @@ impl Service {
             credentials = PushCredentials::not_sent(why);
         } else if roles.pusher {
             let (read_model, progress) = (stores.read_model.clone(), stores.projector.progress());
-            let (followed, follow) =
-                PushCredentials::follow(read_model, keys, signers.clone(), clock.clone(), progress).await?;
+            let destination = Destination::of(&options.apns);
+            let followed = PushCredentials::follow(
+                read_model,
+                keys,
+                signers.clone(),
+                clock.clone(),
+                progress,
+                destination,
+            );
+            let (followed, follow) = followed.await?;
             credentials = followed;
             followers.push(tokio::spawn(follow));
         }

@@ -37,6 +37,10 @@ struct Documented {
     /// Its name for people: the `organizationName` of passes whose content names no other.
     #[schema(schema_with = schemas::name_for_people)]
     name: String,
+    /// Whether it is for trying: the same rules hold, nothing is pushed to Apple for it, and the answers to its keys carry `Honoken-Test: true`. It
+    /// stays one for ever.
+    #[schema(default = false)]
+    test: Option<bool>,
 }
 
 /// What is to be different about an organisation; what is left out stays.
@@ -63,6 +67,8 @@ pub struct OrganizationAnswer {
     id: String,
     /// Its name for operators.
     name: String,
+    /// Whether it is for trying: nothing is pushed to Apple for it.
+    test: bool,
     disabled: bool,
     /// The most bytes that the images have in all which it has uploaded; `null` for no limit.
     #[schema(required = true)]
@@ -80,8 +86,8 @@ pub struct Organizations {
 
 impl From<OrganizationRow> for OrganizationAnswer {
     fn from(row: OrganizationRow) -> Self {
-        let OrganizationRow { organization_id, name, disabled, image_bytes } = row;
-        Self { id: organization_id.to_string(), name, disabled, image_bytes }
+        let OrganizationRow { organization_id, name, is_test, disabled, image_bytes } = row;
+        Self { id: organization_id.to_string(), name, test: is_test, disabled, image_bytes }
     }
 }
 
@@ -90,14 +96,14 @@ impl From<OrganizationRow> for OrganizationAnswer {
 /// No other call makes an organisation, so a mistyped id never does. Repeated with the same name it changes nothing.
 ///
 /// # Errors
-/// 401, 409 `already_created` under another name, 422, 503.
+/// 401, 409 `already_created` under another name or as one of the other kind, 422, 503.
 #[utoipa::path(
     post, path = "/organizations", tag = ADMIN,
     operation_id = "createOrganization", summary = "Make an organisation",
     request_body = Documented,
     responses(
         (status = 201, body = OrganizationAnswer, description = "The organisation is new."),
-        (status = 200, body = OrganizationAnswer, description = "It existed already, under the same name."),
+        (status = 200, body = OrganizationAnswer, description = "It existed already, under the same name and of the same kind."),
         Conflict, UnsupportedMediaType, Unacceptable,
     ),
 )]
@@ -112,17 +118,18 @@ pub async fn post(
     let id = fields.parse("id", id, OrganizationId::parse);
     let name = fields.required("name");
     let name = fields.parse("name", name, named);
+    let test = fields.optional_bool("test").unwrap_or(false);
     fields.finish()?;
     let (Some(id), Some(name)) = (id, name) else {
         return Err(ApiError::fault("required", "", "`id` and `name` are required"));
     };
     let metadata = app.metadata(operator.actor(), Some(id.as_str()), &request_id.0);
-    let created = organizations::create(&app.operation(&metadata), &id, &name).await?;
+    let created = organizations::create(&app.operation(&metadata), &id, &name, test).await?;
     if created.events.is_empty() {
         let row = app.read_model.organization(&id).await?.ok_or(NO_ORGANIZATION)?;
         return Ok(Json(OrganizationAnswer::from(row)).into_response());
     }
-    let made = OrganizationAnswer { id: id.to_string(), name, disabled: false, image_bytes: None };
+    let made = OrganizationAnswer { id: id.to_string(), name, test, disabled: false, image_bytes: None };
     Ok((StatusCode::CREATED, Json(made)).into_response())
 }
 

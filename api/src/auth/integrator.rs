@@ -13,6 +13,7 @@ use crate::auth::header::credentials;
 use crate::auth::scopes;
 use crate::error::{ApiError, KeyFault};
 use crate::extractors::path::Segments;
+use crate::layers::at_hand;
 use crate::state::{App, AppState};
 
 /// The organisation whose API key was sent.
@@ -20,6 +21,8 @@ use crate::state::{App, AppState};
 pub struct Integrator {
     /// The organisation.
     pub organization_id: OrganizationId,
+    /// Whether the organisation is for trying.
+    pub is_test: bool,
     /// The actor in the metadata of events: the beginning of the key's digest.
     pub actor: String,
     scopes: Scopes,
@@ -62,14 +65,17 @@ impl Integrator {
         if grant.is_some() {
             app.key_uses.note(&digest, now);
         }
+        if grant.as_ref().is_some_and(|grant| grant.is_test) {
+            at_hand::note_test_organization();
+        }
         if grant.as_ref().is_some_and(|grant| grant.disabled) {
             caller_is_known();
             return Err(ApiError::ORGANIZATION_DISABLED);
         }
         let actor = format!("api-key:{}", &digest.as_str()[..ApiKeyRow::ID_DIGITS]);
-        Ok(grant.map(|KeyGrant { organization_id, scopes, .. }| {
+        Ok(grant.map(|KeyGrant { organization_id, scopes, is_test, .. }| {
             caller_is_known();
-            Self { organization_id, actor, scopes }
+            Self { organization_id, is_test, actor, scopes }
         }))
     }
 

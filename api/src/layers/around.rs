@@ -31,6 +31,9 @@ use crate::server::framing::Refusal;
 use crate::state::{App, AppState};
 use crate::{limits, routes};
 
+/// On the answers to the API keys of a test organisation.
+pub const HONOKEN_TEST: HeaderName = HeaderName::from_static("honoken-test");
+
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Gives every request its id, its permit and its time limit, counts it, and logs one line when it is done. The line names the route, not
@@ -77,7 +80,7 @@ impl Service<Request> for Surrounded {
         let current = CurrentRequest::new(id, address, app.anonymous_lines.clone());
         let body = body_room(&app, &request, asked.area, address);
         let standing = standing.map_or_else(OnceLock::new, OnceLock::from);
-        let at_hand = Arc::new(AtHand { admission, body, standing });
+        let at_hand = Arc::new(AtHand { admission, body, standing, is_for_test: OnceLock::new() });
         let refusal = request.extensions().get::<Refusal>().copied();
         // The future does nothing before it is first polled.
         let answer = self.route.call(request);
@@ -95,6 +98,9 @@ impl Service<Request> for Surrounded {
                 drop(in_flight);
                 if let Some(standing) = at_hand.standing.get() {
                     standing.add_to(response.headers_mut());
+                }
+                if at_hand.is_for_test.get().is_some() {
+                    response.headers_mut().insert(HONOKEN_TEST, HeaderValue::from_static("true"));
                 }
                 asked.ends(&app, &current, response.status());
                 // `sent_id` lets only visible ASCII through, and a UUID is nothing else.

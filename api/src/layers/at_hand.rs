@@ -1,5 +1,5 @@
-//! What this crate keeps with the current request, besides what telemetry keeps: its admission, the memory reserved for its body, and where its caller
-//! stands under a limit.
+//! What this crate keeps with the current request, besides what telemetry keeps: its admission, the memory reserved for its body, where its caller
+//! stands under a limit, and whether it acts for a test organisation.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -21,6 +21,8 @@ pub struct AtHand {
     pub body: Option<BodyRoom>,
     /// Where its caller stands under the limit that it was counted under, if any; the answer tells.
     pub standing: OnceLock<Standing>,
+    /// Set when its caller acts for a test organisation; the answer tells.
+    pub is_for_test: OnceLock<()>,
 }
 
 /// The budget that a body is charged to, and the bytes reserved so far.
@@ -44,6 +46,12 @@ pub fn admission() -> Admission {
 pub fn note_standing(standing: Standing) {
     // Without a current request there is no answer to tell it.
     let _ = AT_HAND.try_with(|at_hand| *at_hand.standing.get_or_init(|| standing));
+}
+
+/// Notes that the caller of the current request acts for a test organisation.
+pub fn note_test_organization() {
+    // Without a current request there is no answer to tell it.
+    let _ = AT_HAND.try_with(|at_hand| *at_hand.is_for_test.get_or_init(|| ()));
 }
 
 /// Reserves memory for the body of the current request, until the request is answered.

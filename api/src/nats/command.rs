@@ -1,5 +1,7 @@
 //! The content of a command message.
 
+use std::sync::OnceLock;
+
 use async_nats::HeaderMap;
 use honoken_domain::ids::{Digest, PassId, PassTypeIdentifier, SerialNumber};
 use honoken_service::ids;
@@ -30,6 +32,8 @@ pub(super) struct Received {
     pub(super) key: Digest,
     /// The sender's message id, if there is one.
     pub(super) message_id: Option<String>,
+    /// Set when the sender acts for a test organisation; the answer tells.
+    pub(super) is_for_test: OnceLock<()>,
 }
 
 /// The payload of a command: a pass and its new content.
@@ -52,7 +56,7 @@ impl Received {
             Digest::of(format!("message {} of {}", message.sequence, message.published).as_bytes())
         };
         let request_id = request_id.unwrap_or_else(|| RequestId(ids::request_id(&*app.ids)));
-        Self { request_id, key, message_id }
+        Self { request_id, key, message_id, is_for_test: OnceLock::new() }
     }
 }
 

@@ -95,6 +95,7 @@ fn components() -> Components {
     components.schemas.insert(Problem::name().into_owned(), Problem::schema());
     components.schemas.insert(Fault::name().into_owned(), Fault::schema());
     answers::schemas(&mut components);
+    components.headers.insert(TEST.to_owned(), test_header().into());
     components.headers.insert(REQUEST_ID.to_owned(), request_id_header().into());
     for (name, description, example) in [
         (
@@ -136,6 +137,17 @@ fn http(scheme: HttpAuthScheme, description: &str) -> SecurityScheme {
 }
 
 const REQUEST_ID: &str = "X-Request-Id";
+
+const TEST: &str = "Honoken-Test";
+
+fn test_header() -> utoipa::openapi::header::Header {
+    HeaderBuilder::new()
+        .schema(Some(Object::with_type(Type::String)))
+        .description(Some(
+            "`true` when the key is that of a test organisation; otherwise there is no such header.",
+        ))
+        .build()
+}
 
 fn text_header(description: &str, example: &str) -> utoipa::openapi::header::Header {
     HeaderBuilder::new()
@@ -251,7 +263,8 @@ fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation
     let limits = if is_counted { &problems::RATE_LIMIT[..] } else { &[] };
     for response in operation.responses.responses.values_mut() {
         if let RefOr::T(response) = response {
-            for name in limits.iter().chain(&[REQUEST_ID]) {
+            let marks: &[&str] = if manages { &[REQUEST_ID, TEST] } else { &[REQUEST_ID] };
+            for name in limits.iter().chain(marks) {
                 let header = Ref::new(format!("#/components/headers/{name}"));
                 response.headers.insert((*name).to_owned(), RefOr::Ref(header));
             }

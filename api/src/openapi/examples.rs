@@ -500,7 +500,7 @@ pub fn apns_key_trial() -> Value {
 
 /// Of a new organisation.
 pub fn organization_order() -> Value {
-    json!({ "id": "club", "name": "The Club" })
+    json!({ "id": "club", "name": "The Club", "test": false })
 }
 
 /// Of what is to be different about an organisation.
@@ -510,7 +510,7 @@ pub fn organization_change() -> Value {
 
 /// Of an organisation.
 pub fn organization() -> Value {
-    json!({ "id": "club", "name": "The Club at the Lake", "disabled": false, "imageBytes": 50_000_000 })
+    json!({ "id": "club", "name": "The Club at the Lake", "test": false, "disabled": false, "imageBytes": 50_000_000 })
 }
 
 /// Of a page of organisations.

@@ -18,6 +18,7 @@ pub struct Organization {
     name: Option<String>,
     /// The name for operators, if it is another one.
     renamed: Option<String>,
+    test: bool,
     disabled: bool,
     image_bytes: Option<u64>,
     keys: BTreeMap<Digest, ApiKey>,
@@ -40,10 +41,12 @@ impl Organization {
     /// [`OrganizationError`] says why not.
     pub fn decide(&self, command: OrganizationCommand) -> Result<Vec<OrganizationEvent>, OrganizationError> {
         match (command, &self.name) {
-            (OrganizationCommand::Create { organization_id, name }, None) => {
-                Ok(vec![OrganizationEvent::Created { organization_id, name }])
+            (OrganizationCommand::Create { organization_id, name, test }, None) => {
+                Ok(vec![OrganizationEvent::Created { organization_id, name, test }])
             }
-            (OrganizationCommand::Create { name, .. }, Some(taken)) if name == *self.shown(taken) => {
+            (OrganizationCommand::Create { name, test, .. }, Some(taken))
+                if name == *self.shown(taken) && test == self.test =>
+            {
                 Ok(Vec::new())
             }
             (OrganizationCommand::Create { .. }, Some(_)) => Err(OrganizationError::AlreadyCreated),
@@ -141,7 +144,10 @@ impl Aggregate for Organization {
 
     fn apply(&mut self, event: OrganizationEvent) {
         match event {
-            OrganizationEvent::Created { name, .. } => self.name = Some(name),
+            OrganizationEvent::Created { name, test, .. } => {
+                self.name = Some(name);
+                self.test = test;
+            }
             OrganizationEvent::Renamed { name } => self.renamed = Some(name),
             OrganizationEvent::Disabled {} => self.disabled = true,
             OrganizationEvent::Enabled {} => self.disabled = false,

@@ -16,6 +16,8 @@ pub enum OrganizationCommand {
         /// Its name for people; the `organizationName` of passes that name no other. Those keep it when the organisation is renamed: their tags
         /// do not name it.
         name: String,
+        /// Whether it is for trying: nothing is pushed to Apple for it, and its answers say so. That stays as it is.
+        test: bool,
     },
     /// Call it something else from here on, let it act no more or again, or limit its images.
     Change(OrganizationChange),

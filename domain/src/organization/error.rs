@@ -9,7 +9,7 @@ pub enum OrganizationError {
     /// Nobody created it.
     #[error("this organisation does not exist")]
     Unknown,
-    /// The id is taken by an organisation of another name.
+    /// The id is taken by an organisation of another name or kind.
     #[error("this organisation id is taken")]
     AlreadyCreated,
     /// It never had such a key.

@@ -16,6 +16,9 @@ pub enum OrganizationEvent {
         organization_id: OrganizationId,
         /// Its name for people.
         name: String,
+        /// Whether it is for trying: nothing is pushed to Apple for it. Not there for one that is not.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        test: bool,
     },
     /// The holder of a key may act for it.
     #[serde(rename = "ApiKeyAdded", rename_all = "camelCase")]

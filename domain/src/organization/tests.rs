@@ -6,11 +6,19 @@ use super::*;
 use crate::ids::{Digest, OrganizationId, UnixSeconds};
 
 fn create(name: &str) -> OrganizationCommand {
-    OrganizationCommand::Create { organization_id: OrganizationId::parse("club").unwrap(), name: name.into() }
+    OrganizationCommand::Create {
+        organization_id: OrganizationId::parse("club").unwrap(),
+        name: name.into(),
+        test: false,
+    }
 }
 
 fn created(name: &str) -> OrganizationEvent {
-    OrganizationEvent::Created { organization_id: OrganizationId::parse("club").unwrap(), name: name.into() }
+    OrganizationEvent::Created {
+        organization_id: OrganizationId::parse("club").unwrap(),
+        name: name.into(),
+        test: false,
+    }
 }
 
 fn add_key(key: &str) -> OrganizationCommand {
@@ -81,6 +89,9 @@ fn an_organisation_is_created_once() {
     check(vec![], create("Club"), vec![created("Club")]);
     check(vec![created("Club")], create("Club"), vec![]);
     refuse(vec![created("Club")], create("Other"), &OrganizationError::AlreadyCreated);
+    let OrganizationCommand::Create { organization_id, name, .. } = create("Club") else { unreachable!() };
+    let to_try = OrganizationCommand::Create { organization_id, name, test: true };
+    refuse(vec![created("Club")], to_try, &OrganizationError::AlreadyCreated);
 }
 
 #[test]

@@ -23,7 +23,11 @@ on_both_engines![
 on_both_engines![threads = 4; writers_that_do_not_know_of_each_other_retry_until_all_are_done];
 
 pub(crate) fn create(name: &str) -> OrganizationCommand {
-    OrganizationCommand::Create { organization_id: OrganizationId::parse("club").unwrap(), name: name.into() }
+    OrganizationCommand::Create {
+        organization_id: OrganizationId::parse("club").unwrap(),
+        name: name.into(),
+        test: false,
+    }
 }
 
 async fn dispatch_returns_the_events_it_committed_and_where(store: Store) {

@@ -157,7 +157,7 @@ pub(crate) async fn ensure_organization(
     }
     let name = name.unwrap_or(organization_id.as_str());
     anyhow::ensure!(organizations::is_a_name(name), "--name {}", organizations::NAME_RULE);
-    match organizations::create(&session.context(environment), organization_id, name).await {
+    match organizations::create(&session.context(environment), organization_id, name, false).await {
         Err(DispatchError::Refused(OrganizationError::AlreadyCreated)) => anyhow::bail!(
             "the organisation {organization_id} exists already, as \"{}\": leave out --name, or rename it with `PATCH /admin/organizations/{organization_id}`",
             known.unwrap_or_default()

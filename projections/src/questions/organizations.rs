@@ -53,6 +53,17 @@ pub struct KeyGrant {
     pub scopes: Scopes,
     /// Whether the organisation may not act at present.
     pub disabled: bool,
+    /// Whether the organisation is for trying.
+    pub is_test: bool,
+}
+
+/// What decides whether something is pushed for an organisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PushPermission {
+    /// Whether the organisation may not act at present.
+    pub disabled: bool,
+    /// Whether the organisation is for trying.
+    pub is_test: bool,
 }
 
 /// An organisation.
@@ -62,6 +73,8 @@ pub struct OrganizationRow {
     pub organization_id: OrganizationId,
     /// Its name for operators.
     pub name: String,
+    /// Whether it is for trying.
+    pub is_test: bool,
     /// Whether its keys are refused and nothing is pushed for it.
     pub disabled: bool,
     /// The most bytes that the images have in all which it has uploaded.
@@ -84,11 +97,11 @@ impl ReadModel {
         key_digest: &Digest,
         now: UnixSeconds,
     ) -> Result<Option<KeyGrant>, QueryError> {
-        let row = sql("select organization_id, scopes,
-                    coalesce((select disabled from wallet_organization organization
-                              where organization.organization_id = wallet_api_key.organization_id), false) as disabled
-             from wallet_api_key
-             where key_digest = $1 and not revoked and (expires_at is null or expires_at > $2)")
+        let row = sql("select key.organization_id, key.scopes, coalesce(organization.disabled, false) as disabled,
+                    coalesce(organization.is_test, false) as is_test
+             from wallet_api_key key
+             left join wallet_organization organization on organization.organization_id = key.organization_id
+             where key.key_digest = $1 and not key.revoked and (key.expires_at is null or key.expires_at > $2)")
         .bind(key_digest.as_str())
         .bind(now.0)
         .fetch_optional(&self.readers)
@@ -99,6 +112,7 @@ impl ReadModel {
                     .map_err(invalid_value)?,
                 scopes: row.optional_json("scopes")?.unwrap_or_default(),
                 disabled: row.get("disabled")?,
+                is_test: row.get("is_test")?,
             })
         };
         row.and_then(|row| row.map(grant).transpose()).map_err(QueryError::of("an API key"))
@@ -133,15 +147,16 @@ impl ReadModel {
 
     /// The organisations behind an id, in the order of the ids; `limit` of them at the most.
     pub async fn organizations(&self, after: &str, limit: u32) -> Result<Vec<OrganizationRow>, QueryError> {
-        let rows = sql("select organization_id, coalesce(shown_name, name) as name, disabled, image_bytes
+        let rows =
+            sql("select organization_id, coalesce(shown_name, name) as name, is_test, disabled, image_bytes
              from wallet_organization
              where organization_id > $1
              order by organization_id
              limit $2")
-        .bind(after)
-        .bind(i64::from(limit))
-        .fetch_all(&self.readers)
-        .await;
+            .bind(after)
+            .bind(i64::from(limit))
+            .fetch_all(&self.readers)
+            .await;
         rows.and_then(|rows| rows.iter().map(organization_row).collect())
             .map_err(QueryError::of("the organisations"))
     }
@@ -151,27 +166,32 @@ impl ReadModel {
         &self,
         organization_id: &OrganizationId,
     ) -> Result<Option<OrganizationRow>, QueryError> {
-        let row = sql("select organization_id, coalesce(shown_name, name) as name, disabled, image_bytes
+        let row =
+            sql("select organization_id, coalesce(shown_name, name) as name, is_test, disabled, image_bytes
              from wallet_organization
              where organization_id = $1")
-        .bind(organization_id.as_str())
-        .fetch_optional(&self.readers)
-        .await;
+            .bind(organization_id.as_str())
+            .fetch_optional(&self.readers)
+            .await;
         row.and_then(|row| row.as_ref().map(organization_row).transpose())
             .map_err(QueryError::of("an organisation"))
     }
 
-    /// Whether the owner of a pass type is disabled.
-    pub async fn is_owner_disabled(&self, topic: &PassTypeIdentifier) -> Result<bool, QueryError> {
-        let row = sql("select organization.disabled
+    /// What decides whether something is pushed for the passes of a type; `None` for a type that has no organisation.
+    pub async fn push_permission(
+        &self,
+        topic: &PassTypeIdentifier,
+    ) -> Result<Option<PushPermission>, QueryError> {
+        let row = sql("select organization.disabled, organization.is_test
              from wallet_pass_type pass_type
              join wallet_organization organization on organization.organization_id = pass_type.organization_id
              where pass_type.pass_type_identifier = $1")
         .bind(topic.as_str())
         .fetch_optional(&self.readers)
         .await;
-        let disabled = row.and_then(|row| row.map(|row| row.get::<bool>("disabled")).transpose());
-        Ok(disabled.map_err(QueryError::of("an organisation"))?.unwrap_or(false))
+        let permission =
+            |row: Row| Ok(PushPermission { disabled: row.get("disabled")?, is_test: row.get("is_test")? });
+        row.and_then(|row| row.map(permission).transpose()).map_err(QueryError::of("an organisation"))
     }
 
     /// The room that an organisation has for an image, which counts once however often it is uploaded; `None` where its images have no limit.
@@ -219,6 +239,7 @@ fn organization_row(row: &Row) -> sqlx::Result<OrganizationRow> {
         organization_id: OrganizationId::parse(row.get::<String>("organization_id")?)
             .map_err(invalid_value)?,
         name: row.get("name")?,
+        is_test: row.get("is_test")?,
         disabled: row.get("disabled")?,
         image_bytes: row.get::<Option<i64>>("image_bytes")?.map(i64::cast_unsigned),
     })

@@ -15,8 +15,18 @@ pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) 
     let recorded_at = recorded.recorded_at_ms.div_euclid(1000);
     let event: OrganizationEvent = serde_json::from_value(recorded.event.payload)?;
     match event {
-        OrganizationEvent::Created { name, .. } => {
-            insert(connection, &organization_id, &name, sequence, recorded_at).await
+        OrganizationEvent::Created { name, test, .. } => {
+            sql("insert into wallet_organization (organization_id, name, sequence, created_at, is_test)
+                 values ($1, $2, $3, $4, $5)
+                 on conflict do nothing")
+            .bind(organization_id.as_str())
+            .bind(name)
+            .bind(sequence)
+            .bind(recorded_at)
+            .bind(test)
+            .execute(connection)
+            .await?;
+            Ok(())
         }
         OrganizationEvent::Renamed { name } => {
             set(connection, &organization_id, Column::ShownName, name.as_str(), sequence).await
@@ -44,24 +54,6 @@ pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) 
         }
         OrganizationEvent::ApiKeyRevoked { key_digest } => revoke_key(connection, &key_digest).await,
     }
-}
-
-async fn insert(
-    connection: &mut Connection,
-    organization_id: &OrganizationId,
-    name: &str,
-    sequence: i64,
-    recorded_at: i64,
-) -> Result<(), ApplyError> {
-    sql("insert into wallet_organization (organization_id, name, sequence, created_at) values ($1, $2, $3, $4)
-         on conflict do nothing")
-    .bind(organization_id.as_str())
-    .bind(name)
-    .bind(sequence)
-    .bind(recorded_at)
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 /// A column that one kind of event changes.

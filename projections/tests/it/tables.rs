@@ -261,7 +261,12 @@ async fn a_key_names_the_organization_it_was_given_to(engine: Engine) {
     let owner = async |key: &str| running.model.grant_of_key(&Digest::of(key.as_bytes()), NOW).await.unwrap();
     assert_eq!(
         owner("secret").await,
-        Some(KeyGrant { organization_id: club(), scopes: Scopes::default(), disabled: false })
+        Some(KeyGrant {
+            organization_id: club(),
+            scopes: Scopes::default(),
+            disabled: false,
+            is_test: false
+        })
     );
     assert_eq!(owner("guess").await, None);
     assert_eq!(

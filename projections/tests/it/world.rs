@@ -179,6 +179,7 @@ impl World {
         let command = OrganizationCommand::Create {
             organization_id: OrganizationId::parse(id).unwrap(),
             name: format!("The {id}"),
+            test: false,
         };
         self.dispatch::<Organization>(id, command, &()).await.unwrap()
     }

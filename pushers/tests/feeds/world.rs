@@ -117,7 +117,8 @@ impl World {
             projects(&log, stores.location(), Upcasters::current()).await;
         let now = AtomicI64::new(1_700_000_000);
         let world = Self { log, dispatcher, now, stores, model, projector, stop, projecting };
-        let command = OrganizationCommand::Create { organization_id: club(), name: "The club".into() };
+        let command =
+            OrganizationCommand::Create { organization_id: club(), name: "The club".into(), test: false };
         world.dispatch::<Organization>("club", command, &()).await;
         let command = PassTypeCommand::Create {
             pass_type_identifier: PassTypeIdentifier::parse(TICKET).unwrap(),

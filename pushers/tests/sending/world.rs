@@ -90,7 +90,8 @@ impl World {
             seconds: AtomicI64::new(1_700_000_000),
             _projecting: stop.drop_guard(),
         };
-        let command = OrganizationCommand::Create { organization_id: club(), name: "The club".into() };
+        let command =
+            OrganizationCommand::Create { organization_id: club(), name: "The club".into(), test: false };
         world.dispatch::<Organization>("club", command, &()).await;
         let command = PassTypeCommand::Create {
             pass_type_identifier: topic(),

@@ -160,6 +160,7 @@ impl Setup<'_> {
         let create = OrganizationCommand::Create {
             organization_id: organization(),
             name: ORGANIZATION_NAME.to_owned(),
+            test: false,
         };
         dispatcher.dispatch::<Organization>(ORGANIZATION, create, &(), &metadata).await?;
         let add_key = OrganizationCommand::AddApiKey {

@@ -16,20 +16,22 @@ pub fn is_a_name(text: &str) -> bool {
     !text.trim().is_empty() && text.chars().count() <= 256 && !text.chars().any(char::is_control)
 }
 
-/// Makes an organisation; one that exists under the same name stays as it is.
+/// Makes an organisation, for trying if `test` says so; one that exists under the same name and is of the same kind stays as it is.
 ///
 /// # Errors
-/// When it exists under another name, or the event log is unavailable.
+/// When it exists under another name or is of the other kind, or the event log is unavailable.
 pub async fn create(
     context: &Context<'_>,
     organization_id: &OrganizationId,
     name: &str,
+    test: bool,
 ) -> Result<Committed<Organization>, DispatchError<OrganizationError>> {
     let command =
-        OrganizationCommand::Create { organization_id: organization_id.clone(), name: name.to_owned() };
+        OrganizationCommand::Create { organization_id: organization_id.clone(), name: name.to_owned(), test };
     let created = tell(context, organization_id, command).await?;
     if !created.events.is_empty() {
-        tracing::info!("made the organisation {organization_id} (\"{name}\"), which did not exist before");
+        let kind = if test { "test organisation" } else { "organisation" };
+        tracing::info!("made the {kind} {organization_id} (\"{name}\"), which did not exist before");
     }
     Ok(created)
 }

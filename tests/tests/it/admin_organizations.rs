@@ -4,7 +4,7 @@ use honoken_pkpass::reader;
 use honoken_tests::Operator;
 use honoken_tests::drawing::noise;
 use honoken_tests::problem::{assert_points_at, assert_problem};
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::a_service;
@@ -21,7 +21,10 @@ async fn an_organisation_is_made_on_purpose_and_announced() {
     let operator = honoken.operator();
     let other = json!({ "id": "other", "name": "The Others" });
     let made = operator.request(Method::POST, PATH, &other).await.assert_status(StatusCode::CREATED).json();
-    assert_eq!(made, json!({ "id": "other", "name": "The Others", "disabled": false, "imageBytes": null }));
+    assert_eq!(
+        made,
+        json!({ "id": "other", "name": "The Others", "test": false, "disabled": false, "imageBytes": null })
+    );
     assert!(honoken.home().output().contains("made the organisation other"), "it is announced");
     assert_eq!(asks(&operator, Method::POST, PATH, &other).await, made);
     let refused = operator.request(Method::POST, PATH, &json!({ "id": "other", "name": "Somebody" })).await;
@@ -31,6 +34,7 @@ async fn an_organisation_is_made_on_purpose_and_announced() {
         ("/name", json!({ "id": "third", "name": " " })),
         ("/name", json!({ "id": "third" })),
         ("/erasable", json!({ "id": "third", "name": "n", "erasable": true })),
+        ("/test", json!({ "id": "third", "name": "n", "test": "yes" })),
     ] {
         let refused = operator.request(Method::POST, PATH, &wrong).await;
         assert_problem(&refused, 422);
@@ -86,4 +90,33 @@ async fn an_organisation_is_made_on_purpose_and_announced() {
     let unlimited = asks(&operator, Method::PATCH, &dev, &json!({ "imageBytes": null })).await;
     assert_eq!(unlimited["imageBytes"], Value::Null);
     uploads(&noise(41, 41)).await.assert_status(StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn a_test_organisation_keeps_the_same_rules_and_is_marked_in_every_answer_to_its_keys() {
+    let honoken = a_service().await;
+    let operator = honoken.operator();
+    let order = json!({ "id": "trial", "name": "Trial", "test": true });
+    let made = operator.request(Method::POST, PATH, &order).await.assert_status(StatusCode::CREATED).json();
+    assert_eq!(made["test"], true);
+    assert!(honoken.home().output().contains("made the test organisation trial"), "it is announced");
+    assert_eq!(asks(&operator, Method::POST, PATH, &order).await, made);
+    let real = json!({ "id": "trial", "name": "Trial" });
+    let refused = operator.request(Method::POST, PATH, &real).await;
+    assert_eq!(assert_problem(&refused, 409)["code"], "already_created");
+    let keys = operator.request(Method::POST, &format!("{PATH}/trial/keys"), &json!({ "label": "x" })).await;
+    let key = keys.assert_status(StatusCode::CREATED).json()["key"].as_str().expect("a key").to_owned();
+    let asks_with = async |key: &str, path: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", format!("Bearer {key}").parse().expect("a header"));
+        honoken.request(Method::GET, path, headers, "").await
+    };
+    for (path, status) in [
+        ("/manage/v1/passes", StatusCode::OK),
+        ("/manage/v1/passes?limit=no", StatusCode::UNPROCESSABLE_ENTITY),
+        ("/manage/v1/passes/pass.dev.honoken.event/SAMPLE-1", StatusCode::NOT_FOUND),
+    ] {
+        asks_with(&key, path).await.assert_status(status).assert_header("honoken-test", "true");
+        assert_eq!(asks_with(&honoken.ready().api_key, path).await.header("honoken-test"), None, "{path}");
+    }
 }

@@ -12,6 +12,7 @@ use honoken_tests::server::{Home, Ready};
 use honoken_tests::storage::Part;
 use honoken_tests::waiting::{PATIENCE, eventually};
 use honoken_tests::{Engine, Honoken, Integrator, a_ticket};
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -498,4 +499,25 @@ async fn several_processes_share_the_commands_and_keep_their_order() {
     }
     sender.waits_until_nothing_is_left().await;
     assert_eq!(seats(&home, "A-1").await[1..], numbered(0..150));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_to_a_key_of_a_test_organisation_says_so() {
+    let nats = Server::start().await;
+    let (honoken, integrator, mut sender) = a_service_at(&nats).await;
+    let order = sender.order("A-1", &a_ticket("2B")).to_string();
+    let (_, answer) = sender.asks_with(sender.headers(), order.clone()).await;
+    let mark =
+        |answer: &Message| answer.headers.as_ref().and_then(|headers| headers.get("Honoken-Test")).cloned();
+    assert_eq!(mark(&answer), None);
+    let operator = honoken.operator();
+    let trial = json!({ "id": "trial", "name": "Trial", "test": true });
+    operator.request(Method::POST, "/admin/organizations", &trial).await.assert_status(StatusCode::CREATED);
+    let key =
+        operator.request(Method::POST, "/admin/organizations/trial/keys", &json!({ "label": "x" })).await;
+    key.json()["key"].as_str().expect("a key").clone_into(&mut sender.key);
+    let (_, answer) = sender.asks_with(sender.headers(), order).await;
+    assert_eq!(json_of(&answer)["code"], "not_found", "the pass is that of another organisation");
+    assert_eq!(mark(&answer).expect("a mark").as_str(), "true");
+    assert_eq!(integrator.state("A-1").await["content"], a_ticket("2B"));
 }
