@@ -146,7 +146,7 @@ impl Service {
             credentials = PushCredentials::not_sent(why);
         } else if roles.pusher {
             let (read_model, progress) = (stores.read_model.clone(), stores.projector.progress());
-            let destination = Destination::of(&options.apns);
+            let destination = Destination::of(options.apns.endpoint.as_ref());
             let followed = PushCredentials::follow(
                 read_model,
                 keys,
