@@ -99,8 +99,8 @@ pub async fn put(
     get, path = "/certs", tag = ADMIN,
     operation_id = "listCertificates", summary = "List the certificates",
     params(
-        ("cursor" = Option<String>, Query, example = "Y2x1Yi0yMDI2", description = "The `next` of the previous page."),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, example = 50, description = "The number of entries on a page; 100 by default."),
+        ("cursor" = Option<String>, Query, description = "The `next` of the previous page."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "The number of entries on a page; 100 by default."),
     ),
     responses((status = 200, body = Certificates, description = "A page of certificates; `next` is null on the last one."), Unacceptable),
 )]

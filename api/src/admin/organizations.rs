@@ -143,8 +143,8 @@ pub async fn post(
     get, path = "/organizations", tag = ADMIN,
     operation_id = "listOrganizations", summary = "List the organisations",
     params(
-        ("cursor" = Option<String>, Query, example = "Y2x1Yg", description = "The `next` of the previous page."),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, example = 50, description = "The number of entries on a page; 100 by default."),
+        ("cursor" = Option<String>, Query, description = "The `next` of the previous page."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "The number of entries on a page; 100 by default."),
     ),
     responses((status = 200, body = Organizations, description = "A page of organisations; `next` is null on the last one."), Unacceptable),
 )]

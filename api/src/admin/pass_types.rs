@@ -140,8 +140,8 @@ pub async fn put(
     get, path = "/pass-types", tag = ADMIN,
     operation_id = "listPassTypes", summary = "List the pass types",
     params(
-        ("cursor" = Option<String>, Query, example = "cGFzcy5kZXYuaG9ub2tlbi5ldmVudA", description = "The `next` of the previous page."),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, example = 50, description = "The number of entries on a page; 100 by default."),
+        ("cursor" = Option<String>, Query, description = "The `next` of the previous page."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "The number of entries on a page; 100 by default."),
     ),
     responses((status = 200, body = PassTypes, description = "A page of pass types; `next` is null on the last one."), Unacceptable),
 )]

@@ -435,7 +435,7 @@ pub fn certificate_request() -> Value {
 
 /// Of the owner of a pass type.
 pub fn pass_type_order() -> Value {
-    json!({ "organization": "club", "certRef": "club-2026" })
+    json!({ "organization": "dev", "certRef": "pass.dev.honoken.event" })
 }
 
 /// Of a pass type.
