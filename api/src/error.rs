@@ -312,6 +312,22 @@ impl ApiError {
         }
     }
 
+    /// The body that would have been read, in a sentence.
+    fn wanted_body(&self) -> String {
+        match self {
+            Self::FormInsteadOfFile => {
+                "The body is a form. Send the bytes of the file alone, like `curl --data-binary @logo.png -H 'Content-Type: image/png'`, not `curl -F`.".into()
+            }
+            Self::NotAForm => {
+                "Send a form, `Content-Type: multipart/form-data`, with the file in the field `pass`. Programs have `POST /manage/v1/lint`.".into()
+            }
+            Self::UnsupportedPatch => {
+                format!("Send a patch as one of the types that the header `Accept-Patch` names: {PATCH_TYPES}.")
+            }
+            _ => "Send JSON with `Content-Type: application/json`.".into(),
+        }
+    }
+
     /// The stable code, title and sentence.
     fn words(&self) -> (&'static str, &'static str, String) {
         match self {
@@ -372,26 +388,9 @@ impl ApiError {
             Self::TooLarge { limit } => {
                 ("too_large", "Body too large", format!("The limit is {limit} bytes."))
             }
-            Self::UnsupportedMediaType => (
-                "unsupported_media_type",
-                "Unsupported media type",
-                "Send JSON with `Content-Type: application/json`.".into(),
-            ),
-            Self::FormInsteadOfFile => (
-                "unsupported_media_type",
-                "Unsupported media type",
-                "The body is a form. Send the bytes of the file alone, like `curl --data-binary @logo.png -H 'Content-Type: image/png'`, not `curl -F`.".into(),
-            ),
-            Self::NotAForm => (
-                "unsupported_media_type",
-                "Unsupported media type",
-                "Send a form, `Content-Type: multipart/form-data`, with the file in the field `pass`. Programs have `POST /manage/v1/lint`.".into(),
-            ),
-            Self::UnsupportedPatch => (
-                "unsupported_media_type",
-                "Unsupported media type",
-                format!("Send a patch as one of the types that the header `Accept-Patch` names: {PATCH_TYPES}."),
-            ),
+            Self::UnsupportedMediaType | Self::FormInsteadOfFile | Self::NotAForm | Self::UnsupportedPatch => {
+                ("unsupported_media_type", "Unsupported media type", self.wanted_body())
+            }
             Self::Unacceptable { errors } => (
                 "unacceptable",
                 "The request cannot be accepted",
