@@ -70,7 +70,10 @@ impl Greeting<'_> {
                     "curl -fsS {key} {json} -d '{{\"passTypeIdentifier\": \"{PASS_TYPE}\", \"ticketStyle\": \"event\", \"content\": {{\"eventName\": \"My Event\", \"seat\": \"1\"}}}}' {base_url}/manage/v1/passes"
                 ),
             ),
-            ("Inspect the pass:", format!("{} inspect sample.pkpass", quoted(&program))),
+            (
+                "Inspect the pass:",
+                format!("{} inspect --root {} sample.pkpass", quoted(&program), quoted(&self.ca_file)),
+            ),
         ];
         FirstSteps { lines, folder: self.folder.path().display().to_string() }
     }

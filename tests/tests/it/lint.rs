@@ -168,7 +168,7 @@ async fn anybody_has_a_pass_inspected_where_that_is_wanted() {
         let answer = inspects(&honoken, file).await;
         String::from_utf8(answer.assert_status(StatusCode::OK).body.to_vec()).unwrap()
     };
-    assert!(shown(&pass).await.contains("A phone takes this pass"));
+    assert!(shown(&pass).await.contains("This pass is sound, but for its certificate"));
     let mut files = package::files(&pass);
     let markup = "<script>alert(1)</script>.txt";
     files.insert(markup.to_owned(), (b"x".to_vec(), CompressionMethod::Stored));

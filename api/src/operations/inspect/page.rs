@@ -52,10 +52,12 @@ fn page(result: &str) -> String {
 
 fn inspected(html: &mut String, inspection: &Inspection) {
     let findings = inspection.all_findings();
-    let verdict = match (inspection.valid, findings.is_empty()) {
-        (true, true) => "A phone takes this pass",
-        (true, false) => "A phone takes this pass, with warnings",
-        (false, _) => "A phone does not take this pass",
+    let is_apples = findings.iter().all(|finding| finding.code != "root_not_apples");
+    let verdict = match (inspection.valid, is_apples, findings.is_empty()) {
+        (true, true, true) => "A phone takes this pass",
+        (true, true, false) => "A phone takes this pass, with warnings",
+        (true, false, _) => "This pass is sound, but for its certificate, which no phone trusts",
+        (false, _, _) => "A phone does not take this pass",
     };
     writeln!(html, "<h2>{verdict}</h2>").ok();
     list(html, &findings);
