@@ -1,7 +1,10 @@
 //! Moments as RFC 3339 writes them (<https://www.rfc-editor.org/rfc/rfc3339>), in UTC.
 
+use std::num::NonZeroU8;
+
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::format_description::well_known::iso8601::{Config, EncodedConfig, TimePrecision};
+use time::format_description::well_known::{Iso8601, Rfc3339};
 
 use crate::ids::UnixSeconds;
 
@@ -15,11 +18,15 @@ pub fn checked(moment: UnixSeconds) -> Option<String> {
     OffsetDateTime::from_unix_timestamp(moment.0).ok()?.format(&Rfc3339).ok()
 }
 
-/// A moment in milliseconds since 1970-01-01 UTC, with as many digits of a second as it needs: `2023-11-14T22:13:20.123Z`.
+/// Three digits of a second, so that texts have the order of their moments.
+const MILLISECONDS: EncodedConfig =
+    Config::DEFAULT.set_time_precision(TimePrecision::Second { decimal_digits: NonZeroU8::new(3) }).encode();
+
+/// A moment in milliseconds since 1970-01-01 UTC: `2023-11-14T22:13:20.120Z`.
 pub fn milliseconds(unix_ms: i64) -> String {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000)
         .ok()
-        .and_then(|moment| moment.format(&Rfc3339).ok())
+        .and_then(|moment| moment.format(&Iso8601::<MILLISECONDS>).ok())
         .unwrap_or_else(|| unix_ms.to_string())
 }
 
@@ -36,6 +43,8 @@ mod tests {
     fn moments_are_written_in_utc() {
         assert_eq!(seconds(UnixSeconds(1_700_000_000)), "2023-11-14T22:13:20Z");
         assert_eq!(milliseconds(1_700_000_000_123), "2023-11-14T22:13:20.123Z");
+        assert_eq!(milliseconds(1_700_000_000_120), "2023-11-14T22:13:20.120Z");
+        assert_eq!(milliseconds(1_700_000_000_000), "2023-11-14T22:13:20.000Z");
     }
 
     #[test]

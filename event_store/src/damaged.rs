@@ -3,14 +3,13 @@
 //! Such an aggregate answers no command, since its state is not known. Once an operator has decided to do without the event, a command states
 //! the whole of what is known in one event ([`Snapshot::WHOLE`]), and from then on nothing before that event is needed.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::persist::SerializedEvent;
 use honoken_domain::snapshot::Snapshot;
 
-use crate::dispatch::{Committed, DispatchError, Dispatcher, Metadata, STRIPES, append_of, understood};
+use crate::dispatch::{Committed, DispatchError, Dispatcher, Metadata, append_of, understood};
 use crate::error::{AppendError, LogError};
 use crate::event::RecordedEvent;
 use crate::log::EventLog;
@@ -68,9 +67,7 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
         A::Command: Clone,
     {
         let key = (A::TYPE, aggregate_id.to_owned());
-        let stripe = self.hasher.hash_one(&key) % STRIPES as u64;
-        #[expect(clippy::cast_possible_truncation, reason = "a remainder of STRIPES")]
-        let _turn = self.stripes[stripe as usize].lock().await;
+        let _turn = self.stripe_of(&key).await;
         for _ in 0..TRIES {
             match self.load::<A>(aggregate_id).await {
                 Ok(_) => return Ok(None),

@@ -15,7 +15,7 @@ use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
 use serde::{Serialize, Serializer};
 use sqlx::error::BoxDynError;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::error::{AppendError, LogError};
@@ -30,7 +30,7 @@ use crate::turn::Turn;
 const SNAPSHOT_EVERY: u64 = 100;
 
 /// Commands for different aggregates hardly ever share one of these.
-pub(crate) const STRIPES: usize = 1024;
+const STRIPES: usize = 1024;
 
 /// The actor, the organisation and the request, kept beside every event. The event that caused a command will join them when events cause
 /// commands.
@@ -108,8 +108,8 @@ pub struct Dispatcher<L> {
     pub(crate) states: States,
     /// Commands for one aggregate wait for each other here, in the order in which they came, instead of racing to a conflict. Conflicts are
     /// with other processes alone.
-    pub(crate) stripes: Vec<Mutex<()>>,
-    pub(crate) hasher: RandomState,
+    stripes: Vec<Mutex<()>>,
+    hasher: RandomState,
 }
 
 impl<L: EventLog + Snapshots> Dispatcher<L> {
@@ -161,9 +161,7 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
         A::Command: Clone,
     {
         let key = (A::TYPE, aggregate_id.to_owned());
-        let stripe = self.hasher.hash_one(&key) % STRIPES as u64;
-        #[expect(clippy::cast_possible_truncation, reason = "a remainder of STRIPES")]
-        let _turn = self.stripes[stripe as usize].lock().await;
+        let _turn = self.stripe_of(&key).await;
         let (mut state, mut is_current) = match self.states.get::<A>(&key).await {
             Some(state) => (state, false),
             None => (self.load(aggregate_id).await?, true),
@@ -242,6 +240,14 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
                 Err(AppendError::Unknown(fault)) => return Err(DispatchError::OutcomeUnknown(fault)),
             }
         }
+    }
+
+    /// Waits until no other command for this aggregate is carried out here.
+    pub(crate) async fn stripe_of(&self, key: &(&'static str, String)) -> MutexGuard<'_, ()> {
+        let stripe = self.hasher.hash_one(key) % STRIPES as u64;
+        #[expect(clippy::cast_possible_truncation, reason = "a remainder of STRIPES")]
+        let stripe = &self.stripes[stripe as usize];
+        stripe.lock().await
     }
 
     /// The state of an aggregate: the stored one, if it is of the shape that this release understands, and the events behind it.

@@ -14,6 +14,7 @@ use crate::extractors::path::Segments;
 use crate::extractors::request_id::RequestId;
 use crate::manage::assets::{image_file, image_response};
 use crate::manage::default_image::DefaultImage;
+use crate::manage::uploads::Owner;
 use crate::openapi::answers::{BroughtByJob, Image};
 use crate::openapi::parameters::EveryScale;
 use crate::openapi::problems::{FormInsteadOfFile, NotFound, Unacceptable};
@@ -42,7 +43,7 @@ pub async fn put(
     request: Request,
 ) -> Result<Response, ApiError> {
     let image = DefaultImage::of(&segments, &request)?;
-    let stored = image.store_for_brand(&app, &request_id, request).await?;
+    let stored = image.store(&app, Owner::Operator, &request_id, request).await?;
     let (assets, is_scaled) = (stored.images.clone(), stored.is_scaled);
     let put = |job| {
         let job = Some(job);

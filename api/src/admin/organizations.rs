@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use honoken_domain::ids::OrganizationId;
-use honoken_domain::organization::OrganizationChange;
+use honoken_domain::organization::{Organization, OrganizationChange};
 use honoken_projections::organizations::OrganizationRow;
 use honoken_service::operations::organizations;
 use http::{StatusCode, Uri};
@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::admin::keys::{NO_ORGANIZATION, organization};
+use crate::admin::keys::organization;
 use crate::auth::operator::Operator;
 use crate::error::ApiError;
 use crate::extractors::json_body::{self, Fields};
@@ -91,6 +91,19 @@ impl From<OrganizationRow> for OrganizationAnswer {
     }
 }
 
+impl OrganizationAnswer {
+    /// As a command has left it, whether the read model shows that already or not.
+    fn of(id: &OrganizationId, organization: &Organization) -> Self {
+        Self {
+            id: id.to_string(),
+            name: organization.shown_name().unwrap_or_default().to_owned(),
+            test: organization.is_test(),
+            disabled: organization.is_disabled(),
+            image_bytes: organization.image_bytes(),
+        }
+    }
+}
+
 /// `POST /admin/organizations`
 ///
 /// No other call makes an organisation, so a mistyped id never does. Repeated with the same name it changes nothing.
@@ -125,12 +138,8 @@ pub async fn post(
     };
     let metadata = app.metadata(operator.actor(), Some(id.as_str()), &request_id.0);
     let created = organizations::create(&app.operation(&metadata), &id, &name, test).await?;
-    if created.events.is_empty() {
-        let row = app.read_model.organization(&id).await?.ok_or(NO_ORGANIZATION)?;
-        return Ok(Json(OrganizationAnswer::from(row)).into_response());
-    }
-    let made = OrganizationAnswer { id: id.to_string(), name, test, disabled: false, image_bytes: None };
-    Ok((StatusCode::CREATED, Json(made)).into_response())
+    let status = if created.events.is_empty() { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, Json(OrganizationAnswer::of(&id, &created.aggregate))).into_response())
 }
 
 /// `GET /admin/organizations?cursor=&limit=`
@@ -190,9 +199,8 @@ pub async fn patch(
     fields.finish()?;
     let change = OrganizationChange { name, disabled, image_bytes };
     let metadata = app.metadata(operator.actor(), Some(id.as_str()), &request_id.0);
-    organizations::change(&app.operation(&metadata), &id, change).await?;
-    let row = app.read_model.organization(&id).await?.ok_or(NO_ORGANIZATION)?;
-    Ok(Json(row.into()))
+    let changed = organizations::change(&app.operation(&metadata), &id, change).await?;
+    Ok(Json(OrganizationAnswer::of(&id, &changed.aggregate)))
 }
 
 fn named(text: String) -> Result<String, String> {

@@ -20,7 +20,7 @@ use crate::manage::change::{Change, ImageChange, image_warnings};
 use crate::manage::left_out;
 use crate::manage::scale;
 use crate::manage::state::own_document;
-use crate::manage::uploads;
+use crate::manage::uploads::{self, Owner};
 use crate::openapi::answers::{Changed, Image};
 use crate::openapi::parameters::{EveryScale, IfMatch, Urgent};
 use crate::openapi::problems::{Conflict, FormInsteadOfFile, NotFound, PreconditionFailed, Unacceptable};
@@ -52,12 +52,12 @@ pub async fn put(
     let pass_type = change.own_pass_type().await?;
     let bytes = json_body::read_file(request, MAX_IMAGE_BYTES).await?;
     let size = read_png(&bytes).map_err(|fault| blob_error(fault.into(), ""))?;
-    let (app, integrator, request_id) = (&change.app, &change.integrator, &change.request_id);
+    let (app, owner, request_id) = (&change.app, Owner::Organization(&change.integrator), &change.request_id);
     let (command, sizes, made) = if scaled {
-        let (_, made) = uploads::store_scaled(app, integrator, request_id, &file, bytes).await?;
+        let (_, made) = uploads::store_scaled(app, owner, request_id, &file, bytes).await?;
         (PassCommand::PutScales { assets: made.clone() }, BTreeMap::new(), Some(made))
     } else {
-        let digest = uploads::store(app, integrator, request_id, bytes).await?;
+        let digest = uploads::store(app, owner, request_id, bytes).await?;
         let command = PassCommand::PutAsset { file: file.to_string(), digest };
         (command, BTreeMap::from([(file, size)]), None)
     };

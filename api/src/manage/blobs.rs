@@ -16,7 +16,7 @@ use crate::extractors::json_body;
 use crate::extractors::query::{self, Parameters};
 use crate::extractors::request_id::RequestId;
 use crate::manage::scale::{self, SCALE};
-use crate::manage::uploads;
+use crate::manage::uploads::{self, Owner};
 use crate::openapi::examples;
 use crate::openapi::parameters::{EveryScale, ImageFile};
 use crate::openapi::problems::{Conflict, FormInsteadOfFile, Unacceptable};
@@ -59,13 +59,14 @@ pub async fn handler(
     request: Request,
 ) -> Result<Response, ApiError> {
     let file = file(&uri)?;
+    let owner = Owner::Organization(&integrator);
     let bytes = json_body::read_file(request, MAX_IMAGE_BYTES).await?;
     let (digest, assets) = match file {
         Some(file) => {
-            let stored = uploads::store_scaled(&app, &integrator, &request_id, &file, bytes).await?;
+            let stored = uploads::store_scaled(&app, owner, &request_id, &file, bytes).await?;
             (stored.0, Some(stored.1))
         }
-        None => (uploads::store(&app, &integrator, &request_id, bytes).await?, None),
+        None => (uploads::store(&app, owner, &request_id, bytes).await?, None),
     };
     Ok((StatusCode::CREATED, Json(Uploaded { digest, assets })).into_response())
 }

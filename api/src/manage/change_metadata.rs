@@ -25,7 +25,7 @@ use crate::openapi::{examples, schemas};
 #[derive(Debug, ToSchema)]
 #[schema(as = PassMetadata, rename_all = "camelCase", example = examples::metadata)]
 struct Metadata {
-    #[schema(schema_with = schemas::ticket_styles, required = false)]
+    #[schema(schema_with = schemas::optional_ticket_styles, required = false)]
     ticket_style: Option<TicketStyle>,
     /// Whether to use the poster layout of iOS 18, which only event tickets have and which needs a `background` or an `artwork` image.
     #[schema(value_type = bool, required = false)]

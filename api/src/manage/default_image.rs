@@ -7,7 +7,6 @@ use honoken_pkpass::image::{ImageFile, MAX_IMAGE_BYTES, read_png};
 use honoken_pkpass::{Finding, lint_size};
 
 use crate::answers::job::Remarks;
-use crate::auth::integrator::Integrator;
 use crate::causes::blob_error;
 use crate::error::ApiError;
 use crate::extractors::json_body;
@@ -16,7 +15,7 @@ use crate::extractors::query::Parameters;
 use crate::extractors::request_id::RequestId;
 use crate::manage::assets::image_file;
 use crate::manage::scale::{self, SCALE};
-use crate::manage::uploads;
+use crate::manage::uploads::{self, Owner};
 use crate::state::App;
 
 /// The address of an image that is sent.
@@ -57,53 +56,25 @@ impl DefaultImage {
         Ok(Self { file, is_scaled })
     }
 
-    /// Reads the image and stores it for an organisation, which may name it from then on.
+    /// Reads the image and stores it for its sender.
     ///
     /// # Errors
     /// 413, 422 when it is not acceptable, 503.
     pub async fn store(
         self,
         app: &App,
-        integrator: &Integrator,
+        owner: Owner<'_>,
         request_id: &RequestId,
         request: Request,
     ) -> Result<Stored, ApiError> {
         let bytes = json_body::read_file(request, MAX_IMAGE_BYTES).await?;
         let warnings = self.warnings(&bytes)?;
         let images = if self.is_scaled {
-            uploads::store_scaled(app, integrator, request_id, &self.file, bytes).await?.1
+            uploads::store_scaled(app, owner, request_id, &self.file, bytes).await?.1
         } else {
-            let digest = uploads::store(app, integrator, request_id, bytes).await?;
+            let digest = uploads::store(app, owner, request_id, bytes).await?;
             Images::from([(self.file.to_string(), digest)])
         };
-        Ok(Stored { images, is_scaled: self.is_scaled, warnings })
-    }
-
-    /// Reads the image and stores it for the operator.
-    ///
-    /// # Errors
-    /// As [`DefaultImage::store`].
-    pub async fn store_for_brand(
-        self,
-        app: &App,
-        request_id: &RequestId,
-        request: Request,
-    ) -> Result<Stored, ApiError> {
-        let bytes = json_body::read_file(request, MAX_IMAGE_BYTES).await?;
-        let warnings = self.warnings(&bytes)?;
-        let mut images = Images::new();
-        if self.is_scaled {
-            let checked = app.blobs.check_scaled(self.file.slot(), bytes).await;
-            let (original, made) = checked.map_err(|fault| blob_error(fault, ""))?;
-            uploads::restore(app, request_id, original).await?;
-            for (name, image) in made {
-                let digest = uploads::restore(app, request_id, image).await?;
-                images.insert(ImageFile::new(self.file.language().cloned(), name).to_string(), digest);
-            }
-        } else {
-            let image = app.blobs.check(bytes).await.map_err(|fault| blob_error(fault, ""))?;
-            images.insert(self.file.to_string(), uploads::restore(app, request_id, image).await?);
-        }
         Ok(Stored { images, is_scaled: self.is_scaled, warnings })
     }
 

@@ -15,6 +15,7 @@ use crate::extractors::path::Segments;
 use crate::extractors::request_id::RequestId;
 use crate::manage::assets::{image_file, image_response};
 use crate::manage::default_image::DefaultImage;
+use crate::manage::uploads::Owner;
 use crate::openapi::answers::{BroughtByJob, Image};
 use crate::openapi::parameters::EveryScale;
 use crate::openapi::problems::{Conflict, FormInsteadOfFile, NotFound, Unacceptable};
@@ -43,7 +44,7 @@ pub async fn put(
 ) -> Result<Response, ApiError> {
     let image = DefaultImage::of(&segments, &request)?;
     let pass_type = own_pass_type(&app, &integrator, &segments).await?;
-    let stored = image.store(&app, &integrator, &request_id, request).await?;
+    let stored = image.store(&app, Owner::Organization(&integrator), &request_id, request).await?;
     let (assets, is_scaled) = (stored.images.clone(), stored.is_scaled);
     let put = |job| {
         let job = Some(job);

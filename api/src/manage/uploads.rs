@@ -1,4 +1,4 @@
-//! Images that organisations upload. An organisation may name the digest of an image only when it has uploaded the image itself.
+//! Images that organisations and operators upload. An organisation may name the digest of an image only when it has uploaded the image itself.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,16 @@ use crate::error::ApiError;
 use crate::extractors::request_id::RequestId;
 use crate::state::App;
 
-/// Stores an image that an organisation has sent. From then on the organisation may name it.
+/// The sender of an image.
+#[derive(Debug, Clone, Copy)]
+pub enum Owner<'a> {
+    /// An organisation, which may name the image from then on, and has so much room.
+    Organization(&'a Integrator),
+    /// An operator, for all organisations.
+    Operator,
+}
+
+/// Stores an image.
 ///
 /// The bytes are on disk before the event is, so there is no event without its image. An image without its event was not acknowledged, and
 /// is sent again.
@@ -27,32 +36,31 @@ use crate::state::App;
 /// 422 when it is not an image, 503.
 pub async fn store(
     app: &App,
-    integrator: &Integrator,
+    owner: Owner<'_>,
     request_id: &RequestId,
     image: Bytes,
 ) -> Result<Digest, ApiError> {
     let image = app.blobs.check(image).await.map_err(|fault| blob_error(fault, ""))?;
-    store_checked(app, integrator, request_id, image).await
+    store_checked(app, owner, request_id, image).await
 }
 
-/// Stores an image that an organisation has sent for a file, and makes one for each scale of it; the organisation may name all of them. Gives the
-/// digest of the one, and the others by their file names.
+/// Stores an image that was sent for a file, and makes one for each scale of it. Gives the digest of the one, and the others by their file names.
 ///
 /// # Errors
 /// 422 when it is not an image, 503.
 pub async fn store_scaled(
     app: &App,
-    integrator: &Integrator,
+    owner: Owner<'_>,
     request_id: &RequestId,
     file: &ImageFile,
     image: Bytes,
 ) -> Result<(Digest, Images), ApiError> {
     let checked = app.blobs.check_scaled(file.slot(), image).await;
     let (original, made) = checked.map_err(|fault| blob_error(fault, ""))?;
-    let original = store_checked(app, integrator, request_id, original).await?;
+    let original = store_checked(app, owner, request_id, original).await?;
     let mut images = Images::new();
     for (name, image) in made {
-        let digest = store_checked(app, integrator, request_id, image).await?;
+        let digest = store_checked(app, owner, request_id, image).await?;
         images.insert(ImageFile::new(file.language().cloned(), name).to_string(), digest);
     }
     Ok((original, images))
@@ -60,10 +68,11 @@ pub async fn store_scaled(
 
 async fn store_checked(
     app: &App,
-    integrator: &Integrator,
+    owner: Owner<'_>,
     request_id: &RequestId,
     image: Checked,
 ) -> Result<Digest, ApiError> {
+    let Owner::Organization(integrator) = owner else { return restore(app, request_id, image).await };
     let bytes = image.length();
     check_room(app, &integrator.organization_id, image.digest(), bytes).await?;
     let digest = restore(app, request_id, image).await?;
@@ -94,7 +103,7 @@ async fn check_room(
 ///
 /// # Errors
 /// 503.
-pub async fn restore(app: &App, request_id: &RequestId, image: Checked) -> Result<Digest, ApiError> {
+async fn restore(app: &App, request_id: &RequestId, image: Checked) -> Result<Digest, ApiError> {
     if !image.is_stored() && app.read_model.is_image_known(image.digest()).await? {
         let job = ids::job_id(&*app.ids, app.clock.unix_ms());
         let now = app.clock.unix_seconds();

@@ -121,6 +121,16 @@ pub fn ticket_styles() -> Object {
         .build()
 }
 
+/// The same where `null` is as good as nothing.
+pub fn optional_ticket_styles() -> Object {
+    let names = TicketStyle::NAMES.iter().copied().map(Some).chain([None]);
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .description(Some("The style of the pass."))
+        .enum_values(Some(names))
+        .build()
+}
+
 /// A pass type identifier.
 pub fn pass_type_identifier() -> ObjectBuilder {
     text().max_length(Some(128)).pattern(Some(r"^pass\.[A-Za-z0-9.-]+$"))

@@ -101,6 +101,26 @@ impl Organization {
         [renamed, disabled, limited].into_iter().flatten().collect()
     }
 
+    /// Its name for operators; none for an id that nobody has used.
+    pub fn shown_name(&self) -> Option<&str> {
+        self.renamed.as_deref().or(self.name.as_deref())
+    }
+
+    /// Whether it is for trying.
+    pub fn is_test(&self) -> bool {
+        self.test
+    }
+
+    /// Whether it may not act at present.
+    pub fn is_disabled(&self) -> bool {
+        self.disabled
+    }
+
+    /// The most bytes that its images may have in all.
+    pub fn image_bytes(&self) -> Option<u64> {
+        self.image_bytes
+    }
+
     fn key(&self, digest: &Digest) -> Result<&ApiKey, OrganizationError> {
         match self.keys.get(digest) {
             Some(key) => Ok(key),

@@ -161,22 +161,6 @@ impl ReadModel {
             .map_err(QueryError::of("the organisations"))
     }
 
-    /// An organisation.
-    pub async fn organization(
-        &self,
-        organization_id: &OrganizationId,
-    ) -> Result<Option<OrganizationRow>, QueryError> {
-        let row =
-            sql("select organization_id, coalesce(shown_name, name) as name, is_test, disabled, image_bytes
-             from wallet_organization
-             where organization_id = $1")
-            .bind(organization_id.as_str())
-            .fetch_optional(&self.readers)
-            .await;
-        row.and_then(|row| row.as_ref().map(organization_row).transpose())
-            .map_err(QueryError::of("an organisation"))
-    }
-
     /// What decides whether something is pushed for the passes of a type; `None` for a type that has no organisation.
     pub async fn push_permission(
         &self,
