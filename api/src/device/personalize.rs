@@ -42,7 +42,7 @@ struct Body {
     #[schema(min_length = 1, max_length = 512, pattern = "^[A-Za-z0-9+/=_.-]+$")]
     personalization_token: String,
     /// The person, by Apple's names. Members that the form did not ask for are not kept.
-    #[schema(value_type = BTreeMap<String, String>)]
+    #[schema(value_type = BTreeMap<String, serde_json::Value>)]
     required_personalization_info: BTreeMap<String, String>,
 }
 

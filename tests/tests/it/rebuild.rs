@@ -154,7 +154,7 @@ async fn holds_up_the_projector(home: &Honoken) -> PgConnection {
 
 async fn is_held_up(home: &Honoken) {
     let waiting = "select query from pg_stat_activity
-                   where datname = current_database() and wait_event = 'advisory' and query like 'insert into wallet_pass%'";
+                   where datname = current_database() and wait_event = 'advisory' and query like '%insert into wallet_pass (%'";
     eventually(PATIENCE, "the projector waits", async || {
         (!home.storage().reads(Part::ReadModel, waiting, &[]).await.is_empty()).then_some(())
     })
