@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -80,7 +81,7 @@ impl Service<Request> for Surrounded {
         let current = CurrentRequest::new(id, address, app.anonymous_lines.clone());
         let body = body_room(&app, &request, asked.area, address);
         let standing = standing.map_or_else(OnceLock::new, OnceLock::from);
-        let at_hand = Arc::new(AtHand { admission, body, standing, is_for_test: OnceLock::new() });
+        let at_hand = Arc::new(AtHand { admission, body, standing, is_for_test: AtomicBool::new(false) });
         let refusal = request.extensions().get::<Refusal>().copied();
         // The future does nothing before it is first polled.
         let answer = self.route.call(request);
@@ -99,7 +100,7 @@ impl Service<Request> for Surrounded {
                 if let Some(standing) = at_hand.standing.get() {
                     standing.add_to(response.headers_mut());
                 }
-                if at_hand.is_for_test.get().is_some() {
+                if at_hand.is_for_test.load(Ordering::Relaxed) {
                     response.headers_mut().insert(HONOKEN_TEST, HeaderValue::from_static("true"));
                 }
                 asked.ends(&app, &current, response.status());

@@ -2,6 +2,7 @@
 //! stands under a limit, and whether it acts for a test organisation.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::extract::FromRequestParts;
@@ -22,7 +23,7 @@ pub struct AtHand {
     /// Where its caller stands under the limit that it was counted under, if any; the answer tells.
     pub standing: OnceLock<Standing>,
     /// Set when its caller acts for a test organisation; the answer tells.
-    pub is_for_test: OnceLock<()>,
+    pub is_for_test: AtomicBool,
 }
 
 /// The budget that a body is charged to, and the bytes reserved so far.
@@ -51,7 +52,7 @@ pub fn note_standing(standing: Standing) {
 /// Notes that the caller of the current request acts for a test organisation.
 pub fn note_test_organization() {
     // Without a current request there is no answer to tell it.
-    let _ = AT_HAND.try_with(|at_hand| *at_hand.is_for_test.get_or_init(|| ()));
+    let _ = AT_HAND.try_with(|at_hand| at_hand.is_for_test.store(true, Ordering::Relaxed));
 }
 
 /// Reserves memory for the body of the current request, until the request is answered.

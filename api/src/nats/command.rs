@@ -1,6 +1,6 @@
 //! The content of a command message.
 
-use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
 
 use async_nats::HeaderMap;
 use honoken_domain::ids::{Digest, PassId, PassTypeIdentifier, SerialNumber};
@@ -33,7 +33,7 @@ pub(super) struct Received {
     /// The sender's message id, if there is one.
     pub(super) message_id: Option<String>,
     /// Set when the sender acts for a test organisation; the answer tells.
-    pub(super) is_for_test: OnceLock<()>,
+    pub(super) is_for_test: AtomicBool,
 }
 
 /// The payload of a command: a pass and its new content.
@@ -56,7 +56,7 @@ impl Received {
             Digest::of(format!("message {} of {}", message.sequence, message.published).as_bytes())
         };
         let request_id = request_id.unwrap_or_else(|| RequestId(ids::request_id(&*app.ids)));
-        Self { request_id, key, message_id, is_for_test: OnceLock::new() }
+        Self { request_id, key, message_id, is_for_test: AtomicBool::new(false) }
     }
 }
 

@@ -44,13 +44,13 @@ impl Organization {
             (OrganizationCommand::Create { organization_id, name, test }, None) => {
                 Ok(vec![OrganizationEvent::Created { organization_id, name, test }])
             }
-            (OrganizationCommand::Create { name, test, .. }, Some(taken))
-                if name == *self.shown(taken) && test == self.test =>
+            (OrganizationCommand::Create { name, test, .. }, Some(_))
+                if Some(name.as_str()) == self.shown_name() && test == self.test =>
             {
                 Ok(Vec::new())
             }
             (OrganizationCommand::Create { .. }, Some(_)) => Err(OrganizationError::AlreadyCreated),
-            (OrganizationCommand::Change(change), Some(first)) => Ok(self.changed(first, change)),
+            (OrganizationCommand::Change(change), Some(_)) => Ok(self.changed(change)),
             (
                 OrganizationCommand::Change(_)
                 | OrganizationCommand::AddApiKey { .. }
@@ -84,14 +84,9 @@ impl Organization {
         }
     }
 
-    /// The name that operators see.
-    fn shown<'a>(&'a self, first: &'a String) -> &'a String {
-        self.renamed.as_ref().unwrap_or(first)
-    }
-
-    fn changed(&self, first: &String, change: OrganizationChange) -> Vec<OrganizationEvent> {
+    fn changed(&self, change: OrganizationChange) -> Vec<OrganizationEvent> {
         let OrganizationChange { name, disabled, image_bytes } = change;
-        let renamed = name.filter(|name| name != self.shown(first));
+        let renamed = name.filter(|name| Some(name.as_str()) != self.shown_name());
         let renamed = renamed.map(|name| OrganizationEvent::Renamed { name });
         let disabled = disabled.filter(|disabled| *disabled != self.disabled).map(|disabled| {
             if disabled { OrganizationEvent::Disabled {} } else { OrganizationEvent::Enabled {} }

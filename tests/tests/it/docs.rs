@@ -147,16 +147,19 @@ async fn every_part_of_the_page_has_its_type_and_a_strict_policy() {
     }
 }
 
+/// Gives the scripts below a way to wait for a part of the page.
+const UNTIL: &str = "window.until = async it => {
+  for (let attempt = 0; attempt < 2000; attempt++) {
+    const found = it();
+    if (found) return found;
+    await new Promise(resolve => setTimeout(resolve, 10));
+  }
+  throw new Error('it does not come: ' + it);
+};
+true";
+
 /// Opens an operation on the page and executes it with what is filled in already. Gives the status, or says that the page asks for a file.
 const EXECUTES: &str = "(async id => {
-  const until = async it => {
-    for (let attempt = 0; attempt < 2000; attempt++) {
-      const found = it();
-      if (found) return found;
-      await new Promise(resolve => setTimeout(resolve, 10));
-    }
-    throw new Error('it does not come: ' + it);
-  };
   const block = document.getElementById(id);
   block.querySelector('.opblock-summary-control').click();
   (await until(() => block.querySelector('.try-out__btn'))).click();
@@ -171,14 +174,6 @@ const EXECUTES: &str = "(async id => {
 
 /// Fills in the credentials of the page, as a person does.
 const AUTHORIZES: &str = "(async values => {
-  const until = async it => {
-    for (let attempt = 0; attempt < 2000; attempt++) {
-      const found = it();
-      if (found) return found;
-      await new Promise(resolve => setTimeout(resolve, 10));
-    }
-    throw new Error('it does not come: ' + it);
-  };
   (await until(() => document.querySelector('.btn.authorize'))).click();
   for (const [selector, value] of values) {
     const input = await until(() => document.querySelector(selector));
@@ -202,6 +197,7 @@ async fn what_is_tried_out_is_sent_as_it_is_filled_in() {
         ["#auth-basic-username, [aria-label=auth-basic-username]", ready.admin_username],
         ["#auth-basic-password, [aria-label=auth-basic-password]", ready.admin_password],
     ]);
+    browser.runs(UNTIL).await;
     browser.runs(&format!("{AUTHORIZES}({values})")).await;
     // `tests/it/document.rs` tries what is filled in everywhere; here the browser shows that this is what it sends.
     for (operation, expected) in [
