@@ -2,7 +2,7 @@
 //!
 //! Write-ahead log, one writing connection per file and process, readers that cannot write. SQLite before 3.51.3 has a race between
 //! connections that write or checkpoint the same write-ahead log; a single writing connection that also runs the checkpoints has no
-//! competitor. The lock file of the data folder keeps a second process out.
+//! competitor. The lock file of the data folder keeps a second process out; one that only reads may come in beside it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -44,6 +44,14 @@ pub fn open_readers(file: &Path, connections: u32) -> SqlitePool {
         .acquire_timeout(Duration::from_secs(2))
         .test_before_acquire(false)
         .connect_lazy_with(options(file).read_only(true))
+}
+
+/// Opens one connection that only reads. The file must have been opened for writing before, perhaps by another process.
+///
+/// # Errors
+/// The driver's.
+pub async fn open_reader(file: &Path) -> sqlx::Result<SqliteConnection> {
+    options(file).read_only(true).connect().await
 }
 
 fn options(file: &Path) -> SqliteConnectOptions {

@@ -52,6 +52,14 @@ impl SqliteFile {
         self.heeds(sqlite::open_writer(self.path(), durability).await)
     }
 
+    /// Opens one connection that only reads. The file must have been opened for writing before.
+    ///
+    /// # Errors
+    /// The driver's.
+    pub async fn open_reader(&self) -> sqlx::Result<SqliteConnection> {
+        self.heeds(sqlite::open_reader(self.path()).await)
+    }
+
     /// Opens connections that only read. The file must have been opened for writing before.
     pub fn open_readers(&self, connections: u32) -> SqlitePool {
         sqlite::open_readers(self.path(), connections)

@@ -364,6 +364,11 @@ impl Connection {
         Ok(Self::Sqlite(connection, file.clone()))
     }
 
+    /// Opens a file for reading alone.
+    pub async fn sqlite_reader(file: &SqliteFile) -> sqlx::Result<Self> {
+        Ok(Self::Sqlite(file.open_reader().await?, file.clone()))
+    }
+
     /// Opens a connection to a server, for writing.
     pub async fn postgres(options: &PgConnectOptions) -> sqlx::Result<Self> {
         postgres::open_writer(options).await.map(Self::Postgres)

@@ -15,7 +15,6 @@ use honoken_database::Pool;
 
 /// The event log on one of its engines. An enum, since the framework's traits cannot be made into objects.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a process has one")]
 pub enum Log {
     /// In a file.
     Sqlite(SqliteLog),

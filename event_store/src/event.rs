@@ -1,11 +1,13 @@
 //! Events before and after they are appended.
 
 use cqrs_es::persist::SerializedEvent;
+use serde::{Deserialize, Serialize};
 
 use crate::position::Position;
 
 /// An event that is not in the event log yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewEvent {
     /// Its frozen name.
     pub event_type: String,

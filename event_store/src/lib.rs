@@ -5,11 +5,13 @@
 //!   either of them.
 //! - `group_commit.rs` is how both write, `write_probe.rs` how they notice that the store takes changes again. `stored.rs` reads rows, damaged
 //!   ones too.
+//! - [`append_socket`]: how a command of an operator appends to a file that a running process has.
 //! - [`dispatch`] turns a command into committed events: load, decide, append, and once more after a conflict.
 //! - [`snapshots`] are stored states of aggregates, every hundred events; `states.rs`: those that were used last, in memory.
 //!
 //! This crate does not know what any event means, except that an aggregate can apply it.
 
+pub mod append_socket;
 pub mod dispatch;
 pub mod engine;
 pub mod log;

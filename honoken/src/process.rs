@@ -15,8 +15,9 @@ use honoken_api::{limits, router};
 use honoken_domain::sealed::SealingKeys;
 use honoken_pushers::labels::label_sets;
 use honoken_service::clock::Clock;
-use honoken_service::data_dir;
+use honoken_service::data_dir::{self, Folder};
 use honoken_service::ids::IdSource;
+use honoken_service::running_process::Entrance;
 use honoken_service::service::{Options, Roles, Service};
 use honoken_service::shutdown::Shutdown;
 use honoken_telemetry::log_output::LogOutput;
@@ -24,6 +25,7 @@ use honoken_telemetry::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::release::VERSION_AND_COMMIT;
 use crate::sockets::Sockets;
 
 /// A started service that does not answer requests yet.
@@ -34,6 +36,8 @@ pub struct Started {
     pub sockets: Sockets,
     /// The roles of this process.
     pub roles: Roles,
+    /// The folder with the files of the stores, where they are in files: commands of operators come in there.
+    pub folder: Option<Arc<Folder>>,
 }
 
 /// The dependencies of a command that runs the service.
@@ -149,9 +153,13 @@ impl Process {
         ready: &str,
         announce: impl FnOnce(),
     ) -> anyhow::Result<()> {
-        let Started { mut service, sockets, roles } = started;
+        let Started { mut service, sockets, roles, folder } = started;
+        let entrance = folder.and_then(|folder| Entrance::open(&folder, &service, VERSION_AND_COMMIT));
+        let entering = OptionFuture::from(entrance.map(|entrance| entrance.answer(stop.clone())));
         let serving = self.serve(&mut service, options, sockets, roles, &stop);
-        let mut serving = tokio::spawn(serving);
+        let mut serving = tokio::spawn(async move {
+            tokio::join!(serving, entering);
+        });
         write_ready_file(self.ready_file.as_deref(), ready)?;
         announce();
         tokio::select! {

@@ -84,7 +84,11 @@ async fn start(process: &Process, roles: Roles) -> anyhow::Result<(Started, Path
     if roles.api {
         warn_about_defaults(process, &sockets.base_url);
     }
-    Ok((Started { service, sockets, roles }, data_dir, storage))
+    let folder = match &storage {
+        Storage::Files(folder) => Some(folder.clone()),
+        Storage::Server(_) => None,
+    };
+    Ok((Started { service, sockets, roles, folder }, data_dir, storage))
 }
 
 /// Refuses roles that cannot work with this storage or without NATS.

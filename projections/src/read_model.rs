@@ -108,6 +108,8 @@ pub struct ReadModel {
 #[derive(Debug, Clone)]
 enum Storage {
     File(SqliteFile),
+    /// A file that another process writes.
+    FileOfAnother(SqliteFile),
     Server(Box<PgConnectOptions>),
 }
 
@@ -134,6 +136,18 @@ impl ReadModel {
         Ok(Self { readers, pass_rows: RowCache::default(), storage: Storage::File(file) })
     }
 
+    /// Opens the read model in a file that another process writes: this one reads it.
+    pub fn beside_its_process(file: &Path) -> Self {
+        let file = SqliteFile::new(file, REMEDY);
+        let readers = Readers::new(ReaderPool::Sqlite(file.open_readers(READERS), file.clone()));
+        Self { readers, pass_rows: RowCache::default(), storage: Storage::FileOfAnother(file) }
+    }
+
+    /// Whether another process writes the file, and wakes nobody here when it does.
+    pub(crate) fn is_of_another_process(&self) -> bool {
+        matches!(self.storage, Storage::FileOfAnother(_))
+    }
+
     /// Opens the read model on a server, whose tables must have been made by [`migrate`].
     ///
     /// # Errors
@@ -146,10 +160,11 @@ impl ReadModel {
         Ok(Self { readers, pass_rows: RowCache::default(), storage })
     }
 
-    /// A connection that writes, for the projector alone.
-    pub(crate) async fn open_writer(&self) -> sqlx::Result<Connection> {
+    /// A connection for the projector alone. It writes, unless another process does.
+    pub(crate) async fn open_connection(&self) -> sqlx::Result<Connection> {
         match &self.storage {
             Storage::File(file) => Connection::sqlite(file, Durability::Rebuildable).await,
+            Storage::FileOfAnother(file) => Connection::sqlite_reader(file).await,
             Storage::Server(options) => Connection::postgres(options).await,
         }
     }

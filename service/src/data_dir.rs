@@ -33,6 +33,20 @@ impl Folder {
     /// # Errors
     /// When it cannot be used, or another process uses it.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
+        Self::open_if_free(path)?.with_context(|| {
+            format!(
+                "another process is using {}; a folder has one process at a time (several may share a Postgres database): stop it and try again, \
+                 or choose another folder with --data-dir",
+                path.display()
+            )
+        })
+    }
+
+    /// Opens a folder, making it where it is missing. `None` while another process uses it.
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    pub fn open_if_free(path: &Path) -> anyhow::Result<Option<Self>> {
         let path = prepare(path)?;
         let lock_file = path.join("honoken.lock");
         let lock = OpenOptions::new()
@@ -43,12 +57,8 @@ impl Folder {
             .open(&lock_file)
             .with_context(|| format!("could not open {}", lock_file.display()))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path, _lock: lock }),
-            Err(TryLockError::WouldBlock) => anyhow::bail!(
-                "another process is using {}; a folder has one process at a time (several may share a Postgres database): stop it and try again, \
-                 or choose another folder with --data-dir",
-                path.display()
-            ),
+            Ok(()) => Ok(Some(Self { path, _lock: lock })),
+            Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(fault)) => {
                 Err(fault).with_context(|| format!("could not lock {}", lock_file.display()))
             }

@@ -311,8 +311,8 @@ async fn on_server<T, E: std::error::Error + Send + Sync + 'static>(
     })
 }
 
-const EVENTS: &str = "events.sqlite";
-const READ_MODEL: &str = "read_model.sqlite";
+pub(crate) const EVENTS: &str = "events.sqlite";
+pub(crate) const READ_MODEL: &str = "read_model.sqlite";
 const DELIVERIES: &str = "deliveries.sqlite";
 const PERSON_KEYS: &str = "person_keys.sqlite";
 const OFFICE: &str = "office.sqlite";

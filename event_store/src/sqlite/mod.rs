@@ -9,6 +9,7 @@ use cqrs_es::persist::SerializedEvent;
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::watch;
 
+use crate::append_socket::{ConnectError, Greeting, Visitor};
 use crate::epoch::{self, Epoch};
 use crate::error::{AppendError, LogError};
 use crate::event::{Append, RecordedEvent};
@@ -40,11 +41,20 @@ const READERS: u32 = 4;
 /// The event log in one SQLite file: `synchronous=FULL`, one writer that commits concurrent appends together.
 #[derive(Debug)]
 pub struct SqliteLog {
-    writer: GroupCommit,
+    writing: Writing,
     readers: SqlitePool,
     file: SqliteFile,
     head: watch::Receiver<Position>,
     epoch: Epoch,
+}
+
+/// Who writes the file.
+#[derive(Debug)]
+enum Writing {
+    /// This process.
+    Here(GroupCommit),
+    /// Another one, which takes appends over its socket.
+    Elsewhere(Visitor),
 }
 
 impl SqliteLog {
@@ -61,12 +71,35 @@ impl SqliteLog {
         let head = head.map_err(LogError::unavailable("opened"))?;
         let (head_sender, head) = watch::channel(head);
         let writer = GroupCommit::start(Writer::new(file.clone(), connection, head_sender));
-        Ok(Self { writer, readers: file.open_readers(READERS), file, head, epoch })
+        let writing = Writing::Here(writer);
+        Ok(Self { writing, readers: file.open_readers(READERS), file, head, epoch })
+    }
+
+    /// Opens the event log of a process that has the file, for a command of an operator: this one reads the file, and appends over the socket
+    /// ([`crate::append_socket`]). The caller compares the greeting with its own release before it appends.
+    ///
+    /// # Errors
+    /// When no process answers on the socket, or the file cannot be read.
+    pub async fn beside_its_process(file: &Path, socket: &Path) -> Result<(Self, Greeting), ConnectError> {
+        let (visitor, greeting) = Visitor::connect(socket).await?;
+        let file = SqliteFile::new(file, REMEDY);
+        let mut connection = file.open_reader().await.map_err(LogError::unavailable("opened"))?;
+        let epoch = file.heeds(read_epoch(&mut connection).await).map_err(LogError::unavailable("opened"))?;
+        let head = file.heeds(writer::read_head(&mut connection).await);
+        let head = head.map_err(LogError::unavailable("opened"))?;
+        let closed = sqlx::Connection::close(connection).await;
+        closed.map_err(LogError::unavailable("opened"))?;
+        let head = visitor.follows(head);
+        let writing = Writing::Elsewhere(visitor);
+        Ok((Self { writing, readers: file.open_readers(READERS), file, head, epoch }, greeting))
     }
 
     /// Whether the store refused the last change, and nothing has shown since that it takes changes.
     pub fn refuses_writes(&self) -> bool {
-        self.writer.refuses_writes()
+        match &self.writing {
+            Writing::Here(writer) => writer.refuses_writes(),
+            Writing::Elsewhere(_) => false,
+        }
     }
 
     /// Whether the file was found damaged.
@@ -76,7 +109,11 @@ impl SqliteLog {
 
     /// Ends when the writer does, which it never should before [`SqliteLog::close`]: nothing can be appended any longer.
     pub async fn ended(&self) {
-        self.writer.ended().await;
+        match &self.writing {
+            Writing::Here(writer) => writer.ended().await,
+            // Its process sees to that.
+            Writing::Elsewhere(_) => std::future::pending().await,
+        }
     }
 
     /// The connections for reading.
@@ -88,7 +125,10 @@ impl SqliteLog {
     pub async fn close(self) {
         // The readers first: only if the writer is the last does it bring the write-ahead log into the file and remove it.
         self.readers.close().await;
-        self.writer.close().await;
+        match self.writing {
+            Writing::Here(writer) => writer.close().await,
+            Writing::Elsewhere(visitor) => drop(visitor),
+        }
     }
 }
 
@@ -156,13 +196,20 @@ async fn migrated(file: &SqliteFile) -> Result<SqliteConnection, LogError> {
 /// Ensures that there is an epoch, and reads it.
 async fn put_epoch(connection: &mut SqliteConnection, how: &str, epoch: Epoch) -> sqlx::Result<Epoch> {
     sqlx::query(how).bind(epoch.to_string()).execute(&mut *connection).await?;
+    read_epoch(connection).await
+}
+
+async fn read_epoch(connection: &mut SqliteConnection) -> sqlx::Result<Epoch> {
     let stored: String = sqlx::query_scalar(epoch::READ).fetch_one(connection).await?;
     Epoch::parse(&stored)
 }
 
 impl EventLog for SqliteLog {
     async fn append(&self, append: Append) -> Result<Position, AppendError> {
-        self.writer.append(append).await
+        match &self.writing {
+            Writing::Here(writer) => writer.append(append).await,
+            Writing::Elsewhere(visitor) => visitor.append(append).await,
+        }
     }
 
     async fn load<A: Aggregate>(
@@ -239,6 +286,9 @@ impl Snapshots for SqliteLog {
     }
 
     fn store_snapshot(&self, aggregate_type: &'static str, aggregate_id: String, snapshot: StoredSnapshot) {
-        self.writer.store_snapshot((aggregate_type, aggregate_id, snapshot));
+        // Beside another process none is stored: that one's next command for the aggregate does it.
+        if let Writing::Here(writer) = &self.writing {
+            writer.store_snapshot((aggregate_type, aggregate_id, snapshot));
+        }
     }
 }

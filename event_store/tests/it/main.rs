@@ -1,5 +1,6 @@
 //! The expectations of the event log: the same of every engine, and of Postgres those that only a server can be put through.
 //!
+//! - `append_socket.rs`: commands beside the process that has a file.
 //! - `contended.rs`: an event log on which other processes are always faster.
 //! - `appending.rs`, `unreadable.rs`, `dispatching.rs`, `states.rs`, `snapshots.rs`: what every engine must keep.
 //! - `turns.rs`, `order.rs`, `frozen_writer.rs`, `lost_connection.rs`, `restarts.rs`: several processes, and servers that go away.
@@ -29,6 +30,7 @@ macro_rules! on_both_engines {
     };
 }
 
+mod append_socket;
 mod appending;
 mod contended;
 mod copies;

@@ -100,6 +100,7 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
             tracing::warn!(error = %fault, "standard output is closed");
         }
     };
-    let started = Started { service, sockets, roles: Roles::ALL };
+    let files = matches!(storage, Storage::Files(_)).then_some(key_folder);
+    let started = Started { service, sockets, roles: Roles::ALL, folder: files };
     process.answer(started, options, stop, &greeting.ready_file(), announce).await
 }

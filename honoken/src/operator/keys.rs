@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::operator::list::{Entry, ListOptions};
 use crate::operator::print::print_line;
-use crate::operator::session::{Environment, LogPresence, Session, StorageOptions, opening_keys};
+use crate::operator::session::{Environment, LogPresence, Place, Session, StorageOptions, opening_keys};
 
 const CREATE_EXAMPLES: &str = "\
 Examples:
@@ -176,9 +176,9 @@ async fn create(options: &Create, environment: &Environment) -> anyhow::Result<(
     anyhow::ensure!(is_a_label, "--label must have 1 to 256 characters and no control characters");
     let is_to_come = expires_at.is_none_or(|end| end > environment.clock.unix_seconds());
     anyhow::ensure!(is_to_come, "--expires-at must be in the future");
-    let storage = location.storage(&environment.config)?;
+    let place = location.place(&environment.config)?;
     let key = Zeroizing::new(format!("honoken_{}", ids::secret(&*environment.ids)));
-    Session::with(&storage, LogPresence::CreateIfMissing, environment, async |session| {
+    Session::with(&place, LogPresence::CreateIfMissing, environment, async |session| {
         ensure_organization(session, environment, organization, name.as_deref()).await?;
         let add = OrganizationCommand::AddApiKey {
             key_digest: Digest::of(key.as_bytes()),
@@ -195,8 +195,8 @@ async fn create(options: &Create, environment: &Environment) -> anyhow::Result<(
 }
 
 async fn list(options: &ListOptions, environment: &Environment) -> anyhow::Result<()> {
-    let storage = options.location.storage(&environment.config)?;
-    Session::with(&storage, LogPresence::MustExist, environment, async |session| {
+    let place = options.location.place(&environment.config)?;
+    Session::with(&place, LogPresence::MustExist, environment, async |session| {
         options.print(&session.read_model.api_keys().await?)
     })
     .await
@@ -232,8 +232,8 @@ impl Entry<7> for ApiKeyRow {
 }
 
 async fn revoke(options: &Revoke, environment: &Environment) -> anyhow::Result<()> {
-    let storage = options.location.storage(&environment.config)?;
-    Session::with(&storage, LogPresence::MustExist, environment, async |session| {
+    let place = options.location.place(&environment.config)?;
+    Session::with(&place, LogPresence::MustExist, environment, async |session| {
         let keys = session.read_model.api_keys().await?;
         let mut meant = keys.iter().filter(|key| key.key_digest.as_str().starts_with(&options.key));
         let key = meant.next().with_context(|| {
@@ -255,20 +255,25 @@ async fn revoke(options: &Revoke, environment: &Environment) -> anyhow::Result<(
 }
 
 async fn reseal(options: &Reseal, environment: &Environment) -> anyhow::Result<()> {
-    let storage = options.location.storage(&environment.config)?;
+    let place = options.location.place(&environment.config)?;
+    let Place::Storage(storage) = &place else {
+        anyhow::bail!(
+            "a process is using the folder: `honoken admin POST /admin/reseal` does this in it, or stop it and try again"
+        );
+    };
     // No key is generated here: the sealed private keys need the key that sealed them.
-    let keys = opening_keys(&storage, &options.location, environment)?.with_context(|| {
+    let keys = opening_keys(&place, &options.location, environment)?.with_context(|| {
         format!(
             "the encryption key is missing: put secrets/encryption-key back, or {}",
             encryption_keys::HOW_TO_SET
         )
     })?;
-    Session::with(&storage, LogPresence::MustExist, environment, async |session| {
+    Session::with(&place, LogPresence::MustExist, environment, async |session| {
         let resealing = Resealing { session, keys: &keys, environment };
         let (certificates, failed_certificates) = resealing.certificates().await?;
         let (apns_keys, failed_apns_keys) = resealing.apns_keys().await?;
         let revoked = resealing.revoked().await?;
-        let (persons, failed_persons) = resealing.persons(&storage).await?;
+        let (persons, failed_persons) = resealing.persons(storage).await?;
         let current = keys.current();
         anyhow::ensure!(
             failed_certificates + failed_apns_keys + failed_persons == 0,

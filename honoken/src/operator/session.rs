@@ -1,7 +1,7 @@
 //! The event log and the read model, opened for one command of an operator.
 //!
-//! On Postgres the command works beside running processes, which see its changes at once. SQLite files have one process at a time, so there
-//! the command runs in place of the service.
+//! The command works beside running processes, which see its changes at once. On Postgres it is one process more. SQLite files have one process that
+//! writes them: while the service runs, the command reads them and lets the service append ([`RunningProcess`]); else it has them alone.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,12 +19,14 @@ use honoken_service::data_dir::Folder;
 use honoken_service::encryption_keys::{self, Missing};
 use honoken_service::ids::{self, IdSource};
 use honoken_service::operations::context::Context as OperationContext;
-use honoken_service::storage::Storage;
+use honoken_service::running_process::RunningProcess;
+use honoken_service::storage::{Database, Storage};
 use honoken_service::stores::start_projector;
 use honoken_telemetry::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::release;
 
 /// The options that say where the event log and the read model are.
 #[derive(Debug, Args)]
@@ -34,7 +36,32 @@ pub struct StorageOptions {
     data_dir: PathBuf,
 }
 
+/// The place of the data, as a command of an operator finds it.
+pub enum Place {
+    /// A database, or files that this command has alone.
+    Storage(Storage),
+    /// Files that a running process has.
+    Running(RunningProcess),
+}
+
 impl StorageOptions {
+    /// The place of the data. Nothing is created where it is missing.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub fn place(&self, config: &Config) -> anyhow::Result<Place> {
+        let folder = match &config.database {
+            Some(Database::Postgres(_)) => return self.storage(config).map(Place::Storage),
+            Some(Database::Folder(folder)) => folder,
+            None => &self.data_dir,
+        };
+        must_exist(folder)?;
+        Ok(match Folder::open_if_free(folder)? {
+            Some(folder) => Place::Storage(Storage::Files(Arc::new(folder))),
+            None => Place::Running(RunningProcess::of(folder, release::VERSION_AND_COMMIT)),
+        })
+    }
+
     /// The storage. It is not created where it is missing.
     ///
     /// # Errors
@@ -95,20 +122,25 @@ impl Session {
     /// # Errors
     /// When they cannot be opened, and those of `work`.
     pub async fn with<T>(
-        storage: &Storage,
+        place: &Place,
         log_presence: LogPresence,
         environment: &Environment,
         work: impl AsyncFnOnce(&Session) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        if log_presence == LogPresence::MustExist {
-            storage.must_have_a_log()?;
-        }
         let Environment { config, clock, ids } = environment;
-        let log = Arc::new(storage.open_log(&**ids).await?);
-        let read_model = storage.open_read_model().await?;
+        let (log, read_model, part) = match place {
+            Place::Storage(storage) => {
+                if log_presence == LogPresence::MustExist {
+                    storage.must_have_a_log()?;
+                }
+                (storage.open_log(&**ids).await?, storage.open_read_model().await?, Part::Run)
+            }
+            Place::Running(process) => (process.open_log().await?, process.open_read_model(), Part::Watch),
+        };
+        let log = Arc::new(log);
         let stop = CancellationToken::new();
         let (projector, running) =
-            start_projector(log.clone(), read_model.clone(), Part::Run, stop.clone()).await?;
+            start_projector(log.clone(), read_model.clone(), part, stop.clone()).await?;
         let session = Self {
             dispatcher: Commands::new(log.clone(), Metrics::new(&config.identity, &label_sets())),
             read_model: read_model.clone(),
@@ -172,25 +204,26 @@ impl Session {
     }
 }
 
-/// The keys for a command that seals private keys. A data folder without a key gets one.
+/// The keys for a command that seals private keys. A data folder without a key gets one, unless a process runs in it.
 ///
 /// # Errors
-/// When there is none and none may be generated, since other processes would not have it.
+/// When there is none and none may be generated, since other processes would not have it; or when it is not that of the running process.
 pub async fn sealing_keys(
-    storage: &Storage,
+    place: &Place,
     location: &StorageOptions,
     environment: &Environment,
 ) -> anyhow::Result<SealingKeys> {
     let Environment { config, ids, .. } = environment;
-    match storage {
-        Storage::Files(folder) => {
-            let found = encryption_keys::find(config.encryption_keys.as_ref(), folder.path())?;
-            encryption_keys::check(found.as_ref(), storage, folder.path(), Missing::IsMade).await?;
-            encryption_keys::ensure(config.encryption_keys.as_ref(), folder.path(), &**ids)
-        }
-        Storage::Server(_) => encryption_keys::find(config.encryption_keys.as_ref(), &location.data_dir)?
-            .with_context(|| format!("the encryption key is missing: {}", encryption_keys::HOW_TO_SET)),
+    if let Place::Storage(storage @ Storage::Files(folder)) = place {
+        let found = encryption_keys::find(config.encryption_keys.as_ref(), folder.path())?;
+        encryption_keys::check(found.as_ref(), storage, folder.path(), Missing::IsMade).await?;
+        return encryption_keys::ensure(config.encryption_keys.as_ref(), folder.path(), &**ids);
     }
+    let keys = opening_keys(place, location, environment)?;
+    if let Place::Running(process) = place {
+        process.check_keys(keys.as_ref()).await?;
+    }
+    keys.with_context(|| format!("the encryption key is missing: {}", encryption_keys::HOW_TO_SET))
 }
 
 /// The keys that open private keys, if there are any.
@@ -198,13 +231,14 @@ pub async fn sealing_keys(
 /// # Errors
 /// When the data folder's key cannot be read.
 pub fn opening_keys(
-    storage: &Storage,
+    place: &Place,
     location: &StorageOptions,
     environment: &Environment,
 ) -> anyhow::Result<Option<SealingKeys>> {
-    let folder = match storage {
-        Storage::Files(folder) => folder.path(),
-        Storage::Server(_) => &location.data_dir,
+    let folder = match place {
+        Place::Storage(Storage::Files(folder)) => folder.path(),
+        Place::Storage(Storage::Server(_)) => &location.data_dir,
+        Place::Running(process) => process.folder(),
     };
     encryption_keys::find(environment.config.encryption_keys.as_ref(), folder)
 }

@@ -31,7 +31,7 @@ pub async fn rebuild<L: EventLog>(
     report: impl FnMut(Position) + Send,
 ) -> Result<Progress, OperationError> {
     read_model.pass_rows.turn_off_forever();
-    let mut connection = read_model.open_writer().await.map_err(OperationError::Store)?;
+    let mut connection = read_model.open_connection().await.map_err(OperationError::Store)?;
     let rebuilt = rebuild_in_transaction(&mut connection, log, upcasters, report).await;
     // Without a commit this undoes everything.
     connection.close().await.map_err(OperationError::Store)?;

@@ -33,6 +33,9 @@ const BATCH: u32 = 250;
 /// Longest wait for a wake-up. Then the event log is read all the same, in case a wake-up was lost, and the lease is renewed.
 const POLL: Duration = Duration::from_secs(1);
 
+/// The wait where another process of this machine writes the tables, which wakes nobody here: a command of an operator waits for its own change.
+const POLL_OF_ANOTHER: Duration = Duration::from_millis(20);
+
 /// The first and the longest wait after a failure. The longest is shorter than a caller waits for its change to become visible, so that the
 /// first change after an outage is visible in time.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
@@ -76,7 +79,7 @@ impl<L: EventLog> Runner<L> {
         let wakeups = read_model.start_wakeups(move |position| {
             elsewhere.send_replace(position);
         });
-        let connection = Some(read_model.open_writer().await.map_err(OperationError::Store)?);
+        let connection = Some(read_model.open_connection().await.map_err(OperationError::Store)?);
         let lease_renewed_at = Instant::now();
         let mut runner = Self {
             log,
@@ -103,7 +106,7 @@ impl<L: EventLog> Runner<L> {
             let wait = match self.step(&mut operations, &stop).await {
                 Ok(()) => {
                     self.failures = 0;
-                    POLL
+                    if self.read_model.is_of_another_process() { POLL_OF_ANOTHER } else { POLL }
                 }
                 Err(fault) => {
                     let wait = BACK_OFF.1.min(BACK_OFF.0 * 2_u32.saturating_pow(self.failures));
@@ -343,7 +346,7 @@ impl<L: EventLog> Runner<L> {
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
         }
-        let mut connection = self.read_model.open_writer().await?;
+        let mut connection = self.read_model.open_connection().await?;
         let progress = load_progress(&mut connection).await?;
         self.note_progress(progress);
         Ok(connection)

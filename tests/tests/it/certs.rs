@@ -126,6 +126,11 @@ impl Office {
         self.does(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await
     }
 
+    pub(crate) async fn is_refused_to_install(&self, certified: &Certified) -> String {
+        let arguments = self.installation(certified, &[]);
+        self.is_refused(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await
+    }
+
     /// Certificate, organisation and pass type, all by one command.
     pub(crate) async fn is_set_up(&self) -> Certified {
         let certified = self.gets_certificate("first", A_YEAR).await;
@@ -149,19 +154,6 @@ impl Office {
     /// The certificates as `certs list --json` tells them, by pass type.
     pub(crate) async fn lists(&self) -> Value {
         serde_json::from_str(&self.does(&["certs", "list", "--json"]).await).expect("JSON")
-    }
-
-    /// On SQLite a command takes the place of the service; on Postgres it works beside it.
-    pub(crate) async fn makes_room(&self, serving: &mut Serving) {
-        if self.home.engine() == Engine::Sqlite {
-            assert_eq!(serving.terminate().await.code(), Some(0));
-        }
-    }
-
-    pub(crate) async fn goes_on(&self, serving: &mut Serving) {
-        if self.home.engine() == Engine::Sqlite {
-            serving.restart().await;
-        }
     }
 }
 
@@ -258,26 +250,15 @@ async fn a_renewed_certificate_signs_without_a_restart() {
     let first = office.is_set_up().await;
     let api_key = office.makes_api_key("till").await;
     let mut serving = office.serves("serve").await;
-    let (on_sqlite, process) = (office.home.engine() == Engine::Sqlite, serving.process().id());
+    let process = serving.process().id();
     let before = integrator(&serving, &api_key);
     issues(&before, "A-1").await;
     assert_eq!(signed_by(&before, "A-1").await, fingerprint(&first.certificate));
 
     let renewed = office.gets_certificate("renewed", Lasts::days(-1, 700)).await;
-    if on_sqlite {
-        let arguments = office.installation(&renewed, &[]);
-        let refused = office.runs(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await;
-        let refusal = said(&refused);
-        assert!(!refused.status.success() && refusal.contains("another process is using"), "{refusal}");
-        assert!(refusal.contains("stop it") && refusal.contains("Postgres"), "it says what to do: {refusal}");
-    }
-    office.makes_room(&mut serving).await;
     let told = office.installs(&renewed, &[]).await;
     assert!(told.contains("renewed") && told.contains(PASS_TYPE), "{told}");
-    office.goes_on(&mut serving).await;
-    if !on_sqlite {
-        assert_eq!(serving.process().id(), process);
-    }
+    assert_eq!(serving.process().id(), process);
     let after = integrator(&serving, &api_key);
     eventually(PATIENCE, "the renewed certificate signs", async || {
         let pkpass = after.downloads("A-1").await;
@@ -289,9 +270,6 @@ async fn a_renewed_certificate_signs_without_a_restart() {
 
 #[tokio::test]
 async fn the_first_certificate_is_used_by_a_process_that_started_without_one() {
-    if Engine::leaves_to_postgres() {
-        return;
-    }
     let office = Office::new().await;
     let serving = office.serves("serve").await;
     serving.logs("no certificate is installed").await;
@@ -309,25 +287,21 @@ async fn a_revoked_certificate_signs_no_more_until_another_is_installed() {
     let office = Office::new().await;
     let certified = office.is_set_up().await;
     let api_key = office.makes_api_key("till").await;
-    let mut serving = office.serves("serve").await;
+    let serving = office.serves("serve").await;
     issues(&integrator(&serving, &api_key), "A-1").await;
     integrator(&serving, &api_key).downloads("A-1").await;
 
-    office.makes_room(&mut serving).await;
     office.does(&["certs", "revoke", "--pass-type", PASS_TYPE]).await;
     let refusal = office.is_refused(&["certs", "revoke", "--pass-type", PASS_TYPE]).await;
     assert!(refusal.contains("no certificate is in use"), "{refusal}");
     assert_eq!(office.lists().await[0]["state"], "revoked");
-    office.goes_on(&mut serving).await;
     let phones = integrator(&serving, &api_key);
     eventually(PATIENCE, "nothing is signed any more", async || {
         (phones.pkpass("A-1").await.status == StatusCode::SERVICE_UNAVAILABLE).then_some(())
     })
     .await;
 
-    office.makes_room(&mut serving).await;
     office.installs(&certified, &[]).await;
-    office.goes_on(&mut serving).await;
     let phones = integrator(&serving, &api_key);
     eventually(PATIENCE, "it is signed again", async || {
         (phones.pkpass("A-1").await.status == StatusCode::OK).then_some(())
@@ -527,10 +501,8 @@ async fn an_expired_certificate_signs_nothing_and_says_so_until_it_is_renewed() 
     let complaint = serving.logs("expired on").await;
     assert!(complaint.contains("ERROR") && complaint.contains(PASS_TYPE), "{}", serving.output());
 
-    office.makes_room(&mut serving).await;
     let renewed = office.gets_certificate("renewed", A_YEAR).await;
     office.installs(&renewed, &[]).await;
-    office.goes_on(&mut serving).await;
     let phones = integrator(&serving, &api_key);
     eventually(PATIENCE, "the pass is signed again", async || {
         (phones.pkpass("A-1").await.status == StatusCode::OK).then_some(())

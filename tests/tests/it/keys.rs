@@ -1,11 +1,16 @@
 //! API keys on the command line.
 
-use honoken_tests::Engine;
-use honoken_tests::waiting::{PATIENCE, eventually};
-use http::StatusCode;
-use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
 
-use crate::certs::{Office, integrator, issues, said};
+use honoken_tests::apple::Lasts;
+use honoken_tests::waiting::{PATIENCE, eventually};
+use honoken_tests::{Engine, Operator};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::certs::{KEY_TWO, Office, V1, V2, integrator, issues, said};
+
+const PASSWORD: &str = "correct-horse-battery";
 
 async fn listed(office: &Office) -> Value {
     serde_json::from_str(&office.does(&["keys", "list", "--json"]).await).expect("JSON")
@@ -45,18 +50,16 @@ async fn a_revoked_key_is_refused_without_a_restart_and_others_are_not() {
     let office = Office::new().await;
     office.is_set_up().await;
     let (till, gate) = (office.makes_api_key("till").await, office.makes_api_key("gate").await);
-    let mut serving = office.serves("serve").await;
+    let serving = office.serves("serve").await;
     issues(&integrator(&serving, &till), "A-1").await;
     issues(&integrator(&serving, &gate), "A-2").await;
 
-    office.makes_room(&mut serving).await;
     let name = name_of(&office, "till").await;
     let told = office.does(&["keys", "revoke", &name]).await;
     assert!(told.contains(&name) && told.contains("till"), "{told}");
     let before = office.home.storage().recorded().await;
     office.does(&["keys", "revoke", &name]).await;
     assert_eq!(office.home.storage().recorded().await, before, "the second time changes nothing");
-    office.goes_on(&mut serving).await;
 
     eventually(PATIENCE, "the key is refused", async || {
         let status = integrator(&serving, &till).get("A-1").await.status;
@@ -64,7 +67,6 @@ async fn a_revoked_key_is_refused_without_a_restart_and_others_are_not() {
     })
     .await;
     integrator(&serving, &gate).state("A-1").await;
-    office.makes_room(&mut serving).await;
     let keys = listed(&office).await;
     let revoked = |label: &str| {
         let key = keys.as_array().unwrap().iter().find(|key| key["label"] == label).unwrap();
@@ -155,28 +157,93 @@ async fn a_key_is_listed_with_its_scopes() {
 }
 
 #[tokio::test]
-async fn a_folder_in_use_is_left_alone_with_a_word_on_what_to_do() {
+async fn commands_work_while_the_service_runs_and_it_takes_note_at_once() {
+    let operator = [("HONOKEN_ADMIN_USERNAME", "vera"), ("HONOKEN_ADMIN_PASSWORD", PASSWORD)];
+    let office = Office::with(&[&[V1], &operator[..]].concat()).await;
+    office.is_set_up().await;
+    let serving = office.serves("serve").await;
+    let till = office.makes_api_key("till").await;
+    issues(&integrator(&serving, &till), "A-1").await;
+    assert_eq!(listed(&office).await.as_array().map(Vec::len), Some(1));
+    let refusal = office.is_refused(&["keys", "revoke", "0123456789ab"]).await;
+    assert!(refusal.contains("no API key has the name"), "{refusal}");
+
+    // The service has the organisation in memory as it was before, and each goes on from what the other has done.
+    let operator = Operator::known_as(serving.base_url(), "vera", PASSWORD);
+    let makes = async |label: &str| {
+        let order = json!({ "label": label });
+        let made = operator.request(Method::POST, "/admin/organizations/club/keys", &order).await;
+        made.assert_status(StatusCode::CREATED);
+    };
+    makes("gate").await;
+    office.does(&["keys", "revoke", &name_of(&office, "gate").await]).await;
+    makes("door").await;
+    let keys = listed(&office).await;
+    let states = ["till", "gate", "door"].map(|label| {
+        let key = keys.as_array().unwrap().iter().find(|key| key["label"] == label);
+        key.unwrap_or_else(|| panic!("{label}: {keys}"))["revoked"].clone()
+    });
+    assert_eq!(states, [json!(false), json!(true), json!(false)]);
+}
+
+#[tokio::test]
+async fn the_socket_of_a_running_service_is_for_its_owner_and_a_dead_one_is_no_hindrance() {
+    if Engine::leaves_out("on Postgres commands need no socket") {
+        return;
+    }
+    let office = Office::new().await;
+    office.makes_api_key("till").await;
+    let socket = office.home.data_dir().join("honoken.sock");
+    assert!(!socket.exists(), "a command alone needs none");
+    let mut serving = office.serves("serve").await;
+    let mode = std::fs::metadata(&socket).expect("a socket").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    serving.kill().await;
+    assert!(socket.exists(), "nobody has removed it");
+    assert_eq!(
+        listed(&office).await.as_array().map(Vec::len),
+        Some(1),
+        "nothing runs, so the files are read"
+    );
+    serving.restart().await;
+    office.makes_api_key("gate").await;
+    serving.terminate().await;
+    assert!(!socket.exists());
+}
+
+#[tokio::test]
+async fn a_key_that_the_service_could_not_open_is_not_sealed_beside_it() {
+    if Engine::leaves_out("on Postgres nothing asks the processes for their keys") {
+        return;
+    }
+    let mut office = Office::new().await;
+    office.is_set_up().await;
+    let renewed = office.gets_certificate("renewed", Lasts::days(-1, 700)).await;
+    let _serving = office.serves("serve").await;
+    office.has(&[V2]);
+    let refusal = office.is_refused_to_install(&renewed).await;
+    assert!(
+        refusal.contains("seals under key 1") && refusal.contains("HONOKEN_ENCRYPTION_KEY_"),
+        "{refusal}"
+    );
+    office.has(&[("HONOKEN_ENCRYPTION_KEY_V1", KEY_TWO)]);
+    let refusal = office.is_refused_to_install(&renewed).await;
+    assert!(refusal.contains("does not have the same"), "{refusal}");
+    office.has(&[V1]);
+    office.installs(&renewed, &[]).await;
+}
+
+#[tokio::test]
+async fn what_needs_the_files_alone_says_so_while_the_service_runs() {
     if Engine::leaves_out("on Postgres commands work beside the service") {
         return;
     }
     let office = Office::new().await;
     office.makes_api_key("till").await;
     let _serving = office.serves("serve").await;
-    for arguments in [
-        &["keys", "create", "--organization", "club", "--label", "x"][..],
-        &["keys", "list"],
-        &["keys", "revoke", "0123456789ab"],
-        &["keys", "reseal"],
-        &["apns-keys", "list"],
-        &["certs", "list"],
-        &["certs", "revoke", "--pass-type", "pass.com.example.ticket"],
-    ] {
-        let output = office.runs(arguments).await;
-        let said = said(&output);
-        assert!(
-            !output.status.success() && said.contains("another process is using"),
-            "{arguments:?}: {said}"
-        );
+    for arguments in [&["rebuild"][..], &["log", "restored"], &["migrate"]] {
+        let said = said(&office.runs(arguments).await);
+        assert!(said.contains("another process is using"), "{arguments:?}: {said}");
         assert!(said.contains("stop it and try again") && said.contains("Postgres"), "{arguments:?}: {said}");
     }
 }

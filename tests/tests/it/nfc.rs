@@ -5,14 +5,14 @@ use base64::engine::general_purpose::STANDARD;
 use honoken_pkpass::reader;
 use honoken_tests::device::device;
 use honoken_tests::waiting::{PATIENCE, eventually};
-use honoken_tests::{Integrator, Serving, a_ticket, drawing, package};
+use honoken_tests::{Integrator, a_ticket, drawing, package};
 use http::{Method, StatusCode};
 use openssl::ec::{EcGroup, EcKey};
 use openssl::nid::Nid;
 use openssl::pkey::PKey;
 use serde_json::{Value, json};
 
-use crate::certs::{Certified, Office, integrator};
+use crate::certs::{Office, integrator};
 
 /// The key of a reader, as a pass names it.
 pub(crate) fn nfc() -> Value {
@@ -47,26 +47,13 @@ pub(crate) async fn pass_json(integrator: &Integrator, serial_number: &str) -> V
     serde_json::from_slice(&files["pass.json"].0).expect("as the service writes it")
 }
 
-/// Installs the certificate, with `more`, in place of the service or beside it, and returns what was printed.
-pub(crate) async fn installs(
-    office: &Office,
-    serving: &mut Serving,
-    certified: &Certified,
-    more: &[&str],
-) -> String {
-    office.makes_room(serving).await;
-    let told = office.installs(certified, more).await;
-    office.goes_on(serving).await;
-    told
-}
-
 #[tokio::test]
 async fn nfc_comes_with_a_certificate_that_may_and_goes_with_one_that_may_not() {
     let office = Office::new().await;
     let certified = office.is_set_up().await;
     let api_key = office.makes_api_key("till").await;
     assert_eq!(office.lists().await[0]["isEnhanced"], json!(false));
-    let mut serving = office.serves("serve").await;
+    let serving = office.serves("serve").await;
     let shop = integrator(&serving, &api_key);
 
     let content = a_ticket_with_nfc("1A");
@@ -84,7 +71,7 @@ async fn nfc_comes_with_a_certificate_that_may_and_goes_with_one_that_may_not() 
 
     let (mut tags, mut tag) = (vec![issued["etag"].clone()], tag);
     for (more, has_nfc) in [(&["--enhanced"][..], true), (&[][..], false)] {
-        let told = installs(&office, &mut serving, &certified, more).await;
+        let told = office.installs(&certified, more).await;
         assert!(told.contains("the job ") && told.contains("up to date"), "{told}");
         assert_eq!(told.contains("may sign passes with NFC"), has_nfc, "{told}");
         let shop = integrator(&serving, &api_key);
@@ -106,15 +93,13 @@ async fn nfc_comes_with_a_certificate_that_may_and_goes_with_one_that_may_not() 
         assert_eq!(is_warned, !has_nfc, "{replaced}");
         assert_eq!(replaced["changed"], json!(false), "{replaced}");
         tags.push(now["etag"].clone());
-        office.makes_room(&mut serving).await;
         assert_eq!(office.lists().await[0]["isEnhanced"], json!(has_nfc));
-        office.goes_on(&mut serving).await;
     }
     assert!(tags[0] != tags[2], "no tag comes twice");
 
     let shop = integrator(&serving, &api_key);
     let (before, changes) = (shop.state("nfc").await, office.home.storage().recorded().await.len());
-    let again = installs(&office, &mut serving, &certified, &[]).await;
+    let again = office.installs(&certified, &[]).await;
     assert!(again.contains("installed already"), "{again}");
     assert_eq!(office.home.storage().recorded().await.len(), changes);
     assert_eq!(integrator(&serving, &api_key).state("nfc").await, before);
@@ -125,7 +110,7 @@ async fn lint_and_inspect_say_what_becomes_of_nfc() {
     let office = Office::new().await;
     let certified = office.is_set_up().await;
     let api_key = office.makes_api_key("till").await;
-    let mut serving = office.serves("serve").await;
+    let serving = office.serves("serve").await;
     let shop = integrator(&serving, &api_key);
     let mut order = shop.order("asked", &a_ticket_with_nfc("1A"));
     order["assets"] = json!({ "icon.png": shop.uploads(&drawing::icon(7)).await });
@@ -134,7 +119,7 @@ async fn lint_and_inspect_say_what_becomes_of_nfc() {
     assert_eq!(report["acceptable"], json!(true));
     assert!(report["findings"].to_string().contains("nfc_left_out"), "{report}");
 
-    installs(&office, &mut serving, &certified, &["--enhanced"]).await;
+    office.installs(&certified, &["--enhanced"]).await;
     let shop = integrator(&serving, &api_key);
     let report =
         shop.json(Method::POST, "/manage/v1/lint", &order).await.assert_status(StatusCode::OK).json();

@@ -357,11 +357,11 @@ async fn a_form_that_wallet_would_not_take_is_refused_with_its_place() {
 
 #[tokio::test]
 async fn a_certificate_that_may_not_takes_the_form_out_of_the_file() {
-    let mut shop = Shop::opens().await;
+    let shop = Shop::opens().await;
     shop.issues_with_form("card").await;
     let etag = shop.integrator().state("card").await["etag"].clone();
     for (more, is_offered) in [(&[][..], false), (&["--enhanced"][..], true)] {
-        crate::nfc::installs(&shop.office, &mut shop.serving, &shop.certified, more).await;
+        shop.office.installs(&shop.certified, more).await;
         let till = shop.integrator();
         honoken_tests::waiting::eventually(
             honoken_tests::waiting::PATIENCE,

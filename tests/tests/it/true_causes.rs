@@ -17,13 +17,11 @@ async fn without_a_certificate_integrators_hear_which_and_what_to_do_and_phones_
     let office = Office::new().await;
     office.is_set_up().await;
     let api_key = office.makes_api_key("till").await;
-    let mut serving = office.serves("serve").await;
+    let serving = office.serves("serve").await;
     let club = integrator(&serving, &api_key);
     issues(&club, "A-1").await;
     let pass = club.credentials("A-1").await;
-    office.makes_room(&mut serving).await;
     office.does(&["certs", "revoke", "--pass-type", PASS_TYPE]).await;
-    office.goes_on(&mut serving).await;
 
     let club = integrator(&serving, &api_key);
     let answer = eventually(PATIENCE, "nothing is signed any more", async || {

@@ -21,7 +21,7 @@ Examples:
 
 All pass types of the team are pushed with it, in place of their certificates. Make one at https://developer.apple.com/account/resources/authkeys/list with
 `Apple Push Notifications service` ticked, for the production environment. Apple lets you download it once.
-On Postgres running processes use it at once; with SQLite files stop the service first, and start it again.";
+Running processes use it at once.";
 
 /// The file, and the ids of the key at Apple.
 #[derive(Debug, Args)]
@@ -53,9 +53,9 @@ pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow:
             "the name of the file is that of the key {name}, and the key is installed as {key_id}: is --key-id right?"
         );
     }
-    let storage = location.storage(&environment.config)?;
-    let keys = sealing_keys(&storage, location, environment).await?;
-    Session::with(&storage, LogPresence::CreateIfMissing, environment, async |session| {
+    let place = location.place(&environment.config)?;
+    let keys = sealing_keys(&place, location, environment).await?;
+    Session::with(&place, LogPresence::CreateIfMissing, environment, async |session| {
         install(session, &id, file, &keys, environment).await
     })
     .await

@@ -19,9 +19,9 @@ STATE is `in use` (the pass types of the team are pushed with it), `spare` (a ne
 encryption keys of this command) or `revoked`. SEALED is the number of the encryption key that it is sealed under, 0 for the data folder's own.";
 
 pub(super) async fn run(options: &ListOptions, environment: &Environment) -> anyhow::Result<()> {
-    let storage = options.location.storage(&environment.config)?;
-    let keys = opening_keys(&storage, &options.location, environment)?;
-    Session::with(&storage, LogPresence::MustExist, environment, async |session| {
+    let place = options.location.place(&environment.config)?;
+    let keys = opening_keys(&place, &options.location, environment)?;
+    Session::with(&place, LogPresence::MustExist, environment, async |session| {
         let rows = session.read_model.apns_keys_changed_after(Position(0)).await?;
         options.print(&standing::of(rows, keys.as_ref()))
     })

@@ -28,9 +28,9 @@ pub struct Options {
 }
 
 pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow::Result<()> {
-    let storage = options.location.storage(&environment.config)?;
+    let place = options.location.place(&environment.config)?;
     let id = ApnsKeyId { team_identifier: options.team_id.clone(), key_identifier: options.key_id.clone() };
-    Session::with(&storage, LogPresence::MustExist, environment, async |session| {
+    Session::with(&place, LogPresence::MustExist, environment, async |session| {
         let revoked = apns_keys::revoke(&session.context(environment), &id).await?;
         anyhow::ensure!(
             revoked.is_some(),

@@ -34,8 +34,7 @@ Examples:
   A certificate for passes with NFC whose name does not say so:
     honoken certs install --certificate pass.cer --key pass.key --intermediate AppleWWDRCAG4.cer --enhanced
 
-  A renewal is the same command with the new certificate. On Postgres running processes use it at once; with SQLite files stop the
-  service first, and start it again.";
+  A renewal is the same command with the new certificate. Running processes use it at once.";
 
 /// The files, and the organisation of the pass type.
 #[derive(Debug, Args)]
@@ -93,9 +92,9 @@ pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow:
     identity.check(identity.pass_type_identifier(), identity.team_identifier(), now.0).with_context(|| {
         "the certificate cannot sign now: ask Apple for another one with `honoken certs request`, or take a newer intermediate".to_owned()
     })?;
-    let storage = options.location.storage(&environment.config)?;
-    let keys = sealing_keys(&storage, &options.location, environment).await?;
-    Session::with(&storage, LogPresence::CreateIfMissing, environment, async |session| {
+    let place = options.location.place(&environment.config)?;
+    let keys = sealing_keys(&place, &options.location, environment).await?;
+    Session::with(&place, LogPresence::CreateIfMissing, environment, async |session| {
         let installer = Installer { options, environment, session, keys: &keys };
         installer.run(given).await
     })

@@ -21,10 +21,10 @@ STATE is `good`, `expiring` (within 30 days), `expired`, `not yet valid`, `unusa
 command) or `revoked`. NAME is what `--cert-ref` and the routes of operators know it by. NFC says whether it may sign passes with NFC. KEY is the number of the encryption key that it is sealed under, 0 for the data folder's own.";
 
 pub(super) async fn run(options: &ListOptions, environment: &Environment) -> anyhow::Result<()> {
-    let storage = options.location.storage(&environment.config)?;
-    let keys = opening_keys(&storage, &options.location, environment)?;
+    let place = options.location.place(&environment.config)?;
+    let keys = opening_keys(&place, &options.location, environment)?;
     let now = environment.clock.unix_seconds();
-    Session::with(&storage, LogPresence::MustExist, environment, async |session| {
+    Session::with(&place, LogPresence::MustExist, environment, async |session| {
         let rows = session.read_model.all_named_certificates().await?;
         let rows = rows.into_iter().filter_map(|named| named.installed);
         let mut shown: Vec<Shown> = rows.map(|row| Shown::new(row, keys.as_ref(), now)).collect();

@@ -29,8 +29,8 @@ pub struct Options {
 }
 
 pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow::Result<()> {
-    let storage = options.location.storage(&environment.config)?;
-    Session::with(&storage, LogPresence::MustExist, environment, async |session| {
+    let place = options.location.place(&environment.config)?;
+    Session::with(&place, LogPresence::MustExist, environment, async |session| {
         let context = session.context(environment);
         let (cert_ref, meant) = match (&options.cert_ref, &options.pass_type) {
             (Some(cert_ref), _) => (cert_ref.clone(), cert_ref.to_string()),

@@ -1,0 +1,161 @@
+//! Commands of operators beside a running process: on SQLite that process has the files, so a command reads them and appends over a socket in the
+//! folder ([`append_socket`]). On Postgres every process writes, and no socket is needed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use futures::future::BoxFuture;
+use honoken_domain::sealed::{Sealed, SealingKeys};
+use honoken_event_store::append_socket::{self, Greeting};
+use honoken_event_store::{Log, Position, SqliteLog};
+use honoken_projections::{Projector, ReadModel};
+use honoken_telemetry::error_chain;
+use tokio::net::UnixListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::data_dir::{self, Folder};
+use crate::ids::{self, IdSource};
+use crate::limits::VISIBLE;
+use crate::service::Service;
+use crate::storage::{EVENTS, READ_MODEL};
+
+/// The socket in the folder.
+const SOCKET: &str = "honoken.sock";
+
+/// The owner and the content of the sealed text that shows which encryption key a process has.
+const SHOWN: &str = "commands of operators";
+
+/// The release of a program that takes or gives commands.
+pub type Release = &'static str;
+
+/// The place of a process where commands of operators come in.
+pub struct Entrance {
+    listener: UnixListener,
+    socket: PathBuf,
+    greeting: Greeting,
+    log: Arc<Log>,
+    projector: Projector,
+}
+
+impl Entrance {
+    /// Opens it in the folder of a service. Without it the service runs all the same: `None`, and a warning.
+    pub fn open(folder: &Folder, service: &Service, release: Release) -> Option<Self> {
+        let socket = folder.path().join(SOCKET);
+        let listener = match append_socket::listen(&socket) {
+            Ok(listener) => listener,
+            Err(fault) => {
+                tracing::warn!(
+                    error = error_chain(&fault),
+                    "could not listen on {}: commands such as `honoken keys` work only while this process is stopped",
+                    socket.display()
+                );
+                return None;
+            }
+        };
+        let sealed = service.keys.as_ref().map(|keys| shown_key(keys, &*service.ids));
+        Some(Self {
+            listener,
+            socket,
+            greeting: Greeting { release: release.to_owned(), sealed },
+            log: service.stores.log.clone(),
+            projector: service.stores.projector.clone(),
+        })
+    }
+
+    /// Takes what commands append until `stop`. Each is answered when readers see it, or after two seconds.
+    pub async fn answer(self, stop: CancellationToken) {
+        let Self { listener, socket, greeting, log, projector } = self;
+        let shown = move |position: Position| {
+            let mut progress = projector.progress();
+            async move {
+                let reached = progress.wait_for(|progress| progress.position >= position);
+                let _ = tokio::time::timeout(VISIBLE, reached).await;
+            }
+        };
+        append_socket::serve(listener, log, greeting, shown, stop).await;
+        if let Err(fault) = data_dir::remove_if_there(&socket) {
+            tracing::debug!(error = error_chain(&fault), "the socket of commands was not removed");
+        }
+    }
+}
+
+fn shown_key(keys: &SealingKeys, ids: &dyn IdSource) -> String {
+    keys.seal(SHOWN.as_bytes(), SHOWN, ids::nonce(ids)).as_str().to_owned()
+}
+
+/// A process that has a folder, as a command of an operator sees it.
+#[derive(Debug)]
+pub struct RunningProcess {
+    folder: PathBuf,
+    release: Release,
+}
+
+impl RunningProcess {
+    /// The process that has this folder.
+    pub fn of(folder: &Path, release: Release) -> Self {
+        Self { folder: folder.to_owned(), release }
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Its event log, to read beside it and to append over its socket.
+    ///
+    /// # Errors
+    /// When it does not answer, or is of another release; the sentence says what to do.
+    pub fn open_log(&self) -> BoxFuture<'_, anyhow::Result<Log>> {
+        Box::pin(async move { Ok(self.open().await?.0) })
+    }
+
+    async fn open(&self) -> anyhow::Result<(Log, Greeting)> {
+        let Self { folder, release } = self;
+        let opened = SqliteLog::beside_its_process(&folder.join(EVENTS), &folder.join(SOCKET)).await;
+        let (log, greeting) = opened.with_context(|| {
+            format!(
+                "another process is using {}, and takes no command: stop it and try again",
+                folder.display()
+            )
+        })?;
+        anyhow::ensure!(
+            greeting.release == *release,
+            "the process that uses {} is Honoken {}, and this program is {release}: use the same program, or stop the process and try again",
+            folder.display(),
+            greeting.release
+        );
+        Ok((Log::Sqlite(log), greeting))
+    }
+
+    /// Its read model, to read beside it.
+    pub fn open_read_model(&self) -> ReadModel {
+        ReadModel::beside_its_process(&self.folder.join(READ_MODEL))
+    }
+
+    /// Refuses keys that are not those of the process: what a command seals would not open there.
+    ///
+    /// # Errors
+    /// When it does not answer, or seals under another key; the sentence says what to do.
+    pub async fn check_keys(&self, keys: Option<&SealingKeys>) -> anyhow::Result<()> {
+        let (log, greeting) = self.open().await?;
+        log.close().await;
+        let theirs = greeting.sealed.map(Sealed::parse).transpose();
+        let theirs = theirs.context("the running process shows a key that cannot be read")?;
+        let is_same = match (keys, &theirs) {
+            (Some(keys), Some(sealed)) => {
+                keys.current() == sealed.key_version() && keys.open(sealed, SHOWN).is_ok()
+            }
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        let number =
+            theirs.map_or_else(|| "no key".to_owned(), |sealed| format!("key {}", sealed.key_version()));
+        anyhow::ensure!(
+            is_same,
+            "the running process seals under {number}, and this command does not have the same: set the HONOKEN_ENCRYPTION_KEY_… variables of the process \
+             for this command too"
+        );
+        Ok(())
+    }
+}
