@@ -101,7 +101,7 @@ async fn what_no_command_of_an_operator_sends_is_refused_and_changes_nothing() {
     let broken = beside.append(broken).await;
     assert!(matches!(broken, Err(AppendError::Log(_))), "{broken:?}");
     // Lines of nobody that we know: the connection ends, and others go on.
-    for line in [&b"GET / HTTP/1.1\r\n"[..], b"\n", b"{}\n", &[b'x'; 5 * 1024 * 1024]] {
+    for line in [&b"GET / HTTP/1.1\r\n"[..], b"\n", b"{}\n", &vec![b'x'; 5 * 1024 * 1024]] {
         assert_eq!(running.says(line).await, "", "{} bytes", line.len());
     }
     assert_eq!(*running.log.head().borrow(), Position(0));
