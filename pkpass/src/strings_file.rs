@@ -36,6 +36,11 @@ pub(crate) fn strings_file(localization: &Localization) -> Vec<u8> {
 const BYTE_ORDER_MARK: [u8; 2] = [0xff, 0xfe];
 
 fn escape(from: &str, to: &mut String) {
+    // Most texts have nothing to escape.
+    let is_special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    if !from.bytes().any(is_special) {
+        return to.push_str(from);
+    }
     for character in from.chars() {
         match character {
             '"' => to.push_str("\\\""),
