@@ -28,7 +28,7 @@ struct Metadata {
     #[schema(schema_with = schemas::optional_ticket_styles, required = false)]
     ticket_style: Option<TicketStyle>,
     /// Whether to use the poster layout of iOS 18, which only event tickets have and which needs a `background` or an `artwork` image.
-    #[schema(value_type = bool, required = false)]
+    #[schema(required = false)]
     poster: Option<bool>,
 }
 

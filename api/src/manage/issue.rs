@@ -48,22 +48,22 @@ pub(super) struct Order {
     #[schema(schema_with = schemas::ticket_styles)]
     pub(super) ticket_style: TicketStyle,
     /// Whether to use the poster layout of iOS 18, which needs a `background` or an `artwork` image.
-    #[schema(required = false)]
+    #[schema(value_type = Option<bool>, required = false)]
     pub(super) poster: bool,
     #[schema(value_type = schemas::Content)]
     pub(super) content: Content,
     /// Own images: file name and the digest of an image that the organisation has uploaded, or that its passes fall back to anyway.
-    #[schema(schema_with = schemas::images, required = false)]
+    #[schema(schema_with = schemas::optional_images, required = false)]
     pub(super) assets: Images,
     /// Texts in other languages, by language. Each stands in place of the text of the content that is its key.
-    #[schema(schema_with = schemas::localizations, required = false)]
+    #[schema(schema_with = schemas::optional_localizations, required = false)]
     pub(super) localizations: Localizations,
     /// For a pass that another service has issued, by a key with the scope `passes:import`: the token in the pass on the phones. If it is missing,
     /// the service makes one.
     #[schema(schema_with = schemas::authentication_token, required = false)]
     pub(super) authentication_token: Option<AuthenticationToken>,
     /// Whether the pass is void from its first moment: for one that another service has issued and voided, by a key with the scope `passes:import`.
-    #[schema(required = false)]
+    #[schema(value_type = Option<bool>, required = false)]
     pub(super) voided: bool,
     #[schema(ignore)]
     pub(super) warnings: Vec<Finding>,

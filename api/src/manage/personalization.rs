@@ -49,7 +49,7 @@ struct Body {
     #[schema(min_length = 1, max_length = 2000)]
     description: String,
     /// The text that the person agrees to; links are HTML.
-    #[schema(min_length = 1, max_length = 65536, required = false, nullable = false)]
+    #[schema(min_length = 1, max_length = 65536, required = false)]
     terms_and_conditions: Option<String>,
 }
 

@@ -219,8 +219,17 @@ pub fn language() -> ObjectBuilder {
 
 /// Texts in other languages, by language.
 pub fn localizations() -> Object {
+    localizations_of(Type::Object.into())
+}
+
+/// The same where they need not be there.
+pub fn optional_localizations() -> Object {
+    localizations_of(SchemaType::from_iter([Type::Object, Type::Null]))
+}
+
+fn localizations_of(kind: SchemaType) -> Object {
     ObjectBuilder::new()
-        .schema_type(Type::Object)
+        .schema_type(kind)
         .property_names(Some(language()))
         .max_properties(Some(MAX_LANGUAGES))
         .additional_properties(Some(AdditionalProperties::RefOr(Localization::schema())))
@@ -255,8 +264,17 @@ pub fn digest() -> ObjectBuilder {
 
 /// Images by their file names, each as the digest of its bytes.
 pub fn images() -> Object {
+    images_of(Type::Object.into())
+}
+
+/// The same where they need not be there.
+pub fn optional_images() -> Object {
+    images_of(SchemaType::from_iter([Type::Object, Type::Null]))
+}
+
+fn images_of(kind: SchemaType) -> Object {
     ObjectBuilder::new()
-        .schema_type(Type::Object)
+        .schema_type(kind)
         .property_names(Some(image_file()))
         .additional_properties(Some(AdditionalProperties::RefOr(digest().build().into())))
         .build()

@@ -228,3 +228,51 @@ fn every_object_says_what_may_be_in_it() {
     look("", &document()["components"]["schemas"], &mut silent);
     assert_eq!(silent, [""; 0]);
 }
+
+#[test]
+fn a_field_that_may_be_left_out_of_a_body_may_be_null_and_the_document_says_so() {
+    let document = document();
+    let mut silent = Vec::new();
+    for (operation, described) in operations(&document) {
+        let contents = described.pointer("/requestBody/content").and_then(Value::as_object);
+        let json = contents.into_iter().flatten().filter(|(kind, _)| kind.contains("json"));
+        for (_, content) in json {
+            fields_without_null(&document, &content["schema"], &operation, 4, &mut silent);
+        }
+    }
+    assert!(silent.is_empty(), "`Fields::optional` takes null for all of these: {silent:#?}");
+}
+
+/// Collects the optional fields of a body whose schema does not allow null, up to some depth.
+fn fields_without_null(document: &Value, schema: &Value, place: &str, depth: u32, silent: &mut Vec<String>) {
+    let schema = at(document, schema);
+    for alternative in alternatives(schema) {
+        fields_without_null(document, alternative, place, depth, silent);
+    }
+    let required: Vec<&str> =
+        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let place = format!("{place}/{name}");
+        if !required.contains(&name.as_str()) && !may_be_null(document, field) {
+            silent.push(place.clone());
+        }
+        if depth > 0 {
+            fields_without_null(document, field, &place, depth - 1, silent);
+        }
+    }
+}
+
+fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {
+    ["oneOf", "anyOf", "allOf"].into_iter().filter_map(|key| schema[key].as_array()).flatten()
+}
+
+fn may_be_null(document: &Value, schema: &Value) -> bool {
+    let schema = at(document, schema);
+    let says_null = |kind: &Value| kind == "null";
+    let is_any =
+        schema.get("type").is_none() && alternatives(schema).next().is_none() && schema.get("enum").is_none();
+    is_any
+        || says_null(&schema["type"])
+        || schema["type"].as_array().is_some_and(|kinds| kinds.iter().any(says_null))
+        || alternatives(schema).any(|alternative| may_be_null(document, alternative))
+}
