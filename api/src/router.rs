@@ -133,6 +133,7 @@ fn operator() -> OpenApiRouter<AppState> {
         .routes(routes!(admin::parked::retry))
         .routes(routes!(admin::parked::skip))
         .routes(routes!(admin::repair::handler))
+        .routes(routes!(admin::reseal::handler))
         .routes(routes!(admin::push::handler))
         .routes(routes!(admin::pushing::state))
         .routes(routes!(admin::pushing::pause_relay))

@@ -19,6 +19,8 @@ pub enum Location {
         /// Statements that prepare each connection to it.
         settings: &'static [&'static str],
     },
+    /// A file that another process writes: its statements may only read.
+    FileOfAnother(SqliteFile),
     /// Tables on a server.
     Server(Box<PgConnectOptions>),
 }
@@ -78,6 +80,7 @@ impl SharedConnection {
                 }
                 Ok(connection)
             }
+            Location::FileOfAnother(file) => Connection::sqlite_reader(file).await,
             Location::Server(options) => Connection::postgres(options).await,
         }
     }

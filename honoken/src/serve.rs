@@ -77,7 +77,12 @@ async fn start(process: &Process, roles: Roles) -> anyhow::Result<(Started, Path
     let data_dir = data_dir::prepare(&process.data_dir)?;
     let sockets = process.bind().await?;
     storage.put_mark(Mark::Serve).await?;
-    let keys = if roles.need_keys() { keys(process, &storage, &data_dir).await? } else { None };
+    let keys = if roles.need_keys() {
+        keys(process, &storage, &data_dir).await?
+    } else {
+        // Only jobs use them, which say so where they are missing.
+        encryption_keys::find(config.encryption_keys.as_ref(), &data_dir)?
+    };
     let part = if roles.projector { Part::Run } else { Part::Watch };
     let stores = Stores::open(&storage, &data_dir, part, &**ids, process.metrics()).await?;
     let service = Service::start(stores, process.service_options(roles, keys, &sockets)).await?;

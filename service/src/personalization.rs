@@ -68,6 +68,19 @@ pub enum PersonalizationFailure {
     Vault(#[from] VaultError),
 }
 
+/// The keys of some passes, sealed under the current encryption key.
+#[derive(Debug)]
+pub struct ResealedKeys {
+    /// The last pass of them.
+    pub last: PassId,
+    /// The number of keys, those included that were under the current encryption key before.
+    pub looked_at: u64,
+    /// Those that were sealed anew.
+    pub resealed: u64,
+    /// The passes whose keys could not be, and why.
+    pub failures: Vec<(PassId, PersonalizationFailure)>,
+}
+
 /// Signs tokens, and seals and opens persons.
 #[derive(Clone)]
 pub struct Personalizations {
@@ -152,29 +165,39 @@ impl Personalizations {
         Ok(self.vault.destroy(pass).await?)
     }
 
-    /// Seals every key of the vault under the current encryption key. Returns how many were sealed anew, and how many could not be.
+    /// The number of keys in the vault.
     ///
     /// # Errors
     /// When the vault is unavailable.
-    pub async fn reseal(&self) -> Result<(usize, usize), PersonalizationFailure> {
+    pub async fn keys(&self) -> Result<u64, PersonalizationFailure> {
+        Ok(self.vault.count().await?)
+    }
+
+    /// Seals the keys of the next passes behind one under the current encryption key, as far as they are under another. `None` when there is no
+    /// pass behind it.
+    ///
+    /// # Errors
+    /// When there is no encryption key, or the vault is unavailable.
+    pub async fn reseal_behind(
+        &self,
+        after: Option<&PassId>,
+        limit: u32,
+    ) -> Result<Option<ResealedKeys>, PersonalizationFailure> {
         let current = self.keys.as_ref().ok_or(PersonalizationFailure::NoKeys)?.current();
-        let (mut resealed, mut failed) = (0, 0);
-        for (pass, old) in self.vault.all().await? {
-            if old.key_version() == current {
-                continue;
-            }
+        let page = self.vault.page(after, limit).await?;
+        let Some((last, _)) = page.last() else { return Ok(None) };
+        let (last, looked_at) = (last.clone(), page.len() as u64);
+        let mut done = ResealedKeys { last, looked_at, resealed: 0, failures: Vec::new() };
+        for (pass, old) in page.into_iter().filter(|(_, key)| key.key_version() != current) {
             match self.opened_key(&pass, &old).and_then(|key| self.seal_key(&pass, &key)) {
                 Ok(new) => {
                     self.vault.reseal(&pass, &old, &new).await?;
-                    resealed += 1;
+                    done.resealed += 1;
                 }
-                Err(fault) => {
-                    failed += 1;
-                    tracing::error!(pass.id = %pass, "the key of the person of {pass} was not sealed anew: {fault}");
-                }
+                Err(fault) => done.failures.push((pass, fault)),
             }
         }
-        Ok((resealed, failed))
+        Ok(Some(done))
     }
 
     fn seal_key(&self, pass: &PassId, key: &[u8; KEY_BYTES]) -> Result<Sealed, PersonalizationFailure> {
@@ -266,10 +289,21 @@ mod tests {
         let token = Digest::of(b"token");
         let sealed = over(&vault, Some(keys(1))).seal(&pass("1"), &token, &person()).await.unwrap();
         let service = over(&vault, Some(keys(2)));
-        assert_eq!(service.reseal().await.unwrap(), (1, 0));
-        assert_eq!(service.reseal().await.unwrap(), (0, 0));
+        let resealed = async |service: &Personalizations| {
+            let done = service.reseal_behind(None, 10).await.unwrap().expect("there is a key");
+            assert_eq!((done.last, done.looked_at, done.failures.len()), (pass("1"), 1, 0));
+            done.resealed
+        };
+        assert_eq!((resealed(&service).await, resealed(&service).await), (1, 0));
+        assert!(service.reseal_behind(Some(&pass("1")), 10).await.unwrap().is_none());
+        let first = SealingKeys::new([(1, SealingKey::new([1; 32]))].into(), 1);
+        let blind = over(&vault, first).reseal_behind(None, 10).await.unwrap().unwrap();
+        assert_eq!((blind.resealed, blind.failures.len()), (0, 1), "key 2 is missing there");
         assert_eq!(vault.key(&pass("1")).await.unwrap().unwrap().key_version(), 2);
         assert_eq!(service.open(&pass("1"), &token, &sealed).await.unwrap(), Some(person()));
-        assert!(matches!(over(&vault, None).reseal().await, Err(PersonalizationFailure::NoKeys)));
+        assert!(matches!(
+            over(&vault, None).reseal_behind(None, 10).await,
+            Err(PersonalizationFailure::NoKeys)
+        ));
     }
 }

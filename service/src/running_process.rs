@@ -11,6 +11,7 @@ use honoken_event_store::append_socket::{self, Greeting};
 use honoken_event_store::{Log, Position, SqliteLog};
 use honoken_projections::{Projector, ReadModel};
 use honoken_telemetry::error_chain;
+use honoken_vault::Vault;
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +19,7 @@ use crate::data_dir::{self, Folder};
 use crate::ids::{self, IdSource};
 use crate::limits::VISIBLE;
 use crate::service::Service;
-use crate::storage::{EVENTS, READ_MODEL};
+use crate::storage::{EVENTS, PERSON_KEYS, READ_MODEL};
 
 /// The socket in the folder.
 const SOCKET: &str = "honoken.sock";
@@ -131,6 +132,11 @@ impl RunningProcess {
     /// Its read model, to read beside it.
     pub fn open_read_model(&self) -> ReadModel {
         ReadModel::beside_its_process(&self.folder.join(READ_MODEL))
+    }
+
+    /// Its keys of personal data, to read beside it.
+    pub fn open_vault(&self) -> Vault {
+        Vault::beside_its_process(&self.folder.join(PERSON_KEYS))
     }
 
     /// Refuses keys that are not those of the process: what a command seals would not open there.

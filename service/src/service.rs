@@ -46,7 +46,7 @@ impl Roles {
     /// Everything in one process.
     pub const ALL: Self = Self { api: true, projector: true, relay: true, pusher: true };
 
-    /// Whether it needs the encryption keys: to sign passes, or to push.
+    /// Whether it cannot do its work without the encryption keys: to sign passes, or to push.
     pub fn need_keys(self) -> bool {
         self.api || self.pusher
     }
@@ -123,7 +123,7 @@ impl Service {
             stores.fit_together().await?;
         }
         let mut followers = Vec::new();
-        let (keys_of_persons, keys_of_operators) = (keys.clone(), keys.clone());
+        let (keys_of_persons, keys_of_operators, keys_of_jobs) = (keys.clone(), keys.clone(), keys.clone());
         let (mut signers, mut credentials) =
             (Signers::none(), PushCredentials::not_sent("this process does not push"));
         if roles.need_keys() {
@@ -159,7 +159,7 @@ impl Service {
             credentials = followed;
             followers.push(tokio::spawn(follow));
         }
-        let jobs = roles.projector.then(|| start_jobs(&stores, clock.clone()));
+        let jobs = roles.projector.then(|| start_jobs(&stores, keys_of_jobs, clock.clone(), ids.clone()));
         let (url, waiting) = (&options.web_service_url, options.builds_waiting);
         let personalizations =
             Personalizations::new(stores.vault.clone(), signers.clone(), keys_of_persons, ids.clone());
@@ -279,12 +279,22 @@ async fn warn_without_certificate(
 }
 
 /// Starts the worker that carries jobs out while this process runs the projection.
-fn start_jobs(stores: &Stores, clock: Arc<dyn Clock>) -> (JoinHandle<()>, CancellationToken) {
+fn start_jobs(
+    stores: &Stores,
+    keys: Option<SealingKeys>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+) -> (JoinHandle<()>, CancellationToken) {
     let stop = CancellationToken::new();
+    let personalizations =
+        Personalizations::new(stores.vault.clone(), Signers::none(), keys.clone(), ids.clone());
     let worker = Worker {
         dispatcher: stores.dispatcher.clone(),
         read_model: stores.read_model.clone(),
         blobs: stores.blobs.clone(),
+        personalizations,
+        keys,
+        ids,
         projector: stores.projector.clone(),
         clock,
         stop: stop.clone(),

@@ -314,7 +314,7 @@ async fn on_server<T, E: std::error::Error + Send + Sync + 'static>(
 pub(crate) const EVENTS: &str = "events.sqlite";
 pub(crate) const READ_MODEL: &str = "read_model.sqlite";
 const DELIVERIES: &str = "deliveries.sqlite";
-const PERSON_KEYS: &str = "person_keys.sqlite";
+pub(crate) const PERSON_KEYS: &str = "person_keys.sqlite";
 const OFFICE: &str = "office.sqlite";
 
 /// A file that only its owner can read, whatever the mode of the folder: it holds authentication tokens.

@@ -497,7 +497,7 @@ fn copy_folder(from: &Path, to: &Path) {
         let copy = to.join(entry.file_name());
         if entry.path().is_dir() {
             copy_folder(&entry.path(), &copy);
-        } else {
+        } else if entry.path().is_file() {
             fs::copy(entry.path(), copy).expect("a file is copied");
         }
     }

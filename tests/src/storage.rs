@@ -15,7 +15,7 @@ use crate::waiting::{PATIENCE, eventually};
 /// from one moment to the next.
 const LEASE: [&str; 4] = ["fence", "leased_until", "holder_pid", "holder_started"];
 
-/// Every file below a folder.
+/// Every file below a folder; a socket is none.
 ///
 /// # Panics
 ///
@@ -28,7 +28,11 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(&folder) else { continue };
         for entry in entries.flatten() {
             let path = entry.path();
-            if path.is_dir() { folders.push(path) } else { found.push(path) }
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.is_file() {
+                found.push(path);
+            }
         }
     }
     found.sort();

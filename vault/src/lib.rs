@@ -78,6 +78,12 @@ impl Vault {
         Ok(Self { connection: SharedConnection::to(Location::File { file, settings: SETTINGS }) })
     }
 
+    /// Opens the keys in a file that another process writes: these can only be read.
+    pub fn beside_its_process(file: &Path) -> Self {
+        let file = SqliteFile::new(file, REMEDY);
+        Self { connection: SharedConnection::to(Location::FileOfAnother(file)) }
+    }
+
     /// Opens the keys on a server, whose tables must have been made by [`migrate`].
     ///
     /// # Errors
@@ -138,6 +144,37 @@ impl Vault {
         let all = sql("select pass_type_identifier, serial_number, sealed_key from person_key
              order by pass_type_identifier, serial_number");
         self.ask("reading all keys", all).await
+    }
+
+    /// The number of keys.
+    ///
+    /// # Errors
+    /// When the data store is unavailable.
+    pub async fn count(&self) -> Result<u64, VaultError> {
+        let doing = "counting the keys";
+        let rows = self.run(doing, sql("select count(*) as keys from person_key")).await?;
+        let count = rows.first().map_or(Ok(0), |row| row.get::<i64>("keys"));
+        count.map(i64::cast_unsigned).map_err(|source| VaultError { doing, source })
+    }
+
+    /// The keys of the passes behind one, in the order of the passes; from the first on without one.
+    ///
+    /// # Errors
+    /// When the data store is unavailable.
+    pub async fn page(
+        &self,
+        after: Option<&PassId>,
+        limit: u32,
+    ) -> Result<Vec<(PassId, Sealed)>, VaultError> {
+        let page = sql("select pass_type_identifier, serial_number, sealed_key from person_key
+             where (pass_type_identifier, serial_number) > ($1, $2)
+             order by pass_type_identifier, serial_number
+             limit $3");
+        let page = match after {
+            Some(pass) => of_pass(page, pass),
+            None => page.bind("").bind(""),
+        };
+        self.ask("reading keys", page.bind(i64::from(limit))).await
     }
 
     /// Keeps a key under another seal, unless it was replaced or destroyed meanwhile.
@@ -223,7 +260,9 @@ mod tests {
 
         vault.destroy(&pass("1")).await.unwrap();
         vault.destroy(&pass("1")).await.unwrap();
-        assert_eq!(vault.all().await.unwrap(), [(pass("2"), sealed(3))]);
+        assert_eq!(vault.page(None, 10).await.unwrap(), [(pass("2"), sealed(3))]);
+        assert_eq!(vault.page(Some(&pass("2")), 10).await.unwrap(), []);
+        assert_eq!(vault.count().await.unwrap(), 1);
     }
 
     #[tokio::test]

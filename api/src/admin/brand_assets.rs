@@ -7,7 +7,7 @@ use honoken_domain::ids::JobId;
 use honoken_domain::job::JobWork;
 use honoken_service::ids;
 
-use crate::answers::job::{Remarks, accepted};
+use crate::answers::job::{Remarks, accepted, operators_jobs};
 use crate::auth::operator::Operator;
 use crate::error::ApiError;
 use crate::extractors::path::Segments;
@@ -53,7 +53,7 @@ pub async fn put(
             BrandAssetsCommand::PutAssets { assets, job }
         }
     };
-    change(&app, &operator, &request_id, jobs_below(route.as_str()), put, stored.into()).await
+    change(&app, &operator, &request_id, operators_jobs(route.as_str()), put, stored.into()).await
 }
 
 /// `DELETE /admin/brand-assets/{file}`
@@ -73,7 +73,7 @@ pub async fn delete(
 ) -> Result<Response, ApiError> {
     let file = image_file(&segments)?.to_string();
     let remove = |job| BrandAssetsCommand::RemoveAsset { file, job: Some(job) };
-    change(&app, &operator, &request_id, jobs_below(route.as_str()), remove, Remarks::default()).await
+    change(&app, &operator, &request_id, operators_jobs(route.as_str()), remove, Remarks::default()).await
 }
 
 /// `GET /admin/brand-assets/{file}`
@@ -102,9 +102,4 @@ async fn change(
     let committed =
         app.dispatcher.dispatch::<BrandAssets>(BRAND_ID, command(job.clone()), &(), &metadata).await?;
     accepted(app, &committed, (job, JobWork::BrandAssets), jobs, remarks).await
-}
-
-/// The address of jobs, under the prefix that the caller used.
-fn jobs_below(route: &str) -> &'static str {
-    if route.starts_with("/api/") { "/api/admin/jobs" } else { "/admin/jobs" }
 }

@@ -18,3 +18,4 @@ pub mod projections;
 pub mod push;
 pub mod pushing;
 pub mod repair;
+pub mod reseal;

@@ -55,20 +55,20 @@ pub struct Remarks {
 #[schema(as = Job, example = examples::job)]
 pub struct JobAnswer {
     id: String,
-    /// `passTypeAssets`, `passTypeLocalizations`, `passTypeNfc`, `brandAssets` or `restoredImage`.
+    /// `passTypeAssets`, `passTypeLocalizations`, `passTypeNfc`, `brandAssets`, `restoredImage` or `reseal`.
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pass_type_identifier: Option<String>,
     /// `waiting`, `running` or `finished`.
     state: &'static str,
-    /// The number of processed passes, failed ones included.
+    /// The number of processed passes (of `reseal`: secrets), failed ones included.
     done: u64,
-    /// The number of passes to process; unknown while the job waits.
+    /// The number of passes or secrets to process; unknown while the job waits.
     total: Option<u64>,
-    /// Passes that could not be changed.
+    /// Those that could not be changed.
     failed: u64,
-    /// The first of these passes.
+    /// The first of these.
     failures: Vec<FailureAnswer>,
     /// When it began.
     #[schema(format = DateTime)]
@@ -76,15 +76,32 @@ pub struct JobAnswer {
     /// When it ended.
     #[schema(format = DateTime)]
     finished_at: Option<String>,
+    /// Of `reseal`: the number of the encryption key under which secrets are sealed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    encryption_key: Option<u32>,
+    /// Of `reseal`: revoked certificates and APNs keys that stay under other keys, since nothing needs them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    left_out: Option<Vec<String>>,
 }
 
-/// A pass that a job could not change.
+/// A pass that a job could not change, or a secret that it could not seal anew.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = JobFailure)]
 pub struct FailureAnswer {
-    pass_type_identifier: String,
-    serial_number: String,
+    /// The pass, or the pass that the secret belongs to; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pass_type_identifier: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    serial_number: Option<String>,
+    /// The secret, in words; absent where it is the pass itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    subject: Option<String>,
     /// Stable name of the reason.
     code: String,
     /// The reason, and what to do.
@@ -94,7 +111,13 @@ pub struct FailureAnswer {
 impl From<JobRow> for JobAnswer {
     fn from(job: JobRow) -> Self {
         let pass_type_identifier = job.work.pass_type().map(|(_, pass_type)| pass_type.to_string());
+        let (encryption_key, left_out) = match &job.work {
+            JobWork::Reseal { key, left_out } => (Some(*key), Some(left_out.clone())),
+            _ => (None, None),
+        };
         Self {
+            encryption_key,
+            left_out,
             id: job.id.to_string(),
             kind: job.work.kind(),
             pass_type_identifier,
@@ -112,12 +135,18 @@ impl From<JobRow> for JobAnswer {
 impl From<JobFailure> for FailureAnswer {
     fn from(failure: JobFailure) -> Self {
         Self {
-            pass_type_identifier: failure.pass.pass_type_identifier.to_string(),
-            serial_number: failure.pass.serial_number.to_string(),
+            pass_type_identifier: failure.pass.as_ref().map(|pass| pass.pass_type_identifier.to_string()),
+            serial_number: failure.pass.as_ref().map(|pass| pass.serial_number.to_string()),
+            subject: failure.subject,
             code: failure.code,
             detail: failure.detail,
         }
     }
+}
+
+/// The address of jobs for operators, under the prefix that the caller used.
+pub fn operators_jobs(route: &str) -> &'static str {
+    if route.starts_with("/api/") { "/api/admin/jobs" } else { "/admin/jobs" }
 }
 
 /// The answer to a change that a job applies to the passes: 202 with the job, which can be read below `root`; 200 when nothing changed.

@@ -227,6 +227,25 @@ pub fn job() -> Value {
     })
 }
 
+/// Of a job that seals secrets anew.
+pub fn resealing() -> Value {
+    json!({
+        "job": {
+            "id": "019aa62d-8c00-7000-8000-5b1f6a3c9d11",
+            "kind": "reseal",
+            "state": "running",
+            "done": 0,
+            "total": 12,
+            "failed": 0,
+            "failures": [],
+            "startedAt": "2026-11-21T10:00:00Z",
+            "finishedAt": null,
+            "encryptionKey": 2,
+            "leftOut": ["the APNs key ABC1234567 (ABCDE12345/ABC1234567)"]
+        }
+    })
+}
+
 /// Of a change that a job brings to the passes.
 pub fn asset_change() -> Value {
     let mut job = job();

@@ -4,8 +4,7 @@ use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::PassId;
-use crate::job::{JobCommand, JobError, JobEvent, JobFailure, KEPT_FAILURES};
+use crate::job::{JobCommand, JobCursor, JobError, JobEvent, JobFailure, KEPT_FAILURES};
 
 /// A job as its events tell it. The default is one that nobody has started.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -15,7 +14,7 @@ pub struct Job {
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct State {
-    cursor: Option<PassId>,
+    cursor: Option<JobCursor>,
     done: u64,
     failed: u64,
     kept_failures: usize,
@@ -51,14 +50,14 @@ impl Job {
         }
     }
 
-    /// The last pass that is done.
-    pub fn cursor(&self) -> Option<&PassId> {
+    /// The last subject that is done.
+    pub fn cursor(&self) -> Option<&JobCursor> {
         self.started.as_ref().and_then(|state| state.cursor.as_ref())
     }
 }
 
 impl State {
-    fn advance(&self, cursor: PassId, done: u64, mut failures: Vec<JobFailure>) -> JobEvent {
+    fn advance(&self, cursor: JobCursor, done: u64, mut failures: Vec<JobFailure>) -> JobEvent {
         let failed = self.failed + failures.len() as u64;
         failures.truncate(KEPT_FAILURES.saturating_sub(self.kept_failures));
         JobEvent::Advanced { cursor, done: self.done + done, failed, failures }

@@ -2,8 +2,8 @@
 
 use strum::IntoStaticStr;
 
-use crate::ids::{PassId, UnixSeconds};
-use crate::job::{JobFailure, JobWork};
+use crate::ids::UnixSeconds;
+use crate::job::{JobCursor, JobFailure, JobWork};
 
 /// An intent, in the imperative.
 #[derive(Debug, Clone, PartialEq, IntoStaticStr)]
@@ -13,18 +13,18 @@ pub enum JobCommand {
     Start {
         /// What is to be done.
         work: JobWork,
-        /// How many passes there are to look at, as counted now.
+        /// How many passes or secrets there are to look at, as counted now.
         total: u64,
         /// The time.
         at: UnixSeconds,
     },
-    /// Note that some passes are done. Refused when another worker has done them meanwhile.
+    /// Note that some passes or secrets are done. Refused when another worker has done them meanwhile.
     Advance {
         /// Where the job stood when the step began.
-        from: Option<PassId>,
-        /// The last pass of the step.
-        to: PassId,
-        /// Passes of the step, failed ones included.
+        from: Option<JobCursor>,
+        /// The last one of the step.
+        to: JobCursor,
+        /// The number of those in the step, failed ones included.
         done: u64,
         /// Those of them that could not be changed.
         failures: Vec<JobFailure>,
@@ -32,7 +32,7 @@ pub enum JobCommand {
     /// Note that there is nothing left to do.
     Finish {
         /// Where the job stood when nothing was found behind it.
-        from: Option<PassId>,
+        from: Option<JobCursor>,
         /// The time.
         at: UnixSeconds,
     },

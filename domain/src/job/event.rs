@@ -4,7 +4,7 @@ use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{PassId, UnixSeconds};
-use crate::job::JobWork;
+use crate::job::{JobCursor, JobWork};
 
 /// A fact about a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,17 +14,17 @@ pub enum JobEvent {
     Started {
         /// What it does.
         work: JobWork,
-        /// How many passes there were to look at.
+        /// How many passes or secrets there were to look at.
         total: u64,
         /// When.
         started_at: UnixSeconds,
     },
-    /// Some more passes are done.
+    /// Some more passes or secrets are done.
     #[serde(rename = "JobAdvanced", rename_all = "camelCase")]
     Advanced {
-        /// The last pass that is done; the work goes on behind it.
-        cursor: PassId,
-        /// Passes done since the beginning, failed ones included.
+        /// The last one that is done; the work goes on behind it.
+        cursor: JobCursor,
+        /// Those done since the beginning, failed ones included.
         done: u64,
         /// Those of them that could not be changed.
         failed: u64,
@@ -40,12 +40,16 @@ pub enum JobEvent {
     },
 }
 
-/// A pass that a job could not change, and why.
+/// A pass or a secret that a job could not change, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobFailure {
-    /// Which pass.
-    pub pass: PassId,
+    /// Which pass, or the pass that a secret belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pass: Option<PassId>,
+    /// In words, what could not be changed, like `certificate tickets`; absent where it is the pass itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// Stable name of the reason.
     pub code: String,
     /// The reason, for people.

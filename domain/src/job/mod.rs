@@ -1,8 +1,9 @@
-//! Work on many passes that outlives a request: started, advanced step by step, finished. What a step does is its worker's to know; here is
-//! how far it is, so that whoever takes the work over, after a crash or from another process, goes on from there.
+//! Work on many passes or secrets that outlives a request: started, advanced step by step, finished. Its worker knows what a step does; here is
+//! how far it is, so that the next worker, after a crash or in another process, goes on from there.
 
 mod aggregate;
 mod command;
+mod cursor;
 mod error;
 mod event;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod tests;
 
 pub use aggregate::Job;
 pub use command::JobCommand;
+pub use cursor::JobCursor;
 pub use error::JobError;
 pub use event::{JobEvent, JobFailure};
 
@@ -51,6 +53,13 @@ pub enum JobWork {
         /// When it was uploaded again. Later states were made with the image.
         restored_at: UnixSeconds,
     },
+    /// Seals every secret in use under one encryption key. An operator's job.
+    Reseal {
+        /// The number of that key.
+        key: u32,
+        /// Revoked certificates and APNs keys that stay under other keys, in words, as of the start: nothing needs them.
+        left_out: Vec<String>,
+    },
 }
 
 /// The kind of a job that brings images of a pass type to its passes.
@@ -68,6 +77,9 @@ pub const BRAND_ASSETS: &str = "brandAssets";
 /// The kind of a job that states passes anew whose image the store has again.
 pub const RESTORED_IMAGE: &str = "restoredImage";
 
+/// The kind of a job that seals secrets under another encryption key.
+pub const RESEAL: &str = "reseal";
+
 impl JobWork {
     /// The name of its kind, as callers and tables know it.
     pub fn kind(&self) -> &'static str {
@@ -77,6 +89,7 @@ impl JobWork {
             Self::PassTypeNfc { .. } => PASS_TYPE_NFC,
             Self::BrandAssets => BRAND_ASSETS,
             Self::RestoredImage { .. } => RESTORED_IMAGE,
+            Self::Reseal { .. } => RESEAL,
         }
     }
 
@@ -88,7 +101,7 @@ impl JobWork {
             | Self::PassTypeNfc { organization_id, pass_type_identifier } => {
                 Some((organization_id, pass_type_identifier))
             }
-            Self::BrandAssets | Self::RestoredImage { .. } => None,
+            Self::BrandAssets | Self::RestoredImage { .. } | Self::Reseal { .. } => None,
         }
     }
 }

@@ -11,6 +11,10 @@ fn pass(serial: &str) -> PassId {
     PassId::parse(&format!("pass.com.example/{serial}")).unwrap()
 }
 
+fn place(serial: &str) -> JobCursor {
+    JobCursor::from(&pass(serial))
+}
+
 fn start() -> JobCommand {
     JobCommand::Start { work: JobWork::BrandAssets, total: 3, at: NOW }
 }
@@ -20,16 +24,17 @@ fn started() -> JobEvent {
 }
 
 fn advance(from: Option<&str>, to: &str, failures: Vec<JobFailure>) -> JobCommand {
-    JobCommand::Advance { from: from.map(pass), to: pass(to), done: 100, failures }
+    JobCommand::Advance { from: from.map(place), to: place(to), done: 100, failures }
 }
 
 fn advanced(cursor: &str, done: u64, failed: u64, failures: Vec<JobFailure>) -> JobEvent {
-    JobEvent::Advanced { cursor: pass(cursor), done, failed, failures }
+    JobEvent::Advanced { cursor: place(cursor), done, failed, failures }
 }
 
 fn failures(count: usize) -> Vec<JobFailure> {
     let failure = |number: usize| JobFailure {
-        pass: pass(&number.to_string()),
+        pass: Some(pass(&number.to_string())),
+        subject: None,
         code: "missing_image".into(),
         detail: "it would have no icon".into(),
     };
@@ -37,7 +42,7 @@ fn failures(count: usize) -> Vec<JobFailure> {
 }
 
 fn finish(from: Option<&str>) -> JobCommand {
-    JobCommand::Finish { from: from.map(pass), at: NOW }
+    JobCommand::Finish { from: from.map(place), at: NOW }
 }
 
 fn finished() -> JobEvent {

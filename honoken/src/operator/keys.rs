@@ -2,28 +2,21 @@
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use honoken_domain::apns_key::{ApnsKey, ApnsKeyCommand, ApnsKeyInstallation};
-use honoken_domain::certificate::{Certificate, CertificateCommand, Installation, RequestedKey};
-use honoken_domain::ids::{CertRef, Digest, OrganizationId, UnixSeconds};
+use honoken_domain::ids::{Digest, OrganizationId, UnixSeconds};
 use honoken_domain::organization::{Organization, OrganizationCommand, OrganizationError, Scope, Scopes};
 use honoken_domain::rfc3339;
-use honoken_domain::sealed::{Sealed, SealingKeys};
-use honoken_event_store::{DispatchError, Position};
-use honoken_projections::apns_keys::ApnsKeyRow;
-use honoken_projections::certificates::CertificateRow;
+use honoken_event_store::DispatchError;
 use honoken_projections::organizations::ApiKeyRow;
-use honoken_service::apns_keys::seal;
-use honoken_service::operations::{organizations, requests};
-use honoken_service::personalization::Personalizations;
-use honoken_service::signers::{Signers, date};
-use honoken_service::storage::Storage;
-use honoken_service::{encryption_keys, ids, install};
+use honoken_service::ids;
+use honoken_service::operations::organizations;
+use honoken_service::signers::date;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::operator::list::{Entry, ListOptions};
 use crate::operator::print::print_line;
-use crate::operator::session::{Environment, LogPresence, Place, Session, StorageOptions, opening_keys};
+use crate::operator::resealing;
+use crate::operator::session::{Environment, LogPresence, Session, StorageOptions};
 
 const CREATE_EXAMPLES: &str = "\
 Examples:
@@ -49,13 +42,6 @@ Examples:
 The name of a key is the beginning of its SHA-256: `honoken keys list` shows it, and events have it as `api-key:…`. A revoked key is refused
 within a second, and for ever.";
 
-const RESEAL_EXAMPLES: &str = "\
-Examples:
-  export HONOKEN_ENCRYPTION_KEY_V1=… HONOKEN_ENCRYPTION_KEY_V2=… HONOKEN_ENCRYPTION_KEY_CURRENT=2
-  honoken keys reseal
-
-Give all processes both keys first; once this is done, the older one is no longer needed. Safe to repeat.";
-
 /// The subcommands of `keys`.
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
@@ -69,8 +55,8 @@ pub enum KeysCommand {
     #[command(after_help = REVOKE_EXAMPLES)]
     Revoke(Revoke),
     /// Seal the private key of every certificate, and every APNs key, under the current encryption key.
-    #[command(after_help = RESEAL_EXAMPLES)]
-    Reseal(Reseal),
+    #[command(after_help = resealing::EXAMPLES)]
+    Reseal(resealing::Reseal),
 }
 
 /// The organisation and the purpose of a key.
@@ -105,13 +91,6 @@ pub struct Revoke {
     location: StorageOptions,
 }
 
-/// The storage with the sealed keys.
-#[derive(Debug, Args)]
-pub struct Reseal {
-    #[command(flatten)]
-    location: StorageOptions,
-}
-
 fn moment(text: &str) -> Result<UnixSeconds, &'static str> {
     rfc3339::parse(text).ok_or("a moment is written as in RFC 3339, like 2027-03-01T19:30:00+01:00")
 }
@@ -137,7 +116,7 @@ pub async fn run(command: &KeysCommand, environment: &Environment) -> anyhow::Re
         KeysCommand::Create(options) => create(options, environment).await,
         KeysCommand::List(options) => list(options, environment).await,
         KeysCommand::Revoke(options) => revoke(options, environment).await,
-        KeysCommand::Reseal(options) => reseal(options, environment).await,
+        KeysCommand::Reseal(options) => resealing::run(options, environment).await,
     }
 }
 
@@ -252,157 +231,4 @@ async fn revoke(options: &Revoke, environment: &Environment) -> anyhow::Result<(
         print_line(&format!("the key {} of {organization_id} ({label}) is refused from now on", key.id()))
     })
     .await
-}
-
-async fn reseal(options: &Reseal, environment: &Environment) -> anyhow::Result<()> {
-    let place = options.location.place(&environment.config)?;
-    let Place::Storage(storage) = &place else {
-        anyhow::bail!(
-            "a process is using the folder: `honoken admin POST /admin/reseal` does this in it, or stop it and try again"
-        );
-    };
-    // No key is generated here: the sealed private keys need the key that sealed them.
-    let keys = opening_keys(&place, &options.location, environment)?.with_context(|| {
-        format!(
-            "the encryption key is missing: put secrets/encryption-key back, or {}",
-            encryption_keys::HOW_TO_SET
-        )
-    })?;
-    Session::with(&place, LogPresence::MustExist, environment, async |session| {
-        let resealing = Resealing { session, keys: &keys, environment };
-        let (certificates, failed_certificates) = resealing.certificates().await?;
-        let (apns_keys, failed_apns_keys) = resealing.apns_keys().await?;
-        let revoked = resealing.revoked().await?;
-        let (persons, failed_persons) = resealing.persons(storage).await?;
-        let current = keys.current();
-        anyhow::ensure!(
-            failed_certificates + failed_apns_keys + failed_persons == 0,
-            "{failed_certificates} certificates, {failed_apns_keys} APNs keys and {failed_persons} keys of personal data are still sealed under \
-             another key than {current}; {certificates}, {apns_keys} and {persons} were sealed anew"
-        );
-        let left = if revoked > 0 {
-            format!(" ({revoked} revoked certificates and APNs keys were left under the keys of before: nothing needs them any more)")
-        } else {
-            String::new()
-        };
-        print_line(&format!(
-            "{certificates} certificates, {apns_keys} APNs keys and {persons} keys of personal data were sealed anew; all that is in use is sealed \
-             under encryption key {current}{left}"
-        ))
-    })
-    .await
-}
-
-struct Resealing<'a> {
-    session: &'a Session,
-    keys: &'a SealingKeys,
-    environment: &'a Environment,
-}
-
-impl Resealing<'_> {
-    /// How many were sealed anew, and how many could not be.
-    async fn certificates(&self) -> anyhow::Result<(usize, usize)> {
-        let all = self.session.read_model.all_named_certificates().await?;
-        let is_old = |row: &&CertificateRow| !row.revoked && self.is_old(&row.installation.private_key);
-        let (mut resealed, mut failed) = (0, 0);
-        for named in &all {
-            if let Some(row) = named.installed.as_ref().filter(is_old) {
-                if let Err(fault) = self.certificate(row).await {
-                    failed += 1;
-                    let pass_type = &row.installation.pass_type_identifier;
-                    tracing::error!(pass.r#type = %pass_type, "the certificate of {pass_type} was not sealed anew: {fault:#}");
-                } else {
-                    resealed += 1;
-                }
-            }
-            if let Some(key) = named.requested.as_ref().filter(|key| self.is_old(&key.private_key)) {
-                if let Err(fault) = self.waiting_key(&named.cert_ref, key).await {
-                    failed += 1;
-                    let name = &named.cert_ref;
-                    tracing::error!(
-                        "the key that waits for the certificate {name} was not sealed anew: {fault:#}"
-                    );
-                } else {
-                    resealed += 1;
-                }
-            }
-        }
-        Ok((resealed, failed))
-    }
-
-    /// How many were sealed anew, and how many could not be.
-    async fn apns_keys(&self) -> anyhow::Result<(usize, usize)> {
-        let rows = self.session.read_model.apns_keys_changed_after(Position(0)).await?;
-        let is_old = |row: &&ApnsKeyRow| row.active && self.is_old(&row.installation.private_key);
-        let (mut resealed, mut failed) = (0, 0);
-        for ApnsKeyRow { installation, .. } in rows.iter().filter(is_old) {
-            if let Err(fault) = self.apns_key(installation).await {
-                failed += 1;
-                tracing::error!("the APNs key {} was not sealed anew: {fault:#}", installation.id());
-            } else {
-                resealed += 1;
-            }
-        }
-        Ok((resealed, failed))
-    }
-
-    /// How many are under another key and stay there, since they are revoked.
-    async fn revoked(&self) -> anyhow::Result<usize> {
-        let certificates = self.session.read_model.certificates_changed_after(Position(0)).await?;
-        let certificates = certificates.iter().filter(|row| row.revoked);
-        let apns_keys = self.session.read_model.apns_keys_changed_after(Position(0)).await?;
-        let apns_keys = apns_keys.iter().filter(|row| !row.active);
-        let sealed = certificates.map(|row| &row.installation.private_key);
-        let sealed = sealed.chain(apns_keys.map(|row| &row.installation.private_key));
-        Ok(sealed.filter(|sealed| self.is_old(sealed)).count())
-    }
-
-    /// How many were sealed anew, and how many could not be.
-    async fn persons(&self, storage: &Storage) -> anyhow::Result<(usize, usize)> {
-        let vault = storage.open_vault().await?;
-        let (keys, ids) = (Some(self.keys.clone()), self.environment.ids.clone());
-        let resealed = Personalizations::new(vault.clone(), Signers::none(), keys, ids).reseal().await;
-        vault.close().await;
-        Ok(resealed?)
-    }
-
-    fn is_old(&self, sealed: &Sealed) -> bool {
-        sealed.key_version() != self.keys.current()
-    }
-
-    async fn waiting_key(&self, cert_ref: &CertRef, stored: &RequestedKey) -> anyhow::Result<()> {
-        let public_key = &stored.public_key;
-        let opened = self.keys.open(&stored.private_key, &RequestedKey::owner(cert_ref, public_key))?;
-        let private_key = requests::seal(&opened, cert_ref, public_key, self.keys, &*self.environment.ids);
-        let command = CertificateCommand::ResealRequest { public_key: public_key.clone(), private_key };
-        let (id, metadata) = (cert_ref.as_str(), self.session.metadata());
-        let resealed = self.session.dispatcher.dispatch::<Certificate>(id, command, &(), metadata).await?;
-        self.session.settle(resealed.position).await;
-        Ok(())
-    }
-
-    async fn certificate(&self, row: &CertificateRow) -> anyhow::Result<()> {
-        let stored = &row.installation;
-        let (pass_type, fingerprint) = (&stored.pass_type_identifier, &stored.fingerprint);
-        let owner = Installation::owner(pass_type, fingerprint);
-        let opened = self.keys.open(&stored.private_key, &owner)?;
-        let text = std::str::from_utf8(&opened).context("the sealed bytes are not a key")?;
-        let private_key = install::seal(text, pass_type, fingerprint, self.keys, &*self.environment.ids);
-        let command = CertificateCommand::Reseal { fingerprint: fingerprint.clone(), private_key };
-        let (id, metadata) = (row.cert_ref.as_str(), self.session.metadata());
-        let resealed = self.session.dispatcher.dispatch::<Certificate>(id, command, &(), metadata).await?;
-        self.session.settle(resealed.position).await;
-        Ok(())
-    }
-
-    async fn apns_key(&self, stored: &ApnsKeyInstallation) -> anyhow::Result<()> {
-        let (id, fingerprint) = (stored.id(), &stored.fingerprint);
-        let opened = self.keys.open(&stored.private_key, &ApnsKeyInstallation::owner(&id, fingerprint))?;
-        let private_key = seal::seal(&opened, &id, fingerprint, self.keys, &*self.environment.ids);
-        let command = ApnsKeyCommand::Reseal { fingerprint: fingerprint.clone(), private_key };
-        let (id, metadata) = (id.to_string(), self.session.metadata());
-        let resealed = self.session.dispatcher.dispatch::<ApnsKey>(&id, command, &(), metadata).await?;
-        self.session.settle(resealed.position).await;
-        Ok(())
-    }
 }

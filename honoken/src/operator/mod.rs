@@ -10,4 +10,5 @@ pub mod database;
 pub mod keys;
 pub mod list;
 pub mod print;
+pub mod resealing;
 pub mod session;

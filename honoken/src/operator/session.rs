@@ -11,7 +11,7 @@ use anyhow::Context;
 use clap::Args;
 use honoken_domain::sealed::SealingKeys;
 use honoken_event_store::{EventLog, Metadata, Position};
-use honoken_projections::{Part, Projector, ReadModel};
+use honoken_projections::{Part, Progress, Projector, ReadModel};
 use honoken_pushers::labels::label_sets;
 use honoken_service::clock::Clock;
 use honoken_service::commands::Commands;
@@ -23,6 +23,7 @@ use honoken_service::running_process::RunningProcess;
 use honoken_service::storage::{Database, Storage};
 use honoken_service::stores::start_projector;
 use honoken_telemetry::metrics::Metrics;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -185,6 +186,11 @@ impl Session {
             metadata: &self.metadata,
             visible: VISIBLE,
         }
+    }
+
+    /// How far the read model is; a change wakes those that wait for one.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.projector.progress()
     }
 
     /// Waits until readers see every event up to a position, for a bounded time.

@@ -1,10 +1,10 @@
 //! Jobs that run in the background.
 
 use honoken_database::statements::{Row, sql};
-use honoken_domain::ids::{JobId, OrganizationId, PassId, PassTypeIdentifier, UnixSeconds};
+use honoken_domain::ids::{JobId, OrganizationId, PassTypeIdentifier, UnixSeconds};
 use honoken_domain::job::{
-    BRAND_ASSETS, JobFailure, JobWork, PASS_TYPE_ASSETS, PASS_TYPE_LOCALIZATIONS, PASS_TYPE_NFC,
-    RESTORED_IMAGE,
+    BRAND_ASSETS, JobCursor, JobFailure, JobWork, PASS_TYPE_ASSETS, PASS_TYPE_LOCALIZATIONS, PASS_TYPE_NFC,
+    RESEAL, RESTORED_IMAGE,
 };
 
 use crate::query_error::QueryError;
@@ -20,11 +20,11 @@ pub struct JobRow {
     pub work: JobWork,
     /// Whether it has begun, and ended.
     pub state: JobState,
-    /// The last pass that is done.
-    pub cursor: Option<PassId>,
-    /// Passes to look at; unknown until it has begun.
+    /// The last pass or secret that is done.
+    pub cursor: Option<JobCursor>,
+    /// Passes or secrets to look at; unknown until it has begun.
     pub total: Option<u64>,
-    /// Passes done, failed ones included.
+    /// Those done, failed ones included.
     pub done: u64,
     /// Those of them that could not be changed.
     pub failed: u64,
@@ -89,6 +89,20 @@ impl ReadModel {
         .await;
         row.and_then(|row| row.as_ref().map(job_row).transpose()).map_err(QueryError::of("the next job"))
     }
+
+    /// The newest job of a kind that is not finished.
+    pub async fn unfinished_job(&self, kind: &'static str) -> Result<Option<JobRow>, QueryError> {
+        let row = sql("select job_id, kind, organization_id, pass_type_identifier, state, cursor, total, done, failed, failures, started_at,
+                    finished_at, work
+             from wallet_job
+             where finished_at is null and position > 0 and kind = $1
+             order by position desc
+             limit 1")
+        .bind(kind)
+        .fetch_optional(&self.readers)
+        .await;
+        row.and_then(|row| row.as_ref().map(job_row).transpose()).map_err(QueryError::of("an unfinished job"))
+    }
 }
 
 fn job_row(row: &Row) -> sqlx::Result<JobRow> {
@@ -97,7 +111,7 @@ fn job_row(row: &Row) -> sqlx::Result<JobRow> {
         id: JobId::parse(row.get::<String>("job_id")?).map_err(invalid_value)?,
         work: work(row)?,
         state: JobState::parse(row.get("state")?)?,
-        cursor: row.get::<Option<&str>>("cursor")?.map(PassId::parse).transpose().map_err(invalid_value)?,
+        cursor: row.get::<Option<&str>>("cursor")?.map(JobCursor::new),
         total: optional("total")?.map(i64::cast_unsigned),
         done: row.get::<i64>("done")?.cast_unsigned(),
         failed: row.get::<i64>("failed")?.cast_unsigned(),
@@ -127,7 +141,7 @@ fn work(row: &Row) -> sqlx::Result<JobWork> {
             pass_type_identifier: pass_type_identifier()?,
         }),
         BRAND_ASSETS => Ok(JobWork::BrandAssets),
-        RESTORED_IMAGE => row.json("work"),
+        RESTORED_IMAGE | RESEAL => row.json("work"),
         other => Err(sqlx::Error::Decode(format!("unknown kind of job {other:?}").into())),
     }
 }

@@ -4,8 +4,8 @@
 //! come between the two.
 
 use honoken_database::statements::{Connection, Value, sql};
-use honoken_domain::ids::{JobId, OrganizationId, PassId, PassTypeIdentifier, UnixSeconds};
-use honoken_domain::job::{BRAND_ASSETS, JobEvent, JobFailure, JobWork};
+use honoken_domain::ids::{JobId, OrganizationId, PassTypeIdentifier, UnixSeconds};
+use honoken_domain::job::{BRAND_ASSETS, JobCursor, JobEvent, JobFailure, JobWork};
 use honoken_event_store::{Position, RecordedEvent};
 
 use crate::rows::columns::sequence_of;
@@ -74,8 +74,11 @@ async fn start(
     (total, started_at, sequence): (u64, UnixSeconds, i64),
 ) -> Result<(), ApplyError> {
     let (organization, pass_type) = work.pass_type().unzip();
-    let told =
-        if matches!(work, JobWork::RestoredImage { .. }) { Value::json(work)? } else { Value::Json(None) };
+    let told = if matches!(work, JobWork::RestoredImage { .. } | JobWork::Reseal { .. }) {
+        Value::json(work)?
+    } else {
+        Value::Json(None)
+    };
     sql("insert into wallet_job (job_id, position, kind, organization_id, pass_type_identifier, state, total, done, failed, failures, started_at,
                                  sequence, work)
          values ($1, $2, $3, $4, $5, 'running', $6, 0, 0, '[]', $7, $8, $9)
@@ -99,7 +102,7 @@ async fn start(
 async fn advance(
     connection: &mut Connection,
     id: &JobId,
-    cursor: &PassId,
+    cursor: &JobCursor,
     (done, failed, sequence): (u64, u64, i64),
     mut failures: Vec<JobFailure>,
 ) -> Result<(), ApplyError> {
@@ -122,7 +125,7 @@ async fn advance(
          where job_id = $1 and sequence < $6",
     )
     .bind(id.as_str())
-    .bind(cursor.to_string())
+    .bind(cursor.as_str())
     .bind(done.cast_signed())
     .bind(failed.cast_signed())
     .bind(failures)

@@ -3,7 +3,7 @@
 use honoken_domain::brand_assets::{BRAND_ID, BrandAssets, BrandAssetsCommand};
 use honoken_domain::ids::{Digest, JobId, PassId, UnixSeconds};
 use honoken_domain::images::{DefaultImages, Images};
-use honoken_domain::job::{Job, JobCommand, JobFailure, JobWork, KEPT_FAILURES};
+use honoken_domain::job::{Job, JobCommand, JobCursor, JobFailure, JobWork, KEPT_FAILURES};
 use honoken_domain::localizations::Localizations;
 use honoken_domain::pass::{Circumstances, Pass, PassCommand, Precondition};
 use honoken_domain::pass_type::{PassType, PassTypeCommand};
@@ -62,8 +62,17 @@ impl World {
     }
 }
 
+fn place(serial: &str) -> JobCursor {
+    JobCursor::from(&ticket(serial))
+}
+
 fn failure(serial: &str) -> JobFailure {
-    JobFailure { pass: ticket(serial), code: "missing_image".into(), detail: "no icon".into() }
+    JobFailure {
+        pass: Some(ticket(serial)),
+        subject: None,
+        code: "missing_image".into(),
+        detail: "no icon".into(),
+    }
 }
 
 async fn a_change_begins_its_job_which_says_how_far_it_is(engine: Engine) {
@@ -98,8 +107,8 @@ async fn a_change_begins_its_job_which_says_how_far_it_is(engine: Engine) {
 
     world.notes(&job("first"), JobCommand::Start { work, total: 3, at: UnixSeconds(50) }).await;
     let step = |from: Option<&str>, to: &str, failures| JobCommand::Advance {
-        from: from.map(ticket),
-        to: ticket(to),
+        from: from.map(place),
+        to: place(to),
         done: 2,
         failures,
     };
@@ -110,7 +119,7 @@ async fn a_change_begins_its_job_which_says_how_far_it_is(engine: Engine) {
     failures.extend(vec![failure("C"); KEPT_FAILURES - 1]);
     let expected = JobRow {
         state: JobState::Running,
-        cursor: Some(ticket("D")),
+        cursor: Some(place("D")),
         total: Some(4),
         done: 4,
         failed: 1 + KEPT_FAILURES as u64,
@@ -120,7 +129,7 @@ async fn a_change_begins_its_job_which_says_how_far_it_is(engine: Engine) {
     };
     assert_eq!(model.next_job().await.unwrap(), Some(expected.clone()));
 
-    world.notes(&job("first"), JobCommand::Finish { from: Some(ticket("D")), at: UnixSeconds(60) }).await;
+    world.notes(&job("first"), JobCommand::Finish { from: Some(place("D")), at: UnixSeconds(60) }).await;
     running.reaches(world.head()).await;
     let finished = JobRow { state: JobState::Finished, finished_at: Some(UnixSeconds(60)), ..expected };
     assert_eq!(model.job(&job("first")).await.unwrap(), Some(finished));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use honoken_domain::ids::{PassId, PassTypeIdentifier};
-use honoken_domain::job::{JobCommand, JobFailure};
+use honoken_domain::job::{JobCommand, JobCursor, JobFailure};
 use honoken_domain::pass::{Circumstances, Pass, PassCommand, PassError, Precondition};
 use honoken_event_store::{DispatchError, LogError, Position};
 use honoken_pkpass::image::ImageSlot;
@@ -40,12 +40,13 @@ impl Worker {
     pub(super) async fn bring_defaults(&self, job: JobRow) -> Result<Next, StepError> {
         let of_type = job.work.pass_type().map(|(_, pass_type)| pass_type);
         let from = job.cursor.clone();
-        let passes = self.read_model.shown_parts(of_type, from.as_ref(), STEP).await?;
+        let behind = from.as_ref().map(JobCursor::pass).transpose()?;
+        let passes = self.read_model.shown_parts(of_type, behind.as_ref(), STEP).await?;
         let Some(last) = passes.last() else {
             tracing::info!(job.id = %job.id, "finished a job: {} passes processed, {} failed", job.done, job.failed);
             return self.note(&job, JobCommand::Finish { from, at: self.clock.unix_seconds() }).await;
         };
-        let (to, done) = (last.id.clone(), passes.len() as u64);
+        let (to, done) = (JobCursor::from(&last.id), passes.len() as u64);
         let pass_types = self.pass_types_of(passes.iter().map(|pass| &pass.id)).await?;
 
         let (mut outdated, mut failures) = (Vec::new(), Vec::new());
@@ -154,7 +155,8 @@ impl Worker {
             // The command would fail the same way for ever; an operator sees the event among the parked ones.
             Err(DispatchError::Undecodable { .. } | DispatchError::Log(LogError::Unreadable { .. })) => {
                 Ok(Outcome::Failed(JobFailure {
-                    pass,
+                    pass: Some(pass),
+                    subject: None,
                     code: "unreadable".to_owned(),
                     detail: "an event of this pass cannot be read, so it cannot be changed".to_owned(),
                 }))
@@ -167,7 +169,8 @@ impl Worker {
 fn lacking(pass: PassId, one_of: &[ImageSlot]) -> JobFailure {
     let slot = one_of.first().map_or("icon", |slot| slot.as_str());
     JobFailure {
-        pass,
+        pass: Some(pass),
+        subject: None,
         code: "missing_image".to_owned(),
         detail: format!(
             "the pass would be left without a `{slot}` image, which it needs, and keeps the image it has; give it an image of its own, or \

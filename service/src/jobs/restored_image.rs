@@ -4,7 +4,7 @@
 //! every pass that shows the image gets a new tag, and its phones are told.
 
 use honoken_domain::ids::{Digest, UnixSeconds};
-use honoken_domain::job::JobCommand;
+use honoken_domain::job::{JobCommand, JobCursor};
 use honoken_domain::pass::PassCommand;
 use honoken_projections::jobs::JobRow;
 
@@ -24,6 +24,7 @@ impl Worker {
         restored_at: UnixSeconds,
     ) -> Result<Next, StepError> {
         let from = job.cursor.clone();
+        let behind = from.as_ref().map(JobCursor::pass).transpose()?;
         let now = self.clock.unix_seconds();
         match self.blobs.get(&digest).await {
             Ok(_) => {}
@@ -34,12 +35,12 @@ impl Worker {
             Err(BlobError::Unknown(_) | BlobError::Damaged(_)) => return Ok(Next::TryAgain),
             Err(fault) => return Err(fault.into()),
         }
-        let passes = self.read_model.shown_parts(None, from.as_ref(), STEP).await?;
+        let passes = self.read_model.shown_parts(None, behind.as_ref(), STEP).await?;
         let Some(last) = passes.last() else {
             tracing::info!(job.id = %job.id, "finished a job: {} passes processed, {} failed", job.done, job.failed);
             return self.note(&job, JobCommand::Finish { from, at: now }).await;
         };
-        let (to, done) = (last.id.clone(), passes.len() as u64);
+        let (to, done) = (JobCursor::from(&last.id), passes.len() as u64);
         let shows_it =
             |images: &honoken_domain::images::Images| images.values().any(|shown| *shown == digest);
         let passes: Vec<_> = passes

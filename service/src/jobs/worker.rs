@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use honoken_domain::ids::OrganizationId;
 use honoken_domain::job::{Job, JobCommand, JobWork};
+use honoken_domain::sealed::SealingKeys;
 use honoken_event_store::{DispatchError, Metadata, Position};
 use honoken_projections::jobs::{JobRow, JobState};
 use honoken_projections::{Projector, ReadModel};
@@ -18,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::commands::Commands;
+use crate::ids::IdSource;
+use crate::personalization::Personalizations;
 
 /// The wait while the read model has not changed, and after a step that another worker took.
 const IDLE: Duration = Duration::from_millis(250);
@@ -39,6 +42,12 @@ pub struct Worker {
     pub read_model: ReadModel,
     /// The images.
     pub blobs: Blobs,
+    /// The keys of personal data.
+    pub personalizations: Personalizations,
+    /// The keys that open and seal secrets, where this process has any.
+    pub keys: Option<SealingKeys>,
+    /// Random values.
+    pub ids: Arc<dyn IdSource>,
     /// Knows whether this process is the one that works, and how far the read model is.
     pub projector: Projector,
     /// The time.
@@ -108,6 +117,10 @@ impl Worker {
                 JobWork::RestoredImage { digest, restored_at } => {
                     let (digest, restored_at) = (digest.clone(), *restored_at);
                     self.state_anew(job, digest, restored_at).await
+                }
+                JobWork::Reseal { key, .. } => {
+                    let key = *key;
+                    self.reseal(job, key).await
                 }
                 _ => self.bring_defaults(job).await,
             },

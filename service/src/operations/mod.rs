@@ -6,6 +6,7 @@
 //! - [`apns_keys`]: installs and revokes APNs keys
 //! - [`organizations`]: makes, renames and disables them
 //! - [`pass_types`]: the owner of a pass type, and the certificate that signs its passes
+//! - [`resealing`]: secrets that are sealed under another encryption key
 //! - [`test_pass`]: a pass that shows whether a certificate signs
 
 pub mod apns_keys;
@@ -16,4 +17,5 @@ pub mod credentials;
 pub mod organizations;
 pub mod pass_types;
 pub mod requests;
+pub mod resealing;
 pub mod test_pass;

@@ -35,6 +35,12 @@ fn install<'a>(key: &'a str, file: &'a Path) -> [&'a str; 7] {
     ["apns-keys", "install", "--team-id", TEAM, "--key-id", key, text(file)]
 }
 
+/// A key of the team of all passes.
+pub(crate) async fn installs_an_apns_key(office: &Office) {
+    let p8 = a_p8(office, "AuthKey_KEY1234567.p8").await;
+    office.does(&install("KEY1234567", &p8)).await;
+}
+
 fn revoke(key: &str) -> [&str; 6] {
     ["apns-keys", "revoke", "--team-id", TEAM, "--key-id", key]
 }

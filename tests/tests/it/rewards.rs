@@ -9,11 +9,13 @@ use honoken_simulator::Answer;
 use honoken_tests::device::device;
 use honoken_tests::problem::{assert_points_at, assert_problem};
 use honoken_tests::storage::Part;
-use honoken_tests::{Integrator, Serving, a_ticket, drawing, package};
+use honoken_tests::waiting::{PATIENCE, eventually};
+use honoken_tests::{Integrator, Operator, Serving, a_ticket, drawing, package};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::certs::{Certified, Office, integrator};
+use crate::apns_keys::installs_an_apns_key;
+use crate::certs::{CURRENT, Certified, Office, V1, V2, integrator};
 use crate::nfc::{a_ticket_with_nfc, issues, warnings};
 
 /// A shop whose passes may have a form.
@@ -386,4 +388,74 @@ async fn who_asks_too_often_from_one_address_is_told_to_wait() {
     let refused = shop.personalizes("", "unknown", filled_in(TOKEN).to_string()).await;
     assert_problem(&refused, 429);
     refused.assert_header("retry-after", "20");
+}
+
+#[tokio::test]
+async fn every_secret_is_sealed_anew_while_the_service_runs() {
+    let mut shop = Shop::opens().await;
+    shop.issues_with_form("A-1").await;
+    shop.personalizes("", "A-1", filled_in(TOKEN).to_string()).await.assert_status(StatusCode::OK);
+    installs_an_apns_key(&shop.office).await;
+    shop.serving.terminate().await;
+
+    let (name, password) = ("vera", "correct-horse-battery");
+    let operator = [("HONOKEN_ADMIN_USERNAME", name), ("HONOKEN_ADMIN_PASSWORD", password)];
+    shop.office.has(&[&[V1, V2, (CURRENT, "2")], &operator[..]].concat());
+    shop.serving = shop.office.serves("second").await;
+    let operator = Operator::known_as(shop.serving.base_url(), name, password);
+    let reseals = async || {
+        let started = operator.request(Method::POST, "/admin/reseal", &Value::Null).await;
+        let job = started.assert_status(StatusCode::ACCEPTED).json()["job"].clone();
+        assert_eq!(
+            (&job["kind"], &job["total"], &job["encryptionKey"]),
+            (&json!("reseal"), &json!(3), &json!(2)),
+            "{job}"
+        );
+        let id = job["id"].as_str().expect("an id").to_owned();
+        eventually(PATIENCE, "every secret was looked at", async || {
+            Some(operator.job(&id).await).filter(|job| job["state"] == "finished")
+        })
+        .await
+    };
+    let job = reseals().await;
+    assert_eq!((&job["done"], &job["failed"], &job["leftOut"]), (&json!(3), &json!(0), &json!([])), "{job}");
+    let sealed = async || {
+        let apns_keys: Value =
+            serde_json::from_str(&shop.office.does(&["apns-keys", "list", "--json"]).await).expect("JSON");
+        let asked = "select sealed_key from person_key";
+        let persons = shop.office.home.storage().reads(Part::PersonKeys, asked, &[]).await;
+        assert!(persons.len() == 1 && persons[0].starts_with("2:"), "{persons:?}");
+        (shop.office.lists().await[0]["keyVersion"].clone(), apns_keys[0]["keyVersion"].clone())
+    };
+    assert_eq!(sealed().await, (json!(2), json!(2)));
+    let again = reseals().await;
+    assert_eq!((&again["done"], &again["failed"]), (&json!(3), &json!(0)), "nothing is left to do: {again}");
+
+    // What key 1 has sealed is in the event log alone, so it is needed no more.
+    shop.serving.terminate().await;
+    shop.office.has(&[V2]);
+    shop.serving = shop.office.serves("third").await;
+    let integrator = shop.integrator();
+    package::assert_verifies(&integrator.downloads("A-1").await, &shop.root()).await;
+    let read = integrator.json(Method::GET, &path(&integrator, "A-1"), &Value::Null).await;
+    assert_eq!(read.assert_status(StatusCode::OK).json()["person"], person());
+}
+
+#[tokio::test]
+async fn a_command_lets_the_running_service_seal_anew() {
+    if honoken_tests::Engine::leaves_out("on Postgres the command does it itself") {
+        return;
+    }
+    let mut shop = Shop::opens().await;
+    shop.issues_with_form("A-1").await;
+    shop.personalizes("", "A-1", filled_in(TOKEN).to_string()).await.assert_status(StatusCode::OK);
+    shop.serving.terminate().await;
+    shop.office.has(&[V1, V2, (CURRENT, "2")]);
+    let _serving = shop.office.serves("second").await;
+    let told = shop.office.does(&["keys", "reseal"]).await;
+    assert!(told.contains("looked at 2 secrets") && told.contains("under encryption key 2"), "{told}");
+    assert_eq!(shop.office.lists().await[0]["keyVersion"], 2);
+    shop.office.has(&[V1]);
+    let refusal = shop.office.is_refused(&["keys", "reseal"]).await;
+    assert!(refusal.contains("seals under key 2"), "{refusal}");
 }
