@@ -41,6 +41,7 @@ const SQLITE: &[EmbeddedMigration] = &[
         "test_organizations",
         include_str!("../../migrations/sqlite/read_model/0018_test_organizations.sql"),
     ),
+    (19, "readers", include_str!("../../migrations/sqlite/read_model/0019_readers.sql")),
 ];
 
 /// Versions from 1000 on are the read model's; the event log, in the same database, has those below.
@@ -70,6 +71,7 @@ const POSTGRES: &[EmbeddedMigration] = &[
         "test_organizations",
         include_str!("../../migrations/postgres/read_model/0018_test_organizations.sql"),
     ),
+    (1019, "readers", include_str!("../../migrations/postgres/read_model/0019_readers.sql")),
 ];
 
 /// Instructions for an operator whose file is damaged.

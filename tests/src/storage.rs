@@ -166,7 +166,7 @@ impl Storage {
     /// When the read model cannot be read.
     pub async fn push_tokens(&self, device: &str) -> Vec<String> {
         let sql = "select push_token from wallet_device
-                   where device_library_identifier = $1
+                   where device_library_identifier = $1 and deleted_at is null
                    order by pass_type_identifier";
         self.reads(Part::ReadModel, sql, &[device]).await
     }

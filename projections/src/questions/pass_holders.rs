@@ -129,6 +129,7 @@ impl ReadModel {
              from new
              join wallet_registration registration
                on registration.pass_type_identifier = new.pass_type_identifier and registration.serial_number = new.serial_number
+              and registration.deleted_at is null
              join wallet_device device
                on device.pass_type_identifier = registration.pass_type_identifier
               and device.device_library_identifier = registration.device_library_identifier
@@ -139,7 +140,8 @@ impl ReadModel {
                                  and exists (select 1 from wallet_registration other
                                              where other.pass_type_identifier = same.pass_type_identifier
                                                and other.device_library_identifier = same.device_library_identifier
-                                               and other.serial_number = registration.serial_number))
+                                               and other.serial_number = registration.serial_number
+                                               and other.deleted_at is null))
              limit 1001",
             passes.map(pass_key).collect(),
         );
@@ -153,7 +155,7 @@ impl ReadModel {
              join wallet_device device
                on device.pass_type_identifier = registration.pass_type_identifier
               and device.device_library_identifier = registration.device_library_identifier
-             where registration.pass_type_identifier = $1 and registration.serial_number = $2
+             where registration.pass_type_identifier = $1 and registration.serial_number = $2 and registration.deleted_at is null
                and registration.device_library_identifier > $3
                and device.device_library_identifier > $3
                and not exists (select 1 from wallet_device same
@@ -163,7 +165,8 @@ impl ReadModel {
                                  and exists (select 1 from wallet_registration other
                                              where other.pass_type_identifier = same.pass_type_identifier
                                                and other.device_library_identifier = same.device_library_identifier
-                                               and other.serial_number = registration.serial_number))
+                                               and other.serial_number = registration.serial_number
+                                               and other.deleted_at is null))
              order by registration.device_library_identifier
              limit 1000",
         )
@@ -187,7 +190,7 @@ impl ReadModel {
              from new
              join wallet_registration registration
                on registration.pass_type_identifier = new.pass_type_identifier and registration.serial_number = new.serial_number
-              and registration.device_library_identifier = new.device_library_identifier
+              and registration.device_library_identifier = new.device_library_identifier and registration.deleted_at is null
              join wallet_device device
                on device.pass_type_identifier = new.pass_type_identifier
               and device.device_library_identifier = new.device_library_identifier",

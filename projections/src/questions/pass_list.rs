@@ -58,7 +58,8 @@ macro_rules! page_of_passes {
                     pass.updated_at, pass.update_tag,
                     (select count(*) from wallet_registration registration
                      where registration.pass_type_identifier = pass.pass_type_identifier
-                       and registration.serial_number = pass.serial_number) as registrations
+                       and registration.serial_number = pass.serial_number
+                       and registration.deleted_at is null) as registrations
              from wallet_pass pass
              where pass.organization_id = $1 and (pass.pass_type_identifier, pass.serial_number) > ($2, $3)
                and pass.pass_type_identifier <= $4 ",

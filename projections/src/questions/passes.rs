@@ -106,7 +106,8 @@ impl ReadModel {
                     organization.name as organization_name, pass_type.team_identifier,
                     (select count(*) from wallet_registration registration
                      where registration.pass_type_identifier = pass.pass_type_identifier
-                       and registration.serial_number = pass.serial_number) as registrations
+                       and registration.serial_number = pass.serial_number
+                       and registration.deleted_at is null) as registrations
              from wallet_pass pass
              join wallet_pass_content content using (pass_type_identifier, serial_number)
              left join wallet_personalization personalization using (pass_type_identifier, serial_number)

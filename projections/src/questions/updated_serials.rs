@@ -49,7 +49,7 @@ impl ReadModel {
             "select pass.serial_number, pass.update_tag, (select min(position) from parked_event where projection = $5) as first_parked
              from wallet_registration registration
              join wallet_pass pass using (pass_type_identifier, serial_number)
-             where registration.pass_type_identifier = $1 and registration.device_library_identifier = $2
+             where registration.pass_type_identifier = $1 and registration.device_library_identifier = $2 and registration.deleted_at is null
                and pass.update_tag > $3 and pass.updated_at > $4
              order by pass.update_tag",
         )

@@ -20,6 +20,16 @@ pub(crate) fn sequence_of(recorded: &RecordedEvent) -> i64 {
     i64::try_from(recorded.event.sequence).unwrap_or(i64::MAX)
 }
 
+/// When an event was recorded, in Unix seconds.
+pub(crate) fn recorded_at(recorded: &RecordedEvent) -> i64 {
+    recorded.recorded_at_ms.div_euclid(1000)
+}
+
+/// In whose name an event was recorded, `api-key:…`, `device:…`, `operator:…` or `system:…`; `None` if its metadata names nobody.
+pub(crate) fn actor_of(recorded: &RecordedEvent) -> Option<String> {
+    recorded.event.metadata["actor"].as_str().map(str::to_owned)
+}
+
 /// Type and serial number of a pass as they are stored: the key of its rows.
 pub(crate) fn pass_key(id: &PassId) -> [Value; 2] {
     [pass_type_value(id), serial_number_value(id)]

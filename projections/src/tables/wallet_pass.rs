@@ -11,7 +11,7 @@ use honoken_domain::ids::{AuthenticationToken, ETag, OrganizationId, PassId, Uni
 use honoken_domain::pass::{PassEvent, PassKind};
 use honoken_event_store::{Position, RecordedEvent};
 
-use crate::rows::columns::{pass_type_value, sequence_of, serial_number_value};
+use crate::rows::columns::{actor_of, pass_type_value, recorded_at, sequence_of, serial_number_value};
 use crate::rows::content::content_value;
 use crate::rows::nfc::NfcInFile;
 use crate::tables::apply_error::ApplyError;
@@ -28,15 +28,16 @@ pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent
     for recorded in events {
         let id = PassId::parse(&recorded.event.aggregate_id)?;
         let (position, sequence) = (recorded.position, sequence_of(&recorded));
+        let origin = Origin { recorded_at: recorded_at(&recorded), actor: actor_of(&recorded) };
         let event: PassEvent = serde_json::from_value(recorded.event.payload)?;
         part_changes.add_event(&id, &event);
         given_images.add_event(&id, &event);
         form_changes.add_event(&id, &event, sequence);
         match changes.entry(id) {
             Entry::Vacant(entry) => {
-                entry.insert(Change::of_first_event(event, position, sequence)?);
+                entry.insert(Change::of_first_event(event, origin, position, sequence)?);
             }
-            Entry::Occupied(mut entry) => entry.get_mut().add_event(event, position, sequence)?,
+            Entry::Occupied(mut entry) => entry.get_mut().add_event(event, origin, position, sequence)?,
         }
     }
     let sequences = changes.iter().map(|(id, change)| (id.clone(), change.state.sequence)).collect();
@@ -70,6 +71,8 @@ struct Change {
     voided: Option<bool>,
     /// `None` leaves it as it is.
     retired: Option<bool>,
+    /// When it was retired, in Unix seconds. `None` leaves it as it is.
+    deleted_at: Option<i64>,
     state: State,
 }
 
@@ -77,6 +80,13 @@ struct Change {
 struct Issued {
     authentication_token: AuthenticationToken,
     organization_id: OrganizationId,
+    origin: Origin,
+}
+
+/// When an event was recorded, in Unix seconds, and in whose name.
+struct Origin {
+    recorded_at: i64,
+    actor: Option<String>,
 }
 
 /// The columns that every event changes.
@@ -101,7 +111,12 @@ impl State {
 }
 
 impl Change {
-    fn of_first_event(event: PassEvent, position: Position, sequence: i64) -> Result<Self, ApplyError> {
+    fn of_first_event(
+        event: PassEvent,
+        origin: Origin,
+        position: Position,
+        sequence: i64,
+    ) -> Result<Self, ApplyError> {
         let mut change = Self {
             issued: None,
             content: None,
@@ -113,6 +128,7 @@ impl Change {
             kind: None,
             voided: None,
             retired: None,
+            deleted_at: None,
             state: State {
                 etag: event.etag().clone(),
                 updated_at: event.updated_at(),
@@ -120,11 +136,17 @@ impl Change {
                 sequence,
             },
         };
-        change.add_event(event, position, sequence)?;
+        change.add_event(event, origin, position, sequence)?;
         Ok(change)
     }
 
-    fn add_event(&mut self, event: PassEvent, position: Position, sequence: i64) -> Result<(), ApplyError> {
+    fn add_event(
+        &mut self,
+        event: PassEvent,
+        origin: Origin,
+        position: Position,
+        sequence: i64,
+    ) -> Result<(), ApplyError> {
         let update_tag = if event.is_seen() { Some(position) } else { self.state.update_tag };
         self.state =
             State { etag: event.etag().clone(), updated_at: event.updated_at(), update_tag, sequence };
@@ -141,6 +163,7 @@ impl Change {
                 self.issued = Some(Issued {
                     authentication_token: issued.authentication_token,
                     organization_id: issued.organization_id,
+                    origin,
                 });
             }
             PassEvent::ContentChanged { content, nfc_left_out, images, .. } => {
@@ -188,7 +211,10 @@ impl Change {
             }
             PassEvent::Voided { .. } => self.voided = Some(true),
             PassEvent::Reinstated { .. } => self.voided = Some(false),
-            PassEvent::Retired { .. } => (self.voided, self.retired) = (Some(true), Some(true)),
+            PassEvent::Retired { .. } => {
+                (self.voided, self.retired) = (Some(true), Some(true));
+                self.deleted_at = Some(origin.recorded_at);
+            }
         }
         Ok(())
     }
@@ -234,7 +260,7 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
     let (mut contents, mut passes) = (Vec::new(), Vec::new());
     for (id, mut change) in changes {
         let content = change.take_content_row(&id)?;
-        let Change { issued, kind, voided, retired, state, .. } = change;
+        let Change { issued, kind, voided, retired, deleted_at, state, .. } = change;
         // The first event has both.
         let (Some(issued), Some(kind)) = (issued, kind) else { continue };
         let [pass_type, serial, content, words, assets, images, localizations, shown, nfc, sequence] =
@@ -263,6 +289,9 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
             kind.poster.into(),
             voided.into(),
             retired.into(),
+            issued.origin.recorded_at.into(),
+            issued.origin.actor.into(),
+            deleted_at.into(),
             etag,
             updated_at,
             update_tag,
@@ -293,20 +322,21 @@ async fn insert(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
     // one that was decided just before the type was given away still names the earlier owner.
     execute_for_each(
         connection,
-        "with new (pass_type_identifier, serial_number, authentication_token, organization_id, ticket_style, poster, voided, retired, etag,
-                   updated_at, update_tag, sequence)
+        "with new (pass_type_identifier, serial_number, authentication_token, organization_id, ticket_style, poster, voided, retired,
+                   created_at, created_by, deleted_at, etag, updated_at, update_tag, sequence)
            as (values {rows})
          insert into wallet_pass (pass_type_identifier, serial_number, authentication_token, organization_id, ticket_style, poster,
-                                  voided, retired, etag, updated_at, update_tag, sequence)
+                                  voided, retired, created_at, created_by, deleted_at, etag, updated_at, update_tag, sequence)
          select new.pass_type_identifier, new.serial_number, new.authentication_token,
                 coalesce((select pass_type.organization_id from wallet_pass_type pass_type
                           where pass_type.pass_type_identifier = new.pass_type_identifier), new.organization_id),
-                new.ticket_style, new.poster, new.voided, new.retired, new.etag, new.updated_at, new.update_tag, new.sequence
+                new.ticket_style, new.poster, new.voided, new.retired, new.created_at, new.created_by, new.deleted_at, new.etag,
+                new.updated_at, new.update_tag, new.sequence
          from new
          where true
          on conflict (pass_type_identifier, serial_number) do update
          set ticket_style = excluded.ticket_style, poster = excluded.poster, voided = excluded.voided, retired = excluded.retired,
-             etag = excluded.etag, updated_at = excluded.updated_at, update_tag = excluded.update_tag, sequence = excluded.sequence
+             created_at = excluded.created_at, created_by = excluded.created_by, deleted_at = excluded.deleted_at, etag = excluded.etag, updated_at = excluded.updated_at, update_tag = excluded.update_tag, sequence = excluded.sequence
          where wallet_pass.sequence < excluded.sequence",
         passes,
     )
@@ -321,7 +351,7 @@ async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
         if change.is_of_content() {
             contents.push(change.take_content_row(&id)?);
         }
-        let Change { kind, voided, retired, state, .. } = change;
+        let Change { kind, voided, retired, deleted_at, state, .. } = change;
         let [etag, updated_at, update_tag, sequence] = state.values();
         passes.push([
             pass_type_value(&id),
@@ -330,6 +360,7 @@ async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
             kind.map(|kind| kind.poster).into(),
             voided.into(),
             retired.into(),
+            deleted_at.into(),
             etag,
             updated_at,
             update_tag,
@@ -356,12 +387,13 @@ async fn update(connection: &mut Connection, changes: Vec<(PassId, Change)>) -> 
     // Last, since its sequence makes a repetition of the statement above harmless.
     execute_for_each(
         connection,
-        "with new (pass_type_identifier, serial_number, ticket_style, poster, voided, retired, etag, updated_at, update_tag, sequence)
+        "with new (pass_type_identifier, serial_number, ticket_style, poster, voided, retired, deleted_at, etag, updated_at, update_tag,
+                   sequence)
            as (values {rows})
          update wallet_pass as old
          set ticket_style = coalesce(new.ticket_style, old.ticket_style), poster = coalesce(new.poster, old.poster),
-             voided = coalesce(new.voided, old.voided), retired = coalesce(new.retired, old.retired), etag = new.etag,
-             updated_at = new.updated_at, update_tag = coalesce(new.update_tag, old.update_tag), sequence = new.sequence
+             voided = coalesce(new.voided, old.voided), retired = coalesce(new.retired, old.retired),
+             deleted_at = coalesce(new.deleted_at, old.deleted_at), etag = new.etag, updated_at = new.updated_at, update_tag = coalesce(new.update_tag, old.update_tag), sequence = new.sequence
          from new
          where old.pass_type_identifier = new.pass_type_identifier and old.serial_number = new.serial_number
            and old.sequence < new.sequence",

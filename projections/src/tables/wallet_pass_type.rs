@@ -8,7 +8,7 @@ use honoken_domain::job::{PASS_TYPE_ASSETS, PASS_TYPE_LOCALIZATIONS, PASS_TYPE_N
 use honoken_domain::pass_type::PassTypeEvent;
 use honoken_event_store::{Position, RecordedEvent};
 
-use crate::rows::columns::sequence_of;
+use crate::rows::columns::{actor_of, recorded_at, sequence_of};
 use crate::tables::apply_error::ApplyError;
 use crate::tables::{wallet_cert, wallet_image, wallet_job};
 
@@ -16,11 +16,13 @@ use crate::tables::{wallet_cert, wallet_image, wallet_job};
 pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
     let identifier = PassTypeIdentifier::parse(recorded.event.aggregate_id.clone())?;
     let (position, sequence) = (recorded.position, sequence_of(&recorded));
+    let (created_at, created_by) = (recorded_at(&recorded), actor_of(&recorded));
     let event: PassTypeEvent = serde_json::from_value(recorded.event.payload)?;
     match event {
         PassTypeEvent::Created { organization_id, team_identifier, cert_ref, .. } => {
             let owner = Owner { organization_id, team_identifier, cert_ref };
             insert(connection, &identifier, &owner, position, sequence).await?;
+            note_creation(connection, &identifier, created_at, created_by).await?;
             wallet_cert::show_pass_type(connection, &identifier).await
         }
         PassTypeEvent::Assigned { organization_id, team_identifier, cert_ref, job } => {
@@ -85,6 +87,21 @@ async fn insert(
     .bind(sequence)
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+async fn note_creation(
+    connection: &mut Connection,
+    identifier: &PassTypeIdentifier,
+    created_at: i64,
+    created_by: Option<String>,
+) -> Result<(), ApplyError> {
+    sql("update wallet_pass_type set created_at = $2, created_by = $3 where pass_type_identifier = $1")
+        .bind(identifier.as_str())
+        .bind(created_at)
+        .bind(created_by)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -1,4 +1,7 @@
-//! `wallet_device` and `wallet_registration`: which device holds which passes.
+//! `wallet_device` and `wallet_registration`: which device holds which passes, and which it held.
+//!
+//! Rows of devices that hold nothing and of passes that were unregistered have a `deleted_at`. Only people who read tables see them: every
+//! question leaves them out.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +10,7 @@ use honoken_domain::ids::{PushToken, RegistrationId, SerialNumber, UnixSeconds};
 use honoken_domain::registration::RegistrationEvent;
 use honoken_event_store::RecordedEvent;
 
-use crate::rows::columns::sequence_of;
+use crate::rows::columns::{recorded_at, sequence_of};
 use crate::tables::apply_error::ApplyError;
 
 /// Applies events of devices, in order. Consecutive registrations are written together: a show that begins brings thousands.
@@ -15,14 +18,15 @@ pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent
     let mut unwritten = Vec::new();
     for recorded in events {
         let id = RegistrationId::parse(&recorded.event.aggregate_id)?;
-        let sequence = sequence_of(&recorded);
+        let (recorded_at, sequence) = (recorded_at(&recorded), sequence_of(&recorded));
         match serde_json::from_value(recorded.event.payload)? {
             RegistrationEvent::DeviceRegistered { serial_number, push_token, registered_at, .. } => {
                 unwritten.push(Registration { id, serial_number, push_token, registered_at, sequence });
             }
             RegistrationEvent::PushTokenChanged { push_token, changed_at, .. } => {
                 register(connection, std::mem::take(&mut unwritten)).await?;
-                put_devices(connection, vec![device_row(&id, &push_token, changed_at, sequence)]).await?;
+                put_devices(connection, vec![device_row(&id, &push_token, changed_at, changed_at, sequence)])
+                    .await?;
             }
             RegistrationEvent::PushTokenConfirmed { confirmed_at } => {
                 register(connection, std::mem::take(&mut unwritten)).await?;
@@ -30,7 +34,7 @@ pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent
             }
             RegistrationEvent::DeviceUnregistered { serial_number, .. } => {
                 register(connection, std::mem::take(&mut unwritten)).await?;
-                delete_registration(connection, &id, &serial_number, sequence).await?;
+                delete_registration(connection, &id, &serial_number, recorded_at, sequence).await?;
             }
         }
     }
@@ -47,19 +51,21 @@ struct Registration {
 }
 
 async fn register(connection: &mut Connection, registrations: Vec<Registration>) -> Result<(), ApplyError> {
-    let mut rows = Vec::new();
     // A statement may write a row once, so only the last of several events of a device is written. Sorted as in `wallet_pass`.
-    let mut devices = BTreeMap::new();
+    let (mut rows, mut devices) =
+        (BTreeMap::new(), BTreeMap::<RegistrationId, (UnixSeconds, [Value; 6])>::new());
     for Registration { id, serial_number, push_token, registered_at, sequence } in registrations {
-        rows.push([
+        let row = [
             id.pass_type_identifier.as_str().into(),
             id.device_library_identifier.as_str().into(),
             serial_number.as_str().into(),
             registered_at.0.into(),
             sequence.into(),
-        ]);
-        let row = device_row(&id, &push_token, registered_at, sequence);
-        devices.insert(id, row);
+        ];
+        rows.entry((id.clone(), serial_number)).or_insert(row);
+        let since = devices.get(&id).map_or(registered_at, |(since, _)| *since);
+        let row = device_row(&id, &push_token, since, registered_at, sequence);
+        devices.insert(id, (since, row));
     }
     execute_for_each(
         connection,
@@ -71,35 +77,41 @@ async fn register(connection: &mut Connection, registrations: Vec<Registration>)
                            where device.pass_type_identifier = new.pass_type_identifier
                              and device.device_library_identifier = new.device_library_identifier
                              and device.sequence >= new.sequence)
-         on conflict do nothing",
-        rows,
+         on conflict (pass_type_identifier, device_library_identifier, serial_number) do update
+         set registered_at = excluded.registered_at, deleted_at = null
+         where wallet_registration.deleted_at is not null",
+        rows.into_values().collect(),
     )
     .await?;
-    put_devices(connection, devices.into_values().collect()).await
+    put_devices(connection, devices.into_values().map(|(_, row)| row).collect()).await
 }
 
 fn device_row(
     id: &RegistrationId,
     push_token: &PushToken,
+    created_at: UnixSeconds,
     registered_at: UnixSeconds,
     sequence: i64,
-) -> [Value; 5] {
+) -> [Value; 6] {
     [
         id.pass_type_identifier.as_str().into(),
         id.device_library_identifier.as_str().into(),
         push_token.as_str().into(),
+        created_at.0.into(),
         registered_at.0.into(),
         sequence.into(),
     ]
 }
 
-async fn put_devices(connection: &mut Connection, devices: Vec<[Value; 5]>) -> Result<(), ApplyError> {
+async fn put_devices(connection: &mut Connection, devices: Vec<[Value; 6]>) -> Result<(), ApplyError> {
     execute_for_each(
         connection,
-        "insert into wallet_device (pass_type_identifier, device_library_identifier, push_token, registered_at, sequence)
+        "insert into wallet_device (pass_type_identifier, device_library_identifier, push_token, created_at, registered_at, sequence)
          values {rows}
          on conflict (pass_type_identifier, device_library_identifier) do update
-         set push_token = excluded.push_token, registered_at = excluded.registered_at, sequence = excluded.sequence
+         set push_token = excluded.push_token, registered_at = excluded.registered_at, sequence = excluded.sequence,
+             created_at = case when wallet_device.deleted_at is null then wallet_device.created_at else excluded.created_at end,
+             deleted_at = null
          where wallet_device.sequence < excluded.sequence",
         devices,
     )
@@ -124,21 +136,23 @@ async fn confirm_device(
     Ok(())
 }
 
-/// Deletes one pass of a device, and with its last pass the device, as Apple asks.
+/// Marks one pass of a device as gone, and with its last pass the device.
 async fn delete_registration(
     connection: &mut Connection,
     id: &RegistrationId,
     serial_number: &SerialNumber,
+    deleted_at: i64,
     sequence: i64,
 ) -> Result<(), ApplyError> {
-    sql("delete from wallet_registration
-         where pass_type_identifier = $1 and device_library_identifier = $2 and serial_number = $3
+    sql("update wallet_registration set deleted_at = $5
+         where pass_type_identifier = $1 and device_library_identifier = $2 and serial_number = $3 and deleted_at is null
            and (select sequence from wallet_device
                 where pass_type_identifier = $1 and device_library_identifier = $2) < $4")
     .bind(id.pass_type_identifier.as_str())
     .bind(id.device_library_identifier.as_str())
     .bind(serial_number.as_str())
     .bind(sequence)
+    .bind(deleted_at)
     .execute(&mut *connection)
     .await?;
     sql("update wallet_device set sequence = $3
@@ -148,13 +162,14 @@ async fn delete_registration(
     .bind(sequence)
     .execute(&mut *connection)
     .await?;
-    sql("delete from wallet_device
-         where pass_type_identifier = $1 and device_library_identifier = $2 and sequence = $3
+    sql("update wallet_device set deleted_at = $4
+         where pass_type_identifier = $1 and device_library_identifier = $2 and sequence = $3 and deleted_at is null
            and not exists (select 1 from wallet_registration
-                           where pass_type_identifier = $1 and device_library_identifier = $2)")
+                           where pass_type_identifier = $1 and device_library_identifier = $2 and deleted_at is null)")
     .bind(id.pass_type_identifier.as_str())
     .bind(id.device_library_identifier.as_str())
     .bind(sequence)
+    .bind(deleted_at)
     .execute(connection)
     .await?;
     Ok(())

@@ -16,6 +16,7 @@ mod parking;
 mod plans;
 mod processes;
 mod proxy;
+mod readers;
 mod rebuilding;
 mod replay;
 mod restarts;

@@ -181,7 +181,7 @@ impl Model {
         }
         let tokens =
             self.devices.iter().map(|((device, of_type), (token, _))| format!("{device} {of_type} {token}"));
-        let rows = "select device_library_identifier || ' ' || pass_type_identifier || ' ' || push_token from wallet_device order by 1";
+        let rows = "select device_library_identifier || ' ' || pass_type_identifier || ' ' || push_token from wallet_device where deleted_at is null order by 1";
         assert_eq!(world.column(rows).await, tokens.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>());
         for (device, of_type) in DEVICES.iter().flat_map(|device| [(device, TICKET), (device, OTHER)]) {
             for since in 0..=world.head().0 {

@@ -31,11 +31,11 @@ const ROWS: &[(&str, &str)] = &[
     ),
     (
         "with new (pass_type_identifier, serial_number, authentication_token, organization_id, ticket_style, poster, voided, ",
-        "'t', 's', 'a', 'o', 'event', true, true, true, 'e', cast(1 as bigint), cast(1 as bigint), cast(1 as bigint)",
+        "'t', 's', 'a', 'o', 'event', true, true, true, cast(1 as bigint), 'c', cast(1 as bigint), 'e', cast(1 as bigint), cast(1 as bigint), cast(1 as bigint)",
     ),
     (
         "with new (pass_type_identifier, serial_number, ticket_style, poster, voided, ",
-        "'t', 's', 'event', true, true, true, 'e', 1, 1, cast(1 as bigint)",
+        "'t', 's', 'event', true, true, true, cast(1 as bigint), 'e', 1, 1, cast(1 as bigint)",
     ),
     (
         "with new (pass_type_identifier, device_library_identifier, serial_number, registered_at, sequence) ",
@@ -50,7 +50,7 @@ const ROWS: &[(&str, &str)] = &[
         "'t', 's', 't', 'p', cast(1 as bigint)",
     ),
     ("insert into wallet_image (organization_id, digest) values", "'o', 'd'"),
-    ("insert into wallet_device ", "'t', 'd', 'p', 1, cast(1 as bigint)"),
+    ("insert into wallet_device ", "'t', 'd', 'p', 1, 1, cast(1 as bigint)"),
 ];
 
 /// A statement for many rows, with two.

@@ -449,7 +449,7 @@ async fn a_device_whose_token_is_dead_is_gone_with_all_its_passes_of_the_type(en
     let running = world.projects().await;
     running.reaches(world.head()).await;
     running.stops().await;
-    let left = "select device_library_identifier || ' ' || pass_type_identifier || ' ' || serial_number from wallet_registration order by 1";
+    let left = "select device_library_identifier || ' ' || pass_type_identifier || ' ' || serial_number from wallet_registration where deleted_at is null order by 1";
     let expected = [
         format!("phone-1 {OTHER} A"),
         format!("phone-2 {OTHER} A"),
@@ -459,7 +459,7 @@ async fn a_device_whose_token_is_dead_is_gone_with_all_its_passes_of_the_type(en
     assert_eq!(world.column(left).await, expected);
     let last_words = format!(
         "select device_library_identifier || ' ' || case when registered_at >= 1700000001 then 'late' else 'early' end
-         from wallet_device where pass_type_identifier = '{TICKET}' order by 1"
+         from wallet_device where pass_type_identifier = '{TICKET}' and deleted_at is null order by 1"
     );
     assert_eq!(world.column(&last_words).await, ["phone-2 late"]);
     assert_same(&world.tables().await, &world.projected_anew().await);
