@@ -186,9 +186,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(options) => {
             run_async("production", async |config, _| database::migrate(&options, &config, &SystemIds).await)
         }
-        Command::Rebuild(options) => {
-            run_async("production", async |config, _| database::rebuild(&options, &config, &SystemIds).await)
-        }
+        Command::Rebuild(options) => run_async("production", async |config, _| {
+            database::rebuild(&options, &config, &SystemClock, &SystemIds).await
+        }),
         Command::Log(command) => {
             run_async("production", async |config, _| database::log(&command, &config, &SystemIds).await)
         }

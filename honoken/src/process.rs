@@ -110,6 +110,7 @@ impl Process {
             service_name: config.identity.service.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
+            retention: config.retention,
         }
     }
 

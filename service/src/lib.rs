@@ -37,6 +37,7 @@ pub mod personalization;
 pub mod push_credentials;
 pub mod push_destination;
 pub mod pushing;
+pub mod retention;
 pub mod running_process;
 pub mod service;
 pub mod set_back;

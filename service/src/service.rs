@@ -24,6 +24,7 @@ use crate::push_destination::Destination;
 use crate::pushing::options::{ApnsOptions, NatsOptions, Options as PushingOptions};
 use crate::pushing::trial::Trials;
 use crate::pushing::{self, Given, Parts, Pushing};
+use crate::retention::{self, RetentionDays};
 use crate::shutdown::Shutdown;
 use crate::signers::Signers;
 use crate::stores::{Stores, ended};
@@ -76,6 +77,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Random values.
     pub ids: Arc<dyn IdSource>,
+    /// The days for which rows of devices and registrations that left are kept.
+    pub retention: RetentionDays,
 }
 
 /// The parts of a process, running.
@@ -104,6 +107,8 @@ pub struct Service {
     followers: Vec<JoinHandle<()>>,
     /// The worker of jobs, if this process has one.
     jobs: Option<(JoinHandle<()>, CancellationToken)>,
+    /// Purges rows of devices that left, if this process may run the projection.
+    purging: Option<(JoinHandle<()>, CancellationToken)>,
     /// Writes the uses of API keys.
     noting: (JoinHandle<()>, CancellationToken),
 }
@@ -160,6 +165,11 @@ impl Service {
             followers.push(tokio::spawn(follow));
         }
         let jobs = roles.projector.then(|| start_jobs(&stores, keys_of_jobs, clock.clone(), ids.clone()));
+        let purging = roles.projector.then(|| {
+            let (projector, stop) = (stores.projector.clone(), CancellationToken::new());
+            let purge = retention::purge(projector, clock.clone(), options.retention, stop.clone());
+            (tokio::spawn(purge), stop)
+        });
         let (url, waiting) = (&options.web_service_url, options.builds_waiting);
         let personalizations =
             Personalizations::new(stores.vault.clone(), signers.clone(), keys_of_persons, ids.clone());
@@ -195,6 +205,7 @@ impl Service {
             pushing,
             followers,
             jobs,
+            purging,
             noting,
         })
     }
@@ -244,6 +255,10 @@ impl Service {
         if let Some((mut worker, stop)) = self.jobs {
             stop.cancel();
             shutdown.close("the worker of jobs", ended(&mut worker, "the worker of jobs")).await;
+        }
+        if let Some((mut purging, stop)) = self.purging {
+            stop.cancel();
+            shutdown.close("the purge", ended(&mut purging, "the purge")).await;
         }
         let (mut noting, stop) = self.noting;
         stop.cancel();

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use futures::future::BoxFuture;
+use honoken_domain::ids::UnixSeconds;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Log, Position};
 use honoken_office::Office;
@@ -193,11 +194,12 @@ pub fn start_projector(
 pub fn rebuild<'a>(
     log: &'a Log,
     read_model: &'a ReadModel,
+    cutoff: UnixSeconds,
     report: &'a mut (dyn FnMut(Position) + Send),
 ) -> BoxFuture<'a, Result<Progress, OperationError>> {
-    Box::pin(
-        async move { honoken_projections::rebuild(log, &Upcasters::current(), read_model, report).await },
-    )
+    Box::pin(async move {
+        honoken_projections::rebuild(log, &Upcasters::current(), read_model, cutoff, report).await
+    })
 }
 
 /// Waits for the end of a task.

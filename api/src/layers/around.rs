@@ -253,6 +253,7 @@ mod tests {
     use honoken_service::data_dir::Folder;
     use honoken_service::ids::SystemIds;
     use honoken_service::pushing::options;
+    use honoken_service::retention::RetentionDays;
     use honoken_service::service::{self, Roles};
     use honoken_service::storage::Storage;
     use honoken_service::stores::Stores;
@@ -288,6 +289,7 @@ mod tests {
             service_name: "honoken".to_owned(),
             clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds),
+            retention: RetentionDays::default(),
         };
         let service = honoken_service::service::Service::start(stores, options).await.unwrap();
         let options = Options {

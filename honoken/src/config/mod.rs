@@ -34,6 +34,7 @@ use honoken_api::server::tls::TlsFiles;
 use honoken_domain::sealed::SealingKeys;
 use honoken_pkpass::reader::Trust;
 use honoken_service::pushing::options;
+use honoken_service::retention::RetentionDays;
 use honoken_service::storage::Database;
 use honoken_telemetry::Identity;
 use honoken_telemetry::logging::Logging;
@@ -58,6 +59,8 @@ pub struct Config {
     pub admin_signing_key: Option<SigningKey>,
     /// `DATABASE_URL`: where event log, read model and deliveries are. Default: in the data folder.
     pub database: Option<Database>,
+    /// `HONOKEN_RETENTION_DAYS`: the days for which rows of devices and registrations that left are kept.
+    pub retention: RetentionDays,
     /// `HONOKEN_ENCRYPTION_KEY_V1` and so on, and `HONOKEN_ENCRYPTION_KEY_CURRENT`: the keys under which private keys are sealed. Default:
     /// a key in the data folder, if only one process uses it.
     pub encryption_keys: Option<SealingKeys>,
@@ -143,6 +146,7 @@ impl Config {
         Ok(Self {
             public_url: http::public_url(variable)?,
             database: storage::database(variable)?,
+            retention: storage::retention(variable)?,
             admin: http::admin(variable)?,
             admin_signing_key: http::admin_signing_key(variable)?,
             encryption_keys: encryption_keys::encryption_keys(variable)?,

@@ -1,15 +1,23 @@
 //! Where the event log, the read model and the deliveries are: `DATABASE_URL`; and stores that this release does not have.
 
+use std::num::NonZeroU32;
+
 use honoken_database::postgres;
+use honoken_service::retention::RetentionDays;
 use honoken_service::storage::Database;
 
-use super::variable::{ConfigError, Variable, Variables, refused, secret};
+use super::variable::{ConfigError, Variable, Variables, parsed, read, refused, secret};
 
 pub(super) const VARIABLES: &[Variable] = &[
     secret(
         "DATABASE_URL",
         "the place of the event log, the read model and the deliveries: `postgres://USER:PASSWORD@HOST/DATABASE` (PostgreSQL 13 or newer; parameters such as `?sslmode=require` as in libpq), or `sqlite:FOLDER` for three SQLite files (event log, read model, deliveries) outside the data folder",
         "three SQLite files in the data folder",
+    ),
+    read(
+        "HONOKEN_RETENTION_DAYS",
+        "days for which the tables keep the rows of devices and registrations that left, marked with `deleted_at`, for those who read the tables; `1` to `36500`",
+        "`90`",
     ),
     refused(
         "HONOKEN_EVENT_STORE_URL",
@@ -20,6 +28,17 @@ pub(super) const VARIABLES: &[Variable] = &[
 
 pub(super) fn database(variable: Variables<'_>) -> Result<Option<Database>, ConfigError> {
     variable("DATABASE_URL")?.map(|text| parse(&text)).transpose()
+}
+
+pub(super) fn retention(variable: Variables<'_>) -> Result<RetentionDays, ConfigError> {
+    let (name, must_be) = ("HONOKEN_RETENTION_DAYS", "a number of days from 1 to 36500");
+    let Some(days) = parsed::<NonZeroU32>(variable, name, must_be)? else {
+        return Ok(RetentionDays::default());
+    };
+    if days.get() > 36_500 {
+        return Err(ConfigError { variable: name, problem: format!("must be {must_be}") });
+    }
+    Ok(RetentionDays(days))
 }
 
 fn parse(text: &str) -> Result<Database, ConfigError> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use honoken_event_store::{EventLog, Position};
+use honoken_service::clock::Clock;
 use honoken_service::ids::IdSource;
 use honoken_service::stores;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -60,13 +61,19 @@ pub async fn log(command: &LogCommand, config: &Config, ids: &dyn IdSource) -> a
 ///
 /// # Errors
 /// When the database is unavailable, or a process uses the files. The read model is then unchanged.
-pub async fn rebuild(options: &StorageOptions, config: &Config, ids: &dyn IdSource) -> anyhow::Result<()> {
+pub async fn rebuild(
+    options: &StorageOptions,
+    config: &Config,
+    clock: &dyn Clock,
+    ids: &dyn IdSource,
+) -> anyhow::Result<()> {
     let storage = options.storage(config)?;
     storage.must_have_a_log()?;
     let log = storage.open_log(ids).await?;
     let read_model = storage.open_read_model().await?;
     let mut progress = Progress::new(*log.head().borrow());
-    let rebuilt = stores::rebuild(&log, &read_model, &mut |position| progress.at(position)).await;
+    let cutoff = config.retention.cutoff(clock.unix_seconds());
+    let rebuilt = stores::rebuild(&log, &read_model, cutoff, &mut |position| progress.at(position)).await;
     progress.bar.finish_and_clear();
     read_model.close().await;
     log.close().await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cqrs_es::Aggregate;
+use honoken_domain::ids::UnixSeconds;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{Committed, EventLog, Position};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -74,6 +75,11 @@ impl Projector {
     /// aggregate with an event that does not decode go on failing.
     pub async fn skip(&self, position: Position, reason: String) -> Result<(), OperationError> {
         self.ask(|answer| Operation::Skip { position, reason, answer }).await
+    }
+
+    /// Deletes the rows of devices and registrations that left before this moment, if this process runs the projection. Others see to it elsewhere.
+    pub async fn purge(&self, before: UnixSeconds) -> Result<(), OperationError> {
+        self.ask(|answer| Operation::Purge { before, answer }).await
     }
 
     async fn ask(

@@ -5,6 +5,7 @@
 //!   [`apply`] hands each event to its table, [`checkpoint`] stores how far the tables are.
 //! - [`lease`] decides which of several processes writes.
 //! - [`parked`] keeps events that could not be applied, and [`resume`] lets their aggregates go on.
+//! - [`purge`] deletes rows of devices that left long ago.
 //! - [`rebuild`] fills the tables again from the whole event log, after [`reset`] has emptied them.
 
 pub(crate) mod apply;
@@ -17,6 +18,7 @@ pub(crate) mod lease;
 pub(crate) mod operation;
 pub(crate) mod parked;
 pub(crate) mod progress;
+pub(crate) mod purge;
 pub(crate) mod rebuild;
 pub(crate) mod reset;
 pub(crate) mod resume;

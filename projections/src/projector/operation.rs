@@ -1,12 +1,14 @@
 //! Requests of operators to the projection, and the reasons for which they fail.
 
+use honoken_domain::ids::UnixSeconds;
 use honoken_event_store::{LogError, Position};
 use tokio::sync::oneshot;
 
-/// A request of an operator to the runner.
+/// A request to the runner, of an operator or of the clock.
 pub(crate) enum Operation {
     Retry { position: Position, answer: oneshot::Sender<Result<(), OperationError>> },
     Skip { position: Position, reason: String, answer: oneshot::Sender<Result<(), OperationError>> },
+    Purge { before: UnixSeconds, answer: oneshot::Sender<Result<(), OperationError>> },
 }
 
 /// The reason for which an operator's request was not carried out.

@@ -2,6 +2,7 @@
 //! crash leaves the old ones.
 
 use honoken_database::statements::Connection;
+use honoken_domain::ids::UnixSeconds;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Position, RecordedEvent};
 
@@ -11,6 +12,7 @@ use crate::projector::checkpoint::load_progress;
 use crate::projector::event_reader::read_after;
 use crate::projector::operation::OperationError;
 use crate::projector::progress::Progress;
+use crate::projector::purge::purge_all;
 use crate::projector::reset::empty_tables;
 use crate::read_model::ReadModel;
 
@@ -20,7 +22,8 @@ const BATCH: u32 = 250;
 /// Empties the read model and applies all events of the event log again. Events that operators decided to skip are skipped again; events that
 /// cannot be applied are parked. A process that runs the projection meanwhile waits, and goes on behind the rebuild.
 ///
-/// `report` is called with the position that has been reached, after every batch.
+/// Rows of devices and registrations that left before `cutoff` are left out, as a running service purges them. `report` is called with the position that
+/// has been reached, after every batch.
 ///
 /// # Errors
 /// When a database is unavailable, or another process holds the tables for longer than a few seconds. The read model is then as it was.
@@ -28,11 +31,12 @@ pub async fn rebuild<L: EventLog>(
     log: &L,
     upcasters: &Upcasters,
     read_model: &ReadModel,
+    cutoff: UnixSeconds,
     report: impl FnMut(Position) + Send,
 ) -> Result<Progress, OperationError> {
     read_model.pass_rows.turn_off_forever();
     let mut connection = read_model.open_connection().await.map_err(OperationError::Store)?;
-    let rebuilt = rebuild_in_transaction(&mut connection, log, upcasters, report).await;
+    let rebuilt = rebuild_in_transaction(&mut connection, log, upcasters, cutoff, report).await;
     // Without a commit this undoes everything.
     connection.close().await.map_err(OperationError::Store)?;
     rebuilt
@@ -42,12 +46,14 @@ async fn rebuild_in_transaction<L: EventLog>(
     connection: &mut Connection,
     log: &L,
     upcasters: &Upcasters,
+    cutoff: UnixSeconds,
     report: impl FnMut(Position) + Send,
 ) -> Result<Progress, OperationError> {
     let store = OperationError::Store;
     connection.begin().await.map_err(store)?;
     LEASE.seize(connection).await.map_err(store)?;
     fill_from_beginning(connection, log, upcasters, report).await?;
+    purge_all(connection, cutoff).await.map_err(store)?;
     connection.commit().await.map_err(store)?;
     load_progress(connection).await.map_err(store)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use honoken_database::lease::Held;
 use honoken_database::statements::Connection;
+use honoken_domain::ids::UnixSeconds;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::postgres::wakeups::Wakeups;
 use honoken_event_store::{EventLog, Position, RecordedEvent};
@@ -24,6 +25,7 @@ use crate::projector::event_reader::read_after;
 use crate::projector::lease::{self, Part};
 use crate::projector::operation::{Operation, OperationError};
 use crate::projector::progress::Progress;
+use crate::projector::purge::purge_some;
 use crate::projector::resume::resume;
 use crate::read_model::ReadModel;
 
@@ -318,9 +320,26 @@ impl<L: EventLog> Runner<L> {
             Operation::Skip { position, reason, answer } => {
                 (self.resume(position, Some(&reason)).await, answer)
             }
+            Operation::Purge { before, answer } => (self.purge(before).await, answer),
         };
         // An operator whose request has ended meanwhile sees the outcome in the list of parked events.
         let _ = answer.send(outcome);
+    }
+
+    /// Deletes rows that left before this moment, in batches. Where another process runs the projection, it does so.
+    async fn purge(&mut self, before: UnixSeconds) -> Result<(), OperationError> {
+        let store = OperationError::Store;
+        while let Some(lease) = self.lease {
+            let mut connection = self.take_connection().await.map_err(store)?;
+            let purged = purge_some(&mut connection, lease, before).await;
+            self.keep_connection_after_batch(connection, &purged).await;
+            match purged {
+                Ok(true) => self.lease_renewed_at = Instant::now(),
+                Ok(false) | Err(BatchError::Superseded | BatchError::Unappliable) => break,
+                Err(BatchError::Store(fault)) => return Err(store(fault)),
+            }
+        }
+        Ok(())
     }
 
     /// Lets an aggregate go on: without the parked event if there is a reason to skip it, else with it.

@@ -12,7 +12,8 @@ use honoken_projections::{OperationError, WALLET, rebuild};
 use serde_json::json;
 
 use crate::world::{
-    Engine, LIMIT, Running, TICKET, World, assert_same, content, newer_release, on_both_engines, ticket,
+    Engine, LIMIT, NEVER, Running, TICKET, World, assert_same, content, newer_release, on_both_engines,
+    ticket,
 };
 
 async fn document(running: &Running, serial: &str) -> PassDocument {
@@ -226,7 +227,7 @@ async fn an_event_that_the_server_refuses_is_parked_by_projector_and_rebuild() {
 
     let before = world.all_tables().await;
     let model = world.stores.location().read_model().await;
-    rebuild(&*world.log, &Upcasters::current(), &model, |_| {}).await.unwrap();
+    rebuild(&*world.log, &Upcasters::current(), &model, NEVER, |_| {}).await.unwrap();
     model.close().await;
     assert_same(&world.all_tables().await, &before);
 }

@@ -1,6 +1,8 @@
 //! What people who read the tables find there beside what the questions need: when rows came and went, and who made them.
 
 use honoken_domain::pass::PassCommand;
+use honoken_domain::upcasters::Upcasters;
+use honoken_projections::rebuild;
 use honoken_projections::updated_serials::Since;
 
 use crate::world::{Engine, TICKET, World, assert_same, on_both_engines, ticket};
@@ -59,7 +61,54 @@ async fn rows_say_who_made_them_and_a_pass_when_it_was_retired(engine: Engine) {
     running.stops().await;
 }
 
+async fn rows_that_left_are_purged_and_a_rebuild_leaves_them_out_too(engine: Engine) {
+    let world = World::new(engine).await;
+    let running = world.projects().await;
+    for pass in [ticket("A"), ticket("B"), ticket("C")] {
+        world.issues(&pass, "1").await;
+        world.registers("phone", &pass, "aa").await;
+        world.registers("old", &pass, "bb").await;
+        world.unregisters("old", &pass).await;
+    }
+    world.asks(&ticket("C"), PassCommand::Retire).await.unwrap();
+    let cutoff = world.waits(1000);
+    world.unregisters("phone", &ticket("A")).await;
+    world.registers("old", &ticket("B"), "cc").await;
+    running.reaches(world.head()).await;
+    let rows = "select device_library_identifier || ' ' || serial_number || case when deleted_at is null then '' else ' gone' end
+                from wallet_registration order by 1";
+    assert_eq!(
+        world.column(rows).await,
+        ["old A gone", "old B", "old C gone", "phone A gone", "phone B", "phone C"]
+    );
+    running.projector.purge(cutoff).await.unwrap();
+    let left = ["old B", "phone A gone", "phone B", "phone C"];
+    assert_eq!(world.column(rows).await, left);
+    let passes = "select serial_number || ' ' || coalesce(cast(deleted_at as text), '-') from wallet_pass where deleted_at is not null";
+    assert_eq!(world.column(passes).await.len(), 1, "a retired pass stays");
+    let live = world.tables().await;
+    let model = running.model.clone();
+    running.stops().await;
+    rebuild(&*world.log, &Upcasters::current(), &model, cutoff, |_| {}).await.unwrap();
+    assert_same(&live, &world.tables().await);
+
+    let running = world.projects().await;
+    world.unregisters("old", &ticket("B")).await;
+    running.reaches(world.head()).await;
+    running.projector.purge(world.waits(1)).await.unwrap();
+    assert_eq!(world.column(rows).await, ["phone B", "phone C"]);
+    assert_eq!(
+        world.column("select device_library_identifier from wallet_device order by 1").await,
+        ["phone"]
+    );
+    world.registers("old", &ticket("B"), "dd").await;
+    running.reaches(world.head()).await;
+    assert_eq!(world.column(rows).await, ["old B", "phone B", "phone C"]);
+    running.stops().await;
+}
+
 on_both_engines! {
+    rows_that_left_are_purged_and_a_rebuild_leaves_them_out_too,
     a_registration_that_ends_is_marked_and_asked_for_no_longer_until_it_comes_again,
     rows_say_who_made_them_and_a_pass_when_it_was_retired,
 }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::history::history;
 use crate::proxy::Proxy;
-use crate::world::{Engine, Location, World, assert_same, on_both_engines, soon, ticket};
+use crate::world::{Engine, Location, NEVER, World, assert_same, on_both_engines, soon, ticket};
 
 /// A log that is read in small portions, and stops behind the first until it is told to go on.
 struct Halting {
@@ -89,7 +89,7 @@ type Rebuilt = Result<Progress, OperationError>;
 /// A rebuild that stands in the middle.
 async fn begins(world: &World, model: ReadModel) -> (tokio::task::JoinHandle<Rebuilt>, Halt) {
     let (log, mut halt) = Halting::new(&world.log);
-    let task = tokio::spawn(async move { rebuild(&log, &Upcasters::current(), &model, |_| {}).await });
+    let task = tokio::spawn(async move { rebuild(&log, &Upcasters::current(), &model, NEVER, |_| {}).await });
     halt.reach_middle().await;
     (task, halt)
 }
@@ -127,7 +127,7 @@ async fn rebuilt_tables_are_those_that_were_there(engine: Engine) {
         let model = world.stores.location().read_model().await;
         let mut reports = Vec::new();
         let report = |position| reports.push(position);
-        let progress = rebuild(&*world.log, &Upcasters::current(), &model, report).await.unwrap();
+        let progress = rebuild(&*world.log, &Upcasters::current(), &model, NEVER, report).await.unwrap();
         assert_eq!(progress.position, world.head());
         assert_eq!(progress.parked.len(), 1);
         assert_same(&world.all_tables().await, &before);
@@ -162,7 +162,7 @@ async fn a_rebuild_that_dies_half_way_leaves_the_old_tables(engine: Engine) {
     assert_same(&world.all_tables().await, &spoilt);
 
     // Nothing is left that keeps the next one from it.
-    rebuild(&*world.log, &Upcasters::current(), &model, |_| {}).await.unwrap();
+    rebuild(&*world.log, &Upcasters::current(), &model, NEVER, |_| {}).await.unwrap();
     assert_same(&world.all_tables().await, &good);
     model.close().await;
 }
@@ -188,7 +188,7 @@ async fn a_projector_that_runs_meanwhile_goes_on_and_misses_nothing(engine: Engi
 async fn a_read_model_that_was_never_filled_can_be_rebuilt(engine: Engine) {
     let world = World::new(engine).await;
     let model = world.stores.location().read_model().await;
-    rebuild(&*world.log, &Upcasters::current(), &model, |_| {}).await.unwrap();
+    rebuild(&*world.log, &Upcasters::current(), &model, NEVER, |_| {}).await.unwrap();
     model.close().await;
     assert_same(&world.tables().await, &world.projected_anew().await);
 }

@@ -9,7 +9,7 @@ use honoken_projections::{ReadModel, rebuild};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{Engine, LIMIT, World, eventually, on_both_engines, ticket};
+use crate::world::{Engine, LIMIT, NEVER, World, eventually, on_both_engines, ticket};
 
 async fn read_at(model: &ReadModel, id: &PassId) -> i64 {
     model.pass_row(id).await.unwrap().unwrap().updated_at.0
@@ -89,7 +89,7 @@ async fn rows_are_not_kept_any_more_after_somebody_else_filled_the_tables(engine
     let running = world.projects().await;
     assert!(running.projector.shows(&issued, LIMIT).await);
     let time = read_at(&running.model, &a).await;
-    rebuild(&*world.log, &Upcasters::current(), &running.model, |_| {}).await.unwrap();
+    rebuild(&*world.log, &Upcasters::current(), &running.model, NEVER, |_| {}).await.unwrap();
     assert_eq!(read_at(&running.model, &a).await, time);
     world.execute("update wallet_pass set updated_at = 1").await;
     assert_eq!(read_at(&running.model, &a).await, 1);

@@ -385,6 +385,11 @@ impl World {
         Running::start(self.log.clone(), self.stores.location(), upcasters).await
     }
 
+    /// Lets time go by.
+    pub(crate) fn waits(&self, seconds: i64) -> UnixSeconds {
+        UnixSeconds(self.now.fetch_add(seconds, Ordering::Relaxed) + seconds)
+    }
+
     /// The tables as a projection from zero would fill them.
     pub(crate) async fn projected_anew(&self) -> Dump {
         self.projected_anew_as(Upcasters::current()).await
@@ -514,6 +519,9 @@ pub(crate) fn registration(device_name: &str, pass: &PassId) -> String {
     }
     .aggregate_id()
 }
+
+/// The cutoff of a rebuild that purges nothing.
+pub(crate) const NEVER: UnixSeconds = UnixSeconds(0);
 
 /// A projector at work, and the questions that can be asked meanwhile.
 pub(crate) struct Running {
