@@ -99,7 +99,7 @@ async fn in_process(
         "{failed} of {done} secrets are still sealed under another key than {key}: see the job {id}"
     );
     print_line(&format!(
-        "the running service looked at {done} secrets (job {id}); all that is in use is sealed under encryption key {key}"
+        "the running service is done, secrets looked at: {done} (job {id}); all that is in use is sealed under encryption key {key}"
     ))
 }
 

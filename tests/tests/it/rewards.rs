@@ -453,7 +453,7 @@ async fn a_command_lets_the_running_service_seal_anew() {
     shop.office.has(&[V1, V2, (CURRENT, "2")]);
     let _serving = shop.office.serves("second").await;
     let told = shop.office.does(&["keys", "reseal"]).await;
-    assert!(told.contains("looked at 2 secrets") && told.contains("under encryption key 2"), "{told}");
+    assert!(told.contains("secrets looked at: 2") && told.contains("under encryption key 2"), "{told}");
     assert_eq!(shop.office.lists().await[0]["keyVersion"], 2);
     shop.office.has(&[V1]);
     let refusal = shop.office.is_refused(&["keys", "reseal"]).await;
