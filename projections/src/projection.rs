@@ -6,7 +6,7 @@ use honoken_database::lease::Lease;
 pub const WALLET: &str = "wallet";
 
 /// The version of the tables, to be raised when their meaning changes: tables of another version are emptied and filled again at the next start.
-pub const VERSION: i64 = 8;
+pub const VERSION: i64 = 9;
 
 /// The right to write the tables, in the row of the checkpoint. A release with an older version of the tables does not take it, since it would empty
 /// those of a newer release.

@@ -42,6 +42,7 @@ const SQLITE: &[EmbeddedMigration] = &[
         include_str!("../../migrations/sqlite/read_model/0018_test_organizations.sql"),
     ),
     (19, "readers", include_str!("../../migrations/sqlite/read_model/0019_readers.sql")),
+    (20, "reports", include_str!("../../migrations/sqlite/read_model/0020_reports.sql")),
 ];
 
 /// Versions from 1000 on are the read model's; the event log, in the same database, has those below.
@@ -72,6 +73,7 @@ const POSTGRES: &[EmbeddedMigration] = &[
         include_str!("../../migrations/postgres/read_model/0018_test_organizations.sql"),
     ),
     (1019, "readers", include_str!("../../migrations/postgres/read_model/0019_readers.sql")),
+    (1020, "reports", include_str!("../../migrations/postgres/read_model/0020_reports.sql")),
 ];
 
 /// Instructions for an operator whose file is damaged.

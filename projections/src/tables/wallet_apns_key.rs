@@ -7,17 +7,21 @@ use honoken_domain::sealed::Sealed;
 use honoken_event_store::RecordedEvent;
 
 use crate::tables::apply_error::ApplyError;
-use crate::tables::change::Change;
+use crate::tables::change::{Change, note_authorship};
 
 /// Applies an event of an APNs key.
 pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
     let id = ApnsKeyId::parse(&recorded.event.aggregate_id)?;
     let change = Change::of(&recorded);
     match serde_json::from_value(recorded.event.payload)? {
-        ApnsKeyEvent::Installed(installation) => put(connection, &id, &installation, &change).await,
-        ApnsKeyEvent::Resealed { private_key, .. } => reseal(connection, &id, &private_key, &change).await,
-        ApnsKeyEvent::Revoked { .. } => revoke(connection, &id, &change).await,
+        ApnsKeyEvent::Installed(installation) => put(connection, &id, &installation, &change).await?,
+        ApnsKeyEvent::Resealed { private_key, .. } => reseal(connection, &id, &private_key, &change).await?,
+        ApnsKeyEvent::Revoked { .. } => revoke(connection, &id, &change).await?,
     }
+    let noting = note_authorship!("wallet_apns_key", "team_identifier = $4 and key_identifier = $5");
+    change
+        .note_authorship(connection, noting, &[id.team_identifier.as_str(), id.key_identifier.as_str()])
+        .await
 }
 
 async fn put(

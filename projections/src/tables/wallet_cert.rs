@@ -12,7 +12,7 @@ use honoken_domain::sealed::Sealed;
 use honoken_event_store::RecordedEvent;
 
 use crate::tables::apply_error::ApplyError;
-use crate::tables::change::Change;
+use crate::tables::change::{Change, note_authorship};
 use crate::tables::wallet_job;
 
 /// Applies an event of a certificate.
@@ -39,6 +39,8 @@ pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) 
         CertificateEvent::RequestWithdrawn { .. } => withdraw(connection, &cert_ref, &change).await?,
         CertificateEvent::Invalidated {} => touch(connection, &cert_ref, &change).await?,
     }
+    let noting = note_authorship!("wallet_cert_ref", "cert_ref = $4");
+    change.note_authorship(connection, noting, &[cert_ref.as_str()]).await?;
     show_certificate(connection, &cert_ref).await
 }
 

@@ -5,44 +5,53 @@ use honoken_domain::ids::{Digest, OrganizationId, UnixSeconds};
 use honoken_domain::organization::{OrganizationEvent, Scopes};
 use honoken_event_store::RecordedEvent;
 
-use crate::rows::columns::sequence_of;
 use crate::tables::apply_error::ApplyError;
+use crate::tables::change::{Change, note_authorship};
 
 /// Applies an event of an organisation.
 pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
     let organization_id = OrganizationId::parse(recorded.event.aggregate_id.clone())?;
-    let sequence = sequence_of(&recorded);
-    let recorded_at = recorded.recorded_at_ms.div_euclid(1000);
-    let event: OrganizationEvent = serde_json::from_value(recorded.event.payload)?;
+    let change = Change::of(&recorded);
+    apply_event(connection, &organization_id, serde_json::from_value(recorded.event.payload)?, &change)
+        .await?;
+    let noting = note_authorship!("wallet_organization", "organization_id = $4");
+    change.note_authorship(connection, noting, &[organization_id.as_str()]).await
+}
+
+async fn apply_event(
+    connection: &mut Connection,
+    organization_id: &OrganizationId,
+    event: OrganizationEvent,
+    change: &Change,
+) -> Result<(), ApplyError> {
+    let sequence = change.sequence;
     match event {
         OrganizationEvent::Created { name, test, .. } => {
-            sql("insert into wallet_organization (organization_id, name, sequence, created_at, is_test)
-                 values ($1, $2, $3, $4, $5)
+            sql("insert into wallet_organization (organization_id, name, sequence, is_test) values ($1, $2, $3, $4)
                  on conflict do nothing")
             .bind(organization_id.as_str())
             .bind(name)
             .bind(sequence)
-            .bind(recorded_at)
             .bind(test)
             .execute(connection)
             .await?;
             Ok(())
         }
         OrganizationEvent::Renamed { name } => {
-            set(connection, &organization_id, Column::ShownName, name.as_str(), sequence).await
+            set(connection, organization_id, Column::ShownName, name.as_str(), sequence).await
         }
         OrganizationEvent::Disabled {} => {
-            set(connection, &organization_id, Column::Disabled, true, sequence).await
+            set(connection, organization_id, Column::Disabled, true, sequence).await
         }
         OrganizationEvent::Enabled {} => {
-            set(connection, &organization_id, Column::Disabled, false, sequence).await
+            set(connection, organization_id, Column::Disabled, false, sequence).await
         }
         OrganizationEvent::ImagesLimited { bytes } => {
             let bytes = bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
-            set(connection, &organization_id, Column::ImageBytes, bytes, sequence).await
+            set(connection, organization_id, Column::ImageBytes, bytes, sequence).await
         }
         OrganizationEvent::ApiKeyAdded { key_digest, label, scopes, expires_at } => {
-            insert_key(connection, &organization_id, &key_digest, &label, recorded_at).await?;
+            insert_key(connection, organization_id, &key_digest, &label, change).await?;
             give_scopes(connection, &key_digest, &scopes, sequence).await?;
             give_end(connection, &key_digest, expires_at, sequence).await
         }
@@ -91,14 +100,15 @@ async fn insert_key(
     organization_id: &OrganizationId,
     key_digest: &Digest,
     label: &str,
-    recorded_at: i64,
+    change: &Change,
 ) -> Result<(), ApplyError> {
-    sql("insert into wallet_api_key (key_digest, organization_id, label, added_at) values ($1, $2, $3, $4)
+    sql("insert into wallet_api_key (key_digest, organization_id, label, added_at, created_by) values ($1, $2, $3, $4, $5)
          on conflict do nothing")
     .bind(key_digest.as_str())
     .bind(organization_id.as_str())
     .bind(label)
-    .bind(recorded_at)
+    .bind(change.recorded_at)
+    .bind(change.actor.clone())
     .execute(connection)
     .await?;
     Ok(())

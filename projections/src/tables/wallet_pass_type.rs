@@ -8,39 +8,50 @@ use honoken_domain::job::{PASS_TYPE_ASSETS, PASS_TYPE_LOCALIZATIONS, PASS_TYPE_N
 use honoken_domain::pass_type::PassTypeEvent;
 use honoken_event_store::{Position, RecordedEvent};
 
-use crate::rows::columns::{actor_of, recorded_at, sequence_of};
+use crate::rows::columns::sequence_of;
 use crate::tables::apply_error::ApplyError;
+use crate::tables::change::{Change, note_authorship};
 use crate::tables::{wallet_cert, wallet_image, wallet_job};
 
 /// Applies an event of a pass type.
 pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
     let identifier = PassTypeIdentifier::parse(recorded.event.aggregate_id.clone())?;
-    let (position, sequence) = (recorded.position, sequence_of(&recorded));
-    let (created_at, created_by) = (recorded_at(&recorded), actor_of(&recorded));
-    let event: PassTypeEvent = serde_json::from_value(recorded.event.payload)?;
+    let change = Change::of(&recorded);
+    let event = serde_json::from_value(recorded.event.payload)?;
+    apply_event(connection, &identifier, event, recorded.position, change.sequence).await?;
+    let noting = note_authorship!("wallet_pass_type", "pass_type_identifier = $4");
+    change.note_authorship(connection, noting, &[identifier.as_str()]).await
+}
+
+async fn apply_event(
+    connection: &mut Connection,
+    identifier: &PassTypeIdentifier,
+    event: PassTypeEvent,
+    position: Position,
+    sequence: i64,
+) -> Result<(), ApplyError> {
     match event {
         PassTypeEvent::Created { organization_id, team_identifier, cert_ref, .. } => {
             let owner = Owner { organization_id, team_identifier, cert_ref };
-            insert(connection, &identifier, &owner, position, sequence).await?;
-            note_creation(connection, &identifier, created_at, created_by).await?;
-            wallet_cert::show_pass_type(connection, &identifier).await
+            insert(connection, identifier, &owner, position, sequence).await?;
+            wallet_cert::show_pass_type(connection, identifier).await
         }
         PassTypeEvent::Assigned { organization_id, team_identifier, cert_ref, job } => {
             let owner = Owner { organization_id, team_identifier, cert_ref: Some(cert_ref) };
-            assign(connection, &identifier, &owner, position, sequence).await?;
-            wallet_cert::show_pass_type(connection, &identifier).await?;
-            insert_job(connection, job, PASS_TYPE_NFC, &identifier, position).await
+            assign(connection, identifier, &owner, position, sequence).await?;
+            wallet_cert::show_pass_type(connection, identifier).await?;
+            insert_job(connection, job, PASS_TYPE_NFC, identifier, position).await
         }
         PassTypeEvent::AssetsChanged { assets, job } => {
             let defaults = [Value::json(&assets)?, Value::Json(None)];
-            set_defaults(connection, &identifier, defaults, sequence).await?;
-            wallet_image::insert_for_pass_type(connection, &identifier, &assets).await?;
-            insert_job(connection, job, PASS_TYPE_ASSETS, &identifier, position).await
+            set_defaults(connection, identifier, defaults, sequence).await?;
+            wallet_image::insert_for_pass_type(connection, identifier, &assets).await?;
+            insert_job(connection, job, PASS_TYPE_ASSETS, identifier, position).await
         }
         PassTypeEvent::LocalizationsChanged { localizations, job } => {
             let defaults = [Value::Json(None), Value::json(&localizations)?];
-            set_defaults(connection, &identifier, defaults, sequence).await?;
-            insert_job(connection, job, PASS_TYPE_LOCALIZATIONS, &identifier, position).await
+            set_defaults(connection, identifier, defaults, sequence).await?;
+            insert_job(connection, job, PASS_TYPE_LOCALIZATIONS, identifier, position).await
         }
     }
 }
@@ -87,21 +98,6 @@ async fn insert(
     .bind(sequence)
     .execute(connection)
     .await?;
-    Ok(())
-}
-
-async fn note_creation(
-    connection: &mut Connection,
-    identifier: &PassTypeIdentifier,
-    created_at: i64,
-    created_by: Option<String>,
-) -> Result<(), ApplyError> {
-    sql("update wallet_pass_type set created_at = $2, created_by = $3 where pass_type_identifier = $1")
-        .bind(identifier.as_str())
-        .bind(created_at)
-        .bind(created_by)
-        .execute(connection)
-        .await?;
     Ok(())
 }
 

@@ -19,6 +19,7 @@ mod proxy;
 mod readers;
 mod rebuilding;
 mod replay;
+mod reports;
 mod restarts;
 mod row_cache;
 mod store_failure;

@@ -66,7 +66,7 @@ async fn a_projector_that_stands_still_can_be_stopped(engine: Engine) {
     let world = World::new(engine).await;
     let running = world.projects().await;
     running.reaches(world.head()).await;
-    world.execute("drop table wallet_pass").await;
+    world.execute("alter table wallet_pass rename to wallet_pass_away").await;
     let issued = world.issues(&ticket("A"), "1").await;
     assert!(!running.projector.shows(&issued, A_MOMENT).await);
     running.stops().await;
