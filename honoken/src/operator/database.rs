@@ -1,17 +1,14 @@
 //! The commands `migrate`, `rebuild` and `log restored`.
 
-use std::io::IsTerminal;
-use std::time::Duration;
-
 use clap::Subcommand;
-use honoken_event_store::{EventLog, Position};
+use honoken_event_store::EventLog;
 use honoken_service::clock::Clock;
 use honoken_service::ids::IdSource;
 use honoken_service::stores;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::Config;
 use crate::operator::print::print_line;
+use crate::operator::progress::Progress;
 use crate::operator::session::StorageOptions;
 
 const RESTORED_EXAMPLES: &str = "\
@@ -71,10 +68,10 @@ pub async fn rebuild(
     storage.must_have_a_log()?;
     let log = storage.open_log(ids).await?;
     let read_model = storage.open_read_model().await?;
-    let mut progress = Progress::new(*log.head().borrow());
+    let mut progress = Progress::of("events", log.head().borrow().0);
     let cutoff = config.retention.cutoff(clock.unix_seconds());
-    let rebuilt = stores::rebuild(&log, &read_model, cutoff, &mut |position| progress.at(position)).await;
-    progress.bar.finish_and_clear();
+    let rebuilt = stores::rebuild(&log, &read_model, cutoff, &mut |position| progress.at(position.0)).await;
+    progress.clear();
     read_model.close().await;
     log.close().await;
     let rebuilt = rebuilt?;
@@ -83,40 +80,4 @@ pub async fn rebuild(
         rebuilt.position,
         rebuilt.parked.len()
     ))
-}
-
-/// A progress bar on a terminal, a log line now and then elsewhere.
-struct Progress {
-    bar: ProgressBar,
-    /// When the last line was written, `None` on a terminal.
-    last_line: Option<Duration>,
-}
-
-/// The time between two lines.
-const LINE_INTERVAL: Duration = Duration::from_secs(5);
-
-impl Progress {
-    fn new(target: Position) -> Self {
-        let template = "{bar:40} {human_pos} of {human_len} events, {per_sec}, {eta} left";
-        let bar = ProgressBar::new(target.0);
-        bar.set_style(ProgressStyle::with_template(template).expect("a template that is a constant"));
-        let last_line = (!std::io::stderr().is_terminal()).then_some(Duration::ZERO);
-        Self { bar, last_line }
-    }
-
-    fn at(&mut self, position: Position) {
-        self.bar.set_position(position.0);
-        let elapsed = self.bar.elapsed();
-        if let Some(last_line) = &mut self.last_line
-            && elapsed.saturating_sub(*last_line) >= LINE_INTERVAL
-        {
-            *last_line = elapsed;
-            tracing::info!(
-                "{position} of {} events, {:.0} a second, {:.0?} left",
-                self.bar.length().unwrap_or_default(),
-                self.bar.per_sec(),
-                self.bar.eta()
-            );
-        }
-    }
 }

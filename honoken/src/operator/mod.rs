@@ -1,6 +1,6 @@
 //! The commands of operators.
 //!
-//! - [`session`]: the stores, opened for one command; [`mod@print`]: printing; [`list`]: lists
+//! - [`session`]: the stores, opened for one command; [`mod@print`]: printing; [`list`]: lists; [`progress`]: progress bars
 //! - [`database`]: `migrate`, `rebuild`, `log restored`
 //! - [`certs`], [`apns_keys`], [`keys`]: certificates, APNs keys, API keys and encryption keys
 
@@ -10,5 +10,6 @@ pub mod database;
 pub mod keys;
 pub mod list;
 pub mod print;
+pub mod progress;
 pub mod resealing;
 pub mod session;

@@ -1,6 +1,5 @@
 //! `honoken keys reseal`: secrets that are sealed under another encryption key, with the progress.
 
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,10 +11,10 @@ use honoken_service::operations::resealing::{Kind, Resealing, Step};
 use honoken_service::personalization::Personalizations;
 use honoken_service::running_process::RunningProcess;
 use honoken_service::signers::Signers;
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::timeout;
 
 use crate::operator::print::print_line;
+use crate::operator::progress::Progress;
 use crate::operator::session::{Environment, LogPresence, Place, Session, StorageOptions, opening_keys};
 
 /// What the help shows.
@@ -80,16 +79,15 @@ async fn in_process(
 ) -> anyhow::Result<()> {
     let mut seen = session.progress();
     let mut job = resealing.job().await.map_err(anyhow::Error::from_boxed)?;
-    let mut progress = Progress::new(job.total.unwrap_or_default());
+    let mut progress = Progress::of("secrets", job.total.unwrap_or_default());
     while job.finished_at.is_none() {
         if timeout(ALIVE, seen.changed()).await.is_err() {
             process.check_keys(Some(resealing.keys)).await?;
         }
-        let done = job.done;
         job = session.read_model.job(&job.id).await?.context("the job is no longer in the read model")?;
-        progress.advance(job.done - done);
+        progress.at(job.done);
     }
-    progress.bar.finish_and_clear();
+    progress.clear();
     for JobFailure { subject, detail, .. } in &job.failures {
         tracing::error!("{} was not sealed anew: {detail}", subject.as_deref().unwrap_or("a secret"));
     }
@@ -107,13 +105,13 @@ async fn in_process(
 async fn all(resealing: &Resealing<'_>) -> anyhow::Result<Counted> {
     let total = resealing.total().await.map_err(anyhow::Error::from_boxed)?;
     let mut counted = Counted { left_out: resealing.left_out().await?, ..Counted::default() };
-    let (mut progress, mut cursor) = (Progress::new(total), None);
+    let (mut progress, mut cursor) = (Progress::of("secrets", total), None);
     while let Some(step) = resealing.step(cursor.as_ref()).await.map_err(anyhow::Error::from_boxed)? {
         progress.advance(step.done);
         counted.add(&step);
         cursor = Some(step.to);
     }
-    progress.bar.finish_and_clear();
+    progress.clear();
     Ok(counted)
 }
 
@@ -157,37 +155,5 @@ impl Counted {
             "{certificates} certificates, {apns_keys} APNs keys and {persons} keys of personal data were sealed anew; all that is in use is sealed \
              under encryption key {current}{left}"
         ))
-    }
-}
-
-/// A progress bar on a terminal, a log line now and then elsewhere.
-struct Progress {
-    bar: ProgressBar,
-    /// When the last line was written, `None` on a terminal.
-    last_line: Option<Duration>,
-}
-
-/// The time between two lines.
-const LINE_INTERVAL: Duration = Duration::from_secs(5);
-
-impl Progress {
-    fn new(total: u64) -> Self {
-        let bar = ProgressBar::new(total);
-        let template = "{bar:40} {human_pos} of {human_len} secrets, {eta} left";
-        bar.set_style(ProgressStyle::with_template(template).expect("a template that is a constant"));
-        let last_line = (!std::io::stderr().is_terminal()).then_some(Duration::ZERO);
-        Self { bar, last_line }
-    }
-
-    fn advance(&mut self, done: u64) {
-        self.bar.inc(done);
-        let elapsed = self.bar.elapsed();
-        if let Some(last_line) = &mut self.last_line
-            && elapsed.saturating_sub(*last_line) >= LINE_INTERVAL
-        {
-            *last_line = elapsed;
-            let total = self.bar.length().unwrap_or_default();
-            tracing::info!("{} of {total} secrets are looked at", self.bar.position());
-        }
     }
 }
