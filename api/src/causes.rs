@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use honoken_domain::brand_assets::BrandAssetsError;
+use honoken_domain::ids::RegistrationId;
 use honoken_domain::job::JobError;
 use honoken_domain::pass::PassError;
 use honoken_domain::pass_type::PassTypeError;
@@ -13,8 +14,10 @@ use honoken_event_store::{DispatchError, LogError};
 use honoken_projections::QueryError;
 use honoken_service::blobs::BlobError;
 use honoken_service::built_passes::BuildFailure;
+use honoken_service::damaged_registration::MendFailure;
 use honoken_service::personalization::PersonalizationFailure;
 
+use crate::damage::Damage;
 use crate::error::{ApiError, Fault};
 
 /// Maps an aggregate's refusal to an answer.
@@ -22,10 +25,8 @@ pub trait Refusal: Error + Send + Sync + 'static {
     /// The answer.
     fn into_api_error(self) -> ApiError;
 
-    /// The answer when an event of the aggregate cannot be read, so that it cannot be asked at all.
-    fn of_damaged(cause: Box<dyn Error + Send + Sync>) -> ApiError {
-        ApiError::Internal(cause)
-    }
+    /// The answer when an event of the aggregate with this id cannot be read, so that it cannot be asked at all.
+    fn of_damaged(id: &str, cause: Box<dyn Error + Send + Sync>) -> ApiError;
 }
 
 impl Refusal for PassError {
@@ -68,7 +69,7 @@ impl Refusal for PassError {
         }
     }
 
-    fn of_damaged(cause: Box<dyn Error + Send + Sync>) -> ApiError {
+    fn of_damaged(_: &str, cause: Box<dyn Error + Send + Sync>) -> ApiError {
         ApiError::PassParked(cause)
     }
 }
@@ -77,6 +78,10 @@ impl Refusal for JobError {
     /// Callers only start jobs, which is never refused.
     fn into_api_error(self) -> ApiError {
         ApiError::Internal(self.into())
+    }
+
+    fn of_damaged(id: &str, cause: Box<dyn Error + Send + Sync>) -> ApiError {
+        ApiError::Damaged(Damage::of(format!("the job {id}"), cause))
     }
 }
 
@@ -89,11 +94,19 @@ impl Refusal for PassTypeError {
             Self::LocalizationsTooLarge(_) => ApiError::fault("too_many_localizations", "", self.to_string()),
         }
     }
+
+    fn of_damaged(id: &str, cause: Box<dyn Error + Send + Sync>) -> ApiError {
+        ApiError::Damaged(Damage::of(format!("the pass type {id}"), cause))
+    }
 }
 
 impl Refusal for BrandAssetsError {
     fn into_api_error(self) -> ApiError {
         match self {}
+    }
+
+    fn of_damaged(_: &str, cause: Box<dyn Error + Send + Sync>) -> ApiError {
+        ApiError::Damaged(Damage::of("the images of the brand".to_owned(), cause))
     }
 }
 
@@ -101,23 +114,53 @@ impl Refusal for UploadedImageError {
     fn into_api_error(self) -> ApiError {
         match self {}
     }
+
+    fn of_damaged(id: &str, cause: Box<dyn Error + Send + Sync>) -> ApiError {
+        let digest = id.rsplit('/').next().unwrap_or(id);
+        let damage = Damage::of(format!("the uploaded image {digest}"), cause);
+        ApiError::Damaged(damage.or("; an image with any other bytes can be uploaded"))
+    }
 }
 
 impl Refusal for RegistrationError {
     fn into_api_error(self) -> ApiError {
         match self {}
     }
+
+    fn of_damaged(id: &str, cause: Box<dyn Error + Send + Sync>) -> ApiError {
+        let stream = RegistrationId::parse(id).map_or_else(
+            |_| "a registration".to_owned(),
+            |id| {
+                let device = id.device_library_identifier.shortened();
+                format!("the registration of the device {device} for {}", id.pass_type_identifier)
+            },
+        );
+        ApiError::Damaged(Damage::of(stream, cause).or(SKIP))
+    }
 }
+
+/// The remedy for a registration, which is stated anew by itself.
+const SKIP: &str = ", or skip the event (`/admin/projections/wallet/parked`): then the next request of the device is carried out without it";
 
 impl<E: Refusal> From<DispatchError<E>> for ApiError {
     fn from(fault: DispatchError<E>) -> Self {
         match fault {
             DispatchError::Refused(refusal) => refusal.into_api_error(),
             DispatchError::Log(LogError::Unreadable { .. }) | DispatchError::Undecodable { .. } => {
-                E::of_damaged(fault.into())
+                let id = fault.damaged().unwrap_or_default().to_owned();
+                E::of_damaged(&id, fault.into())
             }
             DispatchError::Log(fault) => fault.into(),
             DispatchError::Conflict | DispatchError::OutcomeUnknown(_) => Self::Unavailable(fault.into()),
+        }
+    }
+}
+
+impl From<MendFailure> for ApiError {
+    fn from(failure: MendFailure) -> Self {
+        match failure {
+            MendFailure::Registration(fault) => fault.into(),
+            MendFailure::Query(fault) => fault.into(),
         }
     }
 }

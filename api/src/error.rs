@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 
 use crate::auth::scopes;
 use crate::auth::signing::SignatureFault;
+use crate::damage::Damage;
 use crate::openapi::schemas;
 
 /// One fault of a body.
@@ -117,6 +118,8 @@ pub enum ApiError {
     },
     /// 409: an event of the pass cannot be read, so the pass stands still. The cause is logged.
     PassParked(Box<dyn Error + Send + Sync>),
+    /// 409: likewise for a stream that is no pass's.
+    Damaged(Damage),
     /// 409: the state does not allow a value of the body.
     ConflictAt {
         /// Stable name of the rule.
@@ -260,8 +263,9 @@ impl ApiError {
     pub fn for_phone(self) -> Self {
         match self {
             Self::NoCertificate { why, .. } => Self::CannotSign(why.into()),
-            // A status that Apple's protocol does not have; the registration may succeed once an operator has acted.
+            // A status that Apple's protocol does not have; the request may succeed once an operator has acted.
             Self::PassParked(cause) => Self::CannotSign(cause),
+            Self::Damaged(damage) => Self::CannotSign(damage.into()),
             other => other,
         }
     }
@@ -292,7 +296,9 @@ impl ApiError {
             Self::NotFound { .. } | Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::Conflict { .. } | Self::ConflictAt { .. } | Self::PassParked(_) => StatusCode::CONFLICT,
+            Self::Conflict { .. } | Self::ConflictAt { .. } | Self::PassParked(_) | Self::Damaged(_) => {
+                StatusCode::CONFLICT
+            }
             Self::PreconditionFailed { .. } => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType
@@ -384,6 +390,7 @@ impl ApiError {
                 "The pass stands still",
                 "An event of this pass cannot be read, so it is served as it was and cannot be changed. An operator can retry the event or skip it (`/admin/projections/wallet/parked`), and after a skip repair the pass (`POST /admin/passes/{type}/{serial}/repair`).".into(),
             ),
+            Self::Damaged(damage) => ("stream_damaged", "The event log is damaged here", damage.detail()),
             Self::PreconditionFailed { detail } => ("precondition_failed", "Precondition failed", detail.clone()),
             Self::TooLarge { limit } => {
                 ("too_large", "Body too large", format!("The limit is {limit} bytes."))
@@ -506,11 +513,12 @@ impl ApiError {
 
     /// Logs the cause of an answer that does not tell it, once.
     pub fn log(&self) {
-        let cause = match self {
+        let cause: &(dyn Error + 'static) = match self {
             Self::Internal(cause)
             | Self::Unavailable(cause)
             | Self::CannotSign(cause)
-            | Self::PassParked(cause) => cause,
+            | Self::PassParked(cause) => &**cause,
+            Self::Damaged(damage) => damage,
             Self::NoCertificate { pass_type_identifier, why } => {
                 if may_log(AnonymousLine::Error, 1) > 0 {
                     tracing::error!(pass.r#type = %pass_type_identifier, "could not sign a pass of {pass_type_identifier}: {why}");
@@ -528,7 +536,7 @@ impl ApiError {
             _ => return,
         };
         if may_log(AnonymousLine::Error, 1) > 0 {
-            tracing::error!(error = error_chain(&**cause), "could not answer a request");
+            tracing::error!(error = error_chain(cause), "could not answer a request");
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Where to start reading: [`router`] lists every route; each handler is a file under [`device`], [`manage`], [`admin`] or [`operations`].
 //! [`state`] holds what handlers use, [`auth`] authenticates callers, [`extractors`] read requests, [`answers`] are parts that the answers
-//! of several handlers share, [`doctor`] inspects passes, [`first_steps`] are shown at `/`, [`error`] holds every error answer. [`layers`] are around every request: limits, load shedding, the log line.
+//! of several handlers share, [`doctor`] inspects passes, [`first_steps`] are shown at `/`, [`error`] holds every error answer, [`damage`] the words about events that cannot be read. [`layers`] are around every request: limits, load shedding, the log line.
 //! [`server`] accepts connections, [`nats`] takes commands over NATS, [`openapi`] generates the document from the same lines as the router.
 //!
 //! This crate contains no SQL and reads no environment variable.
@@ -11,6 +11,7 @@ pub mod admin;
 pub mod answers;
 pub mod auth;
 pub mod causes;
+pub mod damage;
 pub mod device;
 pub mod doctor;
 pub mod error;

@@ -21,6 +21,7 @@ impl Snapshot for crate::pass::Pass {
 
 impl Snapshot for crate::registration::Registration {
     const SHAPE: u32 = 3;
+    const WHOLE: Option<&'static str> = Some(crate::registration::REPAIRED);
 }
 
 impl Snapshot for crate::organization::Organization {

@@ -13,6 +13,7 @@ use crate::dispatch::{Committed, DispatchError, Dispatcher, Metadata, append_of,
 use crate::error::{AppendError, LogError};
 use crate::event::RecordedEvent;
 use crate::log::EventLog;
+use crate::position::Position;
 use crate::snapshots::Snapshots;
 use crate::states::State;
 
@@ -71,7 +72,7 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
         for _ in 0..TRIES {
             match self.load::<A>(aggregate_id).await {
                 Ok(_) => return Ok(None),
-                Err(DispatchError::Undecodable { .. } | DispatchError::Log(LogError::Unreadable { .. })) => {}
+                Err(fault) if fault.damaged().is_some() => {}
                 Err(fault) => return Err(fault),
             }
             let mut state = self.load_readable::<A>(aggregate_id).await?;
@@ -94,6 +95,25 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
             }
         }
         Err(DispatchError::Conflict)
+    }
+
+    /// The positions of the events of an aggregate that cannot be read.
+    ///
+    /// # Errors
+    /// When the event log is unavailable.
+    pub async fn damage_of<A: Snapshot>(&self, aggregate_id: &str) -> Result<Vec<Position>, LogError> {
+        let (mut damaged, mut after) = (Vec::new(), 0);
+        loop {
+            let page = self.log.history::<A>(aggregate_id, after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(damaged) };
+            after = last.event.sequence as u64;
+            for RecordedEvent { position, event, .. } in page {
+                let event = self.upcasters.upcast(event);
+                if serde_json::from_value::<A::Event>(event.payload).is_err() {
+                    damaged.push(position);
+                }
+            }
+        }
     }
 
     /// The state that the readable events lead to.

@@ -92,12 +92,25 @@ pub enum DispatchError<E: std::error::Error> {
     /// A stored event does not decode.
     #[error("the event with sequence {sequence} does not decode")]
     Undecodable {
+        /// The aggregate's id.
+        aggregate_id: String,
         /// Its number within the aggregate.
         sequence: usize,
         /// Why.
         #[source]
         source: serde_json::Error,
     },
+}
+
+impl<E: std::error::Error> DispatchError<E> {
+    /// The id of the aggregate, if an event of it cannot be read: then it answers no command, however often it is asked.
+    pub fn damaged(&self) -> Option<&str> {
+        match self {
+            Self::Undecodable { aggregate_id, .. } => Some(aggregate_id),
+            Self::Log(LogError::Unreadable { event, .. }) => Some(&event.event.aggregate_id),
+            Self::Refused(_) | Self::Conflict | Self::Log(_) | Self::OutcomeUnknown(_) => None,
+        }
+    }
 }
 
 /// Carries commands to aggregates.
@@ -281,8 +294,10 @@ impl<L: EventLog + Snapshots> Dispatcher<L> {
             let sequence = event.sequence;
             let event = self.upcasters.upcast(event);
             state.bytes += size_of_json(&event.payload);
-            let event = serde_json::from_value(event.payload)
-                .map_err(|source| DispatchError::Undecodable { sequence, source })?;
+            let event = serde_json::from_value(event.payload).map_err(|source| {
+                let aggregate_id = aggregate_id.to_owned();
+                DispatchError::Undecodable { aggregate_id, sequence, source }
+            })?;
             aggregate.apply(event);
         }
         state.sequence = sequence;

@@ -7,16 +7,16 @@ use futures::future::BoxFuture;
 use honoken_domain::apns_key::ApnsKey;
 use honoken_domain::brand_assets::BrandAssets;
 use honoken_domain::certificate::Certificate;
-use honoken_domain::ids::PassId;
+use honoken_domain::ids::{PassId, RegistrationId};
 use honoken_domain::job::Job;
 use honoken_domain::organization::Organization;
 use honoken_domain::pass::{Circumstances, Pass, PassCommand, PassError};
 use honoken_domain::pass_type::PassType;
-use honoken_domain::registration::Registration;
+use honoken_domain::registration::{Registration, RegistrationCommand, RegistrationError};
 use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
 use honoken_domain::uploaded_image::UploadedImage;
-use honoken_event_store::{Committed, DispatchError, Dispatcher, Log, LogError, Metadata};
+use honoken_event_store::{Committed, DispatchError, Dispatcher, Log, LogError, Metadata, Position};
 use honoken_telemetry::metrics::{CommandResult, Metric, Metrics, Value};
 use honoken_telemetry::request::{self, Spent};
 use tokio::time::Instant;
@@ -81,21 +81,57 @@ impl Commands {
         id: &'a PassId,
         circumstances: &'a Circumstances,
         metadata: &'a Metadata,
-    ) -> BoxFuture<'a, Result<Option<Committed<Pass>>, DispatchError<PassError>>> {
+    ) -> BoxFuture<'a, Carrying<Pass, PassError>> {
         Box::pin(async move {
-            let (started, command) = (Instant::now(), PassCommand::Repair);
-            let name = (&command).into();
-            let id = id.to_string();
-            let outcome =
-                self.dispatcher.dispatch_past_damage::<Pass>(&id, command, circumstances, metadata).await;
-            let result = match &outcome {
-                Ok(Some(_)) => CommandResult::Changed,
-                Ok(None) => CommandResult::Unchanged,
-                Err(fault) => failure(fault),
-            };
-            self.note::<Pass>(name, result, started.elapsed());
-            outcome
+            self.repair::<Pass>(&id.to_string(), PassCommand::Repair, circumstances, metadata).await
         })
+    }
+
+    /// The same for a registration. `None` when every event can be read.
+    ///
+    /// # Errors
+    /// [`DispatchError`].
+    pub fn repair_registration<'a>(
+        &'a self,
+        id: &'a RegistrationId,
+        metadata: &'a Metadata,
+    ) -> BoxFuture<'a, Carrying<Registration, RegistrationError>> {
+        Box::pin(async move {
+            let (id, command) = (id.aggregate_id(), RegistrationCommand::Repair);
+            self.repair::<Registration>(&id, command, &(), metadata).await
+        })
+    }
+
+    /// The positions of the events of a registration that cannot be read.
+    ///
+    /// # Errors
+    /// When the event log is unavailable.
+    pub async fn damage_of_registration(&self, id: &RegistrationId) -> Result<Vec<Position>, LogError> {
+        self.dispatcher.damage_of::<Registration>(&id.aggregate_id()).await
+    }
+
+    async fn repair<A>(
+        &self,
+        aggregate_id: &str,
+        command: A::Command,
+        services: &A::Services,
+        metadata: &Metadata,
+    ) -> Carrying<A, A::Error>
+    where
+        A: Snapshot,
+        A::Command: Clone,
+        for<'a> &'a A::Command: Into<&'static str>,
+    {
+        let (started, name) = (Instant::now(), (&command).into());
+        let outcome =
+            self.dispatcher.dispatch_past_damage::<A>(aggregate_id, command, services, metadata).await;
+        let result = match &outcome {
+            Ok(Some(_)) => CommandResult::Changed,
+            Ok(None) => CommandResult::Unchanged,
+            Err(fault) => failure(fault),
+        };
+        self.note::<A>(name, result, started.elapsed());
+        outcome
     }
 
     /// Carries a command out, and counts its result. `None` when the events were not admitted.
@@ -137,8 +173,8 @@ impl Commands {
     }
 }
 
-/// The result of a command whose events may not have been admitted.
-type Carrying<A, E> = Result<Option<Committed<A>>, DispatchError<E>>;
+/// The result of a command; `None` when it was not carried to its end, since its events were not admitted or nothing was to be repaired.
+pub type Carrying<A, E> = Result<Option<Committed<A>>, DispatchError<E>>;
 
 /// The aggregates whose commands are carried. Each implements this on its own, so that the way of a command through the event log is compiled
 /// once for each of them, here: a generic function is compiled again in every crate that calls it.
@@ -184,11 +220,11 @@ fn changed<A: Snapshot>(committed: &Committed<A>) -> CommandResult {
 
 fn failure<E: std::error::Error>(fault: &DispatchError<E>) -> CommandResult {
     match fault {
+        _ if fault.damaged().is_some() => CommandResult::Undecodable,
         DispatchError::Refused(_) => CommandResult::Refused,
         DispatchError::Conflict => CommandResult::Conflict,
-        DispatchError::Undecodable { .. } | DispatchError::Log(LogError::Unreadable { .. }) => {
-            CommandResult::Undecodable
+        DispatchError::Log(_) | DispatchError::Undecodable { .. } | DispatchError::OutcomeUnknown(_) => {
+            CommandResult::Unavailable
         }
-        DispatchError::Log(_) | DispatchError::OutcomeUnknown(_) => CommandResult::Unavailable,
     }
 }

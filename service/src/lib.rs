@@ -9,7 +9,8 @@
 //! - [`encryption_keys`], [`install`] and [`apns_keys`]: private keys, sealed; [`push_credentials`]: the credentials of pushes; [`push_destination`]: Apple, or a stand-in;
 //!   [`follower`] keeps both up to date
 //! - [`key_uses`]: when API keys were last used; [`operators`]: the passwords of operators
-//! - [`jobs`]: work that outlives a request; [`pushing`]: pushes to phones; [`dead_tokens`]: tokens that APNs calls dead
+//! - [`jobs`]: work that outlives a request; [`pushing`]: pushes to phones; [`dead_tokens`]: tokens that APNs calls dead;
+//!   [`damaged_registration`]: registrations that mend themselves
 //! - [`dev`]: the content that `honoken dev` puts into its folder
 //! - [`clock`] and [`ids`]: time and randomness, passed as arguments; [`shutdown`]: how a process ends; [`limits`]: the numbers
 
@@ -20,6 +21,7 @@ pub mod bundles;
 pub mod clock;
 pub mod commands;
 pub mod content_rules;
+pub mod damaged_registration;
 pub mod data_dir;
 pub mod dead_tokens;
 pub mod dev;

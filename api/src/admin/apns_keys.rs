@@ -1,5 +1,7 @@
 //! APNs keys by name: install, list, show, try, revoke.
 
+use std::error::Error;
+
 use axum::Json;
 use axum::extract::{Request, State};
 use honoken_domain::apns_key::ApnsKeyError;
@@ -22,13 +24,14 @@ use zeroize::Zeroizing;
 use crate::admin::certificates::sealing_keys;
 use crate::auth::operator::Operator;
 use crate::causes::Refusal;
+use crate::damage::Damage;
 use crate::error::ApiError;
 use crate::extractors::json_body::{self, Fields};
 use crate::extractors::path::Segments;
 use crate::extractors::request_id::RequestId;
 use crate::limits;
 use crate::openapi::answers::Done;
-use crate::openapi::problems::{Conflict, NotFound, Unacceptable, UnsupportedMediaType};
+use crate::openapi::problems::{Conflict, Damaged, NotFound, Unacceptable, UnsupportedMediaType};
 use crate::openapi::tags::ADMIN;
 use crate::openapi::{examples, schemas};
 use crate::state::{App, AppState};
@@ -216,10 +219,10 @@ pub async fn get(State(app): State<AppState>, segments: Segments) -> Result<Json
 /// can revoke it everywhere.
 ///
 /// # Errors
-/// 401, 404, 503.
+/// 401, 404, 409 `stream_damaged`, 503.
 #[utoipa::path(
     delete, path = "/apns-keys/{keyRef}", tag = ADMIN,
-    operation_id = "revokeApnsKey", summary = "Stop pushing with an APNs key", responses(Done, NotFound),
+    operation_id = "revokeApnsKey", summary = "Stop pushing with an APNs key", responses(Done, NotFound, Damaged),
 )]
 pub async fn delete(
     State(app): State<AppState>,
@@ -288,6 +291,11 @@ impl Refusal for ApnsKeyError {
             // It was replaced at the same moment.
             Self::AnotherInstalled { .. } => ApiError::Conflict { code: "another_installed", detail },
         }
+    }
+
+    fn of_damaged(id: &str, cause: Box<dyn Error + Send + Sync>) -> ApiError {
+        let damage = Damage::of(format!("the APNs key {id}"), cause);
+        ApiError::Damaged(damage.or(", or install another key of the team and revoke this one at Apple"))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::manage::default_image::DefaultImage;
 use crate::manage::uploads::Owner;
 use crate::openapi::answers::{BroughtByJob, Image};
 use crate::openapi::parameters::EveryScale;
-use crate::openapi::problems::{FormInsteadOfFile, NotFound, Unacceptable};
+use crate::openapi::problems::{Damaged, FormInsteadOfFile, NotFound, Unacceptable};
 use crate::openapi::schemas::Png;
 use crate::openapi::tags::ADMIN;
 use crate::state::{App, AppState};
@@ -27,12 +27,12 @@ use crate::state::{App, AppState};
 /// With `?scale=auto` the image is made at every scale that Wallet draws; they take the place of all that the brand has for the slot.
 ///
 /// # Errors
-/// 401, 413, 422 when the file name or the image is not acceptable, 503.
+/// 401, 409 `stream_damaged`, 413, 422 when the file name or the image is not acceptable, 503.
 #[utoipa::path(
     put, path = "/brand-assets/{file}", tag = ADMIN,
     operation_id = "putBrandAsset", summary = "Give all passes a default image",
     params(EveryScale), request_body(content((Png = "application/octet-stream"), (Png = "image/png"))),
-    responses(BroughtByJob, FormInsteadOfFile, Unacceptable),
+    responses(BroughtByJob, Damaged, FormInsteadOfFile, Unacceptable),
 )]
 pub async fn put(
     State(app): State<AppState>,
@@ -59,10 +59,10 @@ pub async fn put(
 /// `DELETE /admin/brand-assets/{file}`
 ///
 /// # Errors
-/// 401, 422, 503.
+/// 401, 409 `stream_damaged`, 422, 503.
 #[utoipa::path(
     delete, path = "/brand-assets/{file}", tag = ADMIN,
-    operation_id = "deleteBrandAsset", summary = "Remove an image of the brand", responses(BroughtByJob, Unacceptable),
+    operation_id = "deleteBrandAsset", summary = "Remove an image of the brand", responses(BroughtByJob, Damaged, Unacceptable),
 )]
 pub async fn delete(
     State(app): State<AppState>,

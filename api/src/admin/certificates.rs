@@ -1,5 +1,7 @@
 //! Certificates by name: install, renew, list, show, revoke.
 
+use std::error::Error;
+
 use axum::Json;
 use axum::extract::{Request, State};
 use honoken_domain::certificate::CertificateError;
@@ -19,6 +21,7 @@ use crate::admin::certificate_answer::{CertificateAnswer, CertificateChange};
 use crate::admin::certificate_body::{CertificateBody, Documented};
 use crate::auth::operator::Operator;
 use crate::causes::Refusal;
+use crate::damage::Damage;
 use crate::error::ApiError;
 use crate::extractors::json_body;
 use crate::extractors::paging::Paging;
@@ -27,7 +30,7 @@ use crate::extractors::request_id::RequestId;
 use crate::limits;
 use crate::openapi::answers::Done;
 use crate::openapi::examples;
-use crate::openapi::problems::{Conflict, NotFound, Unacceptable, UnsupportedMediaType};
+use crate::openapi::problems::{Conflict, Damaged, NotFound, Unacceptable, UnsupportedMediaType};
 use crate::openapi::tags::ADMIN;
 use crate::state::{App, AppState};
 
@@ -136,10 +139,10 @@ pub async fn get(
 /// come back for them later. Only Apple can revoke the certificate everywhere.
 ///
 /// # Errors
-/// 401, 404, 503.
+/// 401, 404, 409 `stream_damaged`, 503.
 #[utoipa::path(
     delete, path = "/certs/{certRef}", tag = ADMIN,
-    operation_id = "revokeCertificate", summary = "Revoke a certificate", responses(Done, NotFound),
+    operation_id = "revokeCertificate", summary = "Revoke a certificate", responses(Done, NotFound, Damaged),
 )]
 pub async fn delete(
     State(app): State<AppState>,
@@ -184,6 +187,9 @@ pub(super) fn sealing_keys(app: &App) -> Result<&SealingKeys, ApiError> {
     })
 }
 
+/// The remedy for a certificate, whose name is free to choose.
+const INSTALL_ANEW: &str = ", or install the certificate under another name (`PUT /admin/certs/{certRef}`) and give that name to the pass type (`PUT /admin/pass-types/{type}`)";
+
 impl Refusal for CertificateError {
     fn into_api_error(self) -> ApiError {
         let detail = self.to_string();
@@ -194,6 +200,10 @@ impl Refusal for CertificateError {
             // It was renewed at the same moment, and its key is sealed.
             Self::AnotherInstalled { .. } => ApiError::Conflict { code: "another_installed", detail },
         }
+    }
+
+    fn of_damaged(id: &str, cause: Box<dyn Error + Send + Sync>) -> ApiError {
+        ApiError::Damaged(Damage::of(format!("the certificate {id}"), cause).or(INSTALL_ANEW))
     }
 }
 

@@ -1,5 +1,7 @@
 //! The API keys of an organisation: make, list, rotate and revoke them.
 
+use std::error::Error;
+
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -16,13 +18,14 @@ use utoipa::ToSchema;
 
 use crate::auth::operator::Operator;
 use crate::causes::Refusal;
+use crate::damage::Damage;
 use crate::error::{ApiError, Fault};
 use crate::extractors::json_body::{self, Fields};
 use crate::extractors::path::Segments;
 use crate::extractors::request_id::RequestId;
 use crate::limits;
 use crate::openapi::answers::Done;
-use crate::openapi::problems::{Conflict, NotFound, Unacceptable, UnsupportedMediaType};
+use crate::openapi::problems::{Conflict, Damaged, NotFound, Unacceptable, UnsupportedMediaType};
 use crate::openapi::tags::ADMIN;
 use crate::openapi::{examples, schemas};
 use crate::state::{App, AppState};
@@ -156,10 +159,10 @@ pub async fn list(State(app): State<AppState>, segments: Segments) -> Result<Jso
 /// Revokes a key for ever. Once this is answered, no process takes the key any more.
 ///
 /// # Errors
-/// 401, 404, 503 when the key is revoked and some process may not know it yet.
+/// 401, 404, 409 `stream_damaged`, 503 when the key is revoked and some process may not know it yet.
 #[utoipa::path(
     delete, path = "/organizations/{organization}/keys/{key}", tag = ADMIN,
-    operation_id = "revokeApiKey", summary = "Revoke an API key", responses(Done, NotFound),
+    operation_id = "revokeApiKey", summary = "Revoke an API key", responses(Done, NotFound, Damaged),
 )]
 pub async fn revoke(
     State(app): State<AppState>,
@@ -316,5 +319,9 @@ impl Refusal for OrganizationError {
             Self::KeyExpired => ApiError::Conflict { code: "key_expired", detail },
             Self::KeyRevoked => ApiError::Conflict { code: "key_revoked", detail },
         }
+    }
+
+    fn of_damaged(id: &str, cause: Box<dyn Error + Send + Sync>) -> ApiError {
+        ApiError::Damaged(Damage::of(format!("the organisation {id}"), cause))
     }
 }

@@ -20,7 +20,7 @@ use crate::extractors::paging::Paging;
 use crate::extractors::path::Segments;
 use crate::extractors::request_id::RequestId;
 use crate::limits;
-use crate::openapi::problems::{Conflict, NotFound, Unacceptable, UnsupportedMediaType};
+use crate::openapi::problems::{Conflict, Damaged, NotFound, Unacceptable, UnsupportedMediaType};
 use crate::openapi::tags::ADMIN;
 use crate::openapi::{examples, schemas};
 use crate::state::AppState;
@@ -173,14 +173,14 @@ pub async fn list(State(app): State<AppState>, uri: Uri) -> Result<Json<Organiza
 /// the passes as they are. Enabled again, everything works as before.
 ///
 /// # Errors
-/// 401, 404, 422, 503.
+/// 401, 404, 409 `stream_damaged`, 422, 503.
 #[utoipa::path(
     patch, path = "/organizations/{organization}", tag = ADMIN,
     operation_id = "changeOrganization", summary = "Rename, disable or limit an organisation",
     request_body = DocumentedChange,
     responses(
         (status = 200, body = OrganizationAnswer, description = "The organisation as it is now."),
-        NotFound, UnsupportedMediaType, Unacceptable,
+        NotFound, Damaged, UnsupportedMediaType, Unacceptable,
     ),
 )]
 pub async fn patch(

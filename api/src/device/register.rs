@@ -65,7 +65,7 @@ pub async fn handler(
     let device =
         segments.device().ok_or_else(|| unreadable("the device library identifier in the path", ""))?;
     let request = DeviceRequest::new(&app, device, pass.id, client, &request_id);
-    let Registered { committed, is_new } = request.register(push_token).await?;
+    let Registered { committed, is_new } = request.register(push_token).await.map_err(ApiError::for_phone)?;
     if !app.projector.shows(&committed, service_limits::VISIBLE).await {
         // Otherwise the list that follows would be empty, and the phone would be content with it. After a 503 it comes back, and finds
         // itself registered.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use honoken_domain::ids::{DeviceLibraryIdentifier, PassId, PushToken, RegistrationId};
 use honoken_domain::registration::{Registration, RegistrationCommand, RegistrationEvent};
 use honoken_event_store::{Committed, Metadata};
+use honoken_service::damaged_registration::mend;
 
 use crate::device::turns::{Device, Next, SentToken, Written};
 use crate::error::ApiError;
@@ -157,10 +158,19 @@ impl<'a> DeviceRequest<'a> {
         &self,
         command: RegistrationCommand,
         metadata: &Metadata,
-        admits: impl FnMut(&[RegistrationEvent]) -> Result<(), ApiError> + Send,
+        mut admits: impl FnMut(&[RegistrationEvent]) -> Result<(), ApiError> + Send,
     ) -> Result<Committed<Registration>, ApiError> {
-        let (id, dispatcher) = (self.id.aggregate_id(), &self.app.dispatcher);
-        dispatcher.dispatch_if::<Registration, ApiError>(&id, command, &(), metadata, admits).await?
+        let (id, App { dispatcher, read_model, .. }) = (self.id.aggregate_id(), self.app);
+        let first = dispatcher.dispatch_if(&id, command.clone(), &(), metadata, &mut admits).await;
+        match first {
+            Err(fault) if fault.damaged().is_some() => {
+                if !mend(dispatcher, read_model, &self.id, metadata).await? {
+                    return Err(fault.into());
+                }
+                dispatcher.dispatch_if(&id, command, &(), metadata, admits).await?
+            }
+            outcome => outcome?,
+        }
     }
 }
 

@@ -202,7 +202,9 @@ impl Written {
 fn holds_a_token(event: &RegistrationEvent) -> bool {
     match event {
         RegistrationEvent::DeviceRegistered { .. } | RegistrationEvent::PushTokenChanged { .. } => true,
-        RegistrationEvent::PushTokenConfirmed { .. } | RegistrationEvent::DeviceUnregistered { .. } => false,
+        RegistrationEvent::PushTokenConfirmed { .. }
+        | RegistrationEvent::DeviceUnregistered { .. }
+        | RegistrationEvent::Repaired { .. } => false,
     }
 }
 

@@ -39,7 +39,8 @@ pub async fn handler(
 ) -> Result<StatusCode, ApiError> {
     // A device whose name cannot exist was never registered.
     let Some(device) = segments.device() else { return Ok(StatusCode::OK) };
-    let committed = DeviceRequest::new(&app, device, pass.id, client, &request_id).unregister().await?;
+    let request = DeviceRequest::new(&app, device, pass.id, client, &request_id);
+    let committed = request.unregister().await.map_err(ApiError::for_phone)?;
     app.projector.shows(&committed, limits::VISIBLE).await;
     Ok(StatusCode::OK)
 }

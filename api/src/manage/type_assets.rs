@@ -18,7 +18,7 @@ use crate::manage::default_image::DefaultImage;
 use crate::manage::uploads::Owner;
 use crate::openapi::answers::{BroughtByJob, Image};
 use crate::openapi::parameters::EveryScale;
-use crate::openapi::problems::{Conflict, FormInsteadOfFile, NotFound, Unacceptable};
+use crate::openapi::problems::{Conflict, Damaged, FormInsteadOfFile, NotFound, Unacceptable};
 use crate::openapi::schemas::Png;
 use crate::openapi::tags::MANAGE;
 use crate::state::{App, AppState};
@@ -60,11 +60,11 @@ pub async fn put(
 /// `DELETE /manage/v1/pass-types/{type}/assets/{file}`
 ///
 /// # Errors
-/// 401, 404, 422, 503.
+/// 401, 404, 409 `stream_damaged`, 422, 503.
 #[utoipa::path(
     delete, path = "/manage/v1/pass-types/{type}/assets/{file}", tag = MANAGE,
     operation_id = "deletePassTypeAsset", summary = "Remove a default image from a pass type",
-    responses(BroughtByJob, NotFound, Unacceptable),
+    responses(BroughtByJob, NotFound, Damaged, Unacceptable),
 )]
 pub async fn delete(
     State(app): State<AppState>,

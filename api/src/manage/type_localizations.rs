@@ -14,7 +14,7 @@ use crate::extractors::request_id::RequestId;
 use crate::manage::localizations::{self, language};
 use crate::manage::type_assets::{change, own_pass_type};
 use crate::openapi::answers::BroughtByJob;
-use crate::openapi::problems::{NotFound, Unacceptable, UnsupportedMediaType};
+use crate::openapi::problems::{Damaged, NotFound, Unacceptable, UnsupportedMediaType};
 use crate::openapi::schemas;
 use crate::openapi::tags::MANAGE;
 use crate::state::AppState;
@@ -22,11 +22,11 @@ use crate::state::AppState;
 /// `PUT /manage/v1/pass-types/{type}/localizations/{lang}`
 ///
 /// # Errors
-/// 400, 401, 404, 413, 415, 422 when the language or the texts are not acceptable, 503.
+/// 400, 401, 404, 409 `stream_damaged`, 413, 415, 422 when the language or the texts are not acceptable, 503.
 #[utoipa::path(
     put, path = "/manage/v1/pass-types/{type}/localizations/{lang}", tag = MANAGE,
     operation_id = "putPassTypeLocalization", summary = "Give the passes of a type texts in a language",
-    request_body = schemas::Localization, responses(BroughtByJob, NotFound, UnsupportedMediaType, Unacceptable),
+    request_body = schemas::Localization, responses(BroughtByJob, NotFound, Damaged, UnsupportedMediaType, Unacceptable),
 )]
 pub async fn put(
     State(app): State<AppState>,
@@ -45,11 +45,11 @@ pub async fn put(
 /// `DELETE /manage/v1/pass-types/{type}/localizations/{lang}`
 ///
 /// # Errors
-/// 401, 404, 422 when the language is not one, 503.
+/// 401, 404, 409 `stream_damaged`, 422 when the language is not one, 503.
 #[utoipa::path(
     delete, path = "/manage/v1/pass-types/{type}/localizations/{lang}", tag = MANAGE,
     operation_id = "deletePassTypeLocalization", summary = "Remove a pass type's texts in a language",
-    responses(BroughtByJob, NotFound, Unacceptable),
+    responses(BroughtByJob, NotFound, Damaged, Unacceptable),
 )]
 pub async fn delete(
     State(app): State<AppState>,

@@ -9,6 +9,7 @@ use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{ContentBuilder, Object, Ref, RefOr, Response, ResponseBuilder, Type};
 
+use crate::damage::Damage;
 use crate::error::{ApiError, KeyFault};
 
 /// Declares the answers, and [`all`] of them for the components of the document.
@@ -51,6 +52,8 @@ problems! {
     BodyTimeout: ApiError::BodyTimeout, "The body did not arrive in 20 seconds.";
     Conflict: ApiError::Conflict { code: "already_issued", detail: "a pass with this serial number was already issued".into() },
         "The state of the resource does not allow it; `code` names the reason.";
+    Damaged: ApiError::Damaged(Damage::of("the organisation club".to_owned(), "the event at position 7 is not readable".into())),
+        "`stream_damaged`: an event on which the change would be decided cannot be read; `detail` names it, and what an operator has to do.";
     PreconditionFailed: ApiError::PreconditionFailed { detail: "the state has another tag".into() },
         "`If-Match` names another state than the current one.";
     TooLarge: ApiError::TooLarge { limit: crate::limits::JSON_BYTES }, "The body is too large; `detail` names the limit.";

@@ -365,6 +365,7 @@ pub const CODES: &[&str] = &[
     "signature_required",
     "still_unappliable",
     "still_unreadable",
+    "stream_damaged",
     "timed_out",
     "too_large",
     "too_many_keys",

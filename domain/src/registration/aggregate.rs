@@ -70,7 +70,13 @@ impl Registration {
                     .collect()
             }
             RegistrationCommand::Unregister { .. } | RegistrationCommand::ForgetToken { .. } => Vec::new(),
+            RegistrationCommand::Repair => vec![self.stated()],
         }
+    }
+
+    fn stated(&self) -> RegistrationEvent {
+        let Self { push_token, token_is_its_own, serial_numbers, imported, last_word } = self.clone();
+        RegistrationEvent::Repaired { push_token, token_is_its_own, serial_numbers, imported, last_word }
     }
 
     fn import(
@@ -172,6 +178,13 @@ impl Aggregate for Registration {
                     }
                 }
             }
+            RegistrationEvent::Repaired {
+                push_token,
+                token_is_its_own,
+                serial_numbers,
+                imported,
+                last_word,
+            } => *self = Self { push_token, token_is_its_own, serial_numbers, imported, last_word },
         }
     }
 }

@@ -42,4 +42,6 @@ pub enum RegistrationCommand {
         /// The time at which that was heard.
         at: UnixSeconds,
     },
+    /// State everything that is known in one event, since an earlier one cannot be read.
+    Repair,
 }

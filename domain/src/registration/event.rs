@@ -1,9 +1,14 @@
 //! What can have happened between a device and a pass type. The JSON of these types is a promise: `fixtures/events/`.
 
+use std::collections::BTreeSet;
+
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{PushToken, SerialNumber, UnixSeconds};
+
+/// The stored name of [`RegistrationEvent::Repaired`].
+pub const REPAIRED: &str = "RegistrationRepaired";
 
 /// A fact about a registration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +52,20 @@ pub enum RegistrationEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cause: Option<UnregistrationCause>,
     },
+    /// Everything that is known of the registration, so that no earlier event is needed: one of them cannot be read.
+    #[serde(rename = "RegistrationRepaired", rename_all = "camelCase")]
+    Repaired {
+        /// Where the device is reached; `None` when that is not known.
+        push_token: Option<PushToken>,
+        /// Whether the device itself said so.
+        token_is_its_own: bool,
+        /// The passes that it holds.
+        serial_numbers: BTreeSet<SerialNumber>,
+        /// The passes that were imported for it, held or not.
+        imported: BTreeSet<SerialNumber>,
+        /// When the device last said where it is reached.
+        last_word: UnixSeconds,
+    },
 }
 
 /// Why a device was unregistered that did not ask for it.
@@ -64,6 +83,7 @@ impl DomainEvent for RegistrationEvent {
             Self::PushTokenChanged { .. } => "PushTokenChanged",
             Self::PushTokenConfirmed { .. } => "PushTokenConfirmed",
             Self::DeviceUnregistered { .. } => "DeviceUnregistered",
+            Self::Repaired { .. } => REPAIRED,
         }
         .to_owned()
     }

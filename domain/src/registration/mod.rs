@@ -10,4 +10,4 @@ mod tests;
 pub use aggregate::Registration;
 pub use command::RegistrationCommand;
 pub use error::RegistrationError;
-pub use event::{RegistrationEvent, UnregistrationCause};
+pub use event::{REPAIRED, RegistrationEvent, UnregistrationCause};

@@ -1,5 +1,6 @@
 //! The rules of a registration, one sentence each.
 
+use cqrs_es::Aggregate;
 use cqrs_es::test::TestFramework;
 
 use super::*;
@@ -273,4 +274,29 @@ fn a_device_whose_token_died_is_imported_with_another() {
     check(history, import("1", "bb"), vec![imported("1", "bb")]);
     let history = vec![registered("1", "aa"), forgotten("1")];
     check(history, import("1", "bb"), vec![imported("1", "bb")]);
+}
+
+#[test]
+fn a_registration_that_is_stated_anew_needs_no_earlier_event() {
+    let dead = |serial_number: &str| RegistrationEvent::DeviceUnregistered {
+        serial_number: serial(serial_number),
+        cause: Some(UnregistrationCause::PushTokenDead),
+    };
+    let histories = [
+        vec![],
+        vec![registered("A-1", "first"), token_changed("second")],
+        vec![imported("A-1", "first"), registered("A-2", "second")],
+        vec![imported("A-1", "first"), dead("A-1")],
+    ];
+    for history in histories {
+        let mut registration = Registration::default();
+        for event in history {
+            registration.apply(event);
+        }
+        let events = registration.decide(RegistrationCommand::Repair);
+        let [event @ RegistrationEvent::Repaired { .. }] = events.as_slice() else { panic!("{events:?}") };
+        let mut alone = Registration::default();
+        alone.apply(event.clone());
+        assert_eq!(alone, registration);
+    }
 }

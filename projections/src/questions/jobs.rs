@@ -1,5 +1,7 @@
 //! Jobs that run in the background.
 
+use std::collections::BTreeSet;
+
 use honoken_database::statements::{Row, sql};
 use honoken_domain::ids::{JobId, OrganizationId, PassTypeIdentifier, UnixSeconds};
 use honoken_domain::job::{
@@ -77,17 +79,20 @@ impl ReadModel {
         row.and_then(|row| row.as_ref().map(job_row).transpose()).map_err(QueryError::of("a job"))
     }
 
-    /// The next job to work on: the oldest that is not finished.
-    pub async fn next_job(&self) -> Result<Option<JobRow>, QueryError> {
-        let row = sql("select job_id, kind, organization_id, pass_type_identifier, state, cursor, total, done, failed, failures, started_at,
+    /// The next job to work on: the oldest that is not finished, and is none of these.
+    pub async fn next_job(&self, besides: &BTreeSet<JobId>) -> Result<Option<JobRow>, QueryError> {
+        let rows = sql("select job_id, kind, organization_id, pass_type_identifier, state, cursor, total, done, failed, failures, started_at,
                     finished_at, work
              from wallet_job
              where finished_at is null and position > 0
              order by position
-             limit 1")
-        .fetch_optional(&self.readers)
+             limit $1")
+        .bind(i64::try_from(besides.len()).unwrap_or(i64::MAX - 1) + 1)
+        .fetch_all(&self.readers)
         .await;
-        row.and_then(|row| row.as_ref().map(job_row).transpose()).map_err(QueryError::of("the next job"))
+        let jobs = rows.and_then(|rows| rows.iter().map(job_row).collect::<sqlx::Result<Vec<_>>>());
+        let jobs = jobs.map_err(QueryError::of("the next job"))?;
+        Ok(jobs.into_iter().find(|job| !besides.contains(&job.id)))
     }
 
     /// The newest job of a kind that is not finished.

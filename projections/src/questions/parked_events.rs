@@ -1,10 +1,13 @@
 //! Events that could not be applied, and those that wait behind them.
 
+use std::collections::BTreeSet;
+
 use honoken_database::statements::sql;
+use honoken_event_store::Position;
 
 use crate::query_error::QueryError;
 use crate::read_model::ReadModel;
-use crate::rows::parked_event::parked_event;
+use crate::rows::parked_event::{parked_event, position_of};
 
 pub use crate::rows::parked_event::ParkedEvent;
 
@@ -21,6 +24,15 @@ impl ReadModel {
         .fetch_all(&self.readers)
         .await;
         rows.and_then(|rows| rows.iter().map(parked_event).collect()).map_err(QueryError::of("parked events"))
+    }
+
+    /// The events of a projection that operators decided to skip, by their positions.
+    pub async fn skipped_events(&self, projection: &str) -> Result<BTreeSet<Position>, QueryError> {
+        let rows = sql("select position from skipped_event where projection = $1")
+            .bind(projection)
+            .fetch_all(&self.readers)
+            .await;
+        rows.and_then(|rows| rows.iter().map(position_of).collect()).map_err(QueryError::of("skipped events"))
     }
 
     /// How many events of a projection are parked.

@@ -36,6 +36,11 @@ pub(crate) async fn apply(connection: &mut Connection, events: Vec<RecordedEvent
                 register(connection, std::mem::take(&mut unwritten)).await?;
                 delete_registration(connection, &id, &serial_number, recorded_at, sequence).await?;
             }
+            // The rows show all that can be read already: it is stated anew once the damaged event was skipped.
+            RegistrationEvent::Repaired { .. } => {
+                register(connection, std::mem::take(&mut unwritten)).await?;
+                touch_device(connection, &id, sequence).await?;
+            }
         }
     }
     register(connection, unwritten).await
@@ -155,13 +160,7 @@ async fn delete_registration(
     .bind(deleted_at)
     .execute(&mut *connection)
     .await?;
-    sql("update wallet_device set sequence = $3
-         where pass_type_identifier = $1 and device_library_identifier = $2 and sequence < $3")
-    .bind(id.pass_type_identifier.as_str())
-    .bind(id.device_library_identifier.as_str())
-    .bind(sequence)
-    .execute(&mut *connection)
-    .await?;
+    touch_device(connection, id, sequence).await?;
     sql("update wallet_device set deleted_at = $4
          where pass_type_identifier = $1 and device_library_identifier = $2 and sequence = $3 and deleted_at is null
            and not exists (select 1 from wallet_registration
@@ -170,6 +169,22 @@ async fn delete_registration(
     .bind(id.device_library_identifier.as_str())
     .bind(sequence)
     .bind(deleted_at)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Notes the sequence of an event that changes nothing else of a device.
+async fn touch_device(
+    connection: &mut Connection,
+    id: &RegistrationId,
+    sequence: i64,
+) -> Result<(), ApplyError> {
+    sql("update wallet_device set sequence = $3
+         where pass_type_identifier = $1 and device_library_identifier = $2 and sequence < $3")
+    .bind(id.pass_type_identifier.as_str())
+    .bind(id.device_library_identifier.as_str())
+    .bind(sequence)
     .execute(connection)
     .await?;
     Ok(())

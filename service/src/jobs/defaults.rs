@@ -6,7 +6,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use honoken_domain::ids::{PassId, PassTypeIdentifier};
 use honoken_domain::job::{JobCommand, JobCursor, JobFailure};
 use honoken_domain::pass::{Circumstances, Pass, PassCommand, PassError, Precondition};
-use honoken_event_store::{DispatchError, LogError, Position};
+use honoken_event_store::{DispatchError, Position};
 use honoken_pkpass::image::ImageSlot;
 use honoken_projections::jobs::JobRow;
 use honoken_projections::pass_types::PassTypeRow;
@@ -153,14 +153,12 @@ impl Worker {
             }
             Err(DispatchError::Refused(_)) => Ok(Outcome::Left),
             // The command would fail the same way for ever; an operator sees the event among the parked ones.
-            Err(DispatchError::Undecodable { .. } | DispatchError::Log(LogError::Unreadable { .. })) => {
-                Ok(Outcome::Failed(JobFailure {
-                    pass: Some(pass),
-                    subject: None,
-                    code: "unreadable".to_owned(),
-                    detail: "an event of this pass cannot be read, so it cannot be changed".to_owned(),
-                }))
-            }
+            Err(fault) if fault.damaged().is_some() => Ok(Outcome::Failed(JobFailure {
+                pass: Some(pass),
+                subject: None,
+                code: "unreadable".to_owned(),
+                detail: "an event of this pass cannot be read, so it cannot be changed".to_owned(),
+            })),
             Err(fault) => Err(fault.into()),
         }
     }

@@ -2,12 +2,13 @@
 //!
 //! The progress of a job is in the event log. A step that was not recorded is repeated, and finds that the passes it had already changed
 //! are current. Nothing is lost when the process is killed, and no pass changes twice. When there are two workers for a moment, because one
-//! was frozen, the job lets only one of them record a step.
+//! was frozen, the job lets only one of them record a step. A job of which an event cannot be read is left alone, and the others go on.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use honoken_domain::ids::OrganizationId;
+use honoken_domain::ids::{JobId, OrganizationId};
 use honoken_domain::job::{Job, JobCommand, JobWork};
 use honoken_domain::sealed::SealingKeys;
 use honoken_event_store::{DispatchError, Metadata, Position};
@@ -57,7 +58,7 @@ pub struct Worker {
 }
 
 /// The next action of the worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     /// Continue at once, there may be more.
     GoOn,
@@ -65,13 +66,15 @@ pub enum Next {
     Wait,
     /// Repeat the step a little later.
     TryAgain,
+    /// Leave this job alone from now on: an event of it cannot be read.
+    LeaveAlone(JobId),
 }
 
 impl Worker {
     /// Works until it is stopped.
     pub async fn run(self) {
         let mut leads = self.projector.leads();
-        let mut looked_at = None;
+        let (mut looked_at, mut damaged) = (None, BTreeSet::new());
         while !self.stop.is_cancelled() {
             let wait = if !*leads.borrow_and_update() {
                 looked_at = None;
@@ -80,8 +83,12 @@ impl Worker {
                 IDLE
             } else {
                 let position = self.position();
-                match self.turn().await {
+                match self.turn(&damaged).await {
                     Ok(Next::GoOn) => continue,
+                    Ok(Next::LeaveAlone(job)) => {
+                        damaged.insert(job);
+                        continue;
+                    }
                     Ok(Next::Wait) => {
                         looked_at = Some(position);
                         IDLE
@@ -105,9 +112,9 @@ impl Worker {
     }
 
     /// Updates the passes that were issued too late for their job, then takes a step of the first unfinished job.
-    async fn turn(&self) -> Result<Next, StepError> {
+    async fn turn(&self, damaged: &BTreeSet<JobId>) -> Result<Next, StepError> {
         self.refresh_outdated().await?;
-        let Some(job) = self.read_model.next_job().await? else { return Ok(Next::Wait) };
+        let Some(job) = self.read_model.next_job(damaged).await? else { return Ok(Next::Wait) };
         if self.stop.is_cancelled() {
             return Ok(Next::Wait);
         }
@@ -145,6 +152,15 @@ impl Worker {
                 Ok(if committed.events.is_empty() { Next::TryAgain } else { Next::GoOn })
             }
             Err(DispatchError::Refused(_) | DispatchError::Conflict) => Ok(Next::TryAgain),
+            Err(fault) if fault.damaged().is_some() => {
+                tracing::error!(
+                    job.id = %job.id,
+                    error = error_chain(&fault),
+                    "an event of the job {} cannot be read: it is left alone until the service starts again, and other jobs go on. Run the release that wrote the event, or restore the event log from the backup",
+                    job.id
+                );
+                Ok(Next::LeaveAlone(job.id.clone()))
+            }
             Err(fault) => Err(fault.into()),
         }
     }

@@ -13,6 +13,7 @@ mod connections;
 mod crash;
 mod cross_site;
 mod damaged;
+mod damaged_streams;
 mod device;
 mod disk;
 mod docs;
