@@ -313,6 +313,27 @@ impl Storage {
         }
     }
 
+    /// Keeps the running program from writing a table, until this ends: on SQLite its whole file.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be locked.
+    pub async fn holds(&self, part: Part, table: &str) -> Hold {
+        match self {
+            Self::Sqlite { data_dir } => {
+                let mut connection = writes(&file(data_dir, part).await).await;
+                sqlx::query("begin immediate").execute(&mut connection).await.expect("the file is free");
+                Hold::Sqlite(connection)
+            }
+            Self::Postgres { url } => {
+                let mut connection = connects(url).await;
+                let lock = format!("begin; lock table {table} in exclusive mode");
+                sqlx::raw_sql(&lock).execute(&mut connection).await.expect("the table is free");
+                Hold::Postgres(connection)
+            }
+        }
+    }
+
     /// Asks something whose answer is one column of text. Placeholders are `$1` and so on, and take text.
     ///
     /// # Panics
@@ -399,6 +420,29 @@ impl Storage {
         match self {
             Self::Sqlite { .. } => "text",
             Self::Postgres { .. } => "json",
+        }
+    }
+}
+
+/// A table that nobody writes.
+#[derive(Debug)]
+pub enum Hold {
+    /// A transaction on its file.
+    Sqlite(SqliteConnection),
+    /// A transaction that has locked it.
+    Postgres(PgConnection),
+}
+
+impl Hold {
+    /// The table may be written again.
+    ///
+    /// # Panics
+    ///
+    /// When the connection is lost.
+    pub async fn ends(self) {
+        match self {
+            Self::Sqlite(connection) => connection.close().await.expect("the connection closes"),
+            Self::Postgres(connection) => connection.close().await.expect("the connection closes"),
         }
     }
 }

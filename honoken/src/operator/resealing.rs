@@ -7,7 +7,7 @@ use clap::Args;
 use honoken_domain::job::JobFailure;
 use honoken_projections::jobs::JobRow;
 use honoken_service::encryption_keys;
-use honoken_service::operations::resealing::{Kind, Resealing, Step};
+use honoken_service::operations::resealing::{Extent, Kind, Resealing, Step};
 use honoken_service::personalization::Personalizations;
 use honoken_service::running_process::RunningProcess;
 use honoken_service::signers::Signers;
@@ -103,8 +103,8 @@ async fn in_process(
 
 /// Takes one step after the other.
 async fn all(resealing: &Resealing<'_>) -> anyhow::Result<Counted> {
-    let total = resealing.total().await.map_err(anyhow::Error::from_boxed)?;
-    let mut counted = Counted { left_out: resealing.left_out().await?, ..Counted::default() };
+    let Extent { total, left_out } = resealing.extent().await.map_err(anyhow::Error::from_boxed)?;
+    let mut counted = Counted { left_out, ..Counted::default() };
     let (mut progress, mut cursor) = (Progress::of("secrets", total), None);
     while let Some(step) = resealing.step(cursor.as_ref()).await.map_err(anyhow::Error::from_boxed)? {
         progress.advance(step.done);

@@ -10,7 +10,7 @@ use honoken_domain::certificate::{Certificate, CertificateCommand, Installation,
 use honoken_domain::ids::{CertRef, PassId};
 use honoken_domain::job::{Job, JobCommand, JobCursor, JobFailure, JobWork, RESEAL};
 use honoken_domain::sealed::{Sealed, SealingKeys};
-use honoken_event_store::{DispatchError, LogError, Position};
+use honoken_event_store::{DispatchError, Position};
 use honoken_projections::QueryError;
 use honoken_projections::apns_keys::ApnsKeyRow;
 use honoken_projections::certificates::{CertificateRow, NamedCertificate};
@@ -99,7 +99,7 @@ impl<E: Error + Send + Sync + 'static> From<DispatchError<E>> for Fault {
                 code: "changed_meanwhile",
                 detail: format!("it was changed meanwhile ({refusal}): repeat the resealing"),
             },
-            DispatchError::Undecodable { .. } | DispatchError::Log(LogError::Unreadable { .. }) => {
+            fault if fault.damaged().is_some() => {
                 let detail = "an event of it cannot be read: install it under another name, or restore the event log from the backup";
                 Self::Secret { code: "unreadable", detail: detail.to_owned() }
             }
@@ -136,6 +136,15 @@ impl<'a> Place<'a> {
     }
 }
 
+/// How much there is to do.
+#[derive(Debug)]
+pub struct Extent {
+    /// The number of secrets in use, under whatever key.
+    pub total: u64,
+    /// The revoked certificates and APNs keys under other keys, in words. They stay so.
+    pub left_out: Vec<String>,
+}
+
 /// The secrets, and the keys that open and seal them.
 #[derive(Debug, Clone, Copy)]
 pub struct Resealing<'a> {
@@ -148,32 +157,28 @@ pub struct Resealing<'a> {
 }
 
 impl Resealing<'_> {
-    /// The number of secrets in use, under whatever key.
+    /// The secrets that there are: so many in use, and the revoked ones.
     ///
     /// # Errors
     /// When a store is unavailable.
-    pub async fn total(&self) -> Result<u64, StoreError> {
-        let certificates = self.context.read_model.all_named_certificates().await?;
-        let waiting = certificates.iter().filter(|named| named.requested.is_some()).count();
-        let certificates = certificates.iter().filter(|named| in_use(named).is_some()).count();
-        let apns_keys = self.apns_key_rows().await?.iter().filter(|row| row.active).count();
-        let persons = self.personalizations.keys().await?;
-        Ok((certificates + waiting + apns_keys) as u64 + persons)
-    }
-
-    /// The revoked certificates and APNs keys under other keys, in words. They stay so.
-    ///
-    /// # Errors
-    /// When a store is unavailable.
-    pub async fn left_out(&self) -> Result<Vec<String>, QueryError> {
-        let named = self.context.read_model.all_named_certificates().await?;
-        let revoked = named.iter().filter_map(|named| named.installed.as_ref()).filter(|row| row.revoked);
-        let revoked = revoked.filter(|row| self.is_old(&row.installation.private_key));
-        let mut left_out: Vec<String> = revoked.map(of_certificate).collect();
-        let rows = self.apns_key_rows().await?;
-        let revoked = rows.iter().filter(|row| !row.active && self.is_old(&row.installation.private_key));
-        left_out.extend(revoked.map(|row| of_apns_key(&row.installation)));
-        Ok(left_out)
+    pub async fn extent(&self) -> Result<Extent, StoreError> {
+        let (mut total, mut left_out) = (self.personalizations.keys().await?, Vec::new());
+        for named in &self.context.read_model.all_named_certificates().await? {
+            total += u64::from(named.requested.is_some());
+            match &named.installed {
+                Some(row) if !row.revoked => total += 1,
+                Some(row) if self.is_old(&row.installation.private_key) => left_out.push(of_certificate(row)),
+                _ => {}
+            }
+        }
+        for row in &self.apns_key_rows().await? {
+            if row.active {
+                total += 1;
+            } else if self.is_old(&row.installation.private_key) {
+                left_out.push(of_apns_key(&row.installation));
+            }
+        }
+        Ok(Extent { total, left_out })
     }
 
     /// The job that does it while the service runs: one of the same key that is not finished, else a new one, which says from the start how much there
@@ -185,11 +190,13 @@ impl Resealing<'_> {
         let Context { dispatcher, read_model, ids, metadata, .. } = self.context;
         let key = self.keys.current();
         let same = |job: &JobRow| matches!(job.work, JobWork::Reseal { key: asked, .. } if asked == key);
-        if let Some(job) = read_model.unfinished_job(RESEAL).await?.filter(same) {
+        if let Some(job) = read_model.unfinished_job(RESEAL).await?.filter(same)
+            && !self.is_damaged(&job).await?
+        {
             return Ok(job);
         }
-        let work = JobWork::Reseal { key, left_out: self.left_out().await? };
-        let (total, at) = (self.total().await?, self.context.now());
+        let Extent { total, left_out } = self.extent().await?;
+        let (work, at) = (JobWork::Reseal { key, left_out }, self.context.now());
         let id = ids::job_id(ids, metadata.recorded_at_ms);
         let start = JobCommand::Start { work: work.clone(), total, at };
         let committed = dispatcher.dispatch::<Job>(id.as_str(), start, &(), metadata).await?;
@@ -207,6 +214,17 @@ impl Resealing<'_> {
             started_at: Some(at),
             finished_at: None,
         }))
+    }
+
+    /// Whether an event of a job cannot be read, so that it will never end. A job that can be asked is not started twice.
+    async fn is_damaged(&self, job: &JobRow) -> Result<bool, StoreError> {
+        let Context { dispatcher, metadata, .. } = self.context;
+        let again = JobCommand::Start { work: job.work.clone(), total: 0, at: self.context.now() };
+        match dispatcher.dispatch::<Job>(job.id.as_str(), again, &(), metadata).await {
+            Ok(_) => Ok(false),
+            Err(fault) if fault.damaged().is_some() => Ok(true),
+            Err(fault) => Err(fault.into()),
+        }
     }
 
     /// Seals the next secrets anew. `None` when there are none behind this place.

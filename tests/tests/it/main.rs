@@ -52,6 +52,7 @@ mod properties;
 mod pushing;
 mod rebuild;
 mod release;
+mod resealing;
 mod rewards;
 mod rooms;
 mod safe_by_default;

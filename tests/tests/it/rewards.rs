@@ -19,10 +19,10 @@ use crate::certs::{CURRENT, Certified, Office, V1, V2, integrator};
 use crate::nfc::{a_ticket_with_nfc, issues, warnings};
 
 /// A shop whose passes may have a form.
-struct Shop {
-    office: Office,
+pub(crate) struct Shop {
+    pub(crate) office: Office,
     certified: Certified,
-    serving: Serving,
+    pub(crate) serving: Serving,
     api_key: String,
 }
 
@@ -49,7 +49,7 @@ fn path(integrator: &Integrator, serial_number: &str) -> String {
 }
 
 impl Shop {
-    async fn opens() -> Self {
+    pub(crate) async fn opens() -> Self {
         let office = Office::new().await;
         let certified = office.is_set_up().await;
         let more = ["--enhanced"];
@@ -74,6 +74,13 @@ impl Shop {
         shop.puts_asset_quietly(serial_number).await;
         let put = shop.json(Method::PUT, &path(&shop, serial_number), &form()).await;
         put.assert_status(StatusCode::OK).json()
+    }
+
+    /// A person enrols with a new pass.
+    pub(crate) async fn enrols(&self, serial_number: &str) {
+        self.issues_with_form(serial_number).await;
+        let enrolled = self.personalizes("", serial_number, filled_in(TOKEN).to_string()).await;
+        enrolled.assert_status(StatusCode::OK);
     }
 
     async fn personalizes(&self, prefix: &str, serial_number: &str, body: impl Into<Bytes>) -> Answer {
