@@ -6,7 +6,7 @@ use honoken_domain::ids::{Digest, OrganizationId, UnixSeconds};
 use honoken_domain::organization::{Organization, OrganizationCommand, OrganizationError, Scope, Scopes};
 use honoken_domain::rfc3339;
 use honoken_event_store::DispatchError;
-use honoken_projections::organizations::ApiKeyRow;
+use honoken_projections::organizations::{ApiKeyRow, OrganizationRow};
 use honoken_service::ids;
 use honoken_service::operations::organizations;
 use honoken_service::signers::date;
@@ -17,6 +17,7 @@ use crate::operator::list::{Entry, ListOptions};
 use crate::operator::print::print_line;
 use crate::operator::resealing;
 use crate::operator::session::{Environment, LogPresence, Session, StorageOptions};
+use crate::spelling::nearest;
 
 const CREATE_EXAMPLES: &str = "\
 Examples:
@@ -45,7 +46,7 @@ within a second, and for ever.";
 /// The subcommands of `keys`.
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
-    /// Make an API key for an organisation, and the organisation if it is missing.
+    /// Make an API key for an organisation; with `--name` the organisation too, if it is missing.
     #[command(after_help = CREATE_EXAMPLES)]
     Create(Create),
     /// List the API keys by the beginning of their digests; the keys themselves are stored nowhere.
@@ -62,10 +63,10 @@ pub enum KeysCommand {
 /// The organisation and the purpose of a key.
 #[derive(Debug, Args)]
 pub struct Create {
-    /// The organisation that the key acts for; created if it is missing.
+    /// The organisation that the key acts for. It must exist, or be given a `--name`.
     #[arg(long, value_name = "ID", value_parser = |text: &str| OrganizationId::parse(text))]
     organization: OrganizationId,
-    /// The name of a new organisation for people: the `organizationName` of its passes. It cannot be changed later.
+    /// The name of a new organisation for people: the `organizationName` of its passes, which cannot be changed later. Only with it an organisation is made.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// The purpose of the key, in your words.
@@ -120,10 +121,10 @@ pub async fn run(command: &KeysCommand, environment: &Environment) -> anyhow::Re
     }
 }
 
-/// Creates an organisation where it is missing. Without a name for people its id is the name.
+/// Makes sure that there is an organisation. One that is missing is made only where a name for people is given, so that no mistyped id makes one.
 ///
 /// # Errors
-/// When it exists under another name, or the event log is unavailable.
+/// When it is missing and has no name, when it exists under another name or another one has this name, or the event log is unavailable.
 pub(crate) async fn ensure_organization(
     session: &Session,
     environment: &Environment,
@@ -134,7 +135,10 @@ pub(crate) async fn ensure_organization(
     if known.is_some() && (name.is_none() || known.as_deref() == name) {
         return Ok(());
     }
-    let name = name.unwrap_or(organization_id.as_str());
+    if known.is_none() {
+        check_new(session, organization_id, name).await?;
+    }
+    let name = name.unwrap_or_default();
     anyhow::ensure!(organizations::is_a_name(name), "--name {}", organizations::NAME_RULE);
     match organizations::create(&session.context(environment), organization_id, name, false).await {
         Err(DispatchError::Refused(OrganizationError::AlreadyCreated)) => anyhow::bail!(
@@ -148,6 +152,42 @@ pub(crate) async fn ensure_organization(
     }
 }
 
+/// Organisations that are read at a time.
+const PAGE: u32 = 500;
+
+/// Refuses an organisation that is most likely a mistyped one.
+async fn check_new(
+    session: &Session,
+    organization_id: &OrganizationId,
+    name: Option<&str>,
+) -> anyhow::Result<()> {
+    let mut existing: Vec<OrganizationRow> = Vec::new();
+    loop {
+        let after = existing.last().map_or("", |row| row.organization_id.as_str());
+        let page = session.read_model.organizations(after, PAGE).await?;
+        if page.is_empty() {
+            break;
+        }
+        existing.extend(page);
+    }
+    if let Some(namesake) = existing.iter().find(|row| Some(row.name.as_str()) == name) {
+        anyhow::bail!(
+            "there is no organisation {organization_id}, and \"{}\" is the name of {}: is that meant? Give a new organisation a name of its own",
+            namesake.name,
+            namesake.organization_id
+        );
+    }
+    if name.is_some() {
+        return Ok(());
+    }
+    let ids = existing.iter().map(|row| row.organization_id.as_str());
+    let meant = nearest(organization_id.as_str(), ids).map(|id| format!(" (is {id} meant?)"));
+    anyhow::bail!(
+        "there is no organisation {organization_id}{}: give --name NAME to make one, whose passes show that name",
+        meant.unwrap_or_default()
+    )
+}
+
 async fn create(options: &Create, environment: &Environment) -> anyhow::Result<()> {
     let Create { organization, name, label, scopes, expires_at, location } = options;
     let is_a_label =
@@ -157,7 +197,9 @@ async fn create(options: &Create, environment: &Environment) -> anyhow::Result<(
     anyhow::ensure!(is_to_come, "--expires-at must be in the future");
     let place = location.place(&environment.config)?;
     let key = Zeroizing::new(format!("honoken_{}", ids::secret(&*environment.ids)));
-    Session::with(&place, LogPresence::CreateIfMissing, environment, async |session| {
+    // Without a name it is for an organisation that exists.
+    let presence = if name.is_some() { LogPresence::CreateIfMissing } else { LogPresence::MustExist };
+    Session::with(&place, presence, environment, async |session| {
         ensure_organization(session, environment, organization, name.as_deref()).await?;
         let add = OrganizationCommand::AddApiKey {
             key_digest: Digest::of(key.as_bytes()),

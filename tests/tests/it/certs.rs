@@ -105,7 +105,7 @@ impl Office {
         Certified { certificate, key }
     }
 
-    fn installation<'a>(&self, certified: &'a Certified, more: &[&'a str]) -> Vec<String> {
+    pub(crate) fn installation<'a>(&self, certified: &'a Certified, more: &[&'a str]) -> Vec<String> {
         let intermediate = self.apple.intermediate_file();
         let files = [
             ("--certificate", certified.certificate.as_path()),
@@ -139,7 +139,8 @@ impl Office {
     }
 
     pub(crate) async fn makes_api_key(&self, label: &str) -> String {
-        self.does(&["keys", "create", "--organization", "club", "--label", label]).await.trim().to_owned()
+        let create = ["keys", "create", "--organization", "club", "--name", "The Club", "--label", label];
+        self.does(&create).await.trim().to_owned()
     }
 
     pub(crate) async fn serves(&self, name: &str) -> Serving {
@@ -437,7 +438,7 @@ async fn a_list_says_whose_a_certificate_is_and_how_long_it_lasts() {
 /// A service with a pass, and a certificate that does not last long.
 async fn serves_with_a_certificate_that_lasts(office: &Office, lasts: Lasts) -> (Serving, String) {
     let certified = office.gets_certificate("first", lasts).await;
-    office.installs(&certified, &["--organization", "club"]).await;
+    office.installs(&certified, &["--organization", "club", "--name", "The Club"]).await;
     let api_key = office.makes_api_key("till").await;
     let serving = office.serves("serve").await;
     issues(&integrator(&serving, &api_key), "A-1").await;
@@ -560,7 +561,7 @@ async fn without_a_configured_key_a_folder_gets_its_own_and_a_database_is_refuse
     use std::os::unix::fs::PermissionsExt;
     let mut office = Office::with(&[]).await;
     let certified = office.gets_certificate("first", A_YEAR).await;
-    let arguments = office.installation(&certified, &["--organization", "club"]);
+    let arguments = office.installation(&certified, &["--organization", "club", "--name", "The Club"]);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let own = office.home.data_dir().join("secrets/encryption-key");
     if office.home.engine() == Engine::Postgres {

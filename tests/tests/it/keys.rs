@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use honoken_tests::apple::Lasts;
+use honoken_tests::apple::{A_YEAR, Lasts};
 use honoken_tests::waiting::{PATIENCE, eventually};
 use honoken_tests::{Engine, Operator};
 use http::{Method, StatusCode};
@@ -43,6 +43,31 @@ async fn a_key_is_printed_once_and_alone_and_works() {
     issues(&integrator(&serving, key), "A-1").await;
     let name = honoken_tests::etag::sha256(key.as_bytes())[..12].to_owned();
     assert!(list.contains(&name), "it is listed under the name that events have it by");
+}
+
+#[tokio::test]
+async fn a_mistyped_organisation_is_not_made_and_the_one_that_is_meant_is_named() {
+    let office = Office::new().await;
+    let certified = office.gets_certificate("first", A_YEAR).await;
+    let install = office.installation(&certified, &["--organization", "club"]);
+    let install: Vec<&str> = install.iter().map(String::as_str).collect();
+    let told = office.is_refused(&install).await;
+    assert!(told.contains("there is no organisation club") && told.contains("--name NAME"), "{told}");
+    office.installs(&certified, &["--organization", "club", "--name", "The Club"]).await;
+
+    let create = |id| ["keys", "create", "--organization", id, "--label", "till"];
+    let told = office.is_refused(&create("clbu")).await;
+    assert!(told.contains("is club meant?") && told.contains("--name NAME"), "{told}");
+    let told = office.is_refused(&create("restaurant")).await;
+    assert!(told.contains("there is no organisation restaurant") && !told.contains("meant"), "{told}");
+    let named = [&create("clbu")[..], &["--name", "The Club"]].concat();
+    let told = office.is_refused(&named).await;
+    assert!(told.contains("is the name of club"), "a copied command with a mistyped id: {told}");
+
+    let output = office.runs(&[&create("restaurant")[..], &["--name", "The Restaurant"]].concat()).await;
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("made the organisation restaurant"), "{}", said(&output));
+    office.does(&create("restaurant")).await;
 }
 
 #[tokio::test]

@@ -51,10 +51,10 @@ pub struct Options {
     /// Apple's intermediate (WWDR) that issued the certificate; one PEM file may hold several. A .p12 may hold it too.
     #[arg(long, value_name = "FILE")]
     intermediate: Option<PathBuf>,
-    /// Give the pass type to this organisation, which is created if it is missing. Not needed for a renewal.
+    /// Give the pass type to this organisation, which must exist or be given a `--name`. Not needed for a renewal.
     #[arg(long, value_name = "ID", value_parser = |text: &str| OrganizationId::parse(text))]
     organization: Option<OrganizationId>,
-    /// The name of a new organisation for people: the `organizationName` of its passes. It cannot be changed later.
+    /// The name of a new organisation for people: the `organizationName` of its passes, which cannot be changed later. Only with it an organisation is made.
     #[arg(long, value_name = "NAME", requires = "organization")]
     name: Option<String>,
     /// Say that Apple allows this certificate to sign passes with NFC. Not needed where its name says so ("Pass Type ID with NFC").
