@@ -14,7 +14,7 @@ pub struct Entry {
     pub id: String,
     /// When the action began, in milliseconds since 1970-01-01 UTC.
     pub at_ms: i64,
-    /// The name of the operator.
+    /// The name of the operator; that of a person on the command line begins with `command-line:`.
     pub actor: String,
     /// The client address, if it is known.
     pub from: Option<String>,
@@ -22,7 +22,7 @@ pub struct Entry {
     pub action: String,
     /// What it was about: the path below the prefix of operators.
     pub target: String,
-    /// The status of the answer; none when it was not written, because the process ended or the request was given up.
+    /// The status of the answer, or the exit status of a command; none when it was not written, because the process ended or the request was given up.
     pub result: Option<i64>,
 }
 

@@ -92,6 +92,12 @@ impl Office {
         Ok(Self { connection: SharedConnection::to(Location::File { file, settings: SETTINGS }) })
     }
 
+    /// Opens the records in a file that another process has opened, and brought to the newest schema. Both write: each row stands alone.
+    pub fn beside_its_process(file: &Path) -> Self {
+        let file = SqliteFile::new(file, REMEDY);
+        Self { connection: SharedConnection::to(Location::File { file, settings: SETTINGS }) }
+    }
+
     /// Opens the records on a server, whose tables must have been made by [`migrate`].
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use honoken_domain::sealed::{Sealed, SealingKeys};
 use honoken_event_store::append_socket::{self, Greeting};
 use honoken_event_store::{Log, Position, SqliteLog};
+use honoken_office::Office;
 use honoken_projections::{Projector, ReadModel};
 use honoken_telemetry::error_chain;
 use honoken_vault::Vault;
@@ -19,7 +20,7 @@ use crate::data_dir::{self, Folder};
 use crate::ids::{self, IdSource};
 use crate::limits::VISIBLE;
 use crate::service::Service;
-use crate::storage::{EVENTS, PERSON_KEYS, READ_MODEL};
+use crate::storage::{EVENTS, OFFICE, PERSON_KEYS, READ_MODEL};
 
 /// The socket in the folder.
 const SOCKET: &str = "honoken.sock";
@@ -132,6 +133,11 @@ impl RunningProcess {
     /// Its read model, to read beside it.
     pub fn open_read_model(&self) -> ReadModel {
         ReadModel::beside_its_process(&self.folder.join(READ_MODEL))
+    }
+
+    /// The records of its office, to write beside it.
+    pub fn open_office(&self) -> Office {
+        Office::beside_its_process(&self.folder.join(OFFICE))
     }
 
     /// Its keys of personal data, to read beside it.

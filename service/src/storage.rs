@@ -315,7 +315,7 @@ pub(crate) const EVENTS: &str = "events.sqlite";
 pub(crate) const READ_MODEL: &str = "read_model.sqlite";
 const DELIVERIES: &str = "deliveries.sqlite";
 pub(crate) const PERSON_KEYS: &str = "person_keys.sqlite";
-const OFFICE: &str = "office.sqlite";
+pub(crate) const OFFICE: &str = "office.sqlite";
 
 /// A file that only its owner can read, whatever the mode of the folder: it holds authentication tokens.
 fn private(folder: &Folder, name: &str) -> anyhow::Result<PathBuf> {

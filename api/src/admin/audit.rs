@@ -33,15 +33,15 @@ struct Entry {
     /// When the action began.
     #[schema(format = DateTime)]
     at: String,
-    /// The name of the operator.
+    /// The name of the operator; `command-line:` and the user of the operating system for a command such as `honoken keys`.
     actor: String,
-    /// The client address; null when it is not known.
+    /// The client address; null when it is not known, and for a command.
     from: Option<String>,
     /// The name of the action: that of the operation in this document.
     action: String,
     /// The path below `/admin`.
     target: String,
-    /// The status of the answer; null when the request was given up, or the process ended.
+    /// The status of the answer, or the exit status of a command (0 or 1); null when the request was given up, or the process ended.
     result: Option<i64>,
 }
 

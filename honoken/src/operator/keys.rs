@@ -200,17 +200,21 @@ async fn create(options: &Create, environment: &Environment) -> anyhow::Result<(
     // Without a name it is for an organisation that exists.
     let presence = if name.is_some() { LogPresence::CreateIfMissing } else { LogPresence::MustExist };
     Session::with(&place, presence, environment, async |session| {
-        ensure_organization(session, environment, organization, name.as_deref()).await?;
-        let add = OrganizationCommand::AddApiKey {
-            key_digest: Digest::of(key.as_bytes()),
-            label: label.clone(),
-            scopes: scopes.clone().map(Scopes::of).unwrap_or_default(),
-            expires_at: *expires_at,
+        let work = async {
+            ensure_organization(session, environment, organization, name.as_deref()).await?;
+            let add = OrganizationCommand::AddApiKey {
+                key_digest: Digest::of(key.as_bytes()),
+                label: label.clone(),
+                scopes: scopes.clone().map(Scopes::of).unwrap_or_default(),
+                expires_at: *expires_at,
+            };
+            let id = organization.as_str();
+            let added = session.dispatcher.dispatch::<Organization>(id, add, &(), session.metadata()).await?;
+            session.settle(added.position).await;
+            print_line(&key)
         };
-        let id = organization.as_str();
-        let added = session.dispatcher.dispatch::<Organization>(id, add, &(), session.metadata()).await?;
-        session.settle(added.position).await;
-        print_line(&key)
+        let target = format!("/organizations/{organization}/keys");
+        place.notes(environment, "createApiKey", target, work).await
     })
     .await
 }
@@ -264,13 +268,16 @@ async fn revoke(options: &Revoke, environment: &Environment) -> anyhow::Result<(
             meant.next().is_none(),
             "several keys begin like that: give more digits of the one you mean"
         );
-        let revoke = OrganizationCommand::RevokeApiKey { key_digest: key.key_digest.clone() };
-        let id = key.organization_id.as_str();
-        let revoked =
-            session.dispatcher.dispatch::<Organization>(id, revoke, &(), session.metadata()).await?;
-        session.settle(revoked.position).await;
         let ApiKeyRow { organization_id, label, .. } = key;
-        print_line(&format!("the key {} of {organization_id} ({label}) is refused from now on", key.id()))
+        let work = async {
+            let revoke = OrganizationCommand::RevokeApiKey { key_digest: key.key_digest.clone() };
+            let (id, metadata) = (organization_id.as_str(), session.metadata());
+            let revoked = session.dispatcher.dispatch::<Organization>(id, revoke, &(), metadata).await?;
+            session.settle(revoked.position).await;
+            print_line(&format!("the key {} of {organization_id} ({label}) is refused from now on", key.id()))
+        };
+        let target = format!("/organizations/{organization_id}/keys/{}", key.id());
+        place.notes(environment, "revokeApiKey", target, work).await
     })
     .await
 }

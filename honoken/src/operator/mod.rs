@@ -1,6 +1,6 @@
 //! The commands of operators.
 //!
-//! - [`session`]: the stores, opened for one command; [`mod@print`]: printing; [`list`]: lists; [`progress`]: progress bars
+//! - [`session`]: the stores, opened for one command; [`mod@print`]: printing; [`list`]: lists; [`progress`]: progress bars; [`user`]: the person who runs a command
 //! - [`database`]: `migrate`, `rebuild`, `log restored`
 //! - [`certs`], [`apns_keys`], [`keys`]: certificates, APNs keys, API keys and encryption keys
 
@@ -13,3 +13,4 @@ pub mod print;
 pub mod progress;
 pub mod resealing;
 pub mod session;
+pub mod user;

@@ -58,10 +58,13 @@ pub async fn run(options: &Reseal, environment: &Environment) -> anyhow::Result<
         let personalizations = Personalizations::new(vault.clone(), Signers::none(), Some(keys.clone()), ids);
         let context = session.context(environment);
         let resealing = Resealing { context, keys: &keys, personalizations: &personalizations };
-        let worked = match &place {
-            Place::Storage(_) => all(&resealing).await.and_then(|counted| counted.report(keys.current())),
-            Place::Running(process) => in_process(&resealing, session, process).await,
+        let work = async {
+            match &place {
+                Place::Storage(_) => all(&resealing).await.and_then(|counted| counted.report(keys.current())),
+                Place::Running(process) => in_process(&resealing, session, process).await,
+            }
         };
+        let worked = place.notes(environment, "reseal", "/reseal".to_owned(), work).await;
         vault.close().await;
         worked
     })

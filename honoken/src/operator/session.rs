@@ -18,6 +18,7 @@ use honoken_service::commands::Commands;
 use honoken_service::data_dir::Folder;
 use honoken_service::encryption_keys::{self, Missing};
 use honoken_service::ids::{self, IdSource};
+use honoken_service::operations::audit::{Action, Record};
 use honoken_service::operations::context::Context as OperationContext;
 use honoken_service::running_process::RunningProcess;
 use honoken_service::storage::{Database, Storage};
@@ -27,6 +28,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::operator::user;
 use crate::release;
 
 /// The options that say where the event log and the read model are.
@@ -43,6 +45,28 @@ pub enum Place {
     Storage(Storage),
     /// Files that a running process has.
     Running(RunningProcess),
+}
+
+impl Place {
+    /// Carries out an action that is noted among those of operators.
+    ///
+    /// # Errors
+    /// When it cannot be noted, and those of `work`.
+    pub async fn notes<T>(
+        &self,
+        environment: &Environment,
+        name: &'static str,
+        target: String,
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        let office = match self {
+            Self::Storage(storage) => storage.open_office().await?,
+            Self::Running(process) => process.open_office(),
+        };
+        let Environment { clock, ids, .. } = environment;
+        let record = Record { office, clock: &**clock, ids: &**ids, actor: &user::actor() };
+        record.note(Action { name, target }, work).await
+    }
 }
 
 impl StorageOptions {
@@ -147,7 +171,7 @@ impl Session {
             read_model: read_model.clone(),
             projector,
             metadata: Metadata {
-                actor: "operator:command-line".to_owned(),
+                actor: format!("operator:{}", user::actor()),
                 organization: None,
                 request_id: ids::request_id(&**ids),
                 urgent: false,

@@ -10,6 +10,7 @@
 //! - [`test_pass`]: a pass that shows whether a certificate signs
 
 pub mod apns_keys;
+pub mod audit;
 pub mod certificate_warnings;
 pub mod certificates;
 pub mod context;

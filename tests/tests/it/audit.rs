@@ -2,7 +2,9 @@
 //! told of.
 
 use honoken_tests::device::{Credentials, device, push_token};
+use honoken_tests::etag::sha256;
 use honoken_tests::problem::assert_problem;
+use honoken_tests::storage::Part;
 use honoken_tests::waiting::{PATIENCE, eventually};
 use honoken_tests::{Honoken, Operator};
 use http::{Method, StatusCode};
@@ -161,4 +163,44 @@ async fn wrong_tokens_keys_and_passwords_are_counted_and_told_once_a_minute_with
         assert!(lines[0].contains("127.0.0.1") && lines[0].contains("A-1"), "{lines:?}");
     }
     assert!(!honoken.output_so_far().await.contains("that-was-guessed"));
+}
+
+/// Entries of the command line, the latest first: action, target and result.
+async fn commands(operator: &Operator) -> Vec<(String, String, Value)> {
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let all = entries(operator, "").await.into_iter();
+    let commands = all.filter(|entry| text(&entry["actor"]).starts_with("command-line:"));
+    commands.map(|entry| (text(&entry["action"]), text(&entry["target"]), entry["result"].clone())).collect()
+}
+
+#[tokio::test]
+async fn a_command_is_an_entry_in_the_name_of_the_user_of_the_system_whether_the_service_runs_or_not() {
+    let mut honoken = a_service().await;
+    let create = ["keys", "create", "--organization", "dev", "--label", "till"];
+    let made = honoken.home().runs(&create).await;
+    let key = String::from_utf8(made.stdout).expect("text");
+    let id = sha256(key.trim().as_bytes())[..12].to_owned();
+    let refused = honoken.home().runs(&["keys", "create", "--organization", "dve", "--label", "x"]).await;
+    assert!(!refused.status.success());
+    let keys = |organization: &str| format!("/organizations/{organization}/keys");
+    let entry = |action: &str, target: String, result: u32| (action.to_owned(), target, json!(result));
+    let beside = [entry("createApiKey", keys("dve"), 1), entry("createApiKey", keys("dev"), 0)];
+    assert_eq!(commands(&honoken.operator()).await, beside);
+
+    honoken.terminate().await;
+    let revoked = honoken.home().runs(&["keys", "revoke", &id]).await;
+    assert!(revoked.status.success(), "{}", String::from_utf8_lossy(&revoked.stderr));
+    let listed = honoken.home().runs(&["keys", "list"]).await;
+    assert!(listed.status.success());
+    honoken.restart().await;
+    let alone = entry("revokeApiKey", format!("{}/{id}", keys("dev")), 0);
+    assert_eq!(commands(&honoken.operator()).await, [&[alone], &beside[..]].concat());
+
+    let user = entries(&honoken.operator(), "?action=revokeApiKey").await[0].clone();
+    let actor = user["actor"].as_str().expect("text");
+    let whoami = std::process::Command::new("id").arg("-un").output().expect("the program id");
+    assert_eq!(actor, format!("command-line:{}", String::from_utf8_lossy(&whoami.stdout).trim()));
+    let named = "select count(*) || '' from events where cast(metadata as text) like $1";
+    let named = honoken.storage().reads(Part::Log, named, &[&format!("%\"operator:{actor}\"%")]).await;
+    assert_eq!(named, ["2"], "the events name the user too");
 }

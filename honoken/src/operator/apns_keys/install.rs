@@ -56,7 +56,8 @@ pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow:
     let place = location.place(&environment.config)?;
     let keys = sealing_keys(&place, location, environment).await?;
     Session::with(&place, LogPresence::CreateIfMissing, environment, async |session| {
-        install(session, &id, file, &keys, environment).await
+        let work = install(session, &id, file, &keys, environment);
+        place.notes(environment, "putApnsKey", format!("/apns-keys/{id}"), work).await
     })
     .await
 }

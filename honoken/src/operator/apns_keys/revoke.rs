@@ -31,12 +31,15 @@ pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow:
     let place = options.location.place(&environment.config)?;
     let id = ApnsKeyId { team_identifier: options.team_id.clone(), key_identifier: options.key_id.clone() };
     Session::with(&place, LogPresence::MustExist, environment, async |session| {
-        let revoked = apns_keys::revoke(&session.context(environment), &id).await?;
-        anyhow::ensure!(
-            revoked.is_some(),
-            "no APNs key {id} is in use; `honoken apns-keys list` shows those that are"
-        );
-        print_line(&format!("the APNs key {id} is no longer used for pushes"))
+        let work = async {
+            let revoked = apns_keys::revoke(&session.context(environment), &id).await?;
+            anyhow::ensure!(
+                revoked.is_some(),
+                "no APNs key {id} is in use; `honoken apns-keys list` shows those that are"
+            );
+            print_line(&format!("the APNs key {id} is no longer used for pushes"))
+        };
+        place.notes(environment, "revokeApnsKey", format!("/apns-keys/{id}"), work).await
     })
     .await
 }

@@ -95,8 +95,11 @@ pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow:
     let place = options.location.place(&environment.config)?;
     let keys = sealing_keys(&place, &options.location, environment).await?;
     Session::with(&place, LogPresence::CreateIfMissing, environment, async |session| {
+        let pass_type = given.credential.identity.pass_type_identifier();
+        let name = options.cert_ref.as_ref().map_or(pass_type, CertRef::as_str);
+        let target = format!("/certs/{name}");
         let installer = Installer { options, environment, session, keys: &keys };
-        installer.run(given).await
+        place.notes(environment, "putCertificate", target, Box::pin(installer.run(given))).await
     })
     .await
 }

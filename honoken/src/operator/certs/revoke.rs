@@ -39,10 +39,13 @@ pub(super) async fn run(options: &Options, environment: &Environment) -> anyhow:
             }
             (None, None) => anyhow::bail!("name the certificate with --pass-type or --cert-ref"),
         };
-        certificates::revoke(&context, &cert_ref).await?.with_context(|| {
-            format!("no certificate is in use for {meant}; `honoken certs list` shows those that are")
-        })?;
-        print_line(&format!("the certificate of {meant} no longer signs"))
+        let work = async {
+            certificates::revoke(&context, &cert_ref).await?.with_context(|| {
+                format!("no certificate is in use for {meant}; `honoken certs list` shows those that are")
+            })?;
+            print_line(&format!("the certificate of {meant} no longer signs"))
+        };
+        place.notes(environment, "revokeCertificate", format!("/certs/{cert_ref}"), work).await
     })
     .await
 }
