@@ -157,9 +157,9 @@ pub async fn put(
         .map_err(|fault| ApiError::fault("invalid", "", fault.to_string()))?;
     let mut fields = Fields::of(json_body::read_json(request, limits::JSON_BYTES).await?)?;
     let team = fields.required("teamId");
-    let team = fields.parse("teamId", team, TeamIdentifier::parse);
+    let team = fields.parse_id("teamId", team, TeamIdentifier::parse);
     let key = fields.required("keyId");
-    let key = fields.parse("keyId", key, KeyIdentifier::parse);
+    let key = fields.parse_id("keyId", key, KeyIdentifier::parse);
     let file = fields.required("p8");
     let file = fields.parse("p8", file, |text| KeyFile::read(Zeroizing::new(text).as_bytes()));
     let is_active = fields.optional_bool("isActive").unwrap_or(true);

@@ -97,11 +97,11 @@ impl CertificateBody {
             Some(Files::Pkcs12 { .. }) => fields.optional("teamId"),
             Some(Files::Bundle(_)) | None => fields.required("teamId"),
         };
-        let team_id = fields.parse("teamId", team_id, TeamIdentifier::parse);
+        let team_id = fields.parse_id("teamId", team_id, TeamIdentifier::parse);
         let description = fields.optional("description");
         let description = fields.parse("description", description, described);
         let organization = fields.optional("organization");
-        let organization = fields.parse("organization", organization, OrganizationId::parse);
+        let organization = fields.parse_id("organization", organization, OrganizationId::parse);
         let force = fields.optional_bool("force").unwrap_or_default();
         fields.finish()?;
         let files = files.ok_or_else(|| ApiError::fault("required", "/bundleData", NO_FILES))?;

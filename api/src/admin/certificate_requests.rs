@@ -74,9 +74,9 @@ pub async fn csr(
     let cert_ref = named_freely(&segments)?;
     let mut fields = Fields::of(json_body::read_json(request, limits::JSON_BYTES).await?)?;
     let pass_type = fields.required("passTypeIdentifier");
-    let pass_type = fields.parse("passTypeIdentifier", pass_type, PassTypeIdentifier::parse);
+    let pass_type = fields.parse_id("passTypeIdentifier", pass_type, PassTypeIdentifier::parse);
     let team = fields.required("teamId");
-    let team = fields.parse("teamId", team, TeamIdentifier::parse);
+    let team = fields.parse_id("teamId", team, TeamIdentifier::parse);
     fields.finish()?;
     let (Some(pass_type_identifier), Some(team_id)) = (pass_type, team) else {
         return Err(ApiError::fault("required", "", "`passTypeIdentifier` and `teamId` are required"));

@@ -128,7 +128,7 @@ pub async fn post(
 ) -> Result<Response, ApiError> {
     let mut fields = Fields::of(json_body::read_json(request, limits::JSON_BYTES).await?)?;
     let id = fields.required("id");
-    let id = fields.parse("id", id, OrganizationId::parse);
+    let id = fields.parse_id("id", id, OrganizationId::parse);
     let name = fields.required("name");
     let name = fields.parse("name", name, named);
     let test = fields.optional_bool("test").unwrap_or(false);

@@ -107,9 +107,9 @@ pub async fn put(
         pass_type_identifier.map_err(|fault| ApiError::fault("invalid", "", fault.to_string()))?;
     let mut fields = Fields::of(json_body::read_json(request, limits::JSON_BYTES).await?)?;
     let organization = fields.required("organization");
-    let organization = fields.parse("organization", organization, OrganizationId::parse);
+    let organization = fields.parse_id("organization", organization, OrganizationId::parse);
     let cert_ref = fields.required("certRef");
-    let cert_ref = fields.parse("certRef", cert_ref, CertRef::parse);
+    let cert_ref = fields.parse_id("certRef", cert_ref, CertRef::parse);
     let force = fields.optional_bool("force").unwrap_or_default();
     fields.finish()?;
     let (Some(organization_id), Some(cert_ref)) = (organization, cert_ref) else {

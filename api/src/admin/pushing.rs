@@ -8,6 +8,7 @@ use honoken_pushers::ledger::{LedgerError, ParkedCredential, Part, Paused};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::auth::operator::Operator;
 use crate::error::ApiError;
 use crate::openapi::examples;
 use crate::openapi::tags::ADMIN;
@@ -149,8 +150,11 @@ pub async fn state(State(app): State<AppState>) -> Result<Json<Pushing>, ApiErro
     operation_id = "pauseRelay", summary = "Pause publishing",
     responses((status = 200, body = PartState, description = "The part is paused.")),
 )]
-pub async fn pause_relay(State(app): State<AppState>) -> Result<Json<PartState>, ApiError> {
-    pause(&app, Part::Relay).await
+pub async fn pause_relay(
+    State(app): State<AppState>,
+    operator: Operator,
+) -> Result<Json<PartState>, ApiError> {
+    pause(&app, Part::Relay, &operator).await
 }
 
 /// `POST /admin/relay/resume`
@@ -177,8 +181,11 @@ pub async fn resume_relay(State(app): State<AppState>) -> Result<Json<PartState>
     operation_id = "pausePusher", summary = "Pause pushing",
     responses((status = 200, body = PartState, description = "The part is paused.")),
 )]
-pub async fn pause_pusher(State(app): State<AppState>) -> Result<Json<PartState>, ApiError> {
-    pause(&app, Part::Pusher).await
+pub async fn pause_pusher(
+    State(app): State<AppState>,
+    operator: Operator,
+) -> Result<Json<PartState>, ApiError> {
+    pause(&app, Part::Pusher, &operator).await
 }
 
 /// `POST /admin/pusher/resume`
@@ -196,9 +203,9 @@ pub async fn resume_pusher(State(app): State<AppState>) -> Result<Json<PartState
     resume(&app, Part::Pusher).await
 }
 
-async fn pause(app: &App, part: Part) -> Result<Json<PartState>, ApiError> {
-    if app.ledger.pause(part, "operator", app.clock.unix_ms()).await? {
-        tracing::warn!("an operator has paused the {}", part.as_str());
+async fn pause(app: &App, part: Part, operator: &Operator) -> Result<Json<PartState>, ApiError> {
+    if app.ledger.pause(part, &operator.name, app.clock.unix_ms()).await? {
+        tracing::warn!("the operator {} has paused the {}", operator.name, part.as_str());
     }
     Ok(Json(app.ledger.paused(part).await?.into()))
 }

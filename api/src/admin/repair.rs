@@ -11,6 +11,7 @@ use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::auth::operator::Operator;
 use crate::error::ApiError;
 use crate::extractors::path::Segments;
 use crate::extractors::request_id::RequestId;
@@ -45,6 +46,7 @@ struct Repaired {
 )]
 pub async fn handler(
     State(app): State<AppState>,
+    operator: Operator,
     request_id: RequestId,
     segments: Segments,
 ) -> Result<Response, ApiError> {
@@ -55,8 +57,7 @@ pub async fn handler(
     if app.projector.progress().borrow().holds_up::<Pass>(&id.to_string()) {
         return Err(ApiError::PassParked("the event has to be retried or skipped first".into()));
     }
-    let metadata =
-        app.metadata("operator".to_owned(), Some(pass_type.organization_id.as_str()), &request_id.0);
+    let metadata = app.metadata(operator.actor(), Some(pass_type.organization_id.as_str()), &request_id.0);
     let circumstances = circumstances(&app, pass_type);
     let committed = app.dispatcher.repair_pass(&id, &circumstances, &metadata).await?;
     let repaired = match committed {

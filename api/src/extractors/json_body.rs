@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use bytes::Bytes;
 use futures::FutureExt;
+use honoken_domain::ids::InvalidId;
 use honoken_domain::json;
 use honoken_telemetry::request::{Spent, timed};
 use http::{HeaderMap, header};
@@ -198,6 +199,16 @@ impl Fields {
                 None
             }
         }
+    }
+
+    /// Parses a name of something, and records a fault where it fails: under the name of this field, which may be another than the usual one.
+    pub fn parse_id<T>(
+        &mut self,
+        name: &str,
+        value: Option<Value>,
+        parse: impl FnOnce(String) -> Result<T, InvalidId>,
+    ) -> Option<T> {
+        self.parse(name, value, |text| parse(text).map_err(|fault| format!("{name} {}", fault.rule)))
     }
 
     /// Takes an optional boolean.

@@ -10,7 +10,7 @@ use honoken_simulator::Answer;
 use honoken_tests::apple::{A_YEAR, Apple, Lasts, TEAM, fingerprint};
 use honoken_tests::problem::{assert_points_at, assert_problem};
 use honoken_tests::server::Ready;
-use honoken_tests::storage::files_below;
+use honoken_tests::storage::{Part, files_below};
 use honoken_tests::waiting::{PATIENCE, eventually};
 use honoken_tests::{Honoken, Integrator, Operator, Serving, a_ticket, package};
 use http::{HeaderMap, Method, StatusCode};
@@ -529,4 +529,45 @@ async fn another_process_signs_with_what_was_installed_and_stops_with_what_was_r
         (integrator.pkpass("A-1").await.status == StatusCode::SERVICE_UNAVAILABLE).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_named_operator_stands_in_the_audit_and_in_the_events() {
+    let desk = Desk::new().await;
+    let password = "correct horse battery staple";
+    let order = json!({ "name": "vera", "role": "operator", "password": password });
+    desk.asks(Method::POST, "/admin/operators", &order).await.assert_status(StatusCode::CREATED);
+    let certified = desk.gets_certificate("first", TEAM, A_YEAR).await;
+    let mut bundle = desk.bundle(&certified, TEAM);
+    bundle["organization"] = "club".into();
+
+    let vera = Operator::known_as(&desk.honoken.url(""), "vera", password);
+    let club = json!({ "id": "club", "name": "The Club" });
+    let (keys, label) = ("/admin/organizations/club/keys", json!({ "label": "till" }));
+    for (method, path, body, status) in [
+        (Method::POST, "/admin/organizations", club, StatusCode::CREATED),
+        (Method::POST, keys, label, StatusCode::CREATED),
+        (Method::PUT, "/admin/certs/club-2026", bundle, StatusCode::OK),
+    ] {
+        vera.request(method, path, &body).await.assert_status(status);
+    }
+    let paused = vera.request(Method::POST, "/admin/relay/pause", &Value::Null).await;
+    assert_eq!(paused.assert_status(StatusCode::OK).json()["by"], "vera");
+
+    let audit = desk.asks(Method::GET, "/admin/audit?actor=vera", &Value::Null).await.json();
+    let entries = audit["entries"].as_array().unwrap().iter().rev();
+    let entries: Vec<_> =
+        entries.map(|entry| (&entry["action"], &entry["target"], &entry["result"])).collect();
+    let entry = |action, target, result| (json!(action), json!(target), json!(result));
+    let expected = [
+        entry("createOrganization", "/organizations", 201),
+        entry("createApiKey", "/organizations/club/keys", 201),
+        entry("putCertificate", "/certs/club-2026", 200),
+        entry("pauseRelay", "/relay/pause", 200),
+    ];
+    assert_eq!(entries, expected.each_ref().map(|(action, target, result)| (action, target, result)));
+    let named = "select event_type from events where cast(metadata as text) like $1 order by events.position";
+    let named = desk.honoken.storage().reads(Part::Log, named, &["%\"operator:vera\"%"]).await;
+    let first: Vec<&str> = named.iter().map(String::as_str).take(3).collect();
+    assert_eq!(first, ["OrganizationCreated", "ApiKeyAdded", "CertificateInstalled"], "{named:?}");
 }

@@ -40,6 +40,9 @@ async fn an_organisation_is_made_on_purpose_and_announced() {
         assert_problem(&refused, 422);
         assert_points_at(&refused, pointer);
     }
+    let refused = operator.request(Method::POST, PATH, &json!({ "id": "a b", "name": "n" })).await.json();
+    let detail = refused["detail"].as_str().expect("a sentence");
+    assert!(detail.starts_with("id "), "the field is named as it was sent: {detail}");
     let first = asks(&operator, Method::GET, "/admin/organizations?limit=1", &Value::Null).await;
     assert_eq!(first["organizations"][0]["id"], "dev");
     let next = format!("{PATH}?cursor={}", first["next"].as_str().expect("another page"));
