@@ -1,6 +1,6 @@
 //! Images that organisations and operators upload. An organisation may name the digest of an image only when it has uploaded the image itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use honoken_domain::ids::{Digest, OrganizationId, UploadedImageId};
@@ -33,7 +33,7 @@ pub enum Owner<'a> {
 /// is sent again.
 ///
 /// # Errors
-/// 422 when it is not an image, 503.
+/// 409 when the organisation has no room for it, 422 when it is not an image, 503.
 pub async fn store(
     app: &App,
     owner: Owner<'_>,
@@ -41,13 +41,15 @@ pub async fn store(
     image: Bytes,
 ) -> Result<Digest, ApiError> {
     let image = app.blobs.check(image).await.map_err(|fault| blob_error(fault, ""))?;
-    store_checked(app, owner, request_id, image).await
+    check_room(app, owner, &[&image]).await?;
+    keep(app, owner, request_id, image).await
 }
 
 /// Stores an image that was sent for a file, and makes one for each scale of it. Gives the digest of the one, and the others by their file names.
+/// All of them are stored, or none.
 ///
 /// # Errors
-/// 422 when it is not an image, 503.
+/// 409 when the organisation has no room for all of them, 422 when it is not an image, 503.
 pub async fn store_scaled(
     app: &App,
     owner: Owner<'_>,
@@ -57,42 +59,47 @@ pub async fn store_scaled(
 ) -> Result<(Digest, Images), ApiError> {
     let checked = app.blobs.check_scaled(file.slot(), image).await;
     let (original, made) = checked.map_err(|fault| blob_error(fault, ""))?;
-    let original = store_checked(app, owner, request_id, original).await?;
+    let all: Vec<&Checked> = made.iter().map(|(_, image)| image).chain([&original]).collect();
+    check_room(app, owner, &all).await?;
+    let original = keep(app, owner, request_id, original).await?;
     let mut images = Images::new();
     for (name, image) in made {
-        let digest = store_checked(app, owner, request_id, image).await?;
+        let digest = keep(app, owner, request_id, image).await?;
         images.insert(ImageFile::new(file.language().cloned(), name).to_string(), digest);
     }
     Ok((original, images))
 }
 
-async fn store_checked(
+/// Stores an image for which there is room, and notes whose it is.
+async fn keep(
     app: &App,
     owner: Owner<'_>,
     request_id: &RequestId,
     image: Checked,
 ) -> Result<Digest, ApiError> {
-    let Owner::Organization(integrator) = owner else { return restore(app, request_id, image).await };
     let bytes = image.length();
-    check_room(app, &integrator.organization_id, image.digest(), bytes).await?;
     let digest = restore(app, request_id, image).await?;
-    note(app, integrator, request_id, &digest, bytes).await?;
+    if let Owner::Organization(integrator) = owner {
+        note(app, integrator, request_id, &digest, bytes).await?;
+    }
     Ok(digest)
 }
 
-/// Refuses an image for which an organisation has no room. Uploads at the same moment may exceed the limit together, by their own size at the most.
-async fn check_room(
-    app: &App,
-    organization_id: &OrganizationId,
-    digest: &Digest,
-    bytes: u64,
-) -> Result<(), ApiError> {
-    let Some(room) = app.read_model.image_room(organization_id, digest).await? else { return Ok(()) };
+/// Refuses images for which an organisation has no room. Uploads at the same moment may exceed the limit together, by their own size at the most.
+async fn check_room(app: &App, owner: Owner<'_>, images: &[&Checked]) -> Result<(), ApiError> {
+    let Owner::Organization(integrator) = owner else { return Ok(()) };
+    let sizes: BTreeMap<Digest, u64> =
+        images.iter().map(|image| (image.digest().clone(), image.length())).collect();
+    let room =
+        app.read_model.image_room(&integrator.organization_id, &sizes.keys().cloned().collect()).await?;
+    let Some(room) = room else { return Ok(()) };
+    let bytes: u64 = sizes.values().sum();
     if room.used.saturating_add(bytes) <= room.most {
         return Ok(());
     }
+    let these = if images.len() == 1 { "the image has" } else { "the image and those at every scale have" };
     let detail = format!(
-        "the image has {bytes} bytes, and the images of your organisation may have {} in all and have {}: send a smaller one, or ask the operator of this service for more room",
+        "{these} {bytes} bytes, and the images of your organisation may have {} in all and have {}: send a smaller one, or ask the operator of this service for more room",
         room.most, room.used
     );
     Err(ApiError::Conflict { code: "images_too_large", detail })

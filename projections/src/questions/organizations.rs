@@ -1,6 +1,8 @@
 //! Organisations and their API keys.
 
-use honoken_database::statements::{Row, sql};
+use std::collections::BTreeSet;
+
+use honoken_database::statements::{Row, read_for_each, sql};
 use honoken_domain::ids::{Digest, OrganizationId, PassTypeIdentifier, UnixSeconds};
 use honoken_domain::organization::Scopes;
 
@@ -178,20 +180,24 @@ impl ReadModel {
         row.and_then(|row| row.map(permission).transpose()).map_err(QueryError::of("an organisation"))
     }
 
-    /// The room that an organisation has for an image, which counts once however often it is uploaded; `None` where its images have no limit.
+    /// The room that an organisation has for some images, which count once however often they are uploaded; `None` where its images have no limit.
     pub async fn image_room(
         &self,
         organization_id: &OrganizationId,
-        digest: &Digest,
+        digests: &BTreeSet<Digest>,
     ) -> Result<Option<ImageRoom>, QueryError> {
-        let row = sql("select image_bytes,
+        let pairs = digests.iter().map(|digest| [organization_id.as_str().into(), digest.as_str().into()]);
+        let rows = read_for_each(
+            &self.readers,
+            "with new (organization_id, digest) as (values {rows})
+             select image_bytes,
                     (select cast(coalesce(sum(bytes), 0) as bigint) from wallet_image image
-                     where image.organization_id = $1 and image.digest <> $2) as used
-             from wallet_organization
-             where organization_id = $1 and image_bytes is not null")
-        .bind(organization_id.as_str())
-        .bind(digest.as_str())
-        .fetch_optional(&self.readers)
+                     where image.organization_id = organization.organization_id
+                       and not exists (select 1 from new where new.digest = image.digest)) as used
+             from wallet_organization organization
+             where organization.organization_id = (select min(new.organization_id) from new) and image_bytes is not null",
+            pairs.collect(),
+        )
         .await;
         let room = |row: Row| {
             Ok(ImageRoom {
@@ -199,7 +205,8 @@ impl ReadModel {
                 most: row.get::<i64>("image_bytes")?.cast_unsigned(),
             })
         };
-        row.and_then(|row| row.map(room).transpose()).map_err(QueryError::of("the room for images"))
+        rows.and_then(|rows| rows.into_iter().next().map(room).transpose())
+            .map_err(QueryError::of("the room for images"))
     }
 
     /// The name of an organisation, for people.

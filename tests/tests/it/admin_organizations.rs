@@ -90,6 +90,23 @@ async fn an_organisation_is_made_on_purpose_and_announced() {
     uploads(&small).await.assert_status(StatusCode::CREATED);
     asks(&operator, Method::PATCH, &dev, &json!({ "imageBytes": most + 1 })).await;
     uploads(&large).await.assert_status(StatusCode::CREATED);
+    // An image at every scale is stored whole, or not at all.
+    let scaled = noise(60, 20);
+    let room = json!({ "imageBytes": most + 1 + scaled.len() + 1 });
+    asks(&operator, Method::PATCH, &dev, &room).await;
+    let at_every_scale = async || {
+        let path = "/manage/v1/blobs?file=logo.png&scale=auto";
+        integrator.request(Method::POST, path, &[("content-type", "image/png")], scaled.clone()).await
+    };
+    let before = honoken.storage().positions().await;
+    let refused = assert_problem(&at_every_scale().await, 409);
+    assert_eq!(refused["code"], "images_too_large");
+    assert!(refused["detail"].as_str().is_some_and(|detail| detail.contains("at every scale")), "{refused}");
+    assert_eq!(honoken.storage().positions().await, before, "nothing belongs to the organisation");
+    asks(&operator, Method::PATCH, &dev, &json!({ "imageBytes": most + 20_000 })).await;
+    at_every_scale().await.assert_status(StatusCode::CREATED);
+    asks(&operator, Method::PATCH, &dev, &json!({ "imageBytes": most + 1 })).await;
+    assert_problem(&at_every_scale().await, 409);
     let unlimited = asks(&operator, Method::PATCH, &dev, &json!({ "imageBytes": null })).await;
     assert_eq!(unlimited["imageBytes"], Value::Null);
     uploads(&noise(41, 41)).await.assert_status(StatusCode::CREATED);
