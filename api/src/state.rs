@@ -175,7 +175,8 @@ impl App {
 
     /// How many requests wait in each queue.
     pub fn waiting(&self) -> impl Iterator<Item = (Queue, usize)> {
-        self.permits.all().into_iter().chain([self.built_passes.permits()]).map(Permits::waiting)
+        let permits = self.permits.all().into_iter().chain([self.built_passes.permits()]);
+        permits.map(Permits::waiting).chain([self.turns.waiting()])
     }
 
     /// What an operation of an operator needs.

@@ -16,6 +16,7 @@ use std::time::Duration;
 use honoken_domain::ids::{PushToken, RegistrationId, SerialNumber};
 use honoken_domain::registration::{Registration, RegistrationEvent};
 use honoken_event_store::Committed;
+use honoken_telemetry::metrics::Queue;
 use honoken_telemetry::request::{Spent, timed};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -114,6 +115,11 @@ impl Turns {
             }
         }
         Ok(Some(devices.entry(id.clone()).or_default().clone()))
+    }
+
+    /// How many requests wait until a push token may be written again.
+    pub fn waiting(&self) -> (Queue, usize) {
+        (Queue::PushToken, MOST_WAITING - self.waiting.available_permits())
     }
 
     /// Waits until a moment, without holding a permit.

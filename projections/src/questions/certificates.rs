@@ -40,6 +40,13 @@ pub struct NamedCertificate {
     pub has_owner: bool,
 }
 
+/// Where a page begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    At,
+    Behind,
+}
+
 impl ReadModel {
     /// The certificates that sign, of pass types for which that was changed behind a position, revoked ones too, in the order of the changes; all of
     /// them from 0 on. Cheap when there are none.
@@ -82,28 +89,23 @@ impl ReadModel {
         &self,
         cert_ref: &CertRef,
     ) -> Result<Option<NamedCertificate>, QueryError> {
-        let found = sql(
-            "select cert.cert_ref, cert.pass_type_identifier, cert.team_identifier, cert.certificate_serial, cert.fingerprint, cert.not_before,
-                    cert.not_after, cert.certificate, cert.intermediate, cert.private_key, cert.installed_at, cert.revoked, cert.is_enhanced,
-                    cert.description, cert.requested_pass_type, cert.requested_team, cert.requested_public_key, cert.requested_private_key,
-                    cert.position, pass_type.organization_id as owner,
-                    coalesce(pass_type.cert_ref, pass_type.pass_type_identifier) as named
-             from wallet_cert_ref cert
-             left join wallet_pass_type pass_type on pass_type.pass_type_identifier = cert.pass_type_identifier
-             where cert.cert_ref = $1",
-        )
-        .bind(cert_ref.as_str())
-        .fetch_optional(&self.readers)
-        .await;
-        found
-            .and_then(|found| found.as_ref().map(named_row).transpose())
-            .map_err(QueryError::of("a certificate"))
+        let found = self.named_from(cert_ref.as_str(), Start::At, 1).await?;
+        Ok(found.into_iter().next().filter(|named| named.cert_ref == *cert_ref))
     }
 
     /// The names of certificates behind a name, in their order, with what there is under them; `limit` of them at the most.
     pub async fn named_certificates(
         &self,
         after: &str,
+        limit: u32,
+    ) -> Result<Vec<NamedCertificate>, QueryError> {
+        self.named_from(after, Start::Behind, limit).await
+    }
+
+    async fn named_from(
+        &self,
+        name: &str,
+        start: Start,
         limit: u32,
     ) -> Result<Vec<NamedCertificate>, QueryError> {
         let rows = sql(
@@ -114,11 +116,12 @@ impl ReadModel {
                     coalesce(pass_type.cert_ref, pass_type.pass_type_identifier) as named
              from wallet_cert_ref cert
              left join wallet_pass_type pass_type on pass_type.pass_type_identifier = cert.pass_type_identifier
-             where cert.cert_ref > $1
+             where cert.cert_ref >= $1 and (cert.cert_ref > $1 or $2)
              order by cert.cert_ref
-             limit $2",
+             limit $3",
         )
-        .bind(after)
+        .bind(name)
+        .bind(start == Start::At)
         .bind(i64::from(limit))
         .fetch_all(&self.readers)
         .await;

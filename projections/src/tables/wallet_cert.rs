@@ -4,7 +4,7 @@
 //! A row of `wallet_cert` follows from one of `wallet_cert_ref` and one of `wallet_pass_type`, and is written anew when either changes, so it is the same in
 //! whatever order their events come. Until a pass type names a certificate, that of its own name signs.
 
-use honoken_database::statements::{Connection, sql};
+use honoken_database::statements::{Connection, Statement, sql};
 use honoken_domain::certificate::{CertificateEvent, Installation, RequestedKey};
 use honoken_domain::ids::{CertRef, Digest, PassTypeIdentifier};
 use honoken_domain::job::PASS_TYPE_NFC;
@@ -111,27 +111,19 @@ async fn reseal(
     private_key: &Sealed,
     change: &Change,
 ) -> Result<(), ApplyError> {
-    sql("update wallet_cert_ref set private_key = $2, position = $3, sequence = $4
+    let update = sql("update wallet_cert_ref set private_key = $2, position = $3, sequence = $4
          where cert_ref = $1 and sequence < $4")
     .bind(cert_ref.as_str())
-    .bind(private_key.as_str())
-    .bind(change.position)
-    .bind(change.sequence)
-    .execute(connection)
-    .await?;
-    Ok(())
+    .bind(private_key.as_str());
+    write(connection, update, change).await
 }
 
 async fn revoke(connection: &mut Connection, cert_ref: &CertRef, change: &Change) -> Result<(), ApplyError> {
-    sql("update wallet_cert_ref set revoked = $2, position = $3, sequence = $4
+    let update = sql("update wallet_cert_ref set revoked = $2, position = $3, sequence = $4
          where cert_ref = $1 and sequence < $4")
     .bind(cert_ref.as_str())
-    .bind(true)
-    .bind(change.position)
-    .bind(change.sequence)
-    .execute(connection)
-    .await?;
-    Ok(())
+    .bind(true);
+    write(connection, update, change).await
 }
 
 async fn put_request(
@@ -140,7 +132,7 @@ async fn put_request(
     key: &RequestedKey,
     change: &Change,
 ) -> Result<(), ApplyError> {
-    sql("insert into wallet_cert_ref (cert_ref, pass_type_identifier, team_identifier, revoked, allows_nfc, requested_pass_type, requested_team,
+    let update = sql("insert into wallet_cert_ref (cert_ref, pass_type_identifier, team_identifier, revoked, allows_nfc, requested_pass_type, requested_team,
                                       requested_public_key, requested_private_key, requested_at, position, sequence)
          values ($1, $2, $3, $4, $4, $2, $3, $5, $6, $7, $8, $9)
          on conflict (cert_ref) do update
@@ -154,12 +146,8 @@ async fn put_request(
     .bind(false)
     .bind(key.public_key.as_str())
     .bind(key.private_key.as_str())
-    .bind(change.recorded_at)
-    .bind(change.position)
-    .bind(change.sequence)
-    .execute(connection)
-    .await?;
-    Ok(())
+    .bind(change.recorded_at);
+    write(connection, update, change).await
 }
 
 async fn reseal_request(
@@ -168,15 +156,11 @@ async fn reseal_request(
     private_key: &Sealed,
     change: &Change,
 ) -> Result<(), ApplyError> {
-    sql("update wallet_cert_ref set requested_private_key = $2, position = $3, sequence = $4
+    let update = sql("update wallet_cert_ref set requested_private_key = $2, position = $3, sequence = $4
          where cert_ref = $1 and sequence < $4")
     .bind(cert_ref.as_str())
-    .bind(private_key.as_str())
-    .bind(change.position)
-    .bind(change.sequence)
-    .execute(connection)
-    .await?;
-    Ok(())
+    .bind(private_key.as_str());
+    write(connection, update, change).await
 }
 
 async fn withdraw(
@@ -184,26 +168,25 @@ async fn withdraw(
     cert_ref: &CertRef,
     change: &Change,
 ) -> Result<(), ApplyError> {
-    sql("update wallet_cert_ref
+    let update = sql("update wallet_cert_ref
          set requested_pass_type = null, requested_team = null, requested_public_key = null, requested_private_key = null, requested_at = null,
              position = $2, sequence = $3
          where cert_ref = $1 and sequence < $3")
-    .bind(cert_ref.as_str())
-    .bind(change.position)
-    .bind(change.sequence)
-    .execute(connection)
-    .await?;
-    Ok(())
+    .bind(cert_ref.as_str());
+    write(connection, update, change).await
 }
 
 /// A new position alone: processes read a row again that has one.
 async fn touch(connection: &mut Connection, cert_ref: &CertRef, change: &Change) -> Result<(), ApplyError> {
-    sql("update wallet_cert_ref set position = $2, sequence = $3 where cert_ref = $1 and sequence < $3")
-        .bind(cert_ref.as_str())
-        .bind(change.position)
-        .bind(change.sequence)
-        .execute(connection)
-        .await?;
+    let update =
+        sql("update wallet_cert_ref set position = $2, sequence = $3 where cert_ref = $1 and sequence < $3")
+            .bind(cert_ref.as_str());
+    write(connection, update, change).await
+}
+
+/// Executes a statement whose last two parameters are the position and the sequence of the event.
+async fn write(connection: &mut Connection, statement: Statement, change: &Change) -> Result<(), ApplyError> {
+    statement.bind(change.position).bind(change.sequence).execute(connection).await?;
     Ok(())
 }
 

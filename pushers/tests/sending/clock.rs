@@ -238,6 +238,13 @@ async fn a_dead_process_is_noticed_by_a_server_whose_clock_was_set_back() {
     second.stops().await;
 }
 
+/// As if the clock of the server went forward. The lock is waited for before a statement reads: one that had read before this update, and waited
+/// for its row, would know a time of before the change and write one of after it, which no clock does.
+const SET_FORWARD: &str = "do $$ begin
+    lock table sender in access exclusive mode;
+    update sender set alive_until = alive_until - interval '3 hours';
+end $$";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_living_process_keeps_its_phones_when_the_clock_of_the_server_is_set_forward() {
     let world = World::new(Engine::Postgres).await;
@@ -256,7 +263,7 @@ async fn a_living_process_keeps_its_phones_when_the_clock_of_the_server_is_set_f
                  where alive_until > clock_timestamp() and sender in (select claimed_by from wake)";
     for _ in 0..4 {
         eventually("the first is alive", async || world.asks_ledger(alive).await["n"] == 1).await;
-        world.tells_ledger("update sender set alive_until = alive_until - interval '3 hours'").await;
+        world.tells_ledger(SET_FORWARD).await;
     }
     eventually("the first is alive", async || world.asks_ledger(alive).await["n"] == 1).await;
     assert_eq!(other.requests(), 0, "what the first is at is not free");

@@ -207,6 +207,8 @@ values! {
     Admin = "admin",
     /// The building of a pass.
     Build = "build",
+    /// The moment from which on the push token of a device may be written again.
+    PushToken = "push_token",
 }
 
 values! {

@@ -194,6 +194,8 @@ async fn what_is_refused_changes_nothing_and_is_told_without_the_key() {
     honoken.restart().await;
     let integrator = honoken.integrator();
     let sender = Sender::of(&nats, &honoken).await;
+    // A command that comes before the service listens again is carried out, and not answered.
+    sender.waits_until_it_is_answered().await;
     let mut refusals = sender.hears_of_refusals().await;
     let before = integrator.state("A-1").await;
 

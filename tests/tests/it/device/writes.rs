@@ -86,10 +86,10 @@ async fn the_newest_push_token_is_on_disk_when_those_that_waited_are_answered() 
         let (devices, pass) = (devices.clone(), other.clone());
         tokio::spawn(async move { devices.register(&device(1), &push_token(1, 1), &pass).await })
     };
-    // It has come, and waits, unless the second was over before.
+    // It has come and waits for the end of the second, unless that was over before: a request in flight may not have been read yet.
     eventually(PATIENCE, "the older token has come", async || {
-        let in_flight = honoken.metrics().await.get(r#"honoken_requests_in_flight{area="device"}"#);
-        (in_flight >= 1.0 || older.is_finished()).then_some(())
+        let waiting = honoken.metrics().await.get(r#"honoken_requests_waiting{queue="push_token"}"#);
+        (waiting >= 1.0 || older.is_finished()).then_some(())
     })
     .await;
     devices.register(&device(1), &push_token(1, 2), &pass).await.assert_status(StatusCode::OK);
