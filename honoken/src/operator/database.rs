@@ -4,12 +4,15 @@ use clap::Subcommand;
 use honoken_event_store::EventLog;
 use honoken_service::clock::Clock;
 use honoken_service::ids::IdSource;
+use honoken_service::operations::audit::{Action, Record};
+use honoken_service::storage::Storage;
 use honoken_service::stores;
 
 use crate::config::Config;
 use crate::operator::print::print_line;
 use crate::operator::progress::Progress;
 use crate::operator::session::StorageOptions;
+use crate::operator::user;
 
 const RESTORED_EXAMPLES: &str = "\
 Examples:
@@ -66,6 +69,17 @@ pub async fn rebuild(
 ) -> anyhow::Result<()> {
     let storage = options.storage(config)?;
     storage.must_have_a_log()?;
+    let record = Record { office: storage.open_office().await?, clock, ids, actor: &user::actor() };
+    let action = Action { name: "rebuild", target: "/projections/wallet/rebuild".to_owned() };
+    record.note(action, fill_again(&storage, config, clock, ids)).await
+}
+
+async fn fill_again(
+    storage: &Storage,
+    config: &Config,
+    clock: &dyn Clock,
+    ids: &dyn IdSource,
+) -> anyhow::Result<()> {
     let log = storage.open_log(ids).await?;
     let read_model = storage.open_read_model().await?;
     let mut progress = Progress::of("events", log.head().borrow().0);

@@ -190,11 +190,16 @@ async fn a_command_is_an_entry_in_the_name_of_the_user_of_the_system_whether_the
     honoken.terminate().await;
     let revoked = honoken.home().runs(&["keys", "revoke", &id]).await;
     assert!(revoked.status.success(), "{}", String::from_utf8_lossy(&revoked.stderr));
-    let listed = honoken.home().runs(&["keys", "list"]).await;
-    assert!(listed.status.success());
+    for quiet in [&["keys", "list"][..], &["rebuild"]] {
+        let output = honoken.home().runs(quiet).await;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
     honoken.restart().await;
-    let alone = entry("revokeApiKey", format!("{}/{id}", keys("dev")), 0);
-    assert_eq!(commands(&honoken.operator()).await, [&[alone], &beside[..]].concat());
+    let alone = [
+        entry("rebuild", "/projections/wallet/rebuild".to_owned(), 0),
+        entry("revokeApiKey", format!("{}/{id}", keys("dev")), 0),
+    ];
+    assert_eq!(commands(&honoken.operator()).await, [&alone[..], &beside[..]].concat());
 
     let user = entries(&honoken.operator(), "?action=revokeApiKey").await[0].clone();
     let actor = user["actor"].as_str().expect("text");
