@@ -13,11 +13,9 @@ pub mod signed_nonces;
 
 use std::path::Path;
 
-use honoken_database::shared_connection::{Location, SharedConnection};
-use honoken_database::sqlite::Durability;
-use honoken_database::sqlite_file::SqliteFile;
+use honoken_database::shared_connection::{SharedConnection, SmallStore};
 use honoken_database::statements::{Row, Statement};
-use honoken_database::{EmbeddedMigration, MigrationError, postgres};
+use honoken_database::{EmbeddedMigration, MigrationError};
 use sqlx::postgres::PgConnectOptions;
 
 const SQLITE: &[EmbeddedMigration] = &[
@@ -35,12 +33,14 @@ const POSTGRES: &[EmbeddedMigration] = &[
     (4004, "signed_nonces", include_str!("../../migrations/postgres/office/0004_signed_nonces.sql")),
 ];
 
-/// The remedy for a file that is damaged.
-const REMEDY: &str = "stop the service and replace the file, with -wal and -shm beside it, by the one from the backup: without it the stored operators \
-                      have to be added again, and nobody knows what operators did and when API keys were last used";
-
-/// The hash of a password that was replaced is overwritten in the pages of the file.
-const SETTINGS: &[&str] = &["pragma secure_delete = on"];
+const STORE: SmallStore = SmallStore {
+    sqlite: SQLITE,
+    postgres: POSTGRES,
+    // The hash of a password that was replaced is overwritten in the pages of the file.
+    settings: &["pragma secure_delete = on"],
+    remedy: "stop the service and replace the file, with -wal and -shm beside it, by the one from the backup: without it the stored operators \
+                      have to be added again, and nobody knows what operators did and when API keys were last used",
+};
 
 /// A question or a change that the data store could not carry out.
 #[derive(Debug, thiserror::Error)]
@@ -75,8 +75,7 @@ pub struct Office {
 /// # Errors
 /// When the server is unavailable or a migration fails.
 pub async fn migrate(options: &PgConnectOptions) -> Result<(), OpenError> {
-    let mut connection = postgres::open_writer(options).await?;
-    Ok(honoken_database::migrate(&mut connection, POSTGRES).await?)
+    STORE.migrate(options).await
 }
 
 impl Office {
@@ -85,17 +84,12 @@ impl Office {
     /// # Errors
     /// When the file cannot be opened or brought to the newest schema.
     pub async fn in_file(file: &Path) -> Result<Self, OpenError> {
-        let file = SqliteFile::new(file, REMEDY);
-        let mut connection = file.open_writer(Durability::EveryCommit).await?;
-        file.heeds(honoken_database::migrate(&mut connection, SQLITE).await)?;
-        sqlx::Connection::close(connection).await?;
-        Ok(Self { connection: SharedConnection::to(Location::File { file, settings: SETTINGS }) })
+        Ok(Self { connection: STORE.in_file::<OpenError>(file).await? })
     }
 
     /// Opens the records in a file that another process has opened, and brought to the newest schema. Both write: each row stands alone.
     pub fn beside_its_process(file: &Path) -> Self {
-        let file = SqliteFile::new(file, REMEDY);
-        Self { connection: SharedConnection::to(Location::File { file, settings: SETTINGS }) }
+        Self { connection: STORE.in_file_of_another(file) }
     }
 
     /// Opens the records on a server, whose tables must have been made by [`migrate`].
@@ -103,10 +97,7 @@ impl Office {
     /// # Errors
     /// When the server is unavailable, or its schema is older than this release needs.
     pub async fn on_server(options: &PgConnectOptions) -> Result<Self, OpenError> {
-        let mut connection = postgres::open_writer(options).await?;
-        honoken_database::ensure_migrated(&mut connection, POSTGRES).await?;
-        sqlx::Connection::close(connection).await?;
-        Ok(Self { connection: SharedConnection::to(Location::Server(Box::new(options.clone()))) })
+        Ok(Self { connection: STORE.on_server::<OpenError>(options).await? })
     }
 
     /// Closes the connection.
@@ -126,6 +117,7 @@ fn invalid(fault: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error
 
 #[cfg(test)]
 mod tests {
+    use honoken_database::postgres;
     use honoken_domain::ids::{Digest, UnixSeconds};
 
     use super::audit::{Entry, Filter, PAGE};

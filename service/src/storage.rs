@@ -248,7 +248,7 @@ impl Storage {
                     let file = private(folder, OFFICE)?;
                     Office::in_file(&file).await.with_context(|| about(&file))
                 }
-                Self::Server(options) => Ok(Office::on_server(options).await?),
+                Self::Server(options) => on_server(options, Office::on_server(options)).await,
             }
         })
     }

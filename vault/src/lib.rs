@@ -5,11 +5,9 @@
 
 use std::path::Path;
 
-use honoken_database::shared_connection::{Location, SharedConnection};
-use honoken_database::sqlite::Durability;
-use honoken_database::sqlite_file::SqliteFile;
+use honoken_database::shared_connection::{SharedConnection, SmallStore};
 use honoken_database::statements::{Row, Statement, sql};
-use honoken_database::{EmbeddedMigration, MigrationError, postgres};
+use honoken_database::{EmbeddedMigration, MigrationError};
 use honoken_domain::ids::{PassId, PassTypeIdentifier, SerialNumber};
 use honoken_domain::sealed::Sealed;
 use sqlx::postgres::PgConnectOptions;
@@ -21,9 +19,14 @@ const SQLITE: &[EmbeddedMigration] =
 const POSTGRES: &[EmbeddedMigration] =
     &[(3001, "person_keys", include_str!("../../migrations/postgres/person_keys/0001_person_keys.sql"))];
 
-/// The remedy for a file that is damaged.
-const REMEDY: &str = "stop the service and replace the file, with -wal and -shm beside it, by the one from the backup: without it the persons who have \
-                      enrolled with passes cannot be read any more";
+const STORE: SmallStore = SmallStore {
+    sqlite: SQLITE,
+    postgres: POSTGRES,
+    // Bytes that are deleted are overwritten in the pages of the file.
+    settings: &["pragma secure_delete = on"],
+    remedy: "stop the service and replace the file, with -wal and -shm beside it, by the one from the backup: without it the persons who have \
+                      enrolled with passes cannot be read any more",
+};
 
 /// A question or a change that the data store could not carry out.
 #[derive(Debug, thiserror::Error)]
@@ -47,9 +50,6 @@ pub enum OpenError {
     Schema(#[from] MigrationError),
 }
 
-/// Bytes that are deleted are overwritten in the pages of the file.
-const SETTINGS: &[&str] = &["pragma secure_delete = on"];
-
 /// The keys. Clones share one connection, since persons enrol and are forgotten rarely.
 #[derive(Debug, Clone)]
 pub struct Vault {
@@ -61,8 +61,7 @@ pub struct Vault {
 /// # Errors
 /// When the server is unavailable or a migration fails.
 pub async fn migrate(options: &PgConnectOptions) -> Result<(), OpenError> {
-    let mut connection = postgres::open_writer(options).await?;
-    Ok(honoken_database::migrate(&mut connection, POSTGRES).await?)
+    STORE.migrate(options).await
 }
 
 impl Vault {
@@ -71,17 +70,12 @@ impl Vault {
     /// # Errors
     /// When the file cannot be opened or brought to the newest schema.
     pub async fn in_file(file: &Path) -> Result<Self, OpenError> {
-        let file = SqliteFile::new(file, REMEDY);
-        let mut connection = file.open_writer(Durability::EveryCommit).await?;
-        file.heeds(honoken_database::migrate(&mut connection, SQLITE).await)?;
-        sqlx::Connection::close(connection).await?;
-        Ok(Self { connection: SharedConnection::to(Location::File { file, settings: SETTINGS }) })
+        Ok(Self { connection: STORE.in_file::<OpenError>(file).await? })
     }
 
     /// Opens the keys in a file that another process writes: these can only be read.
     pub fn beside_its_process(file: &Path) -> Self {
-        let file = SqliteFile::new(file, REMEDY);
-        Self { connection: SharedConnection::to(Location::FileOfAnother(file)) }
+        Self { connection: STORE.read_beside_its_process(file) }
     }
 
     /// Opens the keys on a server, whose tables must have been made by [`migrate`].
@@ -89,10 +83,7 @@ impl Vault {
     /// # Errors
     /// When the server is unavailable, or its schema is older than this release needs.
     pub async fn on_server(options: &PgConnectOptions) -> Result<Self, OpenError> {
-        let mut connection = postgres::open_writer(options).await?;
-        honoken_database::ensure_migrated(&mut connection, POSTGRES).await?;
-        sqlx::Connection::close(connection).await?;
-        Ok(Self { connection: SharedConnection::to(Location::Server(Box::new(options.clone()))) })
+        Ok(Self { connection: STORE.on_server::<OpenError>(options).await? })
     }
 
     /// The key of a pass, sealed.
