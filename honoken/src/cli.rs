@@ -93,7 +93,7 @@ It prints the addresses to open and three lines to paste. The next run continues
 const SERVE_EXAMPLES: &str = "\
 Examples:
   One process, all data in files:
-    honoken keys create --organization club --label till --data-dir /srv/honoken
+    honoken keys create --organization club --name \"The Club\" --label till --data-dir /srv/honoken
     honoken certs install --help
     HONOKEN_PUBLIC_URL=https://passes.example.com honoken serve --data-dir /srv/honoken
 

@@ -130,6 +130,8 @@ async fn a_service_at(nats: &Server) -> (Honoken, Integrator, Sender) {
         jetstream::new(sender.client.clone()).get_stream("HONOKEN").await.ok().map(|_| ())
     })
     .await;
+    // The stream is there a moment before the service listens, and a command that comes before is not answered.
+    sender.waits_until_it_is_answered().await;
     (honoken, integrator, sender)
 }
 
