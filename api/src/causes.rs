@@ -175,9 +175,9 @@ impl From<Arc<BuildFailure>> for ApiError {
     fn from(fault: Arc<BuildFailure>) -> Self {
         match &*fault {
             BuildFailure::Store(_)
-            | BuildFailure::Image(
-                BlobError::Store(_) | BlobError::Folder(_) | BlobError::Unknown(_) | BlobError::Damaged(_),
-            ) => Self::Unavailable(fault.into()),
+            | BuildFailure::Image(BlobError::Store(_) | BlobError::Unknown(_) | BlobError::Damaged(_)) => {
+                Self::Unavailable(fault.into())
+            }
             BuildFailure::NoCertificate { pass_type_identifier, why } => {
                 Self::NoCertificate { pass_type_identifier: pass_type_identifier.clone(), why: why.clone() }
             }
@@ -228,6 +228,6 @@ pub fn blob_error(fault: BlobError, pointer: &str) -> ApiError {
             ),
         ),
         BlobError::Died => ApiError::Internal(fault.into()),
-        BlobError::Store(_) | BlobError::Folder(_) => ApiError::Unavailable(fault.into()),
+        BlobError::Store(_) => ApiError::Unavailable(fault.into()),
     }
 }

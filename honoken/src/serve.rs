@@ -9,6 +9,7 @@ use honoken_event_store::Mark;
 use honoken_projections::Part;
 use honoken_service::data_dir::{self, Folder};
 use honoken_service::encryption_keys::{self, Missing};
+use honoken_service::image_store::Place;
 use honoken_service::service::{Roles, Service};
 use honoken_service::storage::Storage;
 use honoken_service::stores::Stores;
@@ -84,7 +85,8 @@ async fn start(process: &Process, roles: Roles) -> anyhow::Result<(Started, Path
         encryption_keys::find(config.encryption_keys.as_ref(), &data_dir)?
     };
     let part = if roles.projector { Part::Run } else { Part::Watch };
-    let stores = Stores::open(&storage, &data_dir, part, &**ids, process.metrics()).await?;
+    let (images, metrics) = (config.images.as_ref(), process.metrics());
+    let stores = Stores::open(&storage, &data_dir, images, part, &**ids, metrics).await?;
     let service = Service::start(stores, process.service_options(roles, keys, &sockets)).await?;
     if roles.api {
         warn_about_defaults(process, &sockets.base_url);
@@ -116,6 +118,11 @@ fn check(roles: Roles, storage: &Storage, has_broker: bool) -> anyhow::Result<()
 fn warn_about_defaults(process: &Process, base_url: &str) {
     if process.config.public_url.is_none() {
         tracing::warn!("HONOKEN_PUBLIC_URL is not set: phones will use {base_url}");
+    }
+    if matches!(process.config.images, Some(Place::Memory)) {
+        tracing::warn!(
+            "HONOKEN_ASSETS_URL is memory: — images are lost when this process ends, and no other process has them"
+        );
     }
     if process.config.admin.is_none() {
         tracing::warn!(

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use sha1::{Digest, Sha1};
 
 pub use honoken_styles::{ImageFile, ImageName, ImageSlot, Scale, UnknownImage};
-pub use png::{PngError, PngHeader, decode_png, read_png};
+pub use png::{HEAD_BYTES, PngError, PngHeader, decode_png, read_head, read_png};
 pub use scales::scaled;
 pub use size::{WrongSize, check_size};
 

@@ -1,19 +1,18 @@
 //! Images by the SHA-256 of their bytes: stored once, hashed once, never changed.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use honoken_domain::ids::Digest;
 use honoken_pkpass::image::{
-    Image, ImageName, ImageSlot, PngError, PngHeader, UnknownImage, decode_png, read_png, scaled,
+    HEAD_BYTES, Image, ImageName, ImageSlot, PngError, PngHeader, UnknownImage, decode_png, read_head,
+    read_png, scaled,
 };
 use moka::future::Cache;
-use opendal::services::Fs;
-use opendal::{ErrorKind, Operator};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::image_store::{ImageStore, Place, StoreFault};
 use crate::limits;
 
 /// Bytes of images kept in memory.
@@ -35,11 +34,8 @@ pub enum BlobError {
     #[error("the stored image {0} is damaged")]
     Damaged(Digest),
     /// The store is unavailable.
-    #[error("the image store could not be used")]
-    Store(#[from] opendal::Error),
-    /// A folder of the store is unavailable.
-    #[error("the image store could not be synced")]
-    Folder(#[from] std::io::Error),
+    #[error(transparent)]
+    Store(#[from] StoreFault),
     /// The thread that decoded the image panicked.
     #[error("the image could not be checked")]
     Died,
@@ -50,7 +46,15 @@ pub enum BlobError {
 pub struct Checked {
     digest: Digest,
     bytes: Bytes,
-    is_stored: bool,
+    stored: Stored,
+}
+
+/// What the store has for a digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stored {
+    Nothing,
+    Damaged,
+    Whole,
 }
 
 impl Checked {
@@ -66,38 +70,39 @@ impl Checked {
 
     /// Whether the store has it already, whole.
     pub fn is_stored(&self) -> bool {
-        self.is_stored
+        self.stored == Stored::Whole
     }
 }
 
-/// The image store.
+/// The images of an image store, with those that were used last in memory.
 #[derive(Debug, Clone)]
 pub struct Blobs {
-    operator: Operator,
-    folder: PathBuf,
+    store: ImageStore,
     cache: Cache<Digest, Arc<Image>>,
+    /// The sizes of images whose bytes were not needed.
+    sizes: Cache<Digest, PngHeader>,
     /// Pixels that may be decoded at a time.
     pixels: Arc<Semaphore>,
 }
 
 impl Blobs {
-    /// A store in a folder.
+    /// The images of a store.
+    pub fn of(store: ImageStore) -> Self {
+        let weigh = |_: &Digest, image: &Arc<Image>| u32::try_from(image.bytes().len()).unwrap_or(u32::MAX);
+        Self {
+            store,
+            cache: Cache::builder().weigher(weigh).max_capacity(CACHE_BYTES).build(),
+            sizes: Cache::new(limits::IMAGE_SIZES_REMEMBERED),
+            pixels: Arc::new(Semaphore::new(limits::PIXELS_AT_WORK as usize)),
+        }
+    }
+
+    /// The images of a folder.
     ///
     /// # Errors
     /// When the folder cannot be used.
-    pub fn in_folder(folder: &Path) -> Result<Self, opendal::Error> {
-        let root = folder.to_string_lossy();
-        // Written to another file and renamed, so that a crash never leaves half an image under its digest.
-        let unfinished = folder.join("unfinished");
-        let operator =
-            Operator::new(Fs::default().root(&root).atomic_write_dir(&unfinished.to_string_lossy()))?;
-        let weigh = |_: &Digest, image: &Arc<Image>| u32::try_from(image.bytes().len()).unwrap_or(u32::MAX);
-        Ok(Self {
-            operator,
-            folder: folder.to_owned(),
-            cache: Cache::builder().weigher(weigh).max_capacity(CACHE_BYTES).build(),
-            pixels: Arc::new(Semaphore::new(limits::PIXELS_AT_WORK as usize)),
-        })
+    pub fn in_folder(folder: &Path) -> Result<Self, StoreFault> {
+        ImageStore::open(&Place::Folder(folder.to_owned())).map(Self::of)
     }
 
     /// Checks and stores an image.
@@ -125,9 +130,15 @@ impl Blobs {
         checked.await.map_err(|_| BlobError::Died)??;
         let digest = Digest::of(&bytes);
         // The stored bytes are read, not merely looked up and not from memory: uploading a damaged file again repairs it.
-        let is_stored = matches!(self.read_stored(&digest).await, Ok(stored) if *stored.bytes() == bytes);
+        let stored = match self.read_stored(&digest).await {
+            Ok(_) => Stored::Whole,
+            Err(BlobError::Unknown(_)) => Stored::Nothing,
+            // What a folder cannot read is written anew. A store on another machine that is away says nothing about the image.
+            Err(fault @ BlobError::Store(_)) if self.store.place().is_remote() => return Err(fault),
+            Err(_) => Stored::Damaged,
+        };
         drop(room);
-        Ok(Checked { digest, bytes, is_stored })
+        Ok(Checked { digest, bytes, stored })
     }
 
     /// Stores an image that was checked.
@@ -135,10 +146,11 @@ impl Blobs {
     /// # Errors
     /// When the store is unavailable.
     pub async fn store(&self, image: Checked) -> Result<Digest, BlobError> {
-        let Checked { digest, bytes, is_stored } = image;
-        if !is_stored {
-            self.operator.write(&path(&digest), bytes.clone()).await?;
-            self.sync_folders(&digest).await?;
+        let Checked { digest, bytes, stored } = image;
+        match stored {
+            Stored::Nothing => self.store.write(&digest, bytes.clone()).await?,
+            Stored::Damaged => self.store.replace(&digest, bytes.clone()).await?,
+            Stored::Whole => {}
         }
         self.cache.insert(digest.clone(), Arc::new(Image::new(bytes))).await;
         Ok(digest)
@@ -176,22 +188,28 @@ impl Blobs {
         self.pixels.clone().acquire_many_owned(pixels).await.map_err(|_| BlobError::Died)
     }
 
-    /// Syncs the folders: the file itself is on disk once it is written, its name only when its folders are synced.
-    async fn sync_folders(&self, digest: &Digest) -> Result<(), BlobError> {
-        let file = self.folder.join(path(digest));
-        let synced = tokio::task::spawn_blocking(move || {
-            file.ancestors().skip(1).take(2).try_for_each(|folder| File::open(folder)?.sync_all())
-        });
-        Ok(synced.await.map_err(|_| BlobError::Died)??)
-    }
-
-    /// The size of a stored image.
+    /// The size of a stored image. A store on another machine is asked for the first bytes alone.
     ///
     /// # Errors
     /// As [`Blobs::get`].
     pub async fn measure(&self, digest: &Digest) -> Result<PngHeader, BlobError> {
-        let image = self.get(digest).await?;
-        Ok(read_png(image.bytes())?)
+        if !self.store.place().is_remote() {
+            return Ok(read_png(self.get(digest).await?.bytes())?);
+        }
+        if let Some(size) = self.sizes.get(digest).await {
+            return Ok(size);
+        }
+        if let Some(image) = self.cache.get(digest).await {
+            return Ok(read_png(image.bytes())?);
+        }
+        let head = self.store.read_head(digest, HEAD_BYTES).await?.and_then(|head| read_head(&head));
+        let size = match head {
+            Some(size) => size,
+            // There is no such image, or it does not begin as one: reading it whole tells.
+            None => read_png(self.get(digest).await?.bytes())?,
+        };
+        self.sizes.insert(digest.clone(), size).await;
+        Ok(size)
     }
 
     /// An image, from memory or from the store. Read from the store, it is compared with its digest.
@@ -208,12 +226,8 @@ impl Blobs {
     }
 
     async fn read_stored(&self, digest: &Digest) -> Result<Arc<Image>, BlobError> {
-        let bytes = match self.operator.read(&path(digest)).await {
-            Ok(buffer) => buffer.to_bytes(),
-            Err(fault) if fault.kind() == ErrorKind::NotFound => {
-                return Err(BlobError::Unknown(digest.clone()));
-            }
-            Err(fault) => return Err(fault.into()),
+        let Some(bytes) = self.store.read(digest).await? else {
+            return Err(BlobError::Unknown(digest.clone()));
         };
         if Digest::of(&bytes) != *digest {
             return Err(BlobError::Damaged(digest.clone()));
@@ -222,18 +236,13 @@ impl Blobs {
     }
 }
 
-/// Two levels, so that no folder grows too wide.
-fn path(digest: &Digest) -> String {
-    let (head, tail) = digest.as_str().split_at(2);
-    format!("{head}/{tail}")
-}
-
 #[cfg(test)]
 mod tests {
     use tempfile::TempDir;
 
     use super::*;
     use crate::dev::drawing;
+    use crate::image_store::path;
 
     #[tokio::test]
     async fn an_image_that_was_damaged_is_noticed_and_mended_by_uploading_it_again() {

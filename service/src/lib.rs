@@ -4,7 +4,8 @@
 //! - [`stores`]: event log, read model, ledger of deliveries and images, opened from [`storage`] and [`data_dir`]; [`set_back`] checks that
 //!   they fit together
 //! - [`commands`] carries commands to aggregates; [`content_rules`] are the rules for a pass's content that need `pkpass`
-//! - [`built_passes`] builds `.pkpass` files and signs them with [`signers`], with images from [`blobs`]; [`permits`] bound the work
+//! - [`built_passes`] builds `.pkpass` files and signs them with [`signers`], with images from [`blobs`], whose bytes
+//!   are in an [`image_store`]; [`permits`] bound the work
 //! - [`personalization`]: the persons who enrol in rewards programmes with their passes
 //! - [`encryption_keys`], [`install`] and [`apns_keys`]: private keys, sealed; [`push_credentials`]: the credentials of pushes; [`push_destination`]: Apple, or a stand-in;
 //!   [`follower`] keeps both up to date
@@ -28,6 +29,7 @@ pub mod dev;
 pub mod encryption_keys;
 pub mod follower;
 pub mod ids;
+pub mod image_store;
 pub mod install;
 pub mod jobs;
 pub mod key_uses;

@@ -53,3 +53,24 @@ pub const LOGINS_REMEMBERED: u64 = 1000;
 
 /// How long they are remembered.
 pub const LOGIN_REMEMBERED: Duration = Duration::from_mins(1);
+
+/// How long one attempt to read or write an image on another machine may take.
+pub const IMAGE_STORE_ATTEMPT: Duration = Duration::from_secs(4);
+
+/// How often such an attempt is repeated.
+pub const IMAGE_STORE_RETRIES: usize = 2;
+
+/// The least pause before it is repeated.
+pub const IMAGE_STORE_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long reading or writing one image may take with all attempts.
+pub const IMAGE_STORE_ANSWER: Duration = Duration::from_secs(10);
+
+/// How long a connection may take that is made to find out why a store cannot be used.
+pub const IMAGE_STORE_DIAGNOSIS: Duration = Duration::from_secs(1);
+
+/// How long an image store that did not answer is not asked again.
+pub const IMAGE_STORE_REST: Duration = Duration::from_secs(1);
+
+/// Images of which a process remembers the size.
+pub const IMAGE_SIZES_REMEMBERED: u64 = 100_000;

@@ -344,7 +344,8 @@ mod tests {
             let open = || Ok(Arc::new(Folder::open(folder.path())?));
             let storage = Storage::of(None, folder.path(), open).unwrap();
             let metrics = Metrics::new(&Identity::default(), &LabelSets::default());
-            let stores = Stores::open(&storage, folder.path(), Part::Run, &SystemIds, metrics).await.unwrap();
+            let stores =
+                Stores::open(&storage, folder.path(), None, Part::Run, &SystemIds, metrics).await.unwrap();
             let clock = Arc::new(HeldClock(AtomicI64::new(NOW * 1000)));
             let keys = Some(sealing_keys(1));
             let (read_model, progress) = (stores.read_model.clone(), stores.projector.progress());

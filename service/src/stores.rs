@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::blobs::Blobs;
 use crate::commands::Commands;
 use crate::ids::IdSource;
+use crate::image_store::{ImageStore, Place};
 use crate::set_back;
 use crate::shutdown::Shutdown;
 use crate::storage::Storage;
@@ -51,6 +52,9 @@ pub struct Stores {
     stop: CancellationToken,
 }
 
+/// The folder of the images, in the data folder.
+pub const IMAGES: &str = "blobs";
+
 /// The time between two log lines about a read model that takes long to catch up.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -58,18 +62,21 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Stores {
-    /// Opens the event log, the read model, the ledger, the keys of personal data and the records of the office in their storage, and the images in the data folder.
+    /// Opens the event log, the read model, the ledger, the keys of personal data and the records of the office in their storage, and the images in
+    /// their place, which is in the data folder if none is named.
     ///
     /// # Errors
     /// When a store cannot be opened.
     pub fn open<'a>(
         storage: &'a Storage,
         data_dir: &'a Path,
+        images: Option<&'a Place>,
         part: Part,
         ids: &'a dyn IdSource,
         metrics: Metrics,
     ) -> BoxFuture<'a, anyhow::Result<Self>> {
         Box::pin(async move {
+            let image_store = open_images(images, data_dir).await?;
             let read_model = storage.open_read_model().await?;
             let ledger = storage.open_ledger().await?;
             let vault = storage.open_vault().await?;
@@ -78,7 +85,7 @@ impl Stores {
             let stop = CancellationToken::new();
             let (projector, running) =
                 start_projector(log.clone(), read_model.clone(), part, stop.clone()).await?;
-            let blobs = Blobs::in_folder(&data_dir.join("blobs"))?;
+            let blobs = Blobs::of(image_store);
             let dispatcher = Arc::new(Commands::new(log.clone(), metrics.clone()));
             Ok(Self {
                 log,
@@ -169,6 +176,17 @@ impl Stores {
             self.close_behind_projector(shutdown).await;
         })
     }
+}
+
+/// Opens the image store of a place, and makes sure that it answers.
+async fn open_images(place: Option<&Place>, data_dir: &Path) -> anyhow::Result<ImageStore> {
+    let Some(place) = place else {
+        return Ok(ImageStore::open(&Place::Folder(data_dir.join(IMAGES)))?);
+    };
+    let about = "HONOKEN_ASSETS_URL names an image store that cannot be used";
+    let store = ImageStore::open(place).context(about)?;
+    store.reach().await.context(about)?;
+    Ok(store)
 }
 
 /// Starts a projector, and a task that does its work until `stop`.

@@ -276,7 +276,8 @@ mod tests {
         let open = || Ok(Arc::new(Folder::open(folder.path())?));
         let storage = Storage::of(None, folder.path(), open).unwrap();
         let metrics = Metrics::new(&Identity::default(), &LabelSets::default());
-        let stores = Stores::open(&storage, folder.path(), Part::Run, &SystemIds, metrics).await.unwrap();
+        let stores =
+            Stores::open(&storage, folder.path(), None, Part::Run, &SystemIds, metrics).await.unwrap();
         let options = service::Options {
             roles: Roles { projector: true, ..Roles::default() },
             keys: None,

@@ -268,7 +268,8 @@ pub(super) async fn measure_own_images(
     measure_images(app, assets, &refused).await
 }
 
-/// Measures the images, and so checks that every one of them exists. One that the organisation may not name counts as missing.
+/// Measures the images, and so checks that every one of them exists. One that the organisation may not name counts as missing. While the image
+/// store is away, images are taken for what they were when they were uploaded, and not measured.
 async fn measure_images(
     app: &App,
     assets: &Images,
@@ -284,6 +285,9 @@ async fn measure_images(
         match measured {
             Ok((name, size)) => {
                 sizes.insert(name, size);
+            }
+            Err(BlobError::Store(fault)) => {
+                tracing::warn!("an image is named without having been measured: {fault}");
             }
             Err(fault) => match blob_error(fault, &format!("/assets/{}", escape(file))) {
                 ApiError::Unacceptable { errors } => faults.extend(errors),

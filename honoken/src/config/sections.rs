@@ -2,7 +2,7 @@
 
 use super::variable::Variable;
 use super::{
-    apns, doctor, encryption_keys, http, import, load, logging, nats, pushing, rate_limits, storage,
+    apns, doctor, encryption_keys, http, images, import, load, logging, nats, pushing, rate_limits, storage,
     without_effect,
 };
 
@@ -11,6 +11,7 @@ pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
     let sections = [
         http::VARIABLES,
         storage::VARIABLES,
+        images::VARIABLES,
         encryption_keys::VARIABLES,
         logging::VARIABLES,
         load::VARIABLES,

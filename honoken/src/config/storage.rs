@@ -1,4 +1,4 @@
-//! Where the event log, the read model and the deliveries are: `DATABASE_URL`; and stores that this release does not have.
+//! Where the event log, the read model and the deliveries are: `DATABASE_URL`; and a store that this release does not have.
 
 use std::num::NonZeroU32;
 
@@ -23,7 +23,6 @@ pub(super) const VARIABLES: &[Variable] = &[
         "HONOKEN_EVENT_STORE_URL",
         "is set, but this release keeps its event log in the database: unset it",
     ),
-    refused("HONOKEN_ASSETS_URL", "is set, but this release keeps images in --data-dir: unset it"),
 ];
 
 pub(super) fn database(variable: Variables<'_>) -> Result<Option<Database>, ConfigError> {

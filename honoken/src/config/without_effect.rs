@@ -8,15 +8,16 @@ pub(super) const VARIABLES: &[Variable] = &[
     without_effect("POSTHOG_HOST", "has no effect yet: this release sends no reports"),
     without_effect("POSTHOG_BATCH_SIZE", "has no effect yet: this release sends no reports"),
     without_effect("POSTHOG_FLUSH_INTERVAL", "has no effect yet: this release sends no reports"),
-    without_effect(
-        "HONOKEN_IMAGES_READ_WRITE_TOKEN",
-        "has no effect yet: this release keeps images in --data-dir",
-    ),
-    without_effect("BLOB_READ_WRITE_TOKEN", "has no effect yet: this release keeps images in --data-dir"),
     without_effect("DEV_DATABASE_URL", "is obsolete: use DATABASE_URL"),
     without_effect("HONOKEN_DATABASE_URL", "has no effect: use DATABASE_URL"),
-    without_effect("UPSTASH_REDIS_REST_URL", "is obsolete, and images stay in --data-dir: unset it"),
-    without_effect("UPSTASH_REDIS_REST_TOKEN", "is obsolete, and images stay in --data-dir: unset it"),
+    without_effect(
+        "UPSTASH_REDIS_REST_URL",
+        "is obsolete: images can be in a Redis that HONOKEN_ASSETS_URL names (rediss://…); unset it",
+    ),
+    without_effect(
+        "UPSTASH_REDIS_REST_TOKEN",
+        "is obsolete: images can be in a Redis that HONOKEN_ASSETS_URL names (rediss://…); unset it",
+    ),
     without_effect("APNS_MODE", "is obsolete: passes are pushed through Apple's production host only"),
     without_effect("APNS_ENV", "is obsolete: passes are pushed through Apple's production host only"),
     without_effect("APNS_TOPIC", "has no effect: the topic of a push is the pass type identifier"),

@@ -89,10 +89,21 @@ pub enum PngError {
     },
 }
 
+/// The bytes of a PNG file up to the end of its header: the signature, and the first chunk with its checksum.
+pub const HEAD_BYTES: u64 = 33;
+
 struct Chunk<'a> {
     offset: usize,
     kind: &'a [u8],
     data: &'a [u8],
+}
+
+/// Reads the size from the first [`HEAD_BYTES`] of a file that was checked before. `None` when it does not begin as a PNG file.
+pub fn read_head(bytes: &[u8]) -> Option<PngHeader> {
+    if !bytes.starts_with(&SIGNATURE) {
+        return None;
+    }
+    read_header(&chunk_at(bytes, SIGNATURE.len()).ok()?.0).ok()
 }
 
 /// Checks that the bytes are one complete PNG file with correct checksums, and reads its size.

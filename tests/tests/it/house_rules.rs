@@ -104,6 +104,7 @@ fn dependencies_point_one_way() {
         ("honoken", with(&service, &["service", "api", "simulator"])),
         ("tests/documents", vec![]),
         ("tests/fuzzed", vec!["conditional", "domain", "pkpass"]),
+        ("tests/image_stores", vec![]),
         ("tests/postgres", vec![]),
         ("tests/stores", vec!["database", "event_store", "projections", "test_postgres"]),
         ("tests/nats", vec![]),

@@ -1,0 +1,22 @@
+//! The image store: where the bytes of images are, whatever keeps them. [`Place`] says which store is configured; [`ImageStore`] reads and
+//! writes it in bounded time. What the bytes are is the business of [`crate::blobs`].
+//!
+//! Images are stored under their digests, so a write never changes what is stored, may be repeated, and may come from any process.
+
+mod away;
+mod operator;
+mod place;
+#[cfg(feature = "full")]
+mod remote;
+#[cfg(not(feature = "full"))]
+#[path = "no_remote.rs"]
+mod remote;
+mod store;
+#[cfg(test)]
+#[cfg(feature = "full")]
+mod tests;
+
+pub use place::{Credentials, Place, PlaceFault, Remote};
+#[cfg(test)]
+pub(crate) use store::path;
+pub use store::{ImageStore, StoreFault};
