@@ -130,7 +130,15 @@ async fn a_change_of_anything_that_is_damaged_is_refused_with_the_cause_and_the_
     let new = "select aggregate_type from events where position > cast($1 as bigint)";
     let new = storage.reads(Part::Log, new, &[&last]).await;
     assert!(new.iter().all(|aggregate_type| aggregate_type == "UploadedImage"), "{new:?}");
-    for stream in ["the organisation another", "the certificate spare", "the images of the brand"] {
+    let streams = [
+        "the organisation another",
+        &stream,
+        "the certificate spare",
+        "the APNs key ABCDE12345/KEY1234567",
+        "the images of the brand",
+        &format!("the uploaded image {digest}"),
+    ];
+    for stream in streams {
         let line = honoken.logs(&format!("an event of {stream} cannot be read")).await;
         assert!(line.contains("ERROR") && line.contains("is not UTF-8"), "{line}");
     }

@@ -190,6 +190,30 @@ async fn a_key_that_waits_for_its_certificate_is_sealed_anew_too() {
 }
 
 #[tokio::test]
+async fn a_job_of_which_an_event_is_damaged_is_not_waited_for() {
+    let mut office = Office::new().await;
+    office.is_set_up().await;
+    office.has(&second_key());
+    let mut serving = office.serves("second").await;
+    let job = reseals(&operator(&serving)).await;
+    ends(&operator(&serving), &job).await;
+    serving.terminate().await;
+    let id = job["id"].as_str().expect("an id");
+    let recorded = office.home.storage().recorded().await;
+    let last = recorded.iter().rfind(|(_, event)| event.aggregate_id == id).expect("its end");
+    office.home.storage().spoils_text("payload", *last.0).await;
+    let rebuilt = office.home.runs(&["rebuild"]).await;
+    assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
+
+    let serving = office.serves("third").await;
+    let operator = operator(&serving);
+    assert_eq!(operator.job(id).await["state"], "running", "as the readable events say");
+    let next = reseals(&operator).await;
+    assert_ne!(next["id"], job["id"]);
+    assert_eq!(ends(&operator, &next).await["failed"], 0);
+}
+
+#[tokio::test]
 async fn without_an_encryption_key_nothing_is_begun() {
     if Engine::leaves_to_postgres() {
         return;
