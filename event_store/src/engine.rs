@@ -9,6 +9,7 @@ use crate::event::{Append, RecordedEvent};
 use crate::log::EventLog;
 use crate::position::Position;
 use crate::snapshots::{Snapshots, StoredSnapshot};
+use crate::transfer::{Identity, StoredEvent};
 use crate::turn::Turn;
 use crate::{Epoch, PostgresLog, SqliteLog};
 use honoken_database::Pool;
@@ -53,6 +54,28 @@ impl Log {
         match self {
             Self::Sqlite(log) => log.pool(),
             Self::Postgres(log) => log.pool(),
+        }
+    }
+
+    /// What it says of itself beside its events.
+    ///
+    /// # Errors
+    /// [`LogError`] when the store is unavailable.
+    pub async fn identity(&self) -> Result<Identity, LogError> {
+        match self {
+            Self::Sqlite(log) => log.identity().await,
+            Self::Postgres(log) => log.identity().await,
+        }
+    }
+
+    /// The events behind a position as they are stored, in order: as many as make a batch of some megabytes, and none at the head.
+    ///
+    /// # Errors
+    /// [`LogError`] when the store is unavailable; [`LogError::Unreadable`] when one of them cannot be read.
+    pub async fn stored_after(&self, position: Position) -> Result<Vec<StoredEvent>, LogError> {
+        match self {
+            Self::Sqlite(log) => log.stored_after(position).await,
+            Self::Postgres(log) => log.stored_after(position).await,
         }
     }
 

@@ -37,6 +37,11 @@ pub enum LogError {
     /// The tables are not there, or of an older release.
     #[error("the event log could not be opened")]
     Schema(#[from] MigrationError),
+    /// It is being filled, so it lacks events.
+    #[error(
+        "the event log is not complete: `honoken log copy` or `honoken log import` is filling it, or was interrupted; let the same command come to its end, or name another place"
+    )]
+    Filling,
     /// The event log has been closed.
     #[error("the event log is closed")]
     Closed,

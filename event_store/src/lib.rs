@@ -6,6 +6,7 @@
 //! - `group_commit.rs` is how both write, `write_probe.rs` how they notice that the store takes changes again. `stored.rs` reads rows, damaged
 //!   ones too.
 //! - [`append_socket`]: how a command of an operator appends to a file that a running process has.
+//! - [`transfer`] moves event logs as they are stored: to another engine, into a file, out of one.
 //! - [`dispatch`] turns a command into committed events: load, decide, append, and once more after a conflict.
 //! - [`snapshots`] are stored states of aggregates, every hundred events; `states.rs`: those that were used last, in memory.
 //!
@@ -18,6 +19,7 @@ pub mod log;
 pub mod postgres;
 pub mod snapshots;
 pub mod sqlite;
+pub mod transfer;
 
 mod damaged;
 mod epoch;

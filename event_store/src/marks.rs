@@ -2,13 +2,15 @@
 
 use crate::error::LogError;
 
-/// A command that leaves its mark in the event log, for ever.
+/// A command that leaves its mark in the event log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
     /// `honoken dev` began it.
     Dev,
     /// `honoken serve` has run on it.
     Serve,
+    /// `honoken log copy` or `honoken log import` fills it, or was interrupted while it did. Only this mark is ever taken away.
+    Filling,
 }
 
 impl Mark {
@@ -17,7 +19,13 @@ impl Mark {
         match self {
             Self::Dev => "dev",
             Self::Serve => "serve",
+            Self::Filling => "filling",
         }
+    }
+
+    /// The stored mark of a process that ran on an event log.
+    pub(crate) fn of_a_process(stored: &str) -> Option<Self> {
+        [Self::Dev, Self::Serve].into_iter().find(|mark| mark.as_str() == stored)
     }
 }
 
@@ -57,6 +65,12 @@ impl Origin {
 
 /// Leaves a mark.
 pub(crate) const PUT: &str = "insert into log_marks (mark) values ($1) on conflict do nothing";
+
+/// Takes a mark away.
+pub(crate) const REMOVE: &str = "delete from log_marks where mark = $1";
+
+/// Whether the event log is being filled.
+pub(crate) const IS_FILLING: &str = "select exists (select 1 from log_marks where mark = 'filling')";
 
 /// The marks that were left.
 pub(crate) const MARKS: &str = "select mark from log_marks";

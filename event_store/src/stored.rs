@@ -141,7 +141,7 @@ pub(crate) fn all(rows: &[impl StoredRow], doing: &'static str) -> Result<Vec<Se
     rows.iter().map(|row| Ok(recorded(row).map_err(LogError::unavailable(doing))??.event)).collect()
 }
 
-fn text<'r>(column: &'static str, bytes: &'r [u8]) -> Result<&'r str, Unreadable> {
+pub(crate) fn text<'r>(column: &'static str, bytes: &'r [u8]) -> Result<&'r str, Unreadable> {
     str::from_utf8(bytes).map_err(|source| Unreadable::NotText { column, source })
 }
 

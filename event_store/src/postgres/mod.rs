@@ -32,6 +32,7 @@ use crate::position::Position;
 use crate::secrets::{self, SECRET_EVENTS, SecretEvent};
 use crate::snapshots::{self, LOAD_SNAPSHOT, Snapshots, StoredSnapshot};
 use crate::stored::{self, HISTORY, LOAD, POSITION_OF, READ_AFTER};
+use crate::transfer::{BATCH_ROWS, Identity, StoredEvent, batch};
 pub use crate::turn::Turn;
 use honoken_database::postgres::{open_readers, open_writer, within};
 use honoken_database::{EmbeddedMigration, Pool};
@@ -44,6 +45,7 @@ use writer::Writer;
 const MIGRATIONS: &[EmbeddedMigration] = &[
     (1, "events", include_str!("../../../migrations/postgres/event_store/0001_events.sql")),
     (2, "log_marks", include_str!("../../../migrations/postgres/event_store/0002_log_marks.sql")),
+    (3, "filling", include_str!("../../../migrations/postgres/event_store/0003_filling.sql")),
 ];
 
 /// Whether a table exists.
@@ -154,6 +156,10 @@ impl PostgresLog {
     pub async fn open(options: &PgConnectOptions, new_epoch: Epoch) -> Result<Self, LogError> {
         let mut connection = connect(options).await?;
         honoken_database::ensure_migrated(&mut connection, MIGRATIONS).await?;
+        let filling = sqlx::query_scalar(marks::IS_FILLING).fetch_one(&mut connection).await;
+        if filling.map_err(LogError::unavailable("opened"))? {
+            return Err(LogError::Filling);
+        }
         let epoch = put_epoch(&mut connection, epoch::CREATE, new_epoch)
             .await
             .map_err(LogError::unavailable("opened"))?;
@@ -191,6 +197,23 @@ impl PostgresLog {
         self.writer.refuses_writes()
     }
 
+    /// What it says of itself.
+    pub(crate) async fn identity(&self) -> Result<Identity, LogError> {
+        let marks = within(sqlx::query_scalar(marks::MARKS).fetch_all(&self.readers)).await;
+        let marks: Vec<String> = marks.map_err(LogError::unavailable("read"))?;
+        Ok(Identity {
+            epoch: self.epoch,
+            marks: marks.iter().filter_map(|mark| Mark::of_a_process(mark)).collect(),
+        })
+    }
+
+    /// Some events behind a position, as they are stored.
+    pub(crate) async fn stored_after(&self, position: Position) -> Result<Vec<StoredEvent>, LogError> {
+        let rows =
+            sqlx::query(READ_AFTER).bind(position.0.cast_signed()).bind(BATCH_ROWS).fetch(&self.readers);
+        within(batch(rows)).await.map_err(LogError::unavailable("read"))?
+    }
+
     /// The connections for reading.
     pub fn pool(&self) -> Pool {
         (&self.readers).into()
@@ -220,6 +243,13 @@ impl PostgresLog {
         let rows = within(asked).await.map_err(LogError::unavailable("loaded"))?;
         stored::all(&rows, "loaded")
     }
+}
+
+/// Connects to a log that no process uses, to fill it.
+pub(crate) async fn connect_migrated(options: &PgConnectOptions) -> Result<PgConnection, LogError> {
+    let mut connection = connect(options).await?;
+    honoken_database::ensure_migrated(&mut connection, MIGRATIONS).await?;
+    Ok(connection)
 }
 
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, LogError> {

@@ -20,6 +20,7 @@ use crate::position::Position;
 use crate::secrets::{self, SECRET_EVENTS, SecretEvent};
 use crate::snapshots::{self, LOAD_SNAPSHOT, Snapshots, StoredSnapshot};
 use crate::stored::{self, HISTORY, LOAD, POSITION_OF, READ_AFTER};
+use crate::transfer::{BATCH_ROWS, Identity, StoredEvent, batch};
 use honoken_database::sqlite::Durability;
 use honoken_database::sqlite_file::SqliteFile;
 use honoken_database::{EmbeddedMigration, Pool};
@@ -29,6 +30,7 @@ const MIGRATIONS: &[EmbeddedMigration] = &[
     (1, "events", include_str!("../../../migrations/sqlite/event_store/0001_events.sql")),
     (2, "snapshots", include_str!("../../../migrations/sqlite/event_store/0002_snapshots.sql")),
     (3, "log_marks", include_str!("../../../migrations/sqlite/event_store/0003_log_marks.sql")),
+    (4, "filling", include_str!("../../../migrations/sqlite/event_store/0004_filling.sql")),
 ];
 
 /// The remedy for a damaged file.
@@ -65,6 +67,10 @@ impl SqliteLog {
     pub async fn open(file: &Path, new_epoch: Epoch) -> Result<Self, LogError> {
         let file = SqliteFile::new(file, REMEDY);
         let mut connection = migrated(&file).await?;
+        let filling = sqlx::query_scalar(marks::IS_FILLING).fetch_one(&mut connection).await;
+        if file.heeds(filling).map_err(LogError::unavailable("opened"))? {
+            return Err(LogError::Filling);
+        }
         let epoch = file.heeds(put_epoch(&mut connection, epoch::CREATE, new_epoch).await);
         let epoch = epoch.map_err(LogError::unavailable("opened"))?;
         let head = file.heeds(writer::read_head(&mut connection).await);
@@ -114,6 +120,23 @@ impl SqliteLog {
             // Its process sees to that.
             Writing::Elsewhere(_) => std::future::pending().await,
         }
+    }
+
+    /// What it says of itself.
+    pub(crate) async fn identity(&self) -> Result<Identity, LogError> {
+        let marks = sqlx::query_scalar(marks::MARKS).fetch_all(&self.readers).await;
+        let marks: Vec<String> = self.file.heeds(marks).map_err(LogError::unavailable("read"))?;
+        Ok(Identity {
+            epoch: self.epoch,
+            marks: marks.iter().filter_map(|mark| Mark::of_a_process(mark)).collect(),
+        })
+    }
+
+    /// Some events behind a position, as they are stored.
+    pub(crate) async fn stored_after(&self, position: Position) -> Result<Vec<StoredEvent>, LogError> {
+        let rows =
+            sqlx::query(READ_AFTER).bind(position.0.cast_signed()).bind(BATCH_ROWS).fetch(&self.readers);
+        self.file.heeds(batch(rows).await).map_err(LogError::unavailable("read"))?
     }
 
     /// The connections for reading.
@@ -184,6 +207,13 @@ pub async fn put_mark(file: &Path, mark: Mark) -> Result<(), LogError> {
     let put = file.heeds(put);
     let closed = sqlx::Connection::close(connection).await;
     put.and(closed).map_err(LogError::unavailable("written"))
+}
+
+/// Opens the file of a log that no process uses, to fill it.
+pub(crate) async fn open_closed(file: &Path) -> Result<(SqliteFile, SqliteConnection), LogError> {
+    let file = SqliteFile::new(file, REMEDY);
+    let connection = migrated(&file).await?;
+    Ok((file, connection))
 }
 
 async fn migrated(file: &SqliteFile) -> Result<SqliteConnection, LogError> {

@@ -4,7 +4,7 @@
 //! - `contended.rs`: an event log on which other processes are always faster.
 //! - `appending.rs`, `unreadable.rs`, `dispatching.rs`, `states.rs`, `snapshots.rs`: what every engine must keep.
 //! - `turns.rs`, `order.rs`, `frozen_writer.rs`, `lost_connection.rs`, `restarts.rs`: several processes, and servers that go away.
-//! - `copies.rs`, `migrations.rs`: the tables, and moving them. `sqlite_version.rs`: the SQLite that is linked.
+//! - `copies.rs`, `migrations.rs`: the tables, and moving them; `transfer.rs`: to another engine, into a file and out of one. `sqlite_version.rs`: the SQLite that is linked.
 //! - `store.rs`, `note.rs`, `proxy.rs`: what the tests are made with.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -48,5 +48,6 @@ mod snapshots;
 mod sqlite_version;
 mod states;
 mod store;
+mod transfer;
 mod turns;
 mod unreadable;

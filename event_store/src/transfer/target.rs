@@ -1,0 +1,277 @@
+//! A log that is being filled.
+
+use std::path::Path;
+
+use honoken_database::postgres::within;
+use honoken_database::sqlite_file::SqliteFile;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, PgConnection, SqliteConnection};
+
+use super::error::TransferError;
+use super::stored_event::{BATCH_ROWS, StoredEvent, batch};
+use super::{Checksum, Identity};
+use crate::epoch::{self, Epoch};
+use crate::error::LogError;
+use crate::marks::{self, Mark};
+use crate::position::Position;
+use crate::stored::READ_AFTER;
+use crate::{postgres, sqlite};
+
+/// A log that is being filled. Nothing else may use it meanwhile: its mark sees to that.
+pub struct Target(Place);
+
+enum Place {
+    File(SqliteFile, SqliteConnection),
+    Server(PgConnection),
+}
+
+/// The head of a log, with its epoch if it has one.
+const HEAD: &str = "select coalesce(max(position), 0) from events";
+
+/// On SQLite one row at a time: the statement stays prepared.
+const INSERT: &str = "\
+    insert into events (position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+
+/// On Postgres all rows of a batch.
+const COPY: &str = "\
+    copy events (position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at) from stdin";
+
+/// Streams whose numbers do not go from 1 to their length.
+const GAPS: &str = "\
+    select aggregate_type || ' ' || aggregate_id from events
+    group by aggregate_type, aggregate_id
+    having count(*) <> max(sequence)
+    limit 1";
+
+impl Target {
+    /// A log in a file, which is made where it is missing. No process may be using it.
+    ///
+    /// # Errors
+    /// [`LogError`] when it cannot be opened or brought to the newest schema.
+    pub async fn in_file(file: &Path) -> Result<Self, LogError> {
+        let (file, connection) = sqlite::open_closed(file).await?;
+        Ok(Self(Place::File(file, connection)))
+    }
+
+    /// A log on a server, whose tables are there.
+    ///
+    /// # Errors
+    /// [`LogError`] when it is unavailable, or its tables are not those of this release.
+    pub async fn on_server(options: &PgConnectOptions) -> Result<Self, LogError> {
+        Ok(Self(Place::Server(postgres::connect_migrated(options).await?)))
+    }
+
+    /// Gets the log ready to take the events of another: one that is empty gets its epoch; one that is a copy of it already goes on. Answers the
+    /// position that it has come to.
+    ///
+    /// # Errors
+    /// [`TransferError::Another`] and [`TransferError::Used`] when it is neither; nothing is changed then.
+    pub async fn begin(&mut self, of: &Identity) -> Result<Position, TransferError> {
+        let head = self.head().await?;
+        let marks = self.marks().await?;
+        if head == Position(0) {
+            if marks.iter().any(|mark| mark != Mark::Filling.as_str()) {
+                return Err(TransferError::Used);
+            }
+        } else {
+            let theirs = self.epoch().await?;
+            if theirs != of.epoch {
+                return Err(TransferError::Another { theirs, ours: of.epoch });
+            }
+        }
+        self.execute(marks::PUT, Mark::Filling.as_str()).await?;
+        self.execute(epoch::CHANGE, &of.epoch.to_string()).await?;
+        Ok(head)
+    }
+
+    /// Appends events with the positions that they have; all of them or none.
+    ///
+    /// # Errors
+    /// When the store does not take them.
+    pub async fn append(&mut self, events: &[StoredEvent]) -> Result<(), LogError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let appended = match &mut self.0 {
+            Place::File(file, connection) => file.heeds(insert_all(connection, events).await),
+            Place::Server(connection) => copy_in(connection, events).await,
+        };
+        appended.map_err(LogError::unavailable("written"))
+    }
+
+    /// Whether it has an event, as it is.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn has(&mut self, event: &StoredEvent) -> Result<bool, LogError> {
+        let before = Position(event.position.0.saturating_sub(1));
+        Ok(self.stored_after(before, 1).await?.first() == Some(event))
+    }
+
+    /// The number and the hash of all its events, told of each batch.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn checksum(&mut self, mut read: impl FnMut(Position)) -> Result<Checksum, LogError> {
+        let mut checksum = Checksum::default();
+        loop {
+            let events = self.stored_after(checksum.last(), BATCH_ROWS).await?;
+            if events.is_empty() {
+                return Ok(checksum);
+            }
+            checksum.add(&events);
+            read(checksum.last());
+        }
+    }
+
+    /// A stream that lacks an event, if there is one, as its aggregate's type and id.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn stream_with_a_gap(&mut self) -> Result<Option<String>, LogError> {
+        let found = match &mut self.0 {
+            Place::File(file, connection) => {
+                file.heeds(sqlx::query_scalar(GAPS).fetch_optional(connection).await)
+            }
+            Place::Server(connection) => sqlx::query_scalar(GAPS).fetch_optional(connection).await,
+        };
+        found.map_err(LogError::unavailable("read"))
+    }
+
+    /// Lets the log be used: it has everything.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn finish(&mut self, of: &Identity) -> Result<(), LogError> {
+        for mark in &of.marks {
+            self.execute(marks::PUT, mark.as_str()).await?;
+        }
+        self.execute(marks::REMOVE, Mark::Filling.as_str()).await
+    }
+
+    /// Closes it.
+    ///
+    /// # Errors
+    /// When what was written last could not be brought to its place.
+    pub async fn close(self) -> Result<(), LogError> {
+        let closed = match self.0 {
+            Place::File(_, connection) => connection.close().await,
+            Place::Server(connection) => connection.close().await,
+        };
+        closed.map_err(LogError::unavailable("closed"))
+    }
+
+    async fn stored_after(&mut self, position: Position, rows: i64) -> Result<Vec<StoredEvent>, LogError> {
+        let after = position.0.cast_signed();
+        let read = match &mut self.0 {
+            Place::File(file, connection) => {
+                file.heeds(batch(sqlx::query(READ_AFTER).bind(after).bind(rows).fetch(connection)).await)
+            }
+            Place::Server(connection) => {
+                within(batch(sqlx::query(READ_AFTER).bind(after).bind(rows).fetch(connection))).await
+            }
+        };
+        read.map_err(LogError::unavailable("read"))?
+    }
+
+    async fn head(&mut self) -> Result<Position, LogError> {
+        let head: sqlx::Result<i64> = match &mut self.0 {
+            Place::File(file, connection) => file.heeds(sqlx::query_scalar(HEAD).fetch_one(connection).await),
+            Place::Server(connection) => sqlx::query_scalar(HEAD).fetch_one(connection).await,
+        };
+        Ok(Position(head.map_err(LogError::unavailable("read"))?.cast_unsigned()))
+    }
+
+    async fn marks(&mut self) -> Result<Vec<String>, LogError> {
+        let marks = match &mut self.0 {
+            Place::File(_, connection) => sqlx::query_scalar(marks::MARKS).fetch_all(connection).await,
+            Place::Server(connection) => sqlx::query_scalar(marks::MARKS).fetch_all(connection).await,
+        };
+        marks.map_err(LogError::unavailable("read"))
+    }
+
+    async fn epoch(&mut self) -> Result<Epoch, LogError> {
+        let stored: sqlx::Result<String> = match &mut self.0 {
+            Place::File(_, connection) => sqlx::query_scalar(epoch::READ).fetch_one(connection).await,
+            Place::Server(connection) => sqlx::query_scalar(epoch::READ).fetch_one(connection).await,
+        };
+        stored.and_then(|stored| Epoch::parse(&stored)).map_err(LogError::unavailable("read"))
+    }
+
+    /// Executes a statement with one parameter.
+    async fn execute(&mut self, statement: &'static str, text: &str) -> Result<(), LogError> {
+        let executed = match &mut self.0 {
+            Place::File(_, connection) => {
+                sqlx::query(statement).bind(text).execute(connection).await.map(drop)
+            }
+            Place::Server(connection) => {
+                sqlx::query(statement).bind(text).execute(connection).await.map(drop)
+            }
+        };
+        executed.map_err(LogError::unavailable("written"))
+    }
+}
+
+async fn insert_all(connection: &mut SqliteConnection, events: &[StoredEvent]) -> sqlx::Result<()> {
+    let mut transaction = connection.begin().await?;
+    for event in events {
+        sqlx::query(INSERT)
+            .bind(event.position.0.cast_signed())
+            .bind(&event.aggregate_type)
+            .bind(&event.aggregate_id)
+            .bind(event.sequence)
+            .bind(&event.event_type)
+            .bind(&event.event_version)
+            .bind(&event.payload)
+            .bind(&event.metadata)
+            .bind(event.recorded_at_ms)
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await
+}
+
+/// One statement is one transaction.
+async fn copy_in(connection: &mut PgConnection, events: &[StoredEvent]) -> sqlx::Result<()> {
+    let mut lines = Vec::new();
+    for event in events {
+        let columns = [
+            &event.position.to_string(),
+            &event.aggregate_type,
+            &event.aggregate_id,
+            &event.sequence.to_string(),
+            &event.event_type,
+            &event.event_version,
+            &event.payload,
+            &event.metadata,
+            &event.recorded_at_ms.to_string(),
+        ];
+        for (index, column) in columns.into_iter().enumerate() {
+            if index > 0 {
+                lines.push(b'\t');
+            }
+            escape_into(&mut lines, column);
+        }
+        lines.push(b'\n');
+    }
+    let mut copying = connection.copy_in_raw(COPY).await?;
+    if let Err(fault) = copying.send(lines).await {
+        copying.abort("it could not be sent").await?;
+        return Err(fault);
+    }
+    copying.finish().await.map(drop)
+}
+
+/// The text format of `COPY`: <https://www.postgresql.org/docs/current/sql-copy.html>.
+fn escape_into(line: &mut Vec<u8>, column: &str) {
+    for byte in column.bytes() {
+        match byte {
+            b'\\' => line.extend(b"\\\\"),
+            b'\t' => line.extend(b"\\t"),
+            b'\n' => line.extend(b"\\n"),
+            b'\r' => line.extend(b"\\r"),
+            other => line.push(other),
+        }
+    }
+}
