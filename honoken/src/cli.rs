@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::operator::session::{Environment, StorageOptions};
-use crate::operator::{apns_keys, certs, database, keys};
+use crate::operator::{apns_keys, certs, database, keys, log};
 use crate::process::Process;
 use crate::{admin, dev, import, inspect, phone, release, serve};
 
@@ -57,9 +57,9 @@ enum Command {
     /// Make, list and revoke the API keys of integrators; seal private keys under another encryption key.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
-    /// Maintain the event log.
+    /// Move the event log, write it out, read it in.
     #[command(subcommand)]
-    Log(database::LogCommand),
+    Log(log::LogCommand),
     /// Check a .pkpass file as strictly as a phone does, and print its faults.
     #[command(after_help = inspect::EXAMPLES)]
     Inspect(inspect::Options),
@@ -190,7 +190,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             database::rebuild(&options, &config, &SystemClock, &SystemIds).await
         }),
         Command::Log(command) => {
-            run_async("production", async |config, _| database::log(&command, &config, &SystemIds).await)
+            run_async("production", async |config, _| log::run(&command, &config, &SystemIds).await)
         }
         Command::Certs(command) => {
             run_async("production", async |config, _| certs::run(&command, &environment(config)).await)

@@ -2,6 +2,7 @@
 //! are boxed for the reason that [`crate::stores`] gives.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use anyhow::Context;
 use futures::future::BoxFuture;
 use honoken_database::postgres;
 use honoken_domain::sealed::Sealed;
+use honoken_event_store::transfer::Target;
 use honoken_event_store::{
     Epoch, Log, Mark, Origin, PostgresLog, SecretEvent, SqliteLog, postgres as postgres_log,
     sqlite as sqlite_log,
@@ -32,12 +34,44 @@ pub enum Database {
     Postgres(SecretString),
 }
 
+impl Database {
+    /// Whether two of them are one. Two names of one server are not noticed.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        let place = |url: &SecretString| {
+            postgres::options(url.expose_secret()).map(|options| postgres::place(&options))
+        };
+        match (self, other) {
+            (Self::Folder(one), Self::Folder(other)) => is_same(one, other),
+            (Self::Postgres(one), Self::Postgres(other)) => match (place(one), place(other)) {
+                (Ok(one), Ok(other)) => one == other,
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
+
 /// Where an event log, its read model and the ledger of deliveries are.
 pub enum Storage {
     /// Files in a folder that is locked for as long as this lives.
     Files(Arc<Folder>),
     /// A database, for any number of processes.
-    Server(Box<postgres::Options>),
+    Server(Box<Server>),
+}
+
+/// The database of a Postgres server.
+pub struct Server {
+    options: postgres::Options,
+    /// The variable or the option that names it, for errors.
+    setting: &'static str,
+}
+
+impl Deref for Server {
+    type Target = postgres::Options;
+
+    fn deref(&self) -> &Self::Target {
+        &self.options
+    }
 }
 
 impl Storage {
@@ -51,11 +85,23 @@ impl Storage {
         open: impl FnOnce() -> anyhow::Result<Arc<Folder>>,
     ) -> anyhow::Result<Self> {
         Ok(match database {
-            Some(Database::Postgres(url)) => Self::Server(Box::new(postgres::options(url.expose_secret())?)),
-            Some(Database::Folder(folder)) if !is_same(folder, data_dir) => {
-                Self::Files(Arc::new(Folder::open(folder)?))
+            Some(Database::Folder(folder)) if is_same(folder, data_dir) => Self::Files(open()?),
+            Some(database) => Self::new(database, "DATABASE_URL")?,
+            None => Self::Files(open()?),
+        })
+    }
+
+    /// A database, or a folder, which is made where it is missing. `setting` is the variable or the option that names it.
+    ///
+    /// # Errors
+    /// When the folder cannot be used, or another process uses it.
+    pub fn new(database: &Database, setting: &'static str) -> anyhow::Result<Self> {
+        Ok(match database {
+            Database::Postgres(url) => {
+                let options = postgres::options(url.expose_secret())?;
+                Self::Server(Box::new(Server { options, setting }))
             }
-            Some(Database::Folder(_)) | None => Self::Files(open()?),
+            Database::Folder(folder) => Self::Files(Arc::new(Folder::open(folder)?)),
         })
     }
 
@@ -189,6 +235,25 @@ impl Storage {
         })
     }
 
+    /// Opens the event log to fill it from another one. On a server it gets all tables of a service, so that one can start on it.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open_target<'a>(&'a self, ids: &'a dyn IdSource) -> BoxFuture<'a, anyhow::Result<Target>> {
+        Box::pin(async move {
+            match self {
+                Self::Files(folder) => {
+                    let file = private(folder, EVENTS)?;
+                    Target::in_file(&file).await.with_context(|| about(&file))
+                }
+                Self::Server(options) => {
+                    self.migrate(ids).await?;
+                    on_server(options, Target::on_server(options)).await
+                }
+            }
+        })
+    }
+
     /// Opens the read model.
     ///
     /// # Errors
@@ -298,14 +363,14 @@ fn of_events(events: Vec<SecretEvent>) -> Vec<(String, u32)> {
 
 /// Does something with a server. A failure names the variable, the server and, where it can be told, what to do.
 async fn on_server<T, E: std::error::Error + Send + Sync + 'static>(
-    options: &postgres::Options,
+    server: &Server,
     work: impl Future<Output = Result<T, E>>,
 ) -> anyhow::Result<T> {
     work.await.map_err(|fault| {
-        let place = postgres::place(options);
+        let (place, setting) = (postgres::place(server), server.setting);
         let about = match postgres::advice(&fault) {
-            Some(advice) => format!("the database of DATABASE_URL, {place}, cannot be used: {advice}"),
-            None => format!("the database of DATABASE_URL, {place}, cannot be used"),
+            Some(advice) => format!("the database of {setting}, {place}, cannot be used: {advice}"),
+            None => format!("the database of {setting}, {place}, cannot be used"),
         };
         anyhow::Error::new(fault).context(about)
     })

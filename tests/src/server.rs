@@ -490,7 +490,12 @@ pub(crate) fn printed(folder: &Path, name: &str) -> String {
     String::from_utf8_lossy(&fs::read(folder.join(name)).unwrap_or_default()).into_owned()
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+/// Copies what is below a folder
+///
+/// # Panics
+///
+/// When a file cannot be copied.
+pub fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder for the copy");
     for entry in fs::read_dir(from).expect("a folder to copy") {
         let entry = entry.expect("its entries can be read");

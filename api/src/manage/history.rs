@@ -165,7 +165,7 @@ impl From<LogError> for ApiError {
     fn from(fault: LogError) -> Self {
         match fault {
             LogError::Unreadable { .. } => Self::Internal(fault.into()),
-            LogError::Unavailable { .. } | LogError::Schema(_) | LogError::Closed => {
+            LogError::Unavailable { .. } | LogError::Schema(_) | LogError::Closed | LogError::Filling => {
                 Self::Unavailable(fault.into())
             }
         }

@@ -71,6 +71,11 @@ impl<'a> Copying<'a> {
         Ok(&self.checksum)
     }
 
+    /// How many events the copy has, as far as this run has looked.
+    pub fn events(&self) -> u64 {
+        self.checksum.events()
+    }
+
     /// Waits until the original has more events than the copy.
     pub async fn grows(&self) {
         let mut head = self.original.head();

@@ -133,6 +133,7 @@ struct Reading<R> {
     from: R,
     line: Vec<u8>,
     number: u64,
+    bytes: u64,
     hasher: Sha256,
 }
 
@@ -146,6 +147,7 @@ impl<R: BufRead> Reading<R> {
         if read as u64 == LONGEST_LINE {
             return Err(self.fault(format!("it is longer than {LONGEST_LINE} bytes")));
         }
+        self.bytes += read as u64;
         Ok(read > 0)
     }
 
@@ -169,7 +171,7 @@ impl<R: BufRead> Export<R> {
     /// # Errors
     /// [`TransferError::Line`] when it is not that of an exported log.
     pub fn open(from: R) -> Result<Self, TransferError> {
-        let mut reading = Reading { from, line: Vec::new(), number: 0, hasher: Sha256::new() };
+        let mut reading = Reading { from, line: Vec::new(), number: 0, bytes: 0, hasher: Sha256::new() };
         reading.next()?;
         let first: First = serde_json::from_slice(&reading.line).map_err(|fault| {
             reading.fault(format!("this is not a file that `honoken log export` wrote ({fault})"))
@@ -273,7 +275,7 @@ impl<R: BufRead> Export<R> {
     }
 }
 
-/// Fills an empty log from an exported one, or goes on where an earlier attempt ended, and tells of each batch how far it is. The log may be used
+/// Fills an empty log from an exported one, or goes on where an earlier attempt ended, and tells of each batch how many bytes were read. The log may be used
 /// once this has come to its end.
 ///
 /// # Errors
@@ -302,7 +304,7 @@ pub async fn import<R: BufRead>(
         }
         target.append(new).await?;
         checksum.add(&events);
-        reached(checksum.events());
+        reached(export.reading.bytes);
     }
     if checksum.last() < there {
         return Err(TransferError::HasGoneOn(there));

@@ -47,6 +47,7 @@ use sections::variables;
 use variable::{Effect, Variable, Variables};
 
 pub use doctor::Doctor;
+pub use storage::database_url;
 pub use variable::ConfigError;
 
 /// The configuration from the environment.

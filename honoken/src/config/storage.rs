@@ -29,6 +29,14 @@ pub(super) fn database(variable: Variables<'_>) -> Result<Option<Database>, Conf
     variable("DATABASE_URL")?.map(|text| parse(&text)).transpose()
 }
 
+/// Reads a URL of the form of `DATABASE_URL`, for the command line. The error names the fault and not the URL.
+///
+/// # Errors
+/// When it is none.
+pub fn database_url(text: &str) -> Result<Database, String> {
+    parse(text).map_err(|fault| fault.problem)
+}
+
 pub(super) fn retention(variable: Variables<'_>) -> Result<RetentionDays, ConfigError> {
     let (name, must_be) = ("HONOKEN_RETENTION_DAYS", "a number of days from 1 to 36500");
     let Some(days) = parsed::<NonZeroU32>(variable, name, must_be)? else {

@@ -1,6 +1,5 @@
-//! The commands `migrate`, `rebuild` and `log restored`.
+//! The commands `migrate` and `rebuild`.
 
-use clap::Subcommand;
 use honoken_event_store::EventLog;
 use honoken_service::clock::Clock;
 use honoken_service::ids::IdSource;
@@ -14,20 +13,6 @@ use crate::operator::progress::Progress;
 use crate::operator::session::StorageOptions;
 use crate::operator::user;
 
-const RESTORED_EXAMPLES: &str = "\
-Examples:
-  honoken log restored --data-dir /srv/honoken
-  DATABASE_URL=postgres://honoken@localhost/honoken honoken log restored";
-
-/// Events in the life of the event log that the service cannot notice itself.
-#[derive(Debug, Subcommand)]
-pub enum LogCommand {
-    /// Record that the event log was restored from a backup, before the service is started again. Phones may have seen events that it lost,
-    /// so all their update tags become foreign. The read model is filled again at the next start.
-    #[command(after_help = RESTORED_EXAMPLES)]
-    Restored(StorageOptions),
-}
-
 /// `honoken migrate`
 ///
 /// # Errors
@@ -35,26 +20,6 @@ pub enum LogCommand {
 pub async fn migrate(options: &StorageOptions, config: &Config, ids: &dyn IdSource) -> anyhow::Result<()> {
     options.storage(config)?.migrate(ids).await?;
     print_line("the database has the schema of this release")
-}
-
-/// `honoken log restored`
-///
-/// # Errors
-/// When the database is unavailable, or a process uses the files.
-pub async fn log(command: &LogCommand, config: &Config, ids: &dyn IdSource) -> anyhow::Result<()> {
-    let LogCommand::Restored(options) = command;
-    let storage = options.storage(config)?;
-    storage.must_have_a_log()?;
-    let ledger = storage.open_ledger().await?;
-    let epoch = storage.change_epoch(ids).await?;
-    let log = storage.open_log(ids).await?;
-    // This is done while no process appends: positions of lost events that the ledger knows must not hide the new events at those
-    // positions.
-    let head = *log.head().borrow();
-    ledger.follow_log(epoch, head).await?;
-    log.close().await;
-    ledger.close().await;
-    print_line(&format!("update tags begin with {epoch} from now on; earlier tags ask for all passes"))
 }
 
 /// `honoken rebuild`

@@ -1,7 +1,7 @@
 //! The commands of operators.
 //!
 //! - [`session`]: the stores, opened for one command; [`mod@print`]: printing; [`list`]: lists; [`progress`]: progress bars; [`user`]: the person who runs a command
-//! - [`database`]: `migrate`, `rebuild`, `log restored`
+//! - [`database`]: `migrate`, `rebuild`; [`log`]: copies, exports and imports of the event log
 //! - [`certs`], [`apns_keys`], [`keys`]: certificates, APNs keys, API keys and encryption keys
 
 pub mod apns_keys;
@@ -9,6 +9,7 @@ pub mod certs;
 pub mod database;
 pub mod keys;
 pub mod list;
+pub mod log;
 pub mod print;
 pub mod progress;
 pub mod resealing;

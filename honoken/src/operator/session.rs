@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use honoken_domain::sealed::SealingKeys;
-use honoken_event_store::{EventLog, Metadata, Position};
+use honoken_event_store::{EventLog, Log, Metadata, Position};
 use honoken_projections::{Part, Progress, Projector, ReadModel};
 use honoken_pushers::labels::label_sets;
 use honoken_service::clock::Clock;
@@ -75,16 +75,18 @@ impl StorageOptions {
     /// # Errors
     /// When it is missing.
     pub fn place(&self, config: &Config) -> anyhow::Result<Place> {
-        let folder = match &config.database {
-            Some(Database::Postgres(_)) => return self.storage(config).map(Place::Storage),
-            Some(Database::Folder(folder)) => folder,
-            None => &self.data_dir,
-        };
-        must_exist(folder)?;
-        Ok(match Folder::open_if_free(folder)? {
-            Some(folder) => Place::Storage(Storage::Files(Arc::new(folder))),
-            None => Place::Running(RunningProcess::of(folder, release::VERSION_AND_COMMIT)),
-        })
+        match &config.database {
+            Some(database) => Place::of(database, "DATABASE_URL"),
+            None => Place::in_folder(&self.data_dir),
+        }
+    }
+
+    /// The storage for data that is not there yet; a folder is made where it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be used, or another process uses it.
+    pub fn new_storage(&self, config: &Config) -> anyhow::Result<Storage> {
+        Storage::of(config.database.as_ref(), &self.data_dir, || Ok(Arc::new(Folder::open(&self.data_dir)?)))
     }
 
     /// The storage. It is not created where it is missing.
@@ -95,7 +97,42 @@ impl StorageOptions {
         if config.database.is_none() {
             must_exist(&self.data_dir)?;
         }
-        Storage::of(config.database.as_ref(), &self.data_dir, || Ok(Arc::new(Folder::open(&self.data_dir)?)))
+        self.new_storage(config)
+    }
+}
+
+impl Place {
+    /// That of a database. Nothing is created where it is missing. `setting` is the variable or the option that names it.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub fn of(database: &Database, setting: &'static str) -> anyhow::Result<Self> {
+        match database {
+            Database::Postgres(_) => Storage::new(database, setting).map(Self::Storage),
+            Database::Folder(folder) => Self::in_folder(folder),
+        }
+    }
+
+    fn in_folder(folder: &Path) -> anyhow::Result<Self> {
+        must_exist(folder)?;
+        Ok(match Folder::open_if_free(folder)? {
+            Some(folder) => Self::Storage(Storage::Files(Arc::new(folder))),
+            None => Self::Running(RunningProcess::of(folder, release::VERSION_AND_COMMIT)),
+        })
+    }
+
+    /// Its event log, which must exist.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be opened.
+    pub async fn open_log(&self, ids: &dyn IdSource) -> anyhow::Result<Log> {
+        match self {
+            Self::Storage(storage) => {
+                storage.must_have_a_log()?;
+                storage.open_log(ids).await
+            }
+            Self::Running(process) => process.open_log().await,
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod device;
 mod disk;
 mod docs;
 mod document;
+mod event_log_moves;
 mod first_steps;
 mod frozen;
 mod guides;
