@@ -490,7 +490,7 @@ pub(crate) fn printed(folder: &Path, name: &str) -> String {
     String::from_utf8_lossy(&fs::read(folder.join(name)).unwrap_or_default()).into_owned()
 }
 
-/// Copies what is below a folder
+/// Copies what is below a folder.
 ///
 /// # Panics
 ///

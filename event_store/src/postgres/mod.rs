@@ -143,6 +143,7 @@ pub async fn secret_events(options: &PgConnectOptions) -> Result<Vec<SecretEvent
 pub async fn put_mark(options: &PgConnectOptions, mark: Mark) -> Result<(), LogError> {
     let mut connection = connect(options).await?;
     honoken_database::ensure_migrated(&mut connection, MIGRATIONS).await?;
+    must_be_complete(&mut connection).await?;
     let put = sqlx::query(marks::PUT).bind(mark.as_str()).execute(&mut connection).await;
     put.map(drop).map_err(LogError::unavailable("written"))
 }
@@ -156,10 +157,7 @@ impl PostgresLog {
     pub async fn open(options: &PgConnectOptions, new_epoch: Epoch) -> Result<Self, LogError> {
         let mut connection = connect(options).await?;
         honoken_database::ensure_migrated(&mut connection, MIGRATIONS).await?;
-        let filling = sqlx::query_scalar(marks::IS_FILLING).fetch_one(&mut connection).await;
-        if filling.map_err(LogError::unavailable("opened"))? {
-            return Err(LogError::Filling);
-        }
+        must_be_complete(&mut connection).await?;
         let epoch = put_epoch(&mut connection, epoch::CREATE, new_epoch)
             .await
             .map_err(LogError::unavailable("opened"))?;
@@ -243,6 +241,14 @@ impl PostgresLog {
         let rows = within(asked).await.map_err(LogError::unavailable("loaded"))?;
         stored::all(&rows, "loaded")
     }
+}
+
+async fn must_be_complete(connection: &mut PgConnection) -> Result<(), LogError> {
+    let filling = sqlx::query_scalar(marks::IS_FILLING).fetch_one(connection).await;
+    if filling.map_err(LogError::unavailable("opened"))? {
+        return Err(LogError::Filling);
+    }
+    Ok(())
 }
 
 /// Connects to a log that no process uses, to fill it.

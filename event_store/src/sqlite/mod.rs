@@ -67,10 +67,7 @@ impl SqliteLog {
     pub async fn open(file: &Path, new_epoch: Epoch) -> Result<Self, LogError> {
         let file = SqliteFile::new(file, REMEDY);
         let mut connection = migrated(&file).await?;
-        let filling = sqlx::query_scalar(marks::IS_FILLING).fetch_one(&mut connection).await;
-        if file.heeds(filling).map_err(LogError::unavailable("opened"))? {
-            return Err(LogError::Filling);
-        }
+        must_be_complete(&file, &mut connection).await?;
         let epoch = file.heeds(put_epoch(&mut connection, epoch::CREATE, new_epoch).await);
         let epoch = epoch.map_err(LogError::unavailable("opened"))?;
         let head = file.heeds(writer::read_head(&mut connection).await);
@@ -203,10 +200,19 @@ pub async fn secret_events(file: &Path) -> Result<Vec<SecretEvent>, LogError> {
 pub async fn put_mark(file: &Path, mark: Mark) -> Result<(), LogError> {
     let file = SqliteFile::new(file, REMEDY);
     let mut connection = migrated(&file).await?;
+    must_be_complete(&file, &mut connection).await?;
     let put = sqlx::query(marks::PUT).bind(mark.as_str()).execute(&mut connection).await;
     let put = file.heeds(put);
     let closed = sqlx::Connection::close(connection).await;
     put.and(closed).map_err(LogError::unavailable("written"))
+}
+
+async fn must_be_complete(file: &SqliteFile, connection: &mut SqliteConnection) -> Result<(), LogError> {
+    let filling = sqlx::query_scalar(marks::IS_FILLING).fetch_one(connection).await;
+    if file.heeds(filling).map_err(LogError::unavailable("opened"))? {
+        return Err(LogError::Filling);
+    }
+    Ok(())
 }
 
 /// Opens the file of a log that no process uses, to fill it.

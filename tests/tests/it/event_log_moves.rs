@@ -126,7 +126,7 @@ async fn a_log_that_was_not_filled_to_its_end_is_refused_by_everything_but_its_f
         assert!(said.contains("the event log is not complete"), "{arguments:?}: {said}");
     }
     let mut command = to.command(&["serve", "--listen", "127.0.0.1:0"]);
-    command.env("HONOKEN_ADMIN_PASSWORD", "a long password").arg("--data-dir").arg(to.data_dir());
+    command.arg("--data-dir").arg(to.data_dir());
     let said = refusal(&command.output().await.expect("it ends"));
     assert!(said.contains("the event log is not complete"), "{said}");
 
@@ -156,5 +156,6 @@ async fn places_that_cannot_be_used_are_named_without_their_passwords() {
         let said = refusal(&output);
         assert!(said.contains(expected), "{from} {to}: {said}");
         assert!(!said.contains("hunter2"), "{said}");
+        assert!(!std::path::Path::new("/nowhere").exists(), "a folder was made for nothing");
     }
 }

@@ -46,10 +46,13 @@ pub(super) async fn run(options: &Copy, ids: &dyn IdSource) -> anyhow::Result<()
     let (from, to) = (database("--from", &options.from)?, database("--to", &options.to)?);
     anyhow::ensure!(!from.is_same_place(&to), "--from and --to are the same place");
     let original = Place::of(&from, "--from")?;
-    let target = Storage::new(&to, "--to")?;
     let log = original.open_log(ids).await?;
+    // After the original was opened: a folder is made here.
+    let target = Storage::new(&to, "--to")?;
     let mut copying = Copying::begin(&log, target.open_target(ids).await?).await?;
-    let copied = work(&mut copying, *log.head().borrow(), options.follow).await;
+    // Let go of at once: who holds it keeps the head from moving.
+    let head = *log.head().borrow();
+    let copied = work(&mut copying, head, options.follow).await;
     let closed = copying.close().await;
     log.close().await;
     let sentence = copied?;
