@@ -41,52 +41,36 @@ pub struct StoredEvent {
 impl StoredEvent {
     /// The event in a row of either engine. The outer error is the driver's.
     fn of(row: &impl StoredRow) -> sqlx::Result<Result<Self, LogError>> {
-        let unreadable = |source| -> sqlx::Result<Result<Self, LogError>> {
-            let event = match stored::recorded(row)? {
-                Ok(event) => event,
-                Err(LogError::Unreadable { event, .. }) => *event,
-                Err(other) => return Ok(Err(other)),
-            };
-            Ok(Err(LogError::Unreadable { event: Box::new(event), source }))
-        };
-        let text = |column| -> sqlx::Result<Result<String, Unreadable>> {
-            Ok(stored::text(column, row.bytes(column)?).map(str::to_owned))
-        };
-        let json = |column| -> sqlx::Result<Result<String, Unreadable>> {
-            let text = stored::text(column, row.bytes(column)?);
-            Ok(text.and_then(|text| match serde_json::from_str::<&RawValue>(text) {
+        match Self::readable(row) {
+            Ok(event) => Ok(Ok(event)),
+            Err(Fault::Driver(fault)) => Err(fault),
+            Err(Fault::Unreadable(source)) => Ok(Err(match stored::recorded(row)? {
+                Ok(event) => LogError::Unreadable { event: Box::new(event), source },
+                Err(named) => named,
+            })),
+        }
+    }
+
+    fn readable(row: &impl StoredRow) -> Result<Self, Fault> {
+        let text = |column| Ok::<_, Fault>(stored::text(column, row.bytes(column)?)?);
+        let json = |column| {
+            let text = text(column)?;
+            match serde_json::from_str::<&RawValue>(text) {
                 Ok(_) => Ok(text.to_owned()),
-                Err(source) => Err(Unreadable::NotJson { column, source }),
-            }))
+                Err(source) => Err(Fault::Unreadable(Unreadable::NotJson { column, source })),
+            }
         };
-        let columns = (
-            text("aggregate_type")?,
-            text("aggregate_id")?,
-            text("event_type")?,
-            text("event_version")?,
-            json("payload")?,
-            json("metadata")?,
-        );
-        let (aggregate_type, aggregate_id, event_type, event_version, payload, metadata) = match columns {
-            (Ok(a), Ok(b), Ok(c), Ok(d), Ok(e), Ok(f)) => (a, b, c, d, e, f),
-            (Err(why), ..)
-            | (_, Err(why), ..)
-            | (_, _, Err(why), ..)
-            | (_, _, _, Err(why), ..)
-            | (_, _, _, _, Err(why), _)
-            | (.., Err(why)) => return unreadable(why),
-        };
-        Ok(Ok(Self {
+        Ok(Self {
             position: Position(row.integer("position")?.cast_unsigned()),
-            aggregate_type,
-            aggregate_id,
+            aggregate_type: text("aggregate_type")?.to_owned(),
+            aggregate_id: text("aggregate_id")?.to_owned(),
             sequence: row.integer("sequence")?,
-            event_type,
-            event_version,
+            event_type: text("event_type")?.to_owned(),
+            event_version: text("event_version")?.to_owned(),
             recorded_at_ms: row.integer("recorded_at")?,
-            payload,
-            metadata,
-        }))
+            payload: json("payload")?,
+            metadata: json("metadata")?,
+        })
     }
 
     /// Adds all of it to a hash, each text with its length before it.
@@ -106,6 +90,24 @@ impl StoredEvent {
             hasher.update((text.len() as u64).to_be_bytes());
             hasher.update(text);
         }
+    }
+}
+
+/// Why a row is no event.
+enum Fault {
+    Driver(sqlx::Error),
+    Unreadable(Unreadable),
+}
+
+impl From<sqlx::Error> for Fault {
+    fn from(fault: sqlx::Error) -> Self {
+        Self::Driver(fault)
+    }
+}
+
+impl From<Unreadable> for Fault {
+    fn from(fault: Unreadable) -> Self {
+        Self::Unreadable(fault)
     }
 }
 

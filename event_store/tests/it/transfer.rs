@@ -178,6 +178,9 @@ async fn exported_lines_fill_an_empty_log_of_either_engine(store: Store) {
     }
 }
 
+/// What is done to the lines.
+type Change = dyn Fn(&mut Vec<String>);
+
 /// Imports lines that were changed, into a log that is new, and says why that is refused.
 async fn refusal_of(lines: &[String]) -> String {
     let to = Store::sqlite();
@@ -202,12 +205,12 @@ async fn lines_that_were_changed_are_refused_with_their_number() {
     let text = String::from_utf8(exported(&log).await).unwrap();
     let lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
     assert_eq!(lines.len(), 10);
-    let changed = |change: &dyn Fn(&mut Vec<String>)| {
+    let changed = |change: &Change| {
         let mut lines = lines.clone();
         change(&mut lines);
         lines
     };
-    let cases: [(&dyn Fn(&mut Vec<String>), &str); 9] = [
+    let cases: [(&Change, &str); 9] = [
         (&|lines| lines.clear(), "line 1: this is not a file that `honoken log export` wrote"),
         (
             &|lines| lines[0] = lines[0].replace("\"honokenEventLog\":1", "\"honokenEventLog\":2"),
