@@ -85,7 +85,7 @@ async fn start(process: &Process, roles: Roles) -> anyhow::Result<(Started, Path
         encryption_keys::find(config.encryption_keys.as_ref(), &data_dir)?
     };
     let part = if roles.projector { Part::Run } else { Part::Watch };
-    let (images, metrics) = (config.images.as_ref(), process.metrics());
+    let (images, metrics) = (&config.images, process.metrics());
     let stores = Stores::open(&storage, &data_dir, images, part, &**ids, metrics).await?;
     let service = Service::start(stores, process.service_options(roles, keys, &sockets)).await?;
     if roles.api {
@@ -119,7 +119,7 @@ fn warn_about_defaults(process: &Process, base_url: &str) {
     if process.config.public_url.is_none() {
         tracing::warn!("HONOKEN_PUBLIC_URL is not set: phones will use {base_url}");
     }
-    if matches!(process.config.images, Some(Place::Memory)) {
+    if matches!(process.config.images.place, Some(Place::Memory)) {
         tracing::warn!(
             "HONOKEN_ASSETS_URL is memory: — images are lost when this process ends, and no other process has them"
         );

@@ -40,6 +40,11 @@ impl Image {
         Self { bytes, sha1 }
     }
 
+    /// The bytes with the SHA-1 that was computed of them before.
+    pub fn with_sha1(bytes: impl Into<Bytes>, sha1: [u8; 20]) -> Self {
+        Self { bytes: bytes.into(), sha1 }
+    }
+
     /// The file itself.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes

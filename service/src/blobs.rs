@@ -9,10 +9,12 @@ use honoken_pkpass::image::{
     HEAD_BYTES, Image, ImageName, ImageSlot, PngError, PngHeader, UnknownImage, decode_png, read_head,
     read_png, scaled,
 };
+use honoken_telemetry::metrics::{ImageSource, Metric, Metrics};
 use moka::future::Cache;
+use prometheus::IntCounter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::image_store::{ImageStore, Place, StoreFault};
+use crate::image_store::{DiskCache, ImageStore, Place, StoreFault};
 use crate::limits;
 
 /// Bytes of images kept in memory.
@@ -49,6 +51,13 @@ pub struct Checked {
     stored: Stored,
 }
 
+/// Counts where images came from that were not in memory.
+#[derive(Debug, Clone)]
+struct Reads {
+    disk: IntCounter,
+    store: IntCounter,
+}
+
 /// What the store has for a digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stored {
@@ -79,8 +88,13 @@ impl Checked {
 pub struct Blobs {
     store: ImageStore,
     cache: Cache<Digest, Arc<Image>>,
-    /// The sizes of images whose bytes were not needed.
+    /// Images of a store on another machine, on this one.
+    disk: Option<DiskCache>,
+    /// The sizes of images that the store had a moment ago.
     sizes: Cache<Digest, PngHeader>,
+    /// The SHA-1 of images that went out of memory: it is not computed again when they come back.
+    hashes: Cache<Digest, [u8; 20]>,
+    reads: Option<Reads>,
     /// Pixels that may be decoded at a time.
     pixels: Arc<Semaphore>,
 }
@@ -92,9 +106,31 @@ impl Blobs {
         Self {
             store,
             cache: Cache::builder().weigher(weigh).max_capacity(CACHE_BYTES).build(),
-            sizes: Cache::new(limits::IMAGE_SIZES_REMEMBERED),
+            disk: None,
+            sizes: Cache::builder()
+                .max_capacity(limits::IMAGES_REMEMBERED)
+                .time_to_live(limits::IMAGE_CONFIRMED)
+                .build(),
+            hashes: Cache::new(limits::IMAGES_REMEMBERED),
+            reads: None,
             pixels: Arc::new(Semaphore::new(limits::PIXELS_AT_WORK as usize)),
         }
+    }
+
+    /// With a cache on disk in front of the store.
+    #[must_use]
+    pub fn behind(mut self, disk: Option<DiskCache>) -> Self {
+        self.disk = disk;
+        self
+    }
+
+    /// With its reads counted.
+    #[must_use]
+    pub fn counted(mut self, metrics: &Metrics) -> Self {
+        let counter = |source: ImageSource| metrics.counter(Metric::ImagesRead, &[source.into()]);
+        self.reads = Some(Reads { disk: counter(ImageSource::Disk), store: counter(ImageSource::Store) });
+        self.store = self.store.counted(metrics);
+        self
     }
 
     /// The images of a folder.
@@ -152,7 +188,11 @@ impl Blobs {
             Stored::Damaged => self.store.replace(&digest, bytes.clone()).await?,
             Stored::Whole => {}
         }
-        self.cache.insert(digest.clone(), Arc::new(Image::new(bytes))).await;
+        if let Some(disk) = &self.disk {
+            disk.put(&digest, bytes.clone()).await;
+        }
+        let image = self.hashed(&digest, bytes).await;
+        self.cache.insert(digest.clone(), image).await;
         Ok(digest)
     }
 
@@ -188,41 +228,85 @@ impl Blobs {
         self.pixels.clone().acquire_many_owned(pixels).await.map_err(|_| BlobError::Died)
     }
 
-    /// The size of a stored image. A store on another machine is asked for the first bytes alone.
+    /// The size of a stored image. The store is asked whether it still has the image, unless it was a moment ago, and for no more than the first
+    /// bytes where it is on another machine.
     ///
     /// # Errors
     /// As [`Blobs::get`].
     pub async fn measure(&self, digest: &Digest) -> Result<PngHeader, BlobError> {
-        if !self.store.place().is_remote() {
-            return Ok(read_png(self.get(digest).await?.bytes())?);
-        }
         if let Some(size) = self.sizes.get(digest).await {
             return Ok(size);
         }
-        if let Some(image) = self.cache.get(digest).await {
-            return Ok(read_png(image.bytes())?);
-        }
-        let head = self.store.read_head(digest, HEAD_BYTES).await?.and_then(|head| read_head(&head));
-        let size = match head {
-            Some(size) => size,
-            // There is no such image, or it does not begin as one: reading it whole tells.
-            None => read_png(self.get(digest).await?.bytes())?,
+        let size = if self.store.place().is_remote() {
+            self.measure_head(digest).await?
+        } else {
+            if !self.store.has(digest).await? {
+                return Err(BlobError::Unknown(digest.clone()));
+            }
+            read_png(self.get(digest).await?.bytes())?
         };
         self.sizes.insert(digest.clone(), size).await;
         Ok(size)
     }
 
-    /// An image, from memory or from the store. Read from the store, it is compared with its digest.
+    async fn measure_head(&self, digest: &Digest) -> Result<PngHeader, BlobError> {
+        let head = match self.store.read_head(digest, HEAD_BYTES).await {
+            Ok(Some(head)) => head,
+            Ok(None) => return Err(BlobError::Unknown(digest.clone())),
+            // What is at hand is measured without the store.
+            Err(fault) => match self.at_hand(digest).await {
+                Some(image) => image.bytes().clone(),
+                None => return Err(fault.into()),
+            },
+        };
+        match read_head(&head) {
+            Some(size) => Ok(size),
+            // It does not begin as an image does: reading all of it tells whether it is damaged.
+            None => Ok(read_png(self.read_stored(digest).await?.bytes())?),
+        }
+    }
+
+    /// An image, from memory, from the cache on disk or from the store. Where it is read, it is compared with its digest.
     ///
     /// # Errors
     /// [`BlobError`] when it is unknown or damaged, or the store is unavailable.
     pub async fn get(&self, digest: &Digest) -> Result<Arc<Image>, BlobError> {
-        if let Some(image) = self.cache.get(digest).await {
+        if let Some(image) = self.at_hand(digest).await {
             return Ok(image);
         }
         let image = self.read_stored(digest).await?;
+        if let Some(reads) = &self.reads {
+            reads.store.inc();
+        }
+        if let Some(disk) = &self.disk {
+            disk.put(digest, image.bytes().clone()).await;
+        }
         self.cache.insert(digest.clone(), image.clone()).await;
         Ok(image)
+    }
+
+    /// An image that is in memory or in the cache on disk.
+    async fn at_hand(&self, digest: &Digest) -> Option<Arc<Image>> {
+        if let Some(image) = self.cache.get(digest).await {
+            return Some(image);
+        }
+        let bytes = self.disk.as_ref()?.get(digest).await?;
+        if let Some(reads) = &self.reads {
+            reads.disk.inc();
+        }
+        let image = self.hashed(digest, bytes).await;
+        self.cache.insert(digest.clone(), image.clone()).await;
+        Some(image)
+    }
+
+    /// The image with these bytes, whose digest is known to be right.
+    async fn hashed(&self, digest: &Digest, bytes: Bytes) -> Arc<Image> {
+        if let Some(sha1) = self.hashes.get(digest).await {
+            return Arc::new(Image::with_sha1(bytes, sha1));
+        }
+        let image = Image::new(bytes);
+        self.hashes.insert(digest.clone(), *image.sha1()).await;
+        Arc::new(image)
     }
 
     async fn read_stored(&self, digest: &Digest) -> Result<Arc<Image>, BlobError> {
@@ -232,7 +316,7 @@ impl Blobs {
         if Digest::of(&bytes) != *digest {
             return Err(BlobError::Damaged(digest.clone()));
         }
-        Ok(Arc::new(Image::new(bytes)))
+        Ok(self.hashed(digest, bytes).await)
     }
 }
 
@@ -260,6 +344,16 @@ mod tests {
             "though the good bytes are still in memory"
         );
         assert_eq!(*later().get(&digest).await.unwrap().bytes(), bytes);
+    }
+
+    #[tokio::test]
+    async fn an_image_that_the_store_lost_is_noticed_where_it_is_measured_though_it_is_in_memory() {
+        let folder = TempDir::new().unwrap();
+        let blobs = Blobs::in_folder(folder.path()).unwrap();
+        let digest = blobs.put(drawing::brand()[0].bytes.clone()).await.unwrap();
+        std::fs::remove_file(folder.path().join(path(&digest))).unwrap();
+        blobs.get(&digest).await.unwrap();
+        assert!(matches!(blobs.measure(&digest).await, Err(BlobError::Unknown(_))));
     }
 
     #[tokio::test]

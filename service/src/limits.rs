@@ -72,5 +72,8 @@ pub const IMAGE_STORE_DIAGNOSIS: Duration = Duration::from_secs(1);
 /// How long an image store that did not answer is not asked again.
 pub const IMAGE_STORE_REST: Duration = Duration::from_secs(1);
 
-/// Images of which a process remembers the size.
-pub const IMAGE_SIZES_REMEMBERED: u64 = 100_000;
+/// Images of which a process remembers the size and the SHA-1.
+pub const IMAGES_REMEMBERED: u64 = 100_000;
+
+/// How long an image that the store had counts as being there. `honoken blobs gc` waits longer before a removal is final.
+pub const IMAGE_CONFIRMED: Duration = Duration::from_mins(1);

@@ -300,6 +300,7 @@ mod tests {
     use crate::data_dir::Folder;
     use crate::dev::{authority, sample};
     use crate::ids::SystemIds;
+    use crate::image_store::ImageOptions;
     use crate::install;
     use crate::storage::Storage;
     use crate::stores::Stores;
@@ -344,8 +345,16 @@ mod tests {
             let open = || Ok(Arc::new(Folder::open(folder.path())?));
             let storage = Storage::of(None, folder.path(), open).unwrap();
             let metrics = Metrics::new(&Identity::default(), &LabelSets::default());
-            let stores =
-                Stores::open(&storage, folder.path(), None, Part::Run, &SystemIds, metrics).await.unwrap();
+            let stores = Stores::open(
+                &storage,
+                folder.path(),
+                &ImageOptions::default(),
+                Part::Run,
+                &SystemIds,
+                metrics,
+            )
+            .await
+            .unwrap();
             let clock = Arc::new(HeldClock(AtomicI64::new(NOW * 1000)));
             let keys = Some(sealing_keys(1));
             let (read_model, progress) = (stores.read_model.clone(), stores.projector.progress());

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::blobs::Blobs;
 use crate::commands::Commands;
 use crate::ids::IdSource;
-use crate::image_store::{ImageStore, Place};
+use crate::image_store::{DiskCache, ImageOptions, ImageStore, Place};
 use crate::set_back;
 use crate::shutdown::Shutdown;
 use crate::storage::Storage;
@@ -55,6 +55,9 @@ pub struct Stores {
 /// The folder of the images, in the data folder.
 pub const IMAGES: &str = "blobs";
 
+/// The folder of the cache of images, in the data folder.
+const IMAGE_CACHE: &str = "image-cache";
+
 /// The time between two log lines about a read model that takes long to catch up.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -70,13 +73,13 @@ impl Stores {
     pub fn open<'a>(
         storage: &'a Storage,
         data_dir: &'a Path,
-        images: Option<&'a Place>,
+        images: &'a ImageOptions,
         part: Part,
         ids: &'a dyn IdSource,
         metrics: Metrics,
     ) -> BoxFuture<'a, anyhow::Result<Self>> {
         Box::pin(async move {
-            let image_store = open_images(images, data_dir).await?;
+            let blobs = open_images(images, data_dir).await?.counted(&metrics);
             let read_model = storage.open_read_model().await?;
             let ledger = storage.open_ledger().await?;
             let vault = storage.open_vault().await?;
@@ -85,7 +88,6 @@ impl Stores {
             let stop = CancellationToken::new();
             let (projector, running) =
                 start_projector(log.clone(), read_model.clone(), part, stop.clone()).await?;
-            let blobs = Blobs::of(image_store);
             let dispatcher = Arc::new(Commands::new(log.clone(), metrics.clone()));
             Ok(Self {
                 log,
@@ -178,15 +180,22 @@ impl Stores {
     }
 }
 
-/// Opens the image store of a place, and makes sure that it answers.
-async fn open_images(place: Option<&Place>, data_dir: &Path) -> anyhow::Result<ImageStore> {
-    let Some(place) = place else {
-        return Ok(ImageStore::open(&Place::Folder(data_dir.join(IMAGES)))?);
+/// Opens the image store of a place, and makes sure that it answers; with a cache in the data folder, if it is on another machine.
+async fn open_images(options: &ImageOptions, data_dir: &Path) -> anyhow::Result<Blobs> {
+    let Some(place) = &options.place else {
+        return Ok(Blobs::of(ImageStore::open(&Place::Folder(data_dir.join(IMAGES)))?));
     };
     let about = "HONOKEN_ASSETS_URL names an image store that cannot be used";
     let store = ImageStore::open(place).context(about)?;
     store.reach().await.context(about)?;
-    Ok(store)
+    let cache = if place.is_remote() && options.cache_bytes > 0 {
+        let folder = data_dir.join(IMAGE_CACHE);
+        let about = || format!("the cache of images in {} cannot be used", folder.display());
+        Some(DiskCache::open(&folder, options.cache_bytes).with_context(about)?)
+    } else {
+        None
+    };
+    Ok(Blobs::of(store).behind(cache))
 }
 
 /// Starts a projector, and a task that does its work until `stop`.

@@ -252,6 +252,7 @@ mod tests {
     use honoken_service::clock::SystemClock;
     use honoken_service::data_dir::Folder;
     use honoken_service::ids::SystemIds;
+    use honoken_service::image_store::ImageOptions;
     use honoken_service::pushing::options;
     use honoken_service::retention::RetentionDays;
     use honoken_service::service::{self, Roles};
@@ -277,7 +278,9 @@ mod tests {
         let storage = Storage::of(None, folder.path(), open).unwrap();
         let metrics = Metrics::new(&Identity::default(), &LabelSets::default());
         let stores =
-            Stores::open(&storage, folder.path(), None, Part::Run, &SystemIds, metrics).await.unwrap();
+            Stores::open(&storage, folder.path(), &ImageOptions::default(), Part::Run, &SystemIds, metrics)
+                .await
+                .unwrap();
         let options = service::Options {
             roles: Roles { projector: true, ..Roles::default() },
             keys: None,

@@ -1,9 +1,9 @@
 //! Where images are: `HONOKEN_ASSETS_URL`, and the secrets that open stores on other machines.
 
-use honoken_service::image_store::{Credentials, Place, PlaceFault};
+use honoken_service::image_store::{Credentials, ImageOptions, Place, PlaceFault};
 use secrecy::SecretString;
 
-use super::variable::{ConfigError, Variable, Variables, read, secret};
+use super::variable::{ConfigError, Variable, Variables, parsed, read, secret};
 
 const URL: &str = "HONOKEN_ASSETS_URL";
 
@@ -12,6 +12,11 @@ pub(super) const VARIABLES: &[Variable] = &[
         URL,
         "the place of the images ([more](operating.md#where-images-are)): `fs:PATH`, a folder; `s3://BUCKET/PREFIX?region=REGION`, with `&endpoint=https://HOST:PORT` where it is not AWS; `redis://USER:PASSWORD@HOST:6379/0` (`rediss://` with TLS); `vercel-blob:`; `memory:`, for trials: it ends with the process. All but `fs:` and `memory:` need a program built with the feature `full`, as released ones are",
         "`blobs` in the data folder",
+    ),
+    read(
+        "HONOKEN_ASSETS_CACHE_MIB",
+        "the most MiB of images of a store on another machine that are kept in `image-cache/` in the data folder; `0`: none",
+        "`1024`",
     ),
     read(
         "AWS_ACCESS_KEY_ID",
@@ -28,11 +33,15 @@ pub(super) const VARIABLES: &[Variable] = &[
     secret("BLOB_READ_WRITE_TOKEN", "the same, under the name that Vercel gives it", "none"),
 ];
 
-pub(super) fn images(
-    variable: Variables<'_>,
-    credentials: &Credentials,
-) -> Result<Option<Place>, ConfigError> {
-    variable(URL)?.map(|text| place(&text, URL, credentials)).transpose()
+/// Bytes of the cache, if nothing else is said: 1 GiB.
+const CACHE_MIB: u32 = 1024;
+
+pub(super) fn images(variable: Variables<'_>) -> Result<ImageOptions, ConfigError> {
+    let credentials = credentials(variable)?;
+    let place = variable(URL)?.map(|text| place(&text, URL, &credentials)).transpose()?;
+    let must_be = "a number of MiB from 0 on";
+    let mebibytes = parsed::<u32>(variable, "HONOKEN_ASSETS_CACHE_MIB", must_be)?.unwrap_or(CACHE_MIB);
+    Ok(ImageOptions { place, cache_bytes: u64::from(mebibytes) * 1024 * 1024 })
 }
 
 /// Reads the URL of an image store; `origin` is the variable or option that has it.

@@ -34,7 +34,7 @@ use honoken_api::server::options::Connections;
 use honoken_api::server::tls::TlsFiles;
 use honoken_domain::sealed::SealingKeys;
 use honoken_pkpass::reader::Trust;
-use honoken_service::image_store::Place;
+use honoken_service::image_store::ImageOptions;
 use honoken_service::pushing::options;
 use honoken_service::retention::RetentionDays;
 use honoken_service::storage::Database;
@@ -62,8 +62,8 @@ pub struct Config {
     pub admin_signing_key: Option<SigningKey>,
     /// `DATABASE_URL`: where event log, read model and deliveries are. Default: in the data folder.
     pub database: Option<Database>,
-    /// `HONOKEN_ASSETS_URL`: where images are. Default: in the data folder.
-    pub images: Option<Place>,
+    /// `HONOKEN_ASSETS_URL` and `HONOKEN_ASSETS_CACHE_MIB`: where images are, and how much of them is kept here.
+    pub images: ImageOptions,
     /// `HONOKEN_RETENTION_DAYS`: the days for which rows of devices and registrations that left are kept.
     pub retention: RetentionDays,
     /// `HONOKEN_ENCRYPTION_KEY_V1` and so on, and `HONOKEN_ENCRYPTION_KEY_CURRENT`: the keys under which private keys are sealed. Default:
@@ -151,7 +151,7 @@ impl Config {
         Ok(Self {
             public_url: http::public_url(variable)?,
             database: storage::database(variable)?,
-            images: images::images(variable, &images::credentials(variable)?)?,
+            images: images::images(variable)?,
             retention: storage::retention(variable)?,
             admin: http::admin(variable)?,
             admin_signing_key: http::admin_signing_key(variable)?,

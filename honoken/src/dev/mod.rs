@@ -48,7 +48,7 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
         let found = encryption_keys::find(configured, key_folder.path())?;
         encryption_keys::check(found.as_ref(), &storage, key_folder.path(), Missing::IsMade).await?;
         let keys = encryption_keys::ensure(configured, key_folder.path(), &**ids)?;
-        let (images, metrics) = (config.images.as_ref(), process.metrics());
+        let (images, metrics) = (&config.images, process.metrics());
         let stores = Stores::open(&storage, folder.path(), images, Part::Run, &**ids, metrics).await?;
         anyhow::Ok((stores, keys))
     };

@@ -1,10 +1,12 @@
 //! The image store: where the bytes of images are, whatever keeps them. [`Place`] says which store is configured; [`ImageStore`] reads and
-//! writes it in bounded time. What the bytes are is the business of [`crate::blobs`].
+//! writes it in bounded time, and [`DiskCache`] keeps what was read from another machine. What the bytes are is the business of [`crate::blobs`].
 //!
 //! Images are stored under their digests, so a write never changes what is stored, may be repeated, and may come from any process.
 
 mod away;
+mod disk_cache;
 mod operator;
+mod options;
 mod place;
 #[cfg(feature = "full")]
 mod remote;
@@ -16,6 +18,8 @@ mod store;
 #[cfg(feature = "full")]
 mod tests;
 
+pub use disk_cache::DiskCache;
+pub use options::ImageOptions;
 pub use place::{Credentials, Place, PlaceFault, Remote};
 #[cfg(test)]
 pub(crate) use store::path;

@@ -9,7 +9,9 @@ use futures::TryStreamExt;
 use futures::future::BoxFuture;
 use honoken_domain::ids::Digest;
 use honoken_telemetry::error_chain;
+use honoken_telemetry::metrics::{Metric, Metrics};
 use opendal::{Buffer, Error, ErrorKind, Operator};
+use prometheus::IntCounter;
 
 use super::away::Away;
 use super::operator;
@@ -32,6 +34,7 @@ pub struct ImageStore {
     place: Place,
     name: Arc<str>,
     away: Arc<Away>,
+    failures: Option<IntCounter>,
 }
 
 impl ImageStore {
@@ -46,7 +49,7 @@ impl ImageStore {
             data_dir::make_folder(folder).map_err(|problem| fault(format!("{problem:#}")))?;
         }
         let operator = operator::open(place).map_err(|problem| fault(error_chain(&problem)))?;
-        Ok(Self { operator, place: place.clone(), name, away: Arc::default() })
+        Ok(Self { operator, place: place.clone(), name, away: Arc::default(), failures: None })
     }
 
     /// A store over an operator that was prepared otherwise.
@@ -54,7 +57,14 @@ impl ImageStore {
     #[cfg(feature = "full")]
     pub(crate) fn over(operator: Operator, place: Place) -> Self {
         let name = place.to_string().into();
-        Self { operator, place, name, away: Arc::default() }
+        Self { operator, place, name, away: Arc::default(), failures: None }
+    }
+
+    /// With its failures counted.
+    #[must_use]
+    pub fn counted(mut self, metrics: &Metrics) -> Self {
+        self.failures = Some(metrics.counter(Metric::ImageStoreFailures, &[]));
+        self
     }
 
     /// Its place.
@@ -177,6 +187,9 @@ impl ImageStore {
 
     /// Notes that the store cannot be used. A folder has no moment of rest: nothing waits for it.
     async fn failed(&self, fault: &Error) -> StoreFault {
+        if let Some(failures) = &self.failures {
+            failures.inc();
+        }
         let Place::Remote(remote) = &self.place else {
             return StoreFault { place: self.name.clone(), cause: error_chain(fault).into() };
         };

@@ -49,6 +49,10 @@ pub enum Metric {
     PassesIncomplete,
     /// `honoken.passes.cached`
     PassesCached,
+    /// `honoken.images.read`
+    ImagesRead,
+    /// `honoken.images.store.failures`
+    ImageStoreFailures,
     /// `honoken.passes.cache.size`
     PassesCacheSize,
     /// `honoken.pass.signing`
@@ -151,6 +155,8 @@ pub(super) const TABLE: &[Row] = &[
     Row { metric: Metric::PassesBuilt, name: "honoken.passes.built", kind: Kind::Counter, unit: Unit::None, labels: &[Label::BuildResult], help: "passes that were built and signed" },
     Row { metric: Metric::PassesIncomplete, name: "honoken.passes.incomplete", kind: Kind::Counter, unit: Unit::None, labels: &[], help: "passes built without an image that the image store has lost; the log output names it" },
     Row { metric: Metric::PassesCached, name: "honoken.passes.cached", kind: Kind::Counter, unit: Unit::None, labels: &[], help: "requests for a pass that were answered from memory" },
+    Row { metric: Metric::ImagesRead, name: "honoken.images.read", kind: Kind::Counter, unit: Unit::None, labels: &[Label::ImageSource], help: "images that were not in memory and were read from the image store, or from the cache on disk in front of it" },
+    Row { metric: Metric::ImageStoreFailures, name: "honoken.images.store.failures", kind: Kind::Counter, unit: Unit::None, labels: &[], help: "reads and writes of the image store that failed with all their attempts" },
     Row { metric: Metric::PassesCacheSize, name: "honoken.passes.cache.size", kind: Kind::Gauge, unit: Unit::Bytes, labels: &[], help: "size of the built passes in memory" },
     Row { metric: Metric::PassSigning, name: "honoken.pass.signing", kind: Kind::Histogram, unit: Unit::Seconds, labels: &[], help: "time to make the manifest, the signature and the archive of one pass, without the wait for a free core" },
     Row { metric: Metric::CertificatesEnding, name: "honoken.certificates.ending", kind: Kind::Gauge, unit: Unit::None, labels: &[Label::WithinDays], help: "certificates that sign now, and expire within so many days" },

@@ -35,6 +35,8 @@ pub enum Label {
     CommandResult,
     /// The result of a build.
     BuildResult,
+    /// Where an image was read.
+    ImageSource,
     /// The meaning of a line of a phone's log.
     Class,
     /// The days until a certificate ends.
@@ -107,6 +109,7 @@ impl Label {
             Self::Aggregate => "aggregate",
             Self::Command => "command",
             Self::CommandResult | Self::BuildResult => "result",
+            Self::ImageSource => "source",
             Self::Class => "class",
             Self::WithinDays => "within_days",
             Self::Store => "store",
@@ -137,6 +140,7 @@ impl Label {
             Self::Command => Values::Described("name of the command, such as `replace_content`"),
             Self::CommandResult => Values::Closed(CommandResult::NAMES),
             Self::BuildResult => Values::Closed(BuildResult::NAMES),
+            Self::ImageSource => Values::Closed(ImageSource::NAMES),
             Self::Class => Values::Closed(MessageClass::NAMES),
             Self::WithinDays => Values::Closed(WithinDays::NAMES),
             Self::Store => Values::Closed(Store::NAMES),
@@ -278,6 +282,15 @@ values! {
     Built = "built",
     /// No pass; the log output gives the reason.
     Failed = "failed",
+}
+
+values! {
+    /// Where an image was read that was not in memory.
+    ImageSource:
+    /// In the cache on disk.
+    Disk = "disk",
+    /// In the image store.
+    Store = "store",
 }
 
 values! {
@@ -427,6 +440,7 @@ label_values!(
     RateLimit as Limit,
     CommandResult as CommandResult,
     BuildResult as BuildResult,
+    ImageSource as ImageSource,
     MessageClass as Class,
     Store as Store,
     WithinDays as WithinDays,

@@ -25,8 +25,9 @@ use labels::Values;
 
 pub use catalogue::{Metric, table};
 pub use labels::{
-    AnonymousLine, Area, BuildResult, ClosedBecause, CommandResult, ConnectionState, Credentials, Label,
-    LabelSets, LabelValue, LinePriority, MessageClass, Queue, RateLimit, Store, Value, WithinDays,
+    AnonymousLine, Area, BuildResult, ClosedBecause, CommandResult, ConnectionState, Credentials,
+    ImageSource, Label, LabelSets, LabelValue, LinePriority, MessageClass, Queue, RateLimit, Store, Value,
+    WithinDays,
 };
 
 /// Seconds, from an answer out of memory to the longest that a request may take.

@@ -101,7 +101,8 @@ async fn processes_without_a_common_folder_show_the_same_images() {
 #[tokio::test]
 async fn while_the_store_is_away_what_is_at_hand_goes_on() {
     let mut s3 = S3::start().await;
-    let mut honoken = Honoken::start_in(on_s3(Home::new(PROGRAM).await, &s3)).await;
+    let home = on_s3(Home::new(PROGRAM).await, &s3).with_variable("HONOKEN_ASSETS_CACHE_MIB", "0");
+    let mut honoken = Honoken::start_in(home).await;
     let integrator = honoken.integrator();
     let (icon, logo) = (drawing::icon(3), drawing::logo(4));
     let (icon_digest, logo_digest) = (integrator.uploads(&icon).await, integrator.uploads(&logo).await);
@@ -121,6 +122,7 @@ async fn while_the_store_is_away_what_is_at_hand_goes_on() {
     let answer = integrator.pkpass("A-2").await;
     let problem = assert_problem(&answer, 503);
     assert_eq!(problem["code"], "unavailable");
+    assert!(honoken.metrics().await.get("honoken_images_store_failures_total") > 0.0);
     let line = honoken.logs("the image store s3://").await;
     assert!(line.contains("127.0.0.1"), "{line}");
     let mut order = integrator.order("A-3", &honoken_tests::a_ticket("1A"));
@@ -142,6 +144,44 @@ async fn while_the_store_is_away_what_is_at_hand_goes_on() {
     assert_eq!((&files["icon.png"].0, &files["logo.png"].0), (&icon, &logo));
     integrator.uploads(&drawing::icon(200)).await;
     assert!(!honoken.home().output().contains(SECRET_ACCESS_KEY));
+}
+
+#[tokio::test]
+async fn images_that_were_read_before_are_on_disk_while_the_store_is_away() {
+    let mut s3 = S3::start().await;
+    let mut honoken = Honoken::start_in(on_s3(Home::new(PROGRAM).await, &s3)).await;
+    let integrator = honoken.integrator();
+    let logo = drawing::logo(4);
+    integrator.issues("A-1").await;
+    integrator.puts_asset("A-1", "logo.png", logo.clone()).await;
+    let digest = integrator.uploads(&logo).await;
+    honoken.terminate().await;
+    honoken.restart().await;
+
+    s3.goes_away();
+    let integrator = honoken.integrator();
+    assert_eq!(package::files(&integrator.downloads("A-1").await)["logo.png"].0, logo);
+    let mut order = integrator.order("A-2", &honoken_tests::a_ticket("1A"));
+    order["assets"] = serde_json::json!({ "logo.png": digest });
+    integrator.issue(&order).await.assert_status(StatusCode::CREATED);
+    assert_eq!(package::files(&integrator.downloads("A-2").await)["logo.png"].0, logo);
+    let metrics = honoken.metrics().await;
+    assert!(metrics.get("honoken_images_read_total{source=\"disk\"}") > 0.0);
+    assert!(metrics.get("honoken_images_read_total{source=\"store\"}") < 1.0, "the store is away");
+
+    let cache = honoken.home().data_dir().join("image-cache");
+    let image = cache.join(&digest[..2]).join(&digest[2..]);
+    assert_eq!(std::fs::read(&image).expect("the image is there"), logo);
+    // What happens to the folder costs a request, and shows no wrong image.
+    honoken.terminate().await;
+    std::fs::write(&image, "damaged").expect("it can be written");
+    s3.comes_back().await;
+    honoken.restart().await;
+    assert_eq!(package::files(&honoken.integrator().downloads("A-1").await)["logo.png"].0, logo);
+    eventually(PATIENCE, "the image is kept again", async || {
+        (std::fs::read(&image).ok()? == logo).then_some(())
+    })
+    .await;
 }
 
 /// A start that is refused, in bounded time.
