@@ -9,6 +9,7 @@
 //! - [`append`]: commands made durable, beside plain inserts.
 //! - [`snapshots`]: a pass with a long life, beside one with a short life.
 //! - [`projecting`]: the read model filled from the log, beside the log leaving the server.
+//! - [`copying`]: the event log on the way to another engine, beside the database's own `COPY`.
 //! - [`visible`]: from a command to its readers, beside a sync of the disk.
 //! - [`signing`]: passes built, beside bare RSA operations.
 //! - [`building`]: the same with ten images.
@@ -34,6 +35,7 @@ mod apns;
 mod append;
 mod asking;
 mod building;
+mod copying;
 mod crowded;
 mod crowds;
 mod disk;
@@ -83,6 +85,9 @@ async fn main() {
     }
     if wanted("projecting") {
         projecting::run().await;
+    }
+    if wanted("copying") {
+        copying::run().await;
     }
     if wanted("visible") {
         visible::run().await;
