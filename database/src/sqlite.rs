@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
 /// How durable a commit is when the power fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,17 @@ pub fn open_readers(file: &Path, connections: u32) -> SqlitePool {
         .acquire_timeout(Duration::from_secs(2))
         .test_before_acquire(false)
         .connect_lazy_with(options(file).read_only(true))
+}
+
+/// Writes a file as it is at this moment into another, which is empty or missing, whatever its process does meanwhile.
+///
+/// # Errors
+/// The driver's.
+pub async fn copy_into(file: &Path, to: &Path) -> sqlx::Result<()> {
+    let mut connection = open_reader(file).await?;
+    let to = to.to_str().ok_or_else(|| sqlx::Error::Configuration("a path that is not UTF-8".into()))?;
+    sqlx::query("vacuum into $1").bind(to).execute(&mut connection).await?;
+    connection.close().await
 }
 
 /// Opens one connection that only reads. The file must have been opened for writing before, perhaps by another process.

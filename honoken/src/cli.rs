@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::operator::session::{Environment, StorageOptions};
-use crate::operator::{apns_keys, certs, database, keys, log};
+use crate::operator::{apns_keys, backup, certs, database, keys, log, restore};
 use crate::process::Process;
 use crate::{admin, dev, import, inspect, phone, release, serve};
 
@@ -57,6 +57,12 @@ enum Command {
     /// Make, list and revoke the API keys of integrators; seal private keys under another encryption key.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Make a backup, once or again and again, beside a running service.
+    #[command(after_help = backup::EXAMPLES)]
+    Backup(backup::Options),
+    /// Make a data folder out of a backup.
+    #[command(after_help = restore::EXAMPLES)]
+    Restore(restore::Options),
     /// Move the event log, write it out, read it in.
     #[command(subcommand)]
     Log(log::LogCommand),
@@ -189,9 +195,15 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Rebuild(options) => run_async("production", async |config, _| {
             database::rebuild(&options, &config, &SystemClock, &SystemIds).await
         }),
-        Command::Log(command) => {
-            run_async("production", async |config, _| log::run(&command, &config, &SystemIds).await)
+        Command::Backup(options) => run_async("production", async |config, _| {
+            backup::run(&options, &config, &SystemClock, &SystemIds).await
+        }),
+        Command::Restore(options) => {
+            run_async("production", async |config, _| restore::run(&options, &config, &SystemIds).await)
         }
+        Command::Log(command) => run_async("production", async |config, _| {
+            log::run(&command, &config, &SystemClock, &SystemIds).await
+        }),
         Command::Certs(command) => {
             run_async("production", async |config, _| certs::run(&command, &environment(config)).await)
         }

@@ -11,6 +11,9 @@ use zeroize::Zeroizing;
 
 use crate::ids::{self, IdSource};
 
+/// The file that is locked.
+const LOCK: &str = "honoken.lock";
+
 /// A data folder, locked for as long as this lives.
 #[derive(Debug)]
 pub struct Folder {
@@ -48,7 +51,7 @@ impl Folder {
     /// When it cannot be used.
     pub fn open_if_free(path: &Path) -> anyhow::Result<Option<Self>> {
         let path = prepare(path)?;
-        let lock_file = path.join("honoken.lock");
+        let lock_file = path.join(LOCK);
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -68,6 +71,11 @@ impl Folder {
     /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The file that is locked.
+    pub(crate) fn lock_file(&self) -> PathBuf {
+        self.path.join(LOCK)
     }
 
     /// The file with the API key, for command lines that must not show the key itself.
@@ -157,12 +165,20 @@ pub fn make_folder(path: &Path) -> anyhow::Result<()> {
 /// # Errors
 /// The file system's.
 pub fn write_secret(file: &Path, content: &str) -> std::io::Result<()> {
+    write_private(file, content.as_bytes())
+}
+
+/// The same for bytes.
+///
+/// # Errors
+/// The file system's.
+pub(crate) fn write_private(file: &Path, content: &[u8]) -> std::io::Result<()> {
     let mut unfinished = file.as_os_str().to_owned();
     unfinished.push(".unfinished");
     let unfinished = PathBuf::from(unfinished);
     remove_if_there(&unfinished)?;
     let mut out = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&unfinished)?;
-    out.write_all(content.as_bytes())?;
+    out.write_all(content)?;
     out.sync_all()?;
     fs::rename(&unfinished, file)?;
     sync_folder_of(file)

@@ -16,6 +16,7 @@
 //! - [`clock`] and [`ids`]: time and randomness, passed as arguments; [`shutdown`]: how a process ends; [`limits`]: the numbers
 
 pub mod apns_keys;
+pub mod backup;
 pub mod blobs;
 pub mod built_passes;
 pub mod bundles;

@@ -12,7 +12,7 @@ use honoken_database::postgres;
 use honoken_domain::sealed::Sealed;
 use honoken_event_store::transfer::Target;
 use honoken_event_store::{
-    Epoch, Log, Mark, Origin, PostgresLog, SecretEvent, SqliteLog, postgres as postgres_log,
+    Epoch, EventLog, Log, Mark, Origin, PostgresLog, SecretEvent, SqliteLog, postgres as postgres_log,
     sqlite as sqlite_log,
 };
 use honoken_office::{self as office, Office};
@@ -318,6 +318,24 @@ impl Storage {
         })
     }
 
+    /// Says that the event log was restored from a backup: it gets another epoch, and what the ledger knows of lost events is forgotten. No
+    /// process may be using it.
+    ///
+    /// # Errors
+    /// When the event log or the ledger cannot be opened or written.
+    pub async fn begin_anew(&self, ids: &dyn IdSource) -> anyhow::Result<Epoch> {
+        let ledger = self.open_ledger().await?;
+        let epoch = self.change_epoch(ids).await?;
+        let log = self.open_log(ids).await?;
+        // This is done while no process appends: positions of lost events that the ledger knows must not hide the new events at those
+        // positions.
+        let head = *log.head().borrow();
+        ledger.follow_log(epoch, head).await?;
+        log.close().await;
+        ledger.close().await;
+        Ok(epoch)
+    }
+
     /// Gives the event log another epoch. No process may be using it.
     ///
     /// # Errors
@@ -381,6 +399,9 @@ pub(crate) const READ_MODEL: &str = "read_model.sqlite";
 const DELIVERIES: &str = "deliveries.sqlite";
 pub(crate) const PERSON_KEYS: &str = "person_keys.sqlite";
 pub(crate) const OFFICE: &str = "office.sqlite";
+
+/// The files that cannot be made again, in the order in which they are copied.
+pub(crate) const FILES: [&str; 4] = [EVENTS, DELIVERIES, PERSON_KEYS, OFFICE];
 
 /// A file that only its owner can read, whatever the mode of the folder: it holds authentication tokens.
 fn private(folder: &Folder, name: &str) -> anyhow::Result<PathBuf> {

@@ -1,10 +1,11 @@
 //! The commands of operators.
 //!
 //! - [`session`]: the stores, opened for one command; [`mod@print`]: printing; [`list`]: lists; [`progress`]: progress bars; [`user`]: the person who runs a command
-//! - [`database`]: `migrate`, `rebuild`; [`log`]: copies, exports and imports of the event log
+//! - [`database`]: `migrate`, `rebuild`; [`log`]: copies, exports and imports of the event log; [`backup`] and [`restore`]
 //! - [`certs`], [`apns_keys`], [`keys`]: certificates, APNs keys, API keys and encryption keys
 
 pub mod apns_keys;
+pub mod backup;
 pub mod certs;
 pub mod database;
 pub mod keys;
@@ -13,5 +14,6 @@ pub mod log;
 pub mod print;
 pub mod progress;
 pub mod resealing;
+pub mod restore;
 pub mod session;
 pub mod user;

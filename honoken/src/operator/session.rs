@@ -70,6 +70,11 @@ impl Place {
 }
 
 impl StorageOptions {
+    /// The data folder.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
     /// The place of the data. Nothing is created where it is missing.
     ///
     /// # Errors

@@ -21,6 +21,5 @@ mod tests;
 pub use disk_cache::DiskCache;
 pub use options::ImageOptions;
 pub use place::{Credentials, Place, PlaceFault, Remote};
-#[cfg(test)]
 pub(crate) use store::path;
 pub use store::{ImageStore, StoreFault};

@@ -7,6 +7,7 @@ mod admin_organizations;
 mod apns_keys;
 mod arguments;
 mod audit;
+mod backups;
 mod certs;
 mod command_line;
 mod connections;

@@ -6,6 +6,7 @@ mod import;
 mod restored;
 
 use clap::Subcommand;
+use honoken_service::clock::Clock;
 use honoken_service::ids::IdSource;
 
 use crate::config::Config;
@@ -37,11 +38,16 @@ const NOT_MOVED: &str = "Not moved: images, encryption keys, keys of persons in 
 ///
 /// # Errors
 /// When the database is unavailable, or a process uses files that the command needs for itself.
-pub async fn run(command: &LogCommand, config: &Config, ids: &dyn IdSource) -> anyhow::Result<()> {
+pub async fn run(
+    command: &LogCommand,
+    config: &Config,
+    clock: &dyn Clock,
+    ids: &dyn IdSource,
+) -> anyhow::Result<()> {
     match command {
         LogCommand::Copy(options) => copy::run(options, ids).await,
         LogCommand::Export(options) => export::run(options, config, ids).await,
         LogCommand::Import(options) => import::run(options, config, ids).await,
-        LogCommand::Restored(options) => restored::run(options, config, ids).await,
+        LogCommand::Restored(options) => restored::run(options, config, clock, ids).await,
     }
 }
