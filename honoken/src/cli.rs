@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::operator::session::{Environment, StorageOptions};
-use crate::operator::{apns_keys, backup, certs, database, keys, log, restore};
+use crate::operator::{apns_keys, backup, blobs, certs, database, keys, log, restore};
 use crate::process::Process;
 use crate::{admin, dev, import, inspect, phone, release, serve};
 
@@ -63,6 +63,9 @@ enum Command {
     /// Make a data folder out of a backup.
     #[command(after_help = restore::EXAMPLES)]
     Restore(restore::Options),
+    /// Copy images from one store to another, and remove those that nothing refers to.
+    #[command(subcommand)]
+    Blobs(blobs::BlobsCommand),
     /// Move the event log, write it out, read it in.
     #[command(subcommand)]
     Log(log::LogCommand),
@@ -204,6 +207,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Log(command) => run_async("production", async |config, _| {
             log::run(&command, &config, &SystemClock, &SystemIds).await
         }),
+        Command::Blobs(command) => {
+            run_async("production", async |config, _| blobs::run(&command, &environment(config)).await)
+        }
         Command::Certs(command) => {
             run_async("production", async |config, _| certs::run(&command, &environment(config)).await)
         }

@@ -34,7 +34,7 @@ use honoken_api::server::options::Connections;
 use honoken_api::server::tls::TlsFiles;
 use honoken_domain::sealed::SealingKeys;
 use honoken_pkpass::reader::Trust;
-use honoken_service::image_store::ImageOptions;
+use honoken_service::image_store::{Credentials, ImageOptions, Place};
 use honoken_service::pushing::options;
 use honoken_service::retention::RetentionDays;
 use honoken_service::storage::Database;
@@ -64,6 +64,8 @@ pub struct Config {
     pub database: Option<Database>,
     /// `HONOKEN_ASSETS_URL` and `HONOKEN_ASSETS_CACHE_MIB`: where images are, and how much of them is kept here.
     pub images: ImageOptions,
+    /// The secrets that open image stores on other machines.
+    pub image_credentials: Credentials,
     /// `HONOKEN_RETENTION_DAYS`: the days for which rows of devices and registrations that left are kept.
     pub retention: RetentionDays,
     /// `HONOKEN_ENCRYPTION_KEY_V1` and so on, and `HONOKEN_ENCRYPTION_KEY_CURRENT`: the keys under which private keys are sealed. Default:
@@ -124,6 +126,14 @@ impl Config {
         }
     }
 
+    /// Reads the URL of an image store that an option has.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the option, or a variable that the store needs.
+    pub fn image_place(&self, option: &'static str, url: &str) -> Result<Place, ConfigError> {
+        images::place(url, option, &self.image_credentials)
+    }
+
     /// Reads the environment.
     ///
     /// # Errors
@@ -152,6 +162,7 @@ impl Config {
             public_url: http::public_url(variable)?,
             database: storage::database(variable)?,
             images: images::images(variable)?,
+            image_credentials: images::credentials(variable)?,
             retention: storage::retention(variable)?,
             admin: http::admin(variable)?,
             admin_signing_key: http::admin_signing_key(variable)?,

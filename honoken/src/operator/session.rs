@@ -18,11 +18,12 @@ use honoken_service::commands::Commands;
 use honoken_service::data_dir::Folder;
 use honoken_service::encryption_keys::{self, Missing};
 use honoken_service::ids::{self, IdSource};
+use honoken_service::image_store::Place as ImagePlace;
 use honoken_service::operations::audit::{Action, Record};
 use honoken_service::operations::context::Context as OperationContext;
 use honoken_service::running_process::RunningProcess;
 use honoken_service::storage::{Database, Storage};
-use honoken_service::stores::start_projector;
+use honoken_service::stores::{IMAGES, start_projector};
 use honoken_telemetry::metrics::Metrics;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -92,6 +93,12 @@ impl StorageOptions {
     /// When it cannot be used, or another process uses it.
     pub fn new_storage(&self, config: &Config) -> anyhow::Result<Storage> {
         Storage::of(config.database.as_ref(), &self.data_dir, || Ok(Arc::new(Folder::open(&self.data_dir)?)))
+    }
+
+    /// The place of the images.
+    pub fn images(&self, config: &Config) -> ImagePlace {
+        let configured = config.images.place.clone();
+        configured.unwrap_or_else(|| ImagePlace::Folder(self.data_dir.join(IMAGES)))
     }
 
     /// The storage. It is not created where it is missing.
@@ -167,6 +174,7 @@ pub struct Session {
     pub dispatcher: Commands,
     /// The read model, which had caught up with the event log when it was opened.
     pub read_model: ReadModel,
+    log: Arc<Log>,
     projector: Projector,
     metadata: Metadata,
 }
@@ -211,6 +219,7 @@ impl Session {
         let session = Self {
             dispatcher: Commands::new(log.clone(), Metrics::new(&config.identity, &label_sets())),
             read_model: read_model.clone(),
+            log: log.clone(),
             projector,
             metadata: Metadata {
                 actor: format!("operator:{}", user::actor()),
@@ -220,10 +229,8 @@ impl Session {
                 recorded_at_ms: clock.unix_ms(),
             },
         };
-        let head = *log.head().borrow();
         let worked = async {
-            let about = "the read model does not follow the event log: start a process with the role projector, and try again";
-            anyhow::ensure!(session.is_visible(head).await, about);
+            session.catches_up().await?;
             work(&session).await
         };
         let worked = worked.await;
@@ -235,6 +242,19 @@ impl Session {
             log.close().await;
         }
         worked
+    }
+
+    /// Waits until the read model has everything that is in the event log now.
+    ///
+    /// # Errors
+    /// When it does not within a bounded time.
+    pub async fn catches_up(&self) -> anyhow::Result<()> {
+        let head = *self.log.head().borrow();
+        anyhow::ensure!(
+            self.is_visible(head).await,
+            "the read model does not follow the event log: start a process with the role projector, and try again"
+        );
+        Ok(())
     }
 
     /// The metadata of the command's events: the actor and the time.

@@ -23,6 +23,29 @@ impl ReadModel {
         Ok(brand.values().any(|shown| shown == digest))
     }
 
+    /// The images that organisations may name, by organisation and digest, behind one of them.
+    pub async fn images_of_organizations(
+        &self,
+        after: Option<&(OrganizationId, Digest)>,
+        limit: u32,
+    ) -> Result<Vec<(OrganizationId, Digest)>, QueryError> {
+        let rows = sql("select organization_id, digest from wallet_image
+             where (organization_id, digest) > ($1, $2)
+             order by organization_id, digest
+             limit $3")
+        .bind(after.map_or("", |(organization_id, _)| organization_id.as_str()))
+        .bind(after.map_or("", |(_, digest)| digest.as_str()))
+        .bind(i64::from(limit))
+        .fetch_all(&self.readers)
+        .await;
+        let image = |row: &Row| {
+            let organization_id = OrganizationId::parse(row.get::<String>("organization_id")?);
+            let digest = Digest::parse(row.get::<String>("digest")?);
+            Ok((organization_id.map_err(invalid_value)?, digest.map_err(invalid_value)?))
+        };
+        rows.and_then(|rows| rows.iter().map(image).collect()).map_err(QueryError::of("images"))
+    }
+
     /// Those of these digests whose images are known to be the organisation's own. An image that was uploaded a moment ago may be missing, since
     /// the read model can be behind.
     pub async fn own_images(

@@ -53,6 +53,15 @@ async fn what_a_pass_or_a_pass_type_was_ever_given_is_own_and_what_it_falls_back
     let asked = [given.as_slice(), &[b"brand icon", b"nobody's"]].concat();
     assert_eq!(own(&running, &club(), &asked).await, digests(&given));
     assert_eq!(own(&running, &another(), &asked).await, digests(&[]));
+    let (mut all, mut after) = (Vec::new(), None);
+    while let Some(next) =
+        running.model.images_of_organizations(after.as_ref(), 2).await.unwrap().last().cloned()
+    {
+        all.extend(running.model.images_of_organizations(after.as_ref(), 2).await.unwrap());
+        after = Some(next);
+    }
+    assert!(all.iter().all(|(owner, _)| *owner == club()));
+    assert_eq!(all.into_iter().map(|(_, digest)| digest).collect::<BTreeSet<_>>(), digests(&given));
     // How large they are is known when they are uploaded.
     let unknown = "select cast(count(*) as text) from wallet_image where bytes is null";
     assert_eq!(world.column(unknown).await, ["4"]);

@@ -4,7 +4,10 @@
 //! Images are stored under their digests, so a write never changes what is stored, may be repeated, and may come from any process.
 
 mod away;
+mod collecting;
+mod copying;
 mod disk_cache;
+mod listing;
 mod operator;
 mod options;
 mod place;
@@ -18,7 +21,10 @@ mod store;
 #[cfg(feature = "full")]
 mod tests;
 
+pub use collecting::{Found, find, put_back, remove};
+pub use copying::{Copied, CopyFault, copy};
 pub use disk_cache::DiskCache;
+pub use listing::Listed;
 pub use options::ImageOptions;
 pub use place::{Credentials, Place, PlaceFault, Remote};
 pub(crate) use store::path;

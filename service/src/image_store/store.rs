@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use honoken_domain::ids::Digest;
 use honoken_telemetry::error_chain;
 use honoken_telemetry::metrics::{Metric, Metrics};
-use opendal::{Buffer, Error, ErrorKind, Operator};
+use opendal::{Buffer, Error, ErrorKind, Lister, Metadata, Operator};
 use prometheus::IntCounter;
 
 use super::away::Away;
@@ -84,7 +84,7 @@ impl ImageStore {
         }
         self.read(&Digest::of(b"an image that nobody has stored")).await?;
         // A bucket that does not exist is missing like the image.
-        if self.operator.info().capability().list {
+        if self.can_list() {
             self.ask(Box::pin(async { self.operator.lister_with("/").limit(1).await?.try_next().await }))
                 .await?;
         }
@@ -115,7 +115,7 @@ impl ImageStore {
     /// # Errors
     /// When the store cannot be used.
     pub async fn has(&self, digest: &Digest) -> Result<bool, StoreFault> {
-        Ok(self.ask(Box::pin(async { self.operator.stat(&path(digest)).await })).await?.is_some())
+        Ok(self.facts(&path(digest)).await?.is_some())
     }
 
     /// Stores the bytes of a digest. They are durable when this ends, as far as the store promises that.
@@ -155,6 +155,26 @@ impl ImageStore {
             self.remove(digest).await?;
         }
         self.write(digest, bytes).await
+    }
+
+    /// Whether it can list its images. A Redis cannot, since others may use the same database.
+    pub fn can_list(&self) -> bool {
+        self.operator.info().capability().list
+    }
+
+    /// Everything that is stored.
+    pub(super) async fn entries(&self) -> Result<Option<Lister>, StoreFault> {
+        self.ask(Box::pin(async { self.operator.lister_with("/").recursive(true).await })).await
+    }
+
+    /// What is known of something that is stored.
+    pub(super) async fn facts(&self, path: &str) -> Result<Option<Metadata>, StoreFault> {
+        self.ask(Box::pin(async { self.operator.stat(path).await })).await
+    }
+
+    /// A fault in the middle of a list.
+    pub(super) fn fault(&self, fault: &Error) -> StoreFault {
+        StoreFault { place: self.name.clone(), cause: about(fault).into() }
     }
 
     /// Removes what is stored for a digest.
@@ -247,4 +267,12 @@ fn about(fault: &Error) -> String {
 pub(crate) fn path(digest: &Digest) -> String {
     let (head, tail) = digest.as_str().split_at(2);
     format!("{head}/{tail}")
+}
+
+/// The digest whose bytes are stored under a path; `None` for other names.
+pub(super) fn digest_of(path: &str) -> Option<Digest> {
+    let (head, tail) = path.trim_start_matches('/').split_once('/')?;
+    Digest::parse(format!("{head}{tail}"))
+        .ok()
+        .filter(|digest| self::path(digest) == format!("{head}/{tail}"))
 }

@@ -1,10 +1,11 @@
 //! The same promises, kept by every store: a folder, memory, a real Redis, a server with the protocol of S3, and the client of Vercel Blob
 //! over a stand-in.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use honoken_domain::ids::Digest;
+use honoken_domain::ids::{Digest, UnixSeconds};
 use honoken_test_image_stores::{ACCESS_KEY_ID, PASSWORD, Redis, S3, SECRET_ACCESS_KEY, TOKEN, VercelBlob};
 use opendal::layers::ChaosLayer;
 use opendal::services::Memory;
@@ -14,7 +15,7 @@ use tempfile::TempDir;
 use super::operator::bounded;
 use super::place::Remote;
 use super::remote::vercel_blob;
-use super::{Credentials, ImageStore, Place, StoreFault};
+use super::{Copied, CopyFault, Credentials, ImageStore, Place, StoreFault, copy, find, put_back, remove};
 use crate::limits;
 
 fn credentials() -> Credentials {
@@ -251,4 +252,78 @@ async fn reads_that_fail_now_and_then_are_repeated_and_never_wrong() {
         read > 120,
         "of 200 reads, half of whose attempts fail, {read} succeeded with three attempts each"
     );
+}
+
+#[tokio::test]
+async fn what_can_be_listed_is_listed_whole() {
+    let folder = TempDir::new().unwrap();
+    let s3 = S3::start().await;
+    let stores = [
+        open(&format!("fs:{}", folder.path().display())),
+        open(&s3.url()),
+        over_vercel_blob(&VercelBlob::default(), TOKEN),
+    ];
+    for store in stores {
+        assert!(store.can_list());
+        assert_eq!(store.list().await.unwrap(), []);
+        let images: BTreeSet<Digest> = (0..8_u8).map(|number| Digest::of(&[number; 10])).collect();
+        for number in 0..8_u8 {
+            let bytes = Bytes::from(vec![number; 10]);
+            store.write(&Digest::of(&bytes), bytes).await.unwrap();
+        }
+        let listed = store.list().await.unwrap();
+        assert!(listed.iter().all(|image| image.bytes == 10), "{listed:?}");
+        assert_eq!(listed.into_iter().map(|image| image.digest).collect::<BTreeSet<_>>(), images);
+    }
+    assert!(!open(&Redis::start().await.url()).can_list());
+}
+
+#[tokio::test]
+async fn an_image_is_copied_once_and_only_whole() {
+    let folder = TempDir::new().unwrap();
+    let from = open(&format!("fs:{}", folder.path().display()));
+    let (redis, s3) = (Redis::start().await, S3::start().await);
+    for to in [open(&redis.url()), open(&s3.url()), over_vercel_blob(&VercelBlob::default(), TOKEN)] {
+        let [bytes, _] = images();
+        let digest = Digest::of(&bytes);
+        from.write(&digest, bytes.clone()).await.unwrap();
+        assert_eq!(copy(&from, &to, &digest).await.unwrap(), Copied::Now);
+        assert_eq!(copy(&from, &to, &digest).await.unwrap(), Copied::Before);
+        to.replace(&digest, Bytes::from_static(b"damaged")).await.unwrap();
+        assert_eq!(copy(&from, &to, &digest).await.unwrap(), Copied::Now, "what is damaged is copied again");
+        assert_eq!(to.read(&digest).await.unwrap().unwrap(), bytes);
+
+        let damaged = Digest::of(b"what it was");
+        from.write(&damaged, Bytes::from_static(b"what it is")).await.unwrap();
+        assert!(matches!(copy(&from, &to, &damaged).await, Err(CopyFault::Damaged(..))));
+        let missing = Digest::of(b"nothing");
+        assert!(matches!(copy(&from, &to, &missing).await, Err(CopyFault::Missing(..))));
+        assert!(!to.has(&damaged).await.unwrap() && !to.has(&missing).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn what_nothing_refers_to_is_removed_and_put_back_when_something_does() {
+    let s3 = S3::start().await;
+    let store = open(&s3.url());
+    let [old, young, shown] = [b"old", b"new", b"use"].map(|bytes| Bytes::from_static(bytes));
+    for bytes in [&old, &young, &shown] {
+        store.write(&Digest::of(bytes), bytes.clone()).await.unwrap();
+    }
+    let referred_to = BTreeSet::from([Digest::of(&shown)]);
+    let before_all = find(&store, &referred_to, UnixSeconds(0)).await.unwrap();
+    assert_eq!((before_all.referred_to, before_all.new, before_all.garbage.len()), (1, 2, 0));
+    let found = find(&store, &referred_to, UnixSeconds(i64::MAX)).await.unwrap();
+    assert_eq!((found.referred_to, found.new, found.garbage.len(), found.bytes()), (1, 0, 2, 6));
+
+    let mut removed = Vec::new();
+    for image in &found.garbage {
+        removed.extend(remove(&store, &image.digest).await.unwrap());
+    }
+    assert_eq!(removed.len(), 2);
+    assert!(!store.has(&Digest::of(&old)).await.unwrap() && store.has(&Digest::of(&shown)).await.unwrap());
+    let by_now = BTreeSet::from([Digest::of(&young), Digest::of(&shown)]);
+    assert_eq!(put_back(&store, removed, &by_now).await.unwrap(), 1);
+    assert_eq!(store.read(&Digest::of(&young)).await.unwrap().unwrap(), young);
+    assert!(!store.has(&Digest::of(&old)).await.unwrap());
 }

@@ -15,6 +15,7 @@ pub mod certificate_warnings;
 pub mod certificates;
 pub mod context;
 pub mod credentials;
+pub mod images;
 pub mod organizations;
 pub mod pass_types;
 pub mod requests;

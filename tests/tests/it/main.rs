@@ -8,6 +8,7 @@ mod apns_keys;
 mod arguments;
 mod audit;
 mod backups;
+mod blobs;
 mod certs;
 mod command_line;
 mod connections;
