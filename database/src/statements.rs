@@ -180,8 +180,8 @@ pub fn sql(sql: &'static str) -> Statement {
     Statement { sql: Cow::Borrowed(sql), values: Vec::new() }
 }
 
-/// Begins a statement whose text is composed of parts that this crate knows.
-pub(crate) fn composed(sql: String) -> Statement {
+/// Begins a statement whose text is composed of parts that the program knows, such as names of tables and columns.
+pub fn composed(sql: String) -> Statement {
     Statement { sql: Cow::Owned(sql), values: Vec::new() }
 }
 
@@ -389,6 +389,17 @@ impl Connection {
             Self::Postgres(_) => "begin",
         };
         self.say(how).await
+    }
+
+    /// Begins a transaction that only reads, for as long as it takes: everything as it is at its first statement.
+    pub async fn begin_snapshot(&mut self) -> sqlx::Result<()> {
+        match self {
+            Self::Sqlite(..) => self.say("begin").await,
+            Self::Postgres(_) => {
+                self.say("set idle_in_transaction_session_timeout = 0").await?;
+                self.say("begin isolation level repeatable read read only").await
+            }
+        }
     }
 
     /// Ends a transaction.

@@ -19,7 +19,7 @@
 //! - [`brand_assets`]: the images that every pass falls back to in the end.
 //! - [`uploaded_image`]: an image that an organisation has uploaded, and may name by its digest.
 //! - [`job`]: work on many passes that outlives a request: how far it is.
-//! - [`upcasters`]: how events written by earlier versions are read.
+//! - [`upcasters`]: how events written by earlier versions are read; [`any_event`]: events of every aggregate.
 //! - [`snapshot`]: what the stored state of an aggregate looks like.
 //!
 //! Nothing in this crate does I/O, reads a clock, draws a random number or knows SQL or HTTP. Time and random values arrive in
@@ -48,5 +48,6 @@ pub mod pass_type;
 pub mod registration;
 pub mod uploaded_image;
 
+pub mod any_event;
 pub mod snapshot;
 pub mod upcasters;

@@ -79,6 +79,17 @@ impl Log {
         }
     }
 
+    /// Streams whose events are not numbered from 1 on without a gap, as type and id of their aggregates: so many at most.
+    ///
+    /// # Errors
+    /// [`LogError`] when the store is unavailable.
+    pub async fn streams_with_gaps(&self, limit: u32) -> Result<Vec<String>, LogError> {
+        match self {
+            Self::Sqlite(log) => log.streams_with_gaps(limit).await,
+            Self::Postgres(log) => log.streams_with_gaps(limit).await,
+        }
+    }
+
     /// Finishes the appends that wait and closes the store.
     pub async fn close(self) {
         match self {

@@ -41,6 +41,13 @@ pub(crate) const POSITION_OF: &str = "\
     select position from events
     where aggregate_type = $1 and aggregate_id = $2 and sequence = $3";
 
+/// Streams whose numbers do not go from 1 to their length, on either engine.
+pub(crate) const GAPS: &str = "\
+    select aggregate_type || ' ' || aggregate_id as stream from events
+    group by aggregate_type, aggregate_id
+    having count(*) <> max(sequence) or min(sequence) <> 1
+    limit $1";
+
 /// A row of either engine.
 pub(crate) trait StoredRow {
     /// A column of text; empty where nothing is stored.
@@ -139,6 +146,11 @@ pub(crate) fn known_parts(
 /// All of them. An error when one cannot be read.
 pub(crate) fn all(rows: &[impl StoredRow], doing: &'static str) -> Result<Vec<SerializedEvent>, LogError> {
     rows.iter().map(|row| Ok(recorded(row).map_err(LogError::unavailable(doing))??.event)).collect()
+}
+
+/// The streams in rows. Text that is not UTF-8 has replacement characters.
+pub(crate) fn streams(rows: &[impl StoredRow]) -> sqlx::Result<Vec<String>> {
+    rows.iter().map(|row| Ok(String::from_utf8_lossy(row.bytes("stream")?).into_owned())).collect()
 }
 
 pub(crate) fn text<'r>(column: &'static str, bytes: &'r [u8]) -> Result<&'r str, Unreadable> {

@@ -66,7 +66,7 @@ enum Command {
     /// Copy images from one store to another, and remove those that nothing refers to.
     #[command(subcommand)]
     Blobs(blobs::BlobsCommand),
-    /// Move the event log, write it out, read it in.
+    /// Move the event log, write it out, read it in, verify it.
     #[command(subcommand)]
     Log(log::LogCommand),
     /// Check a .pkpass file as strictly as a phone does, and print its faults.

@@ -24,6 +24,7 @@ mod rows;
 mod tables;
 
 pub use projection::{VERSION, WALLET};
+pub use projector::comparison::{Comparison, compare_with_fresh};
 pub use projector::handle::Projector;
 pub use projector::lease::Part;
 pub use projector::operation::OperationError;

@@ -10,6 +10,7 @@ use honoken_database::statements::{Connection, ReaderPool, Readers};
 use honoken_database::{EmbeddedMigration, MigrationError};
 use honoken_event_store::Position;
 use honoken_event_store::postgres::wakeups::{Topic, Wakeups};
+use sqlx::SqliteConnection;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::projection::CHANNEL;
@@ -126,6 +127,11 @@ pub async fn migrate(options: &PgConnectOptions) -> Result<(), OpenError> {
     Ok(honoken_database::migrate(&mut connection, POSTGRES).await?)
 }
 
+/// Brings the tables of a file to the newest schema.
+pub(crate) async fn migrate_file(connection: &mut SqliteConnection) -> Result<(), MigrationError> {
+    honoken_database::migrate(connection, SQLITE).await
+}
+
 impl ReadModel {
     /// Opens the read model in a file, creating it where it is missing.
     ///
@@ -134,7 +140,7 @@ impl ReadModel {
     pub async fn in_file(file: &Path) -> Result<Self, OpenError> {
         let file = SqliteFile::new(file, REMEDY);
         let mut connection = file.open_writer(Durability::Rebuildable).await?;
-        file.heeds(honoken_database::migrate(&mut connection, SQLITE).await)?;
+        file.heeds(migrate_file(&mut connection).await)?;
         sqlx::Connection::close(connection).await?;
         let readers = Readers::new(ReaderPool::Sqlite(file.open_readers(READERS), file.clone()));
         Ok(Self { readers, pass_rows: RowCache::default(), storage: Storage::File(file) })
@@ -171,6 +177,16 @@ impl ReadModel {
             Storage::FileOfAnother(file) => Connection::sqlite_reader(file).await,
             Storage::Server(options) => Connection::postgres(options).await,
         }
+    }
+
+    /// A connection that reads everything as it is at its first statement.
+    pub(crate) async fn open_snapshot(&self) -> sqlx::Result<Connection> {
+        let mut connection = match &self.storage {
+            Storage::File(file) | Storage::FileOfAnother(file) => Connection::sqlite_reader(file).await?,
+            Storage::Server(options) => Connection::postgres(options).await?,
+        };
+        connection.begin_snapshot().await?;
+        Ok(connection)
     }
 
     /// Starts the wake-ups between processes: `on_projected` is called with how far another one has projected. `None` for a file, which one

@@ -270,6 +270,17 @@ impl Storage {
         })
     }
 
+    /// Opens the read model, if there is one: a folder need not have its file.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub async fn existing_read_model(&self) -> anyhow::Result<Option<ReadModel>> {
+        match self {
+            Self::Files(folder) if !folder.path().join(READ_MODEL).is_file() => Ok(None),
+            Self::Files(_) | Self::Server(_) => self.open_read_model().await.map(Some),
+        }
+    }
+
     /// Opens the ledger of deliveries.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use honoken_domain::ids::UnixSeconds;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Log, Position};
 use honoken_office::Office;
-use honoken_projections::{OperationError, Part, Progress, Projector, ReadModel};
+use honoken_projections::{Comparison, OperationError, Part, Progress, Projector, ReadModel};
 use honoken_pushers::ledger::Ledger;
 use honoken_telemetry::metrics::Metrics;
 use honoken_vault::Vault;
@@ -226,6 +226,23 @@ pub fn rebuild<'a>(
 ) -> BoxFuture<'a, Result<Progress, OperationError>> {
     Box::pin(async move {
         honoken_projections::rebuild(log, &Upcasters::current(), read_model, cutoff, report).await
+    })
+}
+
+/// Compares the read model with a fresh one: see [`honoken_projections::compare_with_fresh`].
+///
+/// # Errors
+/// Those of [`honoken_projections::compare_with_fresh`].
+pub fn compare_with_fresh<'a>(
+    log: &'a Log,
+    read_model: &'a ReadModel,
+    cutoff: &'a (dyn Fn() -> UnixSeconds + Sync),
+    report: &'a mut (dyn FnMut(Position) + Send),
+    difference: &'a mut (dyn FnMut(String) + Send),
+) -> BoxFuture<'a, Result<Comparison, OperationError>> {
+    Box::pin(async move {
+        let upcasters = Upcasters::current();
+        honoken_projections::compare_with_fresh(log, &upcasters, read_model, cutoff, report, difference).await
     })
 }
 

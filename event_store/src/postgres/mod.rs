@@ -31,7 +31,7 @@ use crate::marks::{self, Mark, Origin};
 use crate::position::Position;
 use crate::secrets::{self, SECRET_EVENTS, SecretEvent};
 use crate::snapshots::{self, LOAD_SNAPSHOT, Snapshots, StoredSnapshot};
-use crate::stored::{self, HISTORY, LOAD, POSITION_OF, READ_AFTER};
+use crate::stored::{self, GAPS, HISTORY, LOAD, POSITION_OF, READ_AFTER};
 use crate::transfer::{BATCH_ROWS, Identity, StoredEvent, batch};
 pub use crate::turn::Turn;
 use honoken_database::postgres::{open_readers, open_writer, within};
@@ -210,6 +210,14 @@ impl PostgresLog {
         let rows =
             sqlx::query(READ_AFTER).bind(position.0.cast_signed()).bind(BATCH_ROWS).fetch(&self.readers);
         within(batch(rows)).await.map_err(LogError::unavailable("read"))?
+    }
+
+    /// Streams that lack events.
+    pub(crate) async fn streams_with_gaps(&self, limit: u32) -> Result<Vec<String>, LogError> {
+        // However long it takes: it reads the whole index.
+        let rows = sqlx::query(GAPS).bind(i64::from(limit)).fetch_all(&self.readers).await;
+        let streams = rows.and_then(|rows| stored::streams(&rows));
+        streams.map_err(LogError::unavailable("read"))
     }
 
     /// The connections for reading.

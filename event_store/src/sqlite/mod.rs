@@ -19,7 +19,7 @@ use crate::marks::{self, Mark, Origin};
 use crate::position::Position;
 use crate::secrets::{self, SECRET_EVENTS, SecretEvent};
 use crate::snapshots::{self, LOAD_SNAPSHOT, Snapshots, StoredSnapshot};
-use crate::stored::{self, HISTORY, LOAD, POSITION_OF, READ_AFTER};
+use crate::stored::{self, GAPS, HISTORY, LOAD, POSITION_OF, READ_AFTER};
 use crate::transfer::{BATCH_ROWS, Identity, StoredEvent, batch};
 use honoken_database::sqlite::Durability;
 use honoken_database::sqlite_file::SqliteFile;
@@ -134,6 +134,13 @@ impl SqliteLog {
         let rows =
             sqlx::query(READ_AFTER).bind(position.0.cast_signed()).bind(BATCH_ROWS).fetch(&self.readers);
         self.file.heeds(batch(rows).await).map_err(LogError::unavailable("read"))?
+    }
+
+    /// Streams that lack events.
+    pub(crate) async fn streams_with_gaps(&self, limit: u32) -> Result<Vec<String>, LogError> {
+        let rows = sqlx::query(GAPS).bind(limit).fetch_all(&self.readers).await;
+        let streams = self.file.heeds(rows).and_then(|rows| stored::streams(&rows));
+        streams.map_err(LogError::unavailable("read"))
     }
 
     /// The connections for reading.

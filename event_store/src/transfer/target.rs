@@ -14,7 +14,7 @@ use crate::epoch::{self, Epoch};
 use crate::error::LogError;
 use crate::marks::{self, Mark};
 use crate::position::Position;
-use crate::stored::READ_AFTER;
+use crate::stored::{self, GAPS, READ_AFTER};
 use crate::{postgres, sqlite};
 
 /// A log that is being filled. Nothing else may use it meanwhile: its mark sees to that.
@@ -36,13 +36,6 @@ const INSERT: &str = "\
 /// On Postgres all rows of a batch.
 const COPY: &str = "\
     copy events (position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at) from stdin";
-
-/// Streams whose numbers do not go from 1 to their length.
-const GAPS: &str = "\
-    select aggregate_type || ' ' || aggregate_id from events
-    group by aggregate_type, aggregate_id
-    having count(*) <> max(sequence)
-    limit 1";
 
 impl Target {
     /// A log in a file, which is made where it is missing. No process may be using it.
@@ -130,13 +123,17 @@ impl Target {
     /// # Errors
     /// When it cannot be read.
     pub async fn stream_with_a_gap(&mut self) -> Result<Option<String>, LogError> {
-        let found = match &mut self.0 {
+        let streams = match &mut self.0 {
             Place::File(file, connection) => {
-                file.heeds(sqlx::query_scalar(GAPS).fetch_optional(connection).await)
+                let rows = file.heeds(sqlx::query(GAPS).bind(1_i64).fetch_all(connection).await);
+                rows.and_then(|rows| stored::streams(&rows))
             }
-            Place::Server(connection) => sqlx::query_scalar(GAPS).fetch_optional(connection).await,
+            Place::Server(connection) => {
+                let rows = sqlx::query(GAPS).bind(1_i64).fetch_all(connection).await;
+                rows.and_then(|rows| stored::streams(&rows))
+            }
         };
-        found.map_err(LogError::unavailable("read"))
+        Ok(streams.map_err(LogError::unavailable("read"))?.pop())
     }
 
     /// Lets the log be used: it has everything.

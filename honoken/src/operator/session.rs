@@ -87,6 +87,12 @@ impl StorageOptions {
         }
     }
 
+    /// The place of the images.
+    pub fn images(&self, config: &Config) -> ImagePlace {
+        let place = config.images.place.clone();
+        place.unwrap_or_else(|| ImagePlace::Folder(self.data_dir.join(IMAGES)))
+    }
+
     /// The storage for data that is not there yet; a folder is made where it is missing.
     ///
     /// # Errors
@@ -144,6 +150,17 @@ impl Place {
                 storage.open_log(ids).await
             }
             Self::Running(process) => process.open_log().await,
+        }
+    }
+
+    /// Its read model, if there is one.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub async fn existing_read_model(&self) -> anyhow::Result<Option<ReadModel>> {
+        match self {
+            Self::Storage(storage) => storage.existing_read_model().await,
+            Self::Running(process) => Ok(Some(process.open_read_model())),
         }
     }
 }

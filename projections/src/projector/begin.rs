@@ -10,7 +10,7 @@ use crate::projector::checkpoint::load_progress;
 use crate::projector::event_reader::read_after;
 use crate::projector::operation::OperationError;
 use crate::projector::progress::Progress;
-use crate::projector::rebuild::fill_from_beginning;
+use crate::projector::rebuild::{END, fill_from_beginning};
 use crate::projector::reset::empty_tables;
 
 /// Begins at the checkpoint. Tables are filled again from the beginning if they are of another event log, of another version, or further than
@@ -31,7 +31,7 @@ pub(crate) async fn begin<L: EventLog>(
     match compare_with_log(connection, log).await? {
         Tables::Fit => {}
         Tables::Empty => empty_tables(connection, log).await.map_err(store)?,
-        Tables::Foreign => fill_from_beginning(connection, log, upcasters, report_progress).await?,
+        Tables::Foreign => fill_from_beginning(connection, log, upcasters, END, report_progress).await?,
     }
     connection.commit().await.map_err(store)?;
     load_progress(connection).await.map_err(store)

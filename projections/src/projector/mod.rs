@@ -7,11 +7,13 @@
 //! - [`parked`] keeps events that could not be applied, and [`resume`] lets their aggregates go on.
 //! - [`purge`] deletes rows of devices that left long ago.
 //! - [`rebuild`] fills the tables again from the whole event log, after [`reset`] has emptied them.
+//! - [`comparison`] compares the tables with fresh ones, [`table_rows`] row by row.
 
 pub(crate) mod apply;
 pub(crate) mod batch;
 pub(crate) mod begin;
 pub(crate) mod checkpoint;
+pub(crate) mod comparison;
 pub(crate) mod event_reader;
 pub(crate) mod handle;
 pub(crate) mod lease;
@@ -23,3 +25,4 @@ pub(crate) mod rebuild;
 pub(crate) mod reset;
 pub(crate) mod resume;
 pub(crate) mod runner;
+pub(crate) mod table_rows;

@@ -52,24 +52,29 @@ async fn rebuild_in_transaction<L: EventLog>(
     let store = OperationError::Store;
     connection.begin().await.map_err(store)?;
     LEASE.seize(connection).await.map_err(store)?;
-    fill_from_beginning(connection, log, upcasters, report).await?;
+    fill_from_beginning(connection, log, upcasters, END, report).await?;
     purge_all(connection, cutoff).await.map_err(store)?;
     connection.commit().await.map_err(store)?;
     load_progress(connection).await.map_err(store)
 }
 
-/// Empties the tables and applies the whole event log; the caller has begun a transaction, at whose end readers see the new tables.
+/// The position up to which all events are applied.
+pub(crate) const END: Position = Position(u64::MAX);
+
+/// Empties the tables and applies the event log up to a position; the caller has begun a transaction, at whose end readers see the new tables.
 pub(crate) async fn fill_from_beginning<L: EventLog>(
     connection: &mut Connection,
     log: &L,
     upcasters: &Upcasters,
+    to: Position,
     mut report: impl FnMut(Position) + Send,
 ) -> Result<(), OperationError> {
     let store = OperationError::Store;
     empty_tables(connection, log).await.map_err(store)?;
     let mut position = Position(0);
     loop {
-        let events = read_after(log, position, BATCH).await?;
+        let mut events = read_after(log, position, BATCH).await?;
+        events.retain(|event| event.position <= to);
         let Some(last) = events.last().map(|event| event.position) else { break };
         connection.savepoint().await.map_err(store)?;
         match apply_in_order(connection, upcasters, events.clone()).await {

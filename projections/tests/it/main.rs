@@ -2,6 +2,7 @@
 //! when several processes run the projection.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod comparing;
 mod crash;
 mod endless;
 mod history;

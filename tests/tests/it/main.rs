@@ -37,6 +37,7 @@ mod lint;
 mod log_lines;
 mod log_output;
 mod log_restored;
+mod log_verify;
 mod logins;
 mod manage;
 mod memory;

@@ -1,9 +1,10 @@
-//! `honoken log`: the event log is moved, written out, read in, and told that it comes from a backup.
+//! `honoken log`: the event log is moved, written out, read in, verified, and told that it comes from a backup.
 
 mod copy;
 mod export;
 mod import;
 mod restored;
+mod verify;
 
 use clap::Subcommand;
 use honoken_service::clock::Clock;
@@ -28,6 +29,9 @@ pub enum LogCommand {
     /// so all their update tags become foreign. The read model is filled again at the next start.
     #[command(after_help = restored::EXAMPLES)]
     Restored(StorageOptions),
+    /// Look whether the event log is whole: its order, every event, every image that it needs, and the read model. Safe beside running processes.
+    #[command(after_help = verify::EXAMPLES)]
+    Verify(StorageOptions),
 }
 
 /// What a new event log lacks that was filled from another one.
@@ -49,5 +53,6 @@ pub async fn run(
         LogCommand::Export(options) => export::run(options, config, ids).await,
         LogCommand::Import(options) => import::run(options, config, ids).await,
         LogCommand::Restored(options) => restored::run(options, config, clock, ids).await,
+        LogCommand::Verify(options) => verify::run(options, config, clock, ids).await,
     }
 }
