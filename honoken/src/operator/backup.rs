@@ -12,7 +12,7 @@ use honoken_service::backup::making::Making;
 use honoken_service::clock::Clock;
 use honoken_service::encryption_keys;
 use honoken_service::ids::IdSource;
-use honoken_service::image_store;
+use honoken_service::image_store::Place as ImagePlace;
 use honoken_service::storage::{Database, Storage};
 use honoken_telemetry::error_chain;
 use tokio::time::MissedTickBehavior;
@@ -134,10 +134,9 @@ async fn once(
 
 /// The folder with the images; `None` when they are in another store.
 fn images(storage: &StorageOptions, config: &Config) -> Option<PathBuf> {
-    match &config.images.place {
-        None => Some(storage.data_dir().join("blobs")),
-        Some(image_store::Place::Folder(folder)) => Some(folder.clone()),
-        Some(_) => None,
+    match storage.images(config) {
+        ImagePlace::Folder(folder) => Some(folder),
+        _ => None,
     }
 }
 

@@ -101,12 +101,6 @@ impl StorageOptions {
         Storage::of(config.database.as_ref(), &self.data_dir, || Ok(Arc::new(Folder::open(&self.data_dir)?)))
     }
 
-    /// The place of the images.
-    pub fn images(&self, config: &Config) -> ImagePlace {
-        let configured = config.images.place.clone();
-        configured.unwrap_or_else(|| ImagePlace::Folder(self.data_dir.join(IMAGES)))
-    }
-
     /// The storage. It is not created where it is missing.
     ///
     /// # Errors
