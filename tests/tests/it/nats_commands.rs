@@ -36,6 +36,17 @@ impl Sender {
         Self { client, key: ready.api_key.clone(), pass_type_identifier }
     }
 
+    /// The same, once the service listens: the stream is there a moment before, and a command that comes earlier is carried out and not answered.
+    async fn that_is_heard(nats: &Server, honoken: &Honoken) -> Self {
+        let sender = Self::of(nats, honoken).await;
+        eventually(PATIENCE, "the stream is there", async || {
+            jetstream::new(sender.client.clone()).get_stream("HONOKEN").await.ok().map(|_| ())
+        })
+        .await;
+        sender.waits_until_it_is_answered().await;
+        sender
+    }
+
     fn order(&self, serial_number: &str, content: &Value) -> Value {
         json!({
             "passTypeIdentifier": self.pass_type_identifier, "serialNumber": serial_number, "content": content,
@@ -125,13 +136,7 @@ async fn a_service_at(nats: &Server) -> (Honoken, Integrator, Sender) {
     let honoken = Honoken::start_in_with_certificates(home, CACHE.as_ref()).await;
     let integrator = honoken.integrator();
     integrator.issues("A-1").await;
-    let sender = Sender::of(nats, &honoken).await;
-    eventually(PATIENCE, "the stream is there", async || {
-        jetstream::new(sender.client.clone()).get_stream("HONOKEN").await.ok().map(|_| ())
-    })
-    .await;
-    // The stream is there a moment before the service listens, and a command that comes before is not answered.
-    sender.waits_until_it_is_answered().await;
+    let sender = Sender::that_is_heard(nats, &honoken).await;
     (honoken, integrator, sender)
 }
 
@@ -195,9 +200,7 @@ async fn what_is_refused_changes_nothing_and_is_told_without_the_key() {
     let reading_key = String::from_utf8(honoken.home().runs(&create).await.stdout).expect("a key is text");
     honoken.restart().await;
     let integrator = honoken.integrator();
-    let sender = Sender::of(&nats, &honoken).await;
-    // A command that comes before the service listens again is carried out, and not answered.
-    sender.waits_until_it_is_answered().await;
+    let sender = Sender::that_is_heard(&nats, &honoken).await;
     let mut refusals = sender.hears_of_refusals().await;
     let before = integrator.state("A-1").await;
 
@@ -426,7 +429,7 @@ async fn a_broker_that_goes_and_comes_back_holds_nobody_up() {
     })
     .await;
     assert_eq!(seats(&honoken, "A-1").await[1..], numbered(0..10));
-    let sender = Sender::of(&nats, &honoken).await;
+    let sender = Sender::that_is_heard(&nats, &honoken).await;
     assert_eq!(sender.asks(&sender.order("A-1", &a_ticket("10"))).await["changed"], true);
 }
 
@@ -459,7 +462,7 @@ async fn commands_wait_for_a_store_that_is_away_and_keep_their_order() {
     let home = home.with_variable("NATS_URL", nats.url());
     let honoken = Honoken::start_in_with_certificates(home, CACHE.as_ref()).await;
     honoken.integrator().issues("A-1").await;
-    let sender = Sender::of(&nats, &honoken).await;
+    let sender = Sender::that_is_heard(&nats, &honoken).await;
     let mut refusals = sender.hears_of_refusals().await;
     assert_eq!(sender.asks(&sender.order("A-1", &a_ticket("first"))).await["changed"], true);
     cluster.kill().await;
@@ -490,7 +493,7 @@ async fn several_processes_share_the_commands_and_keep_their_order() {
     let (one, mut other) = (start("one").await, start("other").await);
     let integrator = one.integrator(home.ready());
     integrator.issues("A-1").await;
-    let sender = Sender::of(&nats, &home).await;
+    let sender = Sender::that_is_heard(&nats, &home).await;
     for number in 0..50 {
         let order = sender.order("A-1", &a_ticket(&number.to_string()));
         assert_eq!(sender.asks(&order).await["changed"], true, "whichever process has it answers");
