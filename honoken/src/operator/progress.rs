@@ -19,10 +19,14 @@ pub struct Progress {
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Progress {
-    /// Nothing is done of `total` things; `noun` is their name in the plural.
+    /// Nothing is done of `total` things, 0 for a number that nobody knows; `noun` is their name in the plural.
     pub fn of(noun: &'static str, total: u64) -> Self {
-        let bar = ProgressBar::new(total);
-        let template = "{bar:40} {human_pos} of {human_len} {msg}, {per_sec}, {eta} left";
+        let (bar, template) = match total {
+            0 => (ProgressBar::no_length(), "{spinner} {human_pos} {msg}, {per_sec}"),
+            total => {
+                (ProgressBar::new(total), "{bar:40} {human_pos} of {human_len} {msg}, {per_sec}, {eta} left")
+            }
+        };
         bar.set_style(ProgressStyle::with_template(template).expect("a template that is a constant"));
         bar.set_message(noun);
         let last_line = (!std::io::stderr().is_terminal()).then_some(Duration::ZERO);
@@ -42,13 +46,13 @@ impl Progress {
             && elapsed.saturating_sub(*last_line) >= LINE_INTERVAL
         {
             *last_line = elapsed;
-            tracing::info!(
-                "{done} of {} {}, {:.0} a second, {:.0?} left",
-                self.bar.length().unwrap_or_default(),
-                self.noun,
-                self.bar.per_sec(),
-                self.bar.eta()
-            );
+            let (noun, rate) = (self.noun, self.bar.per_sec());
+            if let Some(total) = self.bar.length() {
+                let left = self.bar.eta();
+                tracing::info!("{done} of {total} {noun}, {rate:.0} a second, {left:.0?} left");
+            } else {
+                tracing::info!("{done} {noun}, {rate:.0} a second");
+            }
         }
     }
 
