@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use honoken_domain::ids::Digest;
 
-use crate::data_dir;
+use crate::{data_dir, image_store};
 
 /// The folder that backups share.
 pub(super) const FOLDER: &str = "images";
@@ -24,10 +24,8 @@ pub(super) fn copy_all(
     let mut digests = BTreeSet::new();
     for group in entries(from)? {
         for file in entries(&group)? {
-            let name = |path: &Path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
-            let (Some(head), Some(tail)) = (name(&group), name(&file)) else { continue };
             // A file that is being written has another name.
-            let Ok(digest) = Digest::parse(format!("{head}{tail}")) else { continue };
+            let Some(digest) = digest_of(from, &file) else { continue };
             if copy(from, to, &digest)? {
                 digests.insert(digest);
                 copied(digests.len() as u64);
@@ -74,8 +72,7 @@ pub(super) fn listed(backup: &Path) -> anyhow::Result<BTreeSet<Digest>> {
 pub(super) fn remove_others(folder: &Path, listed: &BTreeSet<Digest>) -> anyhow::Result<()> {
     for group in entries(folder)? {
         for file in entries(&group)? {
-            let name = |path: &Path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
-            let digest = name(&group).zip(name(&file)).and_then(|(a, b)| Digest::parse(a + &b).ok());
+            let digest = digest_of(folder, &file);
             if digest.is_some_and(|digest| !listed.contains(&digest)) {
                 data_dir::remove_if_there(&file)
                     .with_context(|| format!("could not remove {}", file.display()))?;
@@ -87,7 +84,12 @@ pub(super) fn remove_others(folder: &Path, listed: &BTreeSet<Digest>) -> anyhow:
 
 /// As images are stored in a data folder.
 fn path(folder: &Path, digest: &Digest) -> PathBuf {
-    folder.join(crate::image_store::path(digest))
+    folder.join(image_store::path(digest))
+}
+
+/// The image that a file in a folder is; `None` for one with another name.
+fn digest_of(folder: &Path, file: &Path) -> Option<Digest> {
+    image_store::digest_of(file.strip_prefix(folder).ok()?.to_str()?)
 }
 
 /// What is in a folder; nothing where there is none.

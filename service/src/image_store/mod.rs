@@ -27,5 +27,5 @@ pub use disk_cache::DiskCache;
 pub use listing::Listed;
 pub use options::ImageOptions;
 pub use place::{Credentials, Place, PlaceFault, Remote};
-pub(crate) use store::path;
 pub use store::{ImageStore, StoreFault};
+pub(crate) use store::{digest_of, path};

@@ -270,7 +270,7 @@ pub(crate) fn path(digest: &Digest) -> String {
 }
 
 /// The digest whose bytes are stored under a path; `None` for other names.
-pub(super) fn digest_of(path: &str) -> Option<Digest> {
+pub(crate) fn digest_of(path: &str) -> Option<Digest> {
     let (head, tail) = path.trim_start_matches('/').split_once('/')?;
     Digest::parse(format!("{head}{tail}"))
         .ok()

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use honoken_tests::device::{device, push_token};
+use honoken_tests::device::device;
 use honoken_tests::server::Home;
 use honoken_tests::storage::files_below;
 use honoken_tests::{Credentials, Engine, Honoken};
 use http::StatusCode;
 
-use crate::{PROGRAM, a_service};
+use crate::{PROGRAM, a_service_with_passes_in_a_phone, assert_done, refusal};
 
 const PASSES: usize = 3;
 
@@ -30,18 +30,6 @@ async fn restores(home: &Home, from: &Path) -> Output {
     home.runs(&["restore", from.to_str().expect("text")]).await
 }
 
-#[track_caller]
-fn assert_done(output: &Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout.clone()).expect("text")
-}
-
-#[track_caller]
-fn refusal(output: &Output) -> String {
-    assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    String::from_utf8(output.stderr.clone()).expect("text")
-}
-
 /// The backups in a place, the oldest first.
 fn backups(place: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(place).expect("a place of backups");
@@ -55,16 +43,7 @@ fn backups(place: &Path) -> Vec<PathBuf> {
 
 /// A service with some passes in one phone, and their credentials.
 async fn a_service_with_a_phone() -> (Honoken, Vec<Credentials>) {
-    let honoken = a_service().await;
-    let mut passes = Vec::new();
-    for number in 0..PASSES {
-        honoken.integrator().issues(&serial(number)).await;
-        let pass = honoken.integrator().credentials(&serial(number)).await;
-        let registered = honoken.devices().register(&device(1), &push_token(1, 0), &pass).await;
-        registered.assert_status(StatusCode::CREATED);
-        passes.push(pass);
-    }
-    (honoken, passes)
+    a_service_with_passes_in_a_phone((0..PASSES).map(serial)).await
 }
 
 #[tokio::test]

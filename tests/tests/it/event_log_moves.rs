@@ -2,13 +2,13 @@
 
 use std::process::Output;
 
-use honoken_tests::device::{device, push_token};
+use honoken_tests::device::device;
 use honoken_tests::server::{Home, copy_folder};
 use honoken_tests::storage::Storage;
 use honoken_tests::{Credentials, Engine, Honoken};
 use http::StatusCode;
 
-use crate::{PROGRAM, a_service};
+use crate::{PROGRAM, a_service_with_passes_in_a_phone, assert_done, refusal};
 
 const PASSES: usize = 4;
 
@@ -18,15 +18,7 @@ fn serial(number: usize) -> String {
 
 /// A service with some passes in one phone, their credentials, and the tag that the phone has.
 async fn a_service_with_a_phone() -> (Honoken, Vec<Credentials>, String) {
-    let honoken = a_service().await;
-    let mut passes = Vec::new();
-    for number in 0..PASSES {
-        honoken.integrator().issues(&serial(number)).await;
-        let pass = honoken.integrator().credentials(&serial(number)).await;
-        let registered = honoken.devices().register(&device(1), &push_token(1, 0), &pass).await;
-        registered.assert_status(StatusCode::CREATED);
-        passes.push(pass);
-    }
+    let (honoken, passes) = a_service_with_passes_in_a_phone((0..PASSES).map(serial)).await;
     let listed = honoken.devices().lists(&device(1), &passes[0].pass_type_identifier, None).await;
     (honoken, passes, listed.expect("all passes").1)
 }
@@ -41,18 +33,6 @@ fn url(home: &Home) -> String {
 
 async fn copies(from: &Home, to: &Home) -> Output {
     from.command(&["log", "copy", "--from", &url(from), "--to", &url(to)]).output().await.expect("it ends")
-}
-
-#[track_caller]
-fn assert_done(output: &Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout.clone()).expect("text")
-}
-
-#[track_caller]
-fn refusal(output: &Output) -> String {
-    assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    String::from_utf8(output.stderr.clone()).expect("text")
 }
 
 /// The engines that a log can be moved to in this run.

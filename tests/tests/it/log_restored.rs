@@ -2,13 +2,13 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use honoken_tests::device::{device, push_token};
+use honoken_tests::device::device;
 use honoken_tests::server::Home;
 use honoken_tests::storage::Part;
 use honoken_tests::{Credentials, Honoken};
 use http::StatusCode;
 
-use crate::a_service;
+use crate::a_service_with_passes_in_a_phone;
 
 const PASSES: usize = 4;
 
@@ -32,16 +32,7 @@ fn epoch_of(tag: &str) -> &str {
 
 /// A service with some passes in one phone, and their credentials.
 async fn a_service_with_a_phone() -> (Honoken, Vec<Credentials>) {
-    let honoken = a_service().await;
-    let mut passes = Vec::new();
-    for number in 0..PASSES {
-        honoken.integrator().issues(&serial(number)).await;
-        let pass = honoken.integrator().credentials(&serial(number)).await;
-        let registered = honoken.devices().register(&device(1), &push_token(1, 0), &pass).await;
-        registered.assert_status(StatusCode::CREATED);
-        passes.push(pass);
-    }
-    (honoken, passes)
+    a_service_with_passes_in_a_phone((0..PASSES).map(serial)).await
 }
 
 #[tokio::test]

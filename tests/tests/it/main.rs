@@ -68,8 +68,12 @@ mod signed;
 mod six_changes;
 mod true_causes;
 
+use std::process::Output;
+
+use honoken_tests::device::{device, push_token};
 use honoken_tests::server::Home;
-use honoken_tests::{Engine, Honoken};
+use honoken_tests::{Credentials, Engine, Honoken};
+use http::StatusCode;
 
 /// The program as cargo built it.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_honoken-under-test");
@@ -86,6 +90,36 @@ async fn a_fresh_service() -> Honoken {
 /// tests do.
 async fn a_service() -> Honoken {
     Honoken::start_with_certificates(PROGRAM, CACHE.as_ref()).await
+}
+
+/// A service with some passes in one phone, and their credentials.
+async fn a_service_with_passes_in_a_phone(
+    serial_numbers: impl Iterator<Item = String>,
+) -> (Honoken, Vec<Credentials>) {
+    let honoken = a_service().await;
+    let mut passes = Vec::new();
+    for serial_number in serial_numbers {
+        honoken.integrator().issues(&serial_number).await;
+        let pass = honoken.integrator().credentials(&serial_number).await;
+        let registered = honoken.devices().register(&device(1), &push_token(1, 0), &pass).await;
+        registered.assert_status(StatusCode::CREATED);
+        passes.push(pass);
+    }
+    (honoken, passes)
+}
+
+/// What a command printed that did what it was asked for.
+#[track_caller]
+fn assert_done(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+/// Why a command did not.
+#[track_caller]
+fn refusal(output: &Output) -> String {
+    assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8(output.stderr.clone()).expect("text")
 }
 
 /// A folder with a sample organisation and its certificates, on the chosen engine, in which `serve` can be started.
