@@ -150,6 +150,8 @@ pub enum ApiError {
         /// Every fault found.
         errors: Vec<Fault>,
     },
+    /// 422: an organisation has no room for more.
+    QuotaExceeded(Fault),
     /// 429: the caller sends too many requests.
     TooManyRequests {
         /// Seconds until the next request is allowed, at least one.
@@ -305,7 +307,7 @@ impl ApiError {
             | Self::FormInsteadOfFile
             | Self::NotAForm
             | Self::UnsupportedPatch => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Unacceptable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unacceptable { .. } | Self::QuotaExceeded(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable(_)
@@ -409,6 +411,7 @@ impl ApiError {
                     many => format!("{} faults; see `errors`.", many.len()),
                 },
             ),
+            Self::QuotaExceeded(fault) => ("quota_exceeded", "Quota exceeded", fault.detail.clone()),
             Self::TooManyRequests { retry_after } => (
                 "too_many_requests",
                 "Too many requests",
@@ -499,7 +502,7 @@ impl ApiError {
             Self::Unreadable { errors, .. } | Self::Unacceptable { errors } => {
                 errors.get(..FAULTS).unwrap_or(errors)
             }
-            Self::ConflictAt { fault, .. } => std::slice::from_ref(fault),
+            Self::ConflictAt { fault, .. } | Self::QuotaExceeded(fault) => std::slice::from_ref(fault),
             _ => &[],
         };
         let r#type = format!("urn:honoken:problem:{code}");

@@ -110,7 +110,7 @@ mod tests {
             }
             seen.insert(event_type);
         }
-        assert_eq!(seen.len(), 49, "one fixture per event: {seen:?}");
+        assert_eq!(seen.len(), 50, "one fixture per event: {seen:?}");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use honoken_domain::certificate::Certificate;
 use honoken_domain::job::Job;
 use honoken_domain::organization::Organization;
 use honoken_domain::pass_type::PassType;
+use honoken_domain::uploaded_image::UploadedImage;
 use honoken_telemetry::error_chain;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -43,7 +44,8 @@ const LINE_BYTES: u64 = 4 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The aggregates that commands of operators change.
-const CHANGED: [&str; 5] = [Organization::TYPE, PassType::TYPE, Certificate::TYPE, ApnsKey::TYPE, Job::TYPE];
+const CHANGED: [&str; 6] =
+    [Organization::TYPE, PassType::TYPE, Certificate::TYPE, ApnsKey::TYPE, Job::TYPE, UploadedImage::TYPE];
 
 /// The first line, from the service.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -23,7 +23,9 @@ use crate::manage::state::own_document;
 use crate::manage::uploads::{self, Owner};
 use crate::openapi::answers::{Changed, Image};
 use crate::openapi::parameters::{EveryScale, IfMatch, Urgent};
-use crate::openapi::problems::{Conflict, FormInsteadOfFile, NotFound, PreconditionFailed, Unacceptable};
+use crate::openapi::problems::{
+    Conflict, FormInsteadOfFile, NotFound, PreconditionFailed, Unacceptable, UnacceptableImage,
+};
 use crate::openapi::schemas::Png;
 use crate::openapi::tags::MANAGE;
 use crate::state::{App, AppState};
@@ -33,12 +35,12 @@ use crate::state::{App, AppState};
 /// With `?scale=auto` the image is made at every scale that Wallet draws; they take the place of all that the pass has for the slot.
 ///
 /// # Errors
-/// 401, 404, 409 when the pass is retired, 412, 413, 422 when the file name or the image is not acceptable, 503.
+/// 401, 404, 409 when the pass is retired, 412, 413, 422 when the file name or the image is not acceptable or there is no room for it, 503.
 #[utoipa::path(
     put, path = "/manage/v1/passes/{type}/{serial}/assets/{file}", tag = MANAGE,
     operation_id = "putPassAsset", summary = "Give a pass an image of its own",
     params(IfMatch, Urgent, EveryScale), request_body(content((Png = "application/octet-stream"), (Png = "image/png"))),
-    responses(Changed, NotFound, Conflict, PreconditionFailed, FormInsteadOfFile, Unacceptable),
+    responses(Changed, NotFound, Conflict, PreconditionFailed, FormInsteadOfFile, UnacceptableImage),
 )]
 pub async fn put(
     ImageChange { change, scaled }: ImageChange,

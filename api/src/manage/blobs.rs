@@ -19,7 +19,7 @@ use crate::manage::scale::{self, SCALE};
 use crate::manage::uploads::{self, Owner};
 use crate::openapi::examples;
 use crate::openapi::parameters::{EveryScale, ImageFile};
-use crate::openapi::problems::{Conflict, FormInsteadOfFile, Unacceptable};
+use crate::openapi::problems::{Damaged, FormInsteadOfFile, UnacceptableImage};
 use crate::openapi::schemas::{self, Png};
 use crate::openapi::tags::MANAGE;
 use crate::state::AppState;
@@ -45,11 +45,11 @@ const FILE: &str = "file";
 /// With `?file=logo.png&scale=auto` the image is made at every scale that Wallet draws as well.
 ///
 /// # Errors
-/// 401, 413, 422 when it is not a PNG file, 503.
+/// 401, 409 `stream_damaged`, 413, 422 when it is not a PNG file or there is no room for it, 503.
 #[utoipa::path(
     post, path = "/manage/v1/blobs", tag = MANAGE,
     operation_id = "uploadBlob", summary = "Upload an image", params(ImageFile, EveryScale), request_body(content((Png = "application/octet-stream"), (Png = "image/png"))),
-    responses((status = 201, body = Uploaded, description = "The image is stored and belongs to the organisation, which may name its digest in `assets`. Another organisation may do so only after it has uploaded the image itself."), Conflict, FormInsteadOfFile, Unacceptable),
+    responses((status = 201, body = Uploaded, description = "The image is stored and belongs to the organisation, which may name its digest in `assets`. Another organisation may do so only after it has uploaded the image itself."), Damaged, FormInsteadOfFile, UnacceptableImage),
 )]
 pub async fn handler(
     State(app): State<AppState>,

@@ -18,7 +18,9 @@ use crate::manage::default_image::DefaultImage;
 use crate::manage::uploads::Owner;
 use crate::openapi::answers::{BroughtByJob, Image};
 use crate::openapi::parameters::EveryScale;
-use crate::openapi::problems::{Conflict, Damaged, FormInsteadOfFile, NotFound, Unacceptable};
+use crate::openapi::problems::{
+    Conflict, Damaged, FormInsteadOfFile, NotFound, Unacceptable, UnacceptableImage,
+};
 use crate::openapi::schemas::Png;
 use crate::openapi::tags::MANAGE;
 use crate::state::{App, AppState};
@@ -28,12 +30,12 @@ use crate::state::{App, AppState};
 /// With `?scale=auto` the image is made at every scale that Wallet draws; they take the place of all that the type has for the slot.
 ///
 /// # Errors
-/// 401, 404, 413, 422 when the file name or the image is not acceptable, 503.
+/// 401, 404, 413, 422 when the file name or the image is not acceptable or there is no room for it, 503.
 #[utoipa::path(
     put, path = "/manage/v1/pass-types/{type}/assets/{file}", tag = MANAGE,
     operation_id = "putPassTypeAsset", summary = "Give the passes of a type a default image",
     params(EveryScale), request_body(content((Png = "application/octet-stream"), (Png = "image/png"))),
-    responses(BroughtByJob, NotFound, Conflict, FormInsteadOfFile, Unacceptable),
+    responses(BroughtByJob, NotFound, Conflict, FormInsteadOfFile, UnacceptableImage),
 )]
 pub async fn put(
     State(app): State<AppState>,

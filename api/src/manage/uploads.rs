@@ -14,7 +14,7 @@ use honoken_service::ids;
 
 use crate::auth::integrator::Integrator;
 use crate::causes::blob_error;
-use crate::error::ApiError;
+use crate::error::{ApiError, Fault};
 use crate::extractors::request_id::RequestId;
 use crate::state::App;
 
@@ -33,7 +33,7 @@ pub enum Owner<'a> {
 /// is sent again.
 ///
 /// # Errors
-/// 409 when the organisation has no room for it, 422 when it is not an image, 503.
+/// 422 when it is not an image, or the organisation has no room for it, 503.
 pub async fn store(
     app: &App,
     owner: Owner<'_>,
@@ -49,7 +49,7 @@ pub async fn store(
 /// All of them are stored, or none.
 ///
 /// # Errors
-/// 409 when the organisation has no room for all of them, 422 when it is not an image, 503.
+/// 422 when it is not an image, or the organisation has no room for all of them, 503.
 pub async fn store_scaled(
     app: &App,
     owner: Owner<'_>,
@@ -97,12 +97,14 @@ async fn check_room(app: &App, owner: Owner<'_>, images: &[&Checked]) -> Result<
     if room.used.saturating_add(bytes) <= room.most {
         return Ok(());
     }
-    let these = if images.len() == 1 { "the image has" } else { "the image and those at every scale have" };
+    let these = if images.len() == 1 { "the image needs" } else { "the image and those at every scale need" };
+    let free = room.most.saturating_sub(room.used);
     let detail = format!(
-        "{these} {bytes} bytes, and the images of your organisation may have {} in all and have {}: send a smaller one, or ask the operator of this service for more room",
-        room.most, room.used
+        "{these} {bytes} bytes, and your organisation has {free} left: its images have {} of the {} bytes that they may have. Send a smaller one, or ask the \
+         operator of this service for more room, or to remove images that nothing shows",
+        room.used, room.most
     );
-    Err(ApiError::Conflict { code: "images_too_large", detail })
+    Err(ApiError::QuotaExceeded(Fault::new("quota_exceeded", "", detail)))
 }
 
 /// Stores an image. If passes may show it, the store had lost it: a job states them anew. It is announced before the image is stored, so that no

@@ -10,7 +10,7 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::{ContentBuilder, Object, Ref, RefOr, Response, ResponseBuilder, Type};
 
 use crate::damage::Damage;
-use crate::error::{ApiError, KeyFault};
+use crate::error::{ApiError, Fault, KeyFault};
 
 /// Declares the answers, and [`all`] of them for the components of the document.
 macro_rules! problems {
@@ -62,6 +62,8 @@ problems! {
     UnsupportedPatch: ApiError::UnsupportedPatch, "The body is not a patch of a type that `Accept-Patch` names.";
     Unacceptable: ApiError::fault("required", "/passTypeIdentifier", "`passTypeIdentifier` is missing"),
         "The body can be read and is not acceptable: `errors` names every fault by its pointer.";
+    UnacceptableImage: ApiError::QuotaExceeded(Fault::new("quota_exceeded", "", "the image needs 20480 bytes, and your organisation has 4096 left")),
+        "The image, its name or a parameter is not acceptable: `errors` names every fault. Or `quota_exceeded`: the organisation has no room for the image; `detail` says how much it has, needs and may have.";
     TooManyRequests: ApiError::TooManyRequests { retry_after: 1 },
         "The organisation or this client address sends too many requests (`RateLimit` and `RateLimit-Policy` name the limit of the address), or this client sent too many wrong credentials. Come back after `Retry-After` seconds.";
     TooManyRegistrations: ApiError::TooManyRequests { retry_after: 1 },

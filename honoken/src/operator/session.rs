@@ -268,6 +268,11 @@ impl Session {
         Ok(())
     }
 
+    /// The event log.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
     /// The metadata of the command's events: the actor and the time.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata

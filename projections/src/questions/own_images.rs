@@ -29,15 +29,46 @@ impl ReadModel {
         after: Option<&(OrganizationId, Digest)>,
         limit: u32,
     ) -> Result<Vec<(OrganizationId, Digest)>, QueryError> {
-        let rows = sql("select organization_id, digest from wallet_image
+        self.image_page(
+            "select organization_id, digest from wallet_image
              where (organization_id, digest) > ($1, $2)
              order by organization_id, digest
-             limit $3")
-        .bind(after.map_or("", |(organization_id, _)| organization_id.as_str()))
-        .bind(after.map_or("", |(_, digest)| digest.as_str()))
-        .bind(i64::from(limit))
-        .fetch_all(&self.readers)
-        .await;
+             limit $3",
+            after,
+            limit,
+        )
+        .await
+    }
+
+    /// The images that count in the room of organisations, by organisation and digest, behind one of them.
+    pub async fn counted_images(
+        &self,
+        after: Option<&(OrganizationId, Digest)>,
+        limit: u32,
+    ) -> Result<Vec<(OrganizationId, Digest)>, QueryError> {
+        self.image_page(
+            "select organization_id, digest from wallet_image
+             where (organization_id, digest) > ($1, $2) and bytes is not null
+             order by organization_id, digest
+             limit $3",
+            after,
+            limit,
+        )
+        .await
+    }
+
+    async fn image_page(
+        &self,
+        statement: &'static str,
+        after: Option<&(OrganizationId, Digest)>,
+        limit: u32,
+    ) -> Result<Vec<(OrganizationId, Digest)>, QueryError> {
+        let rows = sql(statement)
+            .bind(after.map_or("", |(organization_id, _)| organization_id.as_str()))
+            .bind(after.map_or("", |(_, digest)| digest.as_str()))
+            .bind(i64::from(limit))
+            .fetch_all(&self.readers)
+            .await;
         let image = |row: &Row| {
             let organization_id = OrganizationId::parse(row.get::<String>("organization_id")?);
             let digest = Digest::parse(row.get::<String>("digest")?);

@@ -1,7 +1,8 @@
 //! `wallet_image`: the images that are an organisation's own, so that it may name them by their digests: the images that it has uploaded, and
 //! those that were ever given to one of its passes or pass types. Event logs from before uploads were events have only the latter.
 //!
-//! Rows are only added, and are the same in whatever order the events come.
+//! Rows are only added, and are the same in whatever order the events of different aggregates come. `bytes` is set while the image counts in the
+//! room of its organisation.
 
 use std::collections::BTreeSet;
 
@@ -15,15 +16,19 @@ use honoken_event_store::RecordedEvent;
 use crate::rows::columns::{pass_type_value, serial_number_value};
 use crate::tables::apply_error::ApplyError;
 
-/// Applies an upload.
+/// Applies an upload, or the removal of one.
 pub(crate) async fn apply(connection: &mut Connection, recorded: RecordedEvent) -> Result<(), ApplyError> {
-    let UploadedImageEvent::Uploaded { organization_id, digest, bytes } =
-        serde_json::from_value(recorded.event.payload)?;
+    let (organization_id, digest, bytes) = match serde_json::from_value(recorded.event.payload)? {
+        UploadedImageEvent::Uploaded { organization_id, digest, bytes } => {
+            (organization_id, digest, Some(i64::try_from(bytes).unwrap_or(i64::MAX)))
+        }
+        UploadedImageEvent::Removed { organization_id, digest } => (organization_id, digest, None),
+    };
     sql("insert into wallet_image (organization_id, digest, bytes) values ($1, $2, $3)
          on conflict (organization_id, digest) do update set bytes = excluded.bytes")
     .bind(organization_id.as_str())
     .bind(digest.as_str())
-    .bind(i64::try_from(bytes).unwrap_or(i64::MAX))
+    .bind(bytes)
     .execute(connection)
     .await?;
     Ok(())

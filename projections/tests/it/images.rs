@@ -71,7 +71,26 @@ async fn what_a_pass_or_a_pass_type_was_ever_given_is_own_and_what_it_falls_back
     running.stops().await;
 }
 
+async fn an_image_that_was_removed_counts_no_more_and_stays_its_organisations(engine: Engine) {
+    let world = World::new(engine).await;
+    let running = world.projects().await;
+    world.uploads(&club(), b"logo").await;
+    world.uploads(&club(), b"icons").await;
+    let counted = async || running.model.counted_images(None, 10).await.unwrap();
+    world.removes_upload(&club(), b"logo").await;
+    running.reaches(world.head()).await;
+    assert_eq!(counted().await, [(club(), Digest::of(b"icons"))]);
+    assert_eq!(own(&running, &club(), &[b"logo"]).await, digests(&[b"logo"]));
+    world.uploads(&club(), b"logo").await;
+    running.reaches(world.head()).await;
+    assert_eq!(counted().await.len(), 2);
+    let first = counted().await.remove(0);
+    assert_eq!(running.model.counted_images(Some(&first), 10).await.unwrap().len(), 1);
+    running.stops().await;
+}
+
 on_both_engines! {
+    an_image_that_was_removed_counts_no_more_and_stays_its_organisations,
     an_upload_is_its_organisations_alone_and_keeps_its_size,
     what_a_pass_or_a_pass_type_was_ever_given_is_own_and_what_it_falls_back_to_is_not,
 }

@@ -274,6 +274,16 @@ impl World {
         self.dispatch::<UploadedImage>(&id.to_string(), command, &()).await.unwrap()
     }
 
+    pub(crate) async fn removes_upload(
+        &self,
+        organization_id: &OrganizationId,
+        image: &[u8],
+    ) -> Committed<UploadedImage> {
+        let id = UploadedImageId { organization_id: organization_id.clone(), digest: Digest::of(image) };
+        let command = UploadedImageCommand::Remove { id: id.clone() };
+        self.dispatch::<UploadedImage>(&id.to_string(), command, &()).await.unwrap()
+    }
+
     /// Carries a command to a pass.
     pub(crate) async fn asks(
         &self,

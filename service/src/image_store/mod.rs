@@ -7,6 +7,7 @@ mod away;
 mod collecting;
 mod copying;
 mod disk_cache;
+mod first_seen;
 mod listing;
 mod operator;
 mod options;
@@ -21,7 +22,7 @@ mod store;
 #[cfg(feature = "full")]
 mod tests;
 
-pub use collecting::{Found, find, put_back, remove};
+pub use collecting::{Found, find, find_among, forget_removed, put_back, remove};
 pub use copying::{Copied, CopyFault, copy};
 pub use disk_cache::DiskCache;
 pub use listing::Listed;

@@ -100,6 +100,19 @@ impl ImageStore {
             .await
     }
 
+    /// The bytes under a name that is no digest's, if there are any.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub async fn read_file(&self, name: &str) -> Result<Option<Bytes>, StoreFault> {
+        self.ask(Box::pin(async { self.operator.read(name).await.map(|bytes| bytes.to_bytes()) })).await
+    }
+
+    /// Stores bytes under a name that is no digest's, in place of what is there.
+    pub(super) async fn write_file(&self, name: &str, bytes: Bytes) -> Result<(), StoreFault> {
+        self.ask(Box::pin(async { self.operator.write(name, Buffer::from(bytes)).await })).await.map(drop)
+    }
+
     /// The first bytes that are stored for a digest; fewer if there are not so many.
     ///
     /// # Errors
@@ -115,7 +128,7 @@ impl ImageStore {
     /// # Errors
     /// When the store cannot be used.
     pub async fn has(&self, digest: &Digest) -> Result<bool, StoreFault> {
-        Ok(self.facts(&path(digest)).await?.is_some())
+        Ok(self.facts_of(digest).await?.is_some())
     }
 
     /// Stores the bytes of a digest. They are durable when this ends, as far as the store promises that.
@@ -167,7 +180,12 @@ impl ImageStore {
         self.ask(Box::pin(async { self.operator.lister_with("/").recursive(true).await })).await
     }
 
-    /// What is known of something that is stored.
+    /// What is known of what is stored for a digest.
+    pub(super) async fn facts_of(&self, digest: &Digest) -> Result<Option<Metadata>, StoreFault> {
+        self.facts(&path(digest)).await
+    }
+
+    /// The same for a path.
     pub(super) async fn facts(&self, path: &str) -> Result<Option<Metadata>, StoreFault> {
         self.ask(Box::pin(async { self.operator.stat(path).await })).await
     }

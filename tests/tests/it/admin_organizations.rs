@@ -25,7 +25,7 @@ async fn an_organisation_is_made_on_purpose_and_announced() {
         made,
         json!({ "id": "other", "name": "The Others", "test": false, "disabled": false, "imageBytes": null })
     );
-    assert!(honoken.home().output().contains("made the organisation other"), "it is announced");
+    honoken.logs("made the organisation other").await;
     assert_eq!(asks(&operator, Method::POST, PATH, &other).await, made);
     let refused = operator.request(Method::POST, PATH, &json!({ "id": "other", "name": "Somebody" })).await;
     assert_eq!(assert_problem(&refused, 409)["code"], "already_created");
@@ -78,15 +78,40 @@ async fn an_organisation_is_made_on_purpose_and_announced() {
         assert_problem(&refused, 422);
         assert_points_at(&refused, pointer);
     }
+}
 
-    // Images have so much room in all.
+#[tokio::test]
+async fn the_images_of_an_organisation_have_so_much_room_in_all() {
+    let honoken = a_service().await;
+    let (operator, integrator) = (honoken.operator(), honoken.integrator());
+    integrator.issues("A-1").await;
+    let dev = format!("{PATH}/dev");
     let (small, large) = (noise(10, 10), noise(40, 40));
     let uploads = async |png: &[u8]| integrator.upload(png.to_vec()).await;
     uploads(&small).await.assert_status(StatusCode::CREATED);
     let most = small.len() + large.len() - 1;
     asks(&operator, Method::PATCH, &dev, &json!({ "imageBytes": most })).await;
     let refused = uploads(&large).await;
-    assert_eq!(assert_problem(&refused, 409)["code"], "images_too_large");
+    let refused = assert_problem(&refused, 422);
+    assert_eq!(
+        (&refused["code"], &refused["errors"][0]["code"]),
+        (&"quota_exceeded".into(), &"quota_exceeded".into())
+    );
+    for number in [large.len(), small.len(), most, most - small.len()] {
+        assert!(
+            refused["detail"].as_str().is_some_and(|detail| detail.contains(&number.to_string())),
+            "{refused}"
+        );
+    }
+    // By whatever way the image comes.
+    for path in [integrator.asset_path("A-1", "logo.png"), integrator.type_asset_path("logo.png")] {
+        for query in ["", "?scale=auto"] {
+            let path = format!("{path}{query}");
+            let png = [("content-type", "image/png")];
+            let refused = integrator.request(Method::PUT, &path, &png, large.clone()).await;
+            assert_eq!(assert_problem(&refused, 422)["code"], "quota_exceeded", "{path}");
+        }
+    }
     uploads(&small).await.assert_status(StatusCode::CREATED);
     asks(&operator, Method::PATCH, &dev, &json!({ "imageBytes": most + 1 })).await;
     uploads(&large).await.assert_status(StatusCode::CREATED);
@@ -99,14 +124,14 @@ async fn an_organisation_is_made_on_purpose_and_announced() {
         integrator.request(Method::POST, path, &[("content-type", "image/png")], scaled.clone()).await
     };
     let before = honoken.storage().positions().await;
-    let refused = assert_problem(&at_every_scale().await, 409);
-    assert_eq!(refused["code"], "images_too_large");
+    let refused = assert_problem(&at_every_scale().await, 422);
+    assert_eq!(refused["code"], "quota_exceeded");
     assert!(refused["detail"].as_str().is_some_and(|detail| detail.contains("at every scale")), "{refused}");
     assert_eq!(honoken.storage().positions().await, before, "nothing belongs to the organisation");
     asks(&operator, Method::PATCH, &dev, &json!({ "imageBytes": most + 20_000 })).await;
     at_every_scale().await.assert_status(StatusCode::CREATED);
     asks(&operator, Method::PATCH, &dev, &json!({ "imageBytes": most + 1 })).await;
-    assert_problem(&at_every_scale().await, 409);
+    assert_problem(&at_every_scale().await, 422);
     let unlimited = asks(&operator, Method::PATCH, &dev, &json!({ "imageBytes": null })).await;
     assert_eq!(unlimited["imageBytes"], Value::Null);
     uploads(&noise(41, 41)).await.assert_status(StatusCode::CREATED);

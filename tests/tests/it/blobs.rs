@@ -5,11 +5,13 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use honoken_test_image_stores::{ACCESS_KEY_ID, Redis, S3, SECRET_ACCESS_KEY};
 use honoken_tests::etag::sha256;
+use honoken_tests::problem::assert_problem;
 use honoken_tests::server::Home;
 use honoken_tests::storage::files_below;
+use honoken_tests::waiting::{PATIENCE, eventually};
 use honoken_tests::{Honoken, drawing, package};
 use http::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::PROGRAM;
 
@@ -103,6 +105,14 @@ async fn images_that_nothing_refers_to_go_and_may_come_again() {
         image.set_modified(UNIX_EPOCH + Duration::from_secs(1_700_000_000)).expect("it can be made old");
     }
     integrator.uploads(&young).await;
+    // All of its room is taken.
+    let operator = honoken.operator();
+    let sizes = [&shown, &hidden, &nobodys, &young].map(Vec::len);
+    let most = json!({ "imageBytes": sizes.iter().sum::<usize>() });
+    let limited = operator.request(Method::PATCH, "/admin/organizations/dev", &most).await;
+    limited.assert_status(StatusCode::OK);
+    let other = drawing::icon(202);
+    assert_eq!(assert_problem(&integrator.upload(other.clone()).await, 422)["code"], "quota_exceeded");
 
     let gc = ["blobs", "gc", "--hold-seconds", "1"];
     let printed = does(&honoken, &[&gc[..], &["--dry-run"]].concat()).await;
@@ -110,16 +120,25 @@ async fn images_that_nothing_refers_to_go_and_may_come_again() {
     assert!(file(&nobodys).exists(), "a dry run removes nothing");
     let printed = does(&honoken, &gc).await;
     assert!(printed.starts_with("1 images (") && printed.contains("1 are newer"), "{printed}");
+    assert!(printed.contains("1 uploads count no more"), "{printed}");
     assert!(!file(&nobodys).exists());
+    let again = integrator.upload(nobodys.clone()).await;
+    again.assert_status(StatusCode::CREATED);
+    // Readers see that in a moment.
+    let newer = (203..).map(drawing::icon);
+    let mut newer = newer.into_iter();
+    eventually(PATIENCE, "the room is taken", async || {
+        let image = newer.next().expect("they do not end");
+        (integrator.upload(image).await.status == StatusCode::UNPROCESSABLE_ENTITY).then_some(())
+    })
+    .await;
     for kept in [&shown, &hidden, &young] {
         assert!(file(kept).exists());
     }
-    let audit =
-        honoken.operator().request(Method::GET, "/admin/audit?action=removeUnusedImages", &Value::Null).await;
+    let audit = operator.request(Method::GET, "/admin/audit?action=removeUnusedImages", &Value::Null).await;
     assert_eq!(audit.json()["entries"].as_array().map(Vec::len), Some(1), "{}", audit.json());
 
-    // Its organisation uploads it again, as the answer says.
-    integrator.uploads(&nobodys).await;
+    // Its organisation has uploaded it again, as the answer says.
     integrator.puts_asset("A-1", "icon.png", nobodys.clone()).await;
     assert_eq!(package::files(&integrator.downloads("A-1").await)["icon.png"].0, nobodys);
     honoken.terminate().await;
@@ -128,11 +147,48 @@ async fn images_that_nothing_refers_to_go_and_may_come_again() {
 }
 
 #[tokio::test]
-async fn a_redis_is_not_searched_for_what_nothing_refers_to() {
+async fn images_go_from_a_redis_at_the_second_look_that_finds_nothing_referring_to_them() {
     let redis = Redis::start().await;
     let home = Home::new(PROGRAM).await.with_variable("HONOKEN_ASSETS_URL", redis.url());
     let honoken = Honoken::start_in(home).await;
+    let integrator = honoken.integrator();
+    let (shown, nobodys) = (drawing::logo(4), drawing::icon(200));
+    integrator.issues("A-1").await;
+    integrator.puts_asset("A-1", "logo.png", shown.clone()).await;
+    integrator.uploads(&nobodys).await;
+    // The images of a brand are no organisation's, and are found all the same.
+    let operator = honoken.operator();
+    for image in [drawing::png(80, 80, 1), drawing::png(80, 80, 2)] {
+        operator.put_brand_asset("footer.png", image).await.assert_status(StatusCode::ACCEPTED);
+    }
+    let gc = ["blobs", "gc", "--hold-seconds", "0", "--older-than-days"];
+    let looks = async |days: &str, more: &[&str]| does(&honoken, &[&gc[..], &[days], more].concat()).await;
+    let printed = looks("0", &["--dry-run"]).await;
+    assert!(printed.starts_with("0 images (") && printed.contains(" 2 are newer"), "{printed}");
+    let printed = looks("0", &[]).await;
+    assert!(printed.starts_with("0 images (") && printed.contains(" 2 are newer"), "{printed}");
+    let printed = looks("1", &[]).await;
+    assert!(printed.starts_with("0 images (") && printed.contains(" 2 are newer"), "{printed}");
+    // A second later they have been so for longer than no day.
+    let printed = eventually(PATIENCE, "they go", async || {
+        Some(looks("0", &[]).await).filter(|printed| !printed.starts_with("0 images ("))
+    });
+    let printed = printed.await;
+    assert!(printed.starts_with("2 images ("), "{printed}");
+    assert!(printed.contains("1 uploads count no more"), "{printed}");
+    assert_eq!(package::files(&integrator.downloads("A-1").await)["logo.png"].0, shown);
+    let printed = looks("0", &[]).await;
+    assert!(printed.starts_with("0 images (") && printed.contains(" 0 are newer"), "{printed}");
+}
+
+#[tokio::test]
+async fn a_store_that_has_none_of_the_images_is_taken_for_another_one() {
+    let honoken = Honoken::start_in(Home::new(PROGRAM).await).await;
+    let integrator = honoken.integrator();
+    integrator.issues("A-1").await;
+    integrator.puts_asset("A-1", "logo.png", drawing::logo(4)).await;
+    fs::remove_dir_all(honoken.home().data_dir().join("blobs")).expect("it goes");
     let output = honoken.home().runs(&["blobs", "gc"]).await;
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(1) && stderr.contains("honoken blobs copy"), "{stderr}");
+    assert!(output.status.code() == Some(1) && stderr.contains("HONOKEN_ASSETS_URL"), "{stderr}");
 }
