@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -11,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use honoken_api::auth::admin_credentials::AdminCredentials;
+use honoken_api::auth::signing::SigningKey;
 use honoken_service::clock::Clock;
 use honoken_service::ids::{self, IdSource};
 use honoken_simulator::{Answer, HttpClient};
@@ -74,8 +76,8 @@ pub struct Options {
 /// Sends the request and prints the answer.
 pub async fn run(
     options: &Options,
-    ids: &dyn IdSource,
-    clock: &dyn Clock,
+    ids: Arc<dyn IdSource>,
+    clock: Arc<dyn Clock>,
     stop: &CancellationToken,
 ) -> ExitCode {
     exit_code_of(send(options, ids, clock, stop).await)
@@ -83,25 +85,20 @@ pub async fn run(
 
 async fn send(
     options: &Options,
-    ids: &dyn IdSource,
-    clock: &dyn Clock,
+    ids: Arc<dyn IdSource>,
+    clock: Arc<dyn Clock>,
     stop: &CancellationToken,
 ) -> anyhow::Result<ExitCode> {
-    let (operator, key) = config::admin_client()?;
-    let operator = operator.context(
+    let sign = OperatorSign::from_environment(ids, clock)?.context(
         "the name and the password of an operator are needed: set HONOKEN_ADMIN_USERNAME and HONOKEN_ADMIN_PASSWORD",
     )?;
     let body = options.body()?;
     warn_of_plain_http(&options.server);
     let url = format!("{}{}", options.server, options.path);
     let uri: Uri = url.parse().with_context(|| format!("{} is no path that can be sent", options.path))?;
-    let mut headers = HeaderMap::from_iter([(header::AUTHORIZATION, authorization(&operator)?)]);
+    let mut headers = sign.headers(&options.method, &uri, &body);
     if options.has_body() {
         headers.insert(header::CONTENT_TYPE, options.content_type.clone());
-    }
-    if let Some(key) = key {
-        let (created, nonce) = (clock.unix_seconds().0, ids::secret(ids));
-        headers.extend(key.sign((&options.method, uri.path(), uri.query()), &body, created, &nonce));
     }
     let client = HttpClient::with_limits(PATIENCE, ANSWER_BYTES).with_trust(trust(options.ca.as_deref())?);
     let answer = tokio::select! {
@@ -109,6 +106,41 @@ async fn send(
         () = stop.cancelled() => anyhow::bail!("interrupted: the request may or may not have been carried out"),
     };
     print(&answer.map_err(|fault| anyhow::anyhow!("no answer from {}: {}", options.server, fault.told()))?)
+}
+
+/// What shows that an operator sends a request.
+pub(crate) struct OperatorSign {
+    authorization: HeaderValue,
+    key: Option<SigningKey>,
+    ids: Arc<dyn IdSource>,
+    clock: Arc<dyn Clock>,
+}
+
+impl OperatorSign {
+    /// That of the operator whom the environment names, if it names one.
+    ///
+    /// # Errors
+    /// When a variable cannot be used.
+    pub(crate) fn from_environment(
+        ids: Arc<dyn IdSource>,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Option<Self>> {
+        let (operator, key) = config::admin_client()?;
+        let sign = |operator: AdminCredentials| {
+            Ok(Self { authorization: authorization(&operator)?, key, ids, clock })
+        };
+        operator.map(sign).transpose()
+    }
+
+    /// The headers of a request: the credentials, and its signature where a key is set.
+    pub(crate) fn headers(&self, method: &Method, uri: &Uri, body: &[u8]) -> HeaderMap {
+        let mut headers = HeaderMap::from_iter([(header::AUTHORIZATION, self.authorization.clone())]);
+        if let Some(key) = &self.key {
+            let (created, nonce) = (self.clock.unix_seconds().0, ids::secret(&*self.ids));
+            headers.extend(key.sign((method, uri.path(), uri.query()), body, created, &nonce));
+        }
+        headers
+    }
 }
 
 fn print(answer: &Answer) -> anyhow::Result<ExitCode> {

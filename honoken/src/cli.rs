@@ -17,6 +17,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::import::layout;
+use crate::operator::blobs::BlobsCommand;
 use crate::operator::session::{Environment, StorageOptions};
 use crate::operator::{apns_keys, backup, blobs, certs, database, keys, log, restore};
 use crate::process::Process;
@@ -174,9 +176,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Phone(options) => run_alone(async |stop| phone::try_out(&options, &SystemIds, stop).await),
         Command::Phones(options) => run_alone(async |stop| phone::measure(&options, &SystemIds, stop).await),
         Command::Import(options) => run_alone(async |stop| import::run(&options, stop).await),
-        Command::Admin(options) => {
-            run_alone(async |stop| admin::run(&options, &SystemIds, &SystemClock, stop).await)
-        }
+        Command::Admin(options) => run_alone(async |stop| {
+            admin::run(&options, Arc::new(SystemIds), Arc::new(SystemClock), stop).await
+        }),
         Command::Completions { shell } => {
             // Written to memory first: standard output may be closed, which is no reason to panic.
             let mut script = Vec::new();
@@ -207,6 +209,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Log(command) => run_async("production", async |config, _| {
             log::run(&command, &config, &SystemClock, &SystemIds).await
         }),
+        Command::Blobs(BlobsCommand::ImportLayout(options)) => {
+            let (config, output) = configured("production")?;
+            let _at_the_end = output.flushed_at_the_end();
+            run_alone(async |stop| layout::run(&options, &environment(config), stop).await)
+        }
         Command::Blobs(command) => {
             run_async("production", async |config, _| blobs::run(&command, &environment(config)).await)
         }

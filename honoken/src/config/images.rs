@@ -44,6 +44,12 @@ pub(super) fn images(variable: Variables<'_>) -> Result<ImageOptions, ConfigErro
     Ok(ImageOptions { place, cache_bytes: u64::from(mebibytes) * 1024 * 1024 })
 }
 
+/// Whether a text is a URL, and no path: it begins with a scheme.
+pub(super) fn is_url(text: &str) -> bool {
+    let Some((scheme, _)) = text.split_once(':') else { return false };
+    scheme.len() > 1 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
 /// Reads the URL of an image store; `origin` is the variable or option that has it.
 pub(super) fn place(
     text: &str,

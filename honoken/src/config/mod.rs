@@ -134,6 +134,18 @@ impl Config {
         images::place(url, option, &self.image_credentials)
     }
 
+    /// The place that an argument names: a URL as in `HONOKEN_ASSETS_URL`, else a folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the argument, or the variable that the place needs.
+    pub fn place(&self, argument: &'static str, text: &str) -> Result<Place, ConfigError> {
+        if images::is_url(text) {
+            return self.image_place(argument, text);
+        }
+        let folder = text.trim_end_matches('/');
+        Ok(Place::Folder(if folder.is_empty() { text } else { folder }.into()))
+    }
+
     /// Reads the environment.
     ///
     /// # Errors

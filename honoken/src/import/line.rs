@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use super::outcome::{Kind, Refusal, Subject};
 
 /// All characters except the unreserved ones of RFC 3986 section 2.3.
-const NOT_UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const NOT_UNRESERVED: AsciiSet =
+    NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The members by which a registration is known: no pass has one of them.
 const OF_REGISTRATIONS: [&str; 2] = ["deviceLibraryIdentifier", "pushToken"];

@@ -4,8 +4,10 @@
 //! - `sender`: the calls, repeated while that may help; `outcome`: what became of a line
 //! - `journal`: how far the import is, on disk
 //! - `run`: many lines at a time, in the order that matters
+//! - [`layout`]: `honoken blobs import-layout`, images of another service through the same calls
 
 mod journal;
+pub mod layout;
 mod line;
 mod lines;
 mod outcome;
@@ -33,7 +35,7 @@ use crate::server_address;
 use journal::{Files, Journal};
 use lines::Lines;
 use run::Import;
-use sender::Sender;
+use sender::{Sender, Sign};
 use shown::Shown;
 
 /// For `--help`.
@@ -96,10 +98,10 @@ pub async fn run(options: &Options, stop: &CancellationToken) -> ExitCode {
 }
 
 async fn import(options: &Options, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
-    let authorization = authorization(options.key_file.as_deref())?;
+    let authorization = authorization(options.key_file.as_deref(), "passes:import")?;
     warn_of_plain_http(&options.server);
     let client = HttpClient::with_limits(CALL, ANSWER_BYTES).with_trust(trust(options.ca.as_deref())?);
-    let sender = Sender::new(client, &options.server, authorization, stop.clone());
+    let sender = Sender::new(client, &options.server, Sign::Key(authorization), stop.clone());
     let files = options.files();
     let (input, bytes) = options.open()?;
     let saved = if options.restart { None } else { Journal::saved(&files, &options.server)? };
@@ -162,7 +164,7 @@ impl Options {
 }
 
 /// The header with the key. It comes from a file or the environment, since everybody on the machine may read the arguments of a process.
-fn authorization(key_file: Option<&Path>) -> anyhow::Result<HeaderValue> {
+fn authorization(key_file: Option<&Path>, scope: &str) -> anyhow::Result<HeaderValue> {
     let key = if let Some(file) = key_file {
         let about = || format!("--key-file {}", file.display());
         let mut text = String::new();
@@ -170,7 +172,9 @@ fn authorization(key_file: Option<&Path>) -> anyhow::Result<HeaderValue> {
         opened.take(KEY_FILE_BYTES).read_to_string(&mut text).with_context(about)?;
         text.trim().to_owned()
     } else {
-        let about = "an API key is needed: set HONOKEN_API_KEY, or name a file that holds it with --key-file; `honoken keys create --scopes passes:import` makes one";
+        let about = format!(
+            "an API key is needed: set HONOKEN_API_KEY, or name a file that holds it with --key-file; `honoken keys create --scopes {scope}` makes one"
+        );
         config::api_key()?.context(about)?.expose_secret().to_owned()
     };
     let is_one = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
@@ -203,15 +207,15 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         let file = folder.path().join("key");
         std::fs::write(&file, "honoken_abc\n").unwrap();
-        let header = authorization(Some(&file)).unwrap();
+        let header = authorization(Some(&file), "").unwrap();
         assert_eq!(header.to_str().unwrap(), "Bearer honoken_abc");
         assert!(!format!("{header:?}").contains("honoken_abc"));
         for bad in ["", "\n", "two words", "schlüssel"] {
             std::fs::write(&file, bad).unwrap();
-            let said = authorization(Some(&file)).unwrap_err().to_string();
+            let said = authorization(Some(&file), "").unwrap_err().to_string();
             assert!(said.contains("visible ASCII"), "{said}");
         }
-        let said = format!("{:#}", authorization(Some(&folder.path().join("missing"))).unwrap_err());
+        let said = format!("{:#}", authorization(Some(&folder.path().join("missing")), "").unwrap_err());
         assert!(said.contains("--key-file"), "{said}");
     }
 }

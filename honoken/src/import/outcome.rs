@@ -10,6 +10,8 @@ pub(super) enum Kind {
     Pass,
     /// To register a device.
     Registration,
+    /// To take an image.
+    Image,
 }
 
 /// What a line is about, as far as it says so: without secrets.
@@ -37,7 +39,7 @@ pub(super) enum Outcome {
     Issued,
     /// The registration is new.
     Registered,
-    /// The device was registered already and has another push token now.
+    /// The device was registered already and has another push token now, or the image is another one now.
     Updated,
     /// Everything was so before.
     Unchanged,

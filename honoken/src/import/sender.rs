@@ -1,5 +1,6 @@
 //! Sends the calls of lines to the service, again and again while that may help.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use honoken_simulator::{Answer, HttpClient, HttpError};
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::line::Call;
 use super::outcome::{Kind, Outcome, Refusal};
+use crate::admin::OperatorSign;
 
 /// How long a call is repeated before the import ends.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -30,7 +32,7 @@ pub(super) enum Stop {
     #[error("interrupted; the same command goes on here")]
     Interrupted,
     /// The key is not taken.
-    #[error("the service refuses the API key ({code}): {detail}")]
+    #[error("the service refuses the credentials ({code}): {detail}")]
     Key {
         /// The code of the answer.
         code: String,
@@ -53,32 +55,42 @@ pub(super) enum Stop {
     },
 }
 
+/// Who sends.
+pub(super) enum Sign {
+    /// An integrator, with an API key.
+    Key(HeaderValue),
+    /// An operator, who may have to sign every request.
+    Operator(OperatorSign),
+}
+
 /// Sends calls.
 #[derive(Clone)]
 pub(super) struct Sender {
     client: HttpClient,
     /// Without a slash at its end.
     server: String,
-    authorization: HeaderValue,
+    sign: Arc<Sign>,
     stop: CancellationToken,
 }
 
 /// What to do after an answer.
-enum Next {
-    Done(Outcome),
-    Again { after: Option<Duration>, reason: String },
-    Failed { refusal: Box<Refusal> },
+enum Next<T> {
+    Done(T),
+    Again {
+        after: Option<Duration>,
+        reason: String,
+    },
+    /// The service failed. After a few times that is the result.
+    Failed {
+        result: T,
+        reason: String,
+    },
     End(Stop),
 }
 
 impl Sender {
-    pub(super) fn new(
-        client: HttpClient,
-        server: &str,
-        authorization: HeaderValue,
-        stop: CancellationToken,
-    ) -> Self {
-        Self { client, server: server.trim_end_matches('/').to_owned(), authorization, stop }
+    pub(super) fn new(client: HttpClient, server: &str, sign: Sign, stop: CancellationToken) -> Self {
+        Self { client, server: server.trim_end_matches('/').to_owned(), sign: Arc::new(sign), stop }
     }
 
     /// Asks for something that every key may read, to know the address and the key before the first line is sent.
@@ -88,7 +100,7 @@ impl Sender {
     pub(super) async fn greet(&self) -> Result<(), Stop> {
         const PATH: &str = "/manage/v1/passes?limit=1";
         let url = || self.server.clone();
-        match self.send(Method::GET, PATH, Vec::new()).await {
+        match self.send(&Method::GET, PATH, &[], "application/json").await {
             Ok(answer) if answer.status == StatusCode::OK => {
                 let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
                 let is_list = body.is_some_and(|body| body["passes"].is_array());
@@ -110,20 +122,50 @@ impl Sender {
     /// # Errors
     /// [`Stop`]
     pub(super) async fn carry_out(&self, call: &Call) -> Result<Outcome, Stop> {
+        let content_type = match call.kind {
+            Kind::Pass | Kind::Registration => "application/json",
+            Kind::Image => "image/png",
+        };
+        let request = (&call.method, &*call.path, &*call.body, content_type);
+        self.repeat(request, |answer| next(call, answer)).await
+    }
+
+    /// Reads what is there now; any answer but a temporary one is given.
+    ///
+    /// # Errors
+    /// [`Stop`]
+    pub(super) async fn read(&self, path: &str) -> Result<Answer, Stop> {
+        let judge = |answer: Result<Answer, HttpError>| match answer {
+            Ok(answer) if is_of_key(answer.status) => Next::End(key_refused(&answer)),
+            Ok(answer) if is_temporary(answer.status) => again(&answer),
+            Ok(answer) if answer.status.is_server_error() => {
+                Next::Failed { reason: format!("it answers {}", answer.status), result: answer }
+            }
+            Ok(answer) => Next::Done(answer),
+            Err(fault) => Next::Again { after: None, reason: fault.told() },
+        };
+        self.repeat((&Method::GET, path, &[], "application/json"), judge).await
+    }
+
+    async fn repeat<T>(
+        &self,
+        (method, path, body, content_type): (&Method, &str, &[u8], &'static str),
+        judge: impl Fn(Result<Answer, HttpError>) -> Next<T>,
+    ) -> Result<T, Stop> {
         let give_up = Instant::now() + PATIENCE;
         let (mut wait, mut failures) = (FIRST_WAIT, 0);
         loop {
             let answer = tokio::select! {
-                answer = self.send(call.method.clone(), &call.path, call.body.clone()) => answer,
+                answer = self.send(method, path, body, content_type) => answer,
                 () = self.stop.cancelled() => return Err(Stop::Interrupted),
             };
-            let (after, reason) = match next(call, answer) {
-                Next::Done(outcome) => return Ok(outcome),
+            let (after, reason) = match judge(answer) {
+                Next::Done(result) => return Ok(result),
                 Next::End(stop) => return Err(stop),
-                Next::Failed { refusal } if failures >= FAILURES => return Ok(Outcome::Refused(refusal)),
-                Next::Failed { refusal } => {
+                Next::Failed { result, .. } if failures >= FAILURES => return Ok(result),
+                Next::Failed { reason, .. } => {
                     failures += 1;
-                    (None, refusal.detail)
+                    (None, reason)
                 }
                 Next::Again { after, reason } => (after, reason),
             };
@@ -139,40 +181,58 @@ impl Sender {
         }
     }
 
-    async fn send(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Answer, HttpError> {
-        let json = HeaderValue::from_static("application/json");
-        let headers = HeaderMap::from_iter([
-            (header::AUTHORIZATION, self.authorization.clone()),
-            (header::CONTENT_TYPE, json),
-        ]);
-        self.client.request(method, &format!("{}{path}", self.server), headers, body).await
+    async fn send(
+        &self,
+        method: &Method,
+        path: &str,
+        body: &[u8],
+        content_type: &'static str,
+    ) -> Result<Answer, HttpError> {
+        let url = format!("{}{path}", self.server);
+        let content_type = HeaderValue::from_static(content_type);
+        let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, content_type)]);
+        match &*self.sign {
+            Sign::Key(authorization) => drop(headers.insert(header::AUTHORIZATION, authorization.clone())),
+            Sign::Operator(operator) => {
+                // An address that is none is refused by the client below.
+                let uri = url.parse().unwrap_or_default();
+                headers.extend(operator.headers(method, &uri, body));
+            }
+        }
+        self.client.request(method.clone(), &url, headers, body.to_vec()).await
     }
 }
 
-fn next(call: &Call, answer: Result<Answer, HttpError>) -> Next {
+fn next(call: &Call, answer: Result<Answer, HttpError>) -> Next<Outcome> {
     let answer = match answer {
         Ok(answer) => answer,
         Err(fault) => return Next::Again { after: None, reason: fault.told() },
     };
     match answer.status {
-        StatusCode::CREATED => Next::Done(match call.kind {
-            Kind::Pass => Outcome::Issued,
+        StatusCode::CREATED if call.kind != Kind::Image => Next::Done(match call.kind {
+            Kind::Pass | Kind::Image => Outcome::Issued,
             Kind::Registration => Outcome::Registered,
         }),
-        StatusCode::OK => {
+        // An image of all passes of a type or of the brand is shown by a job.
+        StatusCode::OK | StatusCode::ACCEPTED => {
             let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
             let changed = body["changed"] == Value::Bool(true);
-            let is_update = changed && call.kind == Kind::Registration;
+            let is_update = changed && call.kind != Kind::Pass;
             Next::Done(if is_update { Outcome::Updated } else { Outcome::Unchanged })
         }
         status if is_of_key(status) => Next::End(key_refused(&answer)),
-        StatusCode::INTERNAL_SERVER_ERROR => Next::Failed { refusal: Box::new(refusal(call, &answer)) },
-        status if is_temporary(status) => {
-            let seconds = answer.header("retry-after").and_then(|text| text.trim().parse().ok());
-            Next::Again { after: seconds.map(Duration::from_secs), reason: format!("it answers {status}") }
+        StatusCode::INTERNAL_SERVER_ERROR => {
+            let refusal = Box::new(refusal(call, &answer));
+            Next::Failed { reason: refusal.detail.clone(), result: Outcome::Refused(refusal) }
         }
+        status if is_temporary(status) => again(&answer),
         _ => Next::Done(Outcome::Refused(Box::new(refusal(call, &answer)))),
     }
+}
+
+fn again<T>(answer: &Answer) -> Next<T> {
+    let seconds = answer.header("retry-after").and_then(|text| text.trim().parse().ok());
+    Next::Again { after: seconds.map(Duration::from_secs), reason: format!("it answers {}", answer.status) }
 }
 
 fn is_of_key(status: StatusCode) -> bool {

@@ -2,6 +2,7 @@
 
 use std::future::{Ready, ready};
 
+use futures::stream::{self, BoxStream};
 use opendal::{Error, ErrorKind, Operator};
 
 use super::place::Remote;
@@ -17,4 +18,9 @@ pub(super) fn open(_: &Remote) -> Result<Operator, Error> {
 /// Nothing is known.
 pub(super) fn diagnosis(_: &Remote) -> Ready<Option<String>> {
     ready(None)
+}
+
+/// It has no names.
+pub(super) fn scan(_: &Remote) -> BoxStream<'static, Result<String, String>> {
+    Box::pin(stream::empty())
 }

@@ -1,10 +1,15 @@
 //! Stores on other machines, as the feature `full` brings them.
 
+use std::future::ready;
+
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
 use honoken_telemetry::error_chain;
 use opendal::services::{Redis, S3, VercelBlob};
 use opendal::{Error, ErrorKind, HttpTransporter, OperationContext, Operator};
 use opendal_http_transport_reqwest::ReqwestTransport;
-use redis::{ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo};
+use redis::aio::MultiplexedConnection;
+use redis::{ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, RedisError};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -66,6 +71,53 @@ fn over_http(operator: Operator) -> Result<Operator, Error> {
 
 /// Why a store cannot be used, where its client does not tell: that of Redis tries so often that only the passing of time is noticed.
 pub(super) async fn diagnosis(remote: &Remote) -> Option<String> {
+    let client = client(remote)?;
+    let connected = Box::pin(client.get_multiplexed_async_connection());
+    match tokio::time::timeout(limits::IMAGE_STORE_DIAGNOSIS, connected).await {
+        Ok(Ok(_)) => None,
+        Ok(Err(fault)) => Some(error_chain(&fault)),
+        Err(_) => Some("it takes no connection, or says nothing".to_owned()),
+    }
+}
+
+/// The names below the prefix of a Redis, which its operator cannot list. A name may come twice.
+pub(super) fn scan(remote: &Remote) -> BoxStream<'static, Result<String, String>> {
+    let (Some(client), Remote::Redis { prefix, .. }) = (client(remote), remote) else {
+        return stream::once(ready(Err("it cannot list its names".to_owned()))).boxed();
+    };
+    let prefix = format!("{prefix}/");
+    // A prefix has none of the characters that mean something in a pattern.
+    let pattern = format!("{prefix}*");
+    let pages = stream::try_unfold(Scan::Begin(client), move |scan| next_page(scan, pattern.clone()));
+    let names = pages.map_ok(move |page| {
+        let names: Vec<_> =
+            page.iter().filter_map(|key| key.strip_prefix(&prefix)).map(str::to_owned).collect();
+        stream::iter(names.into_iter().map(Ok))
+    });
+    names.try_flatten().map_err(|fault: RedisError| error_chain(&fault)).boxed()
+}
+
+/// How far a scan is.
+enum Scan {
+    Begin(redis::Client),
+    At(MultiplexedConnection, u64),
+    End,
+}
+
+async fn next_page(scan: Scan, pattern: String) -> Result<Option<(Vec<String>, Scan)>, RedisError> {
+    let (mut connection, cursor) = match scan {
+        Scan::Begin(client) => (client.get_multiplexed_async_connection().await?, 0),
+        Scan::At(connection, cursor) => (connection, cursor),
+        Scan::End => return Ok(None),
+    };
+    let mut command = redis::cmd("SCAN");
+    command.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(1000);
+    let (next, keys): (u64, Vec<String>) = command.query_async(&mut connection).await?;
+    Ok(Some((keys, if next == 0 { Scan::End } else { Scan::At(connection, next) })))
+}
+
+/// A client of a Redis; `None` for another store.
+fn client(remote: &Remote) -> Option<redis::Client> {
     let Remote::Redis { endpoint, username, password, database, .. } = remote else { return None };
     let url = Url::parse(endpoint).ok()?;
     let (host, port) = (url.host_str()?.to_owned(), url.port()?);
@@ -81,12 +133,5 @@ pub(super) async fn diagnosis(remote: &Remote) -> Option<String> {
     if let Some(password) = password {
         settings = settings.set_password(password.expose_secret());
     }
-    let client =
-        redis::Client::open(address.into_connection_info().ok()?.set_redis_settings(settings)).ok()?;
-    let connected = Box::pin(client.get_multiplexed_async_connection());
-    match tokio::time::timeout(limits::IMAGE_STORE_DIAGNOSIS, connected).await {
-        Ok(Ok(_)) => None,
-        Ok(Err(fault)) => Some(error_chain(&fault)),
-        Err(_) => Some("it takes no connection, or says nothing".to_owned()),
-    }
+    redis::Client::open(address.into_connection_info().ok()?.set_redis_settings(settings)).ok()
 }

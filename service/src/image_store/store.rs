@@ -192,7 +192,12 @@ impl ImageStore {
 
     /// A fault in the middle of a list.
     pub(super) fn fault(&self, fault: &Error) -> StoreFault {
-        StoreFault { place: self.name.clone(), cause: about(fault).into() }
+        self.fault_of(about(fault))
+    }
+
+    /// A fault with this cause.
+    pub(super) fn fault_of(&self, cause: String) -> StoreFault {
+        StoreFault { place: self.name.clone(), cause: cause.into() }
     }
 
     /// Removes what is stored for a digest.

@@ -7,6 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -70,6 +71,29 @@ impl Redis {
     pub fn url(&self) -> String {
         let scheme = if self.tls.is_some() { "rediss" } else { "redis" };
         format!("{scheme}://:{PASSWORD}@127.0.0.1:{}/1", self.port)
+    }
+
+    /// Stores a value in database 1, as another program would have.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come to that.
+    pub async fn has(&self, key: &str, value: &[u8]) {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.expect("a connection");
+        for command in
+            [&[b"AUTH", PASSWORD.as_bytes()][..], &[b"SELECT", b"1"], &[b"SET", key.as_bytes(), value]]
+        {
+            let mut sent = format!("*{}\r\n", command.len()).into_bytes();
+            for part in command {
+                sent.extend(format!("${}\r\n", part.len()).into_bytes());
+                sent.extend_from_slice(part);
+                sent.extend(b"\r\n");
+            }
+            stream.write_all(&sent).await.expect("it is sent");
+            let mut answer = [0; 5];
+            stream.read_exact(&mut answer).await.expect("an answer");
+            assert_eq!(&answer, b"+OK\r\n", "{}", String::from_utf8_lossy(&answer));
+        }
     }
 
     /// Kills the server as `kill -9` does.

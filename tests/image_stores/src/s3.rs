@@ -53,6 +53,40 @@ impl S3 {
         format!("s3://{BUCKET}/images?endpoint=http://{}", self.address)
     }
 
+    /// Stores an object of the bucket, as another program would have.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be written.
+    pub fn has(&self, name: &str, bytes: &[u8]) {
+        let file = self.folder.path().join(BUCKET).join(name);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder for the object");
+        std::fs::write(file, bytes).expect("the object can be stored");
+    }
+
+    /// The names of all objects of the bucket.
+    ///
+    /// # Panics
+    ///
+    /// When they cannot be read.
+    pub fn names(&self) -> Vec<String> {
+        let bucket = self.folder.path().join(BUCKET);
+        let (mut folders, mut names) = (vec![bucket.clone()], Vec::new());
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let name = path.strip_prefix(&bucket).expect("it is below");
+                    names.push(name.to_string_lossy().into_owned());
+                }
+            }
+        }
+        names.sort();
+        names
+    }
+
     /// Ends the server and every connection. What it stored is kept.
     pub fn goes_away(&mut self) {
         if let Some(serving) = self.serving.take() {

@@ -26,6 +26,7 @@ mod frozen;
 mod guides;
 mod hostile;
 mod house_rules;
+mod image_layout;
 mod image_stores;
 mod images_for_all;
 mod import;

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use honoken_service::image_store::{ImageStore, Place};
 
 use crate::config::Config;
+use crate::import::layout;
 use crate::operator::session::Environment;
 
 /// The subcommands of `blobs`.
@@ -18,6 +19,9 @@ pub enum BlobsCommand {
     /// Remove the images that no pass, no pass type and no brand refers to.
     #[command(after_help = gc::EXAMPLES)]
     Gc(gc::Gc),
+    /// Send the images of an earlier service, from a folder or a store with its layout, to a running one.
+    #[command(after_help = layout::EXAMPLES)]
+    ImportLayout(layout::Options),
 }
 
 /// `honoken blobs`
@@ -28,6 +32,7 @@ pub async fn run(command: &BlobsCommand, environment: &Environment) -> anyhow::R
     match command {
         BlobsCommand::Copy(options) => copying::run(options, environment).await,
         BlobsCommand::Gc(options) => gc::run(options, environment).await,
+        BlobsCommand::ImportLayout(_) => unreachable!("it ends with an exit code of its own"),
     }
 }
 
