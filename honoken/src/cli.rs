@@ -194,21 +194,21 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 serve::run(process(options, config, output), roles, stop)
             })
         }
-        Command::Migrate(options) => {
-            run_async("production", async |config, _| database::migrate(&options, &config, &SystemIds).await)
-        }
+        Command::Migrate(options) => run_async("production", async |config, _| {
+            database::migrate(&options, &config, &SystemClock, &SystemIds).await
+        }),
         Command::Rebuild(options) => run_async("production", async |config, _| {
             database::rebuild(&options, &config, &SystemClock, &SystemIds).await
         }),
-        Command::Backup(options) => run_async("production", async |config, _| {
-            backup::run(&options, &config, &SystemClock, &SystemIds).await
-        }),
-        Command::Restore(options) => {
-            run_async("production", async |config, _| restore::run(&options, &config, &SystemIds).await)
+        Command::Backup(options) => {
+            run_async("production", async |config, _| backup::run(&options, &environment(config)).await)
         }
-        Command::Log(command) => run_async("production", async |config, _| {
-            log::run(&command, &config, &SystemClock, &SystemIds).await
-        }),
+        Command::Restore(options) => {
+            run_async("production", async |config, _| restore::run(&options, &environment(config)).await)
+        }
+        Command::Log(command) => {
+            run_async("production", async |config, _| log::run(&command, &environment(config)).await)
+        }
         Command::Blobs(BlobsCommand::ImportLayout(options)) => {
             let (config, output) = configured("production")?;
             let _at_the_end = output.flushed_at_the_end();

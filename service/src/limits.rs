@@ -57,6 +57,9 @@ pub const LOGIN_REMEMBERED: Duration = Duration::from_mins(1);
 /// How long one attempt to read or write an image on another machine may take.
 pub const IMAGE_STORE_ATTEMPT: Duration = Duration::from_secs(4);
 
+/// How long one attempt may take to read or write a part of a large file on another machine, such as one of a backup.
+pub const LARGE_FILE_ATTEMPT: Duration = Duration::from_mins(1);
+
 /// How often such an attempt is repeated.
 pub const IMAGE_STORE_RETRIES: usize = 2;
 

@@ -17,8 +17,23 @@ use crate::operator::user;
 ///
 /// # Errors
 /// When the database is unavailable or a migration fails.
-pub async fn migrate(options: &StorageOptions, config: &Config, ids: &dyn IdSource) -> anyhow::Result<()> {
-    options.storage(config)?.migrate(ids).await?;
+pub async fn migrate(
+    options: &StorageOptions,
+    config: &Config,
+    clock: &dyn Clock,
+    ids: &dyn IdSource,
+) -> anyhow::Result<()> {
+    let storage = options.storage(config)?;
+    let migrating = storage.migrate(ids);
+    match storage.open_office().await {
+        Ok(office) => {
+            let record = Record { office, clock, ids, actor: &user::actor() };
+            let action = Action { name: "migrate", target: "/migrate".to_owned() };
+            record.note(action, migrating).await?;
+        }
+        // A new database, or one of a release that noted nothing, has no place for a note yet.
+        Err(_) => migrating.await?,
+    }
     print_line("the database has the schema of this release")
 }
 

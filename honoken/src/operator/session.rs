@@ -70,6 +70,30 @@ impl Place {
     }
 }
 
+impl Place {
+    /// Likewise, and lets go of the files before: a service may start meanwhile. What has no event log is no installation, and gets no note.
+    ///
+    /// # Errors
+    /// As [`Place::notes`].
+    pub async fn notes_alone<T>(
+        self,
+        environment: &Environment,
+        name: &'static str,
+        target: String,
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        let office = match &self {
+            Self::Storage(storage) if storage.must_have_a_log().is_err() => return work.await,
+            Self::Storage(storage) => storage.open_office().await?,
+            Self::Running(process) => process.open_office(),
+        };
+        drop(self);
+        let Environment { clock, ids, .. } = environment;
+        let record = Record { office, clock: &**clock, ids: &**ids, actor: &user::actor() };
+        record.note(Action { name, target }, work).await
+    }
+}
+
 impl StorageOptions {
     /// The data folder.
     pub fn data_dir(&self) -> &Path {

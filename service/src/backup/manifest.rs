@@ -32,6 +32,9 @@ pub struct Manifest {
     pub files: BTreeMap<String, String>,
     /// How many images it has; `null` when they are in a store of their own, which is not in it.
     pub images: Option<u64>,
+    /// How many images are in its list; `null` when it has none.
+    #[serde(default)]
+    pub listed_images: Option<u64>,
     /// The numbers of the encryption keys that open what is sealed in it.
     pub encryption_keys: Vec<u32>,
 }
@@ -47,6 +50,7 @@ impl Manifest {
             position: 0,
             files: BTreeMap::new(),
             images: None,
+            listed_images: None,
             encryption_keys: Vec::new(),
         }
     }
@@ -57,36 +61,35 @@ impl Manifest {
         Ok(())
     }
 
-    /// That of a backup, whose files are compared with it.
+    /// Makes sure that a file of a backup, which was brought here, is the one that it names.
     ///
     /// # Errors
-    /// When it cannot be read, or a file is missing or was changed.
-    pub fn verified(backup: &Path) -> anyhow::Result<Self> {
-        let manifest = Self::read(backup)?;
-        for (name, expected) in &manifest.files {
-            let is_plain = Path::new(name).components().count() == 1 && !name.starts_with('.');
-            anyhow::ensure!(is_plain, "{} names the file {name:?}", backup.join(NAME).display());
-            let found = sha256(&backup.join(name))?;
-            anyhow::ensure!(
-                found == *expected,
-                "{} was changed: use another backup",
-                backup.join(name).display()
-            );
-        }
-        Ok(manifest)
+    /// When it cannot be read, or was changed.
+    pub(super) fn check(&self, name: &str, file: &Path, shown: &str) -> anyhow::Result<()> {
+        let expected = self.files.get(name);
+        anyhow::ensure!(
+            expected == Some(&sha256(file)?),
+            "{name} was changed in {shown}: use another backup"
+        );
+        Ok(())
     }
 
-    pub(super) fn read(backup: &Path) -> anyhow::Result<Self> {
-        let file = backup.join(NAME);
-        let text = std::fs::read(&file).with_context(|| format!("could not read {}", file.display()))?;
-        let manifest: Self = serde_json::from_slice(&text)
-            .with_context(|| format!("{} is not what `honoken backup` writes", file.display()))?;
+    /// Reads that of a backup, which is shown as `shown` in sentences.
+    ///
+    /// # Errors
+    /// When it cannot be read, or names a file that is none.
+    pub(super) fn parse(text: &[u8], shown: &str) -> anyhow::Result<Self> {
+        let manifest: Self = serde_json::from_slice(text)
+            .with_context(|| format!("{NAME} of {shown} is not what `honoken backup` writes"))?;
         anyhow::ensure!(
             manifest.honoken_backup == FORMAT,
-            "{} has the format {}, and this release reads {FORMAT}: use the release that wrote it",
-            file.display(),
+            "{shown} has the format {}, and this release reads {FORMAT}: use the release that wrote it",
             manifest.honoken_backup
         );
+        for name in manifest.files.keys() {
+            let is_plain = Path::new(name).components().count() == 1 && !name.starts_with('.');
+            anyhow::ensure!(is_plain, "{NAME} of {shown} names the file {name:?}");
+        }
         Ok(manifest)
     }
 }

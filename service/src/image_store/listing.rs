@@ -24,7 +24,7 @@ impl ImageStore {
     /// When the store cannot be used.
     pub async fn list(&self) -> Result<Vec<Listed>, StoreFault> {
         let mut listed = Vec::new();
-        let Some(mut entries) = self.entries().await? else { return Ok(listed) };
+        let Some(mut entries) = self.entries(true).await? else { return Ok(listed) };
         while let Some(entry) = entries.try_next().await.map_err(|fault| self.fault(&fault))? {
             if let Some(digest) = digest_of(entry.path()) {
                 listed.push(self.described(digest, entry).await?);

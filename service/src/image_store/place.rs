@@ -122,6 +122,41 @@ impl Place {
         }
     }
 
+    /// The place whose names are those of this one that begin with `name` and a slash.
+    #[must_use]
+    pub fn below(&self, name: &str) -> Self {
+        let mut place = self.clone();
+        match &mut place {
+            Self::Folder(folder) => folder.push(name),
+            Self::Memory => {}
+            Self::Remote(
+                Remote::S3 { prefix, .. } | Remote::Redis { prefix, .. } | Remote::VercelBlob { prefix, .. },
+            ) => {
+                if !prefix.is_empty() {
+                    prefix.push('/');
+                }
+                prefix.push_str(name);
+            }
+        }
+        place
+    }
+
+    /// The place that this one is below, and the last part of its name; `None` where there is none.
+    pub fn split(&self) -> Option<(Self, String)> {
+        let mut place = self.clone();
+        let Self::Remote(
+            Remote::S3 { prefix, .. } | Remote::Redis { prefix, .. } | Remote::VercelBlob { prefix, .. },
+        ) = &mut place
+        else {
+            return None;
+        };
+        let whole = std::mem::take(prefix);
+        let (rest, name) = whole.rsplit_once('/').unwrap_or(("", &whole));
+        rest.clone_into(prefix);
+        let name = name.to_owned();
+        (!name.is_empty()).then_some((place, name))
+    }
+
     /// Whether the store is on another machine.
     pub fn is_remote(&self) -> bool {
         matches!(self, Self::Remote(_))
@@ -301,6 +336,24 @@ mod tests {
             let place = Place::read(url, &all(), true).unwrap();
             assert!(!format!("{place:?} {place}").contains("hush"), "{place:?}");
         }
+    }
+
+    #[test]
+    fn a_place_is_below_another_one() {
+        for (text, below) in [
+            ("fs:/srv/backups", "fs:/srv/backups/images"),
+            ("s3://bucket?region=a", "s3://bucket/images in a"),
+            ("s3://bucket/a/b?region=a", "s3://bucket/a/b/images in a"),
+            ("vercel-blob:", "vercel-blob:images"),
+        ] {
+            let place = Place::read(text, &all(), true).unwrap();
+            assert_eq!(place.below("images").to_string(), below);
+            if place.is_remote() {
+                let (parent, name) = place.below("images").split().unwrap();
+                assert_eq!((parent.to_string(), &*name), (place.to_string(), "images"));
+            }
+        }
+        assert!(Place::read("vercel-blob:", &all(), true).unwrap().split().is_none());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -43,12 +44,36 @@ impl ImageStore {
     /// # Errors
     /// When a folder cannot be used.
     pub fn open(place: &Place) -> Result<Self, StoreFault> {
+        Self::open_within(place, limits::IMAGE_STORE_ATTEMPT)
+    }
+
+    /// The same for large files: each attempt at a part may take a minute.
+    ///
+    /// # Errors
+    /// When a folder cannot be used.
+    pub fn open_patient(place: &Place) -> Result<Self, StoreFault> {
+        Self::open_within(place, limits::LARGE_FILE_ATTEMPT)
+    }
+
+    /// The same to read alone: nothing is made in a folder, which must be there.
+    ///
+    /// # Errors
+    /// When the folder cannot be used.
+    pub fn open_to_read(place: &Place) -> Result<Self, StoreFault> {
+        let name: Arc<str> = place.to_string().into();
+        let operator = operator::open_to_read(place, limits::IMAGE_STORE_ATTEMPT);
+        let operator = operator
+            .map_err(|problem| StoreFault { place: name.clone(), cause: error_chain(&problem).into() })?;
+        Ok(Self { operator, place: place.clone(), name, away: Arc::default(), failures: None })
+    }
+
+    fn open_within(place: &Place, attempt: Duration) -> Result<Self, StoreFault> {
         let name: Arc<str> = place.to_string().into();
         let fault = |cause: String| StoreFault { place: name.clone(), cause: cause.into() };
         if let Place::Folder(folder) = place {
             data_dir::make_folder(folder).map_err(|problem| fault(format!("{problem:#}")))?;
         }
-        let operator = operator::open(place).map_err(|problem| fault(error_chain(&problem)))?;
+        let operator = operator::open(place, attempt).map_err(|problem| fault(error_chain(&problem)))?;
         Ok(Self { operator, place: place.clone(), name, away: Arc::default(), failures: None })
     }
 
@@ -65,6 +90,11 @@ impl ImageStore {
     pub fn counted(mut self, metrics: &Metrics) -> Self {
         self.failures = Some(metrics.counter(Metric::ImageStoreFailures, &[]));
         self
+    }
+
+    /// The way to it.
+    pub(super) fn operator(&self) -> &Operator {
+        &self.operator
     }
 
     /// Its place.
@@ -109,7 +139,10 @@ impl ImageStore {
     }
 
     /// Stores bytes under a name that is no digest's, in place of what is there.
-    pub(super) async fn write_file(&self, name: &str, bytes: Bytes) -> Result<(), StoreFault> {
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub async fn write_file(&self, name: &str, bytes: Bytes) -> Result<(), StoreFault> {
         self.ask(Box::pin(async { self.operator.write(name, Buffer::from(bytes)).await })).await.map(drop)
     }
 
@@ -175,9 +208,9 @@ impl ImageStore {
         self.operator.info().capability().list
     }
 
-    /// Everything that is stored.
-    pub(super) async fn entries(&self) -> Result<Option<Lister>, StoreFault> {
-        self.ask(Box::pin(async { self.operator.lister_with("/").recursive(true).await })).await
+    /// Everything that is stored, or what is at the top.
+    pub(super) async fn entries(&self, recursive: bool) -> Result<Option<Lister>, StoreFault> {
+        self.ask(Box::pin(async { self.operator.lister_with("/").recursive(recursive).await })).await
     }
 
     /// What is known of what is stored for a digest.

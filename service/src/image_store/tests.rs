@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::TryStreamExt;
 use honoken_domain::ids::{Digest, UnixSeconds};
 use honoken_test_image_stores::{ACCESS_KEY_ID, PASSWORD, Redis, S3, SECRET_ACCESS_KEY, TOKEN, VercelBlob};
 use opendal::layers::ChaosLayer;
@@ -35,7 +36,7 @@ fn over_vercel_blob(blobs: &VercelBlob, token: &str) -> ImageStore {
     let context = OperationContext::new().with_http_transport(blobs.transport());
     let operator = vercel_blob("images", &token.into()).unwrap().with_context(context);
     let place = Place::Remote(Remote::VercelBlob { prefix: "images".into(), token: token.into() });
-    ImageStore::over(bounded(operator), place)
+    ImageStore::over(bounded(operator, limits::IMAGE_STORE_ATTEMPT), place)
 }
 
 /// Bytes of which every store is given some: a few, and as many as an image may have.
@@ -69,6 +70,40 @@ async fn keeps_its_promises(store: ImageStore) {
     store.remove(&few).await.expect("what is not there can be removed");
     assert_eq!(store.read(&few).await.unwrap(), None);
     assert!(store.has(&many).await.unwrap());
+}
+
+/// Files under names of their own, of which one goes up and down in parts.
+async fn keeps_files(store: ImageStore, bytes: usize) {
+    let folder = TempDir::new().unwrap();
+    let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+    let large: Vec<u8> = (0..bytes).map(|at| u8::try_from(at * 7 % 251).unwrap()).collect();
+    std::fs::write(&from, &large).unwrap();
+    store.upload(&from, "first/large").await.unwrap();
+    store.write_file("first/second/small", Bytes::from_static(b"a few bytes")).await.unwrap();
+    store.write_file("top", Bytes::from_static(b"on top")).await.unwrap();
+    let paths: BTreeSet<String> = store.paths().await.unwrap().try_collect().await.unwrap();
+    assert_eq!(paths, ["first/large", "first/second/small", "top"].map(str::to_owned).into());
+    assert_eq!(store.folders().await.unwrap(), ["first".to_owned()].into());
+
+    assert_eq!(store.file("first/large").await.unwrap().unwrap().bytes, bytes as u64);
+    assert_eq!(store.sha256("first/large").await.unwrap(), Digest::of(&large).to_string());
+    std::fs::write(&to, "what was there before").unwrap();
+    store.download("first/large", &to).await.unwrap();
+    assert_eq!(std::fs::read(&to).unwrap(), large);
+    store.upload(&folder.path().join("missing"), "missing").await.unwrap_err();
+    store.remove_file("first/large").await.unwrap();
+    store.remove_file("first/large").await.expect("what is not there can be removed");
+    assert_eq!(store.file("first/large").await.unwrap(), None);
+    assert_eq!(store.read_file("top").await.unwrap().unwrap(), "on top");
+}
+
+#[tokio::test]
+async fn files_are_kept_in_a_folder_on_s3_and_in_vercel_blob() {
+    let folder = TempDir::new().unwrap();
+    keeps_files(open(&format!("fs:{}", folder.path().display())), 1000).await;
+    let s3 = S3::start().await;
+    keeps_files(open(&s3.url()), 40 * 1024 * 1024 + 1).await;
+    keeps_files(over_vercel_blob(&VercelBlob::default(), TOKEN), 1000).await;
 }
 
 #[tokio::test]
@@ -236,7 +271,10 @@ async fn the_head_of_an_image_on_s3_is_read_without_the_rest() {
 async fn reads_that_fail_now_and_then_are_repeated_and_never_wrong() {
     let operator = Operator::new(Memory::default()).unwrap();
     let calm = ImageStore::over(operator.clone(), Place::Memory);
-    let store = ImageStore::over(bounded(operator.layer(ChaosLayer::new(0.2))), Place::Memory);
+    let store = ImageStore::over(
+        bounded(operator.layer(ChaosLayer::new(0.2)), limits::IMAGE_STORE_ATTEMPT),
+        Place::Memory,
+    );
     let [_, bytes] = images();
     let digest = Digest::of(&bytes);
     calm.write(&digest, bytes.clone()).await.unwrap();

@@ -64,6 +64,15 @@ impl S3 {
         std::fs::write(file, bytes).expect("the object can be stored");
     }
 
+    /// The bytes of an object of the bucket.
+    ///
+    /// # Panics
+    ///
+    /// When there is none of this name.
+    pub fn bytes(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.folder.path().join(BUCKET).join(name)).expect("the object is there")
+    }
+
     /// The names of all objects of the bucket.
     ///
     /// # Panics

@@ -4,15 +4,17 @@
 use honoken_tests::device::{Credentials, device, push_token};
 use honoken_tests::etag::sha256;
 use honoken_tests::problem::assert_problem;
+use honoken_tests::server::{Home, copy_folder};
 use honoken_tests::storage::Part;
 use honoken_tests::waiting::{PATIENCE, eventually};
 use honoken_tests::{Honoken, Operator};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::a_service;
 use crate::document::Document;
+use crate::event_log_moves::url;
 use crate::manage::a_service_with_a_pass;
+use crate::{PROGRAM, a_service, assert_done};
 
 async fn page(operator: &Operator, query: &str) -> Value {
     let answer = operator.request(Method::GET, &format!("/admin/audit{query}"), &Value::Null).await;
@@ -208,4 +210,38 @@ async fn a_command_is_an_entry_in_the_name_of_the_user_of_the_system_whether_the
     let named = "select count(*) || '' from events where cast(metadata as text) like $1";
     let named = honoken.storage().reads(Part::Log, named, &[&format!("%\"operator:{actor}\"%")]).await;
     assert_eq!(named, ["2"], "the events name the user too");
+}
+
+#[tokio::test]
+async fn what_moves_a_log_or_images_and_what_migrates_is_an_entry_where_it_comes_from_or_gets_to() {
+    let mut honoken = a_service().await;
+    let folder = honoken.home().folder().to_owned();
+    let place = |name: &str| folder.join(name).display().to_string();
+    let (from, to) = (format!("fs:{}", honoken.home().data_dir().join("blobs").display()), place("images"));
+    let images = format!("fs:{to}");
+    assert_done(&honoken.home().runs(&["blobs", "copy", "--from", &from, "--to", &images]).await);
+    let copy = format!("sqlite:{}", place("copy"));
+    let log = url(honoken.home());
+    let copying = honoken.home().command(&["log", "copy", "--from", &log, "--to", &copy]).output().await;
+    assert_done(&copying.expect("it ends"));
+    let entry = |action: &str, target: &str| (action.to_owned(), target.to_owned(), json!(0));
+    let beside = [entry("copyLog", &copy), entry("copyImages", &images)];
+    assert_eq!(commands(&honoken.operator()).await, beside);
+    let exported = assert_done(&honoken.home().runs(&["log", "export"]).await);
+    honoken.terminate().await;
+    assert_done(&honoken.home().runs(&["migrate"]).await);
+    assert_done(&honoken.home().runs(&["blobs", "copy", "--from", &from, "--to", &images]).await);
+    honoken.restart().await;
+    let alone = [entry("copyImages", &images), entry("migrate", "/migrate")];
+    assert_eq!(commands(&honoken.operator()).await, [&alone[..], &beside[..]].concat());
+
+    let file = place("log.ndjson");
+    std::fs::write(&file, exported).expect("it can be written");
+    let home = Home::new(PROGRAM).await;
+    assert_done(&home.runs(&["log", "import", &file]).await);
+    for folder in ["blobs", "secrets", "certificates"] {
+        copy_folder(&honoken.home().data_dir().join(folder), &home.data_dir().join(folder));
+    }
+    let imported = Honoken::start_in(home).await;
+    assert_eq!(commands(&imported.operator()).await, [entry("importLog", &file)]);
 }

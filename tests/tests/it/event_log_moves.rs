@@ -24,7 +24,7 @@ async fn a_service_with_a_phone() -> (Honoken, Vec<Credentials>, String) {
 }
 
 /// The URL of a home's event log, as `log copy` takes it.
-fn url(home: &Home) -> String {
+pub(crate) fn url(home: &Home) -> String {
     match home.storage() {
         Storage::Sqlite { data_dir } => format!("sqlite:{}", data_dir.display()),
         Storage::Postgres { url } => url,

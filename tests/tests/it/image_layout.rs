@@ -118,6 +118,7 @@ async fn images_of_passes_of_types_and_of_the_brand_get_to_their_places_and_the_
 
     let (code, said) = imports(&honoken, "old", &[]).await;
     assert_eq!(code, 1, "{said}");
+    assert_eq!(fs::read_dir(&folder).expect("a folder").count(), 3, "nothing is made in it");
     assert!(
         said.contains(
             "7 images were sent and compared, 0 were there already, 0 were sent before, 5 were refused"

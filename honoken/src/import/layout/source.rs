@@ -28,10 +28,9 @@ impl Source {
     pub(super) async fn open(text: &str, config: &Config) -> anyhow::Result<Self> {
         let place = config.place("FROM", text)?;
         if let Place::Folder(folder) = &place {
-            // Opening it would make it.
             ensure!(folder.is_dir(), "there is no folder {}", folder.display());
         }
-        let store = ImageStore::open(&place)?;
+        let store = ImageStore::open_to_read(&place)?;
         store.reach().await?;
         let name = place.to_string();
         Ok(Self { store, name })

@@ -52,10 +52,25 @@ pub(super) async fn run(options: &Copy, environment: &Environment) -> anyhow::Re
     if let (Place::Memory, _) | (_, Place::Memory) = (from.place(), to.place()) {
         anyhow::bail!("memory: is the memory of this command, and ends with it: name another store");
     }
-    let digests = if from.can_list() { listed(&from).await? } else { known(options, environment).await? };
+    let target = to.place().to_string();
+    let copying = Box::pin(copy_all(options, environment, &from, &to));
+    // Where the command knows an installation, it is noted there; between two stores there need not be one.
+    match options.location.place(&environment.config) {
+        Ok(place) => place.notes_alone(environment, "copyImages", target, copying).await,
+        Err(_) => copying.await,
+    }
+}
+
+async fn copy_all(
+    options: &Copy,
+    environment: &Environment,
+    from: &ImageStore,
+    to: &ImageStore,
+) -> anyhow::Result<()> {
+    let digests = if from.can_list() { listed(from).await? } else { known(options, environment).await? };
     let mut progress = Progress::of("images", digests.len() as u64);
     let (mut before, mut now, mut left) = (0_u64, 0_u64, 0_u64);
-    let copied = stream::iter(&digests).map(|digest| copy(&from, &to, digest)).buffer_unordered(AT_A_TIME);
+    let copied = stream::iter(&digests).map(|digest| copy(from, to, digest)).buffer_unordered(AT_A_TIME);
     let mut copied = Box::pin(copied);
     while let Some(copied) = copied.next().await {
         progress.advance(1);

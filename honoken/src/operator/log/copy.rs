@@ -3,16 +3,17 @@
 use std::pin::pin;
 
 use clap::Args;
+use honoken_database::postgres;
 use honoken_event_store::transfer::Copying;
 use honoken_event_store::{EventLog, Position};
-use honoken_service::ids::IdSource;
 use honoken_service::storage::{Database, Storage};
+use secrecy::ExposeSecret;
 
 use crate::config;
 use crate::operator::log::NOT_MOVED;
 use crate::operator::print::print_line;
 use crate::operator::progress::Progress;
-use crate::operator::session::Place;
+use crate::operator::session::{Environment, Place};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -42,7 +43,8 @@ pub struct Copy {
 ///
 /// # Errors
 /// When one of the two cannot be used, the target holds something else, or the copy differs.
-pub(super) async fn run(options: &Copy, ids: &dyn IdSource) -> anyhow::Result<()> {
+pub(super) async fn run(options: &Copy, environment: &Environment) -> anyhow::Result<()> {
+    let ids = &*environment.ids;
     let (from, to) = (database("--from", &options.from)?, database("--to", &options.to)?);
     anyhow::ensure!(!from.is_same_place(&to), "--from and --to are the same place");
     let original = Place::of(&from, "--from")?;
@@ -52,7 +54,8 @@ pub(super) async fn run(options: &Copy, ids: &dyn IdSource) -> anyhow::Result<()
     let mut copying = Copying::begin(&log, target.open_target(ids).await?).await?;
     // Let go of at once: who holds it keeps the head from moving.
     let head = *log.head().borrow();
-    let copied = work(&mut copying, head, options.follow).await;
+    let working = Box::pin(work(&mut copying, head, options.follow));
+    let copied = original.notes(environment, "copyLog", shown(&to), working).await;
     let closed = copying.close().await;
     log.close().await;
     let sentence = copied?;
@@ -64,6 +67,17 @@ pub(super) async fn run(options: &Copy, ids: &dyn IdSource) -> anyhow::Result<()
 /// The database that an option names. It is not read by the command line's parser, which would repeat it with its password.
 fn database(option: &str, url: &str) -> anyhow::Result<Database> {
     config::database_url(url).map_err(|problem| anyhow::anyhow!("{option} {problem}"))
+}
+
+/// A place for people, without its password.
+fn shown(database: &Database) -> String {
+    match database {
+        Database::Folder(folder) => format!("sqlite:{}", folder.display()),
+        Database::Postgres(url) => match postgres::options(url.expose_secret()) {
+            Ok(options) => postgres::place(&options),
+            Err(_) => "postgres:".to_owned(),
+        },
+    }
 }
 
 async fn work(copying: &mut Copying<'_>, head: Position, follow: bool) -> anyhow::Result<String> {

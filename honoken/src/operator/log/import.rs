@@ -7,13 +7,16 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use honoken_event_store::transfer::ndjson::{self, Export};
+use honoken_service::clock::Clock;
 use honoken_service::ids::IdSource;
+use honoken_service::operations::audit::{Action, Record};
 
 use crate::config::Config;
 use crate::operator::log::NOT_MOVED;
 use crate::operator::print::print_line;
 use crate::operator::progress::Progress;
 use crate::operator::session::StorageOptions;
+use crate::operator::user;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -37,7 +40,12 @@ pub struct Import {
 ///
 /// # Errors
 /// When the file is not a whole exported log, or the event log cannot be used or holds something else.
-pub(super) async fn run(options: &Import, config: &Config, ids: &dyn IdSource) -> anyhow::Result<()> {
+pub(super) async fn run(
+    options: &Import,
+    config: &Config,
+    clock: &dyn Clock,
+    ids: &dyn IdSource,
+) -> anyhow::Result<()> {
     let (lines, bytes): (Box<dyn BufRead>, u64) = if options.file.as_os_str() == "-" {
         (Box::new(BufReader::new(io::stdin())), 0)
     } else {
@@ -47,9 +55,13 @@ pub(super) async fn run(options: &Import, config: &Config, ids: &dyn IdSource) -
         (Box::new(BufReader::new(file)), bytes)
     };
     let mut export = Export::open(lines)?;
-    let mut target = options.storage.new_storage(config)?.open_target(ids).await?;
+    let storage = options.storage.new_storage(config)?;
+    let mut target = storage.open_target(ids).await?;
+    let record = Record { office: storage.open_office().await?, clock, ids, actor: &user::actor() };
+    let action = Action { name: "importLog", target: options.file.display().to_string() };
     let mut progress = Progress::of("bytes", bytes);
-    let imported = ndjson::import(&mut export, &mut target, |read| progress.at(read)).await;
+    let importing = async { Ok(ndjson::import(&mut export, &mut target, |read| progress.at(read)).await?) };
+    let imported = record.note(action, importing).await;
     progress.clear();
     let closed = target.close().await;
     let checksum = imported?;

@@ -7,11 +7,8 @@ mod restored;
 mod verify;
 
 use clap::Subcommand;
-use honoken_service::clock::Clock;
-use honoken_service::ids::IdSource;
 
-use crate::config::Config;
-use crate::operator::session::StorageOptions;
+use crate::operator::session::{Environment, StorageOptions};
 
 /// The subcommands of `log`.
 #[derive(Debug, Subcommand)]
@@ -42,16 +39,12 @@ const NOT_MOVED: &str = "Not moved: images, encryption keys, keys of persons in 
 ///
 /// # Errors
 /// When the database is unavailable, or a process uses files that the command needs for itself.
-pub async fn run(
-    command: &LogCommand,
-    config: &Config,
-    clock: &dyn Clock,
-    ids: &dyn IdSource,
-) -> anyhow::Result<()> {
+pub async fn run(command: &LogCommand, environment: &Environment) -> anyhow::Result<()> {
+    let (config, clock, ids) = (&environment.config, &*environment.clock, &*environment.ids);
     match command {
-        LogCommand::Copy(options) => copy::run(options, ids).await,
+        LogCommand::Copy(options) => copy::run(options, environment).await,
         LogCommand::Export(options) => export::run(options, config, ids).await,
-        LogCommand::Import(options) => import::run(options, config, ids).await,
+        LogCommand::Import(options) => import::run(options, config, clock, ids).await,
         LogCommand::Restored(options) => restored::run(options, config, clock, ids).await,
         LogCommand::Verify(options) => verify::run(options, config, clock, ids).await,
     }
