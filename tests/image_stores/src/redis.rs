@@ -1,27 +1,21 @@
 //! A Redis server of the test's own.
 
 use std::fs::{self, OpenOptions};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
 
+use honoken_test_servers::{PATIENCE, eventually, free_port};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 
 /// The password of every server.
 pub const PASSWORD: &str = "a-password-that-nobody-may-see";
 
 /// Names the program, for those who want to test with another one than the machine's.
 const VARIABLE: &str = "HONOKEN_TEST_REDIS_SERVER";
-
-/// How often a condition is looked at.
-const TICK: Duration = Duration::from_millis(5);
-
-/// Long enough for anything that happens at all on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Ports to try before the first start is given up: a free one may be taken before the server has it.
 const PORTS: usize = 5;
@@ -203,22 +197,4 @@ fn program() -> PathBuf {
     found.into_iter().find(|program| program.is_file()).unwrap_or_else(|| {
         panic!("redis-server is not installed: `scripts/test` installs it, on Debian and as root; or name it in {VARIABLE}")
     })
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("its number").port()
-}
-
-async fn eventually<T>(awaited: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    let mut ticks = interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        if let Some(value) = condition().await {
-            return value;
-        }
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {awaited}");
-    }
 }

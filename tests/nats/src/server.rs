@@ -1,23 +1,17 @@
 //! A server of the test's own.
 
 use std::fs::{self, File, OpenOptions};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
 
+use honoken_test_servers::{PATIENCE, eventually, free_port};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 
 use crate::program;
-
-/// How often a condition is looked at.
-const TICK: Duration = Duration::from_millis(5);
-
-/// Long enough for anything that happens at all on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Ports to try before the first start is given up: a free one may be taken before the server has it.
 const PORTS: usize = 5;
@@ -182,22 +176,4 @@ async fn answers(port: u16) -> bool {
     let mut greeting = String::new();
     let read = BufReader::new(stream).read_line(&mut greeting).await;
     read.is_ok() && greeting.starts_with("INFO ") && greeting.contains("\"jetstream\":true")
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("its number").port()
-}
-
-async fn eventually<T>(awaited: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    let mut ticks = interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        if let Some(value) = condition().await {
-            return value;
-        }
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {awaited}");
-    }
 }

@@ -2,23 +2,16 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::time::Duration;
 
+use honoken_test_servers::{PATIENCE, eventually, free_port};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::{database, programs};
-
-/// How often a condition is looked at.
-const TICK: Duration = Duration::from_millis(5);
-
-/// Long enough for anything that happens at all on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Ports to try before the first start is given up: a free one may be taken before the server has it.
 const PORTS: usize = 5;
@@ -246,22 +239,4 @@ fn signal(name: &str, processes: &[u32]) {
         .args(ids)
         .status();
     assert!(kill.is_ok_and(|status| status.success()), "SIG{name} could not be sent");
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("its number").port()
-}
-
-async fn eventually<T>(awaited: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    let mut ticks = interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        if let Some(value) = condition().await {
-            return value;
-        }
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {awaited}");
-    }
 }

@@ -104,10 +104,11 @@ fn dependencies_point_one_way() {
         ("honoken", with(&service, &["service", "api", "simulator"])),
         ("tests/documents", vec![]),
         ("tests/fuzzed", vec!["conditional", "domain", "pkpass"]),
-        ("tests/image_stores", vec![]),
-        ("tests/postgres", vec![]),
+        ("tests/image_stores", vec!["test_servers"]),
+        ("tests/postgres", vec!["test_servers"]),
+        ("tests/servers", vec![]),
         ("tests/stores", vec!["database", "event_store", "projections", "test_postgres"]),
-        ("tests/nats", vec![]),
+        ("tests/nats", vec!["test_servers"]),
     ]);
     let workspace = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let members = workspace.lines().find(|line| line.starts_with("members")).expect("the list of members");
