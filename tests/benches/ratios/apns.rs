@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
@@ -185,7 +186,10 @@ impl Bare {
         for root in CertificateDer::pem_slice_iter(server.ca_pem().as_bytes()) {
             roots.add(root.expect("a certificate")).expect("an authority");
         }
-        let mut tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        // Named, because clients of other tests bring a second one.
+        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let tls = tls.with_safe_default_protocol_versions().expect("the provider has them");
+        let mut tls = tls.with_root_certificates(roots).with_no_client_auth();
         tls.alpn_protocols = vec![b"h2".to_vec()];
         let tls = TlsConnector::from(Arc::new(tls));
         let bearer = format!("bearer {}", URL_SAFE_NO_PAD.encode([7; 160]));

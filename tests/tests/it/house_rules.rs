@@ -105,6 +105,7 @@ fn dependencies_point_one_way() {
         ("tests/documents", vec![]),
         ("tests/fuzzed", vec!["conditional", "domain", "pkpass"]),
         ("tests/image_stores", vec!["test_servers"]),
+        ("tests/kurrentdb", vec![]),
         ("tests/postgres", vec!["test_servers"]),
         ("tests/servers", vec![]),
         ("tests/stores", vec!["database", "event_store", "projections", "test_postgres"]),

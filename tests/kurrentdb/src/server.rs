@@ -1,0 +1,91 @@
+//! A server at a port: its memory goes on when its port is closed.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, mpsc};
+
+use futures::stream;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server as Transport;
+
+use crate::features::{Gossip, ServerFeatures};
+use crate::protocol::client::gossip::gossip_server::GossipServer;
+use crate::protocol::client::server_features::server_features_server::ServerFeaturesServer;
+use crate::protocol::streams::streams_server::StreamsServer;
+use crate::state::State;
+use crate::streams::Streams;
+use crate::wire::Wire;
+
+/// How many calls a connection has at once, as at the real server.
+const CALLS: u32 = 100;
+
+/// How many bytes may be under way in one call, and on one connection, as at the real server.
+const WINDOWS: (u32, u32) = (768 * 1024, 1024 * 1024);
+
+/// What listens at a port.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    address: SocketAddr,
+    end: CancellationToken,
+    /// Says that the port is closed.
+    closed: mpsc::Receiver<()>,
+}
+
+impl Listening {
+    /// Takes a port of this machine, a free one if it is 0.
+    pub(crate) fn at(runtime: &Handle, state: &Arc<State>, port: u16) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", port))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let entered = runtime.enter();
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        drop(entered);
+        let (closing, closed) = mpsc::channel();
+        let (end, state) = (CancellationToken::new(), Arc::clone(state));
+        let ended = end.clone();
+        runtime.spawn(async move {
+            tokio::select! {
+                () = serve(listener, address, state) => {}
+                () = ended.cancelled() => {}
+            }
+            // Nobody may wait any more.
+            let _ = closing.send(());
+        });
+        Ok(Listening { address, end, closed })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Closes the port; connections are left.
+    pub(crate) fn close(self) {
+        self.end.cancel();
+        // An error is that the task is gone, and the port with it.
+        let _ = self.closed.recv();
+    }
+}
+
+async fn serve(listener: tokio::net::TcpListener, address: SocketAddr, state: Arc<State>) {
+    let accepting = Arc::clone(&state);
+    let incoming = stream::unfold((listener, accepting), |(listener, state)| async move {
+        let accepted = listener.accept().await.map(|(stream, _)| {
+            // Small answers wait for nothing.
+            let _ = stream.set_nodelay(true);
+            Wire::new(stream, Arc::clone(&state.faults), state.connections.next())
+        });
+        Some((accepted, (listener, state)))
+    });
+    let streams = StreamsServer::new(Streams { state });
+    let streams = streams.max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX);
+    let router = Transport::builder()
+        .max_concurrent_streams(CALLS)
+        .initial_stream_window_size(WINDOWS.0)
+        .initial_connection_window_size(WINDOWS.1)
+        .add_service(streams)
+        .add_service(GossipServer::new(Gossip { address }))
+        .add_service(ServerFeaturesServer::new(ServerFeatures));
+    // An error is that no more connections come; the test notices.
+    let _ = router.serve_with_incoming(incoming).await;
+}

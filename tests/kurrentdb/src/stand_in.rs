@@ -1,0 +1,144 @@
+//! The stand-in with its threads, and the handles by which a test lets things go wrong.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::faults::Refusal;
+use crate::server::Listening;
+use crate::state::State;
+
+/// A server in this process, with threads of its own, so that tests may block or not. It goes with this value.
+#[derive(Debug)]
+pub struct StandIn {
+    state: Arc<State>,
+    runtime: Option<Runtime>,
+    address: SocketAddr,
+    listening: Mutex<Option<Listening>>,
+}
+
+impl StandIn {
+    /// One at a free port of this machine.
+    ///
+    /// # Panics
+    ///
+    /// When the machine has no threads or no port for it.
+    pub fn start() -> Self {
+        Self::at(0).expect("there is a free port")
+    }
+
+    /// One at this port of this machine, a free one if it is 0; an error if it is taken.
+    ///
+    /// # Panics
+    ///
+    /// When the machine has no threads for it.
+    pub fn at(port: u16) -> io::Result<Self> {
+        let threads =
+            Builder::new_multi_thread().worker_threads(2).thread_name("kurrentdb").enable_all().build();
+        let runtime = threads.expect("the machine has threads");
+        let state = Arc::new(State::new());
+        let listening = Listening::at(runtime.handle(), &state, port)?;
+        let address = listening.address();
+        Ok(StandIn { state, runtime: Some(runtime), address, listening: Mutex::new(Some(listening)) })
+    }
+
+    /// The way to it, for any client: `esdb://…`, without TLS.
+    pub fn connection_string(&self) -> String {
+        format!("esdb://{}?tls=false", self.address)
+    }
+
+    fn listening(&self) -> std::sync::MutexGuard<'_, Option<Listening>> {
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes the port and cuts all connections. What is stored is kept.
+    pub fn stop(&self) {
+        if let Some(listening) = self.listening().take() {
+            listening.close();
+        }
+        self.state.connections.cut();
+    }
+
+    /// Opens the port again, with what was stored before.
+    ///
+    /// # Panics
+    ///
+    /// When something else took the port meanwhile.
+    pub fn start_again(&self) {
+        let mut listening = self.listening();
+        if listening.is_none() {
+            let runtime = self.runtime.as_ref().expect("it is there until the end");
+            let again = Listening::at(runtime.handle(), &self.state, self.address.port());
+            *listening = Some(again.expect("the port is still free"));
+        }
+    }
+
+    /// Cuts all connections that there are; new ones are taken.
+    pub fn cut_connections(&self) {
+        self.state.connections.cut();
+    }
+
+    /// Stores the next so many appends, and cuts their connections instead of answering.
+    pub fn lose_answers(&self, count: u64) {
+        self.state.faults.lose_answers(count);
+    }
+
+    /// Refuses all appends from now on, or none any more. Nothing refused is stored.
+    pub fn refuse_appends(&self, refusal: Option<Refusal>) {
+        self.state.faults.refuse_appends(refusal);
+    }
+
+    /// Refuses appends of more bytes than this from now on; 1 MiB to begin with.
+    pub fn limit_appends(&self, bytes: usize) {
+        self.state.faults.set_append_limit(bytes);
+    }
+
+    /// Takes connections and never answers, or answers again what was asked meanwhile.
+    pub fn hang(&self, is_hanging: bool) {
+        self.state.faults.hang(is_hanging);
+    }
+
+    /// Loses everything behind a position, and all connections, as when a backup is restored. New events take the positions again.
+    pub fn set_back(&self, position: u64) {
+        self.state.log().set_back(position);
+        self.state.connections.cut();
+    }
+
+    /// Puts other bytes in the place of an event's data, as damage on disk would.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such event.
+    pub fn replace_event_bytes(&self, stream: &str, revision: u64, bytes: impl Into<Bytes>) {
+        let replaced = self.state.log().replace_data(stream, revision, bytes.into());
+        assert!(replaced, "{stream} has no event {revision}");
+    }
+
+    /// The position of the newest event of all streams, the server's own counted.
+    pub fn position(&self) -> u64 {
+        self.state.log().last().commit
+    }
+
+    /// How many appends it decided on so far, conflicts and repetitions counted, refused ones not.
+    pub fn appends(&self) -> u64 {
+        self.state.faults.appends()
+    }
+
+    /// How many readings were begun so far, subscriptions counted.
+    pub fn reads(&self) -> u64 {
+        self.state.faults.reads()
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        self.stop();
+        if let Some(runtime) = self.runtime.take() {
+            // Waiting for its threads is not allowed in a test that is asynchronous itself.
+            runtime.shutdown_background();
+        }
+    }
+}
