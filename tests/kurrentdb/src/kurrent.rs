@@ -32,15 +32,13 @@ impl Kurrent {
 
     /// A stand-in for a test that lets things go wrong. Nothing if tests are pointed at a real server; a line then says that the test is
     /// skipped.
-    #[expect(clippy::print_stderr, reason = "who runs the tests must see which were not")]
     pub fn with_faults() -> Option<Self> {
-        if named().is_none() {
-            return Some(Kurrent(Kind::StandIn(StandIn::start())));
-        }
-        let thread = std::thread::current();
-        let test = thread.name().unwrap_or("a test");
-        eprintln!("skipped: {test} lets things go wrong, which it cannot ask of the server in {VARIABLE}");
-        None
+        is_unnamed_or_says_so().then(|| Kurrent(Kind::StandIn(StandIn::start())))
+    }
+
+    /// The same with TLS, a certificate of its own and one user, all of which its connection string names.
+    pub fn secured_with_faults() -> Option<Self> {
+        is_unnamed_or_says_so().then(|| Kurrent(Kind::StandIn(StandIn::secured())))
     }
 
     /// The way to it, for any client.
@@ -75,6 +73,18 @@ impl Deref for Kurrent {
             }
         }
     }
+}
+
+/// Whether tests use stand-ins; else says that the one of this thread is skipped.
+#[expect(clippy::print_stderr, reason = "who runs the tests must see which were not")]
+fn is_unnamed_or_says_so() -> bool {
+    let is_unnamed = named().is_none();
+    if !is_unnamed {
+        let thread = std::thread::current();
+        let test = thread.name().unwrap_or("a test");
+        eprintln!("skipped: {test} lets things go wrong, which it cannot ask of the server in {VARIABLE}");
+    }
+    is_unnamed
 }
 
 #[expect(clippy::disallowed_methods, reason = "which server is used is for the environment to say")]

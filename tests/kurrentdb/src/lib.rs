@@ -3,12 +3,13 @@
 //! [`Kurrent`] is what a test begins with; `kurrentdb-stand-in` is the stand-in as a program, for clients in other languages. The stand-in
 //! keeps everything in memory. Its messages are generated from the protocol files that the official client ships, and it answers as the source
 //! of KurrentDB does, down to trailers, fields for older clients and the places of checkpoints. The official clients for Rust, Python and
-//! JavaScript work with it unchanged (`tests/kurrentdb.rs`, `scripts/kurrentdb-clients`).
+//! JavaScript work with it unchanged (`tests/kurrentdb/main.rs`, `scripts/kurrentdb-clients`).
 //!
 //! Served are `Streams` (`Read` with subscriptions and filters, `Append`, `BatchAppend`, `Delete`, `Tombstone`), `Gossip.Read` and
 //! `ServerFeatures.GetSupportedMethods`. Left out, so that nothing is learnt about it here:
 //!
-//! - Users, access rights and TLS: it is like a server that was started with `--insecure`, and lets everybody do everything.
+//! - Users and access rights: without TLS it is like a server that was started with `--insecure` and lets everybody do everything; with TLS
+//!   there is one user, who may do everything.
 //! - Followers: one node, which leads. `not-leader` comes only if a test asks for it.
 //! - Links are read as they are, whatever `resolve_links` says. Projections, persistent subscriptions, operations, monitoring, appends to
 //!   several streams at once and everything over HTTP are missing.
@@ -30,6 +31,7 @@ mod server;
 mod stand_in;
 mod state;
 mod streams;
+mod tls;
 mod wire;
 
 pub use faults::Refusal;

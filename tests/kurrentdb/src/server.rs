@@ -4,9 +4,11 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, mpsc};
 
-use futures::stream;
+use futures::{Stream, StreamExt, stream};
 use tokio::runtime::Handle;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server as Transport;
 
 use crate::features::{Gossip, ServerFeatures};
@@ -15,10 +17,14 @@ use crate::protocol::client::server_features::server_features_server::ServerFeat
 use crate::protocol::streams::streams_server::StreamsServer;
 use crate::state::State;
 use crate::streams::Streams;
-use crate::wire::Wire;
+use crate::tls::Access;
+use crate::wire::{Line, Wire};
 
 /// How many calls a connection has at once, as at the real server.
 const CALLS: u32 = 100;
+
+/// How many clients may agree on TLS at once.
+const HANDSHAKES: usize = 64;
 
 /// How many bytes may be under way in one call, and on one connection, as at the real server.
 const WINDOWS: (u32, u32) = (768 * 1024, 1024 * 1024);
@@ -34,7 +40,12 @@ pub(crate) struct Listening {
 
 impl Listening {
     /// Takes a port of this machine, a free one if it is 0.
-    pub(crate) fn at(runtime: &Handle, state: &Arc<State>, port: u16) -> io::Result<Self> {
+    pub(crate) fn at(
+        runtime: &Handle,
+        state: &Arc<State>,
+        port: u16,
+        tls: Option<TlsAcceptor>,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -46,7 +57,7 @@ impl Listening {
         let ended = end.clone();
         runtime.spawn(async move {
             tokio::select! {
-                () = serve(listener, address, state) => {}
+                () = serve(listener, address, state, tls) => {}
                 () = ended.cancelled() => {}
             }
             // Nobody may wait any more.
@@ -67,18 +78,20 @@ impl Listening {
     }
 }
 
-async fn serve(listener: tokio::net::TcpListener, address: SocketAddr, state: Arc<State>) {
-    let accepting = Arc::clone(&state);
-    let incoming = stream::unfold((listener, accepting), |(listener, state)| async move {
-        let accepted = listener.accept().await.map(|(stream, _)| {
-            // Small answers wait for nothing.
-            let _ = stream.set_nodelay(true);
-            Wire::new(stream, Arc::clone(&state.faults), state.connections.next())
-        });
-        Some((accepted, (listener, state)))
-    });
+async fn serve(
+    listener: tokio::net::TcpListener,
+    address: SocketAddr,
+    state: Arc<State>,
+    tls: Option<TlsAcceptor>,
+) {
+    let access = if tls.is_some() { Access::LoggedIn } else { Access::Everybody };
+    let wires = wires(listener, Arc::clone(&state));
+    // Who cannot agree is gone, and the others never notice.
+    let lines = wires.map(move |wire| Line::over(wire, tls.clone())).buffer_unordered(HANDSHAKES);
+    let lines = lines.filter_map(async |line| line.ok().map(Ok::<_, io::Error>));
     let streams = StreamsServer::new(Streams { state });
     let streams = streams.max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX);
+    let streams = InterceptedService::new(streams, move |request| access.admit(request));
     let router = Transport::builder()
         .max_concurrent_streams(CALLS)
         .initial_stream_window_size(WINDOWS.0)
@@ -87,5 +100,19 @@ async fn serve(listener: tokio::net::TcpListener, address: SocketAddr, state: Ar
         .add_service(GossipServer::new(Gossip { address }))
         .add_service(ServerFeaturesServer::new(ServerFeatures));
     // An error is that no more connections come; the test notices.
-    let _ = router.serve_with_incoming(incoming).await;
+    let _ = router.serve_with_incoming(Box::pin(lines)).await;
+}
+
+/// The connections that come; one that is gone already is left out.
+fn wires(listener: tokio::net::TcpListener, state: Arc<State>) -> impl Stream<Item = Wire> {
+    stream::unfold((listener, state), |(listener, state)| async move {
+        loop {
+            if let Ok((stream, _)) = listener.accept().await {
+                // Small answers wait for nothing.
+                let _ = stream.set_nodelay(true);
+                let wire = Wire::new(stream, Arc::clone(&state.faults), state.connections.next());
+                return Some((wire, (listener, state)));
+            }
+        }
+    })
 }

@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::faults::Refusal;
 use crate::server::Listening;
 use crate::state::State;
+use crate::tls::{LOGIN, Security};
 
 /// A server in this process, with threads of its own, so that tests may block or not. It goes with this value.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub struct StandIn {
     state: Arc<State>,
     runtime: Option<Runtime>,
     address: SocketAddr,
+    security: Option<Security>,
     listening: Mutex<Option<Listening>>,
 }
 
@@ -30,24 +32,55 @@ impl StandIn {
         Self::at(0).expect("there is a free port")
     }
 
+    /// One with TLS, a certificate of its own and one user, all of which its connection string names.
+    ///
+    /// # Panics
+    ///
+    /// When the machine has no threads or no port for it, or no program `openssl`.
+    pub fn secured() -> Self {
+        Self::with(0, Some(Security::new())).expect("there is a free port")
+    }
+
     /// One at this port of this machine, a free one if it is 0; an error if it is taken.
     ///
     /// # Panics
     ///
     /// When the machine has no threads for it.
     pub fn at(port: u16) -> io::Result<Self> {
+        Self::with(port, None)
+    }
+
+    fn with(port: u16, security: Option<Security>) -> io::Result<Self> {
         let threads =
             Builder::new_multi_thread().worker_threads(2).thread_name("kurrentdb").enable_all().build();
         let runtime = threads.expect("the machine has threads");
         let state = Arc::new(State::new());
-        let listening = Listening::at(runtime.handle(), &state, port)?;
+        let tls = security.as_ref().map(Security::acceptor);
+        let listening = Listening::at(runtime.handle(), &state, port, tls)?;
         let address = listening.address();
-        Ok(StandIn { state, runtime: Some(runtime), address, listening: Mutex::new(Some(listening)) })
+        Ok(StandIn {
+            state,
+            runtime: Some(runtime),
+            address,
+            security,
+            listening: Mutex::new(Some(listening)),
+        })
     }
 
-    /// The way to it, for any client: `esdb://…`, without TLS.
+    /// The way to it, for any client: `esdb://…`.
+    ///
+    /// # Panics
+    ///
+    /// When temporary files have names that are no text.
     pub fn connection_string(&self) -> String {
-        format!("esdb://{}?tls=false", self.address)
+        match &self.security {
+            None => format!("esdb://{}?tls=false", self.address),
+            Some(security) => {
+                let authority = security.authority();
+                let authority = authority.to_str().expect("a path that is text");
+                format!("esdb://{LOGIN}@{}?tls=true&tlsCaFile={authority}", self.address)
+            }
+        }
     }
 
     fn listening(&self) -> std::sync::MutexGuard<'_, Option<Listening>> {
@@ -71,7 +104,8 @@ impl StandIn {
         let mut listening = self.listening();
         if listening.is_none() {
             let runtime = self.runtime.as_ref().expect("it is there until the end");
-            let again = Listening::at(runtime.handle(), &self.state, self.address.port());
+            let tls = self.security.as_ref().map(Security::acceptor);
+            let again = Listening::at(runtime.handle(), &self.state, self.address.port(), tls);
             *listening = Some(again.expect("the port is still free"));
         }
     }

@@ -7,6 +7,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
@@ -61,14 +63,6 @@ impl Wire {
     }
 }
 
-impl Connected for Wire {
-    type ConnectInfo = Cutter;
-
-    fn connect_info(&self) -> Cutter {
-        self.cutter.clone()
-    }
-}
-
 impl AsyncRead for Wire {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -100,5 +94,67 @@ impl AsyncWrite for Wire {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// A connection as the services see it, with TLS or without.
+#[derive(Debug)]
+pub(crate) enum Line {
+    Plain(Wire),
+    Secured(Box<TlsStream<Wire>>),
+}
+
+impl Line {
+    /// Agrees on TLS, if there is to be any.
+    pub(crate) async fn over(wire: Wire, tls: Option<TlsAcceptor>) -> io::Result<Self> {
+        match tls {
+            Some(tls) => Ok(Line::Secured(Box::new(tls.accept(wire).await?))),
+            None => Ok(Line::Plain(wire)),
+        }
+    }
+}
+
+impl Connected for Line {
+    type ConnectInfo = Cutter;
+
+    fn connect_info(&self) -> Cutter {
+        match self {
+            Line::Plain(wire) => wire.cutter.clone(),
+            Line::Secured(secured) => secured.get_ref().0.cutter.clone(),
+        }
+    }
+}
+
+/// Does the same to either kind of connection.
+macro_rules! either {
+    ($line:expr, $done:ident($($with:expr),*)) => {
+        match $line.get_mut() {
+            Line::Plain(wire) => Pin::new(wire).$done($($with),*),
+            Line::Secured(secured) => Pin::new(secured).$done($($with),*),
+        }
+    };
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        either!(self, poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        either!(self, poll_write(context, bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, poll_shutdown(context))
     }
 }

@@ -8,15 +8,20 @@ use tokio::signal::unix::{SignalKind, signal};
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "whoever started it reads these")]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let port = std::env::args().nth(1);
-    let Ok(port) = port.as_deref().unwrap_or("0").parse() else {
-        eprintln!("usage: kurrentdb-stand-in [PORT]");
-        return ExitCode::from(2);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let stand_in = match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => Ok(StandIn::start()),
+        ["--tls"] => Ok(StandIn::secured()),
+        [port] if port.parse::<u16>().is_ok() => StandIn::at(port.parse().expect("read before")),
+        _ => {
+            eprintln!("usage: kurrentdb-stand-in [PORT | --tls]");
+            return ExitCode::from(2);
+        }
     };
-    let stand_in = match StandIn::at(port) {
+    let stand_in = match stand_in {
         Ok(stand_in) => stand_in,
         Err(fault) => {
-            eprintln!("kurrentdb-stand-in: port {port}: {fault}");
+            eprintln!("kurrentdb-stand-in: the port cannot be had: {fault}");
             return ExitCode::FAILURE;
         }
     };

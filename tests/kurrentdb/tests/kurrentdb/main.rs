@@ -6,6 +6,7 @@ mod deleting;
 mod faults;
 mod many;
 mod reading;
+mod securing;
 mod subscribing;
 
 use std::time::Duration;
