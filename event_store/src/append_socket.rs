@@ -237,6 +237,14 @@ fn reply_to(outcome: Result<Position, AppendError>) -> Reply {
     }
 }
 
+/// The words of a process that takes appends on a socket, for a command that appends elsewhere.
+///
+/// # Errors
+/// When no process answers on the socket.
+pub async fn greeting(socket: &Path) -> Result<Greeting, ConnectError> {
+    Ok(Visitor::connect(socket).await?.1)
+}
+
 /// The end of a command.
 #[derive(Debug)]
 pub(crate) struct Visitor {

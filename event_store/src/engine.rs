@@ -1,9 +1,11 @@
-//! The event log on either engine.
+//! The event log on any of the engines.
 
 use cqrs_es::Aggregate;
 use cqrs_es::persist::SerializedEvent;
 use tokio::sync::watch;
 
+#[cfg(feature = "kurrentdb")]
+use crate::KurrentLog;
 use crate::error::{AppendError, LogError};
 use crate::event::{Append, RecordedEvent};
 use crate::log::EventLog;
@@ -19,8 +21,11 @@ use honoken_database::Pool;
 pub enum Log {
     /// In a file.
     Sqlite(SqliteLog),
-    /// On a server.
+    /// On a Postgres server.
     Postgres(PostgresLog),
+    /// On a KurrentDB server.
+    #[cfg(feature = "kurrentdb")]
+    Kurrentdb(KurrentLog),
 }
 
 impl Log {
@@ -29,6 +34,8 @@ impl Log {
         match self {
             Self::Sqlite(log) => log.ended().await,
             Self::Postgres(log) => log.ended().await,
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(log) => log.ended().await,
         }
     }
 
@@ -38,6 +45,8 @@ impl Log {
         match self {
             Self::Sqlite(log) => log.refuses_writes(),
             Self::Postgres(log) => log.refuses_writes(),
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(log) => log.refuses_writes(),
         }
     }
 
@@ -46,14 +55,27 @@ impl Log {
         match self {
             Self::Sqlite(log) => log.is_damaged(),
             Self::Postgres(_) => false,
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(_) => false,
         }
     }
 
-    /// The connections for reading.
-    pub fn pool(&self) -> Pool {
+    /// The connections for reading, where there are several.
+    pub fn pool(&self) -> Option<Pool> {
         match self {
-            Self::Sqlite(log) => log.pool(),
-            Self::Postgres(log) => log.pool(),
+            Self::Sqlite(log) => Some(log.pool()),
+            Self::Postgres(log) => Some(log.pool()),
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(_) => None,
+        }
+    }
+
+    /// Whether its positions are the numbers of its events, from 1 on: where one is missing, an event is.
+    pub fn is_gapless(&self) -> bool {
+        match self {
+            Self::Sqlite(_) | Self::Postgres(_) => true,
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(_) => false,
         }
     }
 
@@ -65,6 +87,8 @@ impl Log {
         match self {
             Self::Sqlite(log) => log.identity().await,
             Self::Postgres(log) => log.identity().await,
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(log) => log.identity().await,
         }
     }
 
@@ -76,6 +100,8 @@ impl Log {
         match self {
             Self::Sqlite(log) => log.stored_after(position).await,
             Self::Postgres(log) => log.stored_after(position).await,
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(log) => log.stored_after(position).await,
         }
     }
 
@@ -87,6 +113,8 @@ impl Log {
         match self {
             Self::Sqlite(log) => log.streams_with_gaps(limit).await,
             Self::Postgres(log) => log.streams_with_gaps(limit).await,
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(log) => log.streams_with_gaps(limit).await,
         }
     }
 
@@ -95,6 +123,8 @@ impl Log {
         match self {
             Self::Sqlite(log) => log.close().await,
             Self::Postgres(log) => log.close().await,
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(log) => log.close().await,
         }
     }
 }
@@ -104,6 +134,8 @@ impl EventLog for Log {
         match self {
             Self::Sqlite(log) => log.append(append).await,
             Self::Postgres(log) => log.append(append).await,
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(log) => log.append(append).await,
         }
     }
 
@@ -111,6 +143,8 @@ impl EventLog for Log {
         match self {
             Self::Sqlite(log) => log.turn(aggregate_type, aggregate_id).await,
             Self::Postgres(log) => log.turn(aggregate_type, aggregate_id).await,
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(log) => log.turn(aggregate_type, aggregate_id).await,
         }
     }
 
@@ -122,6 +156,8 @@ impl EventLog for Log {
         match self {
             Self::Sqlite(log) => log.load::<A>(aggregate_id, after_sequence).await,
             Self::Postgres(log) => log.load::<A>(aggregate_id, after_sequence).await,
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(log) => log.load::<A>(aggregate_id, after_sequence).await,
         }
     }
 
@@ -134,6 +170,8 @@ impl EventLog for Log {
         match self {
             Self::Sqlite(log) => log.history::<A>(aggregate_id, after_sequence, limit).await,
             Self::Postgres(log) => log.history::<A>(aggregate_id, after_sequence, limit).await,
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(log) => log.history::<A>(aggregate_id, after_sequence, limit).await,
         }
     }
 
@@ -145,6 +183,8 @@ impl EventLog for Log {
         match self {
             Self::Sqlite(log) => log.position_of::<A>(aggregate_id, sequence).await,
             Self::Postgres(log) => log.position_of::<A>(aggregate_id, sequence).await,
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(log) => log.position_of::<A>(aggregate_id, sequence).await,
         }
     }
 
@@ -152,6 +192,35 @@ impl EventLog for Log {
         match self {
             Self::Sqlite(log) => log.read_after(position, limit).await,
             Self::Postgres(log) => log.read_after(position, limit).await,
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(log) => log.read_after(position, limit).await,
+        }
+    }
+
+    async fn event_at(&self, position: Position) -> Result<Option<RecordedEvent>, LogError> {
+        match self {
+            Self::Sqlite(log) => log.event_at(position).await,
+            Self::Postgres(log) => log.event_at(position).await,
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(log) => log.event_at(position).await,
+        }
+    }
+
+    async fn reaches(&self, position: Position) -> Result<bool, LogError> {
+        match self {
+            Self::Sqlite(log) => log.reaches(position).await,
+            Self::Postgres(log) => log.reaches(position).await,
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(log) => log.reaches(position).await,
+        }
+    }
+
+    async fn has_more_than(&self, events: u32, position: Position) -> Result<bool, LogError> {
+        match self {
+            Self::Sqlite(log) => log.has_more_than(events, position).await,
+            Self::Postgres(log) => log.has_more_than(events, position).await,
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(log) => log.has_more_than(events, position).await,
         }
     }
 
@@ -159,6 +228,8 @@ impl EventLog for Log {
         match self {
             Self::Sqlite(log) => log.head(),
             Self::Postgres(log) => log.head(),
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(log) => log.head(),
         }
     }
 
@@ -166,6 +237,8 @@ impl EventLog for Log {
         match self {
             Self::Sqlite(log) => log.epoch(),
             Self::Postgres(log) => log.epoch(),
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(log) => log.epoch(),
         }
     }
 }
@@ -179,6 +252,8 @@ impl Snapshots for Log {
         match self {
             Self::Sqlite(log) => log.load_snapshot(aggregate_type, aggregate_id).await,
             Self::Postgres(log) => log.load_snapshot(aggregate_type, aggregate_id).await,
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(log) => log.load_snapshot(aggregate_type, aggregate_id).await,
         }
     }
 
@@ -186,6 +261,8 @@ impl Snapshots for Log {
         match self {
             Self::Sqlite(log) => log.store_snapshot(aggregate_type, aggregate_id, snapshot),
             Self::Postgres(log) => log.store_snapshot(aggregate_type, aggregate_id, snapshot),
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(log) => log.store_snapshot(aggregate_type, aggregate_id, snapshot),
         }
     }
 }

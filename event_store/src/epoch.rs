@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use sha2::{Digest, Sha256};
+
 /// Eight hex digits fixed when an event log is created. They begin every update tag, so that a tag of another event log is known as foreign. An
 /// event log that was restored from a backup is another one: it may have lost positions that phones have seen, and gives them out again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +19,12 @@ impl Epoch {
     /// An epoch that is not this one: `drawn`, but for when that is how this one came to be.
     pub(crate) fn another(self, drawn: Self) -> Self {
         if drawn == self { Self(drawn.0.wrapping_add(1)) } else { drawn }
+    }
+
+    /// The epoch of a copy in which events have other positions: always the same one, so that an interrupted copy is known again.
+    pub(crate) fn of_a_renumbered_copy(self) -> Self {
+        let hash: [u8; 32] = Sha256::digest(self.to_string()).into();
+        self.another(Self(u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])))
     }
 
     /// Reads a stored epoch.

@@ -1,8 +1,8 @@
 //! The event log: append with optimistic concurrency, load a stream, read all in order.
 //!
 //! - [`log`] says in one trait what an event log promises, and why its positions can be trusted.
-//! - [`sqlite`] keeps it in one file; the engine behind `honoken dev`. [`postgres`] keeps it on a server, for several processes. [`engine`] is
-//!   either of them.
+//! - [`sqlite`] keeps it in one file; the engine behind `honoken dev`. [`postgres`] keeps it on a server, for several processes, and `kurrentdb` on a
+//!   server that is made for it. [`engine`] is any of them.
 //! - `group_commit.rs` is how both write, `write_probe.rs` how they notice that the store takes changes again. `stored.rs` reads rows, damaged
 //!   ones too.
 //! - [`append_socket`]: how a command of an operator appends to a file that a running process has.
@@ -15,6 +15,8 @@
 pub mod append_socket;
 pub mod dispatch;
 pub mod engine;
+#[cfg(feature = "kurrentdb")]
+pub mod kurrentdb;
 pub mod log;
 pub mod postgres;
 pub mod snapshots;
@@ -39,6 +41,8 @@ pub use engine::Log;
 pub use epoch::Epoch;
 pub use error::{AppendError, LogError, Unreadable};
 pub use event::{Append, NewEvent, RecordedEvent};
+#[cfg(feature = "kurrentdb")]
+pub use kurrentdb::KurrentLog;
 pub use log::EventLog;
 pub use marks::{Mark, Origin};
 pub use position::Position;

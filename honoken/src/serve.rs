@@ -73,6 +73,7 @@ async fn start(process: &Process, roles: Roles) -> anyhow::Result<(Started, Path
     let Process { config, ids, .. } = process;
     let folder = || Ok(Arc::new(Folder::open(&process.data_dir)?));
     let storage = Storage::of(config.database.as_ref(), &process.data_dir, folder)?;
+    let storage = storage.with_log_in(config.event_store.as_ref());
     check(roles, &storage, config.nats.is_some())?;
     process.check()?;
     let data_dir = data_dir::prepare(&process.data_dir)?;
@@ -91,16 +92,13 @@ async fn start(process: &Process, roles: Roles) -> anyhow::Result<(Started, Path
     if roles.api {
         warn_about_defaults(process, &sockets.base_url);
     }
-    let folder = match &storage {
-        Storage::Files(folder) => Some(folder.clone()),
-        Storage::Server(_) => None,
-    };
+    let folder = storage.folder().cloned();
     Ok((Started { service, sockets, roles, folder }, data_dir, storage))
 }
 
 /// Refuses roles that cannot work with this storage or without NATS.
 fn check(roles: Roles, storage: &Storage, has_broker: bool) -> anyhow::Result<()> {
-    if matches!(storage, Storage::Files(_)) && roles != Roles::ALL {
+    if storage.folder().is_some() && roles != Roles::ALL {
         anyhow::bail!(
             "SQLite files have one process at a time: give it all roles (--roles api,projector,relay,pusher, as without the option), or set \
              DATABASE_URL to a Postgres database"
@@ -135,7 +133,7 @@ fn warn_about_defaults(process: &Process, base_url: &str) {
 /// same.
 async fn keys(process: &Process, storage: &Storage, data_dir: &Path) -> anyhow::Result<Option<SealingKeys>> {
     let configured = process.config.encryption_keys.as_ref();
-    if let Storage::Files(folder) = storage {
+    if let Some(folder) = storage.folder() {
         let found = encryption_keys::find(configured, folder.path())?;
         encryption_keys::check(found.as_ref(), storage, folder.path(), Missing::IsMade).await?;
         return encryption_keys::ensure(configured, folder.path(), &*process.ids).map(Some);

@@ -64,6 +64,8 @@ impl OutgoingMessage {
 pub struct Page {
     /// In the order of the event log.
     pub messages: Vec<OutgoingMessage>,
+    /// The position of each message, and that of the event before it: where a reader goes on that is not done with the message.
+    pub before: BTreeMap<Position, Position>,
     /// Passes with events that readers do not see yet, and the last of these.
     pub standing_still: BTreeMap<PassId, Position>,
     /// Everything up to here has been looked at.
@@ -126,6 +128,9 @@ impl<L: EventLog> Source<L> {
         let mut events = self.events_after(position, limit).await?;
         events.retain(|event| event.position <= horizon);
         let up_to = events.last().map_or(position, |event| event.position);
+        let mut before = BTreeMap::new();
+        let positions = || events.iter().map(|event| event.position);
+        before.extend(positions().zip(std::iter::once(position).chain(positions())));
         events.retain(is_a_change);
         let mut page = Page { up_to, ..Page::default() };
         let heads = self.heads_of(&events).await?;
@@ -133,7 +138,13 @@ impl<L: EventLog> Source<L> {
             // Not the name of a pass, so it is never seen.
             let Ok(id) = PassId::parse(&recorded.event.aggregate_id) else { continue };
             match heads.get(&id).filter(|head| head.update_tag >= recorded.position) {
-                Some(head) => page.messages.extend(self.message(&id, head, recorded)),
+                Some(head) => {
+                    let position = recorded.position;
+                    if let Some(message) = self.message(&id, head, recorded) {
+                        page.messages.push(message);
+                        page.before.extend(before.get(&position).map(|before| (position, *before)));
+                    }
+                }
                 None => {
                     page.standing_still.insert(id, recorded.position);
                 }
@@ -152,9 +163,11 @@ impl<L: EventLog> Source<L> {
     ) -> Result<Vec<OutgoingMessage>, SourceError> {
         let mut messages = Vec::new();
         for (id, head) in self.read_model.pass_heads(passes).await? {
-            let before = Position(head.update_tag.0.saturating_sub(1));
-            let event = self.events_after(before, 1).await?.into_iter().next();
-            let event = event.filter(|event| event.position == head.update_tag && is_a_change(event));
+            let event = match self.log.event_at(head.update_tag).await {
+                Err(LogError::Unreadable { event, .. }) => Some(*event),
+                outcome => outcome?,
+            };
+            let event = event.filter(is_a_change);
             messages.extend(event.and_then(|event| self.message(&id, &head, event)));
         }
         messages.sort_by_key(OutgoingMessage::position);
@@ -199,10 +212,7 @@ impl<L: EventLog> Source<L> {
     /// # Errors
     /// When it is unavailable.
     pub async fn reaches(&self, position: Position) -> Result<bool, SourceError> {
-        if position == Position(0) {
-            return Ok(true);
-        }
-        Ok(!self.events_after(Position(position.0 - 1), 1).await?.is_empty())
+        Ok(self.log.reaches(position).await?)
     }
 
     /// An event whose row is not even JSON, or not even text, is parked by the projection. It comes as far as it can be read.

@@ -28,6 +28,11 @@ pub mod data_dir;
 pub mod dead_tokens;
 pub mod dev;
 pub mod encryption_keys;
+#[cfg(feature = "full")]
+pub mod event_store;
+#[cfg(not(feature = "full"))]
+#[path = "no_event_store.rs"]
+pub mod event_store;
 pub mod follower;
 pub mod ids;
 pub mod image_store;

@@ -17,6 +17,7 @@ use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::data_dir::{self, Folder};
+use crate::event_store::EventStore;
 use crate::ids::{self, IdSource};
 use crate::limits::VISIBLE;
 use crate::service::Service;
@@ -90,13 +91,15 @@ fn shown_key(keys: &SealingKeys, ids: &dyn IdSource) -> String {
 #[derive(Debug)]
 pub struct RunningProcess {
     folder: PathBuf,
+    /// Where the event log is, if not in the folder.
+    event_store: Option<EventStore>,
     release: Release,
 }
 
 impl RunningProcess {
-    /// The process that has this folder.
-    pub fn of(folder: &Path, release: Release) -> Self {
-        Self { folder: folder.to_owned(), release }
+    /// The process that has this folder, and its event log elsewhere if there is such a place.
+    pub fn of(folder: &Path, event_store: Option<&EventStore>, release: Release) -> Self {
+        Self { folder: folder.to_owned(), event_store: event_store.cloned(), release }
     }
 
     /// Its folder.
@@ -104,30 +107,50 @@ impl RunningProcess {
         &self.folder
     }
 
-    /// Its event log, to read beside it and to append over its socket.
+    /// Its event log, to read beside it and to append over its socket; a store of its own takes appends from every process.
     ///
     /// # Errors
-    /// When it does not answer, or is of another release; the sentence says what to do.
-    pub fn open_log(&self) -> BoxFuture<'_, anyhow::Result<Log>> {
-        Box::pin(async move { Ok(self.open().await?.0) })
+    /// When the process does not answer, or is of another release; the sentence says what to do.
+    pub fn open_log<'a>(&'a self, ids: &'a dyn IdSource) -> BoxFuture<'a, anyhow::Result<Log>> {
+        Box::pin(async move {
+            if let Some(event_store) = &self.event_store {
+                self.greeting().await?;
+                return event_store.open_log(ids).await;
+            }
+            let opened = SqliteLog::beside_its_process(&self.folder.join(EVENTS), &self.socket()).await;
+            let (log, greeting) = opened.with_context(|| self.takes_no_command())?;
+            self.must_be_of_this_release(&greeting)?;
+            Ok(Log::Sqlite(log))
+        })
     }
 
-    async fn open(&self) -> anyhow::Result<(Log, Greeting)> {
-        let Self { folder, release } = self;
-        let opened = SqliteLog::beside_its_process(&folder.join(EVENTS), &folder.join(SOCKET)).await;
-        let (log, greeting) = opened.with_context(|| {
-            format!(
-                "another process is using {}, and takes no command: stop it and try again",
-                folder.display()
-            )
-        })?;
+    async fn greeting(&self) -> anyhow::Result<Greeting> {
+        let greeting =
+            append_socket::greeting(&self.socket()).await.with_context(|| self.takes_no_command())?;
+        self.must_be_of_this_release(&greeting)?;
+        Ok(greeting)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.join(SOCKET)
+    }
+
+    fn takes_no_command(&self) -> String {
+        format!(
+            "another process is using {}, and takes no command: stop it and try again",
+            self.folder.display()
+        )
+    }
+
+    fn must_be_of_this_release(&self, greeting: &Greeting) -> anyhow::Result<()> {
+        let Self { folder, release, .. } = self;
         anyhow::ensure!(
             greeting.release == *release,
             "the process that uses {} is Honoken {}, and this program is {release}: use the same program, or stop the process and try again",
             folder.display(),
             greeting.release
         );
-        Ok((Log::Sqlite(log), greeting))
+        Ok(())
     }
 
     /// Its read model, to read beside it.
@@ -150,8 +173,7 @@ impl RunningProcess {
     /// # Errors
     /// When it does not answer, or seals under another key; the sentence says what to do.
     pub async fn check_keys(&self, keys: Option<&SealingKeys>) -> anyhow::Result<()> {
-        let (log, greeting) = self.open().await?;
-        log.close().await;
+        let greeting = self.greeting().await?;
         let theirs = greeting.sealed.map(Sealed::parse).transpose();
         let theirs = theirs.context("the running process shows a key that cannot be read")?;
         let is_same = match (keys, &theirs) {

@@ -4,7 +4,7 @@
 //! Phones hold tags of the lost events, so the log is treated as if `honoken log restored` had been run. While a process runs,
 //! `event_store/src/postgres/set_back.rs` does the same.
 
-use honoken_event_store::{EventLog, Log, LogError, Position};
+use honoken_event_store::{EventLog, Log, Position};
 use honoken_projections::{ReadModel, WALLET};
 use honoken_pushers::ledger::Ledger;
 
@@ -23,7 +23,8 @@ pub async fn open_log(
 ) -> anyhow::Result<Log> {
     let log = storage.open_log(ids).await?;
     let known = known(&log, read_model, ledger).await?;
-    if reaches(&log, known).await? {
+    // The log itself is asked, since the head that this process knows may be older than what another process has projected meanwhile.
+    if log.reaches(known).await? {
         return Ok(log);
     }
     let (old, head) = (log.epoch(), *log.head().borrow());
@@ -45,16 +46,4 @@ async fn known(log: &Log, read_model: &ReadModel, ledger: &Ledger) -> anyhow::Re
         return Ok(told);
     }
     Ok(told.max(read_model.checkpoint(WALLET).await?))
-}
-
-/// Asks the log itself, since the head that this process knows may be older than what another process has projected meanwhile.
-async fn reaches(log: &Log, position: Position) -> Result<bool, LogError> {
-    if position == Position(0) {
-        return Ok(true);
-    }
-    match log.read_after(Position(position.0 - 1), 1).await {
-        Ok(events) => Ok(!events.is_empty()),
-        Err(LogError::Unreadable { .. }) => Ok(true),
-        Err(fault) => Err(fault),
-    }
 }

@@ -1,5 +1,5 @@
-//! Where the event log, the read model and the ledger of deliveries are: in files of a folder, or in a database of a Postgres server. The futures
-//! are boxed for the reason that [`crate::stores`] gives.
+//! Where the event log, the read model and the ledger of deliveries are: in files of a folder, or in a database of a Postgres server; the event log can
+//! also be in a store of its own ([`crate::event_store`]). The futures are boxed for the reason that [`crate::stores`] gives.
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -23,6 +23,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use crate::data_dir::{Folder, ensure_private};
+use crate::event_store::EventStore;
 use crate::ids::{self, IdSource};
 
 /// Which database was configured.
@@ -52,10 +53,17 @@ impl Database {
 }
 
 /// Where an event log, its read model and the ledger of deliveries are.
-pub enum Storage {
+pub struct Storage {
+    database: Opened,
+    /// Where the event log is, if not in the database.
+    event_store: Option<EventStore>,
+}
+
+/// The database.
+enum Opened {
     /// Files in a folder that is locked for as long as this lives.
     Files(Arc<Folder>),
-    /// A database, for any number of processes.
+    /// One for any number of processes.
     Server(Box<Server>),
 }
 
@@ -85,10 +93,43 @@ impl Storage {
         open: impl FnOnce() -> anyhow::Result<Arc<Folder>>,
     ) -> anyhow::Result<Self> {
         Ok(match database {
-            Some(Database::Folder(folder)) if is_same(folder, data_dir) => Self::Files(open()?),
+            Some(Database::Folder(folder)) if is_same(folder, data_dir) => Self::in_folder(open()?),
             Some(database) => Self::new(database, "DATABASE_URL")?,
-            None => Self::Files(open()?),
+            None => Self::in_folder(open()?),
         })
+    }
+
+    /// The files of a folder.
+    pub fn in_folder(folder: Arc<Folder>) -> Self {
+        Self { database: Opened::Files(folder), event_store: None }
+    }
+
+    /// The same, with the event log elsewhere if there is such a place.
+    #[must_use]
+    pub fn with_log_in(mut self, event_store: Option<&EventStore>) -> Self {
+        self.event_store = event_store.cloned();
+        self
+    }
+
+    /// The folder with the files, where the database is one.
+    pub fn folder(&self) -> Option<&Arc<Folder>> {
+        match &self.database {
+            Opened::Files(folder) => Some(folder),
+            Opened::Server(_) => None,
+        }
+    }
+
+    /// The server of the database, where it is on one.
+    pub fn server(&self) -> Option<&Server> {
+        match &self.database {
+            Opened::Files(_) => None,
+            Opened::Server(server) => Some(server),
+        }
+    }
+
+    /// Where the event log is, if not in the database.
+    pub fn event_store(&self) -> Option<&EventStore> {
+        self.event_store.as_ref()
     }
 
     /// A database, or a folder, which is made where it is missing. `setting` is the variable or the option that names it.
@@ -96,13 +137,14 @@ impl Storage {
     /// # Errors
     /// When the folder cannot be used, or another process uses it.
     pub fn new(database: &Database, setting: &'static str) -> anyhow::Result<Self> {
-        Ok(match database {
+        let database = match database {
             Database::Postgres(url) => {
                 let options = postgres::options(url.expose_secret())?;
-                Self::Server(Box::new(Server { options, setting }))
+                Opened::Server(Box::new(Server { options, setting }))
             }
-            Database::Folder(folder) => Self::Files(Arc::new(Folder::open(folder)?)),
-        })
+            Database::Folder(folder) => Opened::Files(Arc::new(Folder::open(folder)?)),
+        };
+        Ok(Self { database, event_store: None })
     }
 
     /// Migrates the tables to the newest schema, and creates those that are missing.
@@ -111,16 +153,17 @@ impl Storage {
     /// When the storage cannot be reached, or a migration fails.
     pub fn migrate<'a>(&'a self, ids: &'a dyn IdSource) -> BoxFuture<'a, anyhow::Result<()>> {
         Box::pin(async move {
-            match self {
+            match &self.database {
                 // Only this process uses the files, so they are migrated whenever they are opened.
-                Self::Files(_) => {
+                Opened::Files(_) => {
                     self.open_log(ids).await?.close().await;
                     self.open_read_model().await?.close().await;
                     self.open_ledger().await?.close().await;
                     self.open_vault().await?.close().await;
                     self.open_office().await?.close().await;
                 }
-                Self::Server(options) => {
+                Opened::Server(options) => {
+                    // Also where the event log is elsewhere: the tables stay empty.
                     on_server(options, postgres_log::migrate(options)).await?;
                     on_server(options, read_model::migrate(options)).await?;
                     on_server(options, ledger::migrate(options)).await?;
@@ -137,7 +180,7 @@ impl Storage {
     /// # Errors
     /// When there is none. For Postgres, opening the log finds that out.
     pub fn must_have_a_log(&self) -> anyhow::Result<()> {
-        if let Self::Files(folder) = self {
+        if let (Opened::Files(folder), None) = (&self.database, &self.event_store) {
             let folder = folder.path();
             anyhow::ensure!(
                 folder.join(EVENTS).is_file(),
@@ -154,15 +197,18 @@ impl Storage {
     /// When the storage cannot be reached or read.
     pub fn origin(&self) -> BoxFuture<'_, anyhow::Result<Origin>> {
         Box::pin(async move {
-            match self {
-                Self::Files(folder) => {
+            if let Some(event_store) = &self.event_store {
+                return event_store.origin().await;
+            }
+            match &self.database {
+                Opened::Files(folder) => {
                     let file = folder.path().join(EVENTS);
                     if !file.is_file() {
                         return Ok(Origin::default());
                     }
                     sqlite_log::origin(&file).await.with_context(|| about(&file))
                 }
-                Self::Server(options) => on_server(options, postgres_log::origin(options)).await,
+                Opened::Server(options) => on_server(options, postgres_log::origin(options)).await,
             }
         })
     }
@@ -173,8 +219,15 @@ impl Storage {
     /// When the storage cannot be reached or read.
     pub fn sealed_secrets(&self) -> BoxFuture<'_, anyhow::Result<Vec<(String, u32)>>> {
         Box::pin(async move {
-            let (events, has_persons) = match self {
-                Self::Files(folder) => {
+            let (events, has_persons) = match (&self.event_store, &self.database) {
+                (Some(event_store), database) => {
+                    let has_persons = match database {
+                        Opened::Files(folder) => folder.path().join(PERSON_KEYS).is_file(),
+                        Opened::Server(_) => true,
+                    };
+                    (event_store.secret_events().await?, has_persons)
+                }
+                (None, Opened::Files(folder)) => {
                     let (file, persons) = (folder.path().join(EVENTS), folder.path().join(PERSON_KEYS));
                     if !file.is_file() {
                         return Ok(Vec::new());
@@ -182,7 +235,7 @@ impl Storage {
                     let events = sqlite_log::secret_events(&file).await.with_context(|| about(&file))?;
                     (events, persons.is_file())
                 }
-                Self::Server(options) => {
+                (None, Opened::Server(options)) => {
                     (on_server(options, postgres_log::secret_events(options)).await?, true)
                 }
             };
@@ -205,12 +258,15 @@ impl Storage {
     /// When the event log cannot be opened or written.
     pub fn put_mark(&self, mark: Mark) -> BoxFuture<'_, anyhow::Result<()>> {
         Box::pin(async move {
-            match self {
-                Self::Files(folder) => {
+            if let Some(event_store) = &self.event_store {
+                return event_store.put_mark(mark).await;
+            }
+            match &self.database {
+                Opened::Files(folder) => {
                     let file = private(folder, EVENTS)?;
                     sqlite_log::put_mark(&file, mark).await.with_context(|| about(&file))
                 }
-                Self::Server(options) => on_server(options, postgres_log::put_mark(options, mark)).await,
+                Opened::Server(options) => on_server(options, postgres_log::put_mark(options, mark)).await,
             }
         })
     }
@@ -221,14 +277,17 @@ impl Storage {
     /// When it cannot be opened.
     pub fn open_log<'a>(&'a self, ids: &'a dyn IdSource) -> BoxFuture<'a, anyhow::Result<Log>> {
         Box::pin(async move {
+            if let Some(event_store) = &self.event_store {
+                return event_store.open_log(ids).await;
+            }
             let new_epoch = ids::epoch(ids);
-            match self {
-                Self::Files(folder) => {
+            match &self.database {
+                Opened::Files(folder) => {
                     let file = private(folder, EVENTS)?;
                     let log = SqliteLog::open(&file, new_epoch).await.with_context(|| about(&file))?;
                     Ok(Log::Sqlite(log))
                 }
-                Self::Server(options) => {
+                Opened::Server(options) => {
                     Ok(Log::Postgres(on_server(options, PostgresLog::open(options, new_epoch)).await?))
                 }
             }
@@ -241,12 +300,15 @@ impl Storage {
     /// When it cannot be opened.
     pub fn open_target<'a>(&'a self, ids: &'a dyn IdSource) -> BoxFuture<'a, anyhow::Result<Target>> {
         Box::pin(async move {
-            match self {
-                Self::Files(folder) => {
+            if let Some(event_store) = &self.event_store {
+                return event_store.open_target().await;
+            }
+            match &self.database {
+                Opened::Files(folder) => {
                     let file = private(folder, EVENTS)?;
                     Target::in_file(&file).await.with_context(|| about(&file))
                 }
-                Self::Server(options) => {
+                Opened::Server(options) => {
                     self.migrate(ids).await?;
                     on_server(options, Target::on_server(options)).await
                 }
@@ -260,12 +322,12 @@ impl Storage {
     /// When it cannot be opened.
     pub fn open_read_model(&self) -> BoxFuture<'_, anyhow::Result<ReadModel>> {
         Box::pin(async move {
-            match self {
-                Self::Files(folder) => {
+            match &self.database {
+                Opened::Files(folder) => {
                     let file = private(folder, READ_MODEL)?;
                     ReadModel::in_file(&file).await.with_context(|| about(&file))
                 }
-                Self::Server(options) => on_server(options, ReadModel::on_server(options)).await,
+                Opened::Server(options) => on_server(options, ReadModel::on_server(options)).await,
             }
         })
     }
@@ -275,9 +337,9 @@ impl Storage {
     /// # Errors
     /// When it cannot be opened.
     pub async fn existing_read_model(&self) -> anyhow::Result<Option<ReadModel>> {
-        match self {
-            Self::Files(folder) if !folder.path().join(READ_MODEL).is_file() => Ok(None),
-            Self::Files(_) | Self::Server(_) => self.open_read_model().await.map(Some),
+        match &self.database {
+            Opened::Files(folder) if !folder.path().join(READ_MODEL).is_file() => Ok(None),
+            Opened::Files(_) | Opened::Server(_) => self.open_read_model().await.map(Some),
         }
     }
 
@@ -287,12 +349,12 @@ impl Storage {
     /// When it cannot be opened.
     pub fn open_ledger(&self) -> BoxFuture<'_, anyhow::Result<Ledger>> {
         Box::pin(async move {
-            match self {
-                Self::Files(folder) => {
+            match &self.database {
+                Opened::Files(folder) => {
                     let file = private(folder, DELIVERIES)?;
                     Ledger::in_file(&file).await.with_context(|| about(&file))
                 }
-                Self::Server(options) => on_server(options, Ledger::on_server(options)).await,
+                Opened::Server(options) => on_server(options, Ledger::on_server(options)).await,
             }
         })
     }
@@ -303,12 +365,12 @@ impl Storage {
     /// When they cannot be opened.
     pub fn open_vault(&self) -> BoxFuture<'_, anyhow::Result<Vault>> {
         Box::pin(async move {
-            match self {
-                Self::Files(folder) => {
+            match &self.database {
+                Opened::Files(folder) => {
                     let file = private(folder, PERSON_KEYS)?;
                     Vault::in_file(&file).await.with_context(|| about(&file))
                 }
-                Self::Server(options) => on_server(options, Vault::on_server(options)).await,
+                Opened::Server(options) => on_server(options, Vault::on_server(options)).await,
             }
         })
     }
@@ -319,12 +381,12 @@ impl Storage {
     /// When they cannot be opened.
     pub fn open_office(&self) -> BoxFuture<'_, anyhow::Result<Office>> {
         Box::pin(async move {
-            match self {
-                Self::Files(folder) => {
+            match &self.database {
+                Opened::Files(folder) => {
                     let file = private(folder, OFFICE)?;
                     Office::in_file(&file).await.with_context(|| about(&file))
                 }
-                Self::Server(options) => on_server(options, Office::on_server(options)).await,
+                Opened::Server(options) => on_server(options, Office::on_server(options)).await,
             }
         })
     }
@@ -354,9 +416,12 @@ impl Storage {
     pub fn change_epoch<'a>(&'a self, ids: &'a dyn IdSource) -> BoxFuture<'a, anyhow::Result<Epoch>> {
         Box::pin(async move {
             let epoch = ids::epoch(ids);
-            Ok(match self {
-                Self::Files(folder) => sqlite_log::change_epoch(&private(folder, EVENTS)?, epoch).await?,
-                Self::Server(options) => {
+            if let Some(event_store) = &self.event_store {
+                return event_store.change_epoch(epoch).await;
+            }
+            Ok(match &self.database {
+                Opened::Files(folder) => sqlite_log::change_epoch(&private(folder, EVENTS)?, epoch).await?,
+                Opened::Server(options) => {
                     on_server(options, postgres_log::change_epoch(options, epoch)).await?
                 }
             })

@@ -3,6 +3,24 @@
 /// The variable that chooses the engine of all tests that do not insist on one: `sqlite`, the default, or `postgres`.
 const VARIABLE: &str = "HONOKEN_TEST_ENGINE";
 
+/// The variable that puts the event log of all such tests on a server of its own, besides the tables: `kurrentdb`, or nothing.
+const EVENT_STORE: &str = "HONOKEN_TEST_EVENT_STORE";
+
+/// Whether the tests are run with their event log on a KurrentDB.
+///
+/// # Panics
+///
+/// When another store is named.
+pub fn has_log_on_kurrentdb() -> bool {
+    #[expect(clippy::disallowed_methods, reason = "the same tests run once per store, told from outside")]
+    let chosen = std::env::var(EVENT_STORE);
+    match chosen.as_deref() {
+        Err(_) | Ok("") => false,
+        Ok("kurrentdb") => true,
+        Ok(other) => panic!("{EVENT_STORE} is `kurrentdb` or nothing, not {other:?}"),
+    }
+}
+
 /// What the log and the tables are kept in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {

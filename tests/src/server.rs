@@ -13,6 +13,9 @@ use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use honoken_test_kurrentdb::Kurrent;
+
+use crate::engine::has_log_on_kurrentdb;
 use crate::process::{Process, reads_ready_file};
 use crate::serving::Serve;
 use crate::waiting::{PATIENCE, eventually};
@@ -45,6 +48,8 @@ pub struct Ready {
 pub struct Home {
     setting: Setting,
     keeping: Keeping,
+    /// The server with the event log, if it is not in the database.
+    event_store: Option<Kurrent>,
     folder: TempDir,
 }
 
@@ -105,9 +110,16 @@ impl Setting {
 }
 
 impl Home {
-    /// An empty folder for `program`, and on Postgres an empty database; [`Engine::chosen`] says which.
+    /// An empty folder for `program`, and on Postgres an empty database; [`Engine::chosen`] says which. The event log may be on a server of its own
+    /// ([`has_log_on_kurrentdb`]).
     pub async fn new(program: impl Into<PathBuf>) -> Self {
-        Self::on(Engine::chosen(), program).await
+        let mut home = Self::on(Engine::chosen(), program).await;
+        if has_log_on_kurrentdb() {
+            let server = Kurrent::start();
+            home = home.with_variable("HONOKEN_EVENT_STORE_URL", server.url_of_a_log());
+            home.event_store = Some(server);
+        }
+        home
     }
 
     /// An empty folder for `program`, for a test that insists on an engine.
@@ -133,7 +145,7 @@ impl Home {
         };
         let setting =
             Setting { program, folder: folder.path().to_owned(), database_url, variables: Vec::new() };
-        Self { setting, keeping, folder }
+        Self { setting, keeping, event_store: None, folder }
     }
 
     /// With a variable in the environment of every command and process from now on.
@@ -156,7 +168,7 @@ impl Home {
         self.setting.database_url.as_deref()
     }
 
-    /// A look into the log and the tables.
+    /// A look into the log and the tables. A log on a server of its own cannot be looked into.
     pub fn storage(&self) -> Storage {
         match self.database_url() {
             None => Storage::Sqlite { data_dir: self.data_dir() },

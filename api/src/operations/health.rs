@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use honoken_event_store::{EventLog, LogError, Position};
+use honoken_event_store::EventLog;
 use honoken_projections::WALLET;
 use honoken_service::signers::{self, Count};
 use serde::Serialize;
@@ -53,7 +53,7 @@ impl From<Count> for Certificates {
 }
 
 /// How many events the read model may be behind the event log while the service counts as ready: a burst is not an outage.
-const ACCEPTABLE_LAG: u64 = 1000;
+const ACCEPTABLE_LAG: u32 = 1000;
 
 /// `GET /health/live`: the process answers.
 #[utoipa::path(
@@ -91,12 +91,7 @@ pub async fn ready(State(app): State<AppState>) -> Result<Response, ApiError> {
         return Err(ApiError::NoProjector);
     }
     let projected = app.read_model.checkpoint(WALLET).await?;
-    let far_behind = match app.log.read_after(Position(projected.0 + ACCEPTABLE_LAG), 1).await {
-        Ok(events) => !events.is_empty(),
-        // The event exists, and will be parked.
-        Err(LogError::Unreadable { .. }) => true,
-        Err(fault) => return Err(fault.into()),
-    };
+    let far_behind = app.log.has_more_than(ACCEPTABLE_LAG, projected).await?;
     if far_behind {
         return Err(ApiError::Unavailable(
             format!("the read model is more than {ACCEPTABLE_LAG} events behind the event log").into(),

@@ -54,9 +54,10 @@ fn update_gauges(app: &App) {
             .gauge(Metric::RequestsWaiting, &[queue.into()])
             .set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
-    for (store, pool) in [(Store::Log, app.log.pool()), (Store::ReadModel, app.read_model.pool())] {
-        pool_use(app, store, pool);
+    if let Some(pool) = app.log.pool() {
+        pool_use(app, Store::Log, pool);
     }
+    pool_use(app, Store::ReadModel, app.read_model.pool());
 }
 
 fn pool_use(app: &App, store: Store, Pool { open, idle, limit }: Pool) {

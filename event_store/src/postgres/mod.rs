@@ -201,6 +201,7 @@ impl PostgresLog {
         let marks: Vec<String> = marks.map_err(LogError::unavailable("read"))?;
         Ok(Identity {
             epoch: self.epoch,
+            is_gapless: true,
             marks: marks.iter().filter_map(|mark| Mark::of_a_process(mark)).collect(),
         })
     }

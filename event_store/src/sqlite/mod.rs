@@ -125,6 +125,7 @@ impl SqliteLog {
         let marks: Vec<String> = self.file.heeds(marks).map_err(LogError::unavailable("read"))?;
         Ok(Identity {
             epoch: self.epoch,
+            is_gapless: true,
             marks: marks.iter().filter_map(|mark| Mark::of_a_process(mark)).collect(),
         })
     }

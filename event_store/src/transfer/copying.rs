@@ -2,7 +2,7 @@
 
 use futures::future;
 
-use super::{Checksum, Identity, Target, TransferError};
+use super::{Checksum, Identity, StoredEvent, Target, TransferError, number};
 use crate::engine::Log;
 use crate::log::EventLog;
 use crate::position::Position;
@@ -12,8 +12,14 @@ pub struct Copying<'a> {
     original: &'a Log,
     target: Target,
     identity: Identity,
+    /// Whether events are compared by their numbers, since their positions differ.
+    renumbers: bool,
     /// The position that the copy has come to.
     copied: Position,
+    /// Whether the last event of a copy that was begun earlier is known to be one of the original.
+    is_known: bool,
+    /// The position that the original was read to.
+    read: Position,
     /// Of the original, up to there.
     checksum: Checksum,
 }
@@ -25,37 +31,69 @@ impl<'a> Copying<'a> {
     /// [`TransferError`] when the target is not empty and no copy of this log, or one of them is unavailable.
     pub async fn begin(original: &'a Log, mut target: Target) -> Result<Self, TransferError> {
         let identity = original.identity().await?;
+        let renumbers = target.renumbers(&identity);
         let copied = target.begin(&identity).await?;
-        let before = Position(copied.0.saturating_sub(1));
-        if copied > before {
-            let events = original.stored_after(before).await?;
-            let last = events.first().filter(|event| event.position == copied);
-            let is_there = match last {
-                Some(event) => target.has(event).await?,
-                None => false,
-            };
-            if !is_there {
+        let mut copying = Self {
+            original,
+            target,
+            identity,
+            renumbers,
+            copied,
+            is_known: copied == Position(0),
+            read: Position(0),
+            checksum: Checksum::default(),
+        };
+        if !copying.is_known && !renumbers {
+            let found = copying.original.event_at(copied).await?;
+            let before = Position(copied.0 - 1);
+            let events =
+                if found.is_some() { copying.original.stored_after(before).await? } else { Vec::new() };
+            copying.compare(&events).await?;
+            if !copying.is_known {
                 return Err(TransferError::HasGoneOn(copied));
             }
         }
-        Ok(Self { original, target, identity, copied, checksum: Checksum::default() })
+        Ok(copying)
     }
 
-    /// Copies what the original has by now, and tells of each batch how far the copy is. The next batch is read while one is written.
+    /// Looks whether the last event of the copy is one of these, and claims the copy then.
+    async fn compare(&mut self, events: &[StoredEvent]) -> Result<(), TransferError> {
+        if let Some(event) = events.iter().find(|event| event.position == self.copied) {
+            if !self.target.has(event).await? {
+                return Err(TransferError::HasGoneOn(self.copied));
+            }
+            self.target.claim(&self.identity).await?;
+            self.is_known = true;
+        }
+        Ok(())
+    }
+
+    /// Copies what the original has by now, and tells of each batch how far it was read. The next batch is read while one is written.
     ///
     /// # Errors
     /// When one of them is unavailable, or an event cannot be read.
     pub async fn catch_up(&mut self, mut reached: impl FnMut(Position)) -> Result<(), TransferError> {
-        let mut events = self.original.stored_after(self.checksum.last()).await?;
+        let mut events = self.original.stored_after(self.read).await?;
         while let Some(last) = events.last() {
+            self.read = last.position;
             let next = self.original.stored_after(last.position);
+            if self.renumbers {
+                number(&mut events, self.checksum.events());
+            }
+            if !self.is_known {
+                self.compare(&events).await?;
+            }
             let new = events.partition_point(|event| event.position <= self.copied);
             let (next, appended) = future::join(next, self.target.append(&events[new..])).await;
             appended?;
             self.checksum.add(&events);
             self.copied = self.copied.max(self.checksum.last());
-            reached(self.checksum.last());
+            reached(self.read);
             events = next?;
+        }
+        // The copy has more events than the original.
+        if !self.is_known {
+            return Err(TransferError::HasGoneOn(self.copied));
         }
         Ok(())
     }
@@ -79,7 +117,7 @@ impl<'a> Copying<'a> {
     /// Waits until the original has more events than the copy.
     pub async fn grows(&self) {
         let mut head = self.original.head();
-        let known = self.checksum.last();
+        let known = self.read;
         // A log that is closed grows no more; its process has ended, and the caller is told by whatever it asks next.
         if head.wait_for(|head| *head > known).await.is_err() {
             std::future::pending::<()>().await;

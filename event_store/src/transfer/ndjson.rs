@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::{Checksum, Identity, StoredEvent, Target, TransferError};
+use super::{Checksum, Identity, StoredEvent, Target, TransferError, number};
 use crate::engine::Log;
 use crate::epoch::Epoch;
 use crate::marks::Mark;
@@ -87,16 +87,22 @@ pub async fn export(
     to: impl Write,
     mut reached: impl FnMut(Position),
 ) -> Result<u64, TransferError> {
-    let Identity { epoch, marks } = log.identity().await?;
+    let Identity { epoch, marks, is_gapless } = log.identity().await?;
+    // Positions that are a server's are no other log's.
+    let epoch = if is_gapless { epoch } else { epoch.of_a_renumbered_copy() };
     let marks = marks.iter().map(|mark| mark.as_str().to_owned()).collect();
     let mut lines = Lines { to, hasher: Sha256::new() };
     lines.write(&First { honoken_event_log: FORMAT, epoch: epoch.to_string(), marks })?;
     let (mut position, mut written) = (Position(0), 0);
     while position < head {
-        let events = log.stored_after(position).await?;
+        let mut events = log.stored_after(position).await?;
         let Some(last) = events.last() else { break };
         position = last.position;
-        for event in events.iter().filter(|event| event.position <= head) {
+        events.retain(|event| event.position <= head);
+        if !is_gapless {
+            number(&mut events, written);
+        }
+        for event in &events {
             let (payload, metadata) = (one_line(&event.payload)?, one_line(&event.metadata)?);
             lines.write(&Line {
                 position: event.position.0,
@@ -193,7 +199,7 @@ impl<R: BufRead> Export<R> {
         let marks = marks.collect::<Result<_, _>>()?;
         Ok(Self {
             reading,
-            identity: Identity { epoch, marks },
+            identity: Identity { epoch, marks, is_gapless: true },
             last: Position(0),
             events: 0,
             is_over: false,
@@ -301,6 +307,9 @@ pub async fn import<R: BufRead>(
             && !(event.position == there && target.has(event).await?)
         {
             return Err(TransferError::HasGoneOn(there));
+        }
+        if !new.is_empty() {
+            target.claim(&identity).await?;
         }
         target.append(new).await?;
         checksum.add(&events);

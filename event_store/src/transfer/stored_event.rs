@@ -13,7 +13,7 @@ use crate::stored::{self, StoredRow};
 pub(crate) const BATCH_ROWS: i64 = 2_000;
 
 /// Bytes of JSON after which a batch ends, whatever is left of its rows: what bounds the memory of a copy.
-const BATCH_BYTES: usize = 4 << 20;
+pub(crate) const BATCH_BYTES: usize = 4 << 20;
 
 /// An event as its row has it: payload and metadata are the text that was written, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq)]

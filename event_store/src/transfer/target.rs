@@ -9,9 +9,11 @@ use sqlx::{Connection, PgConnection, SqliteConnection};
 
 use super::error::TransferError;
 use super::stored_event::{BATCH_ROWS, StoredEvent, batch};
-use super::{Checksum, Identity};
+use super::{Checksum, Identity, number};
 use crate::epoch::{self, Epoch};
 use crate::error::LogError;
+#[cfg(feature = "kurrentdb")]
+use crate::kurrentdb::KurrentTarget;
 use crate::marks::{self, Mark};
 use crate::position::Position;
 use crate::stored::{self, GAPS, READ_AFTER};
@@ -23,6 +25,8 @@ pub struct Target(Place);
 enum Place {
     File(SqliteFile, SqliteConnection),
     Server(PgConnection),
+    #[cfg(feature = "kurrentdb")]
+    Kurrent(Box<KurrentTarget>),
 }
 
 /// The head of a log, with its epoch if it has one.
@@ -55,11 +59,34 @@ impl Target {
         Ok(Self(Place::Server(postgres::connect_migrated(options).await?)))
     }
 
-    /// Gets the log ready to take the events of another: one that is empty gets its epoch; one that is a copy of it already goes on. Answers the
-    /// position that it has come to.
+    /// A log on KurrentDB.
     ///
     /// # Errors
-    /// [`TransferError::Another`] and [`TransferError::Used`] when it is neither; nothing is changed then.
+    /// [`LogError`] when the server is unavailable.
+    #[cfg(feature = "kurrentdb")]
+    pub async fn on_kurrentdb(address: &crate::kurrentdb::Address) -> Result<Self, LogError> {
+        Ok(Self(Place::Kurrent(Box::new(KurrentTarget::open(address).await?))))
+    }
+
+    /// Whether events get the positions that they have when they are appended.
+    pub fn keeps_positions(&self) -> bool {
+        match &self.0 {
+            Place::File(..) | Place::Server(_) => true,
+            #[cfg(feature = "kurrentdb")]
+            Place::Kurrent(_) => false,
+        }
+    }
+
+    /// Whether a copy here has other positions than the original, and therefore another epoch: then its events are numbered from 1 on.
+    pub(crate) fn renumbers(&self, of: &Identity) -> bool {
+        !(of.is_gapless && self.keeps_positions())
+    }
+
+    /// Compares the log with another whose events it is to take, and answers the position that it has come to: the number of its events where they
+    /// are numbered. An empty one is claimed at once; the caller claims another after it has compared more than that.
+    ///
+    /// # Errors
+    /// [`TransferError::Another`] and [`TransferError::Used`] when it is neither empty nor a copy; nothing is changed then.
     pub async fn begin(&mut self, of: &Identity) -> Result<Position, TransferError> {
         let head = self.head().await?;
         let marks = self.marks().await?;
@@ -67,18 +94,35 @@ impl Target {
             if marks.iter().any(|mark| mark != Mark::Filling.as_str()) {
                 return Err(TransferError::Used);
             }
+            self.claim(of).await?;
         } else {
-            let theirs = self.epoch().await?;
-            if theirs != of.epoch {
-                return Err(TransferError::Another { theirs, ours: of.epoch });
+            let (theirs, ours) = (self.epoch().await?, self.epoch_of_a_copy(of));
+            if theirs != ours {
+                return Err(TransferError::Another { theirs, ours });
             }
         }
-        self.execute(marks::PUT, Mark::Filling.as_str()).await?;
-        self.execute(epoch::CHANGE, &of.epoch.to_string()).await?;
         Ok(head)
     }
 
-    /// Appends events with the positions that they have; all of them or none.
+    fn epoch_of_a_copy(&self, of: &Identity) -> Epoch {
+        if self.renumbers(of) { of.epoch.of_a_renumbered_copy() } else { of.epoch }
+    }
+
+    /// Keeps all others from using the log until it is finished.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn claim(&mut self, of: &Identity) -> Result<(), LogError> {
+        let epoch = self.epoch_of_a_copy(of);
+        #[cfg(feature = "kurrentdb")]
+        if let Place::Kurrent(log) = &mut self.0 {
+            return log.claim(epoch).await;
+        }
+        self.execute(marks::PUT, Mark::Filling.as_str()).await?;
+        self.execute(epoch::CHANGE, &epoch.to_string()).await
+    }
+
+    /// Appends events with the positions that they have, all of them or none; on KurrentDB one after the other.
     ///
     /// # Errors
     /// When the store does not take them.
@@ -89,6 +133,8 @@ impl Target {
         let appended = match &mut self.0 {
             Place::File(file, connection) => file.heeds(insert_all(connection, events).await),
             Place::Server(connection) => copy_in(connection, events).await,
+            #[cfg(feature = "kurrentdb")]
+            Place::Kurrent(log) => return log.append(events).await,
         };
         appended.map_err(LogError::unavailable("written"))
     }
@@ -98,8 +144,23 @@ impl Target {
     /// # Errors
     /// When it cannot be read.
     pub async fn has(&mut self, event: &StoredEvent) -> Result<bool, LogError> {
-        let before = Position(event.position.0.saturating_sub(1));
-        Ok(self.stored_after(before, 1).await?.first() == Some(event))
+        let before = event.position.0.saturating_sub(1);
+        #[cfg(feature = "kurrentdb")]
+        if let Place::Kurrent(log) = &self.0 {
+            // Found by counting.
+            let (mut position, mut count) = (Position(0), 0);
+            loop {
+                let mut events = log.stored_after(position).await?;
+                let Some(last) = events.last() else { return Ok(false) };
+                position = last.position;
+                number(&mut events, count);
+                count += events.len() as u64;
+                if count > before {
+                    return Ok(events.iter().any(|found| found == event));
+                }
+            }
+        }
+        Ok(self.stored_after(Position(before), 1).await?.first() == Some(event))
     }
 
     /// The number and the hash of all its events, told of each batch.
@@ -107,11 +168,13 @@ impl Target {
     /// # Errors
     /// When it cannot be read.
     pub async fn checksum(&mut self, mut read: impl FnMut(Position)) -> Result<Checksum, LogError> {
-        let mut checksum = Checksum::default();
+        let (mut checksum, mut position) = (Checksum::default(), Position(0));
         loop {
-            let events = self.stored_after(checksum.last(), BATCH_ROWS).await?;
-            if events.is_empty() {
-                return Ok(checksum);
+            let mut events = self.stored_after(position, BATCH_ROWS).await?;
+            let Some(last) = events.last() else { return Ok(checksum) };
+            position = last.position;
+            if !self.keeps_positions() {
+                number(&mut events, checksum.events());
             }
             checksum.add(&events);
             read(checksum.last());
@@ -132,6 +195,9 @@ impl Target {
                 let rows = sqlx::query(GAPS).bind(1_i64).fetch_all(connection).await;
                 rows.and_then(|rows| stored::streams(&rows))
             }
+            // It takes no event out of its turn.
+            #[cfg(feature = "kurrentdb")]
+            Place::Kurrent(_) => return Ok(None),
         };
         Ok(streams.map_err(LogError::unavailable("read"))?.pop())
     }
@@ -141,6 +207,10 @@ impl Target {
     /// # Errors
     /// When it cannot be written.
     pub async fn finish(&mut self, of: &Identity) -> Result<(), LogError> {
+        #[cfg(feature = "kurrentdb")]
+        if let Place::Kurrent(log) = &self.0 {
+            return log.finish(&of.marks).await;
+        }
         for mark in &of.marks {
             self.execute(marks::PUT, mark.as_str()).await?;
         }
@@ -155,6 +225,8 @@ impl Target {
         let closed = match self.0 {
             Place::File(_, connection) => connection.close().await,
             Place::Server(connection) => connection.close().await,
+            #[cfg(feature = "kurrentdb")]
+            Place::Kurrent(_) => Ok(()),
         };
         closed.map_err(LogError::unavailable("closed"))
     }
@@ -168,6 +240,8 @@ impl Target {
             Place::Server(connection) => {
                 within(batch(sqlx::query(READ_AFTER).bind(after).bind(rows).fetch(connection))).await
             }
+            #[cfg(feature = "kurrentdb")]
+            Place::Kurrent(log) => return log.stored_after(position).await,
         };
         read.map_err(LogError::unavailable("read"))?
     }
@@ -176,6 +250,8 @@ impl Target {
         let head: sqlx::Result<i64> = match &mut self.0 {
             Place::File(file, connection) => file.heeds(sqlx::query_scalar(HEAD).fetch_one(connection).await),
             Place::Server(connection) => sqlx::query_scalar(HEAD).fetch_one(connection).await,
+            #[cfg(feature = "kurrentdb")]
+            Place::Kurrent(log) => return log.count().await,
         };
         Ok(Position(head.map_err(LogError::unavailable("read"))?.cast_unsigned()))
     }
@@ -184,6 +260,8 @@ impl Target {
         let marks = match &mut self.0 {
             Place::File(_, connection) => sqlx::query_scalar(marks::MARKS).fetch_all(connection).await,
             Place::Server(connection) => sqlx::query_scalar(marks::MARKS).fetch_all(connection).await,
+            #[cfg(feature = "kurrentdb")]
+            Place::Kurrent(log) => return Ok(log.marks().to_vec()),
         };
         marks.map_err(LogError::unavailable("read"))
     }
@@ -192,6 +270,9 @@ impl Target {
         let stored: sqlx::Result<String> = match &mut self.0 {
             Place::File(_, connection) => sqlx::query_scalar(epoch::READ).fetch_one(connection).await,
             Place::Server(connection) => sqlx::query_scalar(epoch::READ).fetch_one(connection).await,
+            // None is none that any log has.
+            #[cfg(feature = "kurrentdb")]
+            Place::Kurrent(log) => return Ok(log.epoch().unwrap_or(Epoch(0))),
         };
         stored.and_then(|stored| Epoch::parse(&stored)).map_err(LogError::unavailable("read"))
     }
@@ -205,6 +286,9 @@ impl Target {
             Place::Server(connection) => {
                 sqlx::query(statement).bind(text).execute(connection).await.map(drop)
             }
+            // It has no statements, and its callers ask it first.
+            #[cfg(feature = "kurrentdb")]
+            Place::Kurrent(_) => return Ok(()),
         };
         executed.map_err(LogError::unavailable("written"))
     }

@@ -10,15 +10,16 @@ use tokio::task::JoinSet;
 use crate::note::{Note, append};
 use crate::store::{EPOCH, Store};
 
-on_both_engines![
+on_every_engine![
     what_is_appended_is_read_back_in_order_and_whole,
     an_append_to_a_stream_that_has_grown_is_a_conflict_and_leaves_nothing,
     a_log_that_is_opened_again_goes_on_where_it_was,
     closing_the_log_finishes_what_waits,
-    appends_that_wait_share_a_commit,
 ];
 
-on_both_engines![
+on_both_engines![appends_that_wait_share_a_commit];
+
+on_every_engine![
     threads = 4;
     concurrent_appends_get_gapless_positions_and_a_conflict_fails_alone,
     a_reader_never_sees_a_position_before_a_smaller_one,

@@ -14,13 +14,13 @@ use crate::note::{append, deadline, metadata};
 use crate::snapshots::add_key;
 use crate::store::Store;
 
-on_both_engines![
+on_every_engine![
     dispatch_returns_the_events_it_committed_and_where,
     what_is_not_admitted_is_not_appended_and_was_decided_on_the_newest_state,
     a_command_is_decided_on_events_of_earlier_versions,
 ];
 
-on_both_engines![threads = 4; writers_that_do_not_know_of_each_other_retry_until_all_are_done];
+on_every_engine![threads = 4; writers_that_do_not_know_of_each_other_retry_until_all_are_done];
 
 pub(crate) fn create(name: &str) -> OrganizationCommand {
     OrganizationCommand::Create {

@@ -6,11 +6,12 @@ use honoken_domain::ids::Digest;
 use honoken_domain::organization::{Organization, OrganizationCommand, Scopes};
 use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
-use honoken_event_store::{Dispatcher, EventLog, Log, Position, Snapshots, StoredSnapshot};
+use honoken_event_store::{Dispatcher, EventLog, Position, Snapshots, StoredSnapshot};
 use serde_json::json;
 
 use crate::dispatching::create;
 use crate::note::{append, deadline, metadata};
+use crate::numbered::Numbered;
 use crate::store::Store;
 
 on_both_engines![
@@ -52,12 +53,12 @@ async fn a_snapshot_is_read_back_and_only_a_newer_one_or_another_shape_takes_its
 }
 
 /// A dispatcher that holds no states yet, as after a start.
-fn fresh(log: &Arc<Log>) -> Dispatcher<Log> {
+fn fresh(log: &Arc<Numbered>) -> Dispatcher<Numbered> {
     Dispatcher::new(log.clone(), Upcasters::current())
 }
 
 /// Adds this many keys, numbered on from `first`.
-async fn add_keys(dispatcher: &Dispatcher<Log>, first: usize, keys: usize) {
+async fn add_keys(dispatcher: &Dispatcher<Numbered>, first: usize, keys: usize) {
     for number in first..first + keys {
         dispatcher
             .dispatch::<Organization>("club", add_key(number), &(), &metadata(), deadline())

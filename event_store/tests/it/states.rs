@@ -5,26 +5,30 @@ use std::sync::Arc;
 
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{
-    Committed, DispatchError, Dispatcher, EventLog, Log, Position, Snapshots, StoredSnapshot,
+    Committed, DispatchError, Dispatcher, EventLog, Position, Snapshots, StoredSnapshot,
 };
 
 use crate::note::{Note, NoteCommand, NothingToErase, append, append_payloads, deadline, metadata};
+use crate::numbered::Numbered;
 use crate::store::Store;
 
 use NoteCommand::{Erase, Write};
 
-on_both_engines![
+on_every_engine![
     a_command_that_an_old_state_would_refuse_is_decided_on_what_others_appended,
     a_command_that_an_old_state_has_fulfilled_is_decided_on_what_others_appended,
     a_change_on_an_old_state_is_made_to_what_others_appended,
     a_refusal_and_an_unchanged_aggregate_are_as_of_what_others_appended,
     an_aggregate_that_did_not_exist_is_found_when_others_made_it,
+];
+
+on_both_engines![
     an_event_that_does_not_decode_is_reported_and_the_state_before_it_kept,
     a_state_in_memory_does_not_need_what_is_stored,
 ];
 
 /// Two processes on one log.
-async fn two(store: &Store) -> (Arc<Log>, Dispatcher<Log>, Dispatcher<Log>) {
+async fn two(store: &Store) -> (Arc<Numbered>, Dispatcher<Numbered>, Dispatcher<Numbered>) {
     let log = Arc::new(store.open().await);
     let process = || Dispatcher::new(log.clone(), Upcasters::current());
     let (here, there) = (process(), process());
@@ -32,7 +36,7 @@ async fn two(store: &Store) -> (Arc<Log>, Dispatcher<Log>, Dispatcher<Log>) {
 }
 
 async fn ask(
-    process: &Dispatcher<Log>,
+    process: &Dispatcher<Numbered>,
     command: NoteCommand,
 ) -> Result<Committed<Note>, DispatchError<NothingToErase>> {
     process.dispatch::<Note>("n", command, &(), &metadata(), deadline()).await

@@ -6,9 +6,15 @@ use std::time::Duration;
 use honoken_database::postgres::Options;
 use honoken_database::sqlite::{Durability, open_writer};
 use honoken_event_store::{Epoch, Log, PostgresLog, SqliteLog, postgres};
+#[cfg(feature = "kurrentdb")]
+use honoken_event_store::{KurrentLog, kurrentdb::Address};
+#[cfg(feature = "kurrentdb")]
+use honoken_test_kurrentdb::Kurrent;
 use honoken_test_postgres::Database;
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
+
+use crate::numbered::Numbered;
 
 /// The epoch of a new event log.
 pub(crate) const EPOCH: Epoch = Epoch(0x00c0_ffee);
@@ -19,6 +25,9 @@ pub(crate) enum Store {
     Sqlite(TempDir),
     /// A database in the shared server.
     Postgres(Database),
+    /// Streams with names of their own on a KurrentDB.
+    #[cfg(feature = "kurrentdb")]
+    Kurrentdb(#[expect(dead_code, reason = "it goes with this")] Kurrent, Address),
 }
 
 impl Store {
@@ -33,16 +42,29 @@ impl Store {
         Self::Postgres(database)
     }
 
-    pub(crate) async fn open(&self) -> Log {
+    /// On the stand-in, or on the server that `HONOKEN_TEST_KURRENTDB` names.
+    #[cfg(feature = "kurrentdb")]
+    pub(crate) fn kurrentdb() -> Self {
+        let server = Kurrent::start();
+        let address = address_on(&server);
+        Self::Kurrentdb(server, address)
+    }
+
+    pub(crate) async fn open(&self) -> Numbered {
         self.open_with(EPOCH).await
     }
 
     /// Opens it with the epoch that it gets when it is new.
-    pub(crate) async fn open_with(&self, new_epoch: Epoch) -> Log {
-        match self {
+    pub(crate) async fn open_with(&self, new_epoch: Epoch) -> Numbered {
+        Numbered::new(match self {
             Self::Sqlite(folder) => Log::Sqlite(SqliteLog::open(&file(folder), new_epoch).await.unwrap()),
             Self::Postgres(database) => Log::Postgres(open(database.url(), new_epoch).await),
-        }
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(_, address) => {
+                Log::Kurrentdb(KurrentLog::open(address, new_epoch).await.unwrap())
+            }
+        })
+        .await
     }
 
     /// Makes a column of an event something else than text, as a disk does, and returns the old text.
@@ -70,6 +92,8 @@ impl Store {
                 honoken_test_postgres::execute_unchecked(database.url(), &spoil).await;
                 was
             }
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(..) => unreachable!("it has no tables"),
         }
     }
 
@@ -96,8 +120,16 @@ impl Store {
                 sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
                 connection.close().await.unwrap();
             }
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(..) => unreachable!("it has no tables"),
         }
     }
+}
+
+/// Streams on a server that no other test has.
+#[cfg(feature = "kurrentdb")]
+pub(crate) fn address_on(server: &Kurrent) -> Address {
+    Address::parse(&server.url_of_a_log()).unwrap()
 }
 
 /// The type of a column on Postgres.

@@ -5,6 +5,7 @@ use honoken_event_store::transfer::{Copying, Target, TransferError};
 use honoken_event_store::{Epoch, EventLog, Log, LogError, Mark, Position, postgres, sqlite};
 
 use crate::note::append;
+use crate::numbered::Numbered;
 use crate::store::{EPOCH, Store, file, options};
 
 /// Texts that each format has to escape.
@@ -12,10 +13,12 @@ const HARD: [&str; 4] = ["ü \" \\ \n \\n", "\t\r", "\0\u{1f}\\u0000", ""];
 
 impl Store {
     /// The log, to be filled.
-    async fn target(&self) -> Target {
+    pub(crate) async fn target(&self) -> Target {
         match self {
             Self::Sqlite(folder) => Target::in_file(&file(folder)).await.unwrap(),
             Self::Postgres(database) => Target::on_server(&options(database.url())).await.unwrap(),
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(_, address) => Target::on_kurrentdb(address).await.unwrap(),
         }
     }
 
@@ -23,11 +26,15 @@ impl Store {
         match self {
             Self::Sqlite(folder) => sqlite::put_mark(&file(folder), mark).await.unwrap(),
             Self::Postgres(database) => postgres::put_mark(&options(database.url()), mark).await.unwrap(),
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(_, address) => {
+                honoken_event_store::kurrentdb::put_mark(address, mark).await.unwrap();
+            }
         }
     }
 
     /// Why it cannot be opened.
-    async fn refusal(&self) -> LogError {
+    pub(crate) async fn refusal(&self) -> LogError {
         match self {
             Self::Sqlite(folder) => {
                 honoken_event_store::SqliteLog::open(&file(folder), Epoch(1)).await.unwrap_err()
@@ -35,12 +42,16 @@ impl Store {
             Self::Postgres(database) => {
                 honoken_event_store::PostgresLog::open(&options(database.url()), Epoch(1)).await.unwrap_err()
             }
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(_, address) => {
+                honoken_event_store::KurrentLog::open(address, Epoch(1)).await.unwrap_err()
+            }
         }
     }
 }
 
 /// A log with streams of several notes, among them one with texts that are hard to escape.
-async fn written(store: &Store, notes: u64) -> Log {
+pub(crate) async fn written(store: &Store, notes: u64) -> Numbered {
     store.mark(Mark::Serve).await;
     let log = store.open().await;
     for note in 0..notes {
@@ -49,15 +60,15 @@ async fn written(store: &Store, notes: u64) -> Log {
     log
 }
 
-async fn exported(log: &Log) -> Vec<u8> {
-    let head = *log.head().borrow();
+pub(crate) async fn exported(log: &Log) -> Vec<u8> {
+    let head = *EventLog::head(log).borrow();
     let mut lines = Vec::new();
     export(log, head, &mut lines, |_| {}).await.unwrap();
     lines
 }
 
 /// Copies all of it, and closes the copy.
-async fn copy(log: &Log, to: &Store) -> Result<u64, TransferError> {
+pub(crate) async fn copy(log: &Log, to: &Store) -> Result<u64, TransferError> {
     let mut copying = Copying::begin(log, to.target().await).await?;
     copying.catch_up(|_| {}).await?;
     let events = copying.verify(|_| {}).await?.events();
@@ -97,7 +108,7 @@ async fn a_copy_follows_its_original_and_goes_on_after_an_interruption(store: St
         assert_eq!(reached, Position(head + 2));
         copying.verify(|_| {}).await.unwrap();
         copying.close().await.unwrap();
-        assert_eq!(exported(&to.open().await).await, exported(&log).await);
+        assert_eq!(exported(&*to.open().await).await, exported(&log).await);
     }
 }
 
@@ -129,6 +140,7 @@ async fn a_copy_that_has_gone_on_by_itself_is_not_filled(store: Store) {
         let refused = copy(&log, &to).await;
         let head = Position(log.head().borrow().0 + 1);
         assert!(matches!(refused, Err(TransferError::HasGoneOn(at)) if at == head), "{refused:?}");
+        assert_eq!(*to.open().await.head().borrow(), head, "it can be used as before");
     }
     log.append(append("ours", 0, &["one"])).await.unwrap();
 }

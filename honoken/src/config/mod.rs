@@ -34,6 +34,7 @@ use honoken_api::server::options::Connections;
 use honoken_api::server::tls::TlsFiles;
 use honoken_domain::sealed::SealingKeys;
 use honoken_pkpass::reader::Trust;
+use honoken_service::event_store::EventStore;
 use honoken_service::image_store::{Credentials, ImageOptions, Place};
 use honoken_service::pushing::options;
 use honoken_service::retention::RetentionDays;
@@ -47,7 +48,7 @@ use sections::variables;
 use variable::{Effect, Variable, Variables};
 
 pub use doctor::Doctor;
-pub use storage::database_url;
+pub use storage::{LogPlace, database_url, log_url};
 pub use variable::ConfigError;
 
 /// The configuration from the environment.
@@ -62,6 +63,8 @@ pub struct Config {
     pub admin_signing_key: Option<SigningKey>,
     /// `DATABASE_URL`: where event log, read model and deliveries are. Default: in the data folder.
     pub database: Option<Database>,
+    /// `HONOKEN_EVENT_STORE_URL`: where the event log is. Default: in the database.
+    pub event_store: Option<EventStore>,
     /// `HONOKEN_ASSETS_URL` and `HONOKEN_ASSETS_CACHE_MIB`: where images are, and how much of them is kept here.
     pub images: ImageOptions,
     /// The secrets that open image stores on other machines.
@@ -160,19 +163,17 @@ impl Config {
         let mut warnings = Vec::new();
         for Variable { name, effect } in variables() {
             match effect {
-                Effect::Refused(sentence) if variable(name)?.is_some() => {
-                    return Err(ConfigError { variable: name, problem: (*sentence).to_owned() });
-                }
                 Effect::None(sentence) if variable(name)?.is_some() => {
                     warnings.push(format!("{name} {sentence}"));
                 }
-                Effect::Read { .. } | Effect::None(_) | Effect::Refused(_) => {}
+                Effect::Read { .. } | Effect::None(_) => {}
             }
         }
         let rates = rate_limits::rates(variable)?;
         Ok(Self {
             public_url: http::public_url(variable)?,
             database: storage::database(variable)?,
+            event_store: storage::event_store(variable)?,
             images: images::images(variable)?,
             image_credentials: images::credentials(variable)?,
             retention: storage::retention(variable)?,

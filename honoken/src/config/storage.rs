@@ -1,12 +1,13 @@
-//! Where the event log, the read model and the deliveries are: `DATABASE_URL`; and a store that this release does not have.
+//! Where the event log, the read model and the deliveries are: `DATABASE_URL`, and `HONOKEN_EVENT_STORE_URL` for the event log alone.
 
 use std::num::NonZeroU32;
 
 use honoken_database::postgres;
+use honoken_service::event_store::EventStore;
 use honoken_service::retention::RetentionDays;
 use honoken_service::storage::Database;
 
-use super::variable::{ConfigError, Variable, Variables, parsed, read, refused, secret};
+use super::variable::{ConfigError, Variable, Variables, parsed, read, secret};
 
 pub(super) const VARIABLES: &[Variable] = &[
     secret(
@@ -19,11 +20,54 @@ pub(super) const VARIABLES: &[Variable] = &[
         "days for which the tables keep the rows of devices and registrations that left, marked with `deleted_at`, for those who read the tables; `1` to `36500`",
         "`90`",
     ),
-    refused(
-        "HONOKEN_EVENT_STORE_URL",
-        "is set, but this release keeps its event log in the database: unset it",
+    secret(
+        EVENT_STORE_URL,
+        "the place of the event log, if not in the database ([more](event-log.md#on-kurrentdb)): `esdb://USER:PASSWORD@HOST:2113` or `kurrentdb://…`, a KurrentDB or EventStoreDB server, with the parameters of its connection strings (`tls=false`) and `prefix=NAME`, by which logs on one server differ. It needs a program built with the feature `full`, as released ones are",
+        "the database",
     ),
 ];
+
+const EVENT_STORE_URL: &str = "HONOKEN_EVENT_STORE_URL";
+
+pub(super) fn event_store(variable: Variables<'_>) -> Result<Option<EventStore>, ConfigError> {
+    let read = |text: String| {
+        if is_event_store(&text) {
+            EventStore::parse(&text, EVENT_STORE_URL)
+        } else {
+            Err("must begin with esdb:// or kurrentdb://: use one like esdb://USER:PASSWORD@HOST:2113"
+                .to_owned())
+        }
+    };
+    let named = |problem| ConfigError { variable: EVENT_STORE_URL, problem };
+    variable(EVENT_STORE_URL)?.map(|text| read(text).map_err(named)).transpose()
+}
+
+/// Whether a URL is one of a KurrentDB.
+fn is_event_store(text: &str) -> bool {
+    let Some((scheme, _)) = text.split_once("://") else { return false };
+    let scheme = scheme.strip_suffix("+discover").unwrap_or(scheme);
+    ["esdb", "kurrentdb", "kurrent", "kdb"].contains(&scheme)
+}
+
+/// The place of an event log that the command line names.
+#[derive(Debug)]
+pub enum LogPlace {
+    /// In a database.
+    Database(Database),
+    /// On a server of its own.
+    EventStore(Box<EventStore>),
+}
+
+/// Reads the URL of an event log, for the command line; `option` has it. The error names the fault and not the URL.
+///
+/// # Errors
+/// When it is none.
+pub fn log_url(text: &str, option: &'static str) -> Result<LogPlace, String> {
+    if is_event_store(text) {
+        return EventStore::parse(text, option).map(|store| LogPlace::EventStore(Box::new(store)));
+    }
+    database_url(text).map(LogPlace::Database)
+}
 
 pub(super) fn database(variable: Variables<'_>) -> Result<Option<Database>, ConfigError> {
     variable("DATABASE_URL")?.map(|text| parse(&text)).transpose()

@@ -29,9 +29,6 @@ fn table() -> String {
                 writeln!(read, "| `{name}`{secret} | {meaning} | {default} |")
             }
             Effect::None(sentence) => writeln!(others, "| `{name}` | a warning: it {sentence} |"),
-            Effect::Refused(sentence) => {
-                writeln!(others, "| `{name}` | the start is refused: it {sentence} |")
-            }
         };
         written.expect("a string takes everything");
     }
@@ -195,8 +192,23 @@ fn half_a_pair_of_credentials_names_the_other_half() {
 }
 
 #[test]
-fn a_place_for_data_that_does_not_exist_yet_stops_the_start() {
-    refused(&[("HONOKEN_EVENT_STORE_URL", "esdb://localhost")], "HONOKEN_EVENT_STORE_URL");
+fn an_event_store_is_a_kurrentdb_whose_password_is_not_repeated() {
+    let event_store =
+        |url| read(&[("HONOKEN_EVENT_STORE_URL", url)]).map(|config| config.event_store.unwrap());
+    for url in [
+        "esdb://localhost",
+        "kurrentdb://u:hush@one:2113,two:2113?tls=false&prefix=tickets",
+        "esdb+discover://db:2113",
+    ] {
+        assert!(!event_store(url).unwrap().place().contains("hush"), "{url}");
+    }
+    for url in
+        ["postgres://u:hush@localhost/h", "esdb://u:hush@db/path", "esdb://u:hush@db?prefix=a_b", "hush"]
+    {
+        let refused = event_store(url).unwrap_err();
+        assert_eq!(refused.variable, "HONOKEN_EVENT_STORE_URL", "{url}");
+        assert!(!refused.to_string().contains("hush"), "{refused}");
+    }
 }
 
 #[test]

@@ -38,9 +38,6 @@ pub(super) enum Effect {
     },
     /// It does nothing, and the start warns with this sentence, which names the replacement.
     None(&'static str),
-    /// It names a place for data in an engine that this release does not have. To go on would be to keep the data elsewhere, so the start
-    /// is refused.
-    Refused(&'static str),
 }
 
 pub(super) const fn read(name: &'static str, meaning: &'static str, default: &'static str) -> Variable {
@@ -53,10 +50,6 @@ pub(super) const fn secret(name: &'static str, meaning: &'static str, default: &
 
 pub(super) const fn without_effect(name: &'static str, sentence: &'static str) -> Variable {
     Variable { name, effect: Effect::None(sentence) }
-}
-
-pub(super) const fn refused(name: &'static str, sentence: &'static str) -> Variable {
-    Variable { name, effect: Effect::Refused(sentence) }
 }
 
 /// Parses a variable, or fails with what it must be.

@@ -33,6 +33,7 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
     let Process { clock, ids, config, .. } = &process;
     let folder = Arc::new(Folder::open(&process.data_dir)?);
     let storage = Storage::of(config.database.as_ref(), folder.path(), || Ok(folder.clone()))?;
+    let storage = storage.with_log_in(config.event_store.as_ref());
     ownership::check(&storage).await?;
     process.check()?;
     let sockets = process.bind().await?;
@@ -40,7 +41,7 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
     let now = clock.unix_seconds();
     let authority = authority::ensure(&folder, &**ids, now)?;
     let credential = authority.credential(now)?;
-    let key_folder = if let Storage::Files(files) = &storage { files.clone() } else { folder.clone() };
+    let key_folder = storage.folder().unwrap_or(&folder).clone();
     let stores = async {
         storage.migrate(&**ids).await?;
         ownership::claim(&storage).await?;
@@ -101,7 +102,7 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
             tracing::warn!(error = %fault, "standard output is closed");
         }
     };
-    let files = matches!(storage, Storage::Files(_)).then_some(key_folder);
+    let files = storage.folder().is_some().then_some(key_folder);
     let started = Started { service, sockets, roles: Roles::ALL, folder: files };
     process.answer(started, options, stop, &greeting.ready_file(), announce).await
 }

@@ -15,7 +15,8 @@ use honoken_service::backup::{Backups, Images, Manifest, keeping};
 use honoken_service::encryption_keys;
 use honoken_service::image_store::{ImageStore, Place as ImagePlace};
 use honoken_service::operations::images;
-use honoken_service::storage::Storage;
+use honoken_service::event_store::EventStore;
+use honoken_service::storage::Server;
 use honoken_telemetry::error_chain;
 use tokio::time::MissedTickBehavior;
 
@@ -134,12 +135,14 @@ impl Source<'_> {
         to: &Backups,
         environment: &Environment,
     ) -> anyhow::Result<()> {
-        let files = match self.place {
-            Place::Storage(Storage::Files(folder)) => folder.path(),
-            Place::Running(process) => process.folder(),
-            Place::Storage(Storage::Server(server)) => {
-                return self.on_server(&postgres::place(server), to).await;
-            }
+        let event_store = environment.config.event_store.as_ref();
+        let (folder, server) = match self.place {
+            Place::Running(process) => (Some(process.folder()), None),
+            Place::Storage(storage) => (storage.folder().map(|folder| folder.path()), storage.server()),
+        };
+        let files = match (folder, event_store) {
+            (Some(files), None) => files,
+            (_, event_store) => return self.on_servers(event_store, server, to).await,
         };
         self.of_files(files, to, environment).await?;
         if let Some(keep) = options.keep {
@@ -173,11 +176,26 @@ impl Source<'_> {
         ))
     }
 
-    /// A database server has tools of its own, which know more of it than this program. Images are no part of it.
-    async fn on_server(&self, server: &str, to: &Backups) -> anyhow::Result<()> {
-        print_line(&format!(
-            "the data is in a Postgres database ({server}): back it up with\n  pg_dump --format=custom --file=honoken.dump \"$DATABASE_URL\""
-        ))?;
+    /// Servers have tools of their own, which know more of them than this program. Images are no part of them.
+    async fn on_servers(
+        &self,
+        event_store: Option<&EventStore>,
+        database: Option<&Server>,
+        to: &Backups,
+    ) -> anyhow::Result<()> {
+        if let Some(event_store) = event_store {
+            print_line(&format!(
+                "the event log is on {}: back it up with the tools of that server, before everything else",
+                event_store.place()
+            ))?;
+        }
+        print_line(&match database {
+            Some(server) => format!(
+                "the data is in a Postgres database ({}): back it up with\n  pg_dump --format=custom --file=honoken.dump \"$DATABASE_URL\"",
+                postgres::place(server)
+            ),
+            None => "then stop the service, and copy deliveries.sqlite, person_keys.sqlite and office.sqlite of its folder".to_owned(),
+        })?;
         let Some(from) = self.from.filter(|from| self.are_copied(from)) else {
             return print_line("images are in a store of their own, and were not copied (--images copy)");
         };
@@ -186,7 +204,7 @@ impl Source<'_> {
         let copied = to.images().copy_all(from, digests, |images| progress.at(images)).await;
         progress.clear();
         print_line(&format!(
-            "{} images are in {} as they are now: run pg_dump first, and then this command. `honoken blobs copy` copies the images back",
+            "{} images are in {} as they are now: save the database first, and then run this command. `honoken blobs copy` copies the images back",
             copied?.len(),
             to.shown_backup("images")
         ))

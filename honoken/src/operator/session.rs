@@ -17,6 +17,7 @@ use honoken_service::clock::Clock;
 use honoken_service::commands::Commands;
 use honoken_service::data_dir::Folder;
 use honoken_service::encryption_keys::{self, Missing};
+use honoken_service::event_store::EventStore;
 use honoken_service::ids::{self, IdSource};
 use honoken_service::image_store::Place as ImagePlace;
 use honoken_service::operations::audit::{Action, Record};
@@ -105,9 +106,10 @@ impl StorageOptions {
     /// # Errors
     /// When it is missing.
     pub fn place(&self, config: &Config) -> anyhow::Result<Place> {
+        let event_store = config.event_store.as_ref();
         match &config.database {
-            Some(database) => Place::of(database, "DATABASE_URL"),
-            None => Place::in_folder(&self.data_dir),
+            Some(database) => Place::of(database, event_store, "DATABASE_URL"),
+            None => Place::in_folder(&self.data_dir, event_store),
         }
     }
 
@@ -122,7 +124,9 @@ impl StorageOptions {
     /// # Errors
     /// When it cannot be used, or another process uses it.
     pub fn new_storage(&self, config: &Config) -> anyhow::Result<Storage> {
-        Storage::of(config.database.as_ref(), &self.data_dir, || Ok(Arc::new(Folder::open(&self.data_dir)?)))
+        let folder = || Ok(Arc::new(Folder::open(&self.data_dir)?));
+        let storage = Storage::of(config.database.as_ref(), &self.data_dir, folder)?;
+        Ok(storage.with_log_in(config.event_store.as_ref()))
     }
 
     /// The storage. It is not created where it is missing.
@@ -138,22 +142,29 @@ impl StorageOptions {
 }
 
 impl Place {
-    /// That of a database. Nothing is created where it is missing. `setting` is the variable or the option that names it.
+    /// That of a database, with the event log elsewhere if there is such a place. Nothing is created where it is missing. `setting` is the variable or the
+    /// option that names the database.
     ///
     /// # Errors
     /// When it is missing.
-    pub fn of(database: &Database, setting: &'static str) -> anyhow::Result<Self> {
+    pub fn of(
+        database: &Database,
+        event_store: Option<&EventStore>,
+        setting: &'static str,
+    ) -> anyhow::Result<Self> {
         match database {
-            Database::Postgres(_) => Storage::new(database, setting).map(Self::Storage),
-            Database::Folder(folder) => Self::in_folder(folder),
+            Database::Postgres(_) => {
+                Ok(Self::Storage(Storage::new(database, setting)?.with_log_in(event_store)))
+            }
+            Database::Folder(folder) => Self::in_folder(folder, event_store),
         }
     }
 
-    fn in_folder(folder: &Path) -> anyhow::Result<Self> {
+    fn in_folder(folder: &Path, event_store: Option<&EventStore>) -> anyhow::Result<Self> {
         must_exist(folder)?;
         Ok(match Folder::open_if_free(folder)? {
-            Some(folder) => Self::Storage(Storage::Files(Arc::new(folder))),
-            None => Self::Running(RunningProcess::of(folder, release::VERSION_AND_COMMIT)),
+            Some(folder) => Self::Storage(Storage::in_folder(Arc::new(folder)).with_log_in(event_store)),
+            None => Self::Running(RunningProcess::of(folder, event_store, release::VERSION_AND_COMMIT)),
         })
     }
 
@@ -167,7 +178,7 @@ impl Place {
                 storage.must_have_a_log()?;
                 storage.open_log(ids).await
             }
-            Self::Running(process) => process.open_log().await,
+            Self::Running(process) => process.open_log(ids).await,
         }
     }
 
@@ -245,7 +256,9 @@ impl Session {
                 }
                 (storage.open_log(&**ids).await?, storage.open_read_model().await?, Part::Run)
             }
-            Place::Running(process) => (process.open_log().await?, process.open_read_model(), Part::Watch),
+            Place::Running(process) => {
+                (process.open_log(&**ids).await?, process.open_read_model(), Part::Watch)
+            }
         };
         let log = Arc::new(log);
         let stop = CancellationToken::new();
@@ -346,7 +359,9 @@ pub async fn sealing_keys(
     environment: &Environment,
 ) -> anyhow::Result<SealingKeys> {
     let Environment { config, ids, .. } = environment;
-    if let Place::Storage(storage @ Storage::Files(folder)) = place {
+    if let Place::Storage(storage) = place
+        && let Some(folder) = storage.folder()
+    {
         let found = encryption_keys::find(config.encryption_keys.as_ref(), folder.path())?;
         encryption_keys::check(found.as_ref(), storage, folder.path(), Missing::IsMade).await?;
         return encryption_keys::ensure(config.encryption_keys.as_ref(), folder.path(), &**ids);
@@ -368,8 +383,7 @@ pub fn opening_keys(
     environment: &Environment,
 ) -> anyhow::Result<Option<SealingKeys>> {
     let folder = match place {
-        Place::Storage(Storage::Files(folder)) => folder.path(),
-        Place::Storage(Storage::Server(_)) => &location.data_dir,
+        Place::Storage(storage) => storage.folder().map_or(&*location.data_dir, |folder| folder.path()),
         Place::Running(process) => process.folder(),
     };
     encryption_keys::find(environment.config.encryption_keys.as_ref(), folder)

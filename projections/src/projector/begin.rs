@@ -7,7 +7,6 @@ use honoken_event_store::{EventLog, Position};
 
 use crate::projection::{LEASE, VERSION, WALLET};
 use crate::projector::checkpoint::load_progress;
-use crate::projector::event_reader::read_after;
 use crate::projector::operation::OperationError;
 use crate::projector::progress::Progress;
 use crate::projector::rebuild::{END, fill_from_beginning};
@@ -73,7 +72,7 @@ async fn compare_with_log<L: EventLog>(
         return Ok(if table_epoch == epoch && version == VERSION { Tables::Fit } else { Tables::Empty });
     }
     // The database of the event log is asked, since another process may have projected events behind the head that this one knows.
-    let is_in_log = !read_after(log, Position(position - 1), 1).await?.is_empty();
+    let is_in_log = log.reaches(Position(position)).await?;
     if table_epoch == epoch && version == VERSION && is_in_log {
         return Ok(Tables::Fit);
     }

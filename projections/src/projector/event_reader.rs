@@ -14,3 +14,14 @@ pub(crate) async fn read_after<L: EventLog>(
         outcome => outcome,
     }
 }
+
+/// An event that was read from the event log before, as far as it can be read.
+pub(crate) async fn event_at<L: EventLog>(
+    log: &L,
+    position: Position,
+) -> Result<Option<RecordedEvent>, LogError> {
+    match log.event_at(position).await {
+        Err(LogError::Unreadable { event, .. }) => Ok(Some(*event)),
+        outcome => outcome,
+    }
+}

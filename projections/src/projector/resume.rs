@@ -7,7 +7,7 @@ use honoken_event_store::{EventLog, Position};
 use crate::projection::{LEASE, WALLET};
 use crate::projector::apply::{apply, upcast};
 use crate::projector::checkpoint::load_progress;
-use crate::projector::event_reader::read_after;
+use crate::projector::event_reader::event_at;
 use crate::projector::operation::OperationError;
 use crate::projector::parked;
 use crate::projector::progress::Progress;
@@ -36,9 +36,8 @@ pub(crate) async fn resume<L: EventLog>(
     }
     let mut outcome = Ok(());
     for next in parked::positions_of(connection, WALLET, &key).await.map_err(store)? {
-        let before = Position(next.0 - 1);
         // A parked event was read from this event log before, and an event log only grows.
-        let Some(recorded) = read_after(log, before, 1).await?.into_iter().next() else {
+        let Some(recorded) = event_at(log, next).await? else {
             return Err(store(sqlx::Error::RowNotFound));
         };
         connection.savepoint().await.map_err(store)?;

@@ -63,8 +63,8 @@ pub struct InProcessFeed<L> {
     read: Position,
     /// Passes that stood still on the way there, and are not stored yet.
     standing_still: BTreeMap<PassId, Position>,
-    /// Messages that were read and are not done.
-    open: BTreeSet<Position>,
+    /// Messages that were read and are not done, each with the position of the event before it.
+    open: BTreeMap<Position, Position>,
     /// The same of messages that the sweep has published again.
     open_republished: BTreeSet<Position>,
     /// Messages that are handed out next.
@@ -97,7 +97,7 @@ impl<L: EventLog> InProcessFeed<L> {
             figures: watch::Sender::default(),
             read: Position(0),
             standing_still: BTreeMap::new(),
-            open: BTreeSet::new(),
+            open: BTreeMap::new(),
             open_republished: BTreeSet::new(),
             ready: VecDeque::new(),
             delayed: Vec::new(),
@@ -208,7 +208,7 @@ impl<L: EventLog> InProcessFeed<L> {
 
     /// Moves the checkpoint to where everything is done.
     async fn move_checkpoint(&mut self) -> Result<(), CheckpointError> {
-        let done = self.open.first().map_or(self.read, |first| Position(first.0 - 1));
+        let done = self.open.first_key_value().map_or(self.read, |(_, before)| *before);
         if done <= self.checkpoint.position() {
             return Ok(());
         }
@@ -243,7 +243,7 @@ impl<L: EventLog> InProcessFeed<L> {
         for (pass, position) in page.standing_still {
             self.standing_still.insert(pass, position);
         }
-        self.open.extend(page.messages.iter().map(OutgoingMessage::position));
+        self.open.extend(page.before);
         self.figures.send_modify(|figures| figures.published += page.messages.len() as u64);
         self.ready.extend(page.messages.into_iter().map(|outgoing| Message {
             outgoing,
@@ -284,7 +284,7 @@ impl<L: EventLog> InProcessFeed<L> {
         };
         // A message that is read and not done is on its way.
         let missing: Vec<OutgoingMessage> =
-            missing.into_iter().filter(|message| !self.open.contains(&message.position())).collect();
+            missing.into_iter().filter(|message| !self.open.contains_key(&message.position())).collect();
         if !missing.is_empty() {
             tracing::info!(
                 "{} changes of passes never arrived, or stood still, and are republished now",
@@ -312,8 +312,12 @@ impl<L: EventLog> InProcessFeed<L> {
 
     /// Ends a message, whatever became of it.
     fn end(&mut self, message: &Message) {
-        let open = if message.republished { &mut self.open_republished } else { &mut self.open };
-        open.remove(&message.outgoing.position());
+        let position = message.outgoing.position();
+        if message.republished {
+            self.open_republished.remove(&position);
+        } else {
+            self.open.remove(&position);
+        }
     }
 
     fn hand_out(&self, message: Message) -> Received<Receipt> {

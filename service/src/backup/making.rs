@@ -85,7 +85,7 @@ impl Making<'_> {
 async fn look_into(backup: &Path, manifest: &mut Manifest, ids: &dyn IdSource) -> anyhow::Result<()> {
     let folder = Folder::open(backup)?;
     let lock = folder.lock_file();
-    let storage = Storage::Files(Arc::new(folder));
+    let storage = Storage::in_folder(Arc::new(folder));
     storage.must_have_a_log()?;
     let log = storage.open_log(ids).await?;
     let mut checksum = Checksum::default();

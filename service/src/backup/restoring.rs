@@ -112,7 +112,7 @@ impl Restoring<'_> {
 
     /// As `honoken log restored`, on the copies. The action is noted there, since there were no records before.
     async fn begin_anew(&self, files: &Path) -> anyhow::Result<Epoch> {
-        let storage = Storage::Files(Arc::new(Folder::open(files)?));
+        let storage = Storage::in_folder(Arc::new(Folder::open(files)?));
         let Self { clock, ids, actor, .. } = *self;
         let record = Record { office: storage.open_office().await?, clock, ids, actor };
         let action = Action { name: "restoreBackup", target: self.from.shown_backup(self.name) };

@@ -80,7 +80,7 @@ async fn database() -> honoken_test_postgres::Database {
 async fn fill(folder: &Path, events: u64) {
     std::fs::create_dir(folder).expect("a folder");
     let mut target = Target::in_file(&folder.join("events.sqlite")).await.expect("a log");
-    let identity = Identity { epoch: Epoch(1), marks: vec![Mark::Serve] };
+    let identity = Identity { epoch: Epoch(1), marks: vec![Mark::Serve], is_gapless: true };
     target.begin(&identity).await.expect("it is empty");
     let all: Vec<u64> = (0..events).collect();
     for batch in all.chunks(2_000) {

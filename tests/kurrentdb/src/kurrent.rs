@@ -49,6 +49,14 @@ impl Kurrent {
         }
     }
 
+    /// The way to an event log of the service that no other test has: its streams have a beginning of their own.
+    pub fn url_of_a_log(&self) -> String {
+        let prefix = Self::fresh_prefix().replace("honoken-test-", "t").replace('-', ".");
+        let server = self.connection_string();
+        let joined = if server.contains('?') { '&' } else { '?' };
+        format!("{server}{joined}prefix={}", prefix.trim_end_matches('.'))
+    }
+
     /// Whether it is the stand-in.
     pub fn is_stand_in(&self) -> bool {
         matches!(self.0, Kind::StandIn(_))

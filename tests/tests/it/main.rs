@@ -32,6 +32,7 @@ mod images_for_all;
 mod import;
 mod inspect;
 mod keys;
+mod kurrentdb;
 mod languages;
 mod limits;
 mod lint;

@@ -10,7 +10,6 @@ use honoken_domain::ids::{Digest, UnixSeconds};
 use honoken_projections::WALLET;
 use honoken_service::image_store::{self, Found, ImageStore};
 use honoken_service::operations::images;
-use honoken_service::storage::Storage;
 
 use crate::operator::print::print_line;
 use crate::operator::progress::Progress;
@@ -53,7 +52,10 @@ pub(super) async fn run(options: &Gc, environment: &Environment) -> anyhow::Resu
     let place = options.location.place(&environment.config)?;
     let store = super::reach(&options.location.images(&environment.config)).await?;
     // The files are this command's alone: nothing is issued meanwhile.
-    let is_alone = matches!(place, Place::Storage(Storage::Files(_)));
+    let is_alone = match &place {
+        Place::Storage(storage) => storage.folder().is_some() && storage.event_store().is_none(),
+        Place::Running(_) => false,
+    };
     let hold = if is_alone { Duration::ZERO } else { Duration::from_secs(options.hold_seconds) };
     Session::with(&place, LogPresence::MustExist, environment, async |session| {
         let parked = session.read_model.parked_count(WALLET).await?;

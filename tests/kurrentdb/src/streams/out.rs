@@ -46,7 +46,8 @@ pub(crate) fn series<T: Send + 'static>() -> (Out<T>, Answers<T>) {
         let answer = receiver.recv().await?;
         Some((answer, receiver))
     });
-    (Out(sender), answers.boxed())
+    // An empty one is asked once more after its end.
+    (Out(sender), answers.fuse().boxed())
 }
 
 /// Waits for the first answer, so that a call which fails at once fails without having begun an answer, as at the real server.
