@@ -157,6 +157,8 @@ struct ServeOptions {
 
 /// Reads the command line and does what it says.
 pub fn main() -> ExitCode {
+    // Where a build has a second provider of cryptography, as that of KurrentDB's client, nothing else says which one TLS takes.
+    drop(rustls::crypto::ring::default_provider().install_default());
     match run(Cli::parse()) {
         Ok(code) => code,
         Err(fault) => {

@@ -52,6 +52,8 @@ impl Refusal {
 pub(crate) struct Faults {
     lost_answers: AtomicU64,
     refusal: Mutex<Option<Refusal>>,
+    /// How many more events are read before a reader loses its connection; 0 is any number.
+    events_before_cut: AtomicU64,
     append_limit: AtomicUsize,
     is_hanging: AtomicBool,
     hanging: Mutex<Vec<Waker>>,
@@ -64,6 +66,7 @@ impl Default for Faults {
         Faults {
             lost_answers: AtomicU64::new(0),
             refusal: Mutex::new(None),
+            events_before_cut: AtomicU64::new(0),
             append_limit: AtomicUsize::new(APPEND_LIMIT),
             is_hanging: AtomicBool::new(false),
             hanging: Mutex::new(Vec::new()),
@@ -81,6 +84,16 @@ impl Faults {
     /// Whether the answer to this append is to be lost.
     pub(crate) fn takes_this_answer(&self) -> bool {
         self.lost_answers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+    }
+
+    pub(crate) fn cut_a_read_after(&self, events: u64) {
+        self.events_before_cut.store(events, Ordering::SeqCst);
+    }
+
+    /// Whether the event that is read now is the last on its connection.
+    pub(crate) fn ends_this_read(&self) -> bool {
+        let less = |left: u64| left.checked_sub(1);
+        self.events_before_cut.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less) == Ok(1)
     }
 
     pub(crate) fn refuse_appends(&self, refusal: Option<Refusal>) {

@@ -30,8 +30,8 @@ impl Kurrent {
         }
     }
 
-    /// A stand-in for a test that lets things go wrong. Nothing if tests are pointed at a real server; a line then says that the test is
-    /// skipped.
+    /// A stand-in for a test that lets things go wrong, or has to know all that is stored. Nothing if tests are pointed at a real server; a
+    /// line then says that the test is skipped.
     pub fn with_faults() -> Option<Self> {
         is_unnamed_or_says_so().then(|| Kurrent(Kind::StandIn(StandIn::start())))
     }
@@ -90,7 +90,7 @@ fn is_unnamed_or_says_so() -> bool {
     if !is_unnamed {
         let thread = std::thread::current();
         let test = thread.name().unwrap_or("a test");
-        eprintln!("skipped: {test} lets things go wrong, which it cannot ask of the server in {VARIABLE}");
+        eprintln!("skipped: {test} needs a server of its own, and {VARIABLE} names one for all");
     }
     is_unnamed
 }

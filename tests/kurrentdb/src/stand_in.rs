@@ -120,6 +120,11 @@ impl StandIn {
         self.state.faults.lose_answers(count);
     }
 
+    /// Cuts the connection of a reader in the middle, once so many more events were read by anybody; a few of them may not have arrived.
+    pub fn cut_a_read_after(&self, events: u64) {
+        self.state.faults.cut_a_read_after(events);
+    }
+
     /// Refuses all appends from now on, or none any more. Nothing refused is stored.
     pub fn refuse_appends(&self, refusal: Option<Refusal>) {
         self.state.faults.refuse_appends(refusal);

@@ -1,13 +1,13 @@
 //! The event log on a KurrentDB, with the read model in files or on Postgres: the program from the outside, and what happens when the server goes away,
 //! is not there, or is set back. The suites of `scripts/test` that run on it (`HONOKEN_TEST_EVENT_STORE=kurrentdb`) say the rest.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use honoken_simulator::HttpClient;
 use honoken_test_kurrentdb::Kurrent;
 use honoken_tests::device::{device, push_token};
 use honoken_tests::problem::assert_problem;
-use honoken_tests::server::{Home, copy_folder};
+use honoken_tests::server::Home;
 use honoken_tests::waiting::{PATIENCE, eventually};
 use honoken_tests::{Credentials, Engine, Honoken};
 use http::{HeaderMap, Method, StatusCode};
@@ -80,7 +80,7 @@ async fn a_server_that_is_not_there_ends_the_start_and_is_named_without_its_pass
         &["serve", "--listen", "127.0.0.1:0"],
         &["keys", "create", "--organization", "x", "--label", "y"],
     ] {
-        let begun = Instant::now();
+        let begun = tokio::time::Instant::now();
         std::fs::create_dir_all(home.data_dir()).expect("a folder");
         let said = refusal(&home.runs(arguments).await);
         assert!(begun.elapsed() < Duration::from_secs(30), "{arguments:?}");

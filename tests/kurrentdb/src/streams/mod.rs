@@ -11,8 +11,10 @@ mod subscribe_stream;
 
 use std::sync::Arc;
 
+use futures::StreamExt;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::protocol::streams::read_resp::Content;
 use crate::protocol::streams::streams_server;
 use crate::protocol::streams::{
     AppendReq, AppendResp, BatchAppendReq, BatchAppendResp, DeleteReq, DeleteResp, ReadReq, ReadResp,
@@ -41,7 +43,15 @@ impl streams_server::Streams for Streams {
 
     async fn read(&self, request: Request<ReadReq>) -> Result<Response<Self::ReadStream>, Status> {
         self.state.faults.count_read();
-        read::answer(&self.state, request.into_inner()).await.map(Response::new)
+        let (faults, cutter) = (Arc::clone(&self.state.faults), cutter(&request));
+        let answers = read::answer(&self.state, request.into_inner()).await?;
+        let watched = answers.inspect(move |answer| {
+            let is_event = matches!(answer, Ok(ReadResp { content: Some(Content::Event(_)) }));
+            if is_event && faults.ends_this_read() {
+                cutter.cut();
+            }
+        });
+        Ok(Response::new(watched.boxed()))
     }
 
     async fn append(&self, request: Request<Streaming<AppendReq>>) -> Result<Response<AppendResp>, Status> {

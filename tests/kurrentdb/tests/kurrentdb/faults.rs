@@ -4,8 +4,8 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use eventstore::{
-    AppendToStreamOptions, BatchAppendOptions, Error, ReadAllOptions, StreamPosition, StreamState,
-    SubscribeToAllOptions, SubscriptionEvent,
+    AppendToStreamOptions, BatchAppendOptions, Error, ReadAllOptions, ReadStreamOptions, StreamPosition,
+    StreamState, SubscribeToAllOptions, SubscriptionEvent,
 };
 use honoken_test_kurrentdb::{Kurrent, Refusal};
 
@@ -57,6 +57,26 @@ async fn a_cut_connection_ends_a_subscription_with_an_error() {
     });
     assert!(matches!(ended.await, Error::ServerError(_)));
     append(&super::client(&kurrent), &Kurrent::fresh_prefix(), [1]).await;
+}
+
+#[tokio::test]
+async fn a_reading_that_is_cut_ends_with_an_error() {
+    let Some(kurrent) = Kurrent::with_faults() else { return };
+    let (first, stream) = (client(&kurrent), Kurrent::fresh_prefix());
+    append(&first, &stream, 0..1000).await;
+    kurrent.cut_a_read_after(500);
+    let options = ReadStreamOptions::default().max_count(1000);
+    let mut read = first.read_stream(stream.as_str(), &options).await.unwrap();
+    let (mut found, mut fault) = (Vec::new(), None);
+    while fault.is_none() {
+        match soon(read.next()).await {
+            Ok(event) => found.push(super::number(event.expect("it does not end well").get_original_event())),
+            Err(error) => fault = Some(error),
+        }
+    }
+    assert!(matches!(fault, Some(Error::ServerError(_))), "{fault:?}");
+    assert!(found.len() < 1000 && found.iter().copied().eq(0..found.len() as u64), "{found:?}");
+    assert_eq!(numbers(&client(&kurrent), &stream).await.unwrap().len(), 1000, "once is enough");
 }
 
 #[tokio::test]

@@ -21,8 +21,11 @@ use uuid::Uuid;
 /// How long a test waits for anything that must come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A client of its own. It rests before it connects, by default for half a second.
 fn client(kurrent: &Kurrent) -> Client {
-    Client::new(kurrent.connection_string().parse().expect("the client reads it")).expect("the client starts")
+    let mut address = kurrent.connection_string();
+    address.push_str(if address.contains('?') { "&discoveryInterval=10" } else { "?discoveryInterval=10" });
+    Client::new(address.parse().expect("the client reads it")).expect("the client starts")
 }
 
 /// An event whose number tells it from others.
