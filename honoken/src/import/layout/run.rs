@@ -51,7 +51,9 @@ impl Run {
         progress: &mut Progress,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
-        let mut images = pin!(self.source.images().await?);
+        let paths = self.source.images().await?;
+        let images = paths.map(async |path| self.source.describe(&path?).await);
+        let mut images = pin!(images.buffer_unordered(self.concurrency));
         let mut workers = JoinSet::new();
         let (results, mut uploaded) = mpsc::unbounded_channel();
         let lanes: Vec<_> = (0..self.concurrency).map(|_| self.worker(&mut workers, &results)).collect();
@@ -65,17 +67,16 @@ impl Run {
                     journal.note(&image, &done?)?;
                     progress.advance(1);
                 }
-                path = images.next(), if !is_listed && waiting < WAITING * self.concurrency => {
-                    let Some(path) = path.transpose()? else {
+                image = images.next(), if !is_listed && waiting < WAITING * self.concurrency => {
+                    let Some(image) = image.transpose()? else {
                         is_listed = true;
                         continue;
                     };
-                    let image = self.source.describe(&path).await?;
                     if journal.is_done(&image) {
                         progress.advance(1);
                     } else {
                         waiting += 1;
-                        lanes[self.lane(&path)].send(Arc::new(image))?;
+                        lanes[self.lane(&image.path)].send(Arc::new(image))?;
                     }
                 }
             }
