@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::future::join_all;
 use honoken_domain::ids::Digest;
 use honoken_pkpass::image::{
     HEAD_BYTES, Image, ImageName, ImageSlot, PngError, PngHeader, UnknownImage, decode_png, read_head,
@@ -283,6 +284,20 @@ impl Blobs {
         }
         self.cache.insert(digest.clone(), image.clone()).await;
         Ok(image)
+    }
+
+    /// Several images, in this order, of which a few are read at a time.
+    pub async fn get_all(
+        &self,
+        digests: impl IntoIterator<Item = &Digest>,
+    ) -> Vec<Result<Arc<Image>, BlobError>> {
+        let digests: Vec<&Digest> = digests.into_iter().collect();
+        let mut images = Vec::with_capacity(digests.len());
+        for few in digests.chunks(limits::IMAGES_READ_AT_A_TIME) {
+            let reads: Vec<_> = few.iter().map(|digest| self.get(digest)).collect();
+            images.extend(join_all(reads).await);
+        }
+        images
     }
 
     /// An image that is in memory or in the cache on disk.

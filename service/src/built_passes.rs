@@ -249,9 +249,10 @@ impl BuiltPasses {
         document: &PassDocument,
     ) -> Result<BTreeMap<ImageFile, Arc<Image>>, BuildFailure> {
         let (mut images, mut lost_icon) = (BTreeMap::new(), None);
-        for (file, digest) in &document.images {
+        let read = self.blobs.get_all(document.images.values()).await;
+        for (file, image) in document.images.keys().zip(read) {
             let name = ImageFile::parse(file).map_err(|fault| BuildFailure::Image(fault.into()))?;
-            match self.blobs.get(digest).await {
+            match image {
                 Ok(image) => {
                     images.insert(name, image);
                 }

@@ -54,6 +54,9 @@ pub const LOGINS_REMEMBERED: u64 = 1000;
 /// How long they are remembered.
 pub const LOGIN_REMEMBERED: Duration = Duration::from_mins(1);
 
+/// Images of one pass that are read at a time.
+pub const IMAGES_READ_AT_A_TIME: usize = 16;
+
 /// How long one attempt to read or write an image on another machine may take.
 pub const IMAGE_STORE_ATTEMPT: Duration = Duration::from_secs(4);
 

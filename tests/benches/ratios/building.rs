@@ -53,7 +53,7 @@ pub(crate) async fn run() {
     println!("  sizes     {bytes} bytes of images, {} of the pass", pass.len());
 }
 
-fn images() -> Images {
+pub(crate) fn images() -> Images {
     let further = FURTHER.into_iter().map(|(file, width, height)| {
         let image = Image::new(drawing::noise(width, height));
         (ImageFile::parse(file).expect("a name"), Arc::new(image))
@@ -62,7 +62,7 @@ fn images() -> Images {
 }
 
 /// The labels of a ticket in three languages, one of them not in ASCII.
-fn texts() -> Localizations {
+pub(crate) fn texts() -> Localizations {
     let language = |(language, prefix): (&str, &str)| {
         let strings =
             (1..=12).map(|number| (format!("Label {number}"), format!("{prefix} {number}"))).collect();
@@ -71,7 +71,7 @@ fn texts() -> Localizations {
     [("de", "Beschriftung"), ("fr", "Libellé"), ("ja", "ラベル")].into_iter().map(language).collect()
 }
 
-fn built(
+pub(crate) fn built(
     identity: &SigningIdentity,
     content: &Map<String, Value>,
     images: &Images,

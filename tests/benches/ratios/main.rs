@@ -13,6 +13,7 @@
 //! - [`visible`]: from a command to its readers, beside a sync of the disk.
 //! - [`signing`]: passes built, beside bare RSA operations.
 //! - [`building`]: the same with ten images.
+//! - [`images`]: the same with its images on another machine.
 //! - [`linting`]: the content of a pass checked, beside reading its JSON.
 //! - [`inspecting`]: a pass of 2 MB inspected, beside `unzip` and `openssl`.
 //! - [`asking`]: a load generator that costs little; [`service`] and [`nginx`] are what it asks.
@@ -40,6 +41,7 @@ mod crowded;
 mod crowds;
 mod disk;
 mod download;
+mod images;
 mod inspecting;
 mod linting;
 mod memory;
@@ -97,6 +99,9 @@ async fn main() {
     }
     if wanted("building") {
         building::run().await;
+    }
+    if wanted("images") {
+        images::run().await;
     }
     if wanted("linting") {
         linting::run();

@@ -138,6 +138,8 @@ async fn serve(listener: TcpListener, service: S3Service, requests: Arc<Mutex<Ve
     let mut connections = JoinSet::new();
     loop {
         let Ok((socket, _)) = listener.accept().await else { return };
+        // Else the answer to a small request waits for the client's next packet, as that of no real store does.
+        drop(socket.set_nodelay(true));
         let (service, requests) = (service.clone(), requests.clone());
         let noted = service_fn(move |request: http::Request<Incoming>| {
             let range = request.headers().get(http::header::RANGE).and_then(|range| range.to_str().ok());
