@@ -261,6 +261,26 @@ async fn backups_are_kept_in_a_bucket_and_come_back_from_there() {
 }
 
 #[tokio::test]
+async fn a_store_that_is_away_takes_no_backup_and_the_next_one_is_whole() {
+    if Engine::leaves_out("a server is backed up with its own tools") {
+        return;
+    }
+    let mut s3 = S3::start().await;
+    let honoken = Honoken::start_in(with_keys(Home::on(Engine::Sqlite, PROGRAM).await)).await;
+    let bucket = in_bucket(&s3);
+    s3.goes_away();
+    let said = refusal(&honoken.home().runs(&["backup", &bucket]).await);
+    assert!(said.contains("the image store s3://honoken-test/backups at http://127.0.0.1:"), "{said}");
+    assert!(!said.contains(SECRET_ACCESS_KEY), "{said}");
+    s3.comes_back().await;
+    assert_eq!(s3.names(), Vec::<String>::new());
+    assert_done(&honoken.home().runs(&["backup", &bucket]).await);
+    assert_eq!(s3.names().iter().filter(|name| name.ends_with("/backup.json")).count(), 1);
+    let home = with_keys(Home::on(Engine::Sqlite, PROGRAM).await);
+    assert_done(&home.runs(&["restore", &bucket]).await);
+}
+
+#[tokio::test]
 async fn images_in_a_store_are_listed_in_a_backup_or_copied_into_it() {
     if Engine::leaves_out("a server is backed up with its own tools") {
         return;
