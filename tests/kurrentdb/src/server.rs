@@ -1,7 +1,8 @@
 //! A server at a port: its memory goes on when its port is closed.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, mpsc};
 
 use futures::{Stream, StreamExt, stream};
@@ -32,23 +33,24 @@ const WINDOWS: (u32, u32) = (768 * 1024, 1024 * 1024);
 /// What listens at a port.
 #[derive(Debug)]
 pub(crate) struct Listening {
-    address: SocketAddr,
     end: CancellationToken,
+    /// The socket that listens, once more.
+    socket: TcpStream,
     /// Says that the port is closed.
     closed: mpsc::Receiver<()>,
 }
 
 impl Listening {
-    /// Takes a port of this machine, a free one if it is 0.
+    /// Listens at an address of this machine.
     pub(crate) fn at(
         runtime: &Handle,
         state: &Arc<State>,
-        port: u16,
+        address: SocketAddr,
         tls: Option<TlsAcceptor>,
     ) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", port))?;
+        let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
+        let socket = TcpStream::from(OwnedFd::from(listener.try_clone()?));
         let entered = runtime.enter();
         let listener = tokio::net::TcpListener::from_std(listener)?;
         drop(entered);
@@ -63,11 +65,7 @@ impl Listening {
             // Nobody may wait any more.
             let _ = closing.send(());
         });
-        Ok(Listening { address, end, closed })
-    }
-
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        Ok(Listening { end, socket, closed })
     }
 
     /// Closes the port; connections are left.
@@ -75,6 +73,8 @@ impl Listening {
         self.end.cancel();
         // An error is that the task is gone, and the port with it.
         let _ = self.closed.recv();
+        // A program that a test just starts has the socket, too, for a moment. Where this is an error, it is closed by itself.
+        let _ = self.socket.shutdown(Shutdown::Both);
     }
 }
 

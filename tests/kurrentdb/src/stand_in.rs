@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use tokio::net::TcpSocket;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::faults::Refusal;
@@ -18,6 +19,8 @@ pub struct StandIn {
     state: Arc<State>,
     runtime: Option<Runtime>,
     address: SocketAddr,
+    /// Bound and deaf: while the server is stopped, nobody else is given its port.
+    _reserved: TcpSocket,
     security: Option<Security>,
     listening: Mutex<Option<Listening>>,
 }
@@ -56,12 +59,14 @@ impl StandIn {
         let runtime = threads.expect("the machine has threads");
         let state = Arc::new(State::new());
         let tls = security.as_ref().map(Security::acceptor);
-        let listening = Listening::at(runtime.handle(), &state, port, tls)?;
-        let address = listening.address();
+        let reserved = reserve(port)?;
+        let address = reserved.local_addr()?;
+        let listening = Listening::at(runtime.handle(), &state, address, tls)?;
         Ok(StandIn {
             state,
             runtime: Some(runtime),
             address,
+            _reserved: reserved,
             security,
             listening: Mutex::new(Some(listening)),
         })
@@ -105,7 +110,7 @@ impl StandIn {
         if listening.is_none() {
             let runtime = self.runtime.as_ref().expect("it is there until the end");
             let tls = self.security.as_ref().map(Security::acceptor);
-            let again = Listening::at(runtime.handle(), &self.state, self.address.port(), tls);
+            let again = Listening::at(runtime.handle(), &self.state, self.address, tls);
             *listening = Some(again.expect("the port is still free"));
         }
     }
@@ -170,6 +175,13 @@ impl StandIn {
     pub fn reads(&self) -> u64 {
         self.state.faults.reads()
     }
+}
+
+fn reserve(port: u16) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], port)))?;
+    Ok(socket)
 }
 
 impl Drop for StandIn {

@@ -66,15 +66,16 @@ async fn a_reading_that_is_cut_ends_with_an_error() {
     append(&first, &stream, 0..1000).await;
     kurrent.cut_a_read_after(500);
     let options = ReadStreamOptions::default().max_count(1000);
-    let mut read = first.read_stream(stream.as_str(), &options).await.unwrap();
-    let (mut found, mut fault) = (Vec::new(), None);
-    while fault.is_none() {
-        match soon(read.next()).await {
-            Ok(event) => found.push(super::number(event.expect("it does not end well").get_original_event())),
-            Err(error) => fault = Some(error),
+    let mut found = Vec::new();
+    let read = async {
+        let mut read = first.read_stream(stream.as_str(), &options).await?;
+        while let Some(event) = read.next().await? {
+            found.push(super::number(event.get_original_event()));
         }
-    }
-    assert!(matches!(fault, Some(Error::ServerError(_))), "{fault:?}");
+        Ok(())
+    };
+    let ended = soon(read).await;
+    assert!(matches!(ended, Err(Error::ServerError(_))), "{ended:?}");
     assert!(found.len() < 1000 && found.iter().copied().eq(0..found.len() as u64), "{found:?}");
     assert_eq!(numbers(&client(&kurrent), &stream).await.unwrap().len(), 1000, "once is enough");
 }
