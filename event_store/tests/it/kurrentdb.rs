@@ -119,8 +119,8 @@ async fn a_refusal_says_whether_it_is_about_the_events_or_any() {
     log.append(append_payloads("a", 0, vec!["{".into()])).await.unwrap_err();
     assert!(!log.refuses_writes(), "it is no JSON");
     server.limit_appends(1_000);
-    let long = "x".repeat(2_000);
-    let refused = log.append(append("a", 0, &[&long])).await.unwrap_err();
+    let text = "x".repeat(2_000);
+    let refused = log.append(append("a", 0, &[&text])).await.unwrap_err();
     assert!(error_chain(&refused).contains("ize"), "it names the limit: {}", error_chain(&refused));
     assert!(!log.refuses_writes(), "others are shorter");
     server.refuse_appends(Some(Refusal::AccessDenied));
@@ -355,7 +355,7 @@ async fn a_log_is_copied_there_and_back_with_every_byte_and_other_epochs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_there_goes_on_after_an_interruption_and_is_not_used_before() {
     let (server, address) = stand_in!();
-    let there = Store::Kurrentdb(server, address);
+    let there = Store::Kurrentdb(server, Box::new(address));
     let (here, elsewhere) = (Store::sqlite(), Store::sqlite());
     let log = written(&here, 5).await;
     let mut copying = Copying::begin(&log, there.target().await).await.unwrap();

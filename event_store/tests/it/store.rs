@@ -27,7 +27,7 @@ pub(crate) enum Store {
     Postgres(Database),
     /// Streams with names of their own on a KurrentDB.
     #[cfg(feature = "kurrentdb")]
-    Kurrentdb(#[expect(dead_code, reason = "it goes with this")] Kurrent, Address),
+    Kurrentdb(#[expect(dead_code, reason = "it goes with this")] Kurrent, Box<Address>),
 }
 
 impl Store {
@@ -47,7 +47,7 @@ impl Store {
     pub(crate) fn kurrentdb() -> Self {
         let server = Kurrent::start();
         let address = address_on(&server);
-        Self::Kurrentdb(server, address)
+        Self::Kurrentdb(server, Box::new(address))
     }
 
     pub(crate) async fn open(&self) -> Numbered {
