@@ -196,6 +196,7 @@ impl Source<'_> {
             ),
             None => "then stop the service, and copy deliveries.sqlite, person_keys.sqlite and office.sqlite of its folder".to_owned(),
         })?;
+        let first = if database.is_some() { "run pg_dump" } else { "save the rest" };
         let Some(from) = self.from.filter(|from| self.are_copied(from)) else {
             return print_line("images are in a store of their own, and were not copied (--images copy)");
         };
@@ -204,7 +205,7 @@ impl Source<'_> {
         let copied = to.images().copy_all(from, digests, |images| progress.at(images)).await;
         progress.clear();
         print_line(&format!(
-            "{} images are in {} as they are now: save the database first, and then run this command. `honoken blobs copy` copies the images back",
+            "{} images are in {} as they are now: {first} first, and then this command. `honoken blobs copy` copies the images back",
             copied?.len(),
             to.shown_backup("images")
         ))

@@ -224,6 +224,8 @@ fn is_same(value: &Value, of_sqlite: &Value) -> bool {
         (Value::Object(_) | Value::Array(_), Value::String(text)) => {
             serde_json::from_str(text).is_ok_and(|parsed: Value| is_same_json(value, &parsed))
         }
+        // JSON that is null.
+        (Value::Null, Value::String(text)) => text == "null",
         // JSON in both.
         (Value::String(one), Value::String(other)) if one != other && one.starts_with(['{', '[']) => {
             let parsed = |text| serde_json::from_str::<Value>(text).ok();
@@ -259,6 +261,7 @@ mod tests {
     #[test]
     fn values_of_a_server_are_compared_with_those_of_a_file() {
         assert!(is_same(&json!(true), &json!(1)) && !is_same(&json!(true), &json!(0)));
+        assert!(is_same(&json!(null), &json!("null")) && is_same(&json!(null), &json!(null)));
         assert!(is_same(&json!({ "a": [100, 1] }), &json!(r#"{"a":[1e2,1.0]}"#)));
         assert!(!is_same(&json!({ "a": 1 }), &json!(r#"{"a":2}"#)));
         assert!(is_same(&json!(r#"{"a":1,"b":2}"#), &json!(r#"{"b":2,"a":1}"#)));
