@@ -22,6 +22,15 @@ pub async fn open_log(
     ledger: &Ledger,
 ) -> anyhow::Result<Log> {
     let log = storage.open_log(ids).await?;
+    if *log.head().borrow() == Position(0) && read_model.is_of_another_log(log.epoch()).await? {
+        // To go on would empty the tables, and refuse every phone its passes.
+        let projected = read_model.checkpoint(WALLET).await?;
+        anyhow::ensure!(
+            projected == Position(0),
+            "the event log is empty, and the read model was filled from another one, up to position {projected}: set DATABASE_URL and \
+             HONOKEN_EVENT_STORE_URL as they were before. If an empty event log is meant, give it an empty folder or database"
+        );
+    }
     let known = known(&log, read_model, ledger).await?;
     // The log itself is asked, since the head that this process knows may be older than what another process has projected meanwhile.
     if log.reaches(known).await? {

@@ -53,9 +53,10 @@ pub enum LogFormat {
 pub fn start(logging: Logging, identity: &Identity) -> io::Result<LogOutput> {
     let output = LogOutput::to_standard_error()?;
     let level = if logging.verbose { "debug" } else { "info" };
-    // The NATS library logs every attempt to connect, and addresses at `debug`; `honoken_pushers` logs what an operator needs.
+    // The libraries of NATS and of KurrentDB log every attempt to connect, the former addresses at `debug`; `honoken_pushers` and
+    // `honoken_event_store` log what an operator needs.
     let filter = EnvFilter::new(format!(
-        "warn,async_nats=off,honoken={level},honoken_api={level},honoken_database={level},\
+        "warn,async_nats=off,kurrentdb=off,honoken={level},honoken_api={level},honoken_database={level},\
          honoken_event_store={level},honoken_projections={level},honoken_pushers={level},honoken_service={level},\
          honoken_simulator=warn,honoken_telemetry={level}"
     ));

@@ -155,6 +155,12 @@ impl Home {
         self
     }
 
+    /// A variable of the environment, as it was set last.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        let set = self.setting.variables.iter().rev().find(|(variable, _)| variable == name);
+        set.map(|(_, value)| value.clone())
+    }
+
     /// What the log and the tables are kept in.
     pub fn engine(&self) -> Engine {
         match self.keeping {

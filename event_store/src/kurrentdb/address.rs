@@ -13,6 +13,12 @@ const PREFIX_LENGTH: usize = 40;
 /// The parameter of the URL that is ours; all others are the client's.
 const PREFIX_PARAMETER: &str = "prefix";
 
+/// The parameter for how long the client rests before each attempt to connect, the first one included.
+const REST: &str = "discoveryinterval=";
+
+/// Instead of the client's half a second, which every command of an operator would wait.
+const SHORT_REST: &str = "discoveryInterval=100";
+
 /// The server, and the prefix of the streams that are this event log.
 #[derive(Clone)]
 pub struct Address {
@@ -41,7 +47,11 @@ impl Address {
         if !(1..=PREFIX_LENGTH).contains(&prefix.len()) || !prefix.chars().all(is_of_prefix) {
             return Err("has a prefix that is not 1 to 40 letters, digits or dots".to_owned());
         }
-        let rest = if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) };
+        let is_rest = |parameter: &&str| parameter.to_ascii_lowercase().starts_with(REST);
+        if !kept.iter().any(is_rest) {
+            kept.push(SHORT_REST);
+        }
+        let rest = format!("{base}?{}", kept.join("&"));
         let settings: ClientSettings = rest.parse().map_err(|_| {
             "is not the URL of a KurrentDB: use one like esdb://USER:PASSWORD@HOST:2113, or esdb://HOST:2113?tls=false"
                 .to_owned()
@@ -52,6 +62,11 @@ impl Address {
     /// The beginning of the names of all streams with events of aggregates, and of no others.
     pub(super) fn events(&self) -> String {
         format!("{}_", self.prefix)
+    }
+
+    /// Whether a stream has events of an aggregate of this log.
+    pub(super) fn is_of_aggregates(&self, stream: &str) -> bool {
+        stream.strip_prefix(&self.prefix).is_some_and(|rest| rest.starts_with('_'))
     }
 
     /// The stream of an aggregate.

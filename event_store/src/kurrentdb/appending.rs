@@ -12,7 +12,8 @@ use tokio::time::{Instant, timeout};
 use super::about;
 use super::connection::{Connection, Fault, Meaning, wait};
 use super::following::Seen;
-use super::stored_form::events_of;
+use super::reading;
+use super::stored_form::{events_of, position_of};
 use crate::error::{AppendError, LogError};
 use crate::event::Append;
 use crate::position::Position;
@@ -37,7 +38,16 @@ pub(super) async fn append(connection: &Connection, append: &Append) -> Result<S
         listed.map_err(Fault::while_it_is("written"))?;
     }
     let written = append_events(connection, &stream, append.expected_sequence, events).await?;
-    let (revision, position) = (written.next_expected_version, Position(written.position.commit));
+    let revision = written.next_expected_version;
+    let position = match written.position.commit {
+        // The protocol lets the place be missing.
+        0 => {
+            let last = reading::stream(connection, &stream, revision, 1).await;
+            let last = last.map_err(|fault| AppendError::Unknown(fault.into()))?;
+            last.first().map_or(Position(0), position_of)
+        }
+        commit => Position(commit),
+    };
     Ok(Seen { stream, revision, position, id })
 }
 

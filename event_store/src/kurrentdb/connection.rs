@@ -27,10 +27,10 @@ const WAITS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     /// It says why.
-    #[error(transparent)]
-    Client(#[from] Error),
+    #[error("{}", words(.0))]
+    Client(Error),
     /// It did not answer.
-    #[error("the server did not answer within {} seconds", PATIENCE.as_secs())]
+    #[error("the server did not answer in time")]
     Silent,
     /// The client could not be made: a certificate cannot be read.
     #[error("the client of KurrentDB cannot be made: {0}")]
@@ -50,19 +50,38 @@ pub(super) enum Meaning {
     Refused,
 }
 
+/// The transport's words for a connection that was never made.
+const NO_CONNECTION: &str = "client error (Connect)";
+
+/// The client shows statuses of the protocol, with headers; an operator needs less where it could not even connect.
+fn words(fault: &Error) -> String {
+    match fault {
+        Error::NotLeaderException(_) => "the server does not lead its cluster".to_owned(),
+        Error::AccessDenied => "the server refuses the user of the URL".to_owned(),
+        fault if meaning_of(fault) == Meaning::NotSent => {
+            "no connection to the server can be made".to_owned()
+        }
+        fault => format!("the server answered: {fault}"),
+    }
+}
+
+fn meaning_of(fault: &Error) -> Meaning {
+    match fault {
+        Error::ConnectionClosed | Error::GrpcConnectionError(_) => Meaning::NotSent,
+        Error::NotLeaderException(_) => Meaning::NotLeader,
+        // Were the words others, it would only cost time: the request is repeated, which is safe.
+        Error::ServerError(text) if text.contains(NO_CONNECTION) => Meaning::NotSent,
+        Error::DeadlineExceeded | Error::ServerError(_) => Meaning::Unanswered,
+        _ => Meaning::Refused,
+    }
+}
+
 impl Fault {
     pub(super) fn meaning(&self) -> Meaning {
         match self {
-            Self::Client(Error::ConnectionClosed | Error::GrpcConnectionError(_)) => Meaning::NotSent,
-            Self::Client(Error::NotLeaderException(_)) => Meaning::NotLeader,
-            // The transport's words for a connection that was never made. Other words only cost time: the request is repeated, which is safe.
-            Self::Client(Error::ServerError(text)) if text.contains("client error (Connect)") => {
-                Meaning::NotSent
-            }
-            Self::Silent | Self::Client(Error::DeadlineExceeded | Error::ServerError(_)) => {
-                Meaning::Unanswered
-            }
-            Self::Client(_) | Self::Settings(_) => Meaning::Refused,
+            Self::Client(fault) => meaning_of(fault),
+            Self::Silent => Meaning::Unanswered,
+            Self::Settings(_) => Meaning::Refused,
         }
     }
 

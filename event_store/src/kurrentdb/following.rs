@@ -123,9 +123,23 @@ impl Knowledge {
         self.furthest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn answered(&self, answered: bool) {
-        self.is_away.send_if_modified(|is_away| std::mem::replace(is_away, !answered) == answered);
-        if answered {
+    /// Takes note of an answer, or of a failure.
+    fn answered(&self, fault: Option<&Fault>) {
+        let has_changed = self.is_away.send_if_modified(|is_away| {
+            let was_away = std::mem::replace(is_away, fault.is_some());
+            was_away != fault.is_some()
+        });
+        match fault {
+            Some(fault) if has_changed => {
+                tracing::warn!(
+                    error = error_chain(fault),
+                    "the server of the event log does not answer; asking again every second"
+                );
+            }
+            None if has_changed => tracing::info!("the server of the event log answers again"),
+            _ => {}
+        }
+        if fault.is_none() {
             // Nothing is written to find out; the next append does.
             self.refuses.send_if_modified(|refuses| std::mem::replace(refuses, false));
         }
@@ -155,14 +169,11 @@ pub(super) async fn follow(
             caught_up.map(|()| false)
         };
         let followed = followed.await;
-        following.knowledge.answered(followed.is_ok());
+        following.knowledge.answered(followed.as_ref().err());
         match followed {
             Ok(false) => {}
             Ok(true) => return set_back.cancel(),
-            Err(fault) => {
-                tracing::debug!(error = error_chain(&fault), "the event log could not be followed");
-                tokio::time::sleep(AFTER_FAILURE).await;
-            }
+            Err(_) => tokio::time::sleep(AFTER_FAILURE).await,
         }
     }
 }

@@ -68,41 +68,83 @@ pub(super) async fn last_of(connection: &Connection, stream: &str) -> Result<Opt
     }
 }
 
-/// Events behind a position, which is 0 or that of an event: so many at most, and no more than have about so many bytes of data.
+/// Events behind a position, which is 0 or that of an event: so many at most, and no more than have about so many bytes of data. Fewer are all there are.
 pub(super) async fn after(
     connection: &Connection,
     position: Position,
     limit: usize,
     bytes: usize,
 ) -> Result<Vec<RecordedEvent>, Fault> {
-    // The event at the position comes first.
-    let asked_for = limit.saturating_add(usize::from(position.0 > 0));
-    let options = ReadAllOptions::default()
-        .forwards()
-        .position(at(position))
-        .filter(of_aggregates(connection))
-        .max_count(asked_for)
-        .requires_leader(true);
-    let options = &options;
-    connection.ask(|client| Box::pin(collect(client, options, position, bytes))).await
+    let mut page = Page { after: position, room: limit, bytes, events: Vec::new() };
+    let mut from = at(position);
+    loop {
+        // The event at the position comes first.
+        let asked_for = page.room.saturating_add(usize::from(page.after.0 > 0));
+        let options = ReadAllOptions::default()
+            .forwards()
+            .position(from)
+            .filter(of_aggregates(connection))
+            .max_count(asked_for)
+            .requires_leader(true);
+        let (options, of_page) = (&options, &page);
+        let read = connection.ask(|client| Box::pin(of_page.read(client, connection, options)));
+        let Read { events, bytes, last, is_all } = read.await?;
+        page.room -= events.len();
+        page.bytes = page.bytes.saturating_sub(bytes);
+        page.events.extend(events);
+        // A server that does not filter has given others.
+        let Some(last) = last.filter(|_| !is_all && page.room > 0 && page.bytes > 0) else {
+            return Ok(page.events);
+        };
+        (from, page.after) = (StreamPosition::Position(last), Position(last.commit));
+    }
 }
 
-async fn collect(
-    client: Client,
-    options: &ReadAllOptions,
+/// Events that are being read.
+struct Page {
+    /// The position behind which they are.
     after: Position,
-    most_bytes: usize,
-) -> eventstore::Result<Vec<RecordedEvent>> {
-    let mut reading = client.read_all(options).await?;
-    let (mut events, mut bytes) = (Vec::new(), 0);
-    while bytes < most_bytes
-        && let Some(event) = reading.next().await?
-    {
-        let Some(event) = event.event.filter(|event| position_of(event) > after) else { continue };
-        bytes += event.data.len() + event.custom_metadata.len();
-        events.push(event);
+    /// How many there may be yet.
+    room: usize,
+    /// How many bytes of data they may have yet.
+    bytes: usize,
+    events: Vec<RecordedEvent>,
+}
+
+/// What was read at once.
+struct Read {
+    events: Vec<RecordedEvent>,
+    bytes: usize,
+    /// The place of the last event of any log.
+    last: Option<Commit>,
+    is_all: bool,
+}
+
+impl Page {
+    async fn read(
+        &self,
+        client: Client,
+        connection: &Connection,
+        options: &ReadAllOptions,
+    ) -> eventstore::Result<Read> {
+        let mut reading = client.read_all(options).await?;
+        let mut read = Read { events: Vec::new(), bytes: 0, last: None, is_all: true };
+        let (mut seen, asked_for) = (0, self.room.saturating_add(usize::from(self.after.0 > 0)));
+        while let Some(event) = reading.next().await? {
+            let Some(event) = event.event else { continue };
+            seen += 1;
+            read.last = Some(event.position);
+            if position_of(&event) > self.after && connection.address.is_of_aggregates(event.stream_id()) {
+                read.bytes += event.data.len() + event.custom_metadata.len();
+                read.events.push(event);
+            }
+            if read.bytes >= self.bytes || read.events.len() >= self.room || seen >= asked_for {
+                read.is_all = false;
+                break;
+            }
+        }
+        Ok(read)
     }
-    Ok(events)
 }
 
 /// The event at a position, which is that of an event.
@@ -125,9 +167,27 @@ pub(super) async fn last(connection: &Connection) -> Result<Option<RecordedEvent
     let options = ReadAllOptions::default()
         .position(StreamPosition::End)
         .filter(of_aggregates(connection))
-        .max_count(1)
         .requires_leader(true);
-    first(connection, &options).await
+    let one = options.clone().max_count(1);
+    let last = first(connection, &one).await?;
+    let is_ours = |event: &RecordedEvent| connection.address.is_of_aggregates(event.stream_id());
+    if last.as_ref().is_none_or(is_ours) {
+        return Ok(last);
+    }
+    // A server that does not filter is read until there is one.
+    let options = &options;
+    let asked = connection.ask(|client| {
+        Box::pin(async move {
+            let mut reading = client.read_all(options).await?;
+            while let Some(event) = reading.next().await? {
+                if let Some(event) = event.event.filter(is_ours) {
+                    return Ok(Some(event));
+                }
+            }
+            Ok(None)
+        })
+    });
+    asked.await
 }
 
 /// The place of the last event on the server, of whatever stream.

@@ -112,6 +112,30 @@ async fn a_process_hears_of_the_events_of_others_and_of_no_other_logs() {
     assert!(!log.has_more_than(3, events[1].position).await.unwrap());
 }
 
+/// Nothing rests on the server to leave out the events of others.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_others_are_no_events_of_the_log_whoever_sorts_them_out() {
+    let (server, address) = stand_in!();
+    let foreign = open(&address_on(&server)).await;
+    server.ignore_filters(true);
+    let (log, other) = (open(&address).await, open(&address).await);
+    assert_eq!(*log.head().borrow(), Position(0));
+    for round in 0..30_u64 {
+        foreign.append(append("a", 3 * round, &["theirs", "theirs", "theirs"])).await.unwrap();
+        let position = log.append(append("a", round, &["ours"])).await.unwrap();
+        timeout(PATIENCE, other.head().wait_for(|head| *head == position)).await.unwrap().unwrap();
+    }
+    foreign.append(append("a", 90, &["theirs"])).await.unwrap();
+    for limit in [1, 7, 30, 100] {
+        let events = log.read_after(Position(0), limit).await.unwrap();
+        assert_eq!(events.len(), 30.min(limit as usize), "limit {limit}");
+        assert!(events.iter().all(|event| event.event.payload == serde_json::json!({ "Noted": "ours" })));
+    }
+    let head = *log.head().borrow();
+    assert_eq!(*open(&address).await.head().borrow(), head);
+    assert!(log.reaches(head).await.unwrap() && !log.reaches(Position(head.0 + 1)).await.unwrap());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_says_whether_it_is_about_the_events_or_any() {
     let (server, address) = stand_in!();

@@ -55,6 +55,7 @@ pub(crate) struct Faults {
     /// How many more events are read before a reader loses its connection; 0 is any number.
     events_before_cut: AtomicU64,
     append_limit: AtomicUsize,
+    ignores_filters: AtomicBool,
     is_hanging: AtomicBool,
     hanging: Mutex<Vec<Waker>>,
     appends: AtomicU64,
@@ -68,6 +69,7 @@ impl Default for Faults {
             refusal: Mutex::new(None),
             events_before_cut: AtomicU64::new(0),
             append_limit: AtomicUsize::new(APPEND_LIMIT),
+            ignores_filters: AtomicBool::new(false),
             is_hanging: AtomicBool::new(false),
             hanging: Mutex::new(Vec::new()),
             appends: AtomicU64::new(0),
@@ -110,6 +112,14 @@ impl Faults {
 
     pub(crate) fn append_limit(&self) -> usize {
         self.append_limit.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn ignore_filters(&self, ignores: bool) {
+        self.ignores_filters.store(ignores, Ordering::SeqCst);
+    }
+
+    pub(crate) fn ignores_filters(&self) -> bool {
+        self.ignores_filters.load(Ordering::SeqCst)
     }
 
     pub(crate) fn hang(&self, is_hanging: bool) {

@@ -140,6 +140,11 @@ impl StandIn {
         self.state.faults.set_append_limit(bytes);
     }
 
+    /// Gives readings of `$all` every event from now on, whatever filter they have; the real server does that to none.
+    pub fn ignore_filters(&self, ignores: bool) {
+        self.state.faults.ignore_filters(ignores);
+    }
+
     /// Takes connections and never answers, or answers again what was asked meanwhile.
     pub fn hang(&self, is_hanging: bool) {
         self.state.faults.hang(is_hanging);

@@ -182,6 +182,24 @@ async fn a_log_moves_there_beside_its_service_and_phones_fetch_what_differs_and_
     );
 }
 
+/// An empty log would empty the read model, and phones would be refused their passes.
+#[tokio::test]
+async fn a_start_without_the_variable_is_refused_and_loses_nothing() {
+    let server = Kurrent::start();
+    let mut honoken = started_in(a_home_on(&server).await).await;
+    let passes = a_phone_with(&honoken, &["A-1"]).await;
+    honoken.terminate().await;
+    let to = honoken.home().variable(VARIABLE).expect("it was set");
+    honoken.has_variable(VARIABLE, "");
+    let mut command = honoken.home().command(&["serve", "--listen", "127.0.0.1:0"]);
+    command.arg("--data-dir").arg(honoken.home().data_dir());
+    let said = refusal(&command.output().await.expect("it ends"));
+    assert!(said.contains("the event log is empty") && said.contains(VARIABLE), "{said}");
+    honoken.has_variable(VARIABLE, to);
+    honoken.restart().await;
+    honoken.devices().get(&passes[0], &[]).await.assert_status(StatusCode::OK);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_on_postgres_share_a_log_there() {
     if Engine::leaves_to_postgres() {

@@ -255,7 +255,7 @@ async fn pages_of_all(
     let mut left = count;
     while left > 0 {
         let size = usize::try_from(left.min(PAGE)).unwrap_or(usize::MAX);
-        let filter = wish.filter.as_ref();
+        let filter = wish.filter.as_ref().filter(|_| !state.faults.ignores_filters());
         let page = match wish.direction {
             ReadDirection::Forwards => state.log().page(place, size, WINDOW, filter),
             ReadDirection::Backwards => state.log().page_backwards(place, size, WINDOW, filter),
