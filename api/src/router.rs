@@ -71,6 +71,7 @@ fn open() -> OpenApiRouter<AppState> {
         .routes(routes!(manage::void::handler))
         .routes(routes!(manage::reinstate::handler))
         .routes(routes!(manage::history::handler))
+        .routes(routes!(manage::past::handler))
         .routes(routes!(manage::import_registration::handler))
         .routes(routes!(
             manage::personalization::get,

@@ -35,6 +35,12 @@ pub fn parse(text: &str) -> Option<UnixSeconds> {
     OffsetDateTime::parse(text, &Rfc3339).ok().map(|moment| UnixSeconds(moment.unix_timestamp()))
 }
 
+/// Reads a moment with any offset from UTC, as milliseconds since 1970-01-01 UTC; what is less is dropped.
+pub fn parse_milliseconds(text: &str) -> Option<i64> {
+    let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

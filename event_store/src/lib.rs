@@ -8,6 +8,7 @@
 //! - [`append_socket`]: how a command of an operator appends to a file that a running process has.
 //! - [`transfer`] moves event logs as they are stored: to another engine, into a file, out of one.
 //! - [`dispatch`] turns a command into committed events: load, decide, append, and once more after a conflict.
+//! - `past.rs`: an aggregate as it was at a moment.
 //! - [`snapshots`] are stored states of aggregates, every hundred events; `states.rs`: those that were used last, in memory.
 //!
 //! This crate does not know what any event means, except that an aggregate can apply it.
@@ -29,6 +30,7 @@ mod error;
 mod event;
 mod group_commit;
 mod marks;
+mod past;
 mod position;
 mod secrets;
 mod states;
@@ -45,6 +47,7 @@ pub use event::{Append, NewEvent, RecordedEvent};
 pub use kurrentdb::KurrentLog;
 pub use log::EventLog;
 pub use marks::{Mark, Origin};
+pub use past::{Moment, Past};
 pub use position::Position;
 pub use postgres::PostgresLog;
 pub use secrets::SecretEvent;

@@ -10,13 +10,15 @@ use honoken_domain::certificate::Certificate;
 use honoken_domain::ids::{PassId, RegistrationId};
 use honoken_domain::job::Job;
 use honoken_domain::organization::Organization;
-use honoken_domain::pass::{Circumstances, Pass, PassCommand, PassError};
+use honoken_domain::pass::{Circumstances, HIDDEN_CHANGES, Pass, PassCommand, PassError};
 use honoken_domain::pass_type::PassType;
 use honoken_domain::registration::{Registration, RegistrationCommand, RegistrationError};
 use honoken_domain::snapshot::Snapshot;
 use honoken_domain::upcasters::Upcasters;
 use honoken_domain::uploaded_image::UploadedImage;
-use honoken_event_store::{Committed, DispatchError, Dispatcher, Log, LogError, Metadata, Position};
+use honoken_event_store::{
+    Committed, DispatchError, Dispatcher, Log, LogError, Metadata, Moment, Past, Position,
+};
 use honoken_telemetry::metrics::{CommandResult, Metric, Metrics, Value};
 use honoken_telemetry::request::{self, Spent};
 use tokio::time::Instant;
@@ -70,6 +72,19 @@ impl Commands {
         };
         let committed = A::carry(self, aggregate_id, command, services, metadata, &mut is_admitted).await?;
         Ok(committed.ok_or_else(|| refusal.expect("events that are not admitted have a reason")))
+    }
+
+    /// A pass as it was: see [`Dispatcher::past`]. The position is that of the last event that its holders could see.
+    ///
+    /// # Errors
+    /// [`DispatchError`].
+    pub fn past_of_pass<'a>(
+        &'a self,
+        id: &'a PassId,
+        moment: Moment,
+    ) -> BoxFuture<'a, Result<Option<Past<Pass>>, DispatchError<PassError>>> {
+        let is_seen = |event_type: &str| !HIDDEN_CHANGES.contains(&event_type);
+        Box::pin(async move { self.dispatcher.past::<Pass>(&id.to_string(), moment, is_seen).await })
     }
 
     /// States a pass anew of which an event cannot be read: see [`Dispatcher::dispatch_past_damage`].

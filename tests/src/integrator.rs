@@ -274,6 +274,11 @@ impl Integrator {
         self.request(Method::GET, &format!("{}/history{query}", self.path(serial_number)), &[], "").await
     }
 
+    /// `GET` of the pass as it was.
+    pub async fn past(&self, serial_number: &str, query: &str) -> Answer {
+        self.request(Method::GET, &format!("{}/at{query}", self.path(serial_number)), &[], "").await
+    }
+
     /// `GET` of the pass.
     pub async fn get(&self, serial_number: &str) -> Answer {
         self.request(Method::GET, &self.path(serial_number), &[], "").await

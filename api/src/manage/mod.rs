@@ -15,6 +15,7 @@ pub mod left_out;
 pub mod lint;
 pub mod list;
 pub mod localizations;
+pub mod past;
 pub mod patch_content;
 pub mod personalization;
 pub mod pkpass;

@@ -90,6 +90,15 @@ pub fn pass_state() -> Value {
     })
 }
 
+/// Of the state of a pass as it was.
+pub fn past_state() -> Value {
+    let mut state = pass_state();
+    for member in ["registrations", "deliveries"] {
+        state.as_object_mut().expect("an object").remove(member);
+    }
+    state
+}
+
 /// Of the order of an API key.
 pub fn new_api_key() -> Value {
     json!({ "label": "till", "scopes": ["passes:read", "passes:write"], "expiresAt": "2099-01-01T00:00:00Z" })

@@ -45,6 +45,16 @@ impl Pass {
         self.issued.as_ref().map(|state| (state.kind(), &state.content))
     }
 
+    /// Whether it is void, and whether for ever; none before the pass is issued.
+    pub fn is_voided_and_retired(&self) -> Option<(bool, bool)> {
+        self.issued.as_ref().map(|state| (state.voided, state.retired))
+    }
+
+    /// The images that end up in it; none before the pass is issued.
+    pub fn shown_images(&self) -> Option<&Images> {
+        self.issued.as_ref().map(|state| &*state.images)
+    }
+
     /// The images of its own, shown or not; none before the pass is issued.
     pub fn own_images(&self) -> Option<&Images> {
         self.issued.as_ref().map(|state| &*state.assets)

@@ -14,6 +14,7 @@ mod list;
 mod metadata;
 mod neighbours;
 mod own_images;
+mod past;
 mod patches;
 mod registrations;
 mod requests;
