@@ -1,9 +1,7 @@
 //! The facts about an event log beside its events: its epoch, the marks of commands, and the names of aggregates that have to be found without
 //! reading the whole log. Each is an event in a stream of its own, whose name does not begin like those of aggregates.
 
-use eventstore::{
-    AppendToStreamOptions, Error, EventData, ReadStreamOptions, RecordedEvent, StreamPosition, StreamState,
-};
+use eventstore::{AppendToStreamOptions, Error, EventData, RecordedEvent, StreamState};
 use serde_json::{Value, json};
 
 use super::connection::{Connection, Fault};
@@ -136,14 +134,8 @@ pub(super) async fn listed(connection: &Connection, aggregate_type: &str) -> Res
 }
 
 /// Every event of a stream, which has few.
-pub(super) async fn all(connection: &Connection, stream: String) -> Result<Vec<RecordedEvent>, Fault> {
-    let options = ReadStreamOptions::default().position(StreamPosition::Start).requires_leader(true);
-    let (stream, options) = (stream.as_str(), &options);
-    let asked = connection.ask(|client| Box::pin(reading::collect_stream(client, stream, options)));
-    match asked.await {
-        Err(fault) if fault.is_not_found() => Ok(Vec::new()),
-        answer => answer,
-    }
+async fn all(connection: &Connection, stream: String) -> Result<Vec<RecordedEvent>, Fault> {
+    reading::stream(connection, &stream, 0, usize::MAX).await
 }
 
 /// Appends an event; `false` when the stream has grown. It may be appended twice after a failure of the connection, which changes nothing: it says

@@ -43,7 +43,7 @@ pub(super) async fn stream(
 }
 
 /// All events that a reading of a stream gives.
-pub(super) async fn collect_stream(
+async fn collect_stream(
     client: Client,
     stream: &str,
     options: &ReadStreamOptions,
@@ -78,13 +78,11 @@ pub(super) async fn after(
     let mut page = Page { after: position, room: limit, bytes, events: Vec::new() };
     let mut from = at(position);
     loop {
-        // The event at the position comes first.
-        let asked_for = page.room.saturating_add(usize::from(page.after.0 > 0));
         let options = ReadAllOptions::default()
             .forwards()
             .position(from)
             .filter(of_aggregates(connection))
-            .max_count(asked_for)
+            .max_count(page.asked_for())
             .requires_leader(true);
         let (options, of_page) = (&options, &page);
         let read = connection.ask(|client| Box::pin(of_page.read(client, connection, options)));
@@ -121,6 +119,11 @@ struct Read {
 }
 
 impl Page {
+    /// How many events the server is asked for: the one at the position comes first.
+    fn asked_for(&self) -> usize {
+        self.room.saturating_add(usize::from(self.after.0 > 0))
+    }
+
     async fn read(
         &self,
         client: Client,
@@ -129,7 +132,7 @@ impl Page {
     ) -> eventstore::Result<Read> {
         let mut reading = client.read_all(options).await?;
         let mut read = Read { events: Vec::new(), bytes: 0, last: None, is_all: true };
-        let (mut seen, asked_for) = (0, self.room.saturating_add(usize::from(self.after.0 > 0)));
+        let mut seen = 0;
         while let Some(event) = reading.next().await? {
             let Some(event) = event.event else { continue };
             seen += 1;
@@ -138,7 +141,7 @@ impl Page {
                 read.bytes += event.data.len() + event.custom_metadata.len();
                 read.events.push(event);
             }
-            if read.bytes >= self.bytes || read.events.len() >= self.room || seen >= asked_for {
+            if read.bytes >= self.bytes || read.events.len() >= self.room || seen >= self.asked_for() {
                 read.is_all = false;
                 break;
             }

@@ -17,7 +17,7 @@ macro_rules! on_both_engines {
     (threads = 4; $($test:ident),* $(,)?) => {
         $(on_both_engines![@ $test (flavor = "multi_thread", worker_threads = 4)];)*
     };
-    (@ $test:ident ($($runtime:tt)*)) => {
+    (@ $test:ident ($($runtime:tt)*) $($third:item)?) => {
         mod $test {
             #[tokio::test($($runtime)*)]
             async fn sqlite() {
@@ -27,6 +27,7 @@ macro_rules! on_both_engines {
             async fn postgres() {
                 super::$test(crate::store::Store::postgres().await).await;
             }
+            $($third)?
         }
     };
 }
@@ -40,21 +41,13 @@ macro_rules! on_every_engine {
         $(on_every_engine![@ $test (flavor = "multi_thread", worker_threads = 4)];)*
     };
     (@ $test:ident ($($runtime:tt)*)) => {
-        mod $test {
-            #[tokio::test($($runtime)*)]
-            async fn sqlite() {
-                super::$test(crate::store::Store::sqlite()).await;
-            }
-            #[tokio::test($($runtime)*)]
-            async fn postgres() {
-                super::$test(crate::store::Store::postgres().await).await;
-            }
+        on_both_engines![@ $test ($($runtime)*)
             #[cfg(feature = "kurrentdb")]
             #[tokio::test($($runtime)*)]
             async fn kurrentdb() {
                 super::$test(crate::store::Store::kurrentdb()).await;
             }
-        }
+        ];
     };
 }
 
