@@ -306,9 +306,8 @@ impl Storage {
             }
             Self::Postgres { url } => {
                 let r#type = if ["payload", "metadata"].contains(&column) { "json" } else { "text" };
-                let text = format!("convert_from(decode('{bytes}', 'hex'), 'SQL_ASCII')::{type}");
-                let sql = format!("update events set {column} = {text} where position = {position}");
-                honoken_test_postgres::execute_unchecked(url, &sql).await;
+                let condition = format!("position = {position}");
+                honoken_test_postgres::put_bytes(url, "events", (column, r#type), bytes, &condition).await;
             }
         }
     }

@@ -86,10 +86,9 @@ impl Store {
                 let read = format!("select {column}::text from events {of}");
                 let was = sqlx::query_scalar(&read).fetch_one(&mut connection).await.unwrap();
                 connection.close().await.unwrap();
-                let r#type = json_or_text(column);
-                let text = format!("convert_from(decode('{bytes}', 'hex'), 'SQL_ASCII')::{type}");
-                let spoil = format!("update events set {column} = {text} {of}");
-                honoken_test_postgres::execute_unchecked(database.url(), &spoil).await;
+                let condition = format!("position = {position}");
+                let column = (column, json_or_text(column));
+                honoken_test_postgres::put_bytes(database.url(), "events", column, bytes, &condition).await;
                 was
             }
             #[cfg(feature = "kurrentdb")]

@@ -62,30 +62,26 @@ pub(crate) async fn create(server: &Url) -> (String, String) {
     (name, url.into())
 }
 
-/// Executes a statement where bytes are taken as they come: text that a disk has damaged is no UTF-8 either. Open connections go on as before;
-/// connections that are made meanwhile do not.
+/// Puts bytes into the rows of a table that fit a condition as they come: text that a disk has damaged is no UTF-8 either. `type` is that of the
+/// column, and the bytes are hexadecimal. Other connections, open or to come, see the new rows and nothing else.
 ///
 /// # Panics
 ///
 /// When the statement fails.
-pub async fn execute_unchecked(url: &str, statement: &str) {
+pub async fn put_bytes(url: &str, table: &str, (column, r#type): (&str, &str), bytes: &str, condition: &str) {
     let server = Url::parse(url).expect("a URL");
-    let speaks = async |statement: &str| {
-        let mut connection = connect(&server).await.expect("the server answers");
-        sqlx::raw_sql(statement)
-            .execute(&mut connection)
-            .await
-            .unwrap_or_else(|error| panic!("{statement}: {error}"));
-        connection.close().await.expect("the connection closes");
-    };
-    let encoding = |name: &str| {
-        format!(
-            "update pg_database set encoding = pg_char_to_encoding('{name}') where datname = current_database()"
-        )
-    };
-    speaks(&encoding("SQL_ASCII")).await;
-    speaks(statement).await;
-    speaks(&encoding("UTF8")).await;
+    let mut connection = connect(&server).await.expect("the server answers");
+    // One message is one transaction, so that nobody else ever meets the cast, which looks at nothing.
+    let statements = format!(
+        "create cast (bytea as {type}) without function;
+         update {table} set {column} = cast(decode('{bytes}', 'hex') as {type}) where {condition};
+         drop cast (bytea as {type})"
+    );
+    sqlx::raw_sql(&statements)
+        .execute(&mut connection)
+        .await
+        .unwrap_or_else(|error| panic!("{statements}: {error}"));
+    connection.close().await.expect("the connection closes");
 }
 
 async fn connect(server: &Url) -> sqlx::Result<PgConnection> {
