@@ -134,7 +134,7 @@ impl Lease {
 
     /// Whether a process has it.
     pub async fn is_held(&self, readers: &Readers) -> sqlx::Result<bool> {
-        if let ReaderPool::Sqlite(..) = readers.pool() {
+        if let ReaderPool::Sqlite(..) = &*readers.pool() {
             return Ok(true);
         }
         let asked =

@@ -30,6 +30,12 @@ pub fn options(url: &str) -> sqlx::Result<PgConnectOptions> {
     Ok(options.application_name("honoken").disable_statement_logging())
 }
 
+/// The same database, where names without a schema are those of `schema` alone.
+#[must_use]
+pub fn in_schema(options: &PgConnectOptions, schema: &str) -> PgConnectOptions {
+    options.clone().options([("search_path", format!("\"{schema}\""))])
+}
+
 /// Opens a connection for writing. Its transactions must not be silent for long.
 ///
 /// # Errors

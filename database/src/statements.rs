@@ -4,8 +4,9 @@
 //! JSON differ: SQLite stores them as numbers and text, Postgres has types for them.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use crate::postgres::{self, within};
 use crate::sqlite::Durability;
@@ -17,6 +18,8 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::types::Json;
 use sqlx::{Arguments, Connection as _, Decode, Executor, Row as _, Type};
 use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// A parameter.
 #[derive(Debug, Clone)]
@@ -216,26 +219,28 @@ impl Statement {
 
     /// Runs it, and returns all rows.
     pub async fn fetch_all<'a>(self, from: impl Into<Source<'a>>) -> sqlx::Result<Vec<Row>> {
-        let from = from.into();
-        if let Source::Readers(readers) = &from {
-            readers.asked.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(match from {
-            Source::Readers(Readers { pool: ReaderPool::Sqlite(pool, file), .. }) => {
-                let asked = pool.fetch_all(sqlx::query_with(&self.sql, self.for_sqlite()?));
-                file.heeds(asked.await)?.into_iter().map(Row::Sqlite).collect()
-            }
+        Ok(match from.into() {
+            Source::Readers(readers) => return self.read(&*readers.ask().await?).await,
             Source::Connection(Connection::Sqlite(connection, file)) => {
                 let asked = connection.fetch_all(sqlx::query_with(&self.sql, self.for_sqlite()?));
                 file.heeds(asked.await)?.into_iter().map(Row::Sqlite).collect()
             }
-            Source::Readers(Readers { pool: ReaderPool::Postgres(pool), .. }) => {
-                let rows = within(pool.fetch_all(sqlx::query_with(&self.sql, self.for_postgres()?))).await?;
-                rows.into_iter().map(Row::Postgres).collect()
-            }
             Source::Connection(Connection::Postgres(connection)) => {
                 let rows =
                     within(connection.fetch_all(sqlx::query_with(&self.sql, self.for_postgres()?))).await?;
+                rows.into_iter().map(Row::Postgres).collect()
+            }
+        })
+    }
+
+    async fn read(self, pool: &ReaderPool) -> sqlx::Result<Vec<Row>> {
+        Ok(match pool {
+            ReaderPool::Sqlite(pool, file) => {
+                let asked = pool.fetch_all(sqlx::query_with(&self.sql, self.for_sqlite()?));
+                file.heeds(asked.await)?.into_iter().map(Row::Sqlite).collect()
+            }
+            ReaderPool::Postgres(pool) => {
+                let rows = within(pool.fetch_all(sqlx::query_with(&self.sql, self.for_postgres()?))).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
@@ -306,8 +311,9 @@ impl<'a> From<&'a mut Connection> for Source<'a> {
 /// Connections that only read, and a count of the statements they ran. Clones share both.
 #[derive(Debug, Clone)]
 pub struct Readers {
-    pool: ReaderPool,
+    pool: Arc<RwLock<Arc<ReaderPool>>>,
     asked: Arc<AtomicU64>,
+    trust: Arc<Trust>,
 }
 
 /// The connections of [`Readers`].
@@ -319,15 +325,53 @@ pub enum ReaderPool {
     Postgres(PgPool),
 }
 
+/// Until when the connections may be read, in milliseconds since `begun`.
+#[derive(Debug)]
+struct Trust {
+    begun: Instant,
+    until: AtomicU64,
+    renewed: Notify,
+}
+
+impl Trust {
+    fn milliseconds(&self, moment: Instant) -> u64 {
+        let since = moment.saturating_duration_since(self.begun).as_millis();
+        u64::try_from(since).unwrap_or(u64::MAX)
+    }
+
+    fn holds(&self) -> bool {
+        let until = self.until.load(Ordering::Acquire);
+        until == u64::MAX || self.milliseconds(Instant::now()) < until
+    }
+}
+
+/// How long a reader waits for connections that may not be read at the moment.
+const TRUST_WAIT: Duration = Duration::from_secs(2);
+
 impl Readers {
-    /// Connections that have run no statement yet.
+    /// Connections that have run no statement yet, and may be read for ever.
     pub fn new(pool: ReaderPool) -> Self {
-        Self { pool, asked: Arc::default() }
+        let trust = Trust { begun: Instant::now(), until: AtomicU64::new(u64::MAX), renewed: Notify::new() };
+        Self { pool: Arc::new(RwLock::new(Arc::new(pool))), asked: Arc::default(), trust: Arc::new(trust) }
     }
 
     /// The connections.
-    pub fn pool(&self) -> &ReaderPool {
-        &self.pool
+    pub fn pool(&self) -> Arc<ReaderPool> {
+        // No code between lock and unlock can panic half way.
+        self.pool.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets all statements that begin from now on run on other connections, and returns those before, on which some may still run.
+    pub fn switch(&self, pool: ReaderPool) -> Arc<ReaderPool> {
+        let mut shared = self.pool.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *shared, Arc::new(pool))
+    }
+
+    /// Lets statements begin until this moment. Those that come later wait for the next such call, and fail after two seconds: a process that was
+    /// frozen must not read what others believe that it has left.
+    pub fn trust_until(&self, moment: Instant) {
+        self.trust.until.store(self.trust.milliseconds(moment), Ordering::Release);
+        self.trust.renewed.notify_waiters();
     }
 
     /// How many statements they ran since the last call.
@@ -335,16 +379,37 @@ impl Readers {
         self.asked.swap(0, Ordering::Relaxed)
     }
 
+    /// Whether they read a file that was found damaged. A server takes care of its own damage.
+    pub fn are_of_a_damaged_file(&self) -> bool {
+        matches!(&*self.pool(), ReaderPool::Sqlite(_, file) if file.is_damaged())
+    }
+
+    /// The connections for one statement.
+    async fn ask(&self) -> sqlx::Result<Arc<ReaderPool>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if !self.trust.holds() {
+            let renewed = async {
+                loop {
+                    let mut renewed = std::pin::pin!(self.trust.renewed.notified());
+                    // Hears of a call between the look and the wait.
+                    renewed.as_mut().enable();
+                    if self.trust.holds() {
+                        break;
+                    }
+                    renewed.await;
+                }
+            };
+            let waited = tokio::time::timeout(TRUST_WAIT, renewed).await;
+            waited.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        }
+        Ok(self.pool())
+    }
+
     fn parameters(&self) -> Parameters {
-        match &self.pool {
+        match &*self.pool() {
             ReaderPool::Sqlite(..) => Parameters::InOrder,
             ReaderPool::Postgres(_) => Parameters::Numbered,
         }
-    }
-
-    /// Whether they read a file that was found damaged. A server takes care of its own damage.
-    pub fn are_of_a_damaged_file(&self) -> bool {
-        matches!(&self.pool, ReaderPool::Sqlite(_, file) if file.is_damaged())
     }
 }
 

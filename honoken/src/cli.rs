@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::import::layout;
 use crate::operator::blobs::BlobsCommand;
 use crate::operator::session::{Environment, StorageOptions};
-use crate::operator::{apns_keys, backup, blobs, certs, database, keys, log, restore};
+use crate::operator::{apns_keys, backup, blobs, certs, database, keys, log, rebuild, restore};
 use crate::process::Process;
 use crate::{admin, dev, import, inspect, phone, release, serve};
 
@@ -47,9 +47,9 @@ enum Command {
     /// Bring the database to the schema of this release. Safe beside running processes, also those of the previous release.
     #[command(after_help = MIGRATE_EXAMPLES)]
     Migrate(StorageOptions),
-    /// Fill the read model again from the event log. Readers see the old tables until the new ones are complete.
-    #[command(after_help = REBUILD_EXAMPLES)]
-    Rebuild(StorageOptions),
+    /// Fill the read model again from the event log, beside the tables that are read, which go on until the new ones take over.
+    #[command(after_help = rebuild::EXAMPLES)]
+    Rebuild(rebuild::Options),
     /// Request, install, list and revoke the certificates that sign passes.
     #[command(subcommand)]
     Certs(certs::CertsCommand),
@@ -119,13 +119,6 @@ Examples:
 const MIGRATE_EXAMPLES: &str = "\
 Examples:
   DATABASE_URL=postgres://honoken@localhost/honoken honoken migrate";
-
-const REBUILD_EXAMPLES: &str = "\
-Examples:
-  honoken rebuild --data-dir /srv/honoken
-  DATABASE_URL=postgres://honoken@localhost/honoken honoken rebuild
-
-With SQLite files stop the service first. The command shows a bar on a terminal, and elsewhere a line every five seconds.";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
@@ -199,9 +192,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(options) => run_async("production", async |config, _| {
             database::migrate(&options, &config, &SystemClock, &SystemIds).await
         }),
-        Command::Rebuild(options) => run_async("production", async |config, _| {
-            database::rebuild(&options, &config, &SystemClock, &SystemIds).await
-        }),
+        Command::Rebuild(options) => {
+            run_async("production", async |config, _| rebuild::run(&options, &environment(config)).await)
+        }
         Command::Backup(options) => {
             run_async("production", async |config, _| backup::run(&options, &environment(config)).await)
         }

@@ -1,103 +1,34 @@
-//! The read model, in a SQLite file or a Postgres database: its migrations, its opening and its connections.
+//! The read model, in SQLite files or a Postgres database: its opening and its connections to the copy of the tables that is read.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use honoken_database::Pool;
 use honoken_database::postgres;
-use honoken_database::sqlite::Durability;
-use honoken_database::sqlite_file::SqliteFile;
-use honoken_database::statements::{Connection, ReaderPool, Readers};
-use honoken_database::{EmbeddedMigration, MigrationError};
+use honoken_database::statements::{Connection, ReaderPool, Readers, sql};
 use honoken_event_store::Position;
 use honoken_event_store::postgres::wakeups::{Topic, Wakeups};
-use sqlx::SqliteConnection;
+use honoken_telemetry::error_chain;
+use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
+use tokio::sync::{Mutex, Notify};
+use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::projection::CHANNEL;
+use crate::copies::directory::{self, CopyDirectory, CopyError, CopyState, FIRST};
+use crate::copies::place::{Home, Place};
+use crate::copies::reading;
+use crate::migrations::POSTGRES;
+use crate::projection::{CHANNEL, VERSION, WALLET};
 use crate::row_cache::RowCache;
 
-const SQLITE: &[EmbeddedMigration] = &[
-    (1, "read_model", include_str!("../../migrations/sqlite/read_model/0001_read_model.sql")),
-    (2, "retired", include_str!("../../migrations/sqlite/read_model/0002_retired.sql")),
-    (3, "lists", include_str!("../../migrations/sqlite/read_model/0003_lists.sql")),
-    (4, "jobs", include_str!("../../migrations/sqlite/read_model/0004_jobs.sql")),
-    (5, "certificates", include_str!("../../migrations/sqlite/read_model/0005_certificates.sql")),
-    (6, "push", include_str!("../../migrations/sqlite/read_model/0006_push.sql")),
-    (7, "apns_keys", include_str!("../../migrations/sqlite/read_model/0007_apns_keys.sql")),
-    (8, "images", include_str!("../../migrations/sqlite/read_model/0008_images.sql")),
-    (9, "localizations", include_str!("../../migrations/sqlite/read_model/0009_localizations.sql")),
-    (10, "scopes", include_str!("../../migrations/sqlite/read_model/0010_scopes.sql")),
-    (11, "nfc", include_str!("../../migrations/sqlite/read_model/0011_nfc.sql")),
-    (12, "personalization", include_str!("../../migrations/sqlite/read_model/0012_personalization.sql")),
-    (13, "restored_images", include_str!("../../migrations/sqlite/read_model/0013_restored_images.sql")),
-    (
-        14,
-        "certificates_by_name",
-        include_str!("../../migrations/sqlite/read_model/0014_certificates_by_name.sql"),
-    ),
-    (15, "organizations", include_str!("../../migrations/sqlite/read_model/0015_organizations.sql")),
-    (16, "key_expiry", include_str!("../../migrations/sqlite/read_model/0016_key_expiry.sql")),
-    (
-        18,
-        "test_organizations",
-        include_str!("../../migrations/sqlite/read_model/0018_test_organizations.sql"),
-    ),
-    (19, "readers", include_str!("../../migrations/sqlite/read_model/0019_readers.sql")),
-    (20, "reports", include_str!("../../migrations/sqlite/read_model/0020_reports.sql")),
-];
-
-/// Versions from 1000 on are the read model's; the event log, in the same database, has those below.
-const POSTGRES: &[EmbeddedMigration] = &[
-    (1001, "read_model", include_str!("../../migrations/postgres/read_model/0001_read_model.sql")),
-    (1002, "retired", include_str!("../../migrations/postgres/read_model/0002_retired.sql")),
-    (1003, "lists", include_str!("../../migrations/postgres/read_model/0003_lists.sql")),
-    (1004, "jobs", include_str!("../../migrations/postgres/read_model/0004_jobs.sql")),
-    (1005, "certificates", include_str!("../../migrations/postgres/read_model/0005_certificates.sql")),
-    (1006, "push", include_str!("../../migrations/postgres/read_model/0006_push.sql")),
-    (1007, "apns_keys", include_str!("../../migrations/postgres/read_model/0007_apns_keys.sql")),
-    (1008, "images", include_str!("../../migrations/postgres/read_model/0008_images.sql")),
-    (1009, "localizations", include_str!("../../migrations/postgres/read_model/0009_localizations.sql")),
-    (1010, "scopes", include_str!("../../migrations/postgres/read_model/0010_scopes.sql")),
-    (1011, "nfc", include_str!("../../migrations/postgres/read_model/0011_nfc.sql")),
-    (1012, "personalization", include_str!("../../migrations/postgres/read_model/0012_personalization.sql")),
-    (1013, "restored_images", include_str!("../../migrations/postgres/read_model/0013_restored_images.sql")),
-    (
-        1014,
-        "certificates_by_name",
-        include_str!("../../migrations/postgres/read_model/0014_certificates_by_name.sql"),
-    ),
-    (1015, "organizations", include_str!("../../migrations/postgres/read_model/0015_organizations.sql")),
-    (1016, "key_expiry", include_str!("../../migrations/postgres/read_model/0016_key_expiry.sql")),
-    (
-        1018,
-        "test_organizations",
-        include_str!("../../migrations/postgres/read_model/0018_test_organizations.sql"),
-    ),
-    (1019, "readers", include_str!("../../migrations/postgres/read_model/0019_readers.sql")),
-    (1020, "reports", include_str!("../../migrations/postgres/read_model/0020_reports.sql")),
-];
-
-/// Instructions for an operator whose file is damaged.
-const REMEDY: &str = "stop the service and delete the file, with -wal and -shm beside it: it is filled again from the event log at the next start; only \
-                      parked events that were skipped have to be skipped again";
-
-/// Connections that only read, at most.
-const READERS: u32 = 8;
+pub use crate::migrations::OpenError;
 
 /// Wake-ups of other processes when this one has projected.
-const PROJECTED: Topic =
-    Topic { channel: CHANNEL, newest: "select coalesce(max(position), 0) from projection_checkpoint" };
-
-/// The reason for which the read model could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The database is unavailable.
-    #[error("the read model could not be opened")]
-    Store(#[from] sqlx::Error),
-    /// The tables are missing, or of an older release.
-    #[error(transparent)]
-    Schema(#[from] MigrationError),
-}
+const PROJECTED: Topic = Topic {
+    channel: CHANNEL,
+    newest: "select coalesce(max(position), 0) from read_model_copy where state = 'live'",
+};
 
 /// The read model. Clones share its connections.
 #[derive(Debug, Clone)]
@@ -106,56 +37,78 @@ pub struct ReadModel {
     pub(crate) readers: Readers,
     /// Rows of passes in memory, only while a projector of this process alone writes them.
     pub(crate) pass_rows: RowCache,
-    storage: Storage,
+    /// Which copies of the tables there are.
+    pub(crate) directory: CopyDirectory,
+    pub(crate) home: Home,
+    /// The number of the copy that this process reads.
+    current: Arc<AtomicI64>,
+    /// Held while the copy that this process reads is written, or another takes its place here.
+    pub(crate) turn: Arc<Mutex<()>>,
+    /// Wakes the filler after an operator's wish.
+    pub(crate) wishes: Arc<Notify>,
+    /// Wakes the projector when another copy is read.
+    pub(crate) moved: Arc<Notify>,
+    /// Connections to a server that see the directory, whichever copy is read.
+    pub(crate) base: Option<PgPool>,
+    /// A name for this process in the directory on a server.
+    pub(crate) process: Arc<str>,
 }
 
-/// Where the tables are.
-#[derive(Debug, Clone)]
-enum Storage {
-    File(SqliteFile),
-    /// A file that another process writes.
-    FileOfAnother(SqliteFile),
-    Server(Box<PgConnectOptions>),
-}
+/// Connections for reports about this process and for notifications.
+const BASE_CONNECTIONS: u32 = 4;
 
-/// Brings the tables of a read model on a server to the newest schema.
+/// Brings the tables of a read model on a server to the newest schema, in all of its copies.
 ///
 /// # Errors
 /// When the server is unavailable or a migration fails.
 pub async fn migrate(options: &PgConnectOptions) -> Result<(), OpenError> {
+    directory::migrate(options).await?;
     let mut connection = postgres::open_writer(options).await?;
-    Ok(honoken_database::migrate(&mut connection, POSTGRES).await?)
-}
-
-/// Brings the tables of a file to the newest schema.
-pub(crate) async fn migrate_file(connection: &mut SqliteConnection) -> Result<(), MigrationError> {
-    honoken_database::migrate(connection, SQLITE).await
+    let home = Home::server(options, &mut connection).await?;
+    sqlx::Connection::close(connection).await?;
+    home.of(FIRST).prepare().await?;
+    let directory = CopyDirectory::on_server(options).await?;
+    for copy in directory.rows().await? {
+        // Copies of other versions are brought along too: every migration leaves a schema that the release before can use.
+        if copy.id != FIRST && !matches!(copy.state, CopyState::Leaving | CopyState::Gone) {
+            home.of(copy.id).prepare().await?;
+        }
+    }
+    directory.close().await;
+    Ok(())
 }
 
 impl ReadModel {
-    /// Opens the read model in a file, creating it where it is missing.
+    /// Opens the read model whose first copy is in a file, creating what is missing.
     ///
     /// # Errors
-    /// When the file cannot be opened or brought to the newest schema.
+    /// When a file cannot be opened or brought to the newest schema.
     pub async fn in_file(file: &Path) -> Result<Self, OpenError> {
-        let file = SqliteFile::new(file, REMEDY);
-        let mut connection = file.open_writer(Durability::Rebuildable).await?;
-        file.heeds(migrate_file(&mut connection).await)?;
-        sqlx::Connection::close(connection).await?;
-        let readers = Readers::new(ReaderPool::Sqlite(file.open_readers(READERS), file.clone()));
-        Ok(Self { readers, pass_rows: RowCache::default(), storage: Storage::File(file) })
+        let directory = CopyDirectory::in_file(&Home::directory_file(file)).await?;
+        let home = Home::Files(file.to_owned(), false);
+        let copies = directory.rows().await?;
+        if copies.is_empty() {
+            home.of(FIRST).prepare().await?;
+            directory.note_first(version_of_tables(&home.of(FIRST)).await?).await?;
+        }
+        let current = directory.live().await?.map_or(FIRST, |copy| copy.id);
+        home.of(current).prepare().await?;
+        Ok(Self::reading(directory, home, current, None, "".into()))
     }
 
-    /// Opens the read model in a file that another process writes: this one reads it.
-    pub fn beside_its_process(file: &Path) -> Self {
-        let file = SqliteFile::new(file, REMEDY);
-        let readers = Readers::new(ReaderPool::Sqlite(file.open_readers(READERS), file.clone()));
-        Self { readers, pass_rows: RowCache::default(), storage: Storage::FileOfAnother(file) }
+    /// Opens the read model in files that another process writes: this one reads them.
+    ///
+    /// # Errors
+    /// When the directory of copies cannot be read.
+    pub async fn beside_its_process(file: &Path) -> Result<Self, OpenError> {
+        let directory = CopyDirectory::beside_its_process(&Home::directory_file(file));
+        let current = directory.live().await?.map_or(FIRST, |copy| copy.id);
+        Ok(Self::reading(directory, Home::Files(file.to_owned(), true), current, None, "".into()))
     }
 
     /// Whether another process writes the file, and wakes nobody here when it does.
     pub(crate) fn is_of_another_process(&self) -> bool {
-        matches!(self.storage, Storage::FileOfAnother(_))
+        matches!(self.home, Home::Files(_, true))
     }
 
     /// Opens the read model on a server, whose tables must have been made by [`migrate`].
@@ -165,28 +118,124 @@ impl ReadModel {
     pub async fn on_server(options: &PgConnectOptions) -> Result<Self, OpenError> {
         let mut connection = postgres::open_writer(options).await?;
         honoken_database::ensure_migrated(&mut connection, POSTGRES).await?;
-        let readers = Readers::new(ReaderPool::Postgres(postgres::open_readers(options, READERS)));
-        let storage = Storage::Server(Box::new(options.clone()));
-        Ok(Self { readers, pass_rows: RowCache::default(), storage })
+        let home = Home::server(options, &mut connection).await?;
+        let process = reading::name(&mut connection).await?;
+        sqlx::Connection::close(connection).await?;
+        let directory = CopyDirectory::on_server(options).await?;
+        if directory.rows().await?.is_empty() {
+            directory.note_first(version_of_tables(&home.of(FIRST)).await?).await?;
+        }
+        let current = directory.live().await?.map_or(FIRST, |copy| copy.id);
+        let base = postgres::open_readers(options, BASE_CONNECTIONS);
+        let model = Self::reading(directory, home, current, Some(base), process.into());
+        // The first question comes after the first report, which says which copy is read.
+        model.readers.trust_until(Instant::now());
+        model.report().await?;
+        Ok(model)
     }
 
-    /// A connection for the projector alone. It writes, unless another process does.
-    pub(crate) async fn open_connection(&self) -> sqlx::Result<Connection> {
-        match &self.storage {
-            Storage::File(file) => Connection::sqlite(file, Durability::Rebuildable).await,
-            Storage::FileOfAnother(file) => Connection::sqlite_reader(file).await,
-            Storage::Server(options) => Connection::postgres(options).await,
+    fn reading(
+        directory: CopyDirectory,
+        home: Home,
+        current: i64,
+        base: Option<PgPool>,
+        process: Arc<str>,
+    ) -> Self {
+        Self {
+            readers: Readers::new(home.of(current).readers()),
+            pass_rows: RowCache::default(),
+            directory,
+            home,
+            current: Arc::new(AtomicI64::new(current)),
+            turn: Arc::default(),
+            wishes: Arc::default(),
+            moved: Arc::default(),
+            process,
+            base,
         }
+    }
+
+    /// The copies of the tables, and what operators wish for them.
+    pub fn copies(&self) -> &CopyDirectory {
+        &self.directory
+    }
+
+    /// Wakes the task that fills copies in this process, after a wish was written into [`copies`](Self::copies). In others it looks by itself.
+    pub fn wishes_changed(&self) {
+        self.wishes.notify_one();
+    }
+
+    /// The room that a copy takes, in bytes.
+    ///
+    /// # Errors
+    /// [`CopyError::Store`].
+    pub async fn bytes_of_copy(&self, id: i64) -> Result<u64, CopyError> {
+        Ok(self.home.of(id).bytes().await?)
+    }
+
+    /// The number of the copy that this process reads.
+    pub fn live_copy(&self) -> i64 {
+        self.current()
+    }
+
+    /// The name of the place of a copy: of a file, or of a schema.
+    pub fn place_of_copy(&self, id: i64) -> String {
+        self.home.of(id).name()
+    }
+
+    /// Says which copy this process reads, where that is of interest to others, and reads the one that is live by now.
+    pub(crate) async fn report(&self) -> sqlx::Result<()> {
+        let Some(pool) = &self.base else { return Ok(()) };
+        let sent = Instant::now();
+        let Some(live) = reading::report(pool, &self.process).await? else { return Ok(()) };
+        if live != self.current() {
+            let turn = self.turn.lock().await;
+            self.reads(live);
+            drop(turn);
+            reading::leave_others(pool, &self.process, live).await?;
+        }
+        self.readers.trust_until(sent + reading::TRUST);
+        Ok(())
+    }
+
+    /// Says on a server again and again which copy this process reads, until it is dropped. A [`Projector`](crate::Projector) does so by itself.
+    pub async fn keep_reporting(&self) {
+        if self.base.is_none() {
+            return std::future::pending().await;
+        }
+        let mut interval = tokio::time::interval(reading::INTERVAL);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            interval.tick().await;
+            if let Err(fault) = self.report().await {
+                tracing::warn!(error = error_chain(&fault), "the server did not hear which tables are read");
+            }
+        }
+    }
+
+    /// The number of the copy that this process reads.
+    pub(crate) fn current(&self) -> i64 {
+        self.current.load(Ordering::Acquire)
+    }
+
+    /// Lets all questions that begin from now on be asked of another copy. The caller has the turn.
+    pub(crate) fn reads(&self, copy: i64) {
+        self.pass_rows.turn_off();
+        let former = self.readers.switch(self.home.of(copy).readers());
+        self.current.store(copy, Ordering::Release);
+        self.moved.notify_one();
+        // Questions that are on the way get their answers.
+        tokio::spawn(async move { close_pool(&former).await });
+    }
+
+    /// A connection to the copy that is read, for the projector alone. It writes, unless another process does.
+    pub(crate) async fn open_connection(&self) -> sqlx::Result<Connection> {
+        self.home.of(self.current()).open().await
     }
 
     /// A connection that reads everything as it is at its first statement.
     pub(crate) async fn open_snapshot(&self) -> sqlx::Result<Connection> {
-        let mut connection = match &self.storage {
-            Storage::File(file) | Storage::FileOfAnother(file) => Connection::sqlite_reader(file).await?,
-            Storage::Server(options) => Connection::postgres(options).await?,
-        };
-        connection.begin_snapshot().await?;
-        Ok(connection)
+        self.home.of(self.current()).open_snapshot().await
     }
 
     /// Starts the wake-ups between processes: `on_projected` is called with how far another one has projected. `None` for a file, which one
@@ -195,10 +244,7 @@ impl ReadModel {
         &self,
         on_projected: impl Fn(Position) + Send + Sync + 'static,
     ) -> Option<Wakeups> {
-        match self.readers.pool() {
-            ReaderPool::Sqlite(..) => None,
-            ReaderPool::Postgres(pool) => Some(Wakeups::start(pool.clone(), PROJECTED, on_projected)),
-        }
+        self.base.as_ref().map(|pool| Wakeups::start(pool.clone(), PROJECTED, on_projected))
     }
 
     /// The number of statements that the tables have answered since the last call.
@@ -218,7 +264,7 @@ impl ReadModel {
 
     /// The connections that only read.
     pub fn pool(&self) -> Pool {
-        match self.readers.pool() {
+        match &*self.readers.pool() {
             ReaderPool::Sqlite(pool, _) => pool.into(),
             ReaderPool::Postgres(pool) => pool.into(),
         }
@@ -226,9 +272,31 @@ impl ReadModel {
 
     /// Closes the connections.
     pub async fn close(&self) {
-        match self.readers.pool() {
-            ReaderPool::Sqlite(pool, _) => pool.close().await,
-            ReaderPool::Postgres(pool) => pool.close().await,
+        close_pool(&self.readers.pool()).await;
+        self.directory.close().await;
+        if let Some(base) = &self.base {
+            if let Err(fault) = reading::leave(base, &self.process).await {
+                tracing::debug!(error = %fault, "the server believes for five seconds more that tables are read here");
+            }
+            base.close().await;
         }
     }
+}
+
+async fn close_pool(pool: &ReaderPool) {
+    match pool {
+        ReaderPool::Sqlite(pool, _) => pool.close().await,
+        ReaderPool::Postgres(pool) => pool.close().await,
+    }
+}
+
+/// The version that the rows of a copy have; this release's where there are none.
+async fn version_of_tables(place: &Place) -> sqlx::Result<i64> {
+    let mut connection = place.open().await?;
+    let row = sql("select version from projection_checkpoint where projection = $1 and position > 0")
+        .bind(WALLET)
+        .fetch_optional(&mut connection)
+        .await?;
+    connection.close().await?;
+    row.map_or(Ok(VERSION), |row| row.get("version"))
 }

@@ -32,9 +32,6 @@ const ROW_BYTES: usize = 300;
 /// hardly ever share one.
 const STRIPES: usize = 256;
 
-/// The generation of a cache that is never turned on again.
-const OFF_FOREVER: u64 = u64::MAX - 1;
-
 /// The rows. Clones share them.
 #[derive(Clone)]
 pub(crate) struct RowCache(Arc<Shared>);
@@ -152,17 +149,12 @@ impl RowCache {
 
     /// To be called by the writer of the table, between two changes.
     pub(crate) fn turn_on(&self) {
-        self.flip(|generation| generation.is_multiple_of(2) && generation != OFF_FOREVER);
+        self.flip(|generation| generation.is_multiple_of(2));
     }
 
     /// To be called before rows are changed in any other way than by [`change`](Self::change).
     pub(crate) fn turn_off(&self) {
         self.flip(|generation| !generation.is_multiple_of(2));
-    }
-
-    /// To be called before rows are changed beside the projector.
-    pub(crate) fn turn_off_forever(&self) {
-        self.0.generation.store(OFF_FOREVER, Ordering::SeqCst);
     }
 
     fn flip(&self, must_flip: impl Fn(u64) -> bool) {
@@ -300,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_off_until_it_is_turned_on_and_may_be_off_forever() {
+    fn it_is_off_until_it_is_turned_on() {
         let cache = RowCache::default();
         assert!(cache.ticket(&id()).is_none());
         cache.turn_on();
@@ -308,11 +300,6 @@ mod tests {
         reads(&cache, &row("a"));
         cache.turn_off();
         cache.turn_off();
-        assert_eq!(cache.get(&id()), None);
-        cache.turn_on();
-        reads(&cache, &row("a"));
-        cache.turn_off_forever();
-        cache.turn_on();
         assert_eq!(cache.get(&id()), None);
         assert!(cache.ticket(&id()).is_none());
     }

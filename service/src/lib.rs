@@ -47,6 +47,7 @@ pub mod personalization;
 pub mod push_credentials;
 pub mod push_destination;
 pub mod pushing;
+pub mod rebuilds;
 pub mod retention;
 pub mod running_process;
 pub mod service;

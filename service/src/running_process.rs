@@ -154,8 +154,13 @@ impl RunningProcess {
     }
 
     /// Its read model, to read beside it.
-    pub fn open_read_model(&self) -> ReadModel {
-        ReadModel::beside_its_process(&self.folder.join(READ_MODEL))
+    ///
+    /// # Errors
+    /// When it cannot be found out which of its copies is the live one.
+    pub async fn open_read_model(&self) -> anyhow::Result<ReadModel> {
+        let file = self.folder.join(READ_MODEL);
+        let opened = ReadModel::beside_its_process(&file).await;
+        opened.with_context(|| format!("could not open {}", file.display()))
     }
 
     /// The records of its office, to write beside it.

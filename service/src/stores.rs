@@ -13,7 +13,7 @@ use honoken_domain::ids::UnixSeconds;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Log, Position};
 use honoken_office::Office;
-use honoken_projections::{Comparison, OperationError, Part, Progress, Projector, ReadModel};
+use honoken_projections::{Comparison, OperationError, Part, Projector, ReadModel};
 use honoken_pushers::ledger::Ledger;
 use honoken_telemetry::metrics::Metrics;
 use honoken_vault::Vault;
@@ -211,21 +211,6 @@ pub fn start_projector(
     Box::pin(async move {
         let (projector, run) = Projector::start(log, Upcasters::current(), read_model, part, stop).await?;
         Ok((projector, tokio::spawn(run)))
-    })
-}
-
-/// Fills the read model again: see [`honoken_projections::rebuild`].
-///
-/// # Errors
-/// Those of [`honoken_projections::rebuild`].
-pub fn rebuild<'a>(
-    log: &'a Log,
-    read_model: &'a ReadModel,
-    cutoff: UnixSeconds,
-    report: &'a mut (dyn FnMut(Position) + Send),
-) -> BoxFuture<'a, Result<Progress, OperationError>> {
-    Box::pin(async move {
-        honoken_projections::rebuild(log, &Upcasters::current(), read_model, cutoff, report).await
     })
 }
 

@@ -148,6 +148,33 @@ impl Operator {
         projections.iter().find(|one| one["name"] == "wallet").expect("the projection wallet").clone()
     }
 
+    /// Says what is to be done with the copies of the wallet's tables, and gives the answer to that.
+    ///
+    /// # Panics
+    ///
+    /// When it is not accepted.
+    pub async fn wishes(&self, wish: &str) -> Value {
+        let path = format!("/admin/projections/wallet/{wish}");
+        let answer = self.request(Method::POST, &path, &Value::Null).await;
+        answer.assert_status(StatusCode::ACCEPTED);
+        answer.json()
+    }
+
+    /// Rebuilds the wallet, and waits until the new tables have taken over.
+    ///
+    /// # Panics
+    ///
+    /// When that takes too long.
+    pub async fn rebuilds(&self) -> Value {
+        let begun = self.wishes("rebuild").await;
+        let id = begun["rebuild"]["id"].clone();
+        eventually(PATIENCE, "the new tables take over", async || {
+            let wallet = self.wallet_projection().await;
+            (wallet["rebuild"].is_null() && wallet["lastRebuild"]["id"] == id).then_some(wallet)
+        })
+        .await
+    }
+
     /// Position of the last event in the log.
     ///
     /// # Panics

@@ -382,8 +382,7 @@ impl Storage {
         match self {
             Self::Sqlite { .. } => Vec::new(),
             Self::Postgres { url } => {
-                let sql =
-                    "select tablename::text from pg_tables where schemaname = current_schema() order by 1";
+                let sql = "select distinct tablename::text from pg_tables where schemaname = any (current_schemas(false)) order by 1";
                 postgres_texts(url, sql, &[]).await
             }
         }
@@ -446,9 +445,26 @@ impl Hold {
     }
 }
 
+/// A connection that finds the tables of the live copy of the read model before those of the first.
 async fn connects(url: &str) -> PgConnection {
-    PgConnection::connect(url).await.unwrap_or_else(|error| panic!("{url}: {error}"))
+    let mut connection = PgConnection::connect(url).await.unwrap_or_else(|error| panic!("{url}: {error}"));
+    let has_copies = "select to_regclass('read_model_copy') is not null";
+    let has_copies: bool =
+        sqlx::query_scalar(has_copies).fetch_one(&mut connection).await.expect("an answer");
+    let live = if has_copies {
+        sqlx::query_scalar(LIVE).fetch_optional(&mut connection).await.expect("the copies can be read")
+    } else {
+        None
+    };
+    if let Some(live) = live.filter(|live: &i64| *live > 1) {
+        let path = format!("set search_path to read_model_{live}, public");
+        sqlx::raw_sql(&path).execute(&mut connection).await.expect("the path is set");
+    }
+    connection
 }
+
+/// The copy of the read model that is read.
+const LIVE: &str = "select copy from read_model_copy where state = 'live' order by version desc limit 1";
 
 async fn postgres_texts(url: &str, sql: &str, binds: &[&str]) -> Vec<String> {
     let mut connection = connects(url).await;
@@ -518,7 +534,14 @@ async fn log_file(data_dir: &Path) -> PathBuf {
 
 /// The file of the read model.
 async fn read_model_file(data_dir: &Path) -> PathBuf {
-    file_with_table(data_dir, "wallet_pass").await
+    let mut directory = reads(&file_with_table(data_dir, "read_model_copy").await).await;
+    let live: i64 = sqlx::query_scalar(LIVE).fetch_one(&mut directory).await.expect("a copy is live");
+    directory.close().await.expect("a reader closes");
+    data_dir.join(if live == 1 {
+        "read_model.sqlite".to_owned()
+    } else {
+        format!("read_model.{live}.sqlite")
+    })
 }
 
 /// Every row of every table of a file, as text, by table, in order.

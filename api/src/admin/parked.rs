@@ -10,6 +10,7 @@ use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::admin::projections::check_projection;
 use crate::error::ApiError;
 use crate::extractors::json_body::{self, Fields};
 use crate::extractors::path::Segments;
@@ -136,14 +137,6 @@ fn position(segments: &Segments) -> Result<Position, ApiError> {
     let position =
         segments.get("position").and_then(|text| text.parse().ok()).filter(|position| *position >= 1);
     position.map(Position).ok_or(ApiError::NotFound { what: "parked event" })
-}
-
-fn check_projection(segments: &Segments) -> Result<(), ApiError> {
-    if segments.get("projection").as_deref() == Some(WALLET) {
-        Ok(())
-    } else {
-        Err(ApiError::NotFound { what: "projection" })
-    }
 }
 
 impl From<OperationError> for ApiError {

@@ -348,9 +348,36 @@ pub fn phone_log() -> Value {
 
 /// Of the projections.
 pub fn projections() -> Value {
-    json!({ "projections": [
-        { "name": "wallet", "version": 3, "position": 14, "head": 14, "parked": 0, "rebuild": null }
-    ] })
+    json!({ "projections": [projection()] })
+}
+
+/// Of a projection whose tables are filled again.
+pub fn projection() -> Value {
+    json!({
+        "name": "wallet",
+        "version": 9,
+        "position": 2_000_000,
+        "head": 2_000_000,
+        "parked": 0,
+        "place": "read_model.sqlite",
+        "rebuild": {
+            "id": "2",
+            "state": "filling",
+            "position": 500_000,
+            "target": 2_000_000,
+            "eventsPerSecond": 30_000,
+            "secondsLeft": 50,
+            "hold": false,
+            "compare": null
+        },
+        "lastRebuild": null,
+        "kept": null
+    })
+}
+
+/// Of a rebuild that takes over by itself.
+pub fn rebuild() -> Value {
+    json!({ "hold": false })
 }
 
 /// Of parked events.

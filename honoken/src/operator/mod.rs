@@ -15,6 +15,7 @@ pub mod list;
 pub mod log;
 pub mod print;
 pub mod progress;
+pub mod rebuild;
 pub mod resealing;
 pub mod restore;
 pub mod session;

@@ -182,6 +182,17 @@ impl Place {
         }
     }
 
+    /// Its read model.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub async fn open_read_model(&self) -> anyhow::Result<ReadModel> {
+        match self {
+            Self::Storage(storage) => storage.open_read_model().await,
+            Self::Running(process) => process.open_read_model().await,
+        }
+    }
+
     /// Its read model, if there is one.
     ///
     /// # Errors
@@ -189,7 +200,7 @@ impl Place {
     pub async fn existing_read_model(&self) -> anyhow::Result<Option<ReadModel>> {
         match self {
             Self::Storage(storage) => storage.existing_read_model().await,
-            Self::Running(process) => Ok(Some(process.open_read_model())),
+            Self::Running(process) => process.open_read_model().await.map(Some),
         }
     }
 }
@@ -257,7 +268,7 @@ impl Session {
                 (storage.open_log(&**ids).await?, storage.open_read_model().await?, Part::Run)
             }
             Place::Running(process) => {
-                (process.open_log(&**ids).await?, process.open_read_model(), Part::Watch)
+                (process.open_log(&**ids).await?, process.open_read_model().await?, Part::Watch)
             }
         };
         let log = Arc::new(log);

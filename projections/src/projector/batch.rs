@@ -1,7 +1,5 @@
 //! One transaction: events go to their tables, or are parked, and the checkpoint moves with them.
 
-use std::sync::Arc;
-
 use honoken_database::lease::Held;
 use honoken_database::statements::Connection;
 use honoken_domain::upcasters::Upcasters;
@@ -9,7 +7,7 @@ use honoken_event_store::{Position, RecordedEvent};
 
 use crate::projection::{LEASE, WALLET};
 use crate::projector::apply::{apply, upcast};
-use crate::projector::checkpoint::{load_progress, set_checkpoint};
+use crate::projector::checkpoint::{load_progress, progress_of, set_checkpoint};
 use crate::projector::parked;
 use crate::projector::progress::{AggregateKey, Progress};
 use crate::tables::apply_error::ApplyError;
@@ -79,8 +77,8 @@ pub(crate) async fn apply_in_order(
         ApplyError::Unappliable(_) => BatchError::Unappliable,
         ApplyError::Store(fault) => BatchError::Store(fault),
     })?;
-    set_checkpoint(connection, last).await?;
-    Ok(Progress { position: last, parked: Arc::new(parked) })
+    let floor = set_checkpoint(connection, last).await?;
+    Ok(progress_of(last, floor, parked))
 }
 
 /// Tries one event a last time and parks it if it fails again, in a transaction of its own. Skipped events do not come here, since
@@ -122,7 +120,7 @@ pub(crate) async fn park_if_unappliable(
             parked::park(connection, WALLET, &recorded, &error, false).await?;
         }
     }
-    set_checkpoint(connection, recorded.position).await
+    set_checkpoint(connection, recorded.position).await.map(drop)
 }
 
 fn aggregate_key(recorded: &RecordedEvent) -> AggregateKey {

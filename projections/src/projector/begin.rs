@@ -9,7 +9,7 @@ use crate::projection::{LEASE, VERSION, WALLET};
 use crate::projector::checkpoint::load_progress;
 use crate::projector::operation::OperationError;
 use crate::projector::progress::Progress;
-use crate::projector::rebuild::{END, fill_from_beginning};
+use crate::projector::refill::{END, fill_from_beginning};
 use crate::projector::reset::empty_tables;
 
 /// Begins at the checkpoint. Tables are filled again from the beginning if they are of another event log, of another version, or further than

@@ -12,12 +12,13 @@ use honoken_domain::ids::UnixSeconds;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Position};
 
+use crate::migrations::migrate_file;
 use crate::projection::{VERSION, WALLET};
 use crate::projector::checkpoint::load_progress;
 use crate::projector::operation::OperationError;
-use crate::projector::rebuild::fill_from_beginning;
-use crate::projector::table_rows::{Differences, Table, compare};
-use crate::read_model::{ReadModel, migrate_file};
+use crate::projector::refill::fill_from_beginning;
+use crate::projector::table_rows::{Difference, Differences, Table, compare};
+use crate::read_model::ReadModel;
 
 /// What a comparison came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +62,7 @@ pub async fn compare_with_fresh<L: EventLog>(
 }
 
 /// Tables in a file without a name: SQLite puts it where temporary files are, and removes it whatever becomes of this process.
-async fn fresh_tables() -> Result<Connection, OperationError> {
+pub(crate) async fn fresh_tables() -> Result<Connection, OperationError> {
     let file = SqliteFile::new(Path::new(""), "run the command again");
     let mut connection = file.open_writer(Durability::Rebuildable).await.map_err(OperationError::Store)?;
     let migrated = migrate_file(&mut connection).await;
@@ -81,7 +82,7 @@ impl Comparing<'_> {
         upcasters: &Upcasters,
         cutoff: impl FnOnce() -> UnixSeconds + Send,
         report: impl FnMut(Position) + Send,
-        difference: impl FnMut(String) + Send,
+        mut difference: impl FnMut(String) + Send,
     ) -> Result<Comparison, OperationError> {
         let Self { live, fresh } = self;
         let store = OperationError::Store;
@@ -96,8 +97,8 @@ impl Comparing<'_> {
         fresh.begin().await.map_err(store)?;
         fill_from_beginning(fresh, log, upcasters, position, report).await?;
         fresh.commit().await.map_err(store)?;
-        let reached = load_progress(fresh).await.map_err(store)?.position;
-        let mut differences = Differences::new(difference);
+        let reached = load_progress(fresh).await.map_err(store)?.applied;
+        let mut differences = Differences::new(|found: Difference| difference(found.sentence));
         if reached != position {
             differences.add(format!(
                 "the read model is at position {position}, and the event log ends at {reached}"
@@ -133,7 +134,7 @@ async fn standing<L: EventLog>(live: &mut Connection, log: &L) -> sqlx::Result<S
 }
 
 /// Copies the decisions of operators, which no event tells.
-async fn copy_skipped(live: &mut Connection, fresh: &mut Connection) -> sqlx::Result<()> {
+pub(crate) async fn copy_skipped(live: &mut Connection, fresh: &mut Connection) -> sqlx::Result<()> {
     let rows = sql("select projection, position, error, reason from skipped_event where projection = $1")
         .bind(WALLET)
         .fetch_all(live)

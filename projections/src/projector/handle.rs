@@ -39,9 +39,16 @@ impl Projector {
         let (progress_sender, progress) = watch::channel(Progress::default());
         let (operations, requests) = mpsc::channel(16);
         let (leads_sender, leads) = watch::channel(false);
+        let model = read_model.clone();
         let runner = Runner::start(log, upcasters, read_model, part, progress_sender, leads_sender).await?;
         let handle = Self { progress, leads, operations };
-        Ok((handle, runner.run(requests, stop)))
+        let work = async move {
+            tokio::select! {
+                () = runner.run(requests, stop) => {}
+                () = model.keep_reporting() => {}
+            }
+        };
+        Ok((handle, work))
     }
 
     /// How far the read model is; a change wakes the tasks that wait for one.

@@ -6,7 +6,7 @@
 //! - [`lease`] decides which of several processes writes.
 //! - [`parked`] keeps events that could not be applied, and [`resume`] lets their aggregates go on.
 //! - [`purge`] deletes rows of devices that left long ago.
-//! - [`rebuild`] fills the tables again from the whole event log, after [`reset`] has emptied them.
+//! - [`refill`] fills the tables again where they stand, after [`reset`] has emptied them.
 //! - [`comparison`] compares the tables with fresh ones, [`table_rows`] row by row.
 
 pub(crate) mod apply;
@@ -21,7 +21,7 @@ pub(crate) mod operation;
 pub(crate) mod parked;
 pub(crate) mod progress;
 pub(crate) mod purge;
-pub(crate) mod rebuild;
+pub(crate) mod refill;
 pub(crate) mod reset;
 pub(crate) mod resume;
 pub(crate) mod runner;

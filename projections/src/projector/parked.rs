@@ -117,6 +117,18 @@ pub(crate) async fn positions_of(
     rows.iter().map(position_of).collect()
 }
 
+/// The positions of all parked events.
+pub(crate) async fn positions(
+    connection: &mut Connection,
+    projection: &str,
+) -> sqlx::Result<BTreeSet<Position>> {
+    let rows = sql("select position from parked_event where projection = $1")
+        .bind(projection)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(position_of).collect()
+}
+
 /// Takes an event out of the parked ones.
 pub(crate) async fn unpark(
     connection: &mut Connection,

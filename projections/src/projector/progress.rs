@@ -12,8 +12,10 @@ pub type AggregateKey = (String, String);
 /// How far the read model is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Every event up to here is visible to readers, unless it is parked.
+    /// Every event up to here is visible to the readers of all processes, unless it is parked.
     pub position: Position,
+    /// Every event up to here is in the tables that this process reads, unless it is parked.
+    pub(crate) applied: Position,
     /// Aggregates whose rows do not change, because an event of theirs is parked.
     pub parked: Arc<BTreeSet<AggregateKey>>,
 }

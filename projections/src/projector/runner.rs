@@ -13,7 +13,7 @@ use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::postgres::wakeups::Wakeups;
 use honoken_event_store::{EventLog, Position, RecordedEvent};
 use honoken_telemetry::error_chain;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -50,8 +50,12 @@ pub(crate) struct Runner<L> {
     upcasters: Upcasters,
     read_model: ReadModel,
     part: Part,
+    /// The copy of the tables that the connection leads to.
+    copy: i64,
     /// `None` after a failure, until it has been opened again.
     connection: Option<Connection>,
+    /// While the connection is in use: nobody puts another copy in the place of this one meanwhile.
+    turn: Option<OwnedMutexGuard<()>>,
     /// `None` while another process runs the projection.
     lease: Option<Held>,
     /// The last renewal of the lease.
@@ -81,6 +85,7 @@ impl<L: EventLog> Runner<L> {
         let wakeups = read_model.start_wakeups(move |position| {
             elsewhere.send_replace(position);
         });
+        let copy = read_model.current();
         let connection = Some(read_model.open_connection().await.map_err(OperationError::Store)?);
         let lease_renewed_at = Instant::now();
         let mut runner = Self {
@@ -88,7 +93,9 @@ impl<L: EventLog> Runner<L> {
             upcasters,
             read_model,
             part,
+            copy,
             connection,
+            turn: None,
             lease: None,
             lease_renewed_at,
             progress,
@@ -105,7 +112,9 @@ impl<L: EventLog> Runner<L> {
     pub(crate) async fn run(mut self, mut operations: mpsc::Receiver<Operation>, stop: CancellationToken) {
         let mut head = self.log.head();
         loop {
-            let wait = match self.step(&mut operations, &stop).await {
+            let stepped = self.step(&mut operations, &stop).await;
+            self.turn = None;
+            let wait = match stepped {
                 Ok(()) => {
                     self.failures = 0;
                     if self.read_model.is_of_another_process() { POLL_OF_ANOTHER } else { POLL }
@@ -120,14 +129,16 @@ impl<L: EventLog> Runner<L> {
                     wait
                 }
             };
-            let position = self.progress.borrow().position;
+            let position = self.progress.borrow().applied;
             let leads = self.lease.is_some();
+            let read_model = self.read_model.clone();
             tokio::select! {
                 () = stop.cancelled() => break,
                 // Without a handle there are no longer any requests; the event log is followed all the same.
                 Some(operation) = operations.recv() => self.carry_out(operation).await,
                 () = head_beyond(&mut head, position), if leads && self.failures == 0 => {}
                 Ok(()) = self.projected_elsewhere.changed(), if !leads && self.failures == 0 => {}
+                () = read_model.moved.notified() => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -152,6 +163,9 @@ impl<L: EventLog> Runner<L> {
         operations: &mut mpsc::Receiver<Operation>,
         stop: &CancellationToken,
     ) -> Result<(), BoxError> {
+        if self.copy != self.read_model.current() {
+            self.move_over().await;
+        }
         if self.lease.is_none() {
             self.acquire_or_watch().await?;
         }
@@ -163,6 +177,23 @@ impl<L: EventLog> Runner<L> {
             self.read_model.pass_rows.turn_on();
         }
         Ok(())
+    }
+
+    /// Leaves a copy of the tables that is not read any more.
+    async fn move_over(&mut self) {
+        if let (Some(mut connection), lease) = (self.connection.take(), self.lease) {
+            if let Some(lease) = lease
+                && let Err(fault) = lease::release(&mut connection, lease).await
+            {
+                tracing::debug!(error = %fault, "the lease of a former copy was not released and will expire");
+            }
+            if let Err(fault) = connection.close().await {
+                tracing::debug!(error = %fault, "a connection to a former copy did not close");
+            }
+        }
+        self.set_lease(None);
+        self.copy = self.read_model.current();
+        tracing::info!("the projection goes on in copy {} of its tables", self.copy);
     }
 
     /// Takes the lease if this process may and it is free; reads how far the tables are.
@@ -217,8 +248,7 @@ impl<L: EventLog> Runner<L> {
 
     /// Applies all events in one transaction, as usual.
     async fn apply_batch(&mut self, events: Vec<RecordedEvent>) -> Result<(), BatchError> {
-        let lease = self.lease.ok_or(BatchError::Superseded)?;
-        let mut connection = self.take_connection().await?;
+        let (mut connection, lease) = self.take_to_write().await?;
         let change = self.read_model.pass_rows.change(&events);
         let applied = apply_all(&mut connection, lease, &self.upcasters, events).await;
         if applied.is_ok() {
@@ -246,8 +276,7 @@ impl<L: EventLog> Runner<L> {
 
     /// Parks an event, unless it can be applied after all.
     async fn park(&mut self, recorded: RecordedEvent) -> Result<(), BatchError> {
-        let lease = self.lease.ok_or(BatchError::Superseded)?;
-        let mut connection = self.take_connection().await?;
+        let (mut connection, lease) = self.take_to_write().await?;
         self.read_model.pass_rows.turn_off();
         let parked = park_one(&mut connection, lease, &self.upcasters, recorded).await;
         self.keep_connection_after_batch(connection, &parked).await;
@@ -273,10 +302,13 @@ impl<L: EventLog> Runner<L> {
 
     /// Renews the lease while there are no new events, and reads how far other processes have brought the tables meanwhile.
     async fn renew(&mut self) -> Result<(), BoxError> {
-        let Some(lease) = self.lease.filter(|_| self.lease_renewed_at.elapsed() >= POLL) else {
+        if self.lease.is_none() || self.lease_renewed_at.elapsed() < POLL {
             return Ok(());
+        }
+        let (mut connection, lease) = match self.take_to_write().await {
+            Ok(taken) => taken,
+            Err(fault) => return self.watch_if_superseded(fault.into()).await,
         };
-        let mut connection = self.take_connection().await?;
         let renewed = async {
             if !LEASE.renew(&mut connection, lease).await? {
                 return Err(BatchError::Superseded);
@@ -329,8 +361,12 @@ impl<L: EventLog> Runner<L> {
     /// Deletes rows that left before this moment, in batches. Where another process runs the projection, it does so.
     async fn purge(&mut self, before: UnixSeconds) -> Result<(), OperationError> {
         let store = OperationError::Store;
-        while let Some(lease) = self.lease {
-            let mut connection = self.take_connection().await.map_err(store)?;
+        while self.lease.is_some() {
+            let (mut connection, lease) = match self.take_to_write().await {
+                Ok(taken) => taken,
+                Err(BatchError::Store(fault)) => return Err(store(fault)),
+                Err(BatchError::Superseded | BatchError::Unappliable) => break,
+            };
             let purged = purge_some(&mut connection, lease, before).await;
             self.keep_connection_after_batch(connection, &purged).await;
             match purged {
@@ -356,12 +392,19 @@ impl<L: EventLog> Runner<L> {
     /// How far the tables are.
     async fn position(&mut self) -> sqlx::Result<Position> {
         self.connection = Some(self.take_connection().await?);
-        Ok(self.progress.borrow().position)
+        self.turn = None;
+        Ok(self.progress.borrow().applied)
     }
 
     /// The connection. After a failure it is a new one, and the checkpoint is read again, since the driver cannot tell whether a failed commit
     /// took effect.
     async fn take_connection(&mut self) -> sqlx::Result<Connection> {
+        if self.turn.is_none() {
+            self.turn = Some(self.read_model.turn.clone().lock_owned().await);
+        }
+        if self.copy != self.read_model.current() {
+            self.move_over().await;
+        }
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
         }
@@ -371,8 +414,20 @@ impl<L: EventLog> Runner<L> {
         Ok(connection)
     }
 
+    /// The connection, and the lease for the copy that it leads to.
+    async fn take_to_write(&mut self) -> Result<(Connection, Held), BatchError> {
+        let connection = self.take_connection().await?;
+        if let Some(lease) = self.lease {
+            return Ok((connection, lease));
+        }
+        self.turn = None;
+        self.connection = Some(connection);
+        Err(BatchError::Superseded)
+    }
+
     /// Keeps the connection after a success. After a failure it is closed, which rolls back its transaction.
     async fn keep_connection<T, E>(&mut self, connection: Connection, outcome: &Result<T, E>) {
+        self.turn = None;
         if outcome.is_ok() {
             self.connection = Some(connection);
         } else if let Err(fault) = connection.close().await {
@@ -389,6 +444,7 @@ impl<L: EventLog> Runner<L> {
         match outcome {
             Err(BatchError::Store(_)) => self.keep_connection(connection, outcome).await,
             Ok(_) | Err(BatchError::Unappliable | BatchError::Superseded) => {
+                self.turn = None;
                 self.connection = Some(connection);
             }
         }

@@ -13,19 +13,32 @@ const PAGE: usize = 200;
 /// Tables of which old rows may be purged.
 const PURGED: [&str; 2] = ["wallet_device", "wallet_registration"];
 
+/// A difference between tables.
+pub(crate) struct Difference {
+    /// Table and key of the row, if it is about one.
+    pub(crate) row: Option<String>,
+    /// What differs, where the second tables are the right ones.
+    pub(crate) sentence: String,
+}
+
 /// The differences between tables.
 pub(crate) struct Differences<F> {
     add: F,
     rows: u64,
 }
 
-impl<F: FnMut(String) + Send> Differences<F> {
+impl<F: FnMut(Difference) + Send> Differences<F> {
     pub(crate) fn new(add: F) -> Self {
         Self { add, rows: 0 }
     }
 
-    pub(crate) fn add(&mut self, difference: String) {
-        (self.add)(difference);
+    /// Adds one that is about no row.
+    pub(crate) fn add(&mut self, sentence: String) {
+        (self.add)(Difference { row: None, sentence });
+    }
+
+    fn add_row(&mut self, row: String, what: &str) {
+        (self.add)(Difference { sentence: format!("the read model {what}: {row}"), row: Some(row) });
     }
 
     /// How many rows were compared.
@@ -168,7 +181,7 @@ impl<'a> Rows<'a> {
 }
 
 /// Compares a table with the fresh one.
-pub(crate) async fn compare<F: FnMut(String) + Send>(
+pub(crate) async fn compare<F: FnMut(Difference) + Send>(
     table: &Table,
     live: &mut Connection,
     fresh: &mut Connection,
@@ -186,10 +199,10 @@ pub(crate) async fn compare<F: FnMut(String) + Send>(
         };
         match (&is, &should_be) {
             (Some(row), _) if order.is_lt() => {
-                differences.add(format!("the read model has a row too many: {}", table.name_of(row)));
+                differences.add_row(table.name_of(row), "has a row too many");
             }
             (_, Some(row)) if order.is_gt() => {
-                differences.add(format!("the read model lacks a row: {}", table.name_of(row)));
+                differences.add_row(table.name_of(row), "lacks a row");
             }
             (Some(is), Some(should_be)) => {
                 differences.rows += 1;
@@ -199,11 +212,8 @@ pub(crate) async fn compare<F: FnMut(String) + Send>(
                 };
                 let columns: Vec<&str> = table.columns.iter().filter(differ).map(String::as_str).collect();
                 if !columns.is_empty() {
-                    differences.add(format!(
-                        "the read model has another {} than a fresh one: {}",
-                        columns.join(", "),
-                        table.name_of(is)
-                    ));
+                    let what = format!("has another {} than a fresh one", columns.join(", "));
+                    differences.add_row(table.name_of(is), &what);
                 }
             }
             _ => {}

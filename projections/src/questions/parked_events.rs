@@ -35,6 +35,28 @@ impl ReadModel {
         rows.and_then(|rows| rows.iter().map(position_of).collect()).map_err(QueryError::of("skipped events"))
     }
 
+    /// The decisions of operators to skip an event: its position, the error for which it was parked, and their reason.
+    pub(crate) async fn skip_decisions(
+        &self,
+        projection: &str,
+    ) -> sqlx::Result<Vec<(Position, String, String)>> {
+        let rows =
+            sql("select position, error, reason from skipped_event where projection = $1 order by position")
+                .bind(projection)
+                .fetch_all(&self.readers)
+                .await?;
+        rows.iter().map(|row| Ok((position_of(row)?, row.get("error")?, row.get("reason")?))).collect()
+    }
+
+    /// The positions of all parked events of a projection.
+    pub(crate) async fn parked_positions(&self, projection: &str) -> sqlx::Result<BTreeSet<Position>> {
+        let rows = sql("select position from parked_event where projection = $1")
+            .bind(projection)
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(position_of).collect()
+    }
+
     /// How many events of a projection are parked.
     pub async fn parked_count(&self, projection: &str) -> Result<u64, QueryError> {
         let row = sql("select count(*) as parked from parked_event where projection = $1")

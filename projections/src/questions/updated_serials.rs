@@ -33,7 +33,7 @@ impl ReadModel {
     /// The passes of one type that a device holds and that have changed since; `None` when there are none, or the device is unknown.
     ///
     /// While an event is parked, no answer goes beyond it: a phone must not hold a tag that would hide the event when it is applied after
-    /// all.
+    /// all. Nor does one go beyond the tables that another process reads: the phone may fetch the pass there.
     pub async fn serials_updated_since(
         &self,
         device: &DeviceLibraryIdentifier,
@@ -46,7 +46,8 @@ impl ReadModel {
             Since::Moment(moment) => (-1, moment.0),
         };
         let rows = sql(
-            "select pass.serial_number, pass.update_tag, (select min(position) from parked_event where projection = $5) as first_parked
+            "select pass.serial_number, pass.update_tag, (select min(position) from parked_event where projection = $5) as first_parked,
+                    (select position from copies_floor) as floor
              from wallet_registration registration
              join wallet_pass pass using (pass_type_identifier, serial_number)
              where registration.pass_type_identifier = $1 and registration.device_library_identifier = $2 and registration.deleted_at is null
@@ -68,6 +69,8 @@ impl ReadModel {
             let first_parked: Option<i64> = last.get("first_parked")?;
             let up_to =
                 first_parked.map_or(newest, |parked| newest.min(parked.cast_unsigned().saturating_sub(1)));
+            let floor: Option<i64> = last.get("floor")?;
+            let up_to = floor.map_or(up_to, |floor| up_to.min(floor.cast_unsigned()));
             Ok(UpdatedSerials {
                 serial_numbers: rows.iter().map(serial_number).collect::<sqlx::Result<_>>()?,
                 up_to: Position(up_to),

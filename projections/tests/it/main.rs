@@ -5,6 +5,7 @@
 mod comparing;
 mod crash;
 mod endless;
+mod filling;
 mod history;
 mod images;
 mod jobs;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use honoken_domain::brand_assets::BRAND_ID;
 use honoken_domain::ids::Digest;
 use honoken_domain::pass::Pass;
-use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Position};
 use honoken_projections::passes::PassDocument;
-use honoken_projections::{OperationError, WALLET, rebuild};
+use honoken_projections::{OperationError, WALLET};
 use serde_json::json;
 
+use crate::filling::rebuilds;
 use crate::world::{
     Engine, LIMIT, NEVER, Running, TICKET, World, assert_same, content, newer_release, on_both_engines,
     ticket,
@@ -227,7 +227,7 @@ async fn an_event_that_the_server_refuses_is_parked_by_projector_and_rebuild() {
 
     let before = world.all_tables().await;
     let model = world.stores.location().read_model().await;
-    rebuild(&*world.log, &Upcasters::current(), &model, NEVER, |_| {}).await.unwrap();
+    rebuilds(&model, &world.log, NEVER).await;
     model.close().await;
     assert_same(&world.all_tables().await, &before);
 }

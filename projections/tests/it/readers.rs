@@ -1,10 +1,9 @@
 //! What people who read the tables find there beside what the questions need: when rows came and went, and who made them.
 
 use honoken_domain::pass::PassCommand;
-use honoken_domain::upcasters::Upcasters;
-use honoken_projections::rebuild;
 use honoken_projections::updated_serials::Since;
 
+use crate::filling::rebuilds;
 use crate::world::{Engine, TICKET, World, assert_same, on_both_engines, ticket};
 
 /// Each registration of this device as its serial number, with whether it is marked as gone.
@@ -87,9 +86,8 @@ async fn rows_that_left_are_purged_and_a_rebuild_leaves_them_out_too(engine: Eng
     let passes = "select serial_number || ' ' || coalesce(cast(deleted_at as text), '-') from wallet_pass where deleted_at is not null";
     assert_eq!(world.column(passes).await.len(), 1, "a retired pass stays");
     let live = world.tables().await;
-    let model = running.model.clone();
+    rebuilds(&running.model, &world.log, cutoff).await;
     running.stops().await;
-    rebuild(&*world.log, &Upcasters::current(), &model, cutoff, |_| {}).await.unwrap();
     assert_same(&live, &world.tables().await);
 
     let running = world.projects().await;

@@ -1,17 +1,21 @@
-//! The tables are filled again while readers read and a runner runs.
+//! A copy of the tables is filled beside the live one, which goes on, and takes its place.
 
 use std::sync::Arc;
 
 use cqrs_es::Aggregate;
 use cqrs_es::persist::SerializedEvent;
-use honoken_domain::upcasters::Upcasters;
+use honoken_domain::ids::UnixSeconds;
 use honoken_event_store::{Append, AppendError, Epoch, EventLog, Log, LogError, Position, RecordedEvent};
-use honoken_projections::{OperationError, Progress, ReadModel, rebuild};
+use honoken_projections::updated_serials::Since;
+use honoken_projections::{CopyError, CopyState, ReadModel, WALLET};
 use tokio::sync::watch;
 
+use crate::filling::{Filling, NOW};
 use crate::history::history;
-use crate::proxy::Proxy;
-use crate::world::{Engine, Location, NEVER, World, assert_same, on_both_engines, soon, ticket};
+use crate::world::{
+    Engine, Running, TICKET, World, assert_same, device, eventually, newer_release, on_both_engines,
+    pass_type, soon, ticket,
+};
 
 /// A log that is read in small portions, and stops behind the first until it is told to go on.
 struct Halting {
@@ -35,7 +39,7 @@ impl Halting {
 }
 
 impl Halt {
-    /// The rebuild has begun and changed tables, and is not done.
+    /// The filling has begun, and is not done.
     async fn reach_middle(&mut self) {
         soon("the middle of it", self.halted.wait_for(|halted| *halted)).await.unwrap();
     }
@@ -84,16 +88,6 @@ impl EventLog for Halting {
     }
 }
 
-type Rebuilt = Result<Progress, OperationError>;
-
-/// A rebuild that stands in the middle.
-async fn begins(world: &World, model: ReadModel) -> (tokio::task::JoinHandle<Rebuilt>, Halt) {
-    let (log, mut halt) = Halting::new(&world.log);
-    let task = tokio::spawn(async move { rebuild(&log, &Upcasters::current(), &model, NEVER, |_| {}).await });
-    halt.reach_middle().await;
-    (task, halt)
-}
-
 /// A history in which an event was skipped, and others are parked.
 async fn a_world_with_a_past(engine: Engine, seed: u8) -> World {
     let world = World::new(engine).await;
@@ -124,113 +118,276 @@ async fn rebuilt_tables_are_those_that_were_there(engine: Engine) {
         let world = a_world_with_a_past(engine, seed).await;
         let before = world.all_tables().await;
         is_spoilt(&world).await;
-        let model = world.stores.location().read_model().await;
-        let mut reports = Vec::new();
-        let report = |position| reports.push(position);
-        let progress = rebuild(&*world.log, &Upcasters::current(), &model, NEVER, report).await.unwrap();
-        assert_eq!(progress.position, world.head());
-        assert_eq!(progress.parked.len(), 1);
+        let running = world.projects().await;
+        let filling = Filling::beside(&running.model, world.log.clone());
+        let id = filling.rebuild(false).await;
+        filling.reaches(id, CopyState::Live).await;
         assert_same(&world.all_tables().await, &before);
-        assert!(reports.is_sorted() && reports.last() == Some(&world.head()), "{reports:?}");
-        model.close().await;
+        // The projector goes on in the new copy, and what readers ask is answered from it.
+        world.lives_through(&history(seed + 2, 40)).await;
+        running.reaches(world.head()).await;
+        assert_eq!(running.parked().await.len(), 2);
+        let former = filling.copy(1).await;
+        assert_eq!((former.state, former.held), (CopyState::Kept, false));
+        let live = filling.copy(id).await;
+        assert_eq!(live.finished_at, Some(NOW));
+        assert!(live.events > 100, "{live:?}");
+        let before = world.all_tables().await;
+        let next = filling.rebuild(false).await;
+        filling.reaches(next, CopyState::Live).await;
+        assert_same(&world.all_tables().await, &before);
+        filling.stops().await;
+        running.stops().await;
     }
 }
 
-async fn readers_see_the_old_tables_until_the_new_ones_are_complete(engine: Engine) {
+async fn readers_see_the_live_tables_until_the_others_take_over(engine: Engine) {
     let world = a_world_with_a_past(engine, 82).await;
     let good = world.all_tables().await;
     is_spoilt(&world).await;
     let spoilt = world.all_tables().await;
-    let model = world.stores.location().read_model().await;
-    let (task, halt) = begins(&world, model.clone()).await;
+    let running = world.projects().await;
+    let (log, mut halt) = Halting::new(&world.log);
+    let filling = Filling::beside(&running.model, Arc::new(log));
+    let id = filling.rebuild(false).await;
+    halt.reach_middle().await;
     assert_same(&world.all_tables().await, &spoilt);
     halt.goes_on();
-    soon("the end of it", task).await.unwrap().unwrap();
+    filling.reaches(id, CopyState::Live).await;
     assert_same(&world.all_tables().await, &good);
-    model.close().await;
+    filling.stops().await;
+    running.stops().await;
 }
 
-async fn a_rebuild_that_dies_half_way_leaves_the_old_tables(engine: Engine) {
-    let world = a_world_with_a_past(engine, 84).await;
-    let good = world.all_tables().await;
-    is_spoilt(&world).await;
-    let spoilt = world.all_tables().await;
-    let model = world.stores.location().read_model().await;
-    let (task, _halt) = begins(&world, model.clone()).await;
-    task.abort();
-    assert!(task.await.unwrap_err().is_cancelled());
-    assert_same(&world.all_tables().await, &spoilt);
-
-    // Nothing is left that keeps the next one from it.
-    rebuild(&*world.log, &Upcasters::current(), &model, NEVER, |_| {}).await.unwrap();
-    assert_same(&world.all_tables().await, &good);
-    model.close().await;
-}
-
-async fn a_projector_that_runs_meanwhile_goes_on_and_misses_nothing(engine: Engine) {
+async fn the_live_tables_go_on_meanwhile_and_the_others_miss_nothing(engine: Engine) {
     let world = World::new(engine).await;
     world.lives_through(&history(86, 60)).await;
     let running = world.projects().await;
     running.reaches(world.head()).await;
-    is_spoilt(&world).await;
-    let (task, halt) = begins(&world, running.model.clone()).await;
+    let (log, mut halt) = Halting::new(&world.log);
+    let filling = Filling::beside(&running.model, Arc::new(log));
+    let id = filling.rebuild(true).await;
+    halt.reach_middle().await;
     world.lives_through(&history(87, 60)).await;
-    let during = world.head();
-    halt.goes_on();
-    let progress = soon("the end of it", task).await.unwrap().unwrap();
-    assert!(progress.position >= during, "what was appended meanwhile is in");
-    world.lives_through(&history(88, 60)).await;
+    // The rebuild stands still, and this does not.
     running.reaches(world.head()).await;
-    running.stops().await;
+    halt.goes_on();
+    filling.reaches(id, CopyState::Ready).await;
+    // Held, it follows the event log.
+    world.lives_through(&history(88, 60)).await;
+    let head = world.head();
+    eventually("the copy at the head", async || filling.copy(id).await.position >= head).await;
+    assert_eq!(filling.copy(id).await.state, CopyState::Ready);
+    filling.model.copies().switch().await.unwrap();
+    filling.model.wishes_changed();
+    filling.reaches(id, CopyState::Live).await;
+    world.lives_through(&history(89, 60)).await;
+    running.reaches(world.head()).await;
     assert_same(&world.tables().await, &world.projected_anew().await);
+    filling.stops().await;
+    running.stops().await;
 }
 
-async fn a_read_model_that_was_never_filled_can_be_rebuilt(engine: Engine) {
-    let world = World::new(engine).await;
+async fn a_filling_that_dies_goes_on_where_it_was(engine: Engine) {
+    let world = a_world_with_a_past(engine, 84).await;
+    let good = world.all_tables().await;
     let model = world.stores.location().read_model().await;
-    rebuild(&*world.log, &Upcasters::current(), &model, NEVER, |_| {}).await.unwrap();
+    let (log, mut halt) = Halting::new(&world.log);
+    let filling = Filling::beside(&model, Arc::new(log));
+    let id = filling.rebuild(false).await;
+    halt.reach_middle().await;
+    filling.dies().await;
     model.close().await;
-    assert_same(&world.tables().await, &world.projected_anew().await);
+    assert_same(&world.all_tables().await, &good);
+
+    let model = world.stores.location().read_model().await;
+    let filling = Filling::beside(&model, world.log.clone());
+    filling.reaches(id, CopyState::Live).await;
+    assert_same(&world.all_tables().await, &good);
+    filling.stops().await;
+    model.close().await;
+}
+
+async fn a_rebuild_is_paused_and_goes_on_and_is_cancelled(engine: Engine) {
+    let world = a_world_with_a_past(engine, 70).await;
+    let good = world.all_tables().await;
+    let running = world.projects().await;
+    let (log, mut halt) = Halting::new(&world.log);
+    let filling = Filling::beside(&running.model, Arc::new(log));
+    let copies = running.model.copies();
+    assert!(matches!(copies.pause(true).await, Err(CopyError::NoRebuild)));
+    let id = filling.rebuild(true).await;
+    assert!(matches!(copies.rebuild(false, UnixSeconds(0)).await, Err(CopyError::AtWork)));
+    halt.reach_middle().await;
+    copies.pause(true).await.unwrap();
+    halt.goes_on();
+    let (before, paused) = (filling.copy(id).await.position, filling.copy(id).await.paused);
+    assert!(paused && before < world.head());
+    copies.pause(false).await.unwrap();
+    running.model.wishes_changed();
+    filling.reaches(id, CopyState::Ready).await;
+    copies.cancel().await.unwrap();
+    running.model.wishes_changed();
+    filling.reaches(id, CopyState::Gone).await;
+    assert!(matches!(copies.cancel().await, Err(CopyError::NoRebuild)));
+    assert_same(&world.all_tables().await, &good);
+    // Its number is not used again, and nothing of it is left.
+    assert_eq!(running.model.bytes_of_copy(id).await.unwrap(), 0);
+    assert!(filling.rebuild(false).await > id);
+    filling.stops().await;
+    running.stops().await;
+}
+
+async fn the_former_copy_catches_up_and_is_live_again(engine: Engine) {
+    let world = a_world_with_a_past(engine, 72).await;
+    let running = world.projects().await;
+    let filling = Filling::beside(&running.model, world.log.clone());
+    let copies = running.model.copies();
+    assert!(matches!(copies.roll_back().await, Err(CopyError::NothingKept)));
+    assert!(matches!(copies.drop_kept().await, Err(CopyError::NothingKept)));
+    let id = filling.rebuild(false).await;
+    filling.reaches(id, CopyState::Live).await;
+    world.lives_through(&history(73, 60)).await;
+    running.reaches(world.head()).await;
+    let current = world.tables().await;
+    copies.roll_back().await.unwrap();
+    running.model.wishes_changed();
+    filling.reaches(1, CopyState::Live).await;
+    assert_eq!(filling.copy(id).await.state, CopyState::Kept);
+    assert_same(&world.tables().await, &current);
+    world.lives_through(&history(74, 60)).await;
+    running.reaches(world.head()).await;
+
+    // A former copy goes on request, or with the next rebuild.
+    copies.drop_kept().await.unwrap();
+    running.model.wishes_changed();
+    filling.reaches(id, CopyState::Gone).await;
+    let current = world.all_tables().await;
+    let next = filling.rebuild(false).await;
+    filling.reaches(next, CopyState::Live).await;
+    assert_same(&world.all_tables().await, &current);
+    assert_eq!(filling.copy(1).await.state, CopyState::Kept);
+    let last = filling.rebuild(false).await;
+    filling.reaches(last, CopyState::Live).await;
+    filling.reaches(1, CopyState::Gone).await;
+    assert_eq!(filling.copy(next).await.state, CopyState::Kept);
+    filling.stops().await;
+    running.stops().await;
+}
+
+async fn a_copy_is_compared_with_the_live_one_at_one_position(engine: Engine) {
+    let world = a_world_with_a_past(engine, 76).await;
+    let running = world.projects().await;
+    let filling = Filling::beside(&running.model, world.log.clone());
+    let id = filling.rebuild(true).await;
+    filling.reaches(id, CopyState::Ready).await;
+    let compares = async || {
+        let before = filling.copy(id).await.comparison;
+        running.model.copies().compare().await.unwrap();
+        running.model.wishes_changed();
+        eventually("a comparison", async || filling.copy(id).await.comparison != before).await;
+        filling.copy(id).await.comparison.unwrap()
+    };
+    let same = compares().await;
+    assert_eq!((same.position, same.different), (world.head().0, 0), "{same:?}");
+    assert!(same.rows > 20, "{same:?}");
+    is_spoilt(&world).await;
+    let spoilt = compares().await;
+    let passes = world.column("select serial_number from wallet_pass").await.len() as u64;
+    assert_eq!(spoilt.different, passes + 1, "{spoilt:?}");
+    assert_eq!(spoilt.first[0], "wallet_api_key left over");
+    assert!(spoilt.first.len() == 20 || spoilt.first.len() as u64 == spoilt.different);
+    filling.stops().await;
+    running.stops().await;
+}
+
+/// This release does not know an event that the projector of the live copy did.
+async fn a_copy_in_which_more_is_parked_does_not_take_over(engine: Engine) {
+    let world = World::new(engine).await;
+    world.issues(&ticket("A"), "1").await;
+    let old = world.changes_in_the_old_way(&ticket("A"), "2").await;
+    let running = Running::start(world.log.clone(), world.stores.location(), newer_release()).await;
+    running.reaches(world.head()).await;
+    assert_eq!(running.parked().await, []);
+    let filling = Filling::beside(&running.model, world.log.clone());
+    let id = filling.rebuild(false).await;
+    eventually("a note", async || filling.copy(id).await.note.is_some()).await;
+    let copy = filling.copy(id).await;
+    let note = copy.note.unwrap_or_default();
+    assert!(note.contains(&format!("the first at position {old}")), "{note}");
+    assert_eq!((copy.state, world.stores.location().live_copy().await), (CopyState::Ready, 1));
+    filling.stops().await;
+    running.stops().await;
+}
+
+async fn what_is_skipped_meanwhile_is_skipped_in_the_copy(engine: Engine) {
+    let world = World::new(engine).await;
+    world.issues(&ticket("A"), "1").await;
+    let old = world.changes_in_the_old_way(&ticket("A"), "2").await;
+    world.changes(&ticket("A"), "3").await;
+    let running = world.projects().await;
+    running.reaches(world.head()).await;
+    let filling = Filling::beside(&running.model, world.log.clone());
+    let id = filling.rebuild(true).await;
+    filling.reaches(id, CopyState::Ready).await;
+    running.projector.skip(old, "it was a mistake".into()).await.unwrap();
+    running.model.copies().switch().await.unwrap();
+    running.model.wishes_changed();
+    filling.reaches(id, CopyState::Live).await;
+    assert_eq!(running.model.parked_events(WALLET, 9).await.unwrap(), []);
+    assert_eq!(running.model.skipped_events(WALLET).await.unwrap(), [old].into());
+    filling.stops().await;
+    running.stops().await;
 }
 
 on_both_engines! {
     rebuilt_tables_are_those_that_were_there,
-    readers_see_the_old_tables_until_the_new_ones_are_complete,
-    a_rebuild_that_dies_half_way_leaves_the_old_tables,
-    a_projector_that_runs_meanwhile_goes_on_and_misses_nothing,
-    a_read_model_that_was_never_filled_can_be_rebuilt,
+    readers_see_the_live_tables_until_the_others_take_over,
+    the_live_tables_go_on_meanwhile_and_the_others_miss_nothing,
+    a_filling_that_dies_goes_on_where_it_was,
+    a_rebuild_is_paused_and_goes_on_and_is_cancelled,
+    the_former_copy_catches_up_and_is_live_again,
+    a_copy_is_compared_with_the_live_one_at_one_position,
+    a_copy_in_which_more_is_parked_does_not_take_over,
+    what_is_skipped_meanwhile_is_skipped_in_the_copy,
 }
 
+/// Another process reads the former copy for a while. Nothing is promised beyond it, and it follows soon.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rebuild_that_loses_its_connection_leaves_the_old_tables() {
-    let world = a_world_with_a_past(Engine::Postgres, 84).await;
-    is_spoilt(&world).await;
-    let spoilt = world.all_tables().await;
-    let proxy = Proxy::to(world.stores.known_server()).await;
-    let model = Location::Server(proxy.options.clone().into()).read_model().await;
-    let (task, halt) = begins(&world, model).await;
-    proxy.cuts();
-    halt.goes_on();
-    let rebuilt = soon("the end of it", task).await.unwrap();
-    assert!(matches!(rebuilt, Err(OperationError::Store(_))), "{rebuilt:?}");
-    assert_same(&world.all_tables().await, &spoilt);
-}
-
-/// It stands still for longer than a transaction may.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rebuild_that_freezes_is_given_up_and_leaves_the_old_tables() {
-    let world = a_world_with_a_past(Engine::Postgres, 84).await;
-    is_spoilt(&world).await;
-    let spoilt = world.all_tables().await;
-    let model = world.stores.location().read_model().await;
-    let (task, halt) = begins(&world, model.clone()).await;
-    let locked = "select cast(count(*) as text) from pg_locks where locktype = 'relation' and relation = 'wallet_pass'::regclass";
-    let mut sql = world.sql().await;
-    assert_ne!(sql.column(locked).await, ["0"]);
-    crate::world::eventually("its end", async || sql.column(locked).await == ["0"]).await;
-    halt.goes_on();
-    let rebuilt = soon("the end of it", task).await.unwrap();
-    assert!(matches!(rebuilt, Err(OperationError::Store(_))), "{rebuilt:?}");
-    assert_same(&world.all_tables().await, &spoilt);
-    model.close().await;
+async fn processes_follow_a_switch_and_promise_nothing_that_another_cannot_show() {
+    let world = World::new(Engine::Postgres).await;
+    let pass = ticket("A");
+    world.issues(&pass, "1").await;
+    world.registers("phone", &pass, "aa").await;
+    let one = world.projects().await;
+    one.reaches(world.head()).await;
+    // It only says that it reads, and does not look for another copy: as if it were frozen in between.
+    let other = world.stores.location().read_model().await;
+    let filling = Filling::beside(&one.model, world.log.clone());
+    let id = filling.rebuild(false).await;
+    filling.reaches(id, CopyState::Live).await;
+    world.changes(&pass, "2").await;
+    let changed = world.head();
+    let asks = async |model: &ReadModel| {
+        let ticket_type = pass_type(TICKET);
+        model.serials_updated_since(&device("phone"), &ticket_type, Since::Nothing).await.unwrap()
+    };
+    eventually("the change in the new copy", async || {
+        let mut sql = world.sql().await;
+        let position = sql.column("select cast(position as text) from projection_checkpoint").await;
+        sql.close().await;
+        position == [changed.to_string()]
+    })
+    .await;
+    let answer = asks(&one.model).await.expect("the pass has changed");
+    assert!(answer.up_to < changed, "{answer:?}: the other process cannot show it");
+    assert!(one.progress().position < changed);
+    // After five seconds without a word it does not count, and it does not read any more.
+    one.reaches(changed).await;
+    assert_eq!(asks(&one.model).await.expect("it has changed").up_to, changed);
+    let refused = other.serials_updated_since(&device("phone"), &pass_type(TICKET), Since::Nothing).await;
+    assert!(refused.is_err(), "{refused:?}");
+    other.close().await;
+    filling.stops().await;
+    one.stops().await;
 }

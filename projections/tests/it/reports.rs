@@ -51,11 +51,11 @@ async fn the_views_have_the_columns_of_the_page_and_its_questions_have_answers(e
     let mut sql = world.sql().await;
     let (views, columns) = match sql {
         Sql::Sqlite(_) => (
-            "select name from sqlite_master where type = 'view' order by name",
+            "select name from sqlite_master where type = 'view' and name like 'report%' order by name",
             "select name from pragma_table_info('{view}')",
         ),
         Sql::Postgres(_) => (
-            "select viewname::text from pg_views where schemaname = current_schema() order by 1",
+            "select viewname::text from pg_views where schemaname = current_schema() and viewname like 'report%' order by 1",
             "select attname::text from pg_attribute where attrelid = '{view}'::regclass and attnum > 0 order by attnum",
         ),
     };

@@ -159,7 +159,7 @@ impl Ledger {
 
     /// Whether several processes may use it.
     pub(crate) fn is_on_a_server(&self) -> bool {
-        matches!(self.readers.pool(), ReaderPool::Postgres(_))
+        matches!(&*self.readers.pool(), ReaderPool::Postgres(_))
     }
 
     /// Whether its file was found damaged.
@@ -184,7 +184,7 @@ impl Ledger {
 
     /// Closes the connections.
     pub async fn close(&self) {
-        match self.readers.pool() {
+        match &*self.readers.pool() {
             ReaderPool::Sqlite(pool, _) => pool.close().await,
             ReaderPool::Postgres(pool) => pool.close().await,
         }

@@ -10,6 +10,7 @@ use crate::sql::Sql;
 
 const EVENT_LOG: &str = "events.sqlite";
 const READ_MODEL: &str = "read_model.sqlite";
+const COPIES: &str = "read_model_copies.sqlite";
 
 /// Where the stores of a service are.
 #[derive(Debug, Clone)]
@@ -54,9 +55,38 @@ impl Location {
         self.sql(EVENT_LOG).await
     }
 
-    /// A connection to the read model.
+    /// A connection to the live copy of the read model.
     pub async fn read_model_sql(&self) -> Sql {
-        self.sql(READ_MODEL).await
+        let live = self.live_copy().await;
+        self.copy_sql(live).await
+    }
+
+    /// A connection to a copy of the read model.
+    pub async fn copy_sql(&self, copy: i64) -> Sql {
+        let file = match copy {
+            1 => READ_MODEL.to_owned(),
+            copy => format!("read_model.{copy}.sqlite"),
+        };
+        let mut sql = self.sql(&file).await;
+        if let (Self::Server(_), 2..) = (self, copy) {
+            sql.execute(&format!("set search_path to read_model_{copy}")).await;
+        }
+        sql
+    }
+
+    /// The copy of the read model that is read. The first, where there are none yet.
+    pub async fn live_copy(&self) -> i64 {
+        if let Self::Folder(folder) = self
+            && !folder.join(COPIES).exists()
+        {
+            return 1;
+        }
+        let mut directory = self.sql(COPIES).await;
+        let live =
+            "select cast(copy as text) from read_model_copy where state = 'live' order by version desc";
+        let live = directory.column(live).await;
+        directory.close().await;
+        live.first().map_or(1, |live| live.parse().expect("a number"))
     }
 
     /// A connection to the store in a file of that name, or to the database.

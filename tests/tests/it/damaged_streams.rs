@@ -43,8 +43,7 @@ async fn damages(honoken: &mut Honoken, streams: &[(&str, &str)]) -> Vec<u64> {
     for position in &positions {
         honoken.storage().spoils_text("payload", *position).await;
     }
-    let rebuilt = honoken.home().runs(&["rebuild"]).await;
-    assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
+    honoken.storage().throws_read_model_away().await;
     honoken.restart().await;
     positions
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use honoken_tests::device::{device, push_token};
-use honoken_tests::load::Load;
+use honoken_tests::load::{Load, Pair};
+use honoken_tests::operator::Operator;
 use honoken_tests::storage::Part;
 use honoken_tests::waiting::{PATIENCE, eventually};
 use honoken_tests::{Engine, Honoken, a_ticket, drawing};
 use http::StatusCode;
+use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 
 use crate::processes::{a_projector, an_api, assert_equals_a_rebuilt_one, pairs};
@@ -122,16 +124,124 @@ async fn assert_equals_a_rebuilt_one_of(honoken: &Honoken, live: &BTreeMap<Strin
 }
 
 #[tokio::test]
-async fn rebuild_is_refused_beside_a_service_on_files() {
-    if Engine::leaves_out("there it runs beside the service") {
+async fn rebuild_runs_beside_a_service_on_files_which_does_the_work() {
+    if Engine::leaves_out("there it is tested under load") {
         return;
     }
     let honoken = a_service_with_history().await;
     let live = honoken.storage().dump_read_model().await;
-    let refused = honoken.home().runs(&["rebuild"]).await;
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(!refused.status.success() && said.contains("another process is using"), "{said}");
-    assert_eq!(honoken.storage().dump_read_model().await, live);
+    assert_equals_a_rebuilt_one_of(&honoken, &live).await;
+    let wallet = honoken.operator().wallet_projection().await;
+    assert_eq!(
+        (&wallet["place"], &wallet["kept"]["version"]),
+        (&json!("read_model.2.sqlite"), &wallet["version"])
+    );
+    honoken.integrator().moves_to("H-1", "2B").await;
+}
+
+/// The wallet as it is once `reached` says so.
+async fn sees(operator: &Operator, what: &str, reached: impl Fn(&Value) -> bool) -> Value {
+    eventually(PATIENCE, what, async || Some(operator.wallet_projection().await).filter(&reached)).await
+}
+
+async fn refuses(operator: &Operator, wish: &str, code: &str) {
+    let path = format!("/admin/projections/wallet/{wish}");
+    let answer = operator.request(http::Method::POST, &path, &Value::Null).await;
+    answer.assert_status(StatusCode::CONFLICT);
+    assert_eq!(answer.json()["code"], code, "{wish}");
+}
+
+#[tokio::test]
+async fn an_operator_holds_compares_switches_goes_back_and_drops() {
+    let mut honoken = a_service_with_history().await;
+    let operator = honoken.operator();
+    for (wish, code) in [
+        ("pause", "no_rebuild"),
+        ("resume", "no_rebuild"),
+        ("cancel", "no_rebuild"),
+        ("compare", "no_rebuild"),
+        ("switch", "no_rebuild"),
+        ("rollback", "nothing_kept"),
+        ("drop", "nothing_kept"),
+    ] {
+        refuses(&operator, wish, code).await;
+    }
+    let rebuild = "/admin/projections/wallet/rebuild";
+    let wrong = operator.request(http::Method::POST, rebuild, &json!({ "hold": 1 })).await;
+    wrong.assert_status(StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(wrong.json()["errors"][0]["pointer"], "/hold");
+    let unknown =
+        operator.request(http::Method::POST, "/admin/projections/other/rebuild", &Value::Null).await;
+    unknown.assert_status(StatusCode::NOT_FOUND);
+
+    let held = operator.request(http::Method::POST, rebuild, &json!({ "hold": true })).await;
+    held.assert_status(StatusCode::ACCEPTED);
+    let id = held.json()["rebuild"]["id"].clone();
+    let ready = sees(&operator, "a copy that waits", |wallet| wallet["rebuild"]["state"] == "ready").await;
+    assert_eq!(
+        (&ready["rebuild"]["id"], &ready["lastRebuild"], &ready["kept"]),
+        (&id, &Value::Null, &Value::Null)
+    );
+    assert_eq!(ready["rebuild"]["position"], ready["head"], "{ready}");
+    refuses(&operator, "rebuild", "rebuild_at_work").await;
+    operator.wishes("compare").await;
+    let compared = sees(&operator, "a comparison", |wallet| wallet["rebuild"]["compare"].is_object()).await;
+    let outcome = &compared["rebuild"]["compare"];
+    assert_eq!(
+        (&outcome["position"], &outcome["different"], &outcome["first"]),
+        (&compared["head"], &json!(0), &json!([]))
+    );
+    assert!(outcome["rows"].as_u64() > Some(20), "{outcome}");
+
+    // The process dies, and the next one goes on.
+    honoken.kill().await;
+    honoken.restart().await;
+    let operator = honoken.operator();
+    honoken.integrator().moves_to("H-1", "2B").await;
+    sees(&operator, "the copy at the head", |wallet| wallet["rebuild"]["position"] == wallet["head"]).await;
+    assert_eq!(operator.wishes("pause").await["rebuild"]["state"], "paused");
+    operator.wishes("switch").await;
+    honoken.integrator().moves_to("H-1", "3C").await;
+    assert_eq!(operator.wallet_projection().await["rebuild"]["state"], "paused");
+    operator.wishes("resume").await;
+    let switched = sees(&operator, "the switch", |wallet| wallet["rebuild"].is_null()).await;
+    let last = &switched["lastRebuild"];
+    assert_eq!(last["id"], id);
+    assert!(last["events"].as_u64() >= Some(30) && last["eventsPerSecond"].is_u64(), "{last}");
+    assert!(last["startedAt"].as_str() <= last["finishedAt"].as_str(), "{last}");
+    assert!(switched["kept"]["bytes"].as_u64() > Some(10_000), "{switched}");
+    assert_eq!(honoken.integrator().state("H-1").await["content"], a_ticket("3C"));
+
+    honoken.integrator().moves_to("H-1", "4D").await;
+    operator.wishes("rollback").await;
+    let back = sees(&operator, "the way back", |wallet| wallet["rebuild"].is_null()).await;
+    assert_eq!(back["lastRebuild"], *last);
+    assert_ne!(back["place"], switched["place"]);
+    assert_eq!(honoken.integrator().state("H-1").await["content"], a_ticket("4D"));
+    operator.wishes("drop").await;
+    sees(&operator, "the end of the copy", |wallet| wallet["kept"].is_null()).await;
+    refuses(&operator, "rollback", "nothing_kept").await;
+
+    let held = operator.request(http::Method::POST, rebuild, &json!({ "hold": true })).await;
+    held.assert_status(StatusCode::ACCEPTED);
+    operator.wishes("cancel").await;
+    let none = operator.wallet_projection().await;
+    assert_eq!((&none["rebuild"], &none["kept"]), (&Value::Null, &Value::Null));
+    honoken.integrator().moves_to("H-1", "5E").await;
+}
+
+/// Ten of them, one after the other, while integrators change passes and phones ask for them: all that the phones hear is right.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_notices_ten_rebuilds() {
+    let honoken = a_service().await;
+    let pair = Pair { integrator: honoken.integrator(), devices: honoken.devices() };
+    let load = Load::start(1, vec![pair]).await;
+    for _ in 0..10 {
+        load.is_served(30).await;
+        honoken.operator().rebuilds().await;
+    }
+    load.ends().await.assert_kept(&honoken.storage(), &honoken.integrator()).await;
+    assert_equals_a_rebuilt_one(&honoken).await;
 }
 
 /// Whoever fills the tables waits until the lock 1 of the server is free.

@@ -188,16 +188,14 @@ async fn without_a_stand_in_dev_writes_down_that_nothing_was_sent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rebuild_wakes_nobody() {
-    let Stage { mut honoken, apns } = Stage::new().await;
+    let Stage { honoken, apns } = Stage::new().await;
     let cast = Cast::of(honoken.ready(), honoken.storage());
     let (_, fleet) = cast.has_phones("A-1", 3).await;
     cast.integrator.moves_to("A-1", "2B").await;
     apns.wait_for(3).await;
     cast.settles().await;
-    assert_eq!(honoken.terminate().await.code(), Some(0));
-    let rebuilt = honoken.home().runs(&["rebuild"]).await;
-    assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
-    honoken.restart().await;
+    honoken.operator().rebuilds().await;
+    honoken.operator().rebuilds().await;
     cast.settles().await;
     // What would be said again is said before this.
     cast.integrator.moves_to("A-1", "3C").await;
