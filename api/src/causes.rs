@@ -19,6 +19,7 @@ use honoken_service::personalization::PersonalizationFailure;
 
 use crate::damage::Damage;
 use crate::error::{ApiError, Fault};
+use crate::extractors::json_body::escape;
 
 /// Maps an aggregate's refusal to an answer.
 pub trait Refusal: Error + Send + Sync + 'static {
@@ -58,7 +59,7 @@ impl Refusal for PassError {
             Self::LocalizationsTooLarge(_) => ApiError::fault("too_many_localizations", "", detail),
             Self::PatchTestFailed { operation } => ApiError::ConflictAt {
                 code: "patch_test_failed",
-                fault: Fault::new("patch_test_failed", format!("/{operation}"), detail),
+                errors: vec![Fault::new("patch_test_failed", format!("/{operation}"), detail)],
             },
             Self::PatchFailed { operation, member, .. } => {
                 ApiError::fault("patch_failed", format!("/{operation}/{member}"), detail)
@@ -178,6 +179,7 @@ impl From<Arc<BuildFailure>> for ApiError {
             | BuildFailure::Image(BlobError::Store(_) | BlobError::Unknown(_) | BlobError::Damaged(_)) => {
                 Self::Unavailable(fault.into())
             }
+            BuildFailure::ImagesGone(files) => images_gone(files.iter().map(String::as_str)),
             BuildFailure::NoCertificate { pass_type_identifier, why } => {
                 Self::NoCertificate { pass_type_identifier: pass_type_identifier.clone(), why: why.clone() }
             }
@@ -206,6 +208,15 @@ impl From<PersonalizationFailure> for ApiError {
             }
         }
     }
+}
+
+/// 409 for images of a former state that the store has no more, by their file names.
+pub fn images_gone<'a>(files: impl Iterator<Item = &'a str>) -> ApiError {
+    let fault = |file| {
+        let detail = format!("the image `{file}` of that state is gone: the store has its bytes no more");
+        Fault::new("image_gone", format!("/assets/{}", escape(file)), detail)
+    };
+    ApiError::ConflictAt { code: "image_gone", errors: files.map(fault).collect() }
 }
 
 /// A blob error as the answer to an upload; `pointer` names the place in the body, empty for the body itself.

@@ -120,12 +120,12 @@ pub enum ApiError {
     PassParked(Box<dyn Error + Send + Sync>),
     /// 409: likewise for a stream that is no pass's.
     Damaged(Damage),
-    /// 409: the state does not allow a value of the body.
+    /// 409: the state does not allow values of the body, or parts of the resource.
     ConflictAt {
         /// Stable name of the rule.
         code: &'static str,
-        /// The place and the reason.
-        fault: Fault,
+        /// Each place and its reason.
+        errors: Vec<Fault>,
     },
     /// 412: `If-Match` names another state.
     PreconditionFailed {
@@ -386,7 +386,7 @@ impl ApiError {
                 ("body_timeout", "Body timeout", "The body of the request did not arrive in time; send it again.".into())
             }
             Self::Conflict { code, detail } => (code, "Conflict", detail.clone()),
-            Self::ConflictAt { code, fault } => (code, "Conflict", fault.detail.clone()),
+            Self::ConflictAt { code, errors } => (code, "Conflict", one_after_another(errors)),
             Self::PassParked(_) => (
                 "pass_parked",
                 "The pass stands still",
@@ -499,10 +499,10 @@ impl ApiError {
     fn problem(&self) -> Problem<'_> {
         let (code, title, detail) = self.words();
         let errors = match self {
-            Self::Unreadable { errors, .. } | Self::Unacceptable { errors } => {
-                errors.get(..FAULTS).unwrap_or(errors)
-            }
-            Self::ConflictAt { fault, .. } | Self::QuotaExceeded(fault) => std::slice::from_ref(fault),
+            Self::Unreadable { errors, .. }
+            | Self::Unacceptable { errors }
+            | Self::ConflictAt { errors, .. } => errors.get(..FAULTS).unwrap_or(errors),
+            Self::QuotaExceeded(fault) => std::slice::from_ref(fault),
             _ => &[],
         };
         let r#type = format!("urn:honoken:problem:{code}");
@@ -542,6 +542,11 @@ impl ApiError {
             tracing::error!(error = error_chain(cause), "could not answer a request");
         }
     }
+}
+
+fn one_after_another(faults: &[Fault]) -> String {
+    let details: Vec<&str> = faults.iter().map(|fault| fault.detail.as_str()).collect();
+    details.join("; ")
 }
 
 /// The body of every answer that reports a failure (RFC 9457).

@@ -72,6 +72,8 @@ fn open() -> OpenApiRouter<AppState> {
         .routes(routes!(manage::reinstate::handler))
         .routes(routes!(manage::history::handler))
         .routes(routes!(manage::past::handler))
+        .routes(routes!(manage::past::pkpass))
+        .routes(routes!(manage::restore::handler))
         .routes(routes!(manage::import_registration::handler))
         .routes(routes!(
             manage::personalization::get,

@@ -54,6 +54,29 @@ pub fn build(
     if !images.keys().any(ImageFile::is_icon) {
         return Err(BuildError::NoIcon);
     }
+    with_files(source, images, |files, manifest| {
+        let signature = signature::sign(manifest, identity).map_err(BuildError::Signature)?;
+        pack(files, manifest, Some(&signature)).map_err(BuildError::Archive)
+    })
+}
+
+/// Builds the files of a pass without a signature, to be looked at: an archive that no phone takes.
+///
+/// # Errors
+/// When the archive could not be written.
+pub fn build_unsigned(
+    source: &PassSource<'_>,
+    images: &BTreeMap<ImageFile, Arc<Image>>,
+) -> Result<Vec<u8>, BuildError> {
+    with_files(source, images, |files, manifest| pack(files, manifest, None).map_err(BuildError::Archive))
+}
+
+/// Puts the files of a pass and their manifest together.
+fn with_files<T>(
+    source: &PassSource<'_>,
+    images: &BTreeMap<ImageFile, Arc<Image>>,
+    finish: impl FnOnce(&[PassFile<'_>], &[u8]) -> Result<T, BuildError>,
+) -> Result<T, BuildError> {
     let slots: Vec<ImageSlot> =
         images.keys().map(ImageFile::slot).filter(|slot| source.kind.shows(*slot)).collect();
     let pass = pass_json(source, &slots);
@@ -68,8 +91,7 @@ pub fn build(
         .collect();
     let files = pass_files(source, &written, form.is_some(), images);
     let manifest = manifest(&files);
-    let signature = signature::sign(&manifest, identity).map_err(BuildError::Signature)?;
-    pack(&files, &manifest, &signature).map_err(BuildError::Archive)
+    finish(&files, &manifest)
 }
 
 /// pass.json first, then the form, then the texts by language, then the images in the order of their names. The logo of the form is there only
@@ -95,7 +117,12 @@ fn pass_files<'a>(
 }
 
 /// The files in their fixed order: the manifest and its signature first, so that a reader meets them early.
-pub(crate) fn pack(files: &[PassFile<'_>], manifest: &[u8], signature: &[u8]) -> Result<Vec<u8>, ZipError> {
+pub(crate) fn pack(
+    files: &[PassFile<'_>],
+    manifest: &[u8],
+    signature: Option<&[u8]>,
+) -> Result<Vec<u8>, ZipError> {
     let named = files.iter().map(|file| (file.path.as_str(), file.bytes));
-    archive::archive([(MANIFEST, manifest), (SIGNATURE, signature)].into_iter().chain(named))
+    let signature = signature.map(|signature| (SIGNATURE, signature));
+    archive::archive(std::iter::once((MANIFEST, manifest)).chain(signature).chain(named))
 }

@@ -13,7 +13,7 @@
 //! - [`image`] measures images by the names and sizes of `honoken-styles`, and reads PNG files far enough to trust them.
 //! - [`SigningIdentity`] is a certificate, its private key and the intermediate that issued it, parsed once; [`Credential`] reads the files
 //!   that Apple and Keychain hand out into one.
-//! - [`build()`] is three small functions in a row: manifest, signature, archive.
+//! - [`build()`] is three small functions in a row: manifest, signature, archive. [`build_unsigned()`] leaves the signature out.
 //! - [`bundle()`] puts several of these files into one `.pkpasses`.
 //! - [`reader`] takes a `.pkpass` apart again, as suspicious of it as a phone is.
 //!
@@ -75,7 +75,7 @@ mod strings_file;
 mod tests;
 
 pub use apple::is_issued_by_apple;
-pub use build::{BUILDER_VERSION, BuildError, build};
+pub use build::{BUILDER_VERSION, BuildError, build, build_unsigned};
 pub use bundle::{MAX_BUNDLE_BYTES, MAX_BUNDLE_PASSES, bundle};
 pub use credential::{Credential, CredentialError, CredentialFiles};
 pub use date::{DateError, ZonedDate};

@@ -46,6 +46,9 @@ pub enum BuildFailure {
     /// An image of the pass could not be read.
     #[error("an image of the pass could not be read")]
     Image(#[source] BlobError),
+    /// These images of a former state are not in the store any more, by their file names.
+    #[error("images of the state are gone: {}", .0.join(", "))]
+    ImagesGone(Vec<String>),
     /// The files could not be put together or signed.
     #[error("the pass could not be built")]
     Build(#[source] BuildError),
@@ -187,6 +190,37 @@ impl BuiltPasses {
             self.cache.invalidate(&stored_under).await;
         }
         outcome
+    }
+
+    /// The files of a state as it was, in an archive that no phone takes: without a signature, and without the address and the token that a phone
+    /// would ask with.
+    ///
+    /// # Errors
+    /// [`BuildFailure`]; every image that is gone is named.
+    pub async fn unsigned(&self, id: &PassId, document: PassDocument) -> Result<Bytes, Arc<BuildFailure>> {
+        let (mut images, mut gone) = (BTreeMap::new(), Vec::new());
+        let read = self.blobs.get_all(document.images.values()).await;
+        for (file, image) in document.images.keys().zip(read) {
+            let name = ImageFile::parse(file).map_err(|fault| BuildFailure::Image(fault.into()))?;
+            match image {
+                Ok(image) => {
+                    images.insert(name, image);
+                }
+                Err(BlobError::Unknown(_) | BlobError::Damaged(_)) => gone.push(file.clone()),
+                Err(fault) => return Err(BuildFailure::Image(fault).into()),
+            }
+        }
+        if !gone.is_empty() {
+            return Err(BuildFailure::ImagesGone(gone).into());
+        }
+        let id = id.clone();
+        let _permit = self.builders.acquire().await.map_err(|_| BuildFailure::Died)?;
+        let built = tokio::task::spawn_blocking(move || {
+            let form = document.open_form.as_ref().map(form_members);
+            honoken_pkpass::build_unsigned(&source(&id, &document, form.as_ref(), ""), &images)
+        });
+        let bytes = built.await.map_err(|_| BuildFailure::Died)?.map_err(BuildFailure::Build)?;
+        Ok(Bytes::from(bytes))
     }
 
     fn usable(

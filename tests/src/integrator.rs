@@ -279,6 +279,23 @@ impl Integrator {
         self.request(Method::GET, &format!("{}/at{query}", self.path(serial_number)), &[], "").await
     }
 
+    /// `GET` of the files of the pass as it was.
+    pub async fn past_files(&self, serial_number: &str, query: &str) -> Answer {
+        let path = format!("{}/at/pkpass{query}", self.path(serial_number));
+        self.request(Method::GET, &path, &[], "").await
+    }
+
+    /// `POST …/restore`.
+    pub async fn restore(&self, serial_number: &str, position: u64) -> Answer {
+        let path = format!("{}/restore", self.path(serial_number));
+        self.json(Method::POST, &path, &json!({ "position": position })).await
+    }
+
+    /// Brings a former state back.
+    pub async fn restores(&self, serial_number: &str, position: u64) -> Change {
+        Change::done(&self.restore(serial_number, position).await, StatusCode::OK)
+    }
+
     /// `GET` of the pass.
     pub async fn get(&self, serial_number: &str) -> Answer {
         self.request(Method::GET, &self.path(serial_number), &[], "").await

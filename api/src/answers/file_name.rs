@@ -1,4 +1,4 @@
-//! The name under which a browser saves the file of a pass: its serial number.
+//! The name under which a browser saves a file of a pass: its serial number.
 
 use honoken_domain::ids::SerialNumber;
 use http::HeaderValue;
@@ -10,12 +10,12 @@ const MOST_CHARACTERS: usize = 60;
 /// All characters except those of `attr-char` (RFC 5987 section 3.2.1).
 const NOT_ATTR_CHAR: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
-/// The value of `Content-Disposition` (RFC 6266): a name in ASCII for old programs, and the one in Unicode that others prefer.
-pub fn attachment(serial_number: &SerialNumber) -> HeaderValue {
+/// The value of `Content-Disposition` (RFC 6266) for a file of a pass with this ending: a name in ASCII for old programs, and the one in Unicode that others prefer.
+pub fn attachment(serial_number: &SerialNumber, ending: &str) -> HeaderValue {
     let name = safe(serial_number.as_str());
     let ascii: String = name.chars().map(|each| if each.is_ascii() { each } else { '_' }).collect();
     let encoded = utf8_percent_encode(&name, &NOT_ATTR_CHAR);
-    let value = format!("attachment; filename=\"{ascii}.pkpass\"; filename*=UTF-8''{encoded}.pkpass");
+    let value = format!("attachment; filename=\"{ascii}.{ending}\"; filename*=UTF-8''{encoded}.{ending}");
     HeaderValue::try_from(value).expect("a safe name in ASCII, and letters, digits and percent signs")
 }
 
@@ -50,7 +50,7 @@ mod tests {
 
     #[track_caller]
     fn check(serial_number: &str, ascii: &str, unicode: &str) {
-        let value = attachment(&SerialNumber::parse(serial_number).unwrap());
+        let value = attachment(&SerialNumber::parse(serial_number).unwrap(), "pkpass");
         let expected = format!("attachment; filename=\"{ascii}.pkpass\"; filename*=UTF-8''{unicode}.pkpass");
         assert_eq!(value.to_str().unwrap(), expected, "{serial_number:?}");
     }
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_long_serial_number_fits_a_file_system() {
-        let value = attachment(&SerialNumber::parse("🎭".repeat(256)).unwrap());
+        let value = attachment(&SerialNumber::parse("🎭".repeat(256)).unwrap(), "pkpass");
         let name = value.to_str().unwrap().split("''").nth(1).unwrap();
         assert!(percent_encoding::percent_decode_str(name).count() <= 255, "{name}");
     }
@@ -84,7 +84,7 @@ mod tests {
         let characters: Vec<char> = (' '..=char::MAX).filter(|each| !each.is_control()).collect();
         for some in characters.chunks(MOST_CHARACTERS) {
             let serial_number = SerialNumber::parse(some.iter().collect::<String>()).unwrap();
-            let value = attachment(&serial_number);
+            let value = attachment(&serial_number, "pkpass");
             let text = value.to_str().unwrap();
             assert_eq!(text.matches('"').count(), 2, "{text}");
             assert!(text.ends_with(".pkpass") && !text.contains(['/', '\\']), "{text}");

@@ -75,7 +75,7 @@ pub fn file_response(id: &PassId, row: &PassRow, file: Bytes) -> Response {
     let mut headers = validators(row);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/vnd.apple.pkpass"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(file.len()));
-    headers.insert(header::CONTENT_DISPOSITION, file_name::attachment(&id.serial_number));
+    headers.insert(header::CONTENT_DISPOSITION, file_name::attachment(&id.serial_number, "pkpass"));
     answer(StatusCode::OK, headers, file.into())
 }
 

@@ -65,7 +65,7 @@ fn read(body: Value) -> Result<Metadata, ApiError> {
 }
 
 /// Faults are in the pass, not in the body: their pointers are below `/content`, as in the state of the pass.
-fn refusal(fault: DispatchError<PassError>) -> ApiError {
+pub(super) fn refusal(fault: DispatchError<PassError>) -> ApiError {
     match fault {
         DispatchError::Refused(PassError::UnacceptableContent { faults }) => {
             let below = |fault| {

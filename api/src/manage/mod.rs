@@ -22,6 +22,7 @@ pub mod pkpass;
 pub mod pkpasses;
 pub mod reinstate;
 pub mod replace_content;
+pub mod restore;
 pub mod retire;
 pub mod scale;
 pub mod state;

@@ -1,4 +1,4 @@
-//! A pass as it was at a moment, from the event log.
+//! A pass as it was at a moment, from the event log: its state, and its file.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,16 +11,19 @@ use honoken_domain::pass::Pass;
 use honoken_domain::personalization::PersonalizationForm;
 use honoken_domain::rfc3339;
 use honoken_event_store::{EventLog, Moment, Past, Position};
-use http::Uri;
+use honoken_projections::passes::{PassDocument, PassRow};
+use http::{HeaderValue, Uri, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::answers::update_tag;
+use crate::answers::{file_name, update_tag};
 use crate::auth::integrator::Integrator;
 use crate::error::ApiError;
 use crate::extractors::path::Segments;
 use crate::extractors::query::{self, Parameters};
+use crate::layers::load_shedding::Admission;
 use crate::manage::state::own_document;
+use crate::openapi::answers::UnsignedFile;
 use crate::openapi::problems::{Conflict, NotFound, Unacceptable};
 use crate::openapi::tags::MANAGE;
 use crate::openapi::{examples, schemas};
@@ -88,26 +91,81 @@ pub async fn handler(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let (id, _) = own_document(&app, &integrator, &segments).await?;
-    let moment = moment(&app, &uri)?;
+    let moment = moment(&app, &uri).await?;
     let found = app.dispatcher.past_of_pass(&id, moment).await?.ok_or(ApiError::NO_PASS)?;
     let state = state(&app, &id, found).ok_or(ApiError::NO_PASS)?;
     Ok(Json(state).into_response())
 }
 
+/// `GET /manage/v1/passes/{type}/{serial}/at/pkpass?position=` or `?time=`
+///
+/// The files that the pass had, to be looked at. No phone takes the archive: it has no signature, and `pass.json` has neither `webServiceURL` nor
+/// `authenticationToken`. The names of the organisation and of the team are those of today.
+///
+/// # Errors
+/// Those of the state, and 409 `image_gone` for images that the store has no more.
+#[utoipa::path(
+    get, path = "/manage/v1/passes/{type}/{serial}/at/pkpass", tag = MANAGE,
+    operation_id = "downloadPastPass", summary = "Get the files of a pass as it was, without a signature",
+    description = "Give `position` or `time`. Without them it is the newest state, also where readers do not see it yet.",
+    params(
+        ("position" = Option<u64>, Query, description = "A position of the event log: the state with the event there, or the last one of the pass before it.", minimum = 1),
+        ("time" = Option<String>, Query, description = "An RFC 3339 time: the state with the last event that was recorded no later.", format = DateTime),
+    ),
+    responses(UnsignedFile, NotFound, Conflict, Unacceptable),
+)]
+pub async fn pkpass(
+    State(app): State<AppState>,
+    integrator: Integrator,
+    admission: Admission,
+    segments: Segments,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    admission.release();
+    let _permit = app.built_passes.permits().acquire().await?;
+    let (id, present) = own_document(&app, &integrator, &segments).await?;
+    let moment = moment(&app, &uri).await?;
+    let found = app.dispatcher.past_of_pass(&id, moment).await?.ok_or(ApiError::NO_PASS)?;
+    let document = document(present, &found).ok_or(ApiError::NO_PASS)?;
+    let file = app.built_passes.unsigned(&id, document).await?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/zip")),
+        (header::CONTENT_DISPOSITION, file_name::attachment(&id.serial_number, "zip")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    Ok((headers, file).into_response())
+}
+
+/// The document of a pass with the parts that it had.
+fn document(present: PassDocument, Past { aggregate: pass, position }: &Past<Pass>) -> Option<PassDocument> {
+    let ((kind, content), (voided, retired)) = (pass.shown()?, pass.is_voided_and_retired()?);
+    let row = PassRow { etag: pass.etag()?.clone(), updated_at: pass.updated_at()?, ..present.row };
+    Some(PassDocument {
+        row,
+        kind,
+        voided,
+        retired,
+        content: content.clone(),
+        images: pass.shown_images()?.clone(),
+        localizations: pass.shown_localizations()?.clone(),
+        nfc_left_out: pass.leaves_out_nfc(),
+        open_form: pass.open_form().map(|(form, _)| form.clone()),
+        update_tag: *position,
+        ..present
+    })
+}
+
 /// The moment that is asked for.
-fn moment(app: &App, uri: &Uri) -> Result<Moment, ApiError> {
+async fn moment(app: &App, uri: &Uri) -> Result<Moment, ApiError> {
     let mut parameters = Parameters::of(uri, &["position", "time"])?;
     match (parameters.take("position"), parameters.take("time")) {
         (Some(text), None) => {
             let position = text.parse().ok().filter(|position| *position > 0).map(Position);
             let position = position.ok_or_else(|| query::fault("`position` must be a number from 1 on"))?;
-            let head = *app.log.head().borrow();
-            if position > head {
-                return Err(query::fault(format!(
-                    "`position` must not be above {head}, where the event log ends"
-                )));
+            match end_before(app, position).await? {
+                Some(end) => Err(query::fault(beyond(end))),
+                None => Ok(Moment::Position(position)),
             }
-            Ok(Moment::Position(position))
         }
         (None, Some(text)) => {
             let time = rfc3339::parse_milliseconds(&text);
@@ -117,6 +175,21 @@ fn moment(app: &App, uri: &Uri) -> Result<Moment, ApiError> {
         (None, None) => Ok(Moment::Position(*app.log.head().borrow())),
         (Some(_), Some(_)) => Err(query::fault("give `position` or `time`, not both")),
     }
+}
+
+/// The end of the event log, if a position is above it. Other processes write as well, so the event log itself is asked before a caller is refused.
+///
+/// # Errors
+/// 503.
+pub(super) async fn end_before(app: &App, position: Position) -> Result<Option<Position>, ApiError> {
+    let end = *app.log.head().borrow();
+    let is_within = position <= end || app.log.reaches(position).await?;
+    Ok((!is_within).then_some(end))
+}
+
+/// The fault of such a position.
+pub(super) fn beyond(end: Position) -> String {
+    format!("`position` must not be above {end}, where the event log ends")
 }
 
 fn state(app: &App, id: &PassId, found: Past<Pass>) -> Option<PastState> {

@@ -22,6 +22,10 @@ pub struct Issued;
 #[derive(Debug)]
 pub struct PassFile;
 
+/// 200 with the files of a pass as it was.
+#[derive(Debug)]
+pub struct UnsignedFile;
+
 /// 200 with several signed passes.
 #[derive(Debug)]
 pub struct Bundle;
@@ -116,6 +120,23 @@ impl IntoResponses for PassFile {
                 ),
             );
         one("200", validators(response))
+    }
+}
+
+impl IntoResponses for UnsignedFile {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let file = ContentBuilder::new().schema(Some(bytes())).build();
+        let response = ResponseBuilder::new()
+            .description("The files, in an archive without a signature.")
+            .content("application/zip", file)
+            .header(
+                "Content-Disposition",
+                header(
+                    "A name for the file: the serial number.",
+                    "attachment; filename=\"A-1.zip\"; filename*=UTF-8''A-1.zip",
+                ),
+            );
+        one("200", response)
     }
 }
 

@@ -295,6 +295,11 @@ pub fn increment() -> Value {
     json!({ "pointer": "/userInfo/visits", "by": 1 })
 }
 
+/// Of the state to bring back.
+pub fn restoration() -> Value {
+    json!({ "position": 14 })
+}
+
 /// Of a page of a history.
 pub fn history() -> Value {
     json!({

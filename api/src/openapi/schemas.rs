@@ -340,6 +340,7 @@ pub const CODES: &[&str] = &[
     "cannot_sign",
     "cross_site",
     "idempotency_key_reused",
+    "image_gone",
     "internal",
     "issued_with_another_token",
     "key_expired",

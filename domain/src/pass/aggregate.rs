@@ -1,7 +1,6 @@
 //! The rules of a pass (`decide`) and its memory (`apply`).
 
 use std::iter;
-use std::sync::Arc;
 
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
@@ -15,10 +14,15 @@ use crate::images::{self, Images};
 use crate::localizations::{self, Localizations};
 use crate::pass::anew::{repair, state_anew};
 use crate::pass::form::{change_form, enrol};
-use crate::pass::state::{State, fingerprint, remember, token_digest};
+use crate::pass::parts::{
+    Cause, change_assets, change_content, change_localizations, change_metadata, change_nfc, check_poster,
+    resolve_images, resolve_localizations, show_images, show_localizations,
+};
+use crate::pass::restore::{FormerParts, restore};
+use crate::pass::state::{State, fingerprint, token_digest};
 use crate::pass::{
-    Circumstances, ContentPatch, Increment, IssuePass, KeyedContent, KeyedIncrement, KeyedReplacement,
-    OrderedToken, PassCommand, PassError, PassEvent, PassIssued, PassKind,
+    Circumstances, ContentPatch, Increment, IssuePass, KeyedContent, OrderedToken, PassCommand, PassError,
+    PassEvent, PassIssued, PassKind,
 };
 use crate::personalization::{Enrolment, PersonalizationForm};
 use crate::served::{self, Parts};
@@ -58,6 +62,11 @@ impl Pass {
     /// The images of its own, shown or not; none before the pass is issued.
     pub fn own_images(&self) -> Option<&Images> {
         self.issued.as_ref().map(|state| &*state.assets)
+    }
+
+    /// The parts that a restoration of this state would bring back; none before the pass is issued.
+    pub fn restorable(&self) -> Option<FormerParts> {
+        self.issued.as_ref().map(FormerParts::from)
     }
 
     /// The texts in other languages that end up in it; none before the pass is issued.
@@ -178,30 +187,6 @@ fn issue_valid(order: IssuePass, at: &Circumstances) -> Result<PassEvent, PassEr
     })))
 }
 
-fn check_poster(PassKind { style, poster }: PassKind) -> Result<(), PassError> {
-    if poster && !style.has_poster() { Err(PassError::NoPoster { style: style.as_str() }) } else { Ok(()) }
-}
-
-/// The images that end up in a pass, if none is missing that it cannot do without.
-fn resolve_images(parts: &Parts<'_>, at: &Circumstances) -> Result<Images, PassError> {
-    let images = parts.images(&at.default_images, at.allows_nfc);
-    match images::missing_slots(parts.kind, &images) {
-        Some(one_of) => Err(PassError::MissingImage { one_of }),
-        None => Ok(images),
-    }
-}
-
-/// The texts that end up in a pass, if those of its own are not too many.
-fn resolve_localizations(own: &Localizations, at: &Circumstances) -> Result<Localizations, PassError> {
-    localizations::check_size(own).map_err(PassError::LocalizationsTooLarge)?;
-    Ok(localizations::resolve(own, &at.default_localizations))
-}
-
-fn check_content(kind: PassKind, content: &Content, at: &Circumstances) -> Result<(), PassError> {
-    let faults = (at.rules)(kind, content);
-    if faults.is_empty() { Ok(()) } else { Err(PassError::UnacceptableContent { faults }) }
-}
-
 fn repeat(state: &State, order: &IssuePass) -> Result<Vec<PassEvent>, PassError> {
     let IssuePass { ticket_style, poster, content, assets, localizations, .. } = order;
     let same = state.issued_as == fingerprint(*ticket_style, *poster, content, assets, localizations);
@@ -273,48 +258,12 @@ fn change(state: &State, command: PassCommand, at: &Circumstances) -> Result<Vec
         PassCommand::ResolveDefaults => refresh(state, at),
         PassCommand::AdmitDevice => Ok(Vec::new()),
         PassCommand::StateAnew { image, as_of } => Ok(state_anew(state, &image, as_of, at)),
+        PassCommand::Restore(former) => restore(state, *former, at),
         PassCommand::SetPersonalization(form) => Ok(change_form(state, Some(form), at)),
         PassCommand::Personalize(enrolment) => enrol(state, enrolment, at),
         PassCommand::Void => Ok(set_voided(state, true, at)),
         PassCommand::Reinstate => Ok(set_voided(state, false, at)),
     }
-}
-
-/// What a pass remembers of the command that changed its content.
-#[derive(Default)]
-struct Cause {
-    increment: Option<KeyedIncrement>,
-    replacement: Option<KeyedReplacement>,
-}
-
-fn change_content(
-    state: &State,
-    content: Content,
-    Cause { increment, replacement }: Cause,
-    at: &Circumstances,
-) -> Result<Vec<PassEvent>, PassError> {
-    if content == state.content {
-        return Ok(Vec::new());
-    }
-    check_content(state.kind(), &content, at)?;
-    let updated_at = state.next_update(at.now);
-    let nfc_left_out = served::leaves_out_nfc(&content, at.allows_nfc);
-    let images = state.form.as_ref().and_then(|_| {
-        let parts = Parts { has_nfc: nfc_left_out.is_some(), nfc_left_out, ..state.parts() };
-        let images = parts.with_form_logo(&state.images, &at.default_images, at.allows_nfc);
-        (images != *state.images).then_some(images)
-    });
-    let shown = images.as_ref().unwrap_or(&state.images);
-    let etag = Tagged { content: &content, images: shown, ..state.tagged(updated_at) }.etag();
-    Ok(vec![PassEvent::ContentChanged {
-        content,
-        increment,
-        replacement,
-        nfc_left_out,
-        images,
-        etag,
-        updated_at,
-    }])
 }
 
 fn patch_content(
@@ -335,23 +284,6 @@ fn carry_out_increment(
     change_content(state, content, cause, at)
 }
 
-fn change_metadata(state: &State, kind: PassKind, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
-    if kind == state.kind() {
-        return Ok(Vec::new());
-    }
-    check_poster(kind)?;
-    check_content(kind, &state.content, at)?;
-    let images = resolve_images(&Parts { kind, ..state.parts() }, at)?;
-    let PassKind { style: ticket_style, poster } = kind;
-    let updated_at = state.next_update(at.now);
-    let etag = Tagged { ticket_style, poster, images: &images, ..state.tagged(updated_at) }.etag();
-    Ok(vec![PassEvent::MetadataChanged { ticket_style, poster, images, etag, updated_at }])
-}
-
-fn change_assets(state: &State, assets: Images, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
-    if assets == *state.assets { Ok(Vec::new()) } else { show_images(state, assets, at) }
-}
-
 /// Its own that hide every change of the others leave the pass as it is, and so does a certificate that allows no more and no less than the one
 /// before. A pass that would be left without an image that it needs gets the texts alone.
 fn refresh(state: &State, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
@@ -359,14 +291,14 @@ fn refresh(state: &State, at: &Circumstances) -> Result<Vec<PassEvent>, PassErro
         Ok(events) => (events, None),
         Err(fault) => (Vec::new(), Some(fault)),
     };
-    let mut pass = Pass { issued: Some(state.clone()) };
+    let mut refreshed = state.clone();
     for event in &events {
-        pass.apply(event.clone());
+        refreshed.take(event.clone());
     }
     let localizations = localizations::resolve(&state.localizations, &at.default_localizations);
-    if let Some(state) = pass.issued.filter(|state| localizations != *state.shown_localizations) {
-        let own = Localizations::clone(&state.localizations);
-        events.append(&mut show_localizations(&state, own, localizations, at));
+    if localizations != *refreshed.shown_localizations {
+        let own = Localizations::clone(&refreshed.localizations);
+        events.push(show_localizations(&refreshed, own, localizations, at));
     }
     match fault {
         Some(fault) if events.is_empty() => Err(fault),
@@ -387,54 +319,6 @@ fn refresh_images(state: &State, at: &Circumstances) -> Result<Vec<PassEvent>, P
         return Ok(Vec::new());
     }
     show_images(state, Images::clone(&state.assets), at)
-}
-
-fn change_nfc(state: &State, nfc_left_out: bool, at: &Circumstances) -> Vec<PassEvent> {
-    let parts = Parts { nfc_left_out: Some(nfc_left_out), ..state.parts() };
-    // A pass that would be left without an image that it needs keeps those that it has.
-    let images = resolve_images(&parts, at)
-        .unwrap_or_else(|_| parts.with_form_logo(&state.images, &at.default_images, at.allows_nfc));
-    let updated_at = state.next_update(at.now);
-    let etag = Tagged { images: &images, ..state.tagged(updated_at) }.etag();
-    vec![PassEvent::NfcChanged { nfc_left_out, images, etag, updated_at }]
-}
-
-fn show_images(state: &State, assets: Images, at: &Circumstances) -> Result<Vec<PassEvent>, PassError> {
-    let images = resolve_images(&Parts { own: &assets, ..state.parts() }, at)?;
-    if images == *state.images {
-        let (etag, updated_at) = (state.etag.clone(), state.updated_at);
-        return Ok(vec![PassEvent::HiddenAssetsChanged { assets, etag, updated_at }]);
-    }
-    let updated_at = state.next_update(at.now);
-    let etag = Tagged { images: &images, ..state.tagged(updated_at) }.etag();
-    Ok(vec![PassEvent::AssetsChanged { assets, images, etag, updated_at }])
-}
-
-fn change_localizations(
-    state: &State,
-    own: Localizations,
-    at: &Circumstances,
-) -> Result<Vec<PassEvent>, PassError> {
-    if own == *state.localizations {
-        return Ok(Vec::new());
-    }
-    let shown = resolve_localizations(&own, at)?;
-    Ok(show_localizations(state, own, shown, at))
-}
-
-fn show_localizations(
-    state: &State,
-    localizations: Localizations,
-    shown_localizations: Localizations,
-    at: &Circumstances,
-) -> Vec<PassEvent> {
-    if shown_localizations == *state.shown_localizations {
-        let (etag, updated_at) = (state.etag.clone(), state.updated_at);
-        return vec![PassEvent::HiddenLocalizationsChanged { localizations, etag, updated_at }];
-    }
-    let updated_at = state.next_update(at.now);
-    let etag = Tagged { localizations: &shown_localizations, ..state.tagged(updated_at) }.etag();
-    vec![PassEvent::LocalizationsChanged { localizations, shown_localizations, etag, updated_at }]
 }
 
 fn set_voided(state: &State, voided: bool, at: &Circumstances) -> Vec<PassEvent> {
@@ -482,103 +366,9 @@ impl Aggregate for Pass {
         match (event, &mut self.issued) {
             (PassEvent::Issued(issued), _) => self.issued = Some(State::from(*issued)),
             (PassEvent::Repaired(repaired), _) => self.issued = Some(State::from(*repaired)),
-            (
-                PassEvent::ContentChanged {
-                    content,
-                    increment,
-                    replacement,
-                    nfc_left_out,
-                    images,
-                    etag,
-                    updated_at,
-                },
-                Some(state),
-            ) => {
-                (state.content, state.nfc_left_out) = (content, nfc_left_out);
-                if let Some(images) = images {
-                    state.images = Arc::new(images);
-                }
-                if let Some(increment) = increment {
-                    remember(&mut state.increments, increment);
-                }
-                if let Some(replacement) = replacement {
-                    remember(&mut state.replacements, replacement);
-                }
-                state.become_state(etag, updated_at);
-            }
-            (PassEvent::MetadataChanged { ticket_style, poster, images, etag, updated_at }, Some(state)) => {
-                (state.ticket_style, state.poster) = (ticket_style, poster);
-                state.images = Arc::new(images);
-                state.become_state(etag, updated_at);
-            }
-            (PassEvent::AssetsChanged { assets, images, etag, updated_at }, Some(state)) => {
-                state.assets = Arc::new(assets);
-                state.images = Arc::new(images);
-                state.become_state(etag, updated_at);
-            }
-            (PassEvent::HiddenAssetsChanged { assets, .. }, Some(state)) => {
-                state.assets = Arc::new(assets);
-            }
-            (
-                PassEvent::LocalizationsChanged { localizations, shown_localizations, etag, updated_at },
-                Some(state),
-            ) => {
-                state.localizations = Arc::new(localizations);
-                state.shown_localizations = Arc::new(shown_localizations);
-                state.become_state(etag, updated_at);
-            }
-            (PassEvent::HiddenLocalizationsChanged { localizations, .. }, Some(state)) => {
-                state.localizations = Arc::new(localizations);
-            }
-            (PassEvent::NfcChanged { nfc_left_out, images, etag, updated_at }, Some(state)) => {
-                state.nfc_left_out = Some(nfc_left_out);
-                state.images = Arc::new(images);
-                state.become_state(etag, updated_at);
-            }
-            (
-                PassEvent::PersonalizationChanged { form, nfc_left_out, images, etag, updated_at },
-                Some(state),
-            ) => {
-                state.take_form(form);
-                state.nfc_left_out = nfc_left_out;
-                state.images = Arc::new(images);
-                state.become_state(etag, updated_at);
-            }
-            (PassEvent::HiddenPersonalizationChanged { form, .. }, Some(state)) => state.take_form(form),
-            (PassEvent::Personalized { enrolment, images, etag, updated_at }, Some(state)) => {
-                state.enrolment = Some(Arc::from(enrolment));
-                state.images = Arc::new(images);
-                state.become_state(etag, updated_at);
-            }
-            (PassEvent::Voided { etag, updated_at }, Some(state)) => {
-                state.voided = true;
-                state.become_state(etag, updated_at);
-            }
-            (PassEvent::Reinstated { etag, updated_at }, Some(state)) => {
-                state.voided = false;
-                state.become_state(etag, updated_at);
-            }
-            (PassEvent::Retired { etag, updated_at }, Some(state)) => {
-                (state.voided, state.retired) = (true, true);
-                state.become_state(etag, updated_at);
-            }
+            (event, Some(state)) => state.take(event),
             // `decide` lets nothing but an issue be the first event of a stream, so there is no state to change here.
-            (
-                PassEvent::ContentChanged { .. }
-                | PassEvent::MetadataChanged { .. }
-                | PassEvent::AssetsChanged { .. }
-                | PassEvent::HiddenAssetsChanged { .. }
-                | PassEvent::LocalizationsChanged { .. }
-                | PassEvent::HiddenLocalizationsChanged { .. }
-                | PassEvent::NfcChanged { .. }
-                | PassEvent::PersonalizationChanged { .. }
-                | PassEvent::HiddenPersonalizationChanged { .. }
-                | PassEvent::Personalized { .. }
-                | PassEvent::Voided { .. }
-                | PassEvent::Reinstated { .. }
-                | PassEvent::Retired { .. },
-                None,
-            ) => {}
+            (_, None) => {}
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::content::Content;
 use crate::ids::{AuthenticationToken, Digest, ETag, OrganizationId, PassId, UnixSeconds};
 use crate::images::{DefaultImages, Images};
 use crate::localizations::{Language, Localization, Localizations};
-use crate::pass::{ContentFault, ContentPatch, Increment, KeyedContent, PassKind, TicketStyle};
+use crate::pass::{ContentFault, ContentPatch, FormerParts, Increment, KeyedContent, PassKind, TicketStyle};
 use crate::personalization::{Enrolment, PersonalizationForm};
 
 /// An intent, in the imperative.
@@ -65,6 +65,8 @@ pub enum PassCommand {
         /// The language.
         language: Language,
     },
+    /// Bring the parts back that the pass had. It stays void or retired, or neither, and keeps its form.
+    Restore(Box<FormerParts>),
     /// Find out again which images and texts the pass shows, and what else of it is in its file: those it falls back to may have changed, or the certificate.
     ResolveDefaults,
     /// Let a device be registered for it. The pass does not change; a retired one says no.

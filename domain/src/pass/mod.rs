@@ -7,8 +7,10 @@ mod error;
 mod event;
 mod form;
 mod increment;
+mod parts;
 mod patch;
 mod replacement;
+mod restore;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -23,3 +25,4 @@ pub use increment::{Increment, KeyedIncrement, REMEMBERED};
 pub use json_patch::{PatchOperation, jsonptr::PointerBuf};
 pub use patch::{ContentPatch, MAX_OPERATIONS};
 pub use replacement::{KeyedContent, KeyedReplacement};
+pub use restore::FormerParts;

@@ -9,7 +9,9 @@ use crate::etag::Tagged;
 use crate::ids::{AuthenticationToken, Digest, ETag, OrganizationId, PassId, UnixSeconds};
 use crate::images::Images;
 use crate::localizations::Localizations;
-use crate::pass::{KeyedIncrement, KeyedReplacement, PassIssued, PassKind, REMEMBERED, TicketStyle};
+use crate::pass::{
+    KeyedIncrement, KeyedReplacement, PassEvent, PassIssued, PassKind, REMEMBERED, TicketStyle,
+};
 use crate::personalization::{Enrolment, PersonalizationForm};
 use crate::served::{self, Parts};
 
@@ -49,7 +51,7 @@ pub(super) struct State {
 }
 
 /// Adds to what is remembered, and forgets the oldest beyond [`REMEMBERED`].
-pub(super) fn remember<T: Clone>(remembered: &mut Arc<Vec<T>>, latest: T) {
+fn remember<T: Clone>(remembered: &mut Arc<Vec<T>>, latest: T) {
     let remembered = Arc::make_mut(remembered);
     remembered.push(latest);
     let forgotten = remembered.len().saturating_sub(REMEMBERED);
@@ -109,14 +111,93 @@ impl State {
     }
 
     /// Without a form there is no enrolment.
-    pub(super) fn take_form(&mut self, form: Option<PersonalizationForm>) {
+    fn take_form(&mut self, form: Option<PersonalizationForm>) {
         self.form = form.map(Arc::new);
         if self.form.is_none() {
             self.enrolment = None;
         }
     }
 
-    pub(super) fn become_state(&mut self, etag: ETag, updated_at: UnixSeconds) {
+    /// Takes in an event behind the first.
+    pub(super) fn take(&mut self, event: PassEvent) {
+        match event {
+            PassEvent::Issued(issued) => *self = Self::from(*issued),
+            PassEvent::Repaired(repaired) => *self = Self::from(*repaired),
+            PassEvent::ContentChanged {
+                content,
+                increment,
+                replacement,
+                nfc_left_out,
+                images,
+                etag,
+                updated_at,
+            } => {
+                (self.content, self.nfc_left_out) = (content, nfc_left_out);
+                if let Some(images) = images {
+                    self.images = Arc::new(images);
+                }
+                if let Some(increment) = increment {
+                    remember(&mut self.increments, increment);
+                }
+                if let Some(replacement) = replacement {
+                    remember(&mut self.replacements, replacement);
+                }
+                self.become_state(etag, updated_at);
+            }
+            PassEvent::MetadataChanged { ticket_style, poster, images, etag, updated_at } => {
+                (self.ticket_style, self.poster) = (ticket_style, poster);
+                self.images = Arc::new(images);
+                self.become_state(etag, updated_at);
+            }
+            PassEvent::AssetsChanged { assets, images, etag, updated_at } => {
+                self.assets = Arc::new(assets);
+                self.images = Arc::new(images);
+                self.become_state(etag, updated_at);
+            }
+            PassEvent::HiddenAssetsChanged { assets, .. } => {
+                self.assets = Arc::new(assets);
+            }
+            PassEvent::LocalizationsChanged { localizations, shown_localizations, etag, updated_at } => {
+                self.localizations = Arc::new(localizations);
+                self.shown_localizations = Arc::new(shown_localizations);
+                self.become_state(etag, updated_at);
+            }
+            PassEvent::HiddenLocalizationsChanged { localizations, .. } => {
+                self.localizations = Arc::new(localizations);
+            }
+            PassEvent::NfcChanged { nfc_left_out, images, etag, updated_at } => {
+                self.nfc_left_out = Some(nfc_left_out);
+                self.images = Arc::new(images);
+                self.become_state(etag, updated_at);
+            }
+            PassEvent::PersonalizationChanged { form, nfc_left_out, images, etag, updated_at } => {
+                self.take_form(form);
+                self.nfc_left_out = nfc_left_out;
+                self.images = Arc::new(images);
+                self.become_state(etag, updated_at);
+            }
+            PassEvent::HiddenPersonalizationChanged { form, .. } => self.take_form(form),
+            PassEvent::Personalized { enrolment, images, etag, updated_at } => {
+                self.enrolment = Some(Arc::from(enrolment));
+                self.images = Arc::new(images);
+                self.become_state(etag, updated_at);
+            }
+            PassEvent::Voided { etag, updated_at } => {
+                self.voided = true;
+                self.become_state(etag, updated_at);
+            }
+            PassEvent::Reinstated { etag, updated_at } => {
+                self.voided = false;
+                self.become_state(etag, updated_at);
+            }
+            PassEvent::Retired { etag, updated_at } => {
+                (self.voided, self.retired) = (true, true);
+                self.become_state(etag, updated_at);
+            }
+        }
+    }
+
+    fn become_state(&mut self, etag: ETag, updated_at: UnixSeconds) {
         self.etag = etag;
         self.updated_at = updated_at;
     }

@@ -7,6 +7,7 @@ mod metadata;
 mod patching;
 mod personalization;
 mod repeated_orders;
+mod restoring;
 mod retiring;
 
 use cqrs_es::Aggregate;

@@ -17,7 +17,7 @@ pub(super) const VARIABLES: &[Variable] = &[
     ),
     read(
         "HONOKEN_RETENTION_DAYS",
-        "days for which the tables keep the rows of devices and registrations that left, marked with `deleted_at`, for those who read the tables; `1` to `36500`",
+        "days for which the tables keep the rows of devices and registrations that left, marked with `deleted_at`, for those who read the tables, and for which `honoken blobs gc` keeps the images that passes named; `1` to `36500`",
         "`90`",
     ),
     secret(

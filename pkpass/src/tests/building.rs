@@ -120,7 +120,7 @@ fn the_same_inputs_and_signature_give_the_same_bytes() {
     }
     let pack = || {
         let pass = PassFile { path: "pass.json".to_owned(), bytes: file(&one, "pass.json"), sha1: [0; 20] };
-        crate::build::pack(&[pass], b"{}", b"signature").unwrap()
+        crate::build::pack(&[pass], b"{}", Some(b"signature")).unwrap()
     };
     let packed = pack();
     assert_eq!(packed, pack());

@@ -87,7 +87,10 @@ pub(super) fn signed(files: &[(&str, &[u8])], identity: &SigningIdentity) -> Vec
         .map(|(path, bytes)| PassFile { path: (*path).to_owned(), bytes, sha1: digest(bytes) })
         .collect();
     let manifest = manifest::manifest(&files);
-    crate::build::pack(&files, &manifest, &signature::sign(&manifest, identity).unwrap()).unwrap()
+    {
+        let signature = signature::sign(&manifest, identity).unwrap();
+        crate::build::pack(&files, &manifest, Some(&signature)).unwrap()
+    }
 }
 
 pub(super) type Files = Vec<(String, Vec<u8>)>;

@@ -4,6 +4,7 @@
 //! - [`certificates`]: installs, revokes and invalidates certificates; [`requests`]: keys that are made here, and the requests for Apple;
 //!   [`credentials`]: certificates and keys as operators send them; [`certificate_warnings`]: what is wrong with one that was installed
 //! - [`apns_keys`]: installs and revokes APNs keys
+//! - [`images`]: those that something refers to; [`former_images`]: those that former states of passes name
 //! - [`log_verification`]: whether an event log has all that it should have
 //! - [`organizations`]: makes, renames and disables them
 //! - [`pass_types`]: the owner of a pass type, and the certificate that signs its passes
@@ -16,6 +17,7 @@ pub mod certificate_warnings;
 pub mod certificates;
 pub mod context;
 pub mod credentials;
+pub mod former_images;
 pub mod images;
 pub mod log_verification;
 pub mod organizations;

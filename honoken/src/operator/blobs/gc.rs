@@ -9,6 +9,7 @@ use clap::Args;
 use honoken_domain::ids::{Digest, UnixSeconds};
 use honoken_projections::WALLET;
 use honoken_service::image_store::{self, Found, ImageStore};
+use honoken_service::operations::former_images::FormerImages;
 use honoken_service::operations::images;
 
 use crate::operator::print::print_line;
@@ -21,7 +22,7 @@ Examples:
   honoken blobs gc --dry-run --data-dir /srv/honoken
   DATABASE_URL=postgres://honoken@localhost/honoken HONOKEN_ASSETS_URL='s3://passes?region=eu-central-1' honoken blobs gc --older-than-days 90
 
-It may run beside the service: a removed image is kept at hand until every pass that was being issued with it is visible, and put back if there is one. A
+What a pass named in the last HONOKEN_RETENTION_DAYS stays, so that such a state can be brought back. It may run beside the service: a removed image is kept at hand until every pass that was being issued with it is visible, and put back if there is one. A
 Redis does not say when an image was stored: there an image goes once nothing has referred to it for so many days, from the first run on that saw it.";
 
 /// The images to remove.
@@ -64,7 +65,9 @@ pub(super) async fn run(options: &Gc, environment: &Environment) -> anyhow::Resu
             "{parked} aggregates have parked events, which may refer to images: skip or mend them first (docs/operating.md)"
         );
         let collection = Collection { options, environment, session, store: &store, hold };
-        let referred_to = images::referred_to(&session.read_model).await?;
+        let since = environment.config.retention.cutoff(environment.clock.unix_seconds());
+        let mut references = References { session, former: FormerImages::since(since) };
+        let referred_to = references.now().await?;
         let found = collection.find(&referred_to).await?;
         anyhow::ensure!(
             found.referred_to > 0 || referred_to.is_empty(),
@@ -82,7 +85,7 @@ pub(super) async fn run(options: &Gc, environment: &Environment) -> anyhow::Resu
         if options.dry_run {
             return print_line(&format!("{counted}, and would be removed; {rest}"));
         }
-        let removing = Box::pin(collection.remove(&found));
+        let removing = Box::pin(collection.remove(&found, &mut references));
         let removed = place.notes(environment, "removeUnusedImages", store.place().to_string(), removing).await?;
         let mut told = format!("{counted}, and were removed");
         if removed.put_back > 0 {
@@ -94,6 +97,21 @@ pub(super) async fn run(options: &Gc, environment: &Environment) -> anyhow::Resu
         print_line(&format!("{told}; {rest}"))
     })
     .await
+}
+
+/// What refers to images.
+struct References<'a> {
+    session: &'a Session,
+    former: FormerImages,
+}
+
+impl References<'_> {
+    /// All images that something refers to now, or a state that a pass had not long ago.
+    async fn now(&mut self) -> anyhow::Result<BTreeSet<Digest>> {
+        let mut referred_to = images::referred_to(&self.session.read_model).await?;
+        referred_to.extend(self.former.read_on(self.session.log()).await?.iter().cloned());
+        Ok(referred_to)
+    }
 }
 
 /// What the removal came to.
@@ -125,7 +143,7 @@ impl Collection<'_> {
     }
 
     /// Removes images, as many at a time as can be kept at hand, and gives their room back.
-    async fn remove(&self, found: &Found) -> anyhow::Result<Removed> {
+    async fn remove(&self, found: &Found, references: &mut References<'_>) -> anyhow::Result<Removed> {
         let mut progress = Progress::of("images", found.garbage.len() as u64);
         let (mut at_hand, mut bytes, mut put_back) = (Vec::new(), 0, 0);
         for image in &found.garbage {
@@ -134,17 +152,17 @@ impl Collection<'_> {
             progress.advance(1);
             if bytes >= AT_HAND {
                 bytes = 0;
-                put_back += settle(self.session, self.store, std::mem::take(&mut at_hand), self.hold).await?;
+                put_back += self.settle(std::mem::take(&mut at_hand), references).await?;
             }
         }
-        put_back += settle(self.session, self.store, at_hand, self.hold).await?;
+        put_back += self.settle(at_hand, references).await?;
         progress.clear();
         if !self.store.can_list() {
             Box::pin(image_store::forget_removed(self.store, &found.garbage)).await?;
         }
         let garbage: BTreeSet<&Digest> = found.garbage.iter().map(|image| &image.digest).collect();
         let there = found.unreferred.iter().filter(|digest| !garbage.contains(digest)).cloned().collect();
-        let referred_to = images::referred_to(&self.session.read_model).await?;
+        let referred_to = references.now().await?;
         let context = self.session.context(self.environment);
         let released = Box::pin(images::give_room_back(&context, self.store, &referred_to, &there)).await?;
         if released > 0 {
@@ -152,20 +170,18 @@ impl Collection<'_> {
         }
         Ok(Removed { put_back, released })
     }
-}
 
-/// Waits for the passes that were being issued, and puts back what they refer to.
-async fn settle(
-    session: &Session,
-    store: &ImageStore,
-    at_hand: Vec<(Digest, Bytes)>,
-    hold: Duration,
-) -> anyhow::Result<u64> {
-    if hold.is_zero() || at_hand.is_empty() {
-        return Ok(0);
+    /// Waits for the passes that were being issued, and puts back what they refer to.
+    async fn settle(
+        &self,
+        at_hand: Vec<(Digest, Bytes)>,
+        references: &mut References<'_>,
+    ) -> anyhow::Result<u64> {
+        if self.hold.is_zero() || at_hand.is_empty() {
+            return Ok(0);
+        }
+        tokio::time::sleep(self.hold).await;
+        self.session.catches_up().await?;
+        Ok(image_store::put_back(self.store, at_hand, &references.now().await?).await?)
     }
-    tokio::time::sleep(hold).await;
-    session.catches_up().await?;
-    let referred_to = images::referred_to(&session.read_model).await?;
-    Ok(image_store::put_back(store, at_hand, &referred_to).await?)
 }

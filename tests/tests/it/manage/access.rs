@@ -26,6 +26,8 @@ fn routes(pass: &str) -> Vec<(Method, String, Vec<u8>)> {
         (Method::POST, format!("{pass}/increment"), br#"{"pointer":"/points","by":1}"#.to_vec()),
         (Method::GET, format!("{pass}/history"), vec![]),
         (Method::GET, format!("{pass}/at?position=1"), vec![]),
+        (Method::GET, format!("{pass}/at/pkpass?position=1"), vec![]),
+        (Method::POST, format!("{pass}/restore"), br#"{"position":1}"#.to_vec()),
         (Method::PUT, format!("{pass}/content"), a_ticket("2B").to_string().into_bytes()),
         (Method::POST, format!("{pass}/void"), vec![]),
         (Method::POST, format!("{pass}/reinstate"), vec![]),

@@ -91,7 +91,7 @@ async fn a_pass_that_does_not_exist_is_404_on_every_route() {
     ] {
         let content = a_ticket("1A").to_string();
         let icon = drawing::icon(1);
-        let calls: [(Method, &str, Vec<u8>); 14] = [
+        let calls: [(Method, &str, Vec<u8>); 16] = [
             (Method::GET, "", vec![]),
             (Method::PATCH, "", br#"{"poster":true}"#.to_vec()),
             (Method::DELETE, "", vec![]),
@@ -99,6 +99,8 @@ async fn a_pass_that_does_not_exist_is_404_on_every_route() {
             (Method::POST, "/increment", br#"{"pointer":"/points","by":1}"#.to_vec()),
             (Method::GET, "/history", vec![]),
             (Method::GET, "/at?position=1", vec![]),
+            (Method::GET, "/at/pkpass?position=1", vec![]),
+            (Method::POST, "/restore", br#"{"position":1}"#.to_vec()),
             (Method::PUT, "/content", content.into_bytes()),
             (Method::POST, "/void", vec![]),
             (Method::POST, "/reinstate", vec![]),

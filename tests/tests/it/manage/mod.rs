@@ -18,6 +18,7 @@ mod past;
 mod patches;
 mod registrations;
 mod requests;
+mod restoring;
 mod retiring;
 mod scopes;
 mod styles;

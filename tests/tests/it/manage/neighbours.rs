@@ -102,6 +102,7 @@ async fn what_belongs_to_another_organisation_is_404_on_every_call_and_stays_as_
     for (method, path) in calls_that_name_something(&honoken).await {
         let body = match (method.as_str(), path.rsplit('/').next().unwrap_or_default()) {
             ("GET" | "DELETE", _) | (_, "void" | "reinstate") => String::new(),
+            (_, "restore") => json!({ "position": 1 }).to_string(),
             (_, "{serial}") => json!({ "ticketStyle": "generic" }).to_string(),
             ("PUT", "content") => a_ticket("2B").to_string(),
             ("PATCH", "content") => json!({ "seat": "2B" }).to_string(),

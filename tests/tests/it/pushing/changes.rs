@@ -107,6 +107,7 @@ async fn whatever_a_phone_would_show_otherwise_wakes_it_and_nothing_else_does() 
         apns.wait_until(what, |apns| apns.count() >= count).await;
         assert_eq!(apns.count(), count, "{what} wakes each phone once");
     };
+    let first = integrator.state("A-1").await["position"].as_u64().expect("a position");
     integrator.moves_to("A-1", "2B").await;
     wakes("another content").await;
     let again = integrator.replace("A-1", &a_ticket("2B")).await;
@@ -122,6 +123,9 @@ async fn whatever_a_phone_would_show_otherwise_wakes_it_and_nothing_else_does() 
     assert_eq!(integrator.void("A-1").await.json()["changed"], false);
     integrator.reinstates("A-1").await;
     wakes("reinstating, and voiding what is void not").await;
+    integrator.restores("A-1", first).await;
+    wakes("a former content, style and image, which are one change").await;
+    assert_eq!(integrator.restore("A-1", first).await.json()["changed"], false);
     // A phone that gets a pass now has nothing to be told; nor have those that hold another one.
     integrator.issues("A-2").await;
     cast.devices.register(&device(9), &push_token(9, 0), &pass).await.assert_status(StatusCode::CREATED);
@@ -129,8 +133,8 @@ async fn whatever_a_phone_would_show_otherwise_wakes_it_and_nothing_else_does() 
     integrator.retires("A-1").await;
     wakes("retiring, and neither issuing nor registering").await;
     cast.settles().await;
-    assert_each_was_woken(&apns, &fleet, 7);
-    assert_eq!(apns.count(), 14);
+    assert_each_was_woken(&apns, &fleet, 8);
+    assert_eq!(apns.count(), 16);
 }
 
 #[tokio::test(flavor = "multi_thread")]
