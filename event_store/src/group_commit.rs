@@ -10,10 +10,11 @@ use std::time::Duration;
 use sqlx::error::BoxDynError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::error::{AppendError, LogError};
 use crate::event::{Append, NewEvent};
+use crate::gathering::Gathering;
 use crate::position::Position;
 use crate::snapshots::StoredSnapshot;
 use honoken_telemetry::error_chain;
@@ -30,6 +31,9 @@ const BETWEEN_PROBES: Duration = Duration::from_secs(1);
 /// Type and id of an aggregate, and its state.
 pub(crate) type NewSnapshot = (&'static str, String, StoredSnapshot);
 
+/// How long an engine is ready for a batch that does not come.
+const LONELY: Duration = Duration::from_secs(1);
+
 /// How a batch gets to disk.
 pub(crate) trait Commit: Send + 'static {
     /// Commits the appends that are not stale, and answers every append in order, once that is on disk.
@@ -38,6 +42,17 @@ pub(crate) trait Commit: Send + 'static {
         appends: Vec<Append>,
         snapshots: &[NewSnapshot],
     ) -> impl Future<Output = Result<Vec<Outcome>, Failure>> + Send;
+
+    /// Begins the next batch, as far as that can be done before it is known, while its callers decide. Gives whether it has: if nobody comes for
+    /// [`LONELY`], [`stand_down`](Self::stand_down) follows. A failure shows when the batch is there.
+    fn get_ready(&mut self) -> impl Future<Output = bool> + Send {
+        async { false }
+    }
+
+    /// Undoes that.
+    fn stand_down(&mut self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 
     /// Writes about so many bytes where they do no harm, and deletes them: whether anything can be written.
     fn probe(&mut self, bytes: usize) -> impl Future<Output = sqlx::Result<()>> + Send;
@@ -115,10 +130,11 @@ impl GroupCommit {
 
 async fn run<C: Commit>(mut engine: C, mut queue: mpsc::Receiver<Request>, mut refusal: Refusal) {
     let mut batch = Vec::with_capacity(BATCH);
+    let mut gathering = Gathering::default();
+    let mut is_ready = false;
     loop {
         let received = queue.recv_many(&mut batch, BATCH);
         let received = match refusal.bytes {
-            None => received.await,
             Some(bytes) => {
                 let Ok(received) = timeout(BETWEEN_PROBES, received).await else {
                     refusal.on_probe(&engine.probe(bytes).await);
@@ -126,11 +142,24 @@ async fn run<C: Commit>(mut engine: C, mut queue: mpsc::Receiver<Request>, mut r
                 };
                 received
             }
+            None if is_ready => {
+                let Ok(received) = timeout(LONELY, received).await else {
+                    engine.stand_down().await;
+                    is_ready = false;
+                    continue;
+                };
+                received
+            }
+            None => received.await,
         };
         if received == 0 {
             break;
         }
+        gathering.fill(&mut batch, &mut queue, BATCH).await;
+        let (answering, begun) = (batch.len(), Instant::now());
         serve(&mut engine, &mut batch, &mut refusal).await;
+        gathering.learn(answering, begun.elapsed(), queue.len());
+        is_ready = refusal.bytes.is_none() && engine.get_ready().await;
     }
     engine.close().await;
 }

@@ -3,7 +3,8 @@
 //! - [`log`] says in one trait what an event log promises, and why its positions can be trusted.
 //! - [`sqlite`] keeps it in one file; the engine behind `honoken dev`. [`postgres`] keeps it on a server, for several processes, and `kurrentdb` on a
 //!   server that is made for it. [`engine`] is any of them.
-//! - `group_commit.rs` is how both write, `write_probe.rs` how they notice that the store takes changes again. `stored.rs` reads rows, damaged
+//! - `group_commit.rs` is how both write, `gathering.rs` how long a batch waits for those who are about to append, `write_probe.rs` how they notice
+//!   that the store takes changes again. `stored.rs` reads rows, damaged
 //!   ones too.
 //! - [`append_socket`]: how a command of an operator appends to a file that a running process has.
 //! - [`transfer`] moves event logs as they are stored: to another engine, into a file, out of one.
@@ -28,6 +29,7 @@ mod damaged;
 mod epoch;
 mod error;
 mod event;
+mod gathering;
 mod group_commit;
 mod marks;
 mod past;

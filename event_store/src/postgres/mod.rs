@@ -4,6 +4,7 @@
 //! every command by itself, in an order that no position tells. `wakeups.rs` hears of the appends of other processes; `turns.rs` puts processes
 //! that change the same aggregate in a row; `set_back.rs` notices that the event log has lost events.
 
+mod append_events;
 mod set_back;
 mod turns;
 pub mod wakeups;
@@ -46,6 +47,7 @@ const MIGRATIONS: &[EmbeddedMigration] = &[
     (1, "events", include_str!("../../../migrations/postgres/event_store/0001_events.sql")),
     (2, "log_marks", include_str!("../../../migrations/postgres/event_store/0002_log_marks.sql")),
     (3, "filling", include_str!("../../../migrations/postgres/event_store/0003_filling.sql")),
+    (4, "append_events", include_str!("../../../migrations/postgres/event_store/0004_append_events.sql")),
 ];
 
 /// Whether a table exists.

@@ -1,8 +1,9 @@
 //! How a batch gets to the server: one transaction under the lock of the event log.
 //!
 //! The lock makes positions strictly increasing in the order of commits: its holder reads the head, writes behind it, and lets go of the lock
-//! with the commit. It is an advisory lock and not a row, so that nothing is written for it. A process that is frozen while it holds the lock
-//! loses it after [`SILENCE`], together with its session and its transaction.
+//! with the commit. A function of the database does all but the commit in one call (`append_events.rs`). It is an advisory lock and not a row, so
+//! that nothing is written for it. Between two batches the next transaction has begun already, without the lock. A process that is frozen while it holds the lock loses it after [`SILENCE`], together with its session and its
+//! transaction.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,20 +11,21 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection};
 
+use super::append_events::{append_events, put_snapshots, rounds};
 use super::set_back::{Identity, Knowledge, Seen};
 use super::wakeups::Wakeups;
+use crate::error::AppendError;
 use crate::event::Append;
-use crate::group_commit::{
-    Commit, Decided, Failure, NewRow, NewSnapshot, Outcome, StreamHeads, decide, streams,
-};
+use crate::group_commit::{Commit, Failure, NewRow, NewSnapshot, Outcome};
 use crate::position::Position;
-use crate::snapshots::PUT_SNAPSHOT;
 use crate::write_probe;
 use honoken_database::postgres::{SILENCE, open_writer, within};
 
-/// Begins and takes the lock, in one message. At this level of isolation, every later question sees all earlier commits, and the level does not
-/// depend on the server's default. The number of the lock is "honoken" in ASCII.
-const BEGIN: &str = "\
+/// Begins. At this level of isolation, every later question sees all earlier commits, and the level does not depend on the server's default.
+const BEGIN: &str = "begin isolation level read committed";
+
+/// The same, and takes the lock, in one message. Its number is "honoken" in ASCII.
+const BEGIN_WITH_LOCK: &str = "\
     begin isolation level read committed;
     select pg_advisory_xact_lock(29395917684303214)";
 
@@ -36,6 +38,8 @@ pub(super) struct Writer {
     options: PgConnectOptions,
     /// `None` after a failure, until there is a new one.
     connection: Option<PgConnection>,
+    /// Whether a transaction has begun on it, for a batch that is to come. It holds no lock, and has seen nothing.
+    has_begun: bool,
     knowledge: Arc<Knowledge>,
     wakeups: Wakeups,
 }
@@ -57,11 +61,10 @@ impl Writer {
         knowledge: Arc<Knowledge>,
         wakeups: Wakeups,
     ) -> Self {
-        Self { options, connection: Some(connection), knowledge, wakeups }
+        Self { options, connection: Some(connection), has_begun: false, knowledge, wakeups }
     }
 
-    /// Begins a transaction; [`BEGIN`] has the lock then. The connection that was kept may have been lost since; where nothing has begun, it can begin
-    /// on another.
+    /// Begins a transaction. The connection that was kept may have been lost since; where nothing has begun, it can begin on another.
     async fn begin(&mut self, how: &'static str) -> sqlx::Result<PgConnection> {
         if let Some(mut kept) = self.connection.take() {
             match within(say(&mut kept, how)).await {
@@ -77,6 +80,30 @@ impl Writer {
         Ok(connection)
     }
 
+    /// Hands a batch to the server. Where the transaction has begun before, its connection may have been lost since; nothing was to be committed on it
+    /// then, so that the batch can begin on another.
+    async fn prepare(
+        &mut self,
+        appends: &[Append],
+        snapshots: &[NewSnapshot],
+    ) -> sqlx::Result<(PgConnection, Prepared)> {
+        let seen = self.knowledge.seen();
+        if std::mem::take(&mut self.has_begun)
+            && let Some(mut connection) = self.connection.take()
+        {
+            match within(prepare(&mut connection, appends, snapshots, &seen)).await {
+                Ok(prepared) => return Ok((connection, prepared)),
+                Err(fault) if was_lost(&fault) => {
+                    tracing::debug!(error = %fault, "a connection of the event log was lost; opening another one");
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        let mut connection = self.begin(BEGIN).await?;
+        let prepared = within(prepare(&mut connection, appends, snapshots, &seen)).await?;
+        Ok((connection, prepared))
+    }
+
     /// Looks on other connections whether the event log has the last event of a batch whose commit was not answered. `None` when the server does
     /// not answer.
     ///
@@ -85,7 +112,7 @@ impl Writer {
     async fn was_committed(&self, last: &NewRow) -> Option<bool> {
         let ask = async || {
             let mut connection = open_writer(&self.options).await?;
-            say(&mut connection, BEGIN).await?;
+            say(&mut connection, BEGIN_WITH_LOCK).await?;
             is_there(&mut connection, last).await
         };
         let asked = async {
@@ -108,10 +135,7 @@ impl Commit for Writer {
         appends: Vec<Append>,
         snapshots: &[NewSnapshot],
     ) -> Result<Vec<Outcome>, Failure> {
-        let seen = self.knowledge.seen();
-        let mut connection = self.begin(BEGIN).await.map_err(Failure::Refused)?;
-        let prepared =
-            within(prepare(&mut connection, appends, snapshots, &seen)).await.map_err(Failure::Refused)?;
+        let (mut connection, prepared) = self.prepare(&appends, snapshots).await.map_err(Failure::Refused)?;
         let Prepared { head, outcomes, writes, last } = prepared;
         let newest = last.as_ref().map(Identity::of);
         let end = if writes { "commit" } else { "rollback" };
@@ -139,7 +163,28 @@ impl Commit for Writer {
         Ok(outcomes)
     }
 
+    async fn get_ready(&mut self) -> bool {
+        if !self.has_begun
+            && let Some(mut connection) = self.connection.take()
+            && within(say(&mut connection, BEGIN)).await.is_ok()
+        {
+            self.connection = Some(connection);
+            self.has_begun = true;
+        }
+        self.has_begun
+    }
+
+    async fn stand_down(&mut self) {
+        self.has_begun = false;
+        if let Some(mut connection) = self.connection.take()
+            && within(say(&mut connection, "rollback")).await.is_ok()
+        {
+            self.connection = Some(connection);
+        }
+    }
+
     async fn probe(&mut self, bytes: usize) -> sqlx::Result<()> {
+        self.stand_down().await;
         let mut connection = self.begin("begin").await?;
         within(probe(&mut connection, bytes)).await?;
         self.connection = Some(connection);
@@ -191,64 +236,44 @@ async fn is_there(connection: &mut PgConnection, row: &NewRow) -> sqlx::Result<b
 
 async fn prepare(
     connection: &mut PgConnection,
-    appends: Vec<Append>,
+    appends: &[Append],
     snapshots: &[NewSnapshot],
     seen: &Seen,
 ) -> sqlx::Result<Prepared> {
-    let (head, heads) = heads(&mut *connection, &appends, seen).await?;
-    let Decided { head, rows, outcomes } = decide(head, heads, appends);
-    if rows.is_empty() && snapshots.is_empty() {
-        return Ok(Prepared { head, outcomes, writes: false, last: None });
+    let mut outcomes: Vec<Outcome> = appends.iter().map(|_| Err(AppendError::Conflict)).collect();
+    let (mut head, mut last) = (Position(0), None);
+    for round in rounds(appends) {
+        let appended = append_events(&mut *connection, &round, seen).await?;
+        head = appended.head;
+        for ((number, append), is_stale) in round.into_iter().zip(appended.are_stale) {
+            if !is_stale {
+                head.0 += append.events.len() as u64;
+                outcomes[number] = Ok(head);
+                last = last_row(append, head);
+            }
+        }
     }
-    let last = rows.last().cloned();
-    if !rows.is_empty() {
-        insert(&mut *connection, rows).await?;
+    if !snapshots.is_empty() {
+        put_snapshots(&mut *connection, snapshots).await?;
     }
-    for snapshot in snapshots {
-        put_snapshot(&mut *connection, snapshot).await?;
-    }
-    Ok(Prepared { head, outcomes, writes: true, last })
+    let writes = last.is_some() || !snapshots.is_empty();
+    Ok(Prepared { head, outcomes, writes, last })
 }
 
-/// The head of the event log and those of the streams, in one statement, if it is the event log that was seen. Where nothing is appended, no
-/// head is needed.
-async fn heads(
-    connection: &mut PgConnection,
-    appends: &[Append],
-    seen: &Seen,
-) -> sqlx::Result<(Position, StreamHeads)> {
-    let wanted: Vec<_> = streams(appends).collect();
-    let (types, ids): (Vec<&str>, Vec<&str>) = wanted.iter().copied().unzip();
-    let furthest = seen.furthest.as_ref();
-    let rows: Vec<(i64, i64, Option<i64>, bool)> = sqlx::query_as(
-        "select (select coalesce(max(position), 0) from events),
-                wanted.number,
-                (select max(sequence) from events
-                 where aggregate_type = wanted.aggregate_type and aggregate_id = wanted.aggregate_id),
-                exists (select from events
-                        where position = $3 and aggregate_type = $4 and aggregate_id = $5 and sequence = $6 and recorded_at = $7)
-         from unnest($1::text[], $2::text[]) with ordinality as wanted (aggregate_type, aggregate_id, number)",
-    )
-    .bind(types)
-    .bind(ids)
-    .bind(furthest.map(|event| event.position))
-    .bind(furthest.map(|event| event.aggregate_type.as_str()))
-    .bind(furthest.map(|event| event.aggregate_id.as_str()))
-    .bind(furthest.map(|event| event.sequence))
-    .bind(furthest.map(|event| event.recorded_at))
-    .fetch_all(connection)
-    .await?;
-    let Some((head, .., has_furthest)) = rows.first() else { return Ok(Default::default()) };
-    let head = Position(head.cast_unsigned());
-    if seen.is_lacking(head, *has_furthest) {
-        // The task that watches the event log says the rest.
-        return Err(sqlx::Error::Protocol("the event log was set back".into()));
-    }
-    let head_of = |(_, number, sequence, _): (i64, i64, Option<i64>, bool)| {
-        let (aggregate_type, aggregate_id) = *wanted.get(usize::try_from(number - 1).ok()?)?;
-        Some(((aggregate_type, aggregate_id.to_owned()), sequence?.cast_unsigned()))
-    };
-    Ok((head, rows.into_iter().filter_map(head_of).collect()))
+/// The last event of an append, which is at this position.
+fn last_row(append: &Append, position: Position) -> Option<NewRow> {
+    let event = append.events.last()?;
+    Some(NewRow {
+        position: position.0,
+        aggregate_type: append.aggregate_type,
+        aggregate_id: append.aggregate_id.clone(),
+        sequence: append.expected_sequence + append.events.len() as u64,
+        event_type: event.event_type.clone(),
+        event_version: event.event_version.clone(),
+        payload: event.payload.clone(),
+        metadata: append.metadata.clone(),
+        recorded_at_ms: append.recorded_at_ms,
+    })
 }
 
 /// The caller has begun a transaction.
@@ -256,68 +281,5 @@ async fn probe(connection: &mut PgConnection, bytes: usize) -> sqlx::Result<()> 
     sqlx::query(write_probe::PUT).bind(write_probe::filler(bytes)).execute(&mut *connection).await?;
     say(connection, "commit").await?;
     sqlx::query(write_probe::CLEAR).execute(connection).await?;
-    Ok(())
-}
-
-/// One statement for all rows.
-async fn insert(connection: &mut PgConnection, rows: Vec<NewRow>) -> sqlx::Result<()> {
-    let first = rows.first().map_or(0, |row| row.position);
-    let mut columns = Columns::default();
-    for row in rows {
-        columns.aggregate_types.push(row.aggregate_type);
-        columns.aggregate_ids.push(row.aggregate_id);
-        columns.sequences.push(row.sequence.cast_signed());
-        columns.event_types.push(row.event_type);
-        columns.event_versions.push(row.event_version);
-        columns.payloads.push(row.payload);
-        columns.metadata.push(row.metadata);
-        columns.recorded_at.push(row.recorded_at_ms);
-    }
-    sqlx::query(
-        "insert into events (position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at)
-         select $1 + number - 1, aggregate_type, aggregate_id, sequence, event_type, event_version, payload::json, metadata::json, recorded_at
-         from unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[]) with ordinality
-           as new (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at, number)",
-    )
-    .bind(first.cast_signed())
-    .bind(columns.aggregate_types)
-    .bind(columns.aggregate_ids)
-    .bind(columns.sequences)
-    .bind(columns.event_types)
-    .bind(columns.event_versions)
-    .bind(columns.payloads)
-    .bind(columns.metadata)
-    .bind(columns.recorded_at)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Rows, turned by ninety degrees.
-#[derive(Default)]
-struct Columns {
-    aggregate_types: Vec<&'static str>,
-    aggregate_ids: Vec<String>,
-    sequences: Vec<i64>,
-    event_types: Vec<String>,
-    event_versions: Vec<String>,
-    payloads: Vec<String>,
-    metadata: Vec<String>,
-    recorded_at: Vec<i64>,
-}
-
-async fn put_snapshot(
-    connection: &mut PgConnection,
-    (aggregate_type, aggregate_id, snapshot): &NewSnapshot,
-) -> sqlx::Result<()> {
-    sqlx::query(PUT_SNAPSHOT)
-        .bind(aggregate_type)
-        .bind(aggregate_id)
-        .bind(snapshot.sequence.cast_signed())
-        .bind(snapshot.position.0.cast_signed())
-        .bind(i64::from(snapshot.shape))
-        .bind(&snapshot.state)
-        .execute(connection)
-        .await?;
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! How a batch gets into the file: one transaction on the one writing connection.
 
+use futures::StreamExt;
 use serde_json::json;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Connection, Executor, Row, Sqlite, SqliteConnection};
 use tokio::sync::watch;
 
 use crate::event::Append;
@@ -111,80 +113,111 @@ pub(super) async fn read_head(connection: &mut SqliteConnection) -> sqlx::Result
     Ok(Position(head.cast_unsigned()))
 }
 
+/// Gives the appends their places, and writes those that are not stale. Few messages to the database's thread: each and its answer cost as much as
+/// several inserts.
 async fn write_all(
     connection: &mut SqliteConnection,
     head: Position,
     appends: Vec<Append>,
     snapshots: &[NewSnapshot],
 ) -> Result<(Position, Vec<Outcome>), Failure> {
-    let refused = Failure::Refused;
-    let mut transaction = connection.begin_with("begin immediate").await.map_err(refused)?;
-    let heads = stream_heads(&mut transaction, &appends).await.map_err(refused)?;
+    let heads = begin(connection, &appends).await.map_err(Failure::Refused)?;
     let Decided { head, rows, outcomes } = decide(head, heads, appends);
     if rows.is_empty() && snapshots.is_empty() {
-        transaction.rollback().await.map_err(refused)?;
+        sqlx::query("rollback").execute(connection).await.map_err(Failure::Refused)?;
         return Ok((head, outcomes));
     }
-    if !rows.is_empty() {
-        insert(&mut transaction, rows).await.map_err(refused)?;
-    }
+    let mut rows = rows.into_iter();
+    let before = rows.len().saturating_sub(ROWS);
+    insert(connection, rows.by_ref().take(before)).await.map_err(Failure::Refused)?;
     for snapshot in snapshots {
-        put_snapshot(&mut transaction, snapshot).await.map_err(refused)?;
+        put_snapshot(&mut *connection, snapshot).await.map_err(Failure::Refused)?;
     }
-    transaction.commit().await.map_err(Failure::Unknown)?;
+    insert_and_commit(connection, rows).await?;
     Ok((head, outcomes))
 }
 
-/// One statement for all streams.
-async fn stream_heads(connection: &mut SqliteConnection, appends: &[Append]) -> sqlx::Result<StreamHeads> {
+/// Begins, and asks for the heads of all streams in the same message.
+async fn begin(connection: &mut SqliteConnection, appends: &[Append]) -> sqlx::Result<StreamHeads> {
     let wanted: Vec<_> = streams(appends).collect();
-    let heads: Vec<(i64, i64)> = sqlx::query_as(
-        "select wanted.key,
+    let rows = sqlx::query(
+        "begin immediate;
+         select wanted.key,
                 coalesce((select max(sequence) from events
-                          where aggregate_type = wanted.value ->> 0 and aggregate_id = wanted.value ->> 1), 0)
+                          where aggregate_type = wanted.value ->> 0 and aggregate_id = wanted.value ->> 1), 0) as head
          from json_each($1) as wanted",
     )
     .bind(json!(wanted).to_string())
     .fetch_all(connection)
     .await?;
-    let head_of = |(index, sequence): (i64, i64)| {
-        let (aggregate_type, aggregate_id) = *wanted.get(usize::try_from(index).ok()?)?;
-        Some(((aggregate_type, aggregate_id.to_owned()), sequence.cast_unsigned()))
+    let head_of = |row: SqliteRow| {
+        let (index, sequence): (i64, i64) = (row.try_get("key")?, row.try_get("head")?);
+        let stream = usize::try_from(index).ok().and_then(|index| wanted.get(index));
+        Ok(stream.map(|(aggregate_type, id)| ((*aggregate_type, (*id).to_owned()), sequence.cast_unsigned())))
     };
-    Ok(heads.into_iter().filter_map(head_of).collect())
+    rows.into_iter().filter_map(|row| head_of(row).transpose()).collect()
 }
 
-/// Few statements for all rows: a round trip to the database's thread costs as much as several inserts.
-async fn insert(connection: &mut SqliteConnection, rows: Vec<NewRow>) -> sqlx::Result<()> {
-    let mut rows = rows.into_iter();
+async fn insert(
+    connection: &mut SqliteConnection,
+    mut rows: impl ExactSizeIterator<Item = NewRow>,
+) -> sqlx::Result<()> {
     while rows.len() > 0 {
-        // Powers of two, so that there are a few texts only, which stay prepared.
-        let count = (1 << rows.len().ilog2()).min(ROWS);
-        let list = vec!["(?, ?, ?, ?, ?, ?, ?, ?, ?)"; count].join(", ");
-        let text = format!(
-            "insert into events (position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at)
-             values {list}"
-        );
-        let mut insert = sqlx::query(&text);
-        for row in rows.by_ref().take(count) {
-            insert = insert
-                .bind(row.position.cast_signed())
-                .bind(row.aggregate_type)
-                .bind(row.aggregate_id)
-                .bind(row.sequence.cast_signed())
-                .bind(row.event_type)
-                .bind(row.event_version)
-                .bind(row.payload)
-                .bind(row.metadata)
-                .bind(row.recorded_at_ms);
-        }
-        insert.execute(&mut *connection).await?;
+        let count = rows.len().min(ROWS);
+        let text = insert_of(count);
+        rows.by_ref().take(count).fold(sqlx::query(&text), bind).execute(&mut *connection).await?;
     }
     Ok(())
 }
 
-/// Rows in one statement at the most.
+/// The last rows, at most [`ROWS`], and the commit in one message.
+async fn insert_and_commit(
+    connection: &mut SqliteConnection,
+    rows: impl ExactSizeIterator<Item = NewRow>,
+) -> Result<(), Failure> {
+    if rows.len() == 0 {
+        sqlx::query("commit").execute(connection).await.map_err(Failure::Unknown)?;
+        return Ok(());
+    }
+    let text = format!("{}; commit", insert_of(rows.len()));
+    let mut results = connection.fetch_many(rows.fold(sqlx::query(&text), bind));
+    let mut is_inserted = false;
+    while let Some(result) = results.next().await {
+        match result {
+            Ok(_) => is_inserted = true,
+            Err(fault) if is_inserted => return Err(Failure::Unknown(fault)),
+            Err(fault) => return Err(Failure::Refused(fault)),
+        }
+    }
+    Ok(())
+}
+
+/// Rows in one statement at the most. There is a text for every number of them, which stays prepared.
 const ROWS: usize = 64;
+
+/// The insert of so many rows.
+fn insert_of(count: usize) -> String {
+    let list = vec!["(?, ?, ?, ?, ?, ?, ?, ?, ?)"; count].join(", ");
+    format!(
+        "insert into events (position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, recorded_at)
+         values {list}"
+    )
+}
+
+type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments<'q>>;
+
+fn bind(insert: Query<'_>, row: NewRow) -> Query<'_> {
+    insert
+        .bind(row.position.cast_signed())
+        .bind(row.aggregate_type)
+        .bind(row.aggregate_id)
+        .bind(row.sequence.cast_signed())
+        .bind(row.event_type)
+        .bind(row.event_version)
+        .bind(row.payload)
+        .bind(row.metadata)
+        .bind(row.recorded_at_ms)
+}
 
 async fn put_snapshot(
     connection: &mut SqliteConnection,

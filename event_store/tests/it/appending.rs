@@ -17,7 +17,7 @@ on_every_engine![
     closing_the_log_finishes_what_waits,
 ];
 
-on_both_engines![appends_that_wait_share_a_commit];
+on_both_engines![appends_that_wait_share_a_commit, appends_to_one_stream_in_one_commit_follow_each_other];
 
 on_every_engine![
     threads = 4;
@@ -162,6 +162,35 @@ async fn appends_that_wait_share_a_commit(store: Store) {
     }
     tasks.join_all().await;
     assert!(commits.len() < 20, "100 appends took {} commits", commits.len());
+}
+
+async fn appends_to_one_stream_in_one_commit_follow_each_other(store: Store) {
+    let log = store.open().await;
+    log.append(append("a", 0, &["one"])).await.unwrap();
+    // Queued before the writer, which is on the same thread, can take the first.
+    let (two, stale, of_b, four, ahead) = tokio::join!(
+        log.append(append("a", 1, &["two", "three"])),
+        log.append(append("a", 1, &["stale", "stale"])),
+        log.append(append("b", 0, &["one"])),
+        log.append(append("a", 3, &["four"])),
+        log.append(append("a", 9, &["ahead"])),
+    );
+    for refused in [stale, ahead] {
+        assert!(matches!(refused, Err(AppendError::Conflict)), "{refused:?}");
+    }
+    for (note, sequence, appended) in [("a", 3, two), ("b", 1, of_b), ("a", 4, four)] {
+        assert_eq!(
+            log.position_of::<Note>(note, sequence).await.unwrap(),
+            Some(appended.unwrap()),
+            "{note} {sequence}"
+        );
+    }
+    let texts: Vec<_> =
+        log.load::<Note>("a", 0).await.unwrap().into_iter().map(|event| event.payload).collect();
+    assert_eq!(texts, ["one", "two", "three", "four"].map(|text| json!({ "Noted": text })));
+    let positions: Vec<_> =
+        log.read_after(Position(0), 10).await.unwrap().iter().map(|e| e.position.0).collect();
+    assert_eq!(positions, [1, 2, 3, 4, 5]);
 }
 
 #[test]

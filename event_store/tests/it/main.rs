@@ -3,7 +3,7 @@
 //! - `append_socket.rs`: commands beside the process that has a file.
 //! - `contended.rs`: an event log on which other processes are always faster.
 //! - `appending.rs`, `unreadable.rs`, `dispatching.rs`, `states.rs`, `snapshots.rs`: what every engine must keep.
-//! - `turns.rs`, `order.rs`, `frozen_writer.rs`, `lost_connection.rs`, `restarts.rs`: several processes, and servers that go away.
+//! - `turns.rs`, `order.rs`, `earlier_release.rs`, `frozen_writer.rs`, `lost_connection.rs`, `restarts.rs`: several processes, and servers that go away.
 //! - `copies.rs`, `migrations.rs`: the tables, and moving them; `transfer.rs`: to another engine, into a file and out of one. `sqlite_version.rs`: the SQLite that is linked.
 //! - `kurrentdb.rs`: what only a server can be put through, on the stand-in for KurrentDB.
 //! - `store.rs`, `numbered.rs`, `note.rs`, `proxy.rs`: what the tests are made with.
@@ -56,6 +56,7 @@ mod appending;
 mod contended;
 mod copies;
 mod dispatching;
+mod earlier_release;
 mod frozen_writer;
 #[cfg(feature = "kurrentdb")]
 mod kurrentdb;

@@ -27,7 +27,7 @@ const SQLITE: Comparison = Comparison {
     },
     ceiling: Side {
         name: "ceiling",
-        does: "the rows of that round again, one prepared insert each, 100 to a transaction, one connection",
+        does: "the rows of that round again, one prepared insert each, 32 to a transaction, one connection",
         unit: "rows/s",
     },
     boundary: "from commands in memory to the last answer, after the sync; both files WAL and synchronous=FULL. Ours decides, serialises and \
@@ -43,6 +43,13 @@ const SQLITE_COLD: Comparison = Comparison {
     },
     boundary: "as above; each task goes round 100 passes of its own, which are too young for a snapshot",
     ..SQLITE
+};
+
+/// The other ceiling of a crowd on SQLite: more to a transaction than there are writers who wait.
+const HUNDRED: Side = Side {
+    name: "ceiling",
+    does: "the same, 100 to a transaction: more than writers who wait for their answers can bring together",
+    unit: "rows/s",
 };
 
 const SQLITE_ALONE: Comparison = Comparison {
@@ -94,19 +101,26 @@ struct Case {
     passes: usize,
     /// Commands of each writer in one round.
     commands: usize,
-    /// Rows to a transaction of the plain file.
-    batch: usize,
+    /// Rows to a transaction of each plain file.
+    batches: &'static [usize],
     /// Whether every round begins with an empty memory.
     cold: bool,
 }
 
 const CASES: [Case; 6] = [
-    Case { comparison: SQLITE, writers: 32, passes: 1, commands: 300, batch: 100, cold: false },
-    Case { comparison: SQLITE_COLD, writers: 32, passes: 100, commands: 100, batch: 100, cold: true },
-    Case { comparison: SQLITE_ALONE, writers: 1, passes: 1, commands: 1000, batch: 1, cold: false },
-    Case { comparison: POSTGRES, writers: 32, passes: 1, commands: 300, batch: 1, cold: false },
-    Case { comparison: POSTGRES_COLD, writers: 32, passes: 100, commands: 100, batch: 1, cold: true },
-    Case { comparison: POSTGRES_ALONE, writers: 1, passes: 1, commands: 1000, batch: 1, cold: false },
+    Case { comparison: SQLITE, writers: 32, passes: 1, commands: 300, batches: &[32, 100], cold: false },
+    Case {
+        comparison: SQLITE_COLD,
+        writers: 32,
+        passes: 100,
+        commands: 100,
+        batches: &[32, 100],
+        cold: true,
+    },
+    Case { comparison: SQLITE_ALONE, writers: 1, passes: 1, commands: 1000, batches: &[1], cold: false },
+    Case { comparison: POSTGRES, writers: 32, passes: 1, commands: 300, batches: &[1], cold: false },
+    Case { comparison: POSTGRES_COLD, writers: 32, passes: 100, commands: 100, batches: &[1], cold: true },
+    Case { comparison: POSTGRES_ALONE, writers: 1, passes: 1, commands: 1000, batches: &[1], cold: false },
 ];
 
 pub(crate) async fn run() {
@@ -135,7 +149,8 @@ struct Bench<'a> {
     office: Office,
     /// The passes of each writer.
     passes: Vec<Vec<String>>,
-    plain: Plain,
+    /// One for each number of rows to a transaction.
+    plain: Vec<Plain>,
     /// Positions up to here are not for the plain table, or in it already.
     copied: Position,
     seat: usize,
@@ -156,8 +171,12 @@ struct Server {
 
 impl<'a> Bench<'a> {
     async fn on_sqlite(folder: &Path, number: usize, case: &'a Case) -> Self {
-        let [log, plain] = ["log", "plain"].map(|name| folder.join(format!("{name}-{number}.sqlite")));
-        let plain = Plain::Sqlite(plain_file(&plain).await);
+        let mut plain = Vec::new();
+        for batch in case.batches {
+            let file = folder.join(format!("plain-{number}-{batch}.sqlite"));
+            plain.push(Plain::Sqlite(plain_file(&file).await));
+        }
+        let log = folder.join(format!("log-{number}.sqlite"));
         Self::new(case, Office::in_file(&log).await, plain).await
     }
 
@@ -168,10 +187,10 @@ impl<'a> Bench<'a> {
         make_plain_table(plain.url()).await;
         let plain =
             Plain::Postgres(Box::new(Server { _office: ours, plain, script: folder.join("insert.sql") }));
-        Self::new(case, office, plain).await
+        Self::new(case, office, vec![plain]).await
     }
 
-    async fn new(case: &'a Case, office: Office, plain: Plain) -> Self {
+    async fn new(case: &'a Case, office: Office, plain: Vec<Plain>) -> Self {
         let mut passes = Vec::new();
         for writer in 0..case.writers {
             let serial_numbers = (0..case.passes).map(|pass| format!("{writer}-{pass}"));
@@ -182,22 +201,32 @@ impl<'a> Bench<'a> {
     }
 
     async fn runs(&mut self, probe: &mut File, syncs: &mut Vec<f64>) {
-        let mut pairs = Vec::new();
+        let mut pairs = vec![Vec::new(); self.plain.len()];
         for _ in 0..=PAIRS {
             syncs.push(disk::syncs_per_second(probe));
-            pairs.push(self.pair().await);
+            for (pairs, pair) in pairs.iter_mut().zip(self.round().await) {
+                pairs.push(pair);
+            }
         }
-        self.case.comparison.report(&pairs[1..]);
+        let others = [Comparison { ceiling: HUNDRED, ..self.case.comparison }];
+        for (comparison, pairs) in [self.case.comparison].into_iter().chain(others).zip(pairs) {
+            comparison.report(&pairs[1..]);
+        }
     }
 
-    async fn pair(&mut self) -> Pair {
+    /// A round of commands, with one of each ceiling.
+    async fn round(&mut self) -> Vec<Pair> {
         if self.case.cold {
             self.office = self.office.next_morning();
         }
         let (commands, ours) = self.commands().await;
         let rows = self.new_rows().await;
         assert_eq!(rows.len(), commands, "every command is one row");
-        Pair { ours, ceiling: self.inserts(&rows).await }
+        let mut pairs = Vec::new();
+        for number in 0..self.plain.len() {
+            pairs.push(Pair { ours, ceiling: self.inserts(number, &rows).await });
+        }
+        pairs
     }
 
     /// One round of commands: how many, and how many a second.
@@ -250,11 +279,11 @@ impl<'a> Bench<'a> {
     }
 
     /// One round of plain inserts: how many a second.
-    async fn inserts(&mut self, rows: &[Row]) -> f64 {
-        match &mut self.plain {
+    async fn inserts(&mut self, number: usize, rows: &[Row]) -> f64 {
+        match &mut self.plain[number] {
             Plain::Sqlite(connection) => {
                 let watch = Stopwatch::start();
-                for rows in rows.chunks(self.case.batch) {
+                for rows in rows.chunks(self.case.batches[number]) {
                     insert(connection, rows).await.expect("the rows are inserted");
                 }
                 watch.rate(rows.len())
