@@ -26,6 +26,10 @@ peers:
 fuzz *args:
     scripts/fuzz {{ args }}
 
+# Runs this release beside one whose tables have a newer version.
+rolling-upgrade:
+    scripts/rolling-upgrade
+
 # Formats the code.
 fmt:
     cargo fmt --all

@@ -10,6 +10,7 @@ use honoken_projections::Part;
 use honoken_service::data_dir::{self, Folder};
 use honoken_service::encryption_keys::{self, Missing};
 use honoken_service::image_store::Place;
+use honoken_service::rebuilds;
 use honoken_service::service::{Roles, Service};
 use honoken_service::storage::Storage;
 use honoken_service::stores::Stores;
@@ -70,7 +71,7 @@ pub async fn run(process: Process, roles: Vec<Role>, stop: CancellationToken) ->
 
 /// Starts the parts of these roles. Returns them with the data folder, and with the storage that keeps other processes out of it.
 async fn start(process: &Process, roles: Roles) -> anyhow::Result<(Started, PathBuf, Storage)> {
-    let Process { config, ids, .. } = process;
+    let Process { config, clock, ids, .. } = process;
     let folder = || Ok(Arc::new(Folder::open(&process.data_dir)?));
     let storage = Storage::of(config.database.as_ref(), &process.data_dir, folder)?;
     let storage = storage.with_log_in(config.event_store.as_ref());
@@ -87,7 +88,8 @@ async fn start(process: &Process, roles: Roles) -> anyhow::Result<(Started, Path
     };
     let part = if roles.projector { Part::Run } else { Part::Watch };
     let (images, metrics) = (&config.images, process.metrics());
-    let stores = Stores::open(&storage, &data_dir, images, part, &**ids, metrics).await?;
+    let times = rebuilds::times(clock.clone(), config.retention);
+    let stores = Stores::open(&storage, &data_dir, images, (part, times), &**ids, metrics).await?;
     let service = Service::start(stores, process.service_options(roles, keys, &sockets)).await?;
     if roles.api {
         warn_about_defaults(process, &sockets.base_url);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use honoken_database::Pool;
 use honoken_database::postgres;
@@ -25,10 +25,8 @@ use crate::row_cache::RowCache;
 pub use crate::migrations::OpenError;
 
 /// Wake-ups of other processes when this one has projected.
-const PROJECTED: Topic = Topic {
-    channel: CHANNEL,
-    newest: "select coalesce(max(position), 0) from read_model_copy where state = 'live'",
-};
+const PROJECTED: Topic =
+    Topic { channel: CHANNEL, newest: "select coalesce(max(position), 0) from read_model_copy" };
 
 /// The read model. Clones share its connections.
 #[derive(Debug, Clone)]
@@ -40,12 +38,14 @@ pub struct ReadModel {
     /// Which copies of the tables there are.
     pub(crate) directory: CopyDirectory,
     pub(crate) home: Home,
-    /// The number of the copy that this process reads.
-    current: Arc<AtomicI64>,
+    /// The number of the copy that this process reads, and its version.
+    current: Arc<(AtomicI64, AtomicI64)>,
     /// Held while the copy that this process reads is written, or another takes its place here.
     pub(crate) turn: Arc<Mutex<()>>,
     /// Wakes the filler after an operator's wish.
     pub(crate) wishes: Arc<Notify>,
+    /// The position that a rebuild in this process has come to, and the seconds that are left; 0 while there is none.
+    pub(crate) rebuild: Arc<(AtomicU64, AtomicU64)>,
     /// Wakes the projector when another copy is read.
     pub(crate) moved: Arc<Notify>,
     /// Connections to a server that see the directory, whichever copy is read.
@@ -91,8 +91,8 @@ impl ReadModel {
             home.of(FIRST).prepare().await?;
             directory.note_first(version_of_tables(&home.of(FIRST)).await?).await?;
         }
-        let current = directory.live().await?.map_or(FIRST, |copy| copy.id);
-        home.of(current).prepare().await?;
+        let current = directory.live().await?.map_or((FIRST, VERSION), |copy| (copy.id, copy.version));
+        home.of(current.0).prepare().await?;
         Ok(Self::reading(directory, home, current, None, "".into()))
     }
 
@@ -102,7 +102,7 @@ impl ReadModel {
     /// When the directory of copies cannot be read.
     pub async fn beside_its_process(file: &Path) -> Result<Self, OpenError> {
         let directory = CopyDirectory::beside_its_process(&Home::directory_file(file));
-        let current = directory.live().await?.map_or(FIRST, |copy| copy.id);
+        let current = directory.live().await?.map_or((FIRST, VERSION), |copy| (copy.id, copy.version));
         Ok(Self::reading(directory, Home::Files(file.to_owned(), true), current, None, "".into()))
     }
 
@@ -125,11 +125,9 @@ impl ReadModel {
         if directory.rows().await?.is_empty() {
             directory.note_first(version_of_tables(&home.of(FIRST)).await?).await?;
         }
-        let current = directory.live().await?.map_or(FIRST, |copy| copy.id);
+        let current = directory.live().await?.map_or((FIRST, VERSION), |copy| (copy.id, copy.version));
         let base = postgres::open_readers(options, BASE_CONNECTIONS);
         let model = Self::reading(directory, home, current, Some(base), process.into());
-        // The first question comes after the first report, which says which copy is read.
-        model.readers.trust_until(Instant::now());
         model.report().await?;
         Ok(model)
     }
@@ -137,7 +135,7 @@ impl ReadModel {
     fn reading(
         directory: CopyDirectory,
         home: Home,
-        current: i64,
+        (current, version): (i64, i64),
         base: Option<PgPool>,
         process: Arc<str>,
     ) -> Self {
@@ -146,9 +144,10 @@ impl ReadModel {
             pass_rows: RowCache::default(),
             directory,
             home,
-            current: Arc::new(AtomicI64::new(current)),
+            current: Arc::new((AtomicI64::new(current), AtomicI64::new(version))),
             turn: Arc::default(),
             wishes: Arc::default(),
+            rebuild: Arc::default(),
             moved: Arc::default(),
             process,
             base,
@@ -173,6 +172,11 @@ impl ReadModel {
         Ok(self.home.of(id).bytes().await?)
     }
 
+    /// The position that a rebuild in this process has come to, and the seconds until it has caught up; 0 and 0 while there is none.
+    pub fn rebuild_in_this_process(&self) -> (u64, u64) {
+        (self.rebuild.0.load(Ordering::Relaxed), self.rebuild.1.load(Ordering::Relaxed))
+    }
+
     /// The number of the copy that this process reads.
     pub fn live_copy(&self) -> i64 {
         self.current()
@@ -186,43 +190,57 @@ impl ReadModel {
     /// Says which copy this process reads, where that is of interest to others, and reads the one that is live by now.
     pub(crate) async fn report(&self) -> sqlx::Result<()> {
         let Some(pool) = &self.base else { return Ok(()) };
-        let sent = Instant::now();
-        let Some(live) = reading::report(pool, &self.process).await? else { return Ok(()) };
+        let Some((live, version)) = reading::report(pool, &self.process).await? else { return Ok(()) };
         if live != self.current() {
             let turn = self.turn.lock().await;
-            self.reads(live);
+            self.reads(live, version);
             drop(turn);
             reading::leave_others(pool, &self.process, live).await?;
         }
-        self.readers.trust_until(sent + reading::TRUST);
         Ok(())
     }
 
-    /// Says on a server again and again which copy this process reads, until it is dropped. A [`Projector`](crate::Projector) does so by itself.
+    /// Says on a server again and again which copy this process reads, until it is dropped. From here on nothing is read when that has not been possible
+    /// for long. A [`Projector`](crate::Projector) does so by itself, before anybody is answered.
     pub async fn keep_reporting(&self) {
         if self.base.is_none() {
             return std::future::pending().await;
         }
+        self.readers.trust_until(Instant::now() + reading::TRUST);
         let mut interval = tokio::time::interval(reading::INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
-            if let Err(fault) = self.report().await {
-                tracing::warn!(error = error_chain(&fault), "the server did not hear which tables are read");
+            let sent = Instant::now();
+            match self.report().await {
+                Ok(()) => self.readers.trust_until(sent + reading::TRUST),
+                Err(fault) => {
+                    tracing::warn!(
+                        error = error_chain(&fault),
+                        "the server did not hear which tables are read"
+                    );
+                }
             }
         }
     }
 
     /// The number of the copy that this process reads.
     pub(crate) fn current(&self) -> i64 {
-        self.current.load(Ordering::Acquire)
+        self.current.0.load(Ordering::Acquire)
+    }
+
+    /// Whether the copy that this process reads has the version of this release, so that it may be written here. One of another version is read while
+    /// there is none.
+    pub(crate) fn is_of_this_version(&self) -> bool {
+        self.current.1.load(Ordering::Acquire) == VERSION
     }
 
     /// Lets all questions that begin from now on be asked of another copy. The caller has the turn.
-    pub(crate) fn reads(&self, copy: i64) {
+    pub(crate) fn reads(&self, copy: i64, version: i64) {
         self.pass_rows.turn_off();
         let former = self.readers.switch(self.home.of(copy).readers());
-        self.current.store(copy, Ordering::Release);
+        self.current.1.store(version, Ordering::Release);
+        self.current.0.store(copy, Ordering::Release);
         self.moved.notify_one();
         // Questions that are on the way get their answers.
         tokio::spawn(async move { close_pool(&former).await });

@@ -302,6 +302,8 @@ mod tests {
     use crate::ids::SystemIds;
     use crate::image_store::ImageOptions;
     use crate::install;
+    use crate::rebuilds;
+    use crate::retention::RetentionDays;
     use crate::storage::Storage;
     use crate::stores::Stores;
 
@@ -345,17 +347,11 @@ mod tests {
             let open = || Ok(Arc::new(Folder::open(folder.path())?));
             let storage = Storage::of(None, folder.path(), open).unwrap();
             let metrics = Metrics::new(&Identity::default(), &LabelSets::default());
-            let stores = Stores::open(
-                &storage,
-                folder.path(),
-                &ImageOptions::default(),
-                Part::Run,
-                &SystemIds,
-                metrics,
-            )
-            .await
-            .unwrap();
             let clock = Arc::new(HeldClock(AtomicI64::new(NOW * 1000)));
+            let times = rebuilds::times(clock.clone(), RetentionDays::default());
+            let (images, part) = (ImageOptions::default(), (Part::Run, times));
+            let stores =
+                Stores::open(&storage, folder.path(), &images, part, &SystemIds, metrics).await.unwrap();
             let keys = Some(sealing_keys(1));
             let (read_model, progress) = (stores.read_model.clone(), stores.projector.progress());
             let followed = Signers::follow(read_model.clone(), keys.clone(), clock.clone(), progress.clone());

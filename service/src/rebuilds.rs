@@ -12,7 +12,16 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::retention::RetentionDays;
 
-/// The task that fills copies, in this process unless another is at it.
+/// The clock, as rebuilds need it.
+pub fn times(clock: Arc<dyn Clock>, retention: RetentionDays) -> Times {
+    let now = clock.clone();
+    Times {
+        now: Arc::new(move || now.unix_seconds()),
+        cutoff: Arc::new(move || retention.cutoff(clock.unix_seconds())),
+    }
+}
+
+/// The task that fills copies where no projector runs, in this process unless another is at it.
 #[derive(Debug)]
 pub struct Rebuilds {
     task: JoinHandle<()>,
@@ -27,11 +36,7 @@ impl Rebuilds {
         clock: Arc<dyn Clock>,
         retention: RetentionDays,
     ) -> Self {
-        let (now, cutoff) = (clock.clone(), clock);
-        let times = Times {
-            now: Arc::new(move || now.unix_seconds()),
-            cutoff: Arc::new(move || retention.cutoff(cutoff.unix_seconds())),
-        };
+        let times = times(clock, retention);
         let filler = Filler::new(log, Upcasters::current(), read_model, times);
         let stop = CancellationToken::new();
         let work: BoxFuture<'static, ()> = Box::pin(filler.run(stop.clone()));

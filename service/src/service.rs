@@ -24,7 +24,6 @@ use crate::push_destination::Destination;
 use crate::pushing::options::{ApnsOptions, NatsOptions, Options as PushingOptions};
 use crate::pushing::trial::Trials;
 use crate::pushing::{self, Given, Parts, Pushing};
-use crate::rebuilds::Rebuilds;
 use crate::retention::{self, RetentionDays};
 use crate::shutdown::Shutdown;
 use crate::signers::Signers;
@@ -110,7 +109,6 @@ pub struct Service {
     jobs: Option<(JoinHandle<()>, CancellationToken)>,
     /// Purges rows of devices that left, if this process may run the projection.
     purging: Option<(JoinHandle<()>, CancellationToken)>,
-    rebuilds: Option<Rebuilds>,
     /// Writes the uses of API keys.
     noting: (JoinHandle<()>, CancellationToken),
 }
@@ -172,10 +170,6 @@ impl Service {
             let purge = retention::purge(projector, clock.clone(), options.retention, stop.clone());
             (tokio::spawn(purge), stop)
         });
-        let rebuilds = roles.projector.then(|| {
-            let (log, read_model) = (stores.log.clone(), stores.read_model.clone());
-            Rebuilds::start(log, read_model, clock.clone(), options.retention)
-        });
         let (url, waiting) = (&options.web_service_url, options.builds_waiting);
         let personalizations =
             Personalizations::new(stores.vault.clone(), signers.clone(), keys_of_persons, ids.clone());
@@ -212,7 +206,6 @@ impl Service {
             followers,
             jobs,
             purging,
-            rebuilds,
             noting,
         })
     }
@@ -266,9 +259,6 @@ impl Service {
         if let Some((mut purging, stop)) = self.purging {
             stop.cancel();
             shutdown.close("the purge", ended(&mut purging, "the purge")).await;
-        }
-        if let Some(rebuilds) = self.rebuilds {
-            shutdown.close("rebuilding the read model", rebuilds.end()).await;
         }
         let (mut noting, stop) = self.noting;
         stop.cancel();

@@ -13,7 +13,7 @@ use honoken_domain::ids::UnixSeconds;
 use honoken_domain::upcasters::Upcasters;
 use honoken_event_store::{EventLog, Log, Position};
 use honoken_office::Office;
-use honoken_projections::{Comparison, OperationError, Part, Projector, ReadModel};
+use honoken_projections::{Comparison, Filler, OperationError, Part, Projector, ReadModel, Times};
 use honoken_pushers::ledger::Ledger;
 use honoken_telemetry::metrics::Metrics;
 use honoken_vault::Vault;
@@ -74,7 +74,7 @@ impl Stores {
         storage: &'a Storage,
         data_dir: &'a Path,
         images: &'a ImageOptions,
-        part: Part,
+        (part, times): (Part, Times),
         ids: &'a dyn IdSource,
         metrics: Metrics,
     ) -> BoxFuture<'a, anyhow::Result<Self>> {
@@ -87,7 +87,7 @@ impl Stores {
             let log = Arc::new(set_back::open_log(storage, ids, &read_model, &ledger).await?);
             let stop = CancellationToken::new();
             let (projector, running) =
-                start_projector(log.clone(), read_model.clone(), part, stop.clone()).await?;
+                start_projector(log.clone(), read_model.clone(), (part, times), stop.clone()).await?;
             let dispatcher = Arc::new(Commands::new(log.clone(), metrics.clone()));
             Ok(Self {
                 log,
@@ -198,19 +198,33 @@ async fn open_images(options: &ImageOptions, data_dir: &Path) -> anyhow::Result<
     Ok(Blobs::of(store).behind(cache))
 }
 
-/// Starts a projector, and a task that does its work until `stop`.
+/// Starts a projector, and a task that does its work until `stop`. Where it may run the projection, it fills copies of the tables too, when an operator
+/// wishes so or there are none of this release's version.
 ///
 /// # Errors
 /// When the read model cannot be read or written.
 pub fn start_projector(
     log: Arc<Log>,
     read_model: ReadModel,
-    part: Part,
+    (part, times): (Part, Times),
     stop: CancellationToken,
 ) -> BoxFuture<'static, Result<(Projector, JoinHandle<()>), OperationError>> {
     Box::pin(async move {
+        let filler = Filler::new(log.clone(), Upcasters::current(), read_model.clone(), times);
         let (projector, run) = Projector::start(log, Upcasters::current(), read_model, part, stop).await?;
-        Ok((projector, tokio::spawn(run)))
+        let work = async move {
+            if part == Part::Watch {
+                return run.await;
+            }
+            let stop = CancellationToken::new();
+            let filling = tokio::spawn(filler.run(stop.clone()));
+            run.await;
+            stop.cancel();
+            if let Err(fault) = filling.await {
+                tracing::error!(error = %fault, "rebuilding the read model ended with an error");
+            }
+        };
+        Ok((projector, tokio::spawn(work)))
     })
 }
 

@@ -56,7 +56,7 @@ pub struct Home {
 /// What every process of a home has in common.
 #[derive(Debug, Clone)]
 pub(crate) struct Setting {
-    program: PathBuf,
+    pub(crate) program: PathBuf,
     folder: PathBuf,
     database_url: Option<String>,
     variables: Vec<(String, String)>,

@@ -69,6 +69,13 @@ impl Serve {
         }
     }
 
+    /// Another program than that of the home: another release.
+    #[must_use]
+    pub fn with_program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.setting.program = program.into();
+        self
+    }
+
     /// With these roles only, as `--roles` takes them.
     #[must_use]
     pub fn with_roles(mut self, roles: &str) -> Self {

@@ -351,12 +351,12 @@ pub fn check_projection(segments: &Segments) -> Result<(), ApiError> {
 
 impl From<CopyError> for ApiError {
     fn from(fault: CopyError) -> Self {
-        let code = match &fault {
-            CopyError::AtWork => "rebuild_at_work",
-            CopyError::NoRebuild => "no_rebuild",
-            CopyError::NothingKept => "nothing_kept",
-            CopyError::Store(_) => return Self::Unavailable(fault.into()),
-        };
-        Self::Conflict { code, detail: fault.to_string() }
+        let detail = fault.to_string();
+        match fault {
+            CopyError::AtWork => Self::Conflict { code: "rebuild_at_work", detail },
+            CopyError::NoRebuild => Self::Conflict { code: "no_rebuild", detail },
+            CopyError::NothingKept => Self::Conflict { code: "nothing_kept", detail },
+            CopyError::Store(_) => Self::Unavailable(fault.into()),
+        }
     }
 }

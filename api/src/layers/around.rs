@@ -254,6 +254,7 @@ mod tests {
     use honoken_service::ids::SystemIds;
     use honoken_service::image_store::ImageOptions;
     use honoken_service::pushing::options;
+    use honoken_service::rebuilds;
     use honoken_service::retention::RetentionDays;
     use honoken_service::service::{self, Roles};
     use honoken_service::storage::Storage;
@@ -277,10 +278,9 @@ mod tests {
         let open = || Ok(Arc::new(Folder::open(folder.path())?));
         let storage = Storage::of(None, folder.path(), open).unwrap();
         let metrics = Metrics::new(&Identity::default(), &LabelSets::default());
-        let stores =
-            Stores::open(&storage, folder.path(), &ImageOptions::default(), Part::Run, &SystemIds, metrics)
-                .await
-                .unwrap();
+        let times = rebuilds::times(Arc::new(SystemClock), RetentionDays::default());
+        let (images, part) = (ImageOptions::default(), (Part::Run, times));
+        let stores = Stores::open(&storage, folder.path(), &images, part, &SystemIds, metrics).await.unwrap();
         let options = service::Options {
             roles: Roles { projector: true, ..Roles::default() },
             keys: None,

@@ -39,6 +39,9 @@ fn update_gauges(app: &App) {
     set(Metric::ProjectionPosition, progress.position.0);
     set(Metric::ProjectionLag, head.saturating_sub(progress.position.0));
     set(Metric::ProjectionParked, progress.parked.len() as u64);
+    let (position, seconds_left) = app.read_model.rebuild_in_this_process();
+    set(Metric::RebuildPosition, position);
+    set(Metric::RebuildLeft, seconds_left);
     set(Metric::PassesCacheSize, app.built_passes.cached_bytes());
     let count = |metric, more: u64| app.metrics.counter(metric, &[]).inc_by(more);
     count(Metric::ReadModelQuestions, app.read_model.take_questions());

@@ -12,6 +12,7 @@ use honoken_projections::Part;
 use honoken_service::data_dir::Folder;
 use honoken_service::dev::{authority, ownership, sample};
 use honoken_service::encryption_keys::{self, Missing};
+use honoken_service::rebuilds;
 use honoken_service::service::{Roles, Service};
 use honoken_service::shutdown::Shutdown;
 use honoken_service::storage::Storage;
@@ -50,7 +51,9 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
         encryption_keys::check(found.as_ref(), &storage, key_folder.path(), Missing::IsMade).await?;
         let keys = encryption_keys::ensure(configured, key_folder.path(), &**ids)?;
         let (images, metrics) = (&config.images, process.metrics());
-        let stores = Stores::open(&storage, folder.path(), images, Part::Run, &**ids, metrics).await?;
+        let times = rebuilds::times(clock.clone(), config.retention);
+        let stores =
+            Stores::open(&storage, folder.path(), images, (Part::Run, times), &**ids, metrics).await?;
         anyhow::Ok((stores, keys))
     };
     let (stores, keys) = tokio::select! {

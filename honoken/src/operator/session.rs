@@ -22,6 +22,7 @@ use honoken_service::ids::{self, IdSource};
 use honoken_service::image_store::Place as ImagePlace;
 use honoken_service::operations::audit::{Action, Record};
 use honoken_service::operations::context::Context as OperationContext;
+use honoken_service::rebuilds;
 use honoken_service::running_process::RunningProcess;
 use honoken_service::storage::{Database, Storage};
 use honoken_service::stores::{IMAGES, start_projector};
@@ -273,8 +274,9 @@ impl Session {
         };
         let log = Arc::new(log);
         let stop = CancellationToken::new();
+        let times = rebuilds::times(clock.clone(), config.retention);
         let (projector, running) =
-            start_projector(log.clone(), read_model.clone(), part, stop.clone()).await?;
+            start_projector(log.clone(), read_model.clone(), (part, times), stop.clone()).await?;
         let session = Self {
             dispatcher: Commands::new(log.clone(), Metrics::new(&config.identity, &label_sets())),
             read_model: read_model.clone(),

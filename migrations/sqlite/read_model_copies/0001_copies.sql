@@ -21,4 +21,3 @@ create table read_model_copy (
 
 create unique index one_live_copy on read_model_copy (version) where state = 'live';
 create unique index one_copy_at_work on read_model_copy (version) where state in ('filling', 'catchingUp', 'ready');
-create unique index one_kept_copy on read_model_copy (version) where state = 'kept';

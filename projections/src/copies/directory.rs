@@ -208,7 +208,7 @@ impl CopyDirectory {
         self.change(noted.bind(FIRST).bind(version)).await.map(drop)
     }
 
-    /// Asks for a rebuild, and returns the number of its copy. A copy that is kept goes.
+    /// Asks for a rebuild, and returns the number of its copy. Copies that are kept go, also those of releases before this one.
     ///
     /// # Errors
     /// [`CopyError::AtWork`].
@@ -221,10 +221,49 @@ impl CopyDirectory {
         let rows = self.connection.run(asked.bind(VERSION).bind(held).bind(now.0)).await?;
         let id = rows.first().ok_or(CopyError::AtWork)?.get("copy")?;
         let leaves = sql(
-            "update read_model_copy set state = 'leaving' where state = 'kept' and version = $1 returning copy",
+            "update read_model_copy set state = 'leaving' where state = 'kept' and version <= $1 returning copy",
         );
         self.change(leaves.bind(VERSION)).await?;
         Ok(id)
+    }
+
+    /// Sees to it that there will be a copy of the version of this release: one that was kept comes back, otherwise one is filled.
+    pub(crate) async fn provide(&self, now: UnixSeconds) -> Result<(), CopyError> {
+        let copies = self.rows().await?;
+        let is_there = |copy: &&Copy| {
+            copy.version == VERSION && (copy.state == CopyState::Live || copy.state.is_at_work())
+        };
+        if copies.is_empty() || copies.iter().any(|copy| is_there(&copy)) {
+            return Ok(());
+        }
+        let provided = match self.roll_back().await {
+            Err(CopyError::NothingKept) => self.rebuild(false, now).await.map(drop),
+            provided => provided,
+        };
+        match provided {
+            // Another process of this release was faster.
+            Err(CopyError::AtWork) => Ok(()),
+            provided => provided,
+        }
+    }
+
+    /// Keeps live copies that no process reads any more, where another one is read: processes of their version have ended.
+    pub(crate) async fn retire_unread(&self) -> sqlx::Result<()> {
+        if self.file.is_some() {
+            return Ok(());
+        }
+        let retired = sql("with read as (select distinct copy from read_model_reader where seen_at > clock_timestamp() - interval '5 seconds')
+             update read_model_copy set state = 'kept'
+             where state = 'live' and copy not in (select copy from read)
+               and exists (select 1 from read join read_model_copy other using (copy) where other.state = 'live')
+             returning copy");
+        for row in self.connection.run(retired).await? {
+            tracing::info!(
+                "no process reads copy {} of the tables any more: it is kept",
+                row.get::<i64>("copy")?
+            );
+        }
+        Ok(())
     }
 
     /// Pauses the rebuild, or lets it go on.
@@ -244,7 +283,7 @@ impl CopyDirectory {
     /// [`CopyError::NoRebuild`].
     pub async fn cancel(&self) -> Result<(), CopyError> {
         let asked = sql("update read_model_copy
-             set state = case when finished_at is null then 'leaving' else 'kept' end, paused = false, held = false, compares = false
+             set state = case when started_at is not null and finished_at is null then 'leaving' else 'kept' end, paused = false, held = false, compares = false
              where version = $1 and state in ('filling', 'catchingUp', 'ready') returning copy");
         self.at_work(asked.bind(VERSION)).await
     }
@@ -283,18 +322,18 @@ impl CopyDirectory {
         }
         // Its rows were live, so it is not empty and follows the event log from where it stood.
         let asked = sql("update read_model_copy set state = 'catchingUp', held = false, paused = false, comparison = null, note = null
-             where version = $1 and state = 'kept' returning copy");
+             where copy = (select max(copy) from read_model_copy where version = $1 and state = 'kept') returning copy");
         let changed = self.change(asked.bind(VERSION)).await?;
         if changed { Ok(()) } else { Err(CopyError::NothingKept) }
     }
 
-    /// Gives the room of the copy that is kept back.
+    /// Gives the room of the copies that are kept back, also those of releases before this one.
     ///
     /// # Errors
     /// [`CopyError::NothingKept`].
     pub async fn drop_kept(&self) -> Result<(), CopyError> {
         let asked = sql(
-            "update read_model_copy set state = 'leaving' where version = $1 and state = 'kept' returning copy",
+            "update read_model_copy set state = 'leaving' where version <= $1 and state = 'kept' returning copy",
         );
         if self.change(asked.bind(VERSION)).await? { Ok(()) } else { Err(CopyError::NothingKept) }
     }

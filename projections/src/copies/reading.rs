@@ -22,16 +22,16 @@ pub(crate) async fn name(connection: &mut PgConnection) -> sqlx::Result<String> 
     sqlx::query_scalar("select gen_random_uuid()::text").fetch_one(connection).await
 }
 
-/// Says that a process reads the copy that is live for this release, and returns which one that is. The row of that copy is locked for it, so that no
-/// switch comes between.
-pub(crate) async fn report(pool: &PgPool, process: &str) -> sqlx::Result<Option<i64>> {
-    let reported = sqlx::query_scalar(
-        "with live as (select copy from read_model_copy where state = 'live' order by version = $2 desc, version desc limit 1 for share),
+/// Says that a process reads the copy that is live for this release, and returns which one that is and its version. The row of that copy is locked for
+/// it, so that no switch comes between.
+pub(crate) async fn report(pool: &PgPool, process: &str) -> sqlx::Result<Option<(i64, i64)>> {
+    let reported = sqlx::query_as(
+        "with live as (select copy, version from read_model_copy where state = 'live' order by version = $2 desc, version desc limit 1 for share),
               reported as (insert into read_model_reader (process, copy, version, seen_at)
                            select $1, copy, $2, clock_timestamp() from live
                            on conflict (process, copy) do update set seen_at = excluded.seen_at
                            returning copy)
-         select copy from reported",
+         select live.copy, live.version from live join reported using (copy)",
     );
     within(reported.bind(process).bind(VERSION).fetch_optional(pool)).await
 }

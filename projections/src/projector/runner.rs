@@ -200,8 +200,11 @@ impl<L: EventLog> Runner<L> {
     async fn acquire_or_watch(&mut self) -> Result<(), OperationError> {
         let mut connection = self.take_connection().await.map_err(OperationError::Store)?;
         let lease = match self.part {
-            Part::Run => lease::take(&mut connection).await.map_err(OperationError::Store)?,
-            Part::Watch => None,
+            // Tables of another version are those of another release, which may run.
+            Part::Run if self.read_model.is_of_this_version() => {
+                lease::take(&mut connection).await.map_err(OperationError::Store)?
+            }
+            Part::Run | Part::Watch => None,
         };
         self.read_model.pass_rows.turn_off();
         let progress = match lease {

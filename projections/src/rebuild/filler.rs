@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use honoken_database::lease::Held;
@@ -30,9 +31,6 @@ const POLL: Duration = Duration::from_secs(1);
 /// How long events are applied before wishes are looked at, and progress is reported.
 const SLICE: Duration = Duration::from_millis(200);
 
-/// The wait after a failure.
-const BACK_OFF: Duration = Duration::from_secs(1);
-
 /// The clock, as the filler needs it.
 #[derive(Clone)]
 pub struct Times {
@@ -57,6 +55,8 @@ pub struct Filler<L> {
     times: Times,
     /// The copy that is being filled here.
     work: Option<Work>,
+    /// The number of the copy that was last worked on.
+    at_work: Option<i64>,
 }
 
 /// A copy that is being filled.
@@ -83,21 +83,20 @@ enum Next {
 impl<L: EventLog> Filler<L> {
     /// A task that has not begun.
     pub fn new(log: Arc<L>, upcasters: Upcasters, read_model: ReadModel, times: Times) -> Self {
-        Self { log, upcasters, read_model, times, work: None }
+        Self { log, upcasters, read_model, times, work: None, at_work: None }
     }
 
     /// Works until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut head = self.log.head();
         while !stop.is_cancelled() {
-            let next = self.round().await.unwrap_or_else(|fault| {
-                tracing::error!(
-                    error = error_chain(&fault),
-                    "a rebuild stands still; retrying in {BACK_OFF:?}"
-                );
-                self.work = None;
-                Next::Idle
-            });
+            let next = match self.round().await {
+                Ok(next) => next,
+                Err(fault) => {
+                    self.stands_still(&fault).await;
+                    Next::Idle
+                }
+            };
             let read_model = self.read_model.clone();
             match next {
                 Next::Again => tokio::task::yield_now().await,
@@ -120,10 +119,27 @@ impl<L: EventLog> Filler<L> {
         }
     }
 
+    /// Tells why a rebuild does not go on. It is tried again.
+    async fn stands_still(&mut self, fault: &OperationError) {
+        let why = error_chain(fault);
+        tracing::error!(error = why, "a rebuild stands still; retrying in {POLL:?}");
+        let Some(copy) = self.at_work.take() else { return };
+        self.work = None;
+        if let Err(fault) = self.read_model.directory.note(copy, Some(&why)).await {
+            tracing::debug!(error = %fault, "the directory of copies could not be written");
+        }
+    }
+
     /// Looks at the directory, and does the next piece of work.
     async fn round(&mut self) -> Result<Next, OperationError> {
         let store = OperationError::Store;
-        let copies = self.read_model.directory.rows().await.map_err(store)?;
+        let directory = &self.read_model.directory;
+        directory.retire_unread().await.map_err(store)?;
+        if !self.read_model.is_of_this_version() {
+            let provided = directory.provide((self.times.now)()).await;
+            provided.map_err(|fault| store(sqlx::Error::Configuration(Box::new(fault))))?;
+        }
+        let copies = directory.rows().await.map_err(store)?;
         for leaving in copies.iter().filter(|copy| copy.state == CopyState::Leaving) {
             if self.work.as_ref().is_some_and(|work| work.copy == leaving.id) {
                 self.put_down().await.map_err(store)?;
@@ -136,6 +152,7 @@ impl<L: EventLog> Filler<L> {
             self.put_down().await.map_err(store)?;
             return Ok(Next::Idle);
         };
+        self.at_work = Some(wanted.id);
         match self.goes_on(&wanted).await {
             Ok(next) => Ok(next),
             Err(StepError::Superseded) => {
@@ -160,6 +177,7 @@ impl<L: EventLog> Filler<L> {
             seconds_left: pace.seconds_left,
         };
         self.read_model.directory.report(copy.id, &report).await?;
+        self.shows(report.position.0, report.seconds_left.unwrap_or_default());
         if !reached {
             self.work = Some(work);
             return Ok(Next::Again);
@@ -281,8 +299,15 @@ impl<L: EventLog> Filler<L> {
         }
     }
 
+    /// For those who watch this process.
+    fn shows(&self, position: u64, seconds_left: u64) {
+        self.read_model.rebuild.0.store(position, Ordering::Relaxed);
+        self.read_model.rebuild.1.store(seconds_left, Ordering::Relaxed);
+    }
+
     /// Lets go of the copy that is filled here, so that another process can go on.
     async fn put_down(&mut self) -> sqlx::Result<()> {
+        self.shows(0, 0);
         let Some(mut work) = self.work.take() else { return Ok(()) };
         lease::release(&mut work.connection, work.lease).await?;
         work.connection.close().await

@@ -41,7 +41,7 @@ impl<L: EventLog> Switch<'_, L> {
                 // The projector waits between two batches, so the live copy stands still.
                 let turn = self.read_model.turn.clone().lock_owned().await;
                 self.in_files(connection).await?;
-                self.read_model.reads(self.copy);
+                self.read_model.reads(self.copy, VERSION);
                 drop(turn);
             }
             Home::Server(_, base) => {
@@ -90,6 +90,13 @@ impl<L: EventLog> Switch<'_, L> {
             apply(connection, self.upcasters, events).await?;
         }
         self.change_rows(connection, &prefix, live).await?;
+        // From its first moment on a process reads it, so that none believes that it is of no use.
+        let read = format!(
+            "insert into {prefix}read_model_reader (process, copy, version, seen_at) values ($1, $2, $3, clock_timestamp())
+             on conflict (process, copy) do update set seen_at = excluded.seen_at"
+        );
+        let process = self.read_model.process.as_ref();
+        composed(read).bind(process).bind(self.copy).bind(VERSION).execute(connection).await?;
         connection.commit().await?;
         Ok(())
     }
@@ -136,6 +143,11 @@ impl<L: EventLog> Switch<'_, L> {
             ),
         ];
         let no = if matches!(connection, Connection::Sqlite(..)) { "0" } else { "false" };
+        if matches!(connection, Connection::Sqlite(..)) {
+            // Files have one process: nobody reads a copy of another version any more.
+            let leave = "update read_model_copy set state = 'kept' where version <> $1 and state = 'live'";
+            composed(leave.to_owned()).bind(VERSION).execute(connection).await?;
+        }
         for (change, value) in changes {
             let change = change
                 .replace("{prefix}", prefix)

@@ -48,7 +48,11 @@ impl Filling {
     }
 
     pub(crate) async fn reaches(&self, id: i64, state: CopyState) {
-        eventually(state.as_str(), async || self.copy(id).await.state == state).await;
+        eventually(state.as_str(), async || {
+            let copies = self.model.copies().all().await.unwrap();
+            copies.iter().any(|copy| copy.id == id && copy.state == state)
+        })
+        .await;
     }
 
     pub(crate) async fn stops(self) {

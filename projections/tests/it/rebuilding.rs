@@ -340,7 +340,43 @@ async fn what_is_skipped_meanwhile_is_skipped_in_the_copy(engine: Engine) {
     running.stops().await;
 }
 
+/// The tables are those of the release before: it had another version of them.
+async fn are_of_the_release_before(world: &World) {
+    world.execute("update projection_checkpoint set version = version - 1").await;
+    let mut directory = world.stores.location().copies_sql().await;
+    directory.execute("update read_model_copy set version = version - 1").await;
+    directory.close().await;
+}
+
+async fn tables_of_another_version_are_read_until_a_copy_of_this_one_has_caught_up(engine: Engine) {
+    let world = a_world_with_a_past(engine, 60).await;
+    let before = world.tables().await;
+    are_of_the_release_before(&world).await;
+    world.lives_through(&history(61, 20)).await;
+
+    let running = world.projects().await;
+    let (log, mut halt) = Halting::new(&world.log);
+    let filling = Filling::beside(&running.model, Arc::new(log));
+    halt.reach_middle().await;
+    assert_same(&world.tables().await, &before);
+    assert!(!*running.projector.leads().borrow(), "it does not write tables of another version");
+    assert!(running.progress().position < world.head());
+    halt.goes_on();
+    filling.reaches(2, CopyState::Live).await;
+    running.reaches(world.head()).await;
+    eventually("the end of the former version", async || filling.copy(1).await.state == CopyState::Kept)
+        .await;
+    let current = world.all_tables().await;
+    let id = filling.rebuild(false).await;
+    filling.reaches(id, CopyState::Live).await;
+    assert_same(&world.all_tables().await, &current);
+    filling.reaches(1, CopyState::Gone).await;
+    filling.stops().await;
+    running.stops().await;
+}
+
 on_both_engines! {
+    tables_of_another_version_are_read_until_a_copy_of_this_one_has_caught_up,
     rebuilt_tables_are_those_that_were_there,
     readers_see_the_live_tables_until_the_others_take_over,
     the_live_tables_go_on_meanwhile_and_the_others_miss_nothing,
@@ -361,8 +397,20 @@ async fn processes_follow_a_switch_and_promise_nothing_that_another_cannot_show(
     world.registers("phone", &pass, "aa").await;
     let one = world.projects().await;
     one.reaches(world.head()).await;
-    // It only says that it reads, and does not look for another copy: as if it were frozen in between.
+    // It says that it reads, and is frozen then.
     let other = world.stores.location().read_model().await;
+    let says = tokio::spawn({
+        let other = other.clone();
+        async move { other.keep_reporting().await }
+    });
+    eventually("its word", async || {
+        let mut directory = world.stores.location().copies_sql().await;
+        let said = directory.count("read_model_reader").await;
+        directory.close().await;
+        said == 2
+    })
+    .await;
+    says.abort();
     let filling = Filling::beside(&one.model, world.log.clone());
     let id = filling.rebuild(false).await;
     filling.reaches(id, CopyState::Live).await;
@@ -390,4 +438,38 @@ async fn processes_follow_a_switch_and_promise_nothing_that_another_cannot_show(
     other.close().await;
     filling.stops().await;
     one.stops().await;
+}
+
+/// A process of the release before reads its own copy, which nobody writes any more here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_versions_are_read_beside_each_other_and_the_slower_one_is_waited_for() {
+    let world = World::new(Engine::Postgres).await;
+    let pass = ticket("A");
+    world.issues(&pass, "1").await;
+    let running = world.projects().await;
+    running.reaches(world.head()).await;
+    running.stops().await;
+    are_of_the_release_before(&world).await;
+    let before = world.head();
+    // A process of that release says so.
+    let mut directory = world.stores.location().copies_sql().await;
+    let reads = "insert into read_model_reader (process, copy, version, seen_at)
+                 select 'older', copy, version, clock_timestamp() + interval '1 hour' from read_model_copy";
+    directory.execute(reads).await;
+
+    let running = world.projects().await;
+    let filling = Filling::beside(&running.model, world.log.clone());
+    filling.reaches(2, CopyState::Live).await;
+    let changed = world.changes(&pass, "2").await;
+    let row = async || running.model.pass_row(&pass).await.unwrap().unwrap().updated_at;
+    eventually("the change in the new copy", async || Some(row().await) == changed.aggregate.updated_at())
+        .await;
+    assert_eq!(filling.copy(1).await.state, CopyState::Live, "it is read");
+    assert_eq!(running.progress().position, before, "nothing is promised beyond it");
+    directory.execute("delete from read_model_reader where process = 'older'").await;
+    directory.close().await;
+    running.reaches(world.head()).await;
+    assert_eq!(filling.copy(1).await.state, CopyState::Kept);
+    filling.stops().await;
+    running.stops().await;
 }

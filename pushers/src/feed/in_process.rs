@@ -152,7 +152,9 @@ impl<L: EventLog> InProcessFeed<L> {
     /// Finds out what there is to hand out; `false` when this process publishes nothing for now.
     async fn step(&mut self) -> Result<bool, FollowError> {
         for part in [Part::Relay, Part::Pusher] {
-            if self.ledger.paused(part).await?.is_some() {
+            let paused = self.ledger.paused(part).await?.is_some();
+            self.figures.send_modify(|figures| figures.paused = paused);
+            if paused {
                 return Ok(false);
             }
         }

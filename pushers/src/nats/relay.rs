@@ -194,6 +194,7 @@ impl<L: EventLog> Relay<L> {
     /// Publishes all messages that there are now.
     async fn step(&mut self) -> Result<(), RelayError> {
         self.paused = self.ledger.paused(Part::Relay).await?.is_some();
+        self.figures.send_modify(|figures| figures.paused = self.paused);
         if self.paused {
             return Ok(());
         }

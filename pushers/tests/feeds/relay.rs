@@ -152,6 +152,8 @@ async fn nothing_is_published_while_an_operator_has_paused(engine: Engine) {
     world.changes("A", "1").await;
     hears(&mut feed, &ledger, 1).await;
     ledger.pause(Part::Relay, "somebody", 1).await.unwrap();
+    let mut figures = relaying.figures.clone();
+    crate::world::soon("the pause", figures.wait_for(|figures| figures.paused)).await.unwrap();
     let position = world.changes("A", "2").await.position.0;
     is_silent(&mut feed).await;
     ledger.resume(Part::Relay, 2).await.unwrap();

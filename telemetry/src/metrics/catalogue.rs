@@ -67,6 +67,10 @@ pub enum Metric {
     ProjectionLag,
     /// `honoken.projection.parked`
     ProjectionParked,
+    /// `honoken.rebuild.position`
+    RebuildPosition,
+    /// `honoken.rebuild.left`
+    RebuildLeft,
     /// `honoken.read_model.questions`
     ReadModelQuestions,
     /// `honoken.pass_rows.looked_for`
@@ -164,6 +168,8 @@ pub(super) const TABLE: &[Row] = &[
     Row { metric: Metric::ProjectionPosition, name: "honoken.projection.position", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "position up to which readers see every event" },
     Row { metric: Metric::ProjectionLag, name: "honoken.projection.lag", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "events between `honoken.projection.position` and `honoken.log.head`" },
     Row { metric: Metric::ProjectionParked, name: "honoken.projection.parked", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "aggregates (passes, registrations …) that stand still because one of their events is parked" },
+    Row { metric: Metric::RebuildPosition, name: "honoken.rebuild.position", kind: Kind::Gauge, unit: Unit::None, labels: &[], help: "position that a rebuild of the read model in this process has come to; 0 while there is none" },
+    Row { metric: Metric::RebuildLeft, name: "honoken.rebuild.left", kind: Kind::Gauge, unit: Unit::Seconds, labels: &[], help: "time until that rebuild has caught up, at its present pace" },
     Row { metric: Metric::ReadModelQuestions, name: "honoken.read_model.questions", kind: Kind::Counter, unit: Unit::None, labels: &[], help: "queries of this process to the tables of the read model" },
     Row { metric: Metric::PassRowsLookedFor, name: "honoken.pass_rows.looked_for", kind: Kind::Counter, unit: Unit::None, labels: &[], help: "lookups of a pass's row in memory, hits and misses: one for each request with a token" },
     Row { metric: Metric::Pushes, name: "honoken.pushes", kind: Kind::Counter, unit: Unit::None, labels: &[Label::PushOutcome], help: "attempted pushes, by the answer of APNs" },

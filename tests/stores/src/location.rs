@@ -74,6 +74,11 @@ impl Location {
         sql
     }
 
+    /// A connection to the directory of copies of the read model.
+    pub async fn copies_sql(&self) -> Sql {
+        self.sql(COPIES).await
+    }
+
     /// The copy of the read model that is read. The first, where there are none yet.
     pub async fn live_copy(&self) -> i64 {
         if let Self::Folder(folder) = self
@@ -81,7 +86,7 @@ impl Location {
         {
             return 1;
         }
-        let mut directory = self.sql(COPIES).await;
+        let mut directory = self.copies_sql().await;
         let live =
             "select cast(copy as text) from read_model_copy where state = 'live' order by version desc";
         let live = directory.column(live).await;

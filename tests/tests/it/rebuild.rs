@@ -183,6 +183,8 @@ async fn an_operator_holds_compares_switches_goes_back_and_drops() {
         (&id, &Value::Null, &Value::Null)
     );
     assert_eq!(ready["rebuild"]["position"], ready["head"], "{ready}");
+    let scrape = honoken.metrics().await;
+    assert_eq!(scrape.get("honoken_rebuild_position"), ready["head"].as_f64().expect("a number"));
     refuses(&operator, "rebuild", "rebuild_at_work").await;
     operator.wishes("compare").await;
     let compared = sees(&operator, "a comparison", |wallet| wallet["rebuild"]["compare"].is_object()).await;

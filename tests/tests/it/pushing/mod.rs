@@ -10,6 +10,7 @@ mod disabled;
 mod imported;
 mod operator;
 mod processes;
+mod upgrade;
 
 use std::collections::BTreeMap;
 use std::fs;
