@@ -1,12 +1,14 @@
-//! Phones that a sender has claimed: from the claim to the result. The table is `wake`, as in [`push_schedule`](super::push_schedule).
+//! Phones that a sender has claimed: from the claim to the result. The table is `wake`, as in [`push_schedule`](super::push_schedule); the claims of a
+//! file are in memory (`file_claims.rs`).
 
 use std::collections::BTreeMap;
 
 use honoken_database::statements::{Connection, Row, execute_for_each, sql};
 
 use super::deliveries::{self, DeliveryResult, MANY_PENDING, PendingDelivery};
+use super::file_claims::FileClaims;
 use super::phone_topic::PhoneTopic;
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, columns};
 
 /// A phone that a sender has claimed.
 #[derive(Debug, Clone)]
@@ -68,6 +70,16 @@ impl Claim {
 }
 
 impl NextPush {
+    /// Whether two are the same but for the phone, and for the moment at which the window ends, if both begin one.
+    fn ends_like(&self, other: &Self) -> bool {
+        self.key.pass_type_identifier == other.key.pass_type_identifier
+            && self.enqueued == other.enqueued
+            && self.attempts == other.attempts
+            && self.due_at_ms == other.due_at_ms
+            && self.attempts == 0
+            && (self.quiet_until_ms == 0) == (other.quiet_until_ms == 0)
+    }
+
     /// The phone and the topic.
     pub fn key(&self) -> &PhoneTopic {
         &self.key
@@ -75,6 +87,11 @@ impl NextPush {
 }
 
 impl Ledger {
+    /// Whether a claim that finds nothing costs no more than asking whether there is something.
+    pub(crate) fn claims_are_free(&self) -> bool {
+        self.file_claims.is_some()
+    }
+
     /// Claims phones that are due, those first that have waited longest, with their pending deliveries.
     ///
     /// # Errors
@@ -82,13 +99,10 @@ impl Ledger {
     pub async fn claim(&self, sender: &str, limit: u32, now_ms: i64) -> Result<Vec<Claim>, LedgerError> {
         let doing = "claiming due phones";
         let mut writer = self.writer(doing).await?;
-        let claimed = async {
-            writer.begin().await?;
-            let claimed = claim(&mut writer, sender, limit, now_ms).await?;
-            writer.commit().await?;
-            Ok(claimed)
+        let claimed = match &self.file_claims {
+            Some(claims) => claim_in_file(&mut writer, claims, limit, now_ms).await,
+            None => claim_on_server(&mut writer, sender, limit, now_ms).await,
         };
-        let claimed = claimed.await;
         writer.keep(claimed).map_err(LedgerError::of(doing))
     }
 
@@ -111,6 +125,9 @@ impl Ledger {
             writer.commit().await
         };
         let written = written.await;
+        if let (Some(claims), Ok(())) = (&self.file_claims, &written) {
+            claims.remove(phones.iter().map(NextPush::key));
+        }
         writer.keep(written).map_err(LedgerError::of(doing))
     }
 
@@ -124,6 +141,10 @@ impl Ledger {
         known: impl Fn(&PhoneTopic) -> bool,
         now_ms: i64,
     ) -> Result<(), LedgerError> {
+        if let Some(claims) = &self.file_claims {
+            claims.retain(known);
+            return Ok(());
+        }
         let doing = "looking for claimed phones";
         let rows = sql("select pass_type_identifier, device_library_identifier, attempts, enqueued from wake
              where due_at is not null and claimed_by = $1")
@@ -138,14 +159,6 @@ impl Ledger {
     }
 }
 
-const CLAIM_IN_FILE: &str = "update wake set claimed_by = $1, urgent = false
-     where (pass_type_identifier, device_library_identifier) in
-           (select pass_type_identifier, device_library_identifier from wake
-            where due_at <= $2 and claimed_by is null
-            order by due_at
-            limit $3)
-     returning pass_type_identifier, device_library_identifier, attempts, enqueued";
-
 /// Phones that other senders are about to claim are left to them. By `ctid`, since the planner takes a limit that it does not know for a tenth of the table.
 const CLAIM_ON_SERVER: &str = "update wake set claimed_by = $1, urgent = false
      where ctid = any (array(select ctid from wake
@@ -155,19 +168,39 @@ const CLAIM_ON_SERVER: &str = "update wake set claimed_by = $1, urgent = false
                              for update skip locked))
      returning pass_type_identifier, device_library_identifier, attempts, enqueued";
 
-async fn claim(
+async fn claim_on_server(
     connection: &mut Connection,
     sender: &str,
     limit: u32,
     now_ms: i64,
 ) -> sqlx::Result<Vec<Claim>> {
-    let statement = match connection {
-        Connection::Sqlite(..) => CLAIM_IN_FILE,
-        Connection::Postgres(_) => CLAIM_ON_SERVER,
-    };
-    let rows = sql(statement).bind(sender).bind(now_ms).bind(i64::from(limit));
+    connection.begin().await?;
+    let rows = sql(CLAIM_ON_SERVER).bind(sender).bind(now_ms).bind(i64::from(limit));
     let rows = rows.fetch_all(&mut *connection).await?;
-    let mut claimed = rows.iter().map(read_claimed).collect::<sqlx::Result<BTreeMap<_, _>>>()?;
+    let claimed = rows.iter().map(read_claimed).collect::<sqlx::Result<BTreeMap<_, _>>>()?;
+    let claimed = with_pending(connection, claimed).await?;
+    connection.commit().await?;
+    Ok(claimed)
+}
+
+/// Without a transaction: nobody else writes while this connection is in use.
+async fn claim_in_file(
+    connection: &mut Connection,
+    claims: &FileClaims,
+    limit: u32,
+    now_ms: i64,
+) -> sqlx::Result<Vec<Claim>> {
+    let rows = claims.find(&mut *connection, limit, now_ms).await?;
+    let claimed = rows.iter().map(read_claimed).collect::<sqlx::Result<BTreeMap<_, _>>>()?;
+    let claimed = with_pending(connection, claimed).await?;
+    claims.add(claimed.iter().map(|claim| claim.key.clone()));
+    Ok(claimed)
+}
+
+async fn with_pending(
+    connection: &mut Connection,
+    mut claimed: BTreeMap<PhoneTopic, Claim>,
+) -> sqlx::Result<Vec<Claim>> {
     let pending = deliveries::pending(connection, claimed.keys()).await?;
     let more = pending.len() >= MANY_PENDING;
     for delivery in pending {
@@ -190,9 +223,35 @@ fn read_claimed(row: &Row) -> sqlx::Result<(PhoneTopic, Claim)> {
     Ok((key, claim))
 }
 
+/// Ends the claims that an insert names; on a server those that are still the sender's.
+macro_rules! end_claims_of {
+    ($phones:literal, $which:literal) => {
+        concat!(
+            "insert into wake (pass_type_identifier, device_library_identifier, due_at, urgent, enqueued, attempts, quiet_until, claimed_by)
+         ",
+            $phones,
+            "
+         on conflict (pass_type_identifier, device_library_identifier) do update
+         set claimed_by = null, urgent = false, attempts = excluded.attempts,
+             quiet_until = case when excluded.quiet_until > 0 then excluded.quiet_until else wake.quiet_until end,
+             due_at = case when excluded.due_at > 0 then excluded.due_at
+                           when wake.enqueued = excluded.enqueued then null
+                           when wake.urgent or excluded.quiet_until = 0 then wake.due_at
+                           else excluded.quiet_until end",
+            $which
+        )
+    };
+}
+
+/// An insert, although every row is there: it locks them in the order of the phones, as a statement that enqueues does.
 async fn end_claims(connection: &mut Connection, sender: &str, phones: &[NextPush]) -> sqlx::Result<()> {
     let mut phones: Vec<_> = phones.iter().collect();
     phones.sort_by(|one, other| one.key.cmp(&other.key));
+    if let [first, .., _] = phones.as_slice()
+        && phones.iter().all(|next| next.ends_like(first))
+    {
+        return end_alike(connection, sender, first, &phones).await;
+    }
     let rows = phones.into_iter().map(|next| {
         let [topic, device] = next.key.row();
         [
@@ -206,20 +265,44 @@ async fn end_claims(connection: &mut Connection, sender: &str, phones: &[NextPus
             sender.into(),
         ]
     });
-    // An insert, although every row is there: it locks them in this order, as a statement that enqueues does.
-    execute_for_each(
-        connection,
-        "insert into wake (pass_type_identifier, device_library_identifier, due_at, urgent, enqueued, attempts, quiet_until, claimed_by)
-         values {rows}
-         on conflict (pass_type_identifier, device_library_identifier) do update
-         set claimed_by = null, urgent = false, attempts = excluded.attempts,
-             quiet_until = case when excluded.quiet_until > 0 then excluded.quiet_until else wake.quiet_until end,
-             due_at = case when excluded.due_at > 0 then excluded.due_at
-                           when wake.enqueued = excluded.enqueued then null
-                           when wake.urgent or excluded.quiet_until = 0 then wake.due_at
-                           else excluded.quiet_until end
-         where wake.claimed_by = excluded.claimed_by",
-        rows.collect(),
-    )
-    .await
+    let statement = match connection {
+        Connection::Sqlite(..) => end_claims_of!("values {rows}", ""),
+        Connection::Postgres(_) => {
+            end_claims_of!("values {rows}", " where wake.claimed_by = excluded.claimed_by")
+        }
+    };
+    execute_for_each(connection, statement, rows.collect()).await
+}
+
+/// Claims that end alike, as after a change that has woken very many: with one list of names. Their windows end with the last of them.
+async fn end_alike(
+    connection: &mut Connection,
+    sender: &str,
+    one: &NextPush,
+    phones: &[&NextPush],
+) -> sqlx::Result<()> {
+    let names: Vec<_> = phones.iter().map(|next| next.key.device_library_identifier.as_str()).collect();
+    let names = serde_json::to_string(&names).map_err(columns::decode)?;
+    let quiet_until_ms = phones.iter().map(|next| next.quiet_until_ms).max().unwrap_or_default();
+    let statement = match connection {
+        Connection::Sqlite(..) => {
+            end_claims_of!("select $1, value, $2, $3, $4, $5, $6, $7 from json_each($8) where true", "")
+        }
+        Connection::Postgres(_) => end_claims_of!(
+            "select $1, value, $2, $3, $4, $5, $6, $7 from json_array_elements_text($8::json) as page (value)",
+            " where wake.claimed_by = excluded.claimed_by"
+        ),
+    };
+    sql(statement)
+        .bind(one.key.pass_type_identifier.as_str())
+        .bind(one.due_at_ms)
+        .bind(false)
+        .bind(one.enqueued)
+        .bind(i64::from(one.attempts))
+        .bind(quiet_until_ms)
+        .bind(sender)
+        .bind(names)
+        .execute(connection)
+        .await?;
+    Ok(())
 }

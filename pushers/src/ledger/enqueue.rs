@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use honoken_database::statements::{Connection, Value, fetch_for_each};
+use honoken_database::statements::{Connection, Value, fetch_for_each, sql};
 use honoken_domain::ids::{DeviceLibraryIdentifier, ETag, PassId};
 use honoken_event_store::Position;
 
 use super::phone_topic::PhoneTopic;
-use super::{Ledger, LedgerError, push_schedule, push_watermarks};
+use super::{Ledger, LedgerError, columns, push_schedule, push_watermarks};
 
 /// The pushes that the phones of one page of registrations need.
 #[derive(Debug, Clone)]
@@ -63,6 +63,12 @@ async fn enqueue(
     requests: &[DeliveryRequest],
     now_ms: i64,
 ) -> sqlx::Result<usize> {
+    if let [page] = requests
+        && page.devices.len() >= MANY
+        && let Some(enqueued) = enqueue_page(connection, page, now_ms).await?
+    {
+        return Ok(enqueued);
+    }
     let rows =
         requests.iter().flat_map(|request| request.devices.iter().map(|device| row(request, device, now_ms)));
     // Sorted, so that two processes that are given the same message do not wait for each other.
@@ -83,6 +89,65 @@ async fn enqueue(
     }
     push_schedule::enqueue(connection, &phones, now_ms).await?;
     Ok(new.len())
+}
+
+/// Phones that hold one pass, from which on it is worth while to send their names alone.
+const MANY: usize = 16;
+
+const PAGE_IN_FILE: &str = "\
+    insert into delivery (pass_type_identifier, serial_number, etag, cause, device_library_identifier, position, urgent, created_at, changed_at)
+    select $1, $2, $3, $4, value, $5, $6, $7, $7 from json_each($8) where true
+    on conflict (pass_type_identifier, serial_number, etag, cause, device_library_identifier) do nothing";
+
+const PAGE_ON_SERVER: &str = "\
+    insert into delivery (pass_type_identifier, serial_number, etag, cause, device_library_identifier, position, urgent, created_at, changed_at)
+    select $1, $2, $3, $4, value, $5, $6, $7, $7 from json_array_elements_text($8::json) as page (value)
+    on conflict (pass_type_identifier, serial_number, etag, cause, device_library_identifier) do nothing";
+
+/// A page of phones that all hold one pass, in two statements with one list of names. `None`, and nothing is written, if one of them was asked for
+/// before: a message has come again.
+async fn enqueue_page(
+    connection: &mut Connection,
+    page: &DeliveryRequest,
+    now_ms: i64,
+) -> sqlx::Result<Option<usize>> {
+    let DeliveryRequest { pass, etag, position, cause, urgent, .. } = page;
+    let mut devices: Vec<_> = page.devices.iter().map(DeviceLibraryIdentifier::as_str).collect();
+    devices.sort_unstable();
+    devices.dedup();
+    let (Some(first), Some(last)) = (devices.first(), devices.last()) else { return Ok(Some(0)) };
+    let known = sql("select 1 as known from delivery
+         where pass_type_identifier = $1 and serial_number = $2 and etag = $3 and cause = $4
+           and device_library_identifier >= $5 and device_library_identifier <= $6
+         limit 1")
+    .bind(pass.pass_type_identifier.as_str())
+    .bind(pass.serial_number.as_str())
+    .bind(etag.as_str())
+    .bind(cause.as_str())
+    .bind(*first)
+    .bind(*last);
+    if known.fetch_optional(&mut *connection).await?.is_some() {
+        return Ok(None);
+    }
+    let names = serde_json::to_string(&devices).map_err(columns::decode)?;
+    let statement = match connection {
+        Connection::Sqlite(..) => PAGE_IN_FILE,
+        Connection::Postgres(_) => PAGE_ON_SERVER,
+    };
+    // If another process writes the same deliveries at this moment, their phones are made due twice, and pushed to once.
+    let enqueued = sql(statement)
+        .bind(pass.pass_type_identifier.as_str())
+        .bind(pass.serial_number.as_str())
+        .bind(etag.as_str())
+        .bind(cause.as_str())
+        .bind(position.0.cast_signed())
+        .bind(*urgent)
+        .bind(now_ms)
+        .bind(names.as_str())
+        .execute(&mut *connection)
+        .await?;
+    push_schedule::enqueue_page(connection, &pass.pass_type_identifier, &names, *urgent, now_ms).await?;
+    Ok(Some(usize::try_from(enqueued).unwrap_or(usize::MAX)))
 }
 
 /// A row, behind the key that rows are sorted by.

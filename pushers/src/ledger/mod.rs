@@ -4,7 +4,7 @@
 //! found here again, whatever stops in between. It is a SQLite file of its own, or tables in the Postgres database, and cannot be rebuilt from the event log.
 //!
 //! - [`enqueue`]: from a change to pending deliveries. [`deliveries`]: one push to one phone for one state. [`push_schedule`]: when a phone is
-//!   pushed to next, and [`claims`]: the phones that a sender is pushing to. [`push_watermarks`]: up to where a pass is done.
+//!   pushed to next, and [`claims`]: the phones that a sender is pushing to, which `file_claims.rs` keeps for a file. [`push_watermarks`]: up to where a pass is done.
 //! - [`feeds`]: how far the event log has been published. `feed_lease.rs`: which process does so. [`held_back`]: changes that could not be published yet.
 //! - [`parked`]: messages that never succeed, and credentials that APNs refuses. [`pause`]: the parts that an operator has stopped.
 //! - [`operator`]: a push without a change. `writers.rs`: the connections that write. `senders.rs`: which of several processes is alive.
@@ -28,6 +28,7 @@ mod columns;
 mod delivery_state;
 mod feed_lease;
 mod figures;
+mod file_claims;
 mod senders;
 mod writers;
 
@@ -45,6 +46,7 @@ use tokio::sync::watch;
 pub use deliveries::Delivery;
 pub use delivery_state::DeliveryState;
 pub use figures::Figures;
+use file_claims::FileClaims;
 pub use parked::{ParkedCredential, ParkedMessage};
 pub use pause::{Part, Paused};
 pub(crate) use writers::Writer;
@@ -101,6 +103,8 @@ pub enum OpenError {
 pub struct Ledger {
     pub(crate) readers: Readers,
     writers: Writers,
+    /// Of a file, the phones that are claimed.
+    file_claims: Option<FileClaims>,
     /// Changes whenever this process has made something due, or stopped or resumed a part.
     changed: Arc<watch::Sender<()>>,
     /// Changes whenever this process has stopped or resumed a part.
@@ -128,7 +132,13 @@ impl Ledger {
         file.heeds(push_schedule::free_all(&mut connection).await)?;
         sqlx::Connection::close(connection).await?;
         let readers = Readers::new(ReaderPool::Sqlite(file.open_readers(READERS), file.clone()));
-        Ok(Self { readers, writers: Writers::of_file(file), changed: Arc::default(), pauses: Arc::default() })
+        Ok(Self {
+            readers,
+            writers: Writers::of_file(file),
+            file_claims: Some(FileClaims::default()),
+            changed: Arc::default(),
+            pauses: Arc::default(),
+        })
     }
 
     /// Opens the ledger on a server, whose tables must have been made by [`migrate`].
@@ -142,6 +152,7 @@ impl Ledger {
         Ok(Self {
             readers,
             writers: Writers::of_server(options),
+            file_claims: None,
             changed: Arc::default(),
             pauses: Arc::default(),
         })

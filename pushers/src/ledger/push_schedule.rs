@@ -19,13 +19,16 @@ impl Ledger {
     /// # Errors
     /// When the data store is unavailable.
     pub async fn next_due(&self) -> Result<Option<i64>, LedgerError> {
+        let doing = "the time at which the next phone is due";
+        if let Some(claims) = &self.file_claims {
+            return claims.next_due(&self.readers).await.map_err(LedgerError::of(doing));
+        }
         let row = sql(
             "select due_at from wake where due_at is not null and claimed_by is null order by due_at limit 1",
         )
         .fetch_optional(&self.readers)
         .await;
-        row.and_then(|row| row.map(|row| row.get("due_at")).transpose())
-            .map_err(LedgerError::of("the time at which the next phone is due"))
+        row.and_then(|row| row.map(|row| row.get("due_at")).transpose()).map_err(LedgerError::of(doing))
     }
 
     /// Makes phones of a topic due that were put back and need not wait any longer. Gives how many, at most `limit`.
@@ -47,6 +50,23 @@ impl Ledger {
     }
 }
 
+/// Makes the phones due that a query gives.
+macro_rules! make_due_as {
+    ($phones:literal) => {
+        concat!(
+            "insert into wake (pass_type_identifier, device_library_identifier, due_at, urgent, enqueued, attempts, quiet_until)
+         ",
+            $phones,
+            "
+         on conflict (pass_type_identifier, device_library_identifier) do update
+         set enqueued = wake.enqueued + 1, urgent = wake.urgent or excluded.urgent,
+             due_at = case when wake.quiet_until > excluded.due_at and (wake.attempts > 0 or not excluded.urgent)
+                           then case when wake.due_at < wake.quiet_until then wake.due_at else wake.quiet_until end
+                           else case when wake.due_at < excluded.due_at then wake.due_at else excluded.due_at end end"
+        )
+    };
+}
+
 /// Makes phones due, `true`: urgently. At once; in a window at its end, unless it is urgent; after a failure when the phone has been left alone for
 /// long enough, even so. A phone that is due before stays so.
 ///
@@ -60,18 +80,27 @@ pub(super) async fn enqueue(
         let [topic, device] = phone.row();
         [topic, device, now_ms.into(), (*urgent).into(), 1_i64.into(), 0_i64.into(), 0_i64.into()]
     });
-    execute_for_each(
-        connection,
-        "insert into wake (pass_type_identifier, device_library_identifier, due_at, urgent, enqueued, attempts, quiet_until)
-         values {rows}
-         on conflict (pass_type_identifier, device_library_identifier) do update
-         set enqueued = wake.enqueued + 1, urgent = wake.urgent or excluded.urgent,
-             due_at = case when wake.quiet_until > excluded.due_at and (wake.attempts > 0 or not excluded.urgent)
-                           then case when wake.due_at < wake.quiet_until then wake.due_at else wake.quiet_until end
-                           else case when wake.due_at < excluded.due_at then wake.due_at else excluded.due_at end end",
-        rows.collect(),
-    )
-    .await
+    execute_for_each(connection, make_due_as!("values {rows}"), rows.collect()).await
+}
+
+/// The same for a page of phones and one topic; `names` is a list of them in JSON, in order.
+pub(super) async fn enqueue_page(
+    connection: &mut Connection,
+    topic: &PassTypeIdentifier,
+    names: &str,
+    urgent: bool,
+    now_ms: i64,
+) -> sqlx::Result<()> {
+    let statement = match connection {
+        Connection::Sqlite(..) => {
+            make_due_as!("select $1, value, $2, $3, 1, 0, 0 from json_each($4) where true")
+        }
+        Connection::Postgres(_) => make_due_as!(
+            "select $1, value, $2, $3, 1, 0, 0 from json_array_elements_text($4::json) as page (value)"
+        ),
+    };
+    sql(statement).bind(topic.as_str()).bind(now_ms).bind(urgent).bind(names).execute(connection).await?;
+    Ok(())
 }
 
 const MAKE_DUE_IN_FILE: &str =
@@ -101,7 +130,7 @@ async fn make_due(
     sql(statement).bind(topic.as_str()).bind(now_ms).bind(i64::from(limit)).execute(connection).await
 }
 
-/// Forgets all claims: in a file, none is left when it is opened.
+/// Forgets the claims of an earlier release, which kept those of a file in it: none is left when it is opened.
 pub(super) async fn free_all(connection: &mut SqliteConnection) -> sqlx::Result<()> {
     sqlx::query("update wake set claimed_by = null where due_at is not null and claimed_by is not null")
         .execute(connection)

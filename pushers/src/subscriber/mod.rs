@@ -23,7 +23,7 @@ pub struct Settings {
     pub batch_size: u32,
     /// Requests for one delivery at most; then it is given up.
     pub retry_attempts: u64,
-    /// Pushes that are in flight, or whose results are not written, at once.
+    /// Pushes that are in flight at once. Those whose results have waited for 50 ms to be written count as well.
     pub at_work: usize,
     /// Deliveries that came to their end are kept for so long.
     pub retention: Duration,

@@ -7,6 +7,7 @@ use crate::world::{Engine, Process, Setup, World, eventually, fans_out, on_both_
 
 on_both_engines![
     changes_inside_the_window_are_one_push_at_its_end,
+    phones_that_are_pushed_to_together_have_their_windows,
     changes_of_two_passes_of_one_phone_are_one_push,
     an_urgent_change_does_not_wait,
     an_urgent_change_while_a_push_is_under_way_does_not_wait,
@@ -50,6 +51,26 @@ async fn changes_inside_the_window_are_one_push_at_its_end(engine: Engine) {
     assert_eq!(apns.by_token()["token-0"], 2);
     assert_eq!(world.last(&pass).await[0].state.as_str(), "sent");
     process.stops().await;
+}
+
+async fn phones_that_are_pushed_to_together_have_their_windows(engine: Engine) {
+    const PHONES: usize = 40;
+    let world = World::new(engine).await;
+    let apns = FakeApns::that_accepts();
+    let pass = world.issues("a").await;
+    world.registers_many(&pass, PHONES).await;
+    let process = starts(&world, &apns);
+    process.post.says(&world.changes(&pass, "1").await);
+    world.ends_with(&[("sent", 40)]).await;
+    process.post.says(&world.changes(&pass, "2").await);
+    process.post.is_done(2).await;
+    let in_window = format!("select 'n', count(*) from wake where due_at = {}", world.now() + 30_000);
+    assert_eq!(world.asks_ledger(&in_window).await["n"], 40, "due at the end of their windows");
+    assert_eq!(apns.requests(), PHONES);
+    world.time.passes(WINDOW);
+    world.ends_with(&[("sent", 80)]).await;
+    process.stops().await;
+    assert!(apns.by_token().values().all(|pushes| *pushes == 2));
 }
 
 async fn changes_of_two_passes_of_one_phone_are_one_push(engine: Engine) {

@@ -14,6 +14,7 @@ use honoken_pushers::ports::{
 use openssl::ec::{EcGroup, EcKey};
 use openssl::nid::Nid;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::world::soon;
 
@@ -30,6 +31,8 @@ type Script = Box<dyn FnMut(&Push) -> Answer + Send>;
 pub(crate) struct FakeApns {
     script: Mutex<Script>,
     requests: Mutex<Vec<(Push, String)>>,
+    /// When each token was pushed to first.
+    first_pushed: Mutex<BTreeMap<String, Instant>>,
     count: watch::Sender<usize>,
     let_go: watch::Sender<bool>,
 }
@@ -39,6 +42,7 @@ impl FakeApns {
         Arc::new(Self {
             script: Mutex::new(Box::new(script)),
             requests: Mutex::default(),
+            first_pushed: Mutex::default(),
             count: watch::Sender::default(),
             let_go: watch::Sender::default(),
         })
@@ -79,6 +83,11 @@ impl FakeApns {
         by_token
     }
 
+    /// When each token was pushed to first.
+    pub(crate) fn first_pushed(&self) -> BTreeMap<String, Instant> {
+        lock(&self.first_pushed).clone()
+    }
+
     /// The `apns-id`s in the order of the requests.
     pub(crate) fn apns_ids(&self) -> Vec<String> {
         lock(&self.requests).iter().map(|(push, _)| push.apns_id.clone()).collect()
@@ -98,6 +107,7 @@ impl Apns for FakeApns {
     async fn push(&self, credential: &Credential, push: &Push) -> Outcome {
         let answer = (lock(&self.script))(push);
         lock(&self.requests).push((push.clone(), credential.id()));
+        lock(&self.first_pushed).entry(push.token.as_str().to_owned()).or_insert_with(Instant::now);
         self.count.send_modify(|count| *count += 1);
         match answer {
             Answer::Now(outcome) => {

@@ -11,6 +11,7 @@ use crate::world::{Engine, Setup, World, eventually, fans_out, on_both_engines, 
 on_both_engines![
     every_phone_is_woken_once_for_a_state,
     a_message_that_comes_again_wakes_nobody_again,
+    a_page_that_comes_again_adds_who_has_registered_since,
     a_superseded_message_wakes_nobody,
     devices_with_one_push_token_are_one_phone,
     a_pass_with_more_holders_than_a_page_wakes_them_all,
@@ -61,6 +62,25 @@ async fn a_message_that_comes_again_wakes_nobody_again(engine: Engine) {
     process.stops().await;
     assert_eq!(apns.requests(), 2);
     assert_eq!(world.states().await.values().sum::<i64>(), 2);
+}
+
+async fn a_page_that_comes_again_adds_who_has_registered_since(engine: Engine) {
+    const PHONES: usize = 40;
+    let world = World::new(engine).await;
+    let apns = FakeApns::that_accepts();
+    let pass = world.issues("a").await;
+    world.registers_many(&pass, PHONES).await;
+    let message = world.changes(&pass, "1").await;
+    fans_out(&world, std::slice::from_ref(&message)).await;
+    world.ends_with(&[("pending", 40)]).await;
+    world.registers("late", &pass, "late").await;
+    fans_out(&world, std::slice::from_ref(&message)).await;
+    world.ends_with(&[("pending", 41)]).await;
+    let process = Setup::of(&world, &apns).starts(&world);
+    world.ends_with(&[("sent", 41)]).await;
+    process.stops().await;
+    assert!(apns.by_token().values().all(|pushes| *pushes == 1));
+    assert_eq!(apns.requests(), PHONES + 1);
 }
 
 async fn a_superseded_message_wakes_nobody(engine: Engine) {

@@ -218,6 +218,13 @@ impl ClaimRequest {
         if let Some(known) = known {
             ledger.free_unknown(&sender, |key| known.contains(key), now_ms).await?;
         }
+        if ledger.claims_are_free() {
+            let claimed = ledger.claim(&sender, limit, now_ms).await?;
+            if claimed.is_empty() {
+                *next_due_ms = ledger.next_due().await?;
+            }
+            return Ok(claimed);
+        }
         match ledger.next_due().await? {
             Some(due) if due <= now_ms => ledger.claim(&sender, limit, now_ms).await,
             later => {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use honoken_domain::ids::PassTypeIdentifier;
+use tokio::time::Instant;
 
 use super::back_off;
 use super::circuit_breaker::{CircuitBreaker, Permit};
@@ -86,8 +87,9 @@ impl Lanes {
         if self.queued == 0 {
             return round;
         }
+        let now = Instant::now();
         for (id, lane) in &mut self.lanes {
-            if !permits.are_available() {
+            if !permits.are_available(now) {
                 break;
             }
             let is_probe = lane.queue.front().is_some_and(|job| job.is_probe);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use honoken_telemetry::error_chain;
+use tokio::time::Instant;
 
 use super::back_off;
 use super::circuit_breaker;
@@ -24,7 +25,7 @@ use crate::subscriber::milliseconds;
 
 impl<A: Apns, C: Credentials, D: DeadTokens> SendLoop<A, C, D> {
     pub(super) fn on_answer(&mut self, lane: &Arc<str>, job: Job, outcome: Outcome, took: Duration) {
-        self.permits.push_answered();
+        self.permits.push_answered(Instant::now());
         self.lanes.answered(lane);
         self.writes.push_answered();
         self.context.ports.observer.pushed(outcome.kind(), took);
