@@ -23,11 +23,14 @@ create table read_model_copy (
 create unique index one_live_copy on read_model_copy (version) where state = 'live';
 create unique index one_copy_at_work on read_model_copy (version) where state in ('filling', 'catchingUp', 'ready');
 
--- The processes that read a copy. One that has not said so for five seconds does not read it any more, and knows that.
+-- The processes that read a copy. One that has not said so for five seconds does not read it any more, and knows that; nor does one that has not said so
+-- for two seconds and whose session has ended.
 create table read_model_reader (
-    process text        not null,
-    copy    bigint      not null,
-    version bigint      not null,
-    seen_at timestamptz not null,
+    process         text        not null,
+    copy            bigint      not null,
+    version         bigint      not null,
+    seen_at         timestamptz not null,
+    session         integer, -- the process of the server
+    session_started timestamptz,
     primary key (process, copy)
 );

@@ -247,7 +247,10 @@ fn views(base: &str, schema: &str, copy: i64) -> String {
          where one.copy <> {copy}
            and (one.state = 'live'
                 or exists (select 1 from {base_name}.read_model_reader reader
-                           where reader.copy = one.copy and reader.seen_at > clock_timestamp() - interval '5 seconds'));"
+                           where reader.copy = one.copy and reader.seen_at > clock_timestamp() - interval '5 seconds'
+                             and (reader.seen_at > clock_timestamp() - interval '2 seconds'
+                                  or exists (select 1 from pg_stat_activity activity
+                                             where activity.pid = reader.session and activity.backend_start = reader.session_started))));"
     );
     if copy == FIRST {
         text.push_str(&views_for_reports(base, &schema_of(base, FIRST)));

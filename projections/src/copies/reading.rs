@@ -1,7 +1,7 @@
 //! On a server each process says which copy of the tables it reads. No process promises more than the tables show that any other reads: a phone that
 //! hears of a change from one process may fetch the pass from another.
 //!
-//! A process that has not said so for five seconds does not count any more. It knows: from four seconds on it reads nothing before it has said so
+//! A process that has not said so for five seconds does not count any more, and one whose session with the server has ended for two. It knows: from four seconds on it reads nothing before it has said so
 //! again, and has found out whether another copy is live by now.
 
 use std::time::Duration;
@@ -27,9 +27,12 @@ pub(crate) async fn name(connection: &mut PgConnection) -> sqlx::Result<String> 
 pub(crate) async fn report(pool: &PgPool, process: &str) -> sqlx::Result<Option<(i64, i64)>> {
     let reported = sqlx::query_as(
         "with live as (select copy, version from read_model_copy where state = 'live' order by version = $2 desc, version desc limit 1 for share),
-              reported as (insert into read_model_reader (process, copy, version, seen_at)
-                           select $1, copy, $2, clock_timestamp() from live
-                           on conflict (process, copy) do update set seen_at = excluded.seen_at
+              reported as (insert into read_model_reader (process, copy, version, seen_at, session, session_started)
+                           select $1, copy, $2, clock_timestamp(), pg_backend_pid(),
+                                  (select backend_start from pg_stat_activity where pid = pg_backend_pid())
+                           from live
+                           on conflict (process, copy) do update
+                           set seen_at = excluded.seen_at, session = excluded.session, session_started = excluded.session_started
                            returning copy)
          select live.copy, live.version from live join reported using (copy)",
     );
