@@ -159,8 +159,9 @@ pub async fn list(State(app): State<AppState>) -> Result<Json<Projections>, ApiE
 async fn wallet(app: &AppState) -> Result<Projection, ApiError> {
     let head = app.log.head().borrow().0;
     let copies = app.read_model.copies().all().await?;
-    let live = app.read_model.live_copy();
-    let version = copies.iter().find(|copy| copy.id == live).map_or(VERSION, |copy| copy.version);
+    let live = copies.iter().find(|copy| copy.version == VERSION && copy.state == CopyState::Live);
+    let live = live.or_else(|| copies.iter().find(|copy| copy.id == app.read_model.live_copy()));
+    let (live, version) = live.map_or((1, VERSION), |copy| (copy.id, copy.version));
     let of_this_release = |copy: &&Copy| copy.version == VERSION;
     let kept = copies.iter().find(|copy| copy.state == CopyState::Kept);
     let kept = match kept {

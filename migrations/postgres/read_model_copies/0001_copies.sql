@@ -5,6 +5,7 @@ create table read_model_copy (
     copy        bigint  primary key, -- 1 is the first, which was there before any other
     version     bigint  not null, -- of the projection
     state       text    not null, -- filling, catchingUp, ready, live, kept, leaving, gone
+    prepared    boolean not null default false, -- its tables were made
     paused      boolean not null default false,
     held        boolean not null default false, -- stays ready until an operator switches
     compares    boolean not null default false, -- an operator waits for a comparison with the live copy
@@ -24,7 +25,7 @@ create unique index one_live_copy on read_model_copy (version) where state = 'li
 create unique index one_copy_at_work on read_model_copy (version) where state in ('filling', 'catchingUp', 'ready');
 
 -- The processes that read a copy. One that has not said so for five seconds does not read it any more, and knows that; nor does one that has not said so
--- for two seconds and whose session has ended.
+-- for one and a half and whose session has ended.
 create table read_model_reader (
     process         text        not null,
     copy            bigint      not null,

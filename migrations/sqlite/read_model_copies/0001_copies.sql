@@ -4,6 +4,7 @@ create table read_model_copy (
     copy        integer primary key, -- 1 is the first, which was there before any other
     version     integer not null, -- of the projection
     state       text    not null, -- filling, catchingUp, ready, live, kept, leaving, gone
+    prepared    integer not null default 0, -- its tables were made
     paused      integer not null default 0,
     held        integer not null default 0, -- stays ready until an operator switches
     compares    integer not null default 0, -- an operator waits for a comparison with the live copy

@@ -33,6 +33,7 @@ pub(crate) const FIRST: i64 = 1;
 
 /// A copy of the tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "a row, and each is a column")]
 pub struct Copy {
     /// Its number.
     pub id: i64,
@@ -40,6 +41,8 @@ pub struct Copy {
     pub version: i64,
     /// What it is for at the moment.
     pub state: CopyState,
+    /// Whether its tables were made.
+    pub(crate) prepared: bool,
     /// Whether its filling was paused by an operator.
     pub paused: bool,
     /// Whether it waits for an operator to switch.
@@ -188,7 +191,7 @@ impl CopyDirectory {
 
     pub(crate) async fn rows(&self) -> sqlx::Result<Vec<Copy>> {
         let asked = sql(
-            "select copy, version, state, paused, held, compares, comparison, note, position, target, events, rate, seconds_left, started_at, finished_at
+            "select copy, version, state, prepared, paused, held, compares, comparison, note, position, target, events, rate, seconds_left, started_at, finished_at
              from read_model_copy order by copy",
         );
         self.connection.run(asked).await?.iter().map(copy).collect()
@@ -202,10 +205,10 @@ impl CopyDirectory {
 
     /// Notes the first copy, whose tables have that version, where no copy is noted.
     pub(crate) async fn note_first(&self, version: i64) -> sqlx::Result<()> {
-        let noted = sql("insert into read_model_copy (copy, version, state)
-             select $1, $2, 'live' where not exists (select 1 from read_model_copy)
+        let noted = sql("insert into read_model_copy (copy, version, state, prepared)
+             select $1, $2, 'live', $3 where not exists (select 1 from read_model_copy)
              on conflict do nothing");
-        self.change(noted.bind(FIRST).bind(version)).await.map(drop)
+        self.change(noted.bind(FIRST).bind(version).bind(true)).await.map(drop)
     }
 
     /// Asks for a rebuild, and returns the number of its copy. Copies that are kept go, also those of releases before this one.
@@ -365,6 +368,13 @@ impl CopyDirectory {
         self.change(noted.bind(id).bind(note)).await.map(drop)
     }
 
+    /// Notes why a filling stands still.
+    pub(crate) async fn note_while_filling(&self, id: i64, note: &str) -> sqlx::Result<()> {
+        let noted =
+            sql("update read_model_copy set note = $2 where copy = $1 and state = 'filling' returning copy");
+        self.change(noted.bind(id).bind(note)).await.map(drop)
+    }
+
     /// Notes the outcome of a comparison.
     pub(crate) async fn compared(&self, id: i64, comparison: &CopyComparison) -> sqlx::Result<()> {
         let text = serde_json::to_string(comparison).map_err(|fault| sqlx::Error::Encode(Box::new(fault)))?;
@@ -372,6 +382,12 @@ impl CopyDirectory {
             "update read_model_copy set comparison = $2, compares = false where copy = $1 returning copy",
         );
         self.change(noted.bind(id).bind(text)).await.map(drop)
+    }
+
+    /// Notes that the tables of a copy were made.
+    pub(crate) async fn prepared(&self, id: i64) -> sqlx::Result<()> {
+        let noted = sql("update read_model_copy set prepared = $2 where copy = $1 returning copy");
+        self.change(noted.bind(id).bind(true)).await.map(drop)
     }
 
     /// Notes that the tables of a copy were removed.
@@ -412,6 +428,7 @@ fn copy(row: &Row) -> sqlx::Result<Copy> {
         version: row.get("version")?,
         state: CopyState::parse(&state)
             .ok_or_else(|| sqlx::Error::Decode(format!("`{state}` is no state of a copy").into()))?,
+        prepared: row.get("prepared")?,
         paused: row.get("paused")?,
         held: row.get("held")?,
         compares: row.get("compares")?,

@@ -248,7 +248,7 @@ fn views(base: &str, schema: &str, copy: i64) -> String {
            and (one.state = 'live'
                 or exists (select 1 from {base_name}.read_model_reader reader
                            where reader.copy = one.copy and reader.seen_at > clock_timestamp() - interval '5 seconds'
-                             and (reader.seen_at > clock_timestamp() - interval '2 seconds'
+                             and (reader.seen_at > clock_timestamp() - interval '1500 milliseconds'
                                   or exists (select 1 from pg_stat_activity activity
                                              where activity.pid = reader.session and activity.backend_start = reader.session_started))));"
     );

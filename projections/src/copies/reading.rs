@@ -1,7 +1,7 @@
 //! On a server each process says which copy of the tables it reads. No process promises more than the tables show that any other reads: a phone that
 //! hears of a change from one process may fetch the pass from another.
 //!
-//! A process that has not said so for five seconds does not count any more, and one whose session with the server has ended for two. It knows: from four seconds on it reads nothing before it has said so
+//! A process that has not said so for five seconds does not count any more, and one whose session with the server has ended for one and a half. It knows: from four seconds on it reads nothing before it has said so
 //! again, and has found out whether another copy is live by now.
 
 use std::time::Duration;

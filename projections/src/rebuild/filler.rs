@@ -15,6 +15,7 @@ use honoken_telemetry::error_chain;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::copies::claims;
 use crate::copies::directory::{Copy, CopyState, Report};
 use crate::projection::VERSION;
 use crate::projector::lease;
@@ -125,7 +126,7 @@ impl<L: EventLog> Filler<L> {
         tracing::error!(error = why, "a rebuild stands still; retrying in {POLL:?}");
         let Some(copy) = self.at_work.take() else { return };
         self.work = None;
-        if let Err(fault) = self.read_model.directory.note(copy, Some(&why)).await {
+        if let Err(fault) = self.read_model.directory.note_while_filling(copy, &why).await {
             tracing::debug!(error = %fault, "the directory of copies could not be written");
         }
     }
@@ -144,8 +145,8 @@ impl<L: EventLog> Filler<L> {
             if self.work.as_ref().is_some_and(|work| work.copy == leaving.id) {
                 self.put_down().await.map_err(store)?;
             }
-            self.read_model.home.of(leaving.id).remove().await.map_err(store)?;
-            self.read_model.directory.gone(leaving.id).await.map_err(store)?;
+            let ReadModel { home, directory, base, .. } = &self.read_model;
+            claims::remove(home, directory, base.as_ref(), leaving).await.map_err(store)?;
         }
         let wanted = copies.into_iter().find(|copy| copy.version == VERSION && copy.state.is_at_work());
         let Some(wanted) = wanted.filter(|copy| !copy.paused) else {
@@ -256,13 +257,12 @@ impl<L: EventLog> Filler<L> {
         if let Some(work) = self.work.take() {
             return Ok(Some(work));
         }
-        let place = self.read_model.home.of(copy.id);
-        if copy.state == CopyState::Filling && copy.position == Position(0) {
-            // Tables that an earlier installation has left under this name are not those of this copy.
-            place.remove().await?;
+        let ReadModel { home, directory, base, .. } = &self.read_model;
+        let prepared = claims::prepare(home, directory, base.as_ref(), copy).await;
+        if !prepared.map_err(|fault| sqlx::Error::Configuration(Box::new(fault)))? {
+            return Ok(None);
         }
-        place.prepare().await.map_err(|fault| sqlx::Error::Configuration(Box::new(fault)))?;
-        let mut connection = place.open().await?;
+        let mut connection = home.of(copy.id).open().await?;
         let Some(lease) = lease::take(&mut connection).await? else {
             connection.close().await?;
             return Ok(None);

@@ -101,18 +101,21 @@ impl<L: EventLog> Switch<'_, L> {
         Ok(())
     }
 
-    /// Locks the checkpoints of the copies that are read, so that they stand still until the transaction ends; returns the furthest.
+    /// Locks the checkpoints of the copies that are read, and then their rows in the directory, so that they stand still until the transaction ends;
+    /// returns the furthest. In this order, since whoever writes a copy locks them so.
     async fn stands_still(&self, connection: &mut Connection, prefix: &str) -> sqlx::Result<Position> {
         let read = format!(
             "select one.copy from {prefix}read_model_copy one
              where one.copy <> $1
-               and (one.state = 'live' or exists (select 1 from {prefix}read_model_reader reader where reader.copy = one.copy))
-             order by one.copy for update"
+               and (one.state = 'live'
+                    or one.state in ('kept', 'leaving') and exists (select 1 from {prefix}read_model_reader reader where reader.copy = one.copy))
+             order by one.copy"
         );
-        let copies = composed(read).bind(self.copy).fetch_all(&mut *connection).await?;
+        let copies = composed(read.clone()).bind(self.copy).fetch_all(&mut *connection).await?;
+        let copies = copies.iter().map(|row| row.get("copy")).collect::<sqlx::Result<Vec<i64>>>()?;
         let mut furthest = Position(0);
-        for row in copies {
-            let Place::Schema { schema, .. } = self.read_model.home.of(row.get("copy")?) else { continue };
+        for copy in &copies {
+            let Place::Schema { schema, .. } = self.read_model.home.of(*copy) else { continue };
             let lock = format!(
                 "select position from {}.projection_checkpoint where projection = $1 for update",
                 quoted(&schema)
@@ -122,7 +125,16 @@ impl<L: EventLog> Switch<'_, L> {
                 furthest = furthest.max(position_of(&row)?);
             }
         }
-        Ok(furthest)
+        let locked = composed(format!("{read} for update")).bind(self.copy).fetch_all(connection).await?;
+        let locked = locked.iter().map(|row| row.get("copy")).collect::<sqlx::Result<Vec<i64>>>()?;
+        if locked.iter().all(|copy| copies.contains(copy)) {
+            Ok(furthest)
+        } else {
+            // Another one is read since; the next attempt sees it.
+            Err(sqlx::Error::Protocol(
+                "a copy of the tables was put in the place of another meanwhile".into(),
+            ))
+        }
     }
 
     /// The row that says which copy is live is another one from here on. `live` is how far the present one is.

@@ -205,6 +205,7 @@ async fn a_job_of_which_an_event_is_damaged_is_not_waited_for() {
     office.home.storage().throws_read_model_away().await;
 
     let serving = office.serves("third").await;
+    office.home.storage().waits_for_read_model().await;
     let operator = operator(&serving);
     assert_eq!(operator.job(id).await["state"], "running", "as the readable events say");
     let next = reseals(&operator).await;
