@@ -212,6 +212,15 @@ impl Home {
         self.folder().join("ready.json")
     }
 
+    /// Waits until the program has printed this. Its lines are written behind what they are about.
+    ///
+    /// # Panics
+    ///
+    /// When that takes too long.
+    pub async fn prints(&self, text: &str) {
+        eventually(PATIENCE, text, async || self.output().contains(text).then_some(())).await;
+    }
+
     /// What all processes in this folder have printed.
     pub fn output(&self) -> String {
         ["stdout.txt", "stderr.txt"].map(|name| self.printed(name)).join("\n")

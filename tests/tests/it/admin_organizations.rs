@@ -144,7 +144,7 @@ async fn a_test_organisation_keeps_the_same_rules_and_is_marked_in_every_answer_
     let order = json!({ "id": "trial", "name": "Trial", "test": true });
     let made = operator.request(Method::POST, PATH, &order).await.assert_status(StatusCode::CREATED).json();
     assert_eq!(made["test"], true);
-    assert!(honoken.home().output().contains("made the test organisation trial"), "it is announced");
+    honoken.home().prints("made the test organisation trial").await;
     assert_eq!(asks(&operator, Method::POST, PATH, &order).await, made);
     let real = json!({ "id": "trial", "name": "Trial" });
     let refused = operator.request(Method::POST, PATH, &real).await;

@@ -70,7 +70,7 @@ async fn events_that_are_not_text_are_parked_and_stop_nothing_but_their_own_pass
             (&json!(null), true)
         );
     }
-    assert!(honoken.home().output().contains("is not UTF-8"), "it is told why they are refused");
+    honoken.home().prints("is not UTF-8").await;
     // A job goes past them.
     let put = operator.put_brand_asset("icon.png", drawing::icon(7)).await;
     let finished = operator.sees_finished(&put).await;

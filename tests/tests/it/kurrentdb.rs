@@ -132,7 +132,7 @@ async fn a_server_that_was_set_back_ends_the_process_and_no_phone_misses_a_chang
     server.set_back(backup);
     let status = honoken.ends().await;
     assert!(!status.success());
-    assert!(honoken.home().output().contains("the event log was set back"));
+    honoken.home().prints("the event log was set back").await;
     honoken.restart().await;
     let listed = honoken.devices().lists(&device(1), &pass_type, Some(&tag)).await.expect("everything");
     assert_eq!(listed.0, ["A-1", "A-2"]);

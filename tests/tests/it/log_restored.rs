@@ -125,7 +125,7 @@ async fn a_log_that_was_set_back_without_a_word_is_noticed_at_the_next_start() {
     assert_eq!(honoken.storage().executes(Part::Log, &cut, &[]).await, 2 * PASSES as u64);
     honoken.restart().await;
 
-    assert!(honoken.home().output().contains("the event log was set back"), "it is told");
+    honoken.home().prints("the event log was set back").await;
     let (listed, mut tag) =
         honoken.devices().lists(&device(1), &pass_type, Some(&future)).await.expect("everything");
     assert_eq!(listed, all);
