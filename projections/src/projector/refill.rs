@@ -31,25 +31,35 @@ pub(crate) async fn fill_from_beginning<L: EventLog>(
         let mut events = read_after(log, position, BATCH).await?;
         events.retain(|event| event.position <= to);
         let Some(last) = events.last().map(|event| event.position) else { break };
-        connection.savepoint().await.map_err(store)?;
-        match apply_in_order(connection, upcasters, events.clone()).await {
-            Ok(_) => connection.release().await.map_err(store)?,
-            Err(BatchError::Store(fault)) => return Err(store(fault)),
-            Err(BatchError::Unappliable | BatchError::Superseded) => {
-                connection.undo().await.map_err(store)?;
-                for event in events {
-                    apply_or_park(connection, upcasters, event).await.map_err(store)?;
-                }
-            }
-        }
+        apply_or_park_each(connection, upcasters, events).await.map_err(store)?;
         position = last;
         report(position);
     }
     Ok(())
 }
 
+/// Applies events, and parks those that cannot be applied; the caller has begun a transaction.
+pub(crate) async fn apply_or_park_each(
+    connection: &mut Connection,
+    upcasters: &Upcasters,
+    events: Vec<RecordedEvent>,
+) -> sqlx::Result<()> {
+    connection.savepoint().await?;
+    match apply_in_order(connection, upcasters, events.clone()).await {
+        Ok(_) => connection.release().await,
+        Err(BatchError::Store(fault)) => Err(fault),
+        Err(BatchError::Unappliable | BatchError::Superseded) => {
+            connection.undo().await?;
+            for event in events {
+                apply_or_park(connection, upcasters, event).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
 /// Applies one event alone, so that no other event is parked with it; the caller has begun a transaction.
-pub(crate) async fn apply_or_park(
+async fn apply_or_park(
     connection: &mut Connection,
     upcasters: &Upcasters,
     event: RecordedEvent,

@@ -3,14 +3,13 @@
 use honoken_database::lease::Held;
 use honoken_database::statements::{Connection, sql};
 use honoken_domain::upcasters::Upcasters;
-use honoken_event_store::{EventLog, Position, RecordedEvent};
+use honoken_event_store::{EventLog, Position};
 
 use crate::projection::{LEASE, VERSION, WALLET};
-use crate::projector::batch::{BatchError, apply_in_order};
 use crate::projector::checkpoint::load_progress;
 use crate::projector::event_reader::read_after;
 use crate::projector::operation::OperationError;
-use crate::projector::refill::apply_or_park;
+use crate::projector::refill::apply_or_park_each;
 use crate::projector::reset::empty_tables;
 
 /// Events in one transaction at the most.
@@ -61,7 +60,7 @@ pub(crate) struct Step {
 /// Applies the next events up to `to`, in a transaction of its own. `None` when there are none.
 ///
 /// # Errors
-/// [`BatchError::Superseded`] when another process has taken the lease.
+/// [`StepError::Superseded`] when another process has taken the lease.
 pub(crate) async fn step<L: EventLog>(
     connection: &mut Connection,
     lease: Held,
@@ -78,29 +77,9 @@ pub(crate) async fn step<L: EventLog>(
         connection.rollback().await?;
         return Err(StepError::Superseded);
     }
-    apply(connection, upcasters, events).await?;
+    apply_or_park_each(connection, upcasters, events).await?;
     connection.commit().await?;
     Ok(Some(Step { position: last, events: count }))
-}
-
-/// Applies events, and parks those that cannot be applied; the caller has begun a transaction.
-pub(crate) async fn apply(
-    connection: &mut Connection,
-    upcasters: &Upcasters,
-    events: Vec<RecordedEvent>,
-) -> sqlx::Result<()> {
-    connection.savepoint().await?;
-    match apply_in_order(connection, upcasters, events.clone()).await {
-        Ok(_) => connection.release().await,
-        Err(BatchError::Store(fault)) => Err(fault),
-        Err(BatchError::Unappliable | BatchError::Superseded) => {
-            connection.undo().await?;
-            for event in events {
-                apply_or_park(connection, upcasters, event).await?;
-            }
-            Ok(())
-        }
-    }
 }
 
 /// Why a step was not taken. It changed nothing.

@@ -15,9 +15,10 @@ use crate::projector::event_reader::read_after;
 use crate::projector::lease;
 use crate::projector::operation::OperationError;
 use crate::projector::parked;
+use crate::projector::refill::apply_or_park_each;
 use crate::projector::resume::resume;
 use crate::read_model::ReadModel;
-use crate::rebuild::filling::{StepError, apply, step};
+use crate::rebuild::filling::{StepError, step};
 use crate::rows::parked_event::position_of;
 
 /// Events that are read at a time while the live copy waits. There are few.
@@ -87,7 +88,7 @@ impl<L: EventLog> Switch<'_, L> {
             let mut events = read_after(self.log, position, BATCH).await.map_err(OperationError::Log)?;
             events.retain(|event| event.position <= live);
             position = events.last().ok_or(OperationError::Store(sqlx::Error::RowNotFound))?.position;
-            apply(connection, self.upcasters, events).await?;
+            apply_or_park_each(connection, self.upcasters, events).await?;
         }
         self.change_rows(connection, &prefix, live).await?;
         // From its first moment on a process reads it, so that none believes that it is of no use.
